@@ -1,0 +1,108 @@
+"""From an environment and its variables to a client that is ready to trade. Promise: whatever is missing or
+wrong is one `ConfigError` that names the variable and the remedy, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+from dotenv import dotenv_values
+
+from clients import API_ROOT, Clock, Environment, KalshiHttpClient, WallClock
+from errors import ConfigError
+from signing import Signer, load_key
+from simulator import embedded
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A client, the clock its exchange goes by, and what a person should know of the exchange."""
+
+    client: KalshiHttpClient
+    clock: Clock
+    about: Mapping[str, str]
+
+
+def read_variables(dotenv_file: Path) -> dict[str, str]:
+    """The variables of `.env`, where there is one, under those of the process, which win."""
+    try:
+        from_file = dotenv_values(dotenv_file) if dotenv_file.exists() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{dotenv_file} cannot be read ({error}). It is a text file of lines NAME=value."
+        ) from None
+    return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
+
+
+def connect(environment: Environment, variables: Mapping[str, str]) -> Connection:
+    """Connect `environment` as `variables` say: `<ENV>_KEYID`, `<ENV>_KEYFILE` and, optional, `<ENV>_URL`.
+    `SIM` without `SIM_URL` is an exchange inside this process and needs nothing."""
+    name = environment.value
+    override = variables.get(f"{name}_URL", "").strip()
+    if not override and environment is Environment.SIM:
+        return _embedded()
+    base_url = _base_url(override, f"{name}_URL") if override else environment.base_url
+    assert base_url is not None  # noqa: S101  (only SIM has none)
+    key_id = _key_id(variables, f"{name}_KEYID")
+    key_file = _required(variables, f"{name}_KEYFILE", "the path of the API key's private key file")
+    signer = Signer(key_id, load_key(Path(key_file).expanduser(), f"{name}_KEYFILE"))
+    session = requests.Session()
+    host = urlsplit(base_url).hostname or ""
+    if _is_loopback(host):
+        session.trust_env = False  # a proxy for the world outside must not get what stays on this machine
+    money = "REAL MONEY" if environment is Environment.PROD else "no real money is involved"
+    clock = WallClock()
+    client = KalshiHttpClient(base_url, signer, clock, session)
+    return Connection(client, clock, {"Money": money, "Exchange": host})
+
+
+def _embedded() -> Connection:
+    exchange = embedded.start()
+    signer = Signer(exchange.key_id, exchange.private_key)
+    client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
+    return Connection(client, exchange.clock, exchange.about)
+
+
+def _required(variables: Mapping[str, str], variable: str, what: str) -> str:
+    value = variables.get(variable, "").strip()
+    if not value:
+        raise ConfigError(f"{variable} is not set. Put {variable}=... into .env: {what} (see .env.example).")
+    return value
+
+
+def _key_id(variables: Mapping[str, str], variable: str) -> str:
+    key_id = _required(variables, variable, "the id that the exchange shows beside your API key")
+    if not (key_id.isascii() and key_id.isprintable()) or " " in key_id:
+        raise ConfigError(f"{variable} is no key id: it has spaces or characters that no key id has.")
+    return key_id
+
+
+def _base_url(url: str, variable: str) -> str:
+    """An override of an exchange's address. Plain http only to this machine: everywhere else the orders
+    could be read and changed on the way."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise ConfigError(f"{variable} must begin with https:// (plain http:// only to this machine), is {url}")
+    if (
+        not host
+        or parts.query
+        or parts.fragment
+        or parts.username
+        or not parts.path.rstrip("/").endswith(API_ROOT)
+    ):
+        raise ConfigError(f"{variable} must be the API's base address, up to and including {API_ROOT}, is {url}")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

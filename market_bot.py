@@ -1,0 +1,415 @@
+"""The bot: `python market_bot.py` runs it, Ctrl-C stops it, trade.log tells what it does and why.
+
+Promise: this is the only room that keeps state from one cycle to the next, sleeps, or decides to log. A cycle
+looks at the exchange, chooses the markets that pay best, takes down what the bot has up, closes what it holds,
+and quotes. Whatever goes wrong in a cycle is logged, and the next one begins.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from logging import Logger
+from pathlib import Path
+
+import incentive
+import settings
+import trade
+import tradelog
+from clients import Environment
+from connection import Connection, connect, read_variables
+from errors import ConfigError, ExchangeError, Refused
+from incentive import Candidate, Choice, IncentiveProgram, Reason, Skip
+from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program, Side
+
+# Settings -------------------------------------------------------------------------------------------------
+
+# Which exchange. SIM: one inside this process, no account, no money. DEMO: the exchange's own test site, play
+# money, needs a demo key in .env. PROD: real money; this version refuses to start there.
+env = Environment.SIM
+
+# Contracts per order. One is for watching what happens: it almost always earns $0.00, because a window that
+# would pay less than a dollar pays nothing.
+TRADE_SIZE = 1
+
+# Dollars to stay behind a side's best bid, at least: 0.01 is one tick of a one-cent market, and one tick on
+# finer grids too. At 0.00 an order may rest at the touch, where it is filled first.
+TRADE_DELTA = 0.01
+
+# Seconds from the start of one cycle to the start of the next.
+WAIT_TIME = 60
+
+# Minutes that an order outlives the cycle that should have replaced it. If the bot dies or loses the network,
+# the exchange removes its orders by itself after this.
+EXPIRATION_TS = 1
+
+# Markets to quote at the same time.
+TRADE_TICKER_SIZE = 2
+
+# Skip a side on which others rest more contracts than this at our price or ahead of it: the emptiest book that
+# qualifies pays best. None: no limit.
+INCENTIVE_SIZE = 300
+
+# End of the settings --------------------------------------------------------------------------------------
+
+_HOME = Path(__file__).resolve().parent
+_LOG_FILE = _HOME / "trade.log"
+_DOTENV_FILE = _HOME / ".env"
+
+_RETRY_SECONDS = 10.0
+_VERIFY_TRIES = 3
+_VERIFY_SECONDS = 0.5
+_FILL_OVERLAP = timedelta(seconds=5)
+_SKIPS_IN_DETAIL = 20
+
+_PROD_REFUSED = (
+    "PROD is closed in this version: the limit on a day's loss, the halt and the tested stopping that real money "
+    "needs are not built yet. Nothing was sent. Set env = Environment.SIM or Environment.DEMO in market_bot.py."
+)
+
+
+class MarketBot:
+    """One account on one exchange, traded in a loop."""
+
+    def __init__(self, rules: settings.Settings, connection: Connection, logger: Logger) -> None:
+        self._rules = rules
+        self._client = connection.client
+        self._clock = connection.clock
+        self._about = connection.about
+        self._logger = logger
+        self._trade = trade.Trade(rules.trade_size, rules.delta_ticks, rules.incentive_size)
+        self._session_begun = False
+        self._cycle = 0
+        self._last_expiry: datetime | None = None
+        self._quoted: dict[str, tuple[Program, ...]] = {}
+        self._skips_told: dict[str, Reason] = {}
+        self._fills_since = connection.clock.now()
+        self._fills_seen: set[str] = set()
+
+    def run(self) -> int:
+        """Trade until Ctrl-C. Returns the process's exit code: 0, or 3 where orders of ours may still rest."""
+        try:
+            self._announce()
+            while True:
+                began = self._clock.now()
+                wait = self._rules.wait_seconds if self._attempt_cycle() else _RETRY_SECONDS
+                spent = (self._clock.now() - began).total_seconds()
+                self._clock.sleep(min(max(wait - spent, 0.0), wait))
+        except KeyboardInterrupt:
+            return self._shut_down()
+
+    def start_trading(self) -> Choice | None:
+        """One trading cycle: from a look at the exchange to quotes that rest on it. Returns what was chosen,
+        None while trading is paused. Raises an `ExchangeError` where the exchange does not play along; nothing
+        is placed blindly then, and the orders that rest expire."""
+        began = self._clock.now()
+        sent_before = self._client.requests_sent
+        self._cycle += 1
+        status = self._client.get_exchange_status()
+        if not (status.trading or any(status.trading_by_shard.values())):
+            resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
+            self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
+            return None
+        if not self._session_begun:
+            self._begin_session()
+        expires = began + timedelta(seconds=self._rules.wait_seconds + self._rules.expiration_seconds)
+        resting = self._client.get_resting_orders()
+        choice = self._choose_markets(resting, status, expires)
+        blocked = self._cancel(order for order in resting if _is_own(order)) | self._close_positions()
+        self._log_fills()
+        choice = incentive.without(choice, blocked)
+        self._log_choice(choice)
+        placed = self.place_order(choice.chosen, expires)
+        self._log_cycle(choice, placed, began, sent_before)
+        return choice
+
+    def place_order(self, candidates: Iterable[Candidate], expires: datetime) -> int:
+        """Quote the chosen markets until `expires`. An order that the exchange refuses is logged and left out.
+        Returns how many orders rest."""
+        self._last_expiry = expires
+        resting = 0
+        for candidate in candidates:
+            levels = [tradelog.top_levels(side.value.title(), candidate.rivals.side(side)) for side in Side]
+            self.log("ORDER BOOK", {"Ticker": candidate.ticker}, levels)
+            for bid in candidate.bids:
+                self.log(
+                    "OPEN ORDER",
+                    {
+                        "Ticker": candidate.ticker,
+                        "Side": bid.side.value,
+                        "Action": "buy",
+                        "Count": _plain(bid.count),
+                        "Type": "limit",
+                        "Price": f"{bid.price:.4f}",
+                    },
+                )
+                order = trade.open_order(candidate.incentive.market, bid, _new_order_id(), expires)
+                response = self._send(order)
+                resting += response is not None and response.status is OrderStatus.RESTING
+        return resting
+
+    def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
+        """Write one event to the console and to trade.log."""
+        self._logger.info(tradelog.entry(self._clock.now(), event, fields, details))
+
+    def _announce(self) -> None:
+        self.log("START", {"Environment": self._rules.environment.value, **self._about})
+        rules = self._rules
+        self.log(
+            "SETTINGS",
+            {
+                "TRADE_SIZE": rules.trade_size,
+                "TRADE_DELTA": f"{rules.delta_ticks} tick(s)",
+                "WAIT_TIME": f"{rules.wait_seconds:g} s",
+                "EXPIRATION_TS": f"{rules.expiration_seconds / 60:g} min",
+                "TRADE_TICKER_SIZE": rules.ticker_slots,
+                "INCENTIVE_SIZE": rules.incentive_size,
+            },
+        )
+
+    def _attempt_cycle(self) -> bool:
+        """A cycle that may fail: whatever happens is logged, and the bot goes on."""
+        try:
+            self.start_trading()
+        except ExchangeError as error:
+            self._log_failed_cycle(str(error))
+        except Exception as error:
+            told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
+            self._log_failed_cycle(told, traceback.format_exc().splitlines())
+        else:
+            return True
+        return False
+
+    def _log_failed_cycle(self, problem: str, details: Iterable[str] = ()) -> None:
+        rest = "none of ours was placed"
+        if self._last_expiry is not None:
+            rest = f"what rests expires by {tradelog.local_time(self._last_expiry)}"
+        meaning = f"This cycle ends here and is tried again in {_RETRY_SECONDS:.0f} s; orders: {rest}"
+        self.log("ERROR", problem, [*details, meaning])
+
+    def _begin_session(self) -> None:
+        """Start clean: every order of the account is canceled, whoever sent it, and every position closed."""
+        self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
+        self._cancel(self._client.get_resting_orders())
+        for attempt in range(_VERIFY_TRIES):
+            left = self._client.get_resting_orders()
+            if not left:
+                break
+            if attempt == _VERIFY_TRIES - 1:
+                raise ExchangeError("Verifying that nothing rests", f"{len(left)} canceled orders still do")
+            self._clock.sleep(_VERIFY_SECONDS)
+        self._close_positions()
+        self._session_begun = True
+
+    def _choose_markets(self, resting: list[Order], status: ExchangeStatus, expires: datetime) -> Choice:
+        now = self._clock.now()
+        running, ended = incentive.running(self._client.get_incentive_programs(), now)
+        markets = self._client.get_markets(running)
+        open_until, closed = incentive.tradable(running, markets, status, expires)
+        books = self._client.get_orderbooks(found.ticker for found in open_until)
+        candidates, unquoted = self._trade.candidates(open_until, books, resting, now)
+        return incentive.choose(candidates, [*ended, *closed, *unquoted], self._rules.ticker_slots)
+
+    def _cancel(self, orders: Iterable[Order]) -> set[str]:
+        """Cancel orders. Returns the markets in which one could not be: nothing new may be placed there."""
+        kept: set[str] = set()
+        for order in orders:
+            name = {"Ticker": order.ticker, "Side": order.side.value}
+            self.log("CANCEL ORDER", name | {"Price": f"{order.price:.4f}"})
+            try:
+                self._client.cancel_order(order)
+            except Refused as error:
+                if error.status == 404:
+                    self.log("INFO", name | {"Order": "was gone already: filled, expired or canceled"})
+                else:
+                    self.log("ERROR", str(error))
+                    kept.add(order.ticker)
+        return kept
+
+    def _close_positions(self) -> set[str]:
+        """Sell what is held at the best bids. Returns the markets in which something is held afterwards."""
+        positions = self._client.get_positions()
+        if not positions:
+            return set()
+        tickers = [position.ticker for position in positions]
+        markets = self._client.get_markets(tickers)
+        books = self._client.get_orderbooks(tickers)
+        held = set(tickers)
+        for position in positions:
+            name = {"Ticker": position.ticker, "Side": position.side.value}
+            count = {"Count": _plain(position.size)}
+            order = trade.close_order(
+                position, markets.get(position.ticker), books.get(position.ticker), _new_order_id()
+            )
+            if isinstance(order, trade.Unclosable):
+                self.log("SKIP POSITION", name | count | {"Reason": order.reason})
+                continue
+            self.log("CLOSE POSITION", name | {"Price": f"{order.bid.other_price:.4f}"} | count)
+            response = self._send(order)
+            if response is not None and response.filled >= position.size:
+                held.discard(position.ticker)
+        return held
+
+    def _send(self, order: OrderRequest) -> OrderResponse | None:
+        """Send an order and log what became of it. None where the exchange refused it: it does not rest."""
+        try:
+            response = self._client.create_order(order)
+        except Refused as error:
+            self.log("ERROR", f"{error}", [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
+            return None
+        fields: dict[str, object] = {
+            "OrderID": f"{response.order_id[:8]}...",
+            "Status": response.status.value,
+            "Filled": _plain(response.filled),
+            "Remaining": _plain(response.remaining),
+        }
+        if response.average_fee is not None:
+            fields["Fee"] = f"${response.average_fee * response.filled:.4f}"
+        self.log("ORDER RESPONSE", fields)
+        return response
+
+    def _log_fills(self) -> None:
+        fills = self._client.get_fills(self._fills_since)
+        for fill in fills:
+            if fill.fill_id not in self._fills_seen:
+                self.log(
+                    "FILL",
+                    {
+                        "Ticker": fill.ticker,
+                        "Side": fill.side.value,
+                        "Action": "buy",
+                        "Count": _plain(fill.count),
+                        "Price": f"{fill.price:.4f}",
+                        "Fee": f"${fill.fee:.4f}",
+                        "Role": "taker" if fill.is_taker else "maker",
+                        "At": tradelog.local_time(fill.time),
+                    },
+                )
+        if fills:  # the next look begins a little earlier, since a fill may be listed late
+            self._fills_since = max(self._fills_since, fills[-1].time - _FILL_OVERLAP)
+            self._fills_seen = {fill.fill_id for fill in fills}
+
+    def _log_choice(self, choice: Choice) -> None:
+        """Tell what is new: markets taken up, changed, given up, and why the best of the others are not quoted."""
+        chosen = {candidate.ticker: candidate for candidate in choice.chosen}
+        reasons = {skip.ticker: skip for skip in choice.skipped}
+        for ticker, candidate in chosen.items():
+            programs = candidate.incentive.programs
+            if ticker not in self._quoted:
+                self.log("NEW INCENTIVE", _incentive_fields(candidate))
+            elif programs != self._quoted[ticker]:
+                was = {"Was": incentive.terms(self._quoted[ticker])}
+                self.log("UPDATE INCENTIVE", {"Ticker": ticker} | was | {"Now": incentive.terms(programs)})
+        for ticker in self._quoted.keys() - chosen.keys():
+            told = reasons.get(ticker)
+            self.log("INFO", {"Ticker": ticker, "No longer quoted": _why(told) if told else "its programs ended"})
+        counts = Counter(skip.reason.value for skip in choice.skipped)
+        self.log("INFO", {"Markets with programs": len(chosen) + len(reasons), "Quoted": len(chosen), **counts})
+        for skip in choice.skipped[:_SKIPS_IN_DETAIL]:
+            if self._skips_told.get(skip.ticker) is not skip.reason:
+                self.log("SKIP MARKET", {"Ticker": skip.ticker, "Reason": _why(skip)})
+        self._quoted = {ticker: candidate.incentive.programs for ticker, candidate in chosen.items()}
+        self._skips_told = {skip.ticker: skip.reason for skip in choice.skipped}
+
+    def _log_cycle(self, choice: Choice, placed: int, began: datetime, sent_before: int) -> None:
+        per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
+        payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
+        next_cycle = began + timedelta(seconds=self._rules.wait_seconds)
+        self.log(
+            "CYCLE",
+            {
+                "Number": self._cycle,
+                "Markets": len(choice.chosen),
+                "Orders resting": placed,
+                "Free cash": f"${self._client.get_balance().available:,.4f}",
+                "Estimate": f"${per_day:.4f} a day before the $1.00 floor, ${payable:.2f} payable",
+                "Requests": self._client.requests_sent - sent_before,
+                "Took": f"{(self._clock.now() - began).total_seconds():.1f} s",
+                "Next": tradelog.local_time(next_cycle),
+            },
+        )
+
+    def _shut_down(self) -> int:
+        """Cancel what rests of ours and verify it. Returns 0, or 3 where something may still rest."""
+        if self._client.requests_sent == 0:
+            self.log("SHUTDOWN", "Nothing was sent")
+            return 0
+        problem = "they are still listed as resting"
+        try:
+            for _ in range(_VERIFY_TRIES):
+                own = [order for order in self._client.get_resting_orders() if _is_own(order)]
+                if not own:
+                    self.log("SHUTDOWN", "None of our orders rests any more")
+                    return 0
+                self._cancel(own)
+        except ExchangeError as error:
+            problem = str(error)
+        except KeyboardInterrupt:
+            problem = "Ctrl-C a second time"
+        expiry = tradelog.local_time(self._last_expiry) if self._last_expiry else "their expiry"
+        self.log(
+            "SHUTDOWN",
+            f"ORDERS OF OURS MAY STILL REST until {expiry} ({problem}). Cancel them on the website",
+        )
+        return 3
+
+
+MARKET_BOT = MarketBot  # the design document's spelling
+
+
+def _new_order_id() -> str:
+    return f"{trade.OWN_PREFIX}{uuid.uuid4().hex}"
+
+
+def _is_own(order: Order) -> bool:
+    return order.client_order_id.startswith(trade.OWN_PREFIX)
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"
+
+
+def _why(skip: Skip) -> str:
+    return f"{skip.reason.value} | {skip.label}: {skip.number}"
+
+
+def _incentive_fields(candidate: Candidate) -> dict[str, object]:
+    found: IncentiveProgram = candidate.incentive
+    estimate = candidate.estimate
+    return {
+        "Ticker": found.ticker,
+        "Pool": f"${found.pool_per_day:,.2f} a day",
+        "Terms": incentive.terms(found.programs),
+        "Our share": f"yes {estimate.share_yes:.3%}, no {estimate.share_no:.3%}",
+        "Estimate": f"${estimate.dollars_per_day:.4f} a day, ${estimate.payable:.2f} payable",
+    }
+
+
+def main() -> int:
+    """Check the settings, connect, trade. Returns the exit code: 2 where nothing was sent for want of a
+    setting, a variable or a key."""
+    try:
+        logger = tradelog.open_log(_LOG_FILE)
+    except ConfigError as error:
+        print(f"market_bot: {error}", file=sys.stderr)
+        return 2
+    try:
+        own_names = {"MARKET_BOT"}
+        constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
+        rules = settings.check({"env": env} | {n: v for n, v in constants.items() if n not in own_names})
+        if rules.environment is Environment.PROD:
+            raise ConfigError(_PROD_REFUSED)
+        connection = connect(rules.environment, read_variables(_DOTENV_FILE))
+    except ConfigError as error:
+        logger.info(tradelog.entry(datetime.now().astimezone(), "ERROR", str(error)))
+        return 2
+    return MarketBot(rules, connection, logger).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,350 @@
+"""The exchange's nouns as frozen values. No rule, no clock, no file and no network lives here.
+
+Promise: whoever holds one of these holds money that is exact and a time that knows its zone.
+
+* Prices and cash are `Decimal` dollars, sizes are `Decimal` contracts (the exchange's smallest is 0.01).
+* Times are aware `datetime`s in UTC.
+* Every order is seen as a **bid**: buying YES at p, or buying NO at q. Selling YES at p *is* buying NO at
+  1 - p, on the exchange's one book as here, so nothing else is needed. Prices are always those of the side
+  named. Only `clients.py` translates to the wire's YES-only `bid`/`ask`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_FLOOR, Decimal
+from enum import Enum
+from functools import cached_property
+from itertools import pairwise
+
+ONE_DOLLAR = Decimal(1)
+
+
+class Side(Enum):
+    """An outcome of a market, as the log and the exchange spell it."""
+
+    YES = "yes"
+    NO = "no"
+
+    @property
+    def other(self) -> Side:
+        return Side.NO if self is Side.YES else Side.YES
+
+
+class OrderStatus(Enum):
+    RESTING = "resting"
+    CANCELED = "canceled"
+    EXECUTED = "executed"
+
+
+class TimeInForce(Enum):
+    GOOD_TILL_CANCELED = "good_till_canceled"
+    IMMEDIATE_OR_CANCEL = "immediate_or_cancel"
+
+
+class SelfTradePrevention(Enum):
+    """Whose order gives way when two of ours would meet."""
+
+    TAKER_AT_CROSS = "taker_at_cross"
+    MAKER = "maker"
+
+
+class MarketStatus(Enum):
+    INITIALIZED = "initialized"
+    INACTIVE = "inactive"
+    ACTIVE = "active"
+    CLOSED = "closed"
+    DETERMINED = "determined"
+    DISPUTED = "disputed"
+    AMENDED = "amended"
+    FINALIZED = "finalized"
+
+
+class IncentiveType(Enum):
+    LIQUIDITY = "liquidity"
+    VOLUME = "volume"
+    MARGIN_MAKER_VOLUME = "margin_maker_volume"
+    MARGIN_TAKER_VOLUME = "margin_taker_volume"
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRange:
+    """A stretch of YES prices in dollars, `start` to `end`, in steps of `step`."""
+
+    start: Decimal
+    end: Decimal
+    step: Decimal
+
+
+@dataclass(frozen=True)
+class PriceGrid:
+    """The prices a market accepts, and how far apart they are, counted in grid steps ("ticks").
+
+    The exchange gives the grid in YES prices. A NO bid at q rests as a YES ask at 1 - q, so NO prices
+    live on the mirrored grid. Ticks count up from the lowest price of the side asked for.
+    """
+
+    ranges: tuple[PriceRange, ...]
+
+    def __post_init__(self) -> None:
+        ordered = sorted(self.ranges, key=lambda r: r.start)
+        if not ordered:
+            raise ValueError("a price grid needs at least one range")
+        for stretch in ordered:
+            if not (stretch.step > 0 and 0 <= stretch.start < stretch.end <= 1):
+                raise ValueError(f"impossible price range {stretch}")
+            if (stretch.end - stretch.start) % stretch.step:
+                raise ValueError(f"price range {stretch} is not a whole number of steps")
+        for lower, upper in pairwise(ordered):
+            if lower.end != upper.start:
+                raise ValueError(f"price ranges {lower} and {upper} leave a gap or overlap")
+        object.__setattr__(self, "ranges", tuple(ordered))
+
+    @cached_property
+    def _steps(self) -> int:
+        return int(self._steps_up_to(self.ranges[-1].end))
+
+    def _steps_up_to(self, yes_price: Decimal) -> Decimal:
+        """Grid steps from the grid's start up to a YES price; not whole where the price is off the grid."""
+        return sum(
+            ((min(yes_price, r.end) - r.start) / r.step for r in self.ranges if yes_price > r.start),
+            start=Decimal(0),
+        )
+
+    def _yes_price(self, steps: int) -> Decimal:
+        price, left = self.ranges[0].start, steps
+        for stretch in self.ranges:
+            here = min(left, int((stretch.end - stretch.start) / stretch.step))
+            price += here * stretch.step
+            left -= here
+        return price
+
+    def ticks(self, side: Side, price: Decimal) -> int:
+        """Grid steps from the side's lowest price up to `price`, rounded down as a bid is (contracts: none)."""
+        if side is Side.YES:
+            return int(self._steps_up_to(price).to_integral_value(ROUND_FLOOR))
+        return int((self._steps - self._steps_up_to(ONE_DOLLAR - price)).to_integral_value(ROUND_FLOOR))
+
+    def price(self, side: Side, ticks: int) -> Decimal:
+        """The price in dollars of `side` that lies `ticks` grid steps above its lowest."""
+        if side is Side.YES:
+            return self._yes_price(ticks)
+        return ONE_DOLLAR - self._yes_price(self._steps - ticks)
+
+    def below(self, side: Side, price: Decimal, ticks: int) -> Decimal | None:
+        """The price `ticks` grid steps under `price`, or None where no order could rest there."""
+        steps = self.ticks(side, price) - ticks
+        if steps < 0:
+            return None
+        lower = self.price(side, steps)
+        return lower if lower > 0 else None
+
+    def contains(self, side: Side, price: Decimal) -> bool:
+        """Whether an order can rest at `price`: on the grid and strictly between $0 and $1."""
+        return 0 < price < 1 and self.price(side, self.ticks(side, price)) == price
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """`count` contracts bid at `price` dollars on `side`: resting, or meant to rest."""
+
+    side: Side
+    price: Decimal
+    count: Decimal
+
+    @property
+    def other_price(self) -> Decimal:
+        """What the other side is sold at by this bid, in dollars of that side."""
+        return ONE_DOLLAR - self.price
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """All contracts bid at one price of one side."""
+
+    price: Decimal
+    size: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The resting bids of a market, aggregated by price, best (highest) first, each side in its own prices."""
+
+    ticker: str
+    yes: tuple[Level, ...]
+    no: tuple[Level, ...]
+
+    def side(self, side: Side) -> tuple[Level, ...]:
+        return self.yes if side is Side.YES else self.no
+
+    def best(self, side: Side) -> Level | None:
+        levels = self.side(side)
+        return levels[0] if levels else None
+
+    def with_bids(self, bids: Iterable[Bid]) -> Book:
+        """This book with `bids` resting in it too."""
+        return self._changed(bids, sign=1)
+
+    def without_bids(self, bids: Iterable[Bid]) -> Book:
+        """This book as it would stand without `bids`. A level never falls below zero: the book may have
+        been read a moment after some of them went."""
+        return self._changed(bids, sign=-1)
+
+    def _changed(self, bids: Iterable[Bid], sign: int) -> Book:
+        sizes = {side: {level.price: level.size for level in self.side(side)} for side in Side}
+        for bid in bids:
+            here = sizes[bid.side]
+            here[bid.price] = here.get(bid.price, Decimal(0)) + sign * bid.count
+        return Book(self.ticker, *(_levels(sizes[side]) for side in (Side.YES, Side.NO)))
+
+
+def _levels(sizes: dict[Decimal, Decimal]) -> tuple[Level, ...]:
+    return tuple(Level(price, sizes[price]) for price in sorted(sizes, reverse=True) if sizes[price] > 0)
+
+
+@dataclass(frozen=True)
+class Market:
+    """One yes/no question. `exchange_index` is the shard that holds its book and its collateral."""
+
+    ticker: str
+    event_ticker: str
+    status: MarketStatus
+    close_time: datetime
+    grid: PriceGrid
+    exchange_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An incentive program of one market.
+
+    `reward` and `cap` (the most one account may be paid, None for no cap) are dollars for the whole window
+    from `start` to `end`; `target` contracts a side must hold before anyone on it is paid; `discount` is the
+    factor per tick behind the reference price. `target` and `discount` may be None: such a program has no
+    published score.
+    """
+
+    id: str
+    ticker: str
+    type: IncentiveType
+    start: datetime
+    end: datetime
+    reward: Decimal
+    paid_out: bool
+    target: Decimal | None
+    discount: Decimal | None
+    cap: Decimal | None
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start).total_seconds()
+
+    @property
+    def dollars_per_day(self) -> float:
+        """The whole pool, for everybody, normalised to a day: windows run from 15 minutes to 31 days."""
+        return float(self.reward) * 86_400 / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of the account. `remaining` counts only while it rests."""
+
+    order_id: str
+    client_order_id: str
+    ticker: str
+    side: Side
+    price: Decimal
+    status: OrderStatus
+    filled: Decimal
+    remaining: Decimal
+    exchange_index: int
+    expires: datetime | None
+
+    @property
+    def bid(self) -> Bid:
+        return Bid(self.side, self.price, self.remaining)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Contracts held in a market: `count` > 0 is YES, < 0 is NO. `exposure` is what they cost, in dollars."""
+
+    ticker: str
+    count: Decimal
+    exposure: Decimal
+    exchange_index: int
+
+    @property
+    def side(self) -> Side:
+        return Side.YES if self.count > 0 else Side.NO
+
+    @property
+    def size(self) -> Decimal:
+        return abs(self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Contracts that changed hands against one of our orders. `fee` in dollars."""
+
+    fill_id: str
+    order_id: str
+    ticker: str
+    side: Side
+    price: Decimal
+    count: Decimal
+    fee: Decimal
+    is_taker: bool
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Cash in dollars that no order ties up: in all, and by shard (an order can spend only its own shard's)."""
+
+    available: Decimal
+    by_shard: dict[int, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeStatus:
+    """Whether the exchange, and each shard where it says so, takes orders now."""
+
+    trading: bool
+    trading_by_shard: dict[int, bool]
+    resumes: datetime | None
+
+    def trades(self, exchange_index: int) -> bool:
+        return self.trading_by_shard.get(exchange_index, self.trading)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """An order to be sent. `expires` only with `GOOD_TILL_CANCELED`, `reduce_only` only without it: the
+    exchange refuses the other pairings."""
+
+    ticker: str
+    exchange_index: int
+    client_order_id: str
+    bid: Bid
+    time_in_force: TimeInForce
+    self_trade_prevention: SelfTradePrevention
+    post_only: bool = False
+    reduce_only: bool = False
+    cancel_on_pause: bool = False
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResponse:
+    """What the exchange made of an `OrderRequest`. `average_price` (dollars of the side named in the
+    request) and `average_fee` (dollars a contract) are None where nothing was filled at once."""
+
+    order_id: str
+    status: OrderStatus
+    filled: Decimal
+    remaining: Decimal
+    average_price: Decimal | None
+    average_fee: Decimal | None

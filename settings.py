@@ -1,0 +1,122 @@
+"""The settings as a person writes them at the top of `market_bot.py`, checked once at start.
+
+Promise: every impossible or unknown setting is named, with what would be possible, before anything is sent; what
+passes is exact (`Decimal`, whole ticks) and needs no second look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TypeVar
+
+from clients import Environment
+from errors import ConfigError
+
+CENT = Decimal("0.01")
+
+NAMES = ("TRADE_SIZE", "TRADE_DELTA", "WAIT_TIME", "EXPIRATION_TS", "TRADE_TICKER_SIZE", "INCENTIVE_SIZE")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the bot runs by. Sizes in contracts, `wait_seconds` from the start of a cycle to the start of the
+    next, `expiration_seconds` that an order outlives the cycle that should have renewed it."""
+
+    environment: Environment
+    trade_size: Decimal
+    delta_ticks: int
+    wait_seconds: float
+    expiration_seconds: float
+    ticker_slots: int
+    incentive_size: Decimal | None
+
+
+def check(constants: Mapping[str, object]) -> Settings:
+    """Settings from the constants `env` and `NAMES`. Raises one `ConfigError` that lists every problem."""
+    problems = [f"{name} is no setting of this version; remove it" for name in constants if _stray(name)]
+
+    def read(name: str, convert: Callable[[object], T], fallback: T) -> T:
+        try:
+            return convert(constants[name])
+        except KeyError:
+            problems.append(f"{name} is missing")
+        except ValueError as error:
+            problems.append(f"{name} = {constants[name]!r}: {error}")
+        return fallback
+
+    settings = Settings(
+        environment=read("env", _environment, Environment.SIM),
+        trade_size=read("TRADE_SIZE", _contracts, CENT),
+        delta_ticks=read("TRADE_DELTA", _ticks, 0),
+        wait_seconds=read("WAIT_TIME", lambda value: _seconds(value, 1.0, 1), 1.0),
+        expiration_seconds=read("EXPIRATION_TS", lambda value: _seconds(value, 0.1, 60), 60.0),
+        ticker_slots=read("TRADE_TICKER_SIZE", _slots, 1),
+        incentive_size=read("INCENTIVE_SIZE", _limit, None),
+    )
+    if problems:
+        raise ConfigError("; ".join(problems) + ". The settings are at the top of market_bot.py.")
+    return settings
+
+
+def _stray(name: str) -> bool:
+    return name != "env" and name not in NAMES
+
+
+def _environment(value: object) -> Environment:
+    if isinstance(value, Environment):
+        return value
+    raise ValueError("must be Environment.SIM, Environment.DEMO or Environment.PROD")
+
+
+def _number(value: object) -> Decimal:
+    """A number as it was typed: 0.01 means exactly a hundredth, not the nearest binary fraction."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        raise ValueError("must be a number")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("must be a number") from None
+    if not number.is_finite():
+        raise ValueError("must be a finite number")
+    return number
+
+
+def _contracts(value: object) -> Decimal:
+    size = _number(value)
+    if size <= 0 or size % CENT:
+        raise ValueError("must be a number of contracts above 0, in steps of 0.01")
+    return size
+
+
+def _ticks(value: object) -> int:
+    delta = _number(value)
+    if delta < 0 or delta % CENT or delta >= 1:
+        raise ValueError("must be 0.00, 0.01, 0.02, …: 0.01 is one tick behind the best bid")
+    return int(delta / CENT)
+
+
+def _seconds(value: object, least: float, unit: int) -> float:
+    number = float(_number(value))
+    if number < least:
+        raise ValueError(f"must be at least {least:g}")
+    return number * unit
+
+
+def _slots(value: object) -> int:
+    number = _number(value)
+    if number < 1 or number % 1:
+        raise ValueError("must be a whole number of markets, 1 or more")
+    return int(number)
+
+
+def _limit(value: object) -> Decimal | None:
+    if value is None:
+        return None
+    number = _number(value)
+    if number < 0:
+        raise ValueError("must be a number of contracts, 0 or more, or None for no limit")
+    return number

@@ -1,0 +1,67 @@
+"""An exchange inside this process. Promise: a client gets a session, a key and a clock, and every line of it runs
+as it would against the real exchange.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from simulator.api import ROOT, Api
+from simulator.clock import SimulatedClock
+from simulator.opening import open_exchange
+from simulator.transport import ExchangeAdapter
+
+HOST = "http://simulator.invalid"
+"""A name that no network resolves: a request that missed the adapter would go nowhere."""
+
+PACE = 25.0
+"""A simulated wait takes a 25th of itself on the wall."""
+
+LATENCY = 0.05
+"""Simulated seconds from sending a request to having its answer."""
+
+SEED = 1
+
+
+@dataclass(frozen=True)
+class EmbeddedExchange:
+    """What a client needs (`base_url`, `key_id`, `private_key`, `session`, `clock`), what a person should know
+    (`about`), and the exchange behind it."""
+
+    base_url: str
+    key_id: str
+    private_key: rsa.RSAPrivateKey
+    session: requests.Session
+    clock: SimulatedClock
+    about: dict[str, str]
+    api: Api
+
+
+def start(
+    seed: int = SEED,
+    pace: float | None = PACE,
+    books: Path | None = None,
+    at: datetime | None = None,
+) -> EmbeddedExchange:
+    """Open an exchange that starts `at` a time (the wall's present where None), with a key made on the spot."""
+    clock = SimulatedClock(at or datetime.now(timezone.utc), pace)
+    api = Api(open_exchange(clock.now().timestamp(), seed, books))
+    private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key_id = "embedded-simulator"
+    api.keys[key_id] = private_key.public_key()
+    session = requests.Session()
+    session.trust_env = False
+    session.mount(HOST, ExchangeAdapter(api, clock, LATENCY))
+    speed = "does not wait" if pace is None else f"runs {pace:.0f} times as fast as the wall's"
+    about = {
+        "Money": "no real money is involved",
+        "Exchange": "simulated, inside this process",
+        "Clock": f"simulated, from the present on, {speed}; a request takes {LATENCY:.2f} s",
+        "Seed": str(seed),
+    }
+    return EmbeddedExchange(HOST + ROOT, key_id, private_key, session, clock, about, api)

@@ -1,0 +1,73 @@
+"""Recorded order books as a board. Promise: a file that cannot be used is refused with the line and the reason.
+
+Format: one JSON object a line, gzipped where the name ends in `.gz`, with `ticker` and `orderbook_fp` in the
+API's own shape (`yes_dollars` and `no_dollars`: lists of ["price", "size"], NO bids in NO prices). Other fields
+are ignored; of several lines with one ticker the first counts.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import IO, Any
+
+from simulator.flow import Levels
+from simulator.matching import CONTRACT, DOLLAR_PIPS
+
+
+class UnusableBooks(Exception):
+    """The file of recorded books cannot be used. The text says where and why."""
+
+
+def read_books(path: Path) -> dict[str, Levels]:
+    """The first book of each ticker in the file, in the order of the file."""
+    books: dict[str, Levels] = {}
+    try:
+        with _open(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    ticker, home = _book(path, number, line)
+                    books.setdefault(ticker, home)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise UnusableBooks(f"{path} cannot be read: {error}") from None
+    if not books:
+        raise UnusableBooks(f"{path} holds no book")
+    return books
+
+
+def _open(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
+def _book(path: Path, number: int, line: str) -> tuple[str, Levels]:
+    try:
+        record = json.loads(line)
+        sides = record["orderbook_fp"]
+        bids = dict(_levels(sides.get("yes_dollars")))
+        asks = {DOLLAR_PIPS - price: size for price, size in _levels(sides.get("no_dollars"))}
+        ticker = record["ticker"]
+        if not isinstance(ticker, str) or not ticker:
+            raise ValueError("ticker is not a name")
+        if bids and asks and max(bids) >= min(asks):
+            raise ValueError("the book is crossed")
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
+        reason = f"no field {error}" if isinstance(error, KeyError) else error
+        raise UnusableBooks(f"{path} line {number} is no recorded order book: {reason}") from None
+    return ticker, Levels(bids, asks)
+
+
+def _levels(pairs: Any) -> Iterator[tuple[int, int]]:
+    for price, size in pairs or []:
+        yield _units(price, DOLLAR_PIPS, "price"), _units(size, CONTRACT, "size")
+
+
+def _units(text: str, units: int, what: str) -> int:
+    value = Decimal(text) * units
+    if value != int(value) or value <= 0 or (what == "price" and value >= DOLLAR_PIPS):
+        raise ValueError(f"{what} {text} is not one of an order book")
+    return int(value)
