@@ -22,11 +22,13 @@ from simulator import embedded
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A client, the clock its exchange goes by, and what a person should know of the exchange."""
+    """A client, the clock its exchange goes by, and what a person should know of the exchange. A private
+    exchange lives and dies with this process."""
 
     client: KalshiHttpClient
     clock: Clock
     about: Mapping[str, str]
+    is_private: bool = False
 
 
 def read_variables(dotenv_file: Path) -> dict[str, str]:
@@ -43,6 +45,8 @@ def read_variables(dotenv_file: Path) -> dict[str, str]:
 def connect(environment: Environment, variables: Mapping[str, str]) -> Connection:
     """Connect `environment` as `variables` say: `<ENV>_KEYID`, `<ENV>_KEYFILE` and, optional, `<ENV>_URL`.
     `SIM` without `SIM_URL` is an exchange inside this process and needs nothing."""
+    if not isinstance(environment, Environment):
+        raise ConfigError("env must be Environment.SIM, Environment.DEMO or Environment.PROD (market_bot.py).")
     name = environment.value
     override = variables.get(f"{name}_URL", "").strip()
     if not override and environment is Environment.SIM:
@@ -66,7 +70,7 @@ def _embedded() -> Connection:
     exchange = embedded.start()
     signer = Signer(exchange.key_id, exchange.private_key)
     client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
-    return Connection(client, exchange.clock, exchange.about)
+    return Connection(client, exchange.clock, exchange.about, is_private=True)
 
 
 def _required(variables: Mapping[str, str], variable: str, what: str) -> str:

@@ -222,6 +222,11 @@ def _at_top(book: Book, side: Side, grid: PriceGrid) -> bool:
     return best is not None and grid.price(side, grid.ticks(side, best.price) + 1) >= 1
 
 
+def contracts(count: Decimal | int) -> str:
+    """A number of contracts for the log: thousands apart, decimals only where there are any."""
+    return f"{count:,.2f}".removesuffix(".00")
+
+
 def running(programs: Iterable[Program], now: datetime) -> tuple[dict[str, list[Program]], list[Skip]]:
     """The programs that pay for resting orders now, by market, richest a day first, and a reason for each
     market that has none of them."""
@@ -301,7 +306,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The markets to quote, best first, and one reason for each of the rest."""
+    """The markets to quote, best first, and one reason for each of the rest, those that came next first."""
 
     chosen: tuple[Candidate, ...]
     skipped: tuple[Skip, ...]
@@ -318,7 +323,7 @@ def choose(candidates: Iterable[Candidate], skipped: Iterable[Skip], slots: int)
         Skip(c.ticker, Reason.TRADE_TICKER_SIZE, "Rank", f"{rank:,} of {slots:,}")
         for rank, c in enumerate(ranked[slots:], start=slots + 1)
     ]
-    return Choice(tuple(ranked[:slots]), (*skipped, *beyond))
+    return Choice(tuple(ranked[:slots]), (*beyond, *skipped))
 
 
 def without(choice: Choice, blocked: Iterable[str]) -> Choice:
@@ -337,6 +342,7 @@ def without(choice: Choice, blocked: Iterable[str]) -> Choice:
 def terms(programs: Iterable[Program]) -> str:
     """What programs pay and ask for, for the log."""
     return " + ".join(
-        f"${p.reward:,.2f} until {p.end:%Y-%m-%d %H:%M} UTC, target {p.target:,f}, discount {p.discount}"
-        for p in programs
+        f"${program.reward:,.2f} until {program.end:%Y-%m-%d %H:%M} UTC, "
+        f"target {contracts(program.target or 0)}, discount {program.discount}"
+        for program in programs
     )

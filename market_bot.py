@@ -88,7 +88,7 @@ class MarketBot:
         self._last_expiry: datetime | None = None
         self._quoted: dict[str, tuple[Program, ...]] = {}
         self._skips_told: dict[str, Reason] = {}
-        self._fills_since = connection.clock.now()
+        self._started = self._fills_since = connection.clock.now()
         self._fills_seen: set[str] = set()
 
     def run(self) -> int:
@@ -120,7 +120,7 @@ class MarketBot:
         expires = began + timedelta(seconds=self._rules.wait_seconds + self._rules.expiration_seconds)
         resting = self._client.get_resting_orders()
         choice = self._choose_markets(resting, status, expires)
-        blocked = self._cancel(order for order in resting if _is_own(order)) | self._close_positions()
+        blocked = self._cancel(order for order in resting if trade.is_own(order)) | self._close_positions()
         self._log_fills()
         choice = incentive.without(choice, blocked)
         self._log_choice(choice)
@@ -164,7 +164,7 @@ class MarketBot:
             "SETTINGS",
             {
                 "TRADE_SIZE": rules.trade_size,
-                "TRADE_DELTA": f"{rules.delta_ticks} tick(s)",
+                "TRADE_DELTA": f"{rules.delta_ticks * settings.CENT} ({rules.delta_ticks} ticks)",
                 "WAIT_TIME": f"{rules.wait_seconds:g} s",
                 "EXPIRATION_TS": f"{rules.expiration_seconds / 60:g} min",
                 "TRADE_TICKER_SIZE": rules.ticker_slots,
@@ -276,7 +276,7 @@ class MarketBot:
     def _log_fills(self) -> None:
         fills = self._client.get_fills(self._fills_since)
         for fill in fills:
-            if fill.fill_id not in self._fills_seen:
+            if fill.time > self._started and fill.fill_id not in self._fills_seen:
                 self.log(
                     "FILL",
                     {
@@ -342,7 +342,7 @@ class MarketBot:
         problem = "they are still listed as resting"
         try:
             for _ in range(_VERIFY_TRIES):
-                own = [order for order in self._client.get_resting_orders() if _is_own(order)]
+                own = [order for order in self._client.get_resting_orders() if trade.is_own(order)]
                 if not own:
                     self.log("SHUTDOWN", "None of our orders rests any more")
                     return 0
@@ -364,10 +364,6 @@ MARKET_BOT = MarketBot  # the design document's spelling
 
 def _new_order_id() -> str:
     return f"{trade.OWN_PREFIX}{uuid.uuid4().hex}"
-
-
-def _is_own(order: Order) -> bool:
-    return order.client_order_id.startswith(trade.OWN_PREFIX)
 
 
 def _plain(number: Decimal) -> str:

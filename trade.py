@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from incentive import Candidate, IncentiveProgram, Reason, Skip, paid_down_to, reference_price
+from incentive import (
+    REFERENCE_PART,
+    Candidate,
+    IncentiveProgram,
+    Reason,
+    Skip,
+    contracts,
+    paid_down_to,
+    reference_price,
+)
 from models import (
     ONE_DOLLAR,
     Bid,
@@ -56,7 +65,7 @@ class Trade:
                 resting = sum(level.size for level in rivals.side(side))
                 return Skip(
                     incentive.ticker, Reason.NO_REFERENCE, f"Rivals on {side.value}",
-                    f"{resting:,f} of {incentive.target / 5:,f} contracts",
+                    f"{contracts(resting)} of {contracts(incentive.target / REFERENCE_PART)}",
                 )  # fmt: skip
         bids: list[Bid] = []
         refusals: list[Skip] = []
@@ -114,7 +123,7 @@ class Trade:
         if self.rivals_ahead is not None and ahead > self.rivals_ahead:
             return Skip(
                 incentive.ticker, Reason.INCENTIVE_SIZE, f"Rivals ahead on {side.value}",
-                f"{ahead:,f} of {self.rivals_ahead:,f}",
+                f"{contracts(ahead)} of {contracts(self.rivals_ahead)}",
             )  # fmt: skip
         return bid
 
@@ -126,7 +135,7 @@ class Trade:
             if resting < incentive.target:
                 return Skip(
                     incentive.ticker, Reason.TARGET_MISSED, f"Contracts on {side.value}",
-                    f"{resting:,f} of {incentive.target:,f}",
+                    f"{contracts(resting)} of {contracts(incentive.target)}",
                 )  # fmt: skip
         return None
 
@@ -176,3 +185,8 @@ def close_order(
         self_trade_prevention=SelfTradePrevention.MAKER,
         reduce_only=True,
     )
+
+
+def is_own(order: Order) -> bool:
+    """Whether the bot sent the order, now or in an earlier life."""
+    return order.client_order_id.startswith(OWN_PREFIX)

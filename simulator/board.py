@@ -78,7 +78,7 @@ class BoardBuilder:
         self._oddities(f"{day:%y%b%d}".upper())
 
     def _family_market(self, family: Family, event: str, number: int, middle: int) -> None:
-        shape = self._random.choice((thin, thin, crowded, crowded, short))
+        shape = self._random.choice((thin, thin, busy, crowded, short))
         half_spread = self._random.choice((1, 1, 2, 3)) * TICK
         bids = shape(self._random, middle - half_spread, -TICK)
         asks = shape(self._random, middle + half_spread, TICK)
@@ -174,6 +174,11 @@ def thin(dice: random.Random, touch: int, tick: int) -> dict[int, int]:
         touch + 4 * tick: dice.randint(500, 900) * CONTRACT,
         touch + 5 * tick: dice.randint(300, 600) * CONTRACT,
     }
+
+
+def busy(dice: random.Random, touch: int, tick: int) -> dict[int, int]:
+    """A side that qualifies a few levels down, behind many hundreds of contracts."""
+    return {touch + n * tick: dice.randint(280, 330) * CONTRACT for n in range(5)}
 
 
 def crowded(dice: random.Random, touch: int, tick: int) -> dict[int, int]:
