@@ -337,12 +337,3 @@ def without(choice: Choice, blocked: Iterable[str]) -> Choice:
             *choice.skipped,
         ),
     )
-
-
-def terms(programs: Iterable[Program]) -> str:
-    """What programs pay and ask for, for the log."""
-    return " + ".join(
-        f"${program.reward:,.2f} until {program.end:%Y-%m-%d %H:%M} UTC, "
-        f"target {contracts(program.target or 0)}, discount {program.discount}"
-        for program in programs
-    )

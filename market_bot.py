@@ -24,8 +24,8 @@ import tradelog
 from clients import Environment
 from connection import Connection, connect, read_variables
 from errors import ConfigError, ExchangeError, Refused
-from incentive import Candidate, Choice, IncentiveProgram, Reason, Skip
-from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program, Side
+from incentive import Candidate, Choice, Reason
+from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
 
 # Settings -------------------------------------------------------------------------------------------------
 
@@ -63,7 +63,7 @@ _DOTENV_FILE = _HOME / ".env"
 
 _RETRY_SECONDS = 10.0
 _VERIFY_TRIES = 3
-_VERIFY_SECONDS = 0.5
+_VERIFY_SECONDS = 0.4
 _FILL_OVERLAP = timedelta(seconds=5)
 _SKIPS_IN_DETAIL = 20
 
@@ -134,20 +134,9 @@ class MarketBot:
         self._last_expiry = expires
         resting = 0
         for candidate in candidates:
-            levels = [tradelog.top_levels(side.value.title(), candidate.rivals.side(side)) for side in Side]
-            self.log("ORDER BOOK", {"Ticker": candidate.ticker}, levels)
+            self.log("ORDER BOOK", {"Ticker": candidate.ticker}, tradelog.top_levels(candidate.rivals))
             for bid in candidate.bids:
-                self.log(
-                    "OPEN ORDER",
-                    {
-                        "Ticker": candidate.ticker,
-                        "Side": bid.side.value,
-                        "Action": "buy",
-                        "Count": _plain(bid.count),
-                        "Type": "limit",
-                        "Price": f"{bid.price:.4f}",
-                    },
-                )
+                self.log("OPEN ORDER", tradelog.new_order(candidate.ticker, bid))
                 order = trade.open_order(candidate.incentive.market, bid, _new_order_id(), expires)
                 response = self._send(order)
                 resting += response is not None and response.status is OrderStatus.RESTING
@@ -201,7 +190,8 @@ class MarketBot:
             if not left:
                 break
             if attempt == _VERIFY_TRIES - 1:
-                raise ExchangeError("Verifying that nothing rests", f"{len(left)} canceled orders still do")
+                where = ", ".join(sorted({order.ticker for order in left}))
+                raise ExchangeError("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
             self._clock.sleep(_VERIFY_SECONDS)
         self._close_positions()
         self._session_begun = True
@@ -219,13 +209,13 @@ class MarketBot:
         """Cancel orders. Returns the markets in which one could not be: nothing new may be placed there."""
         kept: set[str] = set()
         for order in orders:
-            name = {"Ticker": order.ticker, "Side": order.side.value}
-            self.log("CANCEL ORDER", name | {"Price": f"{order.price:.4f}"})
+            self.log("CANCEL ORDER", tradelog.resting_order(order))
             try:
                 self._client.cancel_order(order)
             except Refused as error:
                 if error.status == 404:
-                    self.log("INFO", name | {"Order": "was gone already: filled, expired or canceled"})
+                    gone = {"Order": "was gone already: filled, expired or canceled"}
+                    self.log("INFO", tradelog.resting_order(order) | gone)
                 else:
                     self.log("ERROR", str(error))
                     kept.add(order.ticker)
@@ -241,15 +231,13 @@ class MarketBot:
         books = self._client.get_orderbooks(tickers)
         held = set(tickers)
         for position in positions:
-            name = {"Ticker": position.ticker, "Side": position.side.value}
-            count = {"Count": _plain(position.size)}
             order = trade.close_order(
                 position, markets.get(position.ticker), books.get(position.ticker), _new_order_id()
             )
             if isinstance(order, trade.Unclosable):
-                self.log("SKIP POSITION", name | count | {"Reason": order.reason})
+                self.log("SKIP POSITION", tradelog.kept_position(position, order.reason))
                 continue
-            self.log("CLOSE POSITION", name | {"Price": f"{order.bid.other_price:.4f}"} | count)
+            self.log("CLOSE POSITION", tradelog.closing(position, order))
             response = self._send(order)
             if response is not None and response.filled >= position.size:
                 held.discard(position.ticker)
@@ -262,34 +250,14 @@ class MarketBot:
         except Refused as error:
             self.log("ERROR", f"{error}", [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
             return None
-        fields: dict[str, object] = {
-            "OrderID": f"{response.order_id[:8]}...",
-            "Status": response.status.value,
-            "Filled": _plain(response.filled),
-            "Remaining": _plain(response.remaining),
-        }
-        if response.average_fee is not None:
-            fields["Fee"] = f"${response.average_fee * response.filled:.4f}"
-        self.log("ORDER RESPONSE", fields)
+        self.log("ORDER RESPONSE", tradelog.order_response(response))
         return response
 
     def _log_fills(self) -> None:
         fills = self._client.get_fills(self._fills_since)
         for fill in fills:
             if fill.time > self._started and fill.fill_id not in self._fills_seen:
-                self.log(
-                    "FILL",
-                    {
-                        "Ticker": fill.ticker,
-                        "Side": fill.side.value,
-                        "Action": "buy",
-                        "Count": _plain(fill.count),
-                        "Price": f"{fill.price:.4f}",
-                        "Fee": f"${fill.fee:.4f}",
-                        "Role": "taker" if fill.is_taker else "maker",
-                        "At": tradelog.local_time(fill.time),
-                    },
-                )
+                self.log("FILL", tradelog.fill(fill))
         if fills:  # the next look begins a little earlier, since a fill may be listed late
             self._fills_since = max(self._fills_since, fills[-1].time - _FILL_OVERLAP)
             self._fills_seen = {fill.fill_id for fill in fills}
@@ -301,18 +269,21 @@ class MarketBot:
         for ticker, candidate in chosen.items():
             programs = candidate.incentive.programs
             if ticker not in self._quoted:
-                self.log("NEW INCENTIVE", _incentive_fields(candidate))
+                self.log("NEW INCENTIVE", tradelog.new_incentive(candidate))
             elif programs != self._quoted[ticker]:
-                was = {"Was": incentive.terms(self._quoted[ticker])}
-                self.log("UPDATE INCENTIVE", {"Ticker": ticker} | was | {"Now": incentive.terms(programs)})
+                was = {"Was": tradelog.terms(self._quoted[ticker])}
+                self.log("UPDATE INCENTIVE", {"Ticker": ticker} | was | {"Now": tradelog.terms(programs)})
         for ticker in self._quoted.keys() - chosen.keys():
             told = reasons.get(ticker)
-            self.log("INFO", {"Ticker": ticker, "No longer quoted": _why(told) if told else "its programs ended"})
+            self.log(
+                "INFO",
+                {"Ticker": ticker, "No longer quoted": tradelog.why(told) if told else "its programs ended"},
+            )
         counts = Counter(skip.reason.value for skip in choice.skipped)
         self.log("INFO", {"Markets with programs": len(chosen) + len(reasons), "Quoted": len(chosen), **counts})
         for skip in choice.skipped[:_SKIPS_IN_DETAIL]:
             if self._skips_told.get(skip.ticker) is not skip.reason:
-                self.log("SKIP MARKET", {"Ticker": skip.ticker, "Reason": _why(skip)})
+                self.log("SKIP MARKET", {"Ticker": skip.ticker, "Reason": tradelog.why(skip)})
         self._quoted = {ticker: candidate.incentive.programs for ticker, candidate in chosen.items()}
         self._skips_told = {skip.ticker: skip.reason for skip in choice.skipped}
 
@@ -327,7 +298,7 @@ class MarketBot:
                 "Markets": len(choice.chosen),
                 "Orders resting": placed,
                 "Free cash": f"${self._client.get_balance().available:,.4f}",
-                "Estimate": f"${per_day:.4f} a day before the $1.00 floor, ${payable:.2f} payable",
+                "Estimate": tradelog.expected(per_day, payable),
                 "Requests": self._client.requests_sent - sent_before,
                 "Took": f"{(self._clock.now() - began).total_seconds():.1f} s",
                 "Next": tradelog.local_time(next_cycle),
@@ -339,16 +310,19 @@ class MarketBot:
         if self._client.requests_sent == 0:
             self.log("SHUTDOWN", "Nothing was sent")
             return 0
-        problem = "they are still listed as resting"
+        problem = ""
         try:
             for _ in range(_VERIFY_TRIES):
-                own = [order for order in self._client.get_resting_orders() if trade.is_own(order)]
-                if not own:
-                    self.log("SHUTDOWN", "None of our orders rests any more")
-                    return 0
-                self._cancel(own)
-        except ExchangeError as error:
-            problem = str(error)
+                try:
+                    own = [order for order in self._client.get_resting_orders() if trade.is_own(order)]
+                    if not own:
+                        self.log("SHUTDOWN", "None of our orders rests any more")
+                        return 0
+                    problem = f"{len(own)} are still listed"
+                    self._cancel(own)
+                except ExchangeError as error:
+                    problem = str(error)
+                self._clock.sleep(_VERIFY_SECONDS)
         except KeyboardInterrupt:
             problem = "Ctrl-C a second time"
         expiry = tradelog.local_time(self._last_expiry) if self._last_expiry else "their expiry"
@@ -364,26 +338,6 @@ MARKET_BOT = MarketBot  # the design document's spelling
 
 def _new_order_id() -> str:
     return f"{trade.OWN_PREFIX}{uuid.uuid4().hex}"
-
-
-def _plain(number: Decimal) -> str:
-    return f"{number.normalize():f}"
-
-
-def _why(skip: Skip) -> str:
-    return f"{skip.reason.value} | {skip.label}: {skip.number}"
-
-
-def _incentive_fields(candidate: Candidate) -> dict[str, object]:
-    found: IncentiveProgram = candidate.incentive
-    estimate = candidate.estimate
-    return {
-        "Ticker": found.ticker,
-        "Pool": f"${found.pool_per_day:,.2f} a day",
-        "Terms": incentive.terms(found.programs),
-        "Our share": f"yes {estimate.share_yes:.3%}, no {estimate.share_no:.3%}",
-        "Estimate": f"${estimate.dollars_per_day:.4f} a day, ${estimate.payable:.2f} payable",
-    }
 
 
 def main() -> int:
@@ -404,6 +358,9 @@ def main() -> int:
     except ConfigError as error:
         logger.info(tradelog.entry(datetime.now().astimezone(), "ERROR", str(error)))
         return 2
+    except KeyboardInterrupt:
+        logger.info(tradelog.entry(datetime.now().astimezone(), "SHUTDOWN", "Nothing was sent"))
+        return 0
     return MarketBot(rules, connection, logger).run()
 
 

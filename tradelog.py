@@ -1,4 +1,6 @@
-"""The form of `trade.log`. Promise: one event a line, the same on the console and in the file, in local time:
+"""The form of `trade.log`: where lines go and what each says. Deciding to write one is the bot's.
+
+Promise: one event a line, the same on the console and in the file, in local time:
 
     2026-01-16 18:05:57 [CANCEL ORDER] Ticker: KXHIGHCHI-26JAN16-B35.5 | Side: yes | Price: 0.4600
       └─ details, where there are any
@@ -12,12 +14,17 @@ import logging
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from errors import ConfigError
-from models import Level
+from incentive import Candidate, Skip, contracts
+from models import Bid, Book, Fill, Order, OrderRequest, OrderResponse, Position, Program, Side
 
 TOP_LEVELS = 5
+
+Said = dict[str, str]
+"""What an event says, as `Key: value` pairs in the order in which they are shown."""
 
 
 def open_log(path: Path) -> logging.Logger:
@@ -52,16 +59,106 @@ def entry(when: datetime, event: str, fields: Mapping[str, object] | str, detail
     return "\n".join(lines + [f"  └─ {_one_line(detail)}" for detail in details])
 
 
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
 def local_time(when: datetime) -> str:
     """A time of day as the log's own lines show it."""
     return f"{when.astimezone():%H:%M:%S}"
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())
+def plain(number: Decimal) -> str:
+    """A number of contracts without needless zeros."""
+    return f"{number.normalize():f}"
 
 
-def top_levels(name: str, levels: Iterable[Level]) -> str:
-    """The best prices of a side, as the `[ORDER BOOK]` event shows them."""
-    best = [f"${level.price:.4f} x {level.size.normalize():f}" for level in list(levels)[:TOP_LEVELS]]
-    return f"{name} (Top {TOP_LEVELS}): {' | '.join(best) or 'nobody bids'}"
+def price(dollars: Decimal) -> str:
+    return f"{dollars:.4f}"
+
+
+def top_levels(book: Book) -> list[str]:
+    """The best prices of both sides, as details of `[ORDER BOOK]`."""
+    lines = []
+    for side in Side:
+        best = [f"${price(level.price)} x {plain(level.size)}" for level in book.side(side)[:TOP_LEVELS]]
+        lines.append(f"{side.value.title()} (Top {TOP_LEVELS}): {' | '.join(best) or 'nobody bids'}")
+    return lines
+
+
+def resting_order(order: Order) -> Said:
+    return {"Ticker": order.ticker, "Side": order.side.value, "Price": price(order.price)}
+
+
+def new_order(ticker: str, bid: Bid) -> Said:
+    return {
+        "Ticker": ticker,
+        "Side": bid.side.value,
+        "Action": "buy",
+        "Count": plain(bid.count),
+        "Type": "limit",
+        "Price": price(bid.price),
+    }
+
+
+def order_response(response: OrderResponse) -> Said:
+    fee = response.average_fee
+    return {
+        "OrderID": f"{response.order_id[:8]}...",
+        "Status": response.status.value,
+        "Filled": plain(response.filled),
+        "Remaining": plain(response.remaining),
+    } | ({} if fee is None else {"Fee": f"${fee * response.filled:.4f}"})
+
+
+def closing(position: Position, order: OrderRequest) -> Said:
+    """The side is the one held, the price what it is sold at."""
+    sold_at = {"Price": price(order.bid.other_price)}
+    return {"Ticker": position.ticker, "Side": position.side.value} | sold_at | {"Count": plain(position.size)}
+
+
+def kept_position(position: Position, reason: str) -> Said:
+    count = {"Count": plain(position.size)}
+    return {"Ticker": position.ticker, "Side": position.side.value} | count | {"Reason": reason}
+
+
+def fill(done: Fill) -> Said:
+    return {
+        "Ticker": done.ticker,
+        "Side": done.side.value,
+        "Action": "buy",
+        "Count": plain(done.count),
+        "Price": price(done.price),
+        "Fee": f"${done.fee:.4f}",
+        "Role": "taker" if done.is_taker else "maker",
+        "At": local_time(done.time),
+    }
+
+
+def new_incentive(candidate: Candidate) -> Said:
+    estimate = candidate.estimate
+    return {
+        "Ticker": candidate.ticker,
+        "Pool": f"${candidate.incentive.pool_per_day:,.2f} a day",
+        "Terms": terms(candidate.incentive.programs),
+        "Our share": f"yes {estimate.share_yes:.3%}, no {estimate.share_no:.3%}",
+        "Estimate": expected(estimate.dollars_per_day, estimate.payable),
+    }
+
+
+def expected(dollars_per_day: float, payable: Decimal) -> str:
+    """What quotes would earn by the rule, and what would really be paid: nothing below $1.00 a window."""
+    return f"${dollars_per_day:.4f} a day before the $1.00 floor, ${payable:.2f} payable"
+
+
+def terms(programs: Iterable[Program]) -> str:
+    """What programs pay and ask for."""
+    return " + ".join(
+        f"${program.reward:,.2f} until {program.end:%Y-%m-%d %H:%M} UTC, "
+        f"target {contracts(program.target or 0)}, discount {program.discount}"
+        for program in programs
+    )
+
+
+def why(skip: Skip) -> str:
+    return f"{skip.reason.value} | {skip.label}: {skip.number}"

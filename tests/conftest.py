@@ -1,0 +1,185 @@
+"""What the tests share: a bot on a simulated exchange that does not wait, and a wire that can fail.
+
+Nothing here replaces code of ours: requests are prepared, signed, sent through `requests`, answered by the
+simulator and parsed as ever. Only time does not pass on the wall, and a test can cut the wire.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPResponse
+
+import market_bot
+import settings
+import tradelog
+from clients import KalshiHttpClient
+from connection import Connection
+from market_bot import MarketBot
+from signing import Signer
+from simulator import embedded
+from simulator.board import CUSTOMER
+from simulator.embedded import EmbeddedExchange
+from simulator.matching import Order
+
+START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+SPECIFICATION = SHARED / "kalshi" / "openapi.yaml"
+RECORDED_BOOKS = SHARED / "data" / "books-2026-07-23.jsonl.gz"
+
+
+@pytest.fixture(autouse=True)
+def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test touches a real log or a real `.env`, nor sees the variables of whoever runs it."""
+    monkeypatch.setattr(market_bot, "_LOG_FILE", tmp_path / "trade.log")
+    monkeypatch.setattr(market_bot, "_DOTENV_FILE", tmp_path / ".env")
+    for environment in ("SIM", "DEMO", "PROD"):
+        for variable in ("URL", "KEYID", "KEYFILE"):
+            monkeypatch.delenv(f"{environment}_{variable}", raising=False)
+
+
+def answer(status: int, body: str, content_type: str = "application/json") -> Callable[..., requests.Response]:
+    """An answer that the wire gives in the exchange's place."""
+
+    def give(request: requests.PreparedRequest) -> requests.Response:
+        raw = HTTPResponse(
+            io.BytesIO(body.encode()), {"Content-Type": content_type}, status, preload_content=False
+        )
+        return HTTPAdapter().build_response(request, raw)
+
+    return give
+
+
+def unavailable(request: requests.PreparedRequest) -> requests.Response:
+    return answer(503, '{"error":{"code":"service_unavailable","message":"down for a moment"}}')(request)
+
+
+def cut_before(request: requests.PreparedRequest) -> requests.Response:
+    raise requests.exceptions.ConnectionError("cut before the exchange had it", request=request)
+
+
+@dataclass
+class Wire(BaseAdapter):
+    """Between the client and the exchange. `fault`, asked with each request's number, may answer it in the
+    exchange's place, or fail; `after` does the same once the exchange has acted. All requests are kept."""
+
+    inner: BaseAdapter
+    fault: Callable[[requests.PreparedRequest, int], Any] | None = None
+    after: Callable[[requests.PreparedRequest, int], Any] | None = None
+    sent: list[requests.PreparedRequest] = field(default_factory=list)
+    answers: list[requests.Response] = field(default_factory=list)
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        number = len(self.sent)
+        self.sent.append(request)
+        instead = self.fault(request, number) if self.fault else None
+        response: requests.Response = instead(request) if instead else self.inner.send(request, **options)
+        instead = self.after(request, number) if self.after and not instead else None
+        response = instead(request) if instead else response
+        self.answers.append(response)
+        return response
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def asked(self) -> list[str]:
+        return [f"{request.method} {request.path_url.partition('?')[0]}" for request in self.sent]
+
+
+class Killed(BaseException):
+    """Ends a bot as `kill -9` does: nothing of it runs any more."""
+
+
+@dataclass
+class Bench:
+    """A bot, the exchange it trades on, the wire between them and the log."""
+
+    exchange: EmbeddedExchange
+    wire: Wire
+    client: KalshiHttpClient
+    log_file: Path
+    new_bot: Callable[[], MarketBot]
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process, as far as the bot can tell: it remembers nothing."""
+        self.bot = self.new_bot()
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8")
+
+    def events(self, name: str) -> list[str]:
+        return [line for line in self.log.splitlines() if f"[{name}]" in line]
+
+    def resting(self) -> list[Order]:
+        """What really rests, by the exchange's own word."""
+        return self.exchange.api.exchange.resting(CUSTOMER)
+
+    def held(self) -> dict[str, int]:
+        holdings = self.exchange.api.exchange.accounts[CUSTOMER].holdings
+        return {ticker: holding.count for ticker, holding in holdings.items() if holding.count}
+
+    def pass_time(self, seconds: float) -> None:
+        self.exchange.clock.advance(seconds)
+
+    def run(self, cycles: int, end: type[BaseException] = Killed) -> int | None:
+        """Run the real loop; `end` strikes in the wait after that many cycles. Returns the exit code, or None
+        where the process was killed. Waits between cycles are kept in `waits`."""
+        clock = self.exchange.clock
+        sleep = clock.sleep
+        self.waits: list[float] = []
+
+        def watched(seconds: float) -> None:
+            if seconds > 2:  # shorter ones are the client's own
+                self.waits.append(seconds)
+                if len(self.waits) == cycles:
+                    raise end
+            sleep(seconds)
+
+        clock.sleep = watched  # type: ignore[method-assign]
+        try:
+            return self.bot.run()
+        except Killed:
+            return None
+        finally:
+            clock.sleep = sleep  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Opens benches; keyword arguments are settings, `seed` and `books` go to the exchange."""
+    loggers = []
+
+    def make(seed: int = 1, books: Path | None = None, **changed: object) -> Bench:
+        exchange = embedded.start(seed=seed, pace=None, books=books, at=START)
+        wire = Wire(exchange.session.adapters[embedded.HOST])
+        exchange.session.mount(embedded.HOST, wire)
+        signer = Signer(exchange.key_id, exchange.private_key)
+        client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
+        log_file = tmp_path / f"trade-{len(loggers)}.log"
+        logger = tradelog.open_log(log_file)
+        loggers.append(logger)
+        shipped = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
+        rules = settings.check(shipped | changed)
+        connection = Connection(client, exchange.clock, exchange.about)
+        return Bench(exchange, wire, client, log_file, lambda: MarketBot(rules, connection, logger))
+
+    yield make
+    for logger in loggers:
+        tradelog.close_log(logger)
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()

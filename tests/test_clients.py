@@ -1,0 +1,254 @@
+"""The client, over `requests`, against the simulator: what it sends, what it makes of answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+import requests
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients import KalshiHttpClient, TokenBucket
+from errors import ExchangeError, RateLimited, Refused, Unavailable, Unreachable, Unreadable
+from models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
+from signing import Signer
+from simulator.clock import SimulatedClock
+from tests.conftest import START, Bench, answer
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def quote(bench: Bench, side: Side = Side.NO, price: str = "0.0200", count: str = "2.5") -> OrderRequest:
+    market = next(m for m in bench.exchange.api.exchange.markets.values() if m.shard == 3)
+    return OrderRequest(
+        ticker=market.ticker,
+        exchange_index=market.shard,
+        client_order_id="lipbot-test",
+        bid=Bid(side, Decimal(price), Decimal(count)),
+        time_in_force=TimeInForce.GOOD_TILL_CANCELED,
+        self_trade_prevention=SelfTradePrevention.TAKER_AT_CROSS,
+        post_only=True,
+        cancel_on_pause=True,
+        expires=START + timedelta(minutes=5, seconds=0.5),
+    )
+
+
+@given(st.sampled_from(["GET", "POST", "DELETE"]), st.text("abc/-_0123", max_size=40), st.integers(0, 2**45))
+def test_a_signature_covers_the_time_the_method_and_the_path(method: str, path: str, stamp: int) -> None:
+    headers = Signer("an-id", KEY).headers(method, path, stamp)
+    signature = base64.b64decode(headers["KALSHI-ACCESS-SIGNATURE"])
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
+    assert headers["KALSHI-ACCESS-TIMESTAMP"] == str(stamp)
+    KEY.public_key().verify(signature, f"{stamp}{method}{path}".encode(), pss, hashes.SHA256())
+    with pytest.raises(InvalidSignature):
+        KEY.public_key().verify(signature, f"{stamp}{method}{path}x".encode(), pss, hashes.SHA256())
+
+
+def test_neither_the_key_nor_its_id_shows_in_what_gets_printed(bench: Bench) -> None:
+    signer = Signer("a-secret-id", KEY)
+    assert "a-secret-id" not in repr(signer)
+    client = KalshiHttpClient(bench.exchange.base_url, signer, bench.exchange.clock, bench.exchange.session)
+    with pytest.raises(Refused) as refused:
+        client.get_balance()
+    assert refused.value.status == 401
+    assert "a-secret-id" not in str(refused.value)
+    assert "key file in .env" in str(refused.value)
+
+
+def test_what_is_signed_is_what_is_sent_query_and_all(bench: Bench) -> None:
+    """The simulator refuses a signature over anything else, so an answer is the proof."""
+    assert bench.client.get_positions()
+    assert "?" in bench.wire.sent[-1].path_url
+
+
+def test_no_float_touches_an_order_on_its_way_out(bench: Bench) -> None:
+    response = bench.client.create_order(quote(bench))
+    body = json.loads(bench.wire.sent[-1].body or b"")
+    assert (body["side"], body["price"], body["count"]) == ("ask", "0.9800", "2.50")
+    assert body["expiration_time"] == int(START.timestamp()) + 301, "never earlier than asked for"
+    assert body["exchange_index"] == 3
+    assert (response.status, response.filled, response.remaining) == (OrderStatus.RESTING, 0, Decimal("2.5"))
+    (order,) = [o for o in bench.client.get_resting_orders() if o.order_id == response.order_id]
+    assert order.bid == quote(bench).bid
+    assert isinstance(order.price, Decimal)
+
+
+@pytest.mark.parametrize(("price", "count"), [("0.12345", "1"), ("0.02", "0.005")])
+def test_a_number_that_the_exchange_has_no_room_for_is_not_rounded_but_refused(
+    bench: Bench, price: str, count: str
+) -> None:
+    sent = len(bench.wire.sent)
+    with pytest.raises(ValueError, match="decimals"):
+        bench.client.create_order(quote(bench, price=price, count=count))
+    assert len(bench.wire.sent) == sent
+
+
+def test_a_cancel_finds_an_order_on_another_shard(bench: Bench) -> None:
+    response = bench.client.create_order(quote(bench))
+    (order,) = [o for o in bench.client.get_resting_orders() if o.order_id == response.order_id]
+    assert bench.client.cancel_order(order) == Decimal("2.5")
+    with pytest.raises(Refused) as gone:
+        bench.client.cancel_order(order)
+    assert gone.value.status == 404
+
+
+def test_a_list_of_several_pages_is_read_to_its_end(bench: Bench) -> None:
+    everything = bench.client.get_markets(bench.exchange.api.exchange.markets)
+
+    def small_pages(request: requests.PreparedRequest, _: int) -> None:
+        request.url = (request.url or "").replace("limit=1000", "limit=7").replace("limit=10000", "limit=7")
+
+    bench.wire.fault = small_pages
+    before = len(bench.wire.sent)
+    assert bench.client.get_markets(bench.exchange.api.exchange.markets) == everything
+    assert len(bench.wire.sent) - before > 3
+    running = {p.ticker for p in bench.client.get_incentive_programs()}
+    assert len(running) > 7
+
+
+def test_a_list_that_never_ends_is_noticed(bench: Bench) -> None:
+    bench.wire.fault = lambda *_: answer(200, '{"orders": [], "cursor": "again"}')
+    with pytest.raises(Unreadable, match="has no end"):
+        bench.client.get_resting_orders()
+
+
+def test_more_than_a_hundred_tickers_go_in_several_calls(bench: Bench) -> None:
+    tickers = [*bench.exchange.api.exchange.markets, *(f"KXNONE-{n}" for n in range(250))]
+    books = bench.client.get_orderbooks(tickers)
+    assert set(books) == set(bench.exchange.api.exchange.markets)
+    assert len(bench.wire.sent) == 3
+
+
+BODIES = [
+    ('{"error":{"code":"invalid_order","message":"m","details":"d"}}', "invalid_order · m · d"),
+    ('{"code":"bad_request","message":"m","details":"d"}', "bad_request · m · d"),
+    ('{"msg":"query is off"}', "query is off"),
+    ('{"error":"too many requests"}', "too many requests"),
+    ("<html><h1>Bad gateway</h1></html>", "<html><h1>Bad gateway</h1></html>"),
+    ("", "no message"),
+    ("[1]", "[1]"),
+    ("null", "null"),
+]
+
+
+@pytest.mark.parametrize(("body", "said"), BODIES)
+def test_the_exchanges_own_words_are_kept_whatever_their_form(bench: Bench, body: str, said: str) -> None:
+    bench.wire.fault = lambda *_: answer(400, body)
+    with pytest.raises(Refused) as refused:
+        bench.client.get_exchange_status()
+    assert said in str(refused.value)
+    assert refused.value.maybe_done is False
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "maybe_done"),
+    [
+        (302, Refused, False),
+        (401, Refused, False),
+        (410, Refused, False),
+        (429, RateLimited, False),
+        (500, Unavailable, True),
+        (503, Unavailable, True),
+    ],
+)
+def test_an_error_says_whether_the_request_may_have_been_carried_out(
+    bench: Bench, status: int, kind: type[ExchangeError], maybe_done: bool
+) -> None:
+    bench.wire.fault = lambda *_: answer(status, "{}")
+    with pytest.raises(kind) as error:
+        bench.client.create_order(quote(bench))
+    assert error.value.maybe_done is maybe_done
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [requests.exceptions.ReadTimeout, requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError],
+)
+def test_silence_is_not_taken_for_a_no(bench: Bench, fault: type[Exception]) -> None:
+    def silent(_: requests.PreparedRequest) -> requests.Response:
+        raise fault("...")
+
+    bench.wire.fault = lambda *_: silent
+    with pytest.raises(Unreachable) as error:
+        bench.client.create_order(quote(bench))
+    assert error.value.maybe_done is True
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"balance_dollars": 12.5}', "balance_dollars should be str, is 12.5"),
+        ('{"balance_dollars": "NaN"}', "balance_dollars should be a decimal"),
+        ('{"balance": 12}', "balance_dollars should be str, is None"),
+        ("[]", "expected a JSON object"),
+        ("<html>", "no JSON"),
+    ],
+)
+def test_an_answer_that_is_not_what_was_promised_is_never_guessed_at(bench: Bench, body: str, told: str) -> None:
+    bench.wire.fault = lambda *_: answer(200, body)
+    with pytest.raises(Unreadable, match=r"GET /portfolio/balance") as error:
+        bench.client.get_balance()
+    assert told in str(error.value)
+
+
+def test_a_book_is_read_best_first_whichever_way_it_is_sent_and_empty_sides_are_no_error(bench: Bench) -> None:
+    levels = [["0.0300", "5.00"], ["0.4200", "13.50"], ["0.1000", "1.00"]]
+    books = {
+        "orderbooks": [
+            {"ticker": "A", "orderbook_fp": {"yes_dollars": levels, "no_dollars": None}},
+            {"ticker": "B", "orderbook_fp": {}},
+            {"ticker": "C"},
+        ]
+    }
+    bench.wire.fault = lambda *_: answer(200, json.dumps(books))
+    read = bench.client.get_orderbooks(["A", "B", "C"])
+    assert [level.price for level in read["A"].yes] == [Decimal("0.42"), Decimal("0.1"), Decimal("0.03")]
+    assert read["A"].no == read["B"].yes == read["C"].no == ()
+
+
+def test_times_are_read_in_every_form_the_exchange_writes_them(bench: Bench) -> None:
+    forms = ["2026-07-20T21:04:00Z", "2026-07-20T21:04:00.5Z", "2026-07-20T17:04:00.123456789-04:00"]
+    rows = [
+        {
+            "id": str(n), "market_ticker": "A", "incentive_type": "liquidity", "start_date": form,
+            "end_date": "2026-07-31T03:59:00Z", "period_reward": 1_000_000, "paid_out": False,
+            "discount_factor_bps": 5000, "target_size_fp": "1000.00", "field_of_tomorrow": 1,
+        }
+        for n, form in enumerate(forms)
+    ]  # fmt: skip
+    bench.wire.fault = lambda *_: answer(200, json.dumps({"incentive_programs": rows}))
+    programs = bench.client.get_incentive_programs()
+    at = datetime(2026, 7, 20, 21, 4, tzinfo=timezone.utc)
+    assert [p.start for p in programs] == [at, at.replace(microsecond=500_000), at.replace(microsecond=123_456)]
+    assert programs[0].reward == 100, "a reward is sent in 1/10,000 dollar"
+    assert programs[0].discount == Decimal("0.5")
+
+
+@given(st.lists(st.tuples(st.integers(1, 100), st.floats(0, 3)), min_size=1, max_size=60))
+def test_no_burst_of_requests_overdraws_the_budget(calls: list[tuple[int, float]]) -> None:
+    clock = SimulatedClock(START, pace=None)
+    bucket = TokenBucket(rate=100, capacity=100, clock=clock)
+    tokens, last = 100.0, START
+    for cost, pause in calls:
+        clock.advance(pause)
+        bucket.spend(cost)
+        now = clock.now()
+        tokens = min(100.0, tokens + (now - last).total_seconds() * 100) - cost
+        last = now
+        assert tokens >= -1e-3
+
+
+def test_a_budget_makes_nobody_wait_longer_than_it_must(make_bench: Callable[..., Bench]) -> None:
+    clock = SimulatedClock(START, pace=None)
+    bucket = TokenBucket(rate=100, capacity=100, clock=clock)
+    for _ in range(50):
+        bucket.spend(10)
+    assert (clock.now() - START).total_seconds() == pytest.approx((50 * 10 - 100) / 100, abs=1e-3)

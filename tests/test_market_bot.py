@@ -1,0 +1,308 @@
+"""The loop: what a person who leaves it running relies on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+import requests
+
+import trade
+from clients import Environment
+from signing import Signer
+from tests.conftest import START, Bench, answer, cut_before, unavailable
+
+
+def is_quote(request: requests.PreparedRequest) -> bool:
+    return request.method == "POST" and b'"post_only": true' in (request.body or b"")
+
+
+def test_a_session_does_not_leave_the_orders_and_positions_it_found(bench: Bench) -> None:
+    found = {order.order_id for order in bench.resting()}
+    assert len(found) == 2
+    assert bench.held()
+    bench.bot.start_trading()
+    assert not found & {order.order_id for order in bench.resting()}
+    assert bench.held() == {}
+    assert len(bench.events("CANCEL ORDER")) == 2
+    assert len(bench.events("CLOSE POSITION")) == 2
+
+
+def test_a_cycle_shows_each_step_in_the_order_in_which_it_is_documented(bench: Bench) -> None:
+    bench.bot.start_trading()
+    first_of = {}
+    for number, line in enumerate(bench.log.splitlines()):
+        event = line.partition("[")[2].partition("]")[0]
+        first_of.setdefault(event, number)
+    steps = ["CANCEL ORDER", "CLOSE POSITION", "NEW INCENTIVE", "ORDER BOOK", "OPEN ORDER"]
+    assert [first_of[step] for step in steps] == sorted(first_of[step] for step in steps)
+    assert first_of["ORDER RESPONSE"] > first_of["CLOSE POSITION"]
+    assert first_of["CYCLE"] == max(first_of.values())
+
+
+def test_quotes_are_post_only_and_die_with_the_bot(bench: Bench) -> None:
+    bench.bot.start_trading()
+    resting = bench.resting()
+    assert len(resting) == 4
+    for order in resting:
+        assert order.client_order_id.startswith(trade.OWN_PREFIX)
+        assert order.size == 100
+        assert order.expires is not None
+        planned = (START + timedelta(seconds=60 + 60)).timestamp()
+        assert planned <= order.expires <= planned + 1
+    assert len([request for request in bench.wire.sent if is_quote(request)]) == 4
+    bench.pass_time(125)
+    bench.client.get_exchange_status()
+    assert bench.resting() == []
+
+
+def test_a_second_cycle_does_not_double_the_orders(bench: Bench) -> None:
+    for _ in range(3):
+        bench.bot.start_trading()
+        bench.pass_time(60)
+        sides = Counter((order.ticker, order.is_bid) for order in bench.resting())
+        assert len(sides) == 4
+        assert set(sides.values()) == {1}
+
+
+def test_after_its_start_the_bot_leaves_a_persons_orders_alone(bench: Bench) -> None:
+    bench.bot.start_trading()
+    theirs = place_by_hand(bench)
+    bench.bot.start_trading()
+    assert theirs in {order.order_id for order in bench.resting()}
+
+
+def test_a_persons_order_does_not_move_the_bots_price_as_a_rivals_would(bench: Bench) -> None:
+    choice = bench.bot.start_trading()
+    assert choice is not None
+    first = choice.chosen[0]
+    theirs = place_by_hand(bench, ticker=first.ticker, above_best=True)
+    again = bench.bot.start_trading()
+    assert again is not None
+    bids = {candidate.ticker: candidate.bids for candidate in again.chosen}
+    assert theirs in {order.order_id for order in bench.resting()}
+    assert bids[first.ticker] == first.bids
+
+
+def place_by_hand(bench: Bench, ticker: str | None = None, above_best: bool = False) -> str:
+    exchange = bench.exchange.api.exchange
+    ticker = ticker or bench.resting()[0].ticker
+    best = exchange.markets[ticker].book.bids.best()
+    assert best is not None
+    body = {
+        "ticker": ticker,
+        "side": "bid",
+        "count": "400",
+        "price": f"{(best + (100 if above_best else -200)) / 10_000:.4f}",
+        "time_in_force": "good_till_canceled",
+        "self_trade_prevention_type": "taker_at_cross",
+        "client_order_id": "typed-by-hand",
+        "post_only": True,
+    }
+    return place(bench, body)
+
+
+def place(bench: Bench, body: dict[str, object]) -> str:
+    """Send a create as a person's own program would."""
+    path = "/trade-api/v2/portfolio/events/orders"
+    now_ms = int(bench.exchange.clock.now().timestamp() * 1000)
+    signer = Signer(bench.exchange.key_id, bench.exchange.private_key)
+    headers = signer.headers("POST", path, now_ms)
+    url = bench.exchange.base_url.removesuffix("/trade-api/v2") + path
+    response = bench.exchange.session.post(url, json=body, headers=headers)
+    assert response.status_code == 201, response.text
+    return str(response.json()["order_id"])
+
+
+@pytest.mark.parametrize("fault", [unavailable, cut_before], ids=["503", "cut"])
+def test_an_outage_at_any_request_of_a_cycle_neither_stops_the_bot_nor_doubles_an_order(
+    make_bench: Callable[..., Bench], fault: Callable[..., requests.Response]
+) -> None:
+    healthy = make_bench()
+    healthy.run(cycles=2)
+    for broken in range(len(healthy.wire.sent)):
+        bench = make_bench()
+        bench.wire.fault = lambda _, number, broken=broken: fault if number == broken else None
+        bench.run(cycles=3)
+        assert [wait < 11 for wait in bench.waits].count(True) == 1, f"request {broken}"
+        assert len(bench.events("ERROR")) == 1
+        assert_quoting_once(bench)
+
+
+def test_a_create_whose_answer_was_lost_is_not_sent_twice(bench: Bench) -> None:
+    """The exchange acted, the answer never came: the order rests and the bot does not know its number."""
+    lost = []
+
+    def lose_second_quote(request: requests.PreparedRequest, _: int) -> object:
+        if is_quote(request) and not lost and len(bench.resting()) == 2:
+            lost.append(request)
+            return cut_before
+        return None
+
+    bench.wire.after = lose_second_quote
+    bench.run(cycles=1)
+    assert lost
+    assert len(bench.resting()) == 2
+    bench.run(cycles=1)
+    assert_quoting_once(bench)
+
+
+def assert_quoting_once(bench: Bench) -> None:
+    sides = Counter((order.ticker, order.is_bid) for order in bench.resting())
+    assert len(sides) == 4
+    assert set(sides.values()) == {1}
+
+
+def test_a_refused_order_is_logged_in_the_exchanges_words_and_does_not_end_the_cycle(bench: Bench) -> None:
+    bench.bot.start_trading()
+    refuse = answer(400, '{"error":{"code":"invalid_order","message":"no","details":"post only cross"}}')
+    refused = []
+
+    def first_create(request: requests.PreparedRequest, _: int) -> object:
+        if is_quote(request) and not refused:
+            refused.append(request)
+            return refuse
+        return None
+
+    bench.wire.fault = first_create
+    bench.bot.start_trading()
+    (line,) = bench.events("ERROR")
+    assert "400 invalid_order · no · post only cross" in line
+    assert len(bench.resting()) == 3
+
+
+def test_a_fault_of_our_own_is_logged_with_its_traceback_and_the_bot_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("what nobody thought of")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trade.Trade, "quote", broken)
+        bench.run(cycles=1)
+    assert "ZeroDivisionError: what nobody thought of" in bench.log
+    assert "Traceback (most recent call last):" in bench.log
+    bench.run(cycles=1)
+    assert_quoting_once(bench)
+
+
+def test_a_failed_cycle_is_tried_again_long_before_the_orders_expire(bench: Bench) -> None:
+    bench.wire.fault = lambda _, number: unavailable if number == 0 else None
+    bench.run(cycles=3)
+    assert bench.waits[0] == pytest.approx(10, abs=0.2)
+    assert 55 < bench.waits[1] < 60
+
+
+def test_cycles_begin_wait_time_apart_however_long_they_take(bench: Bench) -> None:
+    bench.run(cycles=4)
+    begun = [line[:19] for line in bench.events("CYCLE")]
+    seconds = [int(time[-2:]) + 60 * int(time[-5:-3]) for time in begun]
+    assert all(abs((later - earlier) % 3600 - 60) <= 1 for earlier, later in pairwise(seconds[1:]))
+
+
+def test_ctrl_c_leaves_none_of_our_orders_behind(bench: Bench) -> None:
+    assert bench.run(cycles=2, end=KeyboardInterrupt) == 0
+    assert len(bench.events("CYCLE")) == 2
+    assert bench.resting() == []
+    assert "[SHUTDOWN] None of our orders rests any more" in bench.log.splitlines()[-1]
+
+
+@pytest.mark.parametrize("at_request", range(1, 40, 3))
+def test_ctrl_c_in_the_middle_of_a_cycle_leaves_none_of_our_orders_behind(bench: Bench, at_request: int) -> None:
+    def interrupt(_: requests.PreparedRequest, number: int) -> None:
+        if number == at_request:
+            raise KeyboardInterrupt
+
+    bench.wire.after = interrupt  # the exchange has acted on the request; the bot never hears of it
+    assert bench.run(cycles=3) == 0
+    assert [order for order in bench.resting() if order.client_order_id.startswith(trade.OWN_PREFIX)] == []
+
+
+def test_a_shutdown_that_cannot_cancel_says_that_orders_may_rest_and_until_when(bench: Bench) -> None:
+    bench.wire.fault = lambda *_: unavailable if bench.events("CYCLE") else None
+    assert bench.run(cycles=1, end=KeyboardInterrupt) == 3
+    last = bench.log.splitlines()[-1]
+    until = (START + timedelta(minutes=2)).astimezone()
+    assert f"MAY STILL REST until {until:%H:%M:%S}" in last
+    assert len(bench.resting()) == 4
+
+
+def test_a_restart_after_a_kill_takes_over_what_rests(bench: Bench) -> None:
+    bench.run(cycles=1)
+    before = {order.order_id for order in bench.resting()}
+    assert len(before) == 4
+    bench.restart()
+    bench.run(cycles=1)
+    assert_quoting_once(bench)
+    assert not before & {order.order_id for order in bench.resting()}
+
+
+def test_a_position_nobody_bids_for_is_kept_told_and_blocks_new_orders_there_alone(bench: Bench) -> None:
+    choice = bench.bot.start_trading()
+    assert choice is not None
+    ticker, other = (candidate.ticker for candidate in choice.chosen)
+    exchange = bench.exchange.api.exchange
+    exchange.accounts["customer"].holdings[ticker].count = 500  # YES
+    drop_crowd(bench, ticker, is_bid=True)
+    bench.pass_time(1)
+    bench.bot.start_trading()
+    (line,) = bench.events("SKIP POSITION")
+    assert f"Ticker: {ticker} | Side: yes | Count: 5 | Reason: nobody bids for yes" in line
+    assert ticker not in {order.ticker for order in bench.resting()}
+    assert other in {order.ticker for order in bench.resting()}
+
+
+def drop_crowd(bench: Bench, ticker: str, is_bid: bool) -> None:
+    half = bench.exchange.api.exchange.markets[ticker].book.half(is_bid)
+    for price, _ in half.levels():
+        while price in half._queues and half.first(price).owner is None:
+            half.remove(half.first(price))
+
+
+def test_a_position_is_sold_at_the_best_bid_seen_and_never_worse(bench: Bench) -> None:
+    exchange = bench.exchange.api.exchange
+    held = bench.held()
+    best = {ticker: exchange.markets[ticker].book.half(count > 0).best() for ticker, count in held.items()}
+    bench.bot.start_trading()
+    for fill in exchange.fills[-len(held) :]:
+        assert fill.price == best[fill.ticker]
+        assert fill.is_taker
+        assert fill.fee > 0
+
+
+def test_filled_quotes_are_told_and_sold_and_cost_money(make_bench: Callable[..., Bench]) -> None:
+    """The simulator can hurt: quoting at the touch in a busy market is filled, and each exit pays the spread
+    and the fee."""
+    bench = make_bench(TRADE_DELTA=0.00, TRADE_SIZE=20, INCENTIVE_SIZE=None, TRADE_TICKER_SIZE=6)
+    bench.bot.start_trading()
+    cash = bench.client.get_balance().available + sum_collateral(bench)
+    for _ in range(120):
+        bench.pass_time(60)
+        bench.bot.start_trading()
+    fills = [line for line in bench.events("FILL") if "Role: maker" in line]
+    assert fills
+    assert len(fills) == len(set(fills)), "a fill was told twice"
+    assert bench.client.get_balance().available + sum_collateral(bench) < cash
+
+
+def sum_collateral(bench: Bench) -> Decimal:
+    orders = bench.client.get_resting_orders()
+    return sum((order.price * order.remaining for order in orders), start=Decimal(0))
+
+
+def test_the_first_line_says_that_no_real_money_is_involved(bench: Bench) -> None:
+    bench.run(cycles=1)
+    first = bench.log.splitlines()[0]
+    assert "[START] Environment: SIM" in first
+    assert "no real money is involved" in first
+    assert "25 times" not in first, "this one does not wait, and must not say that it does"
+
+
+def test_the_shipped_environment_risks_nothing() -> None:
+    import market_bot
+
+    assert market_bot.env is Environment.SIM

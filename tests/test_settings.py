@@ -1,0 +1,177 @@
+"""Settings and credentials: a typo must cost a second, not money."""
+
+from __future__ import annotations
+
+import stat
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+import market_bot
+import settings
+from clients import Environment
+from connection import connect, read_variables
+from errors import ConfigError
+from simulator.keyfile import UnusableKey, key_id, read_or_make
+
+SHIPPED = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
+
+
+def test_the_owners_settings_are_there_with_their_defaults_and_reach_the_bot() -> None:
+    rules = settings.check(SHIPPED)
+    assert rules.environment is Environment.SIM
+    assert rules.trade_size == 1
+    assert rules.delta_ticks == 1
+    assert (rules.wait_seconds, rules.expiration_seconds) == (60, 60)
+    assert rules.ticker_slots == 2
+    assert rules.incentive_size == 300
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRADE_SIZE", 0),
+        ("TRADE_SIZE", -1),
+        ("TRADE_SIZE", 0.005),
+        ("TRADE_SIZE", float("nan")),
+        ("TRADE_SIZE", "1"),
+        ("TRADE_SIZE", True),
+        ("TRADE_DELTA", 0.005),
+        ("TRADE_DELTA", -0.01),
+        ("TRADE_DELTA", 1),
+        ("WAIT_TIME", 0),
+        ("WAIT_TIME", float("inf")),
+        ("EXPIRATION_TS", 0),
+        ("TRADE_TICKER_SIZE", 1.5),
+        ("TRADE_TICKER_SIZE", 0),
+        ("INCENTIVE_SIZE", -1),
+        ("INCENTIVE_SIZE", "none"),
+        ("env", "DEMO"),
+        ("MAX_CAPITAL", 100),
+        ("TRADE_SISE", 5),
+    ],
+)
+def test_an_impossible_or_unknown_setting_is_named_before_anything_is_sent(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=name):
+        settings.check(SHIPPED | {name: value})
+
+
+def test_every_wrong_setting_is_named_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"TRADE_SIZE.*WAIT_TIME"):
+        settings.check(SHIPPED | {"TRADE_SIZE": 0, "WAIT_TIME": 0})
+
+
+def test_a_decimal_typed_as_a_float_is_taken_as_it_was_typed() -> None:
+    rules = settings.check(SHIPPED | {"TRADE_SIZE": 0.07, "TRADE_DELTA": 0.29, "INCENTIVE_SIZE": None})
+    assert rules.trade_size == Decimal("0.07")
+    assert rules.delta_ticks == 29
+    assert rules.incentive_size is None
+
+
+# -- keys and addresses ------------------------------------------------------------------------------------
+
+
+def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, password: bytes | None = None) -> bytes:
+    locked = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    path = tmp_path / "demo.pem"
+    path.write_bytes(pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
+    return {"DEMO_KEYID": "an-id", "DEMO_KEYFILE": str(path)}
+
+
+def test_a_complete_env_connects_to_the_demo_exchange(variables: dict[str, str]) -> None:
+    assert connect(Environment.DEMO, variables).about["Exchange"] == "external-api.demo.kalshi.co"
+
+
+@pytest.mark.parametrize("variable", ["DEMO_KEYID", "DEMO_KEYFILE"])
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_missing_variable_is_named(variables: dict[str, str], variable: str, value: str | None) -> None:
+    with pytest.raises(ConfigError, match=rf"{variable} is not set.*\.env"):
+        connect(Environment.DEMO, {**variables, variable: value or ""})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no private key"),
+        (b"not a key", "no private key"),
+        (b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", "no private key"),
+        (pem(rsa.generate_private_key(public_exponent=65537, key_size=2048), b"secret"), "password"),
+        (pem(ed25519.Ed25519PrivateKey.generate()), "not an RSA key"),
+    ],
+)
+def test_a_file_that_is_no_usable_key_says_what_it_should_be(
+    variables: dict[str, str], content: bytes, told: str
+) -> None:
+    Path(variables["DEMO_KEYFILE"]).write_bytes(content)
+    with pytest.raises(ConfigError, match=f"DEMO_KEYFILE.*{told}") as error:
+        connect(Environment.DEMO, variables)
+    assert "MIIB" not in str(error.value)
+
+
+def test_a_key_file_that_is_not_there_or_a_folder_is_named(variables: dict[str, str], tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere.pem", tmp_path):
+        with pytest.raises(ConfigError, match=f"DEMO_KEYFILE: the key file {path} cannot be read"):
+            connect(Environment.DEMO, variables | {"DEMO_KEYFILE": str(path)})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://external-api.demo.kalshi.co/trade-api/v2",
+        "http://127.0.0.1.evil.example/trade-api/v2",
+        "ftp://127.0.0.1/trade-api/v2",
+        "https://external-api.demo.kalshi.co",
+        "https://external-api.demo.kalshi.co/trade-api/v2?x=1",
+        "https://me:word@external-api.demo.kalshi.co/trade-api/v2",
+        "external-api.demo.kalshi.co/trade-api/v2",
+        "https:///trade-api/v2",
+    ],
+)
+def test_orders_never_go_out_in_the_clear_or_to_half_an_address(variables: dict[str, str], url: str) -> None:
+    with pytest.raises(ConfigError, match="DEMO_URL must"):
+        connect(Environment.DEMO, variables | {"DEMO_URL": url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://host.example/trade-api/v2",
+        "http://127.0.0.1:8080/trade-api/v2/",
+        "http://localhost/trade-api/v2",
+        "http://[::1]:8080/trade-api/v2",
+    ],
+)
+def test_an_exchange_may_be_somewhere_else(variables: dict[str, str], url: str) -> None:
+    connect(Environment.DEMO, variables | {"DEMO_URL": url})
+
+
+def test_a_variable_of_the_process_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("DEMO_KEYID=from-file\nDEMO_KEYFILE=/from/file\n")
+    monkeypatch.setenv("DEMO_KEYID", "from-process")
+    found = read_variables(tmp_path / ".env")
+    assert (found["DEMO_KEYID"], found["DEMO_KEYFILE"]) == ("from-process", "/from/file")
+
+
+def test_an_env_file_that_is_no_text_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe\x00DEMO")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_variables(tmp_path / ".env")
+
+
+def test_the_simulators_key_is_its_owners_alone_and_the_same_next_time(tmp_path: Path) -> None:
+    path = tmp_path / "simulator-key.pem"
+    first = read_or_make(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert key_id(read_or_make(path)) == key_id(first)
+    path.write_text("something precious of somebody else")
+    with pytest.raises(UnusableKey):
+        read_or_make(path)
+    assert path.read_text() == "something precious of somebody else"

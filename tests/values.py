@@ -1,0 +1,100 @@
+"""Short ways to write markets, books and programs in tests, and strategies that draw them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from incentive import IncentiveProgram
+from models import (
+    Book,
+    IncentiveType,
+    Level,
+    Market,
+    MarketStatus,
+    PriceGrid,
+    PriceRange,
+    Program,
+    Side,
+)
+
+NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+
+
+def grid(*ranges: tuple[str, str, str]) -> PriceGrid:
+    return PriceGrid(tuple(PriceRange(*map(Decimal, r)) for r in ranges))
+
+
+CENTS = grid(("0", "1", "0.01"))
+TAPERED = grid(("0", "0.1", "0.001"), ("0.1", "0.9", "0.01"), ("0.9", "1", "0.001"))
+TENTHS = grid(("0", "1", "0.001"))
+GRIDS = (CENTS, TAPERED, TENTHS)
+
+
+def level(price: str, size: float) -> Level:
+    return Level(Decimal(price), Decimal(str(size)))
+
+
+def cents(*levels: tuple[int, float]) -> tuple[Level, ...]:
+    """A side from (cents, contracts) pairs, sorted best first."""
+    return tuple(level(f"{price / 100:.2f}", size) for price, size in sorted(levels, reverse=True))
+
+
+def book(yes: tuple[Level, ...] = (), no: tuple[Level, ...] = ()) -> Book:
+    return Book("KXTEST-1", yes, no)
+
+
+def market(price_grid: PriceGrid = CENTS, closes_in: float = 7 * 86_400) -> Market:
+    closes = NOW + timedelta(seconds=closes_in)
+    return Market("KXTEST-1", "KXTEST", MarketStatus.ACTIVE, closes, price_grid, 0)
+
+
+def program(
+    reward: int = 100,
+    days: float = 5,
+    target: int | None = 1_000,
+    discount: str = "0.5",
+    name: str = "p",
+    cap: int | None = None,
+    kind: IncentiveType = IncentiveType.LIQUIDITY,
+    starts_in: float = 0,
+    paid_out: bool = False,
+) -> Program:
+    start = NOW + timedelta(days=starts_in)
+    return Program(
+        id=name,
+        ticker="KXTEST-1",
+        type=kind,
+        start=start,
+        end=start + timedelta(days=days),
+        reward=Decimal(reward),
+        paid_out=paid_out,
+        target=None if target is None else Decimal(target),
+        discount=Decimal(discount),
+        cap=None if cap is None else Decimal(cap),
+    )
+
+
+def incentive(price_grid: PriceGrid = CENTS, *programs: Program) -> IncentiveProgram:
+    return IncentiveProgram(market(price_grid), programs or (program(),))
+
+
+@st.composite
+def sides(draw: st.DrawFn, price_grid: PriceGrid, yes: bool, highest: Decimal) -> tuple[Level, ...]:
+    """One side of a book on a grid, its best bid at most `highest`."""
+    side = Side.YES if yes else Side.NO
+    top = price_grid.ticks(side, highest)
+    ticks = draw(st.sets(st.integers(1, max(top, 1)), max_size=8)) if top >= 1 else set()
+    sizes = st.integers(1, 150_000).map(lambda n: Decimal(n) / 100)
+    return tuple(Level(price_grid.price(side, t), draw(sizes)) for t in sorted(ticks, reverse=True))
+
+
+@st.composite
+def books(draw: st.DrawFn, price_grid: PriceGrid) -> Book:
+    """Any book that is not crossed."""
+    yes = draw(sides(price_grid, True, Decimal("0.98")))
+    best = yes[0].price if yes else Decimal("0.01")
+    no = draw(sides(price_grid, False, 1 - best - Decimal("0.001")))
+    return book(yes, no)
