@@ -325,10 +325,14 @@ class MarketBot:
                 self._clock.sleep(_VERIFY_SECONDS)
         except KeyboardInterrupt:
             problem = "Ctrl-C a second time"
-        expiry = tradelog.local_time(self._last_expiry) if self._last_expiry else "their expiry"
+        if self._last_expiry is None:
+            self.log(
+                "SHUTDOWN", f"No order was placed; whether an earlier run left one could not be seen ({problem})"
+            )
+            return 0
+        until = tradelog.local_time(self._last_expiry)
         self.log(
-            "SHUTDOWN",
-            f"ORDERS OF OURS MAY STILL REST until {expiry} ({problem}). Cancel them on the website",
+            "SHUTDOWN", f"ORDERS OF OURS MAY STILL REST until {until} ({problem}). Cancel them on the website"
         )
         return 3
 

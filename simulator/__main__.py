@@ -76,13 +76,21 @@ def serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 65_536):
+        raise argparse.ArgumentTypeError("must be a port, 0 to 65535")
+    return int(text)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
         description="Serve a simulated exchange to any client on this machine, at wall-clock speed.",
         epilog="example: python -m simulator --port 8080",
     )
-    parser.add_argument("--port", type=int, default=8080, help="loopback port (default 8080; 0 picks a free one)")
+    parser.add_argument(
+        "--port", type=_port, default=8080, help="loopback port (default 8080; 0 picks a free one)"
+    )
     parser.add_argument(
         "--seed", type=int, default=SEED, help=f"the same seed is the same market (default {SEED})"
     )
