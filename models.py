@@ -11,7 +11,7 @@ Promise: whoever holds one of these holds money that is exact and a time that kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
@@ -183,16 +183,18 @@ class Book:
         levels = self.side(side)
         return levels[0] if levels else None
 
-    def with_bids(self, bids: Iterable[Bid]) -> Book:
+    def with_bids(self, bids: Sequence[Bid]) -> Book:
         """This book with `bids` resting in it too."""
         return self._changed(bids, sign=1)
 
-    def without_bids(self, bids: Iterable[Bid]) -> Book:
+    def without_bids(self, bids: Sequence[Bid]) -> Book:
         """This book as it would stand without `bids`. A level never falls below zero: the book may have
         been read a moment after some of them went."""
         return self._changed(bids, sign=-1)
 
-    def _changed(self, bids: Iterable[Bid], sign: int) -> Book:
+    def _changed(self, bids: Sequence[Bid], sign: int) -> Book:
+        if not bids:
+            return self
         sizes = {side: {level.price: level.size for level in self.side(side)} for side in Side}
         for bid in bids:
             here = sizes[bid.side]

@@ -11,7 +11,7 @@ walk itself down.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -128,7 +128,7 @@ class Trade:
         return bid
 
     @staticmethod
-    def _judged(incentive: IncentiveProgram, rivals: Book, bids: Iterable[Bid]) -> Skip | None:
+    def _judged(incentive: IncentiveProgram, rivals: Book, bids: Sequence[Bid]) -> Skip | None:
         book = rivals.with_bids(bids)
         for side in Side:
             resting = sum((level.size for level in book.side(side)), start=Decimal(0))
