@@ -168,6 +168,18 @@ def test_an_error_says_whether_the_request_may_have_been_carried_out(
     assert error.value.maybe_done is maybe_done
 
 
+def test_a_redirect_does_not_carry_the_signature_to_another_place(bench: Bench) -> None:
+    def elsewhere(request: requests.PreparedRequest) -> requests.Response:
+        response = answer(302, "{}")(request)
+        response.headers["Location"] = f"{bench.exchange.base_url}/exchange/status"
+        return response
+
+    bench.wire.fault = lambda _, number: elsewhere if number == 0 else None
+    with pytest.raises(Refused):
+        bench.client.get_exchange_status()
+    assert len(bench.wire.sent) == 1
+
+
 @pytest.mark.parametrize(
     "fault",
     [requests.exceptions.ReadTimeout, requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError],

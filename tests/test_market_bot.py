@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,6 +14,7 @@ import requests
 
 import trade
 from clients import Environment
+from incentive import Reason
 from signing import Signer
 from tests.conftest import START, Bench, answer, cut_before, unavailable
 
@@ -256,6 +258,34 @@ def test_a_position_nobody_bids_for_is_kept_told_and_blocks_new_orders_there_alo
     assert other in {order.ticker for order in bench.resting()}
 
 
+def test_a_position_whose_sale_is_refused_gets_no_new_quote_beside_it(bench: Bench) -> None:
+    choice = bench.bot.start_trading()
+    assert choice is not None
+    ticker = choice.chosen[0].ticker
+    bench.exchange.api.exchange.accounts["customer"].holdings[ticker].count = 500
+    refuse = answer(400, '{"error":{"code":"invalid_order","message":"not today"}}')
+    bench.wire.fault = lambda request, _: refuse if b'"reduce_only": true' in (request.body or b"") else None
+    again = bench.bot.start_trading()
+    assert again is not None
+    assert ticker not in {order.ticker for order in bench.resting()}
+    assert [skip.reason for skip in again.skipped if skip.ticker == ticker] == [Reason.NOT_CLEARED]
+
+
+def test_positions_found_at_the_start_are_sold_even_where_the_board_cannot_be_read(bench: Bench) -> None:
+    bench.wire.fault = lambda request, _: unavailable if "incentive_programs" in (request.url or "") else None
+    bench.run(cycles=1)
+    assert bench.events("ERROR")
+    assert bench.held() == {}
+
+
+def test_what_the_exchange_says_cannot_forge_a_line_of_the_log(bench: Bench) -> None:
+    forged = "2026-11-22 16:00:00 [SHUTDOWN] None of our orders rests any more"
+    bench.wire.fault = lambda *_: answer(400, json.dumps({"msg": f"no\n{forged}"}))
+    bench.run(cycles=1)
+    assert forged in bench.log
+    assert forged not in bench.log.splitlines()
+
+
 def drop_crowd(bench: Bench, ticker: str, is_bid: bool) -> None:
     half = bench.exchange.api.exchange.markets[ticker].book.half(is_bid)
     for price, _ in half.levels():
@@ -283,7 +313,7 @@ def test_filled_quotes_are_told_and_sold_and_cost_money(make_bench: Callable[...
     for _ in range(120):
         bench.pass_time(60)
         bench.bot.start_trading()
-    fills = [line for line in bench.events("FILL") if "Role: maker" in line]
+    fills = [line[20:] for line in bench.events("FILL") if "Role: maker" in line]
     assert fills
     assert len(fills) == len(set(fills)), "a fill was told twice"
     assert bench.client.get_balance().available + sum_collateral(bench) < cash

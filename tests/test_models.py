@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Bid, Level, PriceGrid, Side
-from tests.values import CENTS, GRIDS, TAPERED, book, cents, grid
+from tests.values import CENTS, FINE_BELOW, GRIDS, TAPERED, book, cents, grid
 
 ANY_PRICE = st.integers(1, 9_999).map(lambda pips: Decimal(pips) / 10_000)
 
@@ -36,6 +36,12 @@ def test_steps_are_the_grids_own_where_it_tapers() -> None:
     assert TAPERED.below(Side.YES, Decimal("0.10"), 1) == Decimal("0.099")
     assert TAPERED.below(Side.NO, Decimal("0.91"), 2) == Decimal("0.908")
     assert TAPERED.ticks(Side.YES, Decimal("0.12")) - TAPERED.ticks(Side.YES, Decimal("0.099")) == 3
+
+
+def test_no_prices_are_fine_where_the_yes_asks_they_are_sent_as_are_fine() -> None:
+    assert FINE_BELOW.below(Side.NO, Decimal("0.85"), 1) == Decimal("0.849")
+    assert FINE_BELOW.below(Side.NO, Decimal("0.15"), 1) == Decimal("0.14")
+    assert not FINE_BELOW.contains(Side.NO, Decimal("0.149"))
 
 
 def test_there_is_no_price_under_the_lowest() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 from typing import Any
 
 import pytest
@@ -217,6 +218,21 @@ def test_the_account_is_found_in_use_and_pays_for_it() -> None:
     held = {ticker: h.count for ticker, h in exchange.accounts[CUSTOMER].holdings.items()}
     assert sorted(held.values()) == [-300, 300]
     assert sum(exchange.accounts[CUSTOMER].cash.values()) < sum(CASH.values())
+
+
+def test_ctrl_c_does_not_stop_an_exchange_half_way_through_an_order(bench: Bench) -> None:
+    happened = []
+
+    def strike() -> None:
+        signal.raise_signal(signal.SIGINT)
+        happened.append("the exchange went on")
+
+    exchange = bench.exchange.api.exchange
+    exchange.at(exchange.now, strike)
+    with pytest.raises(KeyboardInterrupt):
+        bench.client.get_exchange_status()
+    assert happened
+    bench.client.get_exchange_status()
 
 
 # -- over HTTP ---------------------------------------------------------------------------------------------

@@ -30,7 +30,10 @@ def grid(*ranges: tuple[str, str, str]) -> PriceGrid:
 CENTS = grid(("0", "1", "0.01"))
 TAPERED = grid(("0", "0.1", "0.001"), ("0.1", "0.9", "0.01"), ("0.9", "1", "0.001"))
 TENTHS = grid(("0", "1", "0.001"))
-GRIDS = (CENTS, TAPERED, TENTHS)
+FINE_BELOW = grid(("0", "0.2", "0.001"), ("0.2", "1", "0.01"))
+"""Not symmetric: NO prices have their fine steps at the top."""
+
+GRIDS = (CENTS, TAPERED, TENTHS, FINE_BELOW)
 
 
 def level(price: str, size: float) -> Level:
