@@ -107,6 +107,7 @@ class Bench:
     client: KalshiHttpClient
     log_file: Path
     new_bot: Callable[[], MarketBot]
+    waits: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -138,7 +139,7 @@ class Bench:
         where the process was killed. Waits between cycles are kept in `waits`."""
         clock = self.exchange.clock
         sleep = clock.sleep
-        self.waits: list[float] = []
+        self.waits = []
 
         def watched(seconds: float) -> None:
             if seconds > 2:  # shorter ones are the client's own

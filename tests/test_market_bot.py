@@ -286,6 +286,39 @@ def test_what_the_exchange_says_cannot_forge_a_line_of_the_log(bench: Bench) -> 
     assert forged not in bench.log.splitlines()
 
 
+def test_nothing_is_placed_while_trading_is_paused(bench: Bench) -> None:
+    paused = answer(200, '{"exchange_active": true, "trading_active": false}')
+    bench.wire.fault = lambda request, _: (
+        paused if "status" in (request.url or "") and len(bench.waits) < 2 else None
+    )
+    bench.run(cycles=2)
+    assert bench.wire.asked() == ["GET /trade-api/v2/exchange/status"] * 2
+    assert len([line for line in bench.events("INFO") if "trading is paused" in line]) == 2
+    bench.run(cycles=3)
+    assert_quoting_once(bench)
+
+
+def test_an_order_that_went_before_it_could_be_canceled_is_no_error(bench: Bench) -> None:
+    bench.bot.start_trading()
+    gone = answer(404, '{"error":{"code":"not_found","message":"not found"}}')
+    bench.wire.fault = lambda request, _: gone if request.method == "DELETE" else None
+    again = bench.bot.start_trading()
+    assert again is not None
+    assert len(again.chosen) == 2
+    assert bench.events("ERROR") == []
+    assert len([line for line in bench.events("INFO") if "gone already" in line]) == 4
+
+
+def test_an_order_that_cannot_be_canceled_gets_no_second_one_beside_it(bench: Bench) -> None:
+    bench.bot.start_trading()
+    resting = bench.resting()
+    stuck = answer(409, '{"error":{"code":"exchange_is_paused","message":"paused"}}')
+    bench.wire.fault = lambda request, _: stuck if resting[0].order_id in (request.url or "") else None
+    bench.bot.start_trading()
+    there = [order for order in bench.resting() if order.ticker == resting[0].ticker]
+    assert [order.order_id for order in there] == [resting[0].order_id]
+
+
 def drop_crowd(bench: Bench, ticker: str, is_bid: bool) -> None:
     half = bench.exchange.api.exchange.markets[ticker].book.half(is_bid)
     for price, _ in half.levels():

@@ -39,14 +39,15 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(clone: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts Python in the clone; whatever still runs at the end is killed."""
+    """Starts Python in the clone; whatever still runs at the end is killed. The proxy leads nowhere: what is
+    sent to this machine must not go through one."""
     running: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=clone,
-            env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
+            env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "HTTP_PROXY": "http://127.0.0.1:9"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
