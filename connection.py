@@ -55,7 +55,7 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     assert base_url is not None  # noqa: S101  (only SIM has none)
     key_id = _key_id(variables, f"{name}_KEYID")
     key_file = _required(variables, f"{name}_KEYFILE", "the path of the API key's private key file")
-    signer = Signer(key_id, load_key(Path(key_file).expanduser(), f"{name}_KEYFILE"))
+    signer = Signer(key_id, load_key(Path(key_file).expanduser().absolute(), f"{name}_KEYFILE"))
     session = requests.Session()
     host = urlsplit(base_url).hostname or ""
     if _is_loopback(host):

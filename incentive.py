@@ -320,7 +320,7 @@ def choose(candidates: Iterable[Candidate], skipped: Iterable[Skip], slots: int)
         key=lambda c: (-c.estimate.payable_per_day, -c.estimate.dollars_per_day, c.ticker),
     )
     beyond = [
-        Skip(c.ticker, Reason.TRADE_TICKER_SIZE, "Rank", f"{rank:,} of {slots:,}")
+        Skip(c.ticker, Reason.TRADE_TICKER_SIZE, "Rank", f"{rank:,}, the best {slots:,} are quoted")
         for rank, c in enumerate(ranked[slots:], start=slots + 1)
     ]
     return Choice(tuple(ranked[:slots]), (*beyond, *skipped))

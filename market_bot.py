@@ -120,8 +120,9 @@ class MarketBot:
         expires = began + timedelta(seconds=self._rules.wait_seconds + self._rules.expiration_seconds)
         resting = self._client.get_resting_orders()
         choice = self._choose_markets(resting, status, expires)
-        blocked = self._cancel(order for order in resting if trade.is_own(order)) | self._close_positions()
+        blocked = self._cancel(order for order in resting if trade.is_own(order))
         self._log_fills()
+        blocked |= self._close_positions()
         choice = incentive.without(choice, blocked)
         self._log_choice(choice)
         placed = self.place_order(choice.chosen, expires)
@@ -153,7 +154,7 @@ class MarketBot:
             "SETTINGS",
             {
                 "TRADE_SIZE": rules.trade_size,
-                "TRADE_DELTA": f"{rules.delta_ticks * settings.CENT} ({rules.delta_ticks} ticks)",
+                "TRADE_DELTA": rules.delta_ticks * settings.CENT,
                 "WAIT_TIME": f"{rules.wait_seconds:g} s",
                 "EXPIRATION_TS": f"{rules.expiration_seconds / 60:g} min",
                 "TRADE_TICKER_SIZE": rules.ticker_slots,
@@ -241,6 +242,7 @@ class MarketBot:
             response = self._send(order)
             if response is not None and response.filled >= position.size:
                 held.discard(position.ticker)
+        self._log_fills()
         return held
 
     def _send(self, order: OrderRequest) -> OrderResponse | None:
@@ -282,7 +284,7 @@ class MarketBot:
         counts = Counter(skip.reason.value for skip in choice.skipped)
         self.log("INFO", {"Markets with programs": len(chosen) + len(reasons), "Quoted": len(chosen), **counts})
         for skip in choice.skipped[:_SKIPS_IN_DETAIL]:
-            if self._skips_told.get(skip.ticker) is not skip.reason:
+            if skip.ticker not in self._quoted and self._skips_told.get(skip.ticker) is not skip.reason:
                 self.log("SKIP MARKET", {"Ticker": skip.ticker, "Reason": tradelog.why(skip)})
         self._quoted = {ticker: candidate.incentive.programs for ticker, candidate in chosen.items()}
         self._skips_told = {skip.ticker: skip.reason for skip in choice.skipped}

@@ -215,5 +215,5 @@ def test_what_is_really_paid_outranks_what_the_floor_takes_away() -> None:
     choice = rule.choose([small, below_floor, paid], [], slots=2)
     assert [c.ticker for c in choice.chosen] == ["KXPAID-1", "KXBELOW-1"]
     assert [(skip.ticker, skip.reason, skip.number) for skip in choice.skipped] == [
-        ("KXSMALL-1", Reason.TRADE_TICKER_SIZE, "3 of 2")
+        ("KXSMALL-1", Reason.TRADE_TICKER_SIZE, "3, the best 2 are quoted")
     ]
