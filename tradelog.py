@@ -11,7 +11,6 @@ Nothing that an exchange or a file says can forge a line: line breaks in values 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -27,12 +26,26 @@ Said = dict[str, str]
 """What an event says, as `Key: value` pairs in the order in which they are shown."""
 
 
+class Console(logging.Handler):
+    """The terminal, for as long as somebody reads it. A closed one neither stops the bot nor fills another
+    stream with complaints: the file has every line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        try:
+            print(text, flush=True)
+        except UnicodeEncodeError:  # a terminal that knows no box-drawing signs
+            print(text.encode("ascii", "replace").decode(), flush=True)
+        except (OSError, ValueError):  # a broken pipe, a closed terminal, a closed stream
+            self.setLevel(logging.CRITICAL + 1)
+
+
 def open_log(path: Path) -> logging.Logger:
     """The one logger, writing to the console and appending to `path`."""
     logger = logging.Logger("trade", logging.INFO)
     try:
         handlers: list[logging.Handler] = [
-            logging.StreamHandler(sys.stdout),
+            Console(),
             logging.FileHandler(path, encoding="utf-8"),
         ]
     except OSError as error:

@@ -105,6 +105,21 @@ def test_a_newcomer_sees_it_trade_within_seconds_keep_on_and_stop_clean(
     assert "PRIVATE KEY" not in output
 
 
+def test_a_closed_console_neither_stops_the_bot_nor_makes_it_complain(
+    clone: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    complaints = clone / "stderr.txt"
+    begin = "import sys, market_bot; sys.stderr = open('stderr.txt', 'w'); raise SystemExit(market_bot.main())"
+    bot = start("-c", begin)
+    assert bot.stdout is not None
+    bot.stdout.readline()
+    bot.stdout.close()
+    wait_for(lambda: "[CYCLE] Number: 2 " in read(clone / "trade.log"), 20, "second cycle")
+    stop(bot)
+    assert "[SHUTDOWN] None of our orders rests any more" in read(clone / "trade.log")
+    assert "Traceback" not in read(complaints)
+
+
 @pytest.mark.parametrize(
     ("env_file", "named"),
     [
