@@ -146,6 +146,7 @@ class KalshiHttpClient:
             "balance": TokenBucket(1, 1, clock),
         }
         self.requests_sent = 0
+        self.timeouts = TIMEOUTS
 
     def get_exchange_status(self) -> ExchangeStatus:
         """GET /exchange/status: whether orders are taken now, in all and by shard."""
@@ -220,7 +221,7 @@ class KalshiHttpClient:
         if order.expires is not None:
             body["expiration_time"] = int(Decimal(order.expires.timestamp()).to_integral_value(ROUND_CEILING))
         answer = self._request("POST", ORDERS, CREATE, body=body)
-        return parsing.order_response(answer, bid.count, bid.side)
+        return parsing.order_response(answer, bid.count)
 
     def cancel_order(self, order: Order) -> Decimal:
         """DELETE /portfolio/events/orders/{order_id}: contracts withdrawn. The exchange's 404 (`Refused`)
@@ -268,7 +269,7 @@ class KalshiHttpClient:
                 params=query,  # type: ignore[arg-type]
                 json=body,
                 headers=self._signer.headers(method, self._path_root + path, timestamp_ms),
-                timeout=TIMEOUTS,
+                timeout=self.timeouts,
                 allow_redirects=False,  # a redirect would carry the signature to another place
             )
         except requests.RequestException as error:
@@ -314,8 +315,8 @@ def _start(response: requests.Response) -> str:
 def _cause(error: requests.RequestException) -> str:
     """Why no answer came, in words. The exception's own text repeats the address and nests four deep."""
     kinds: list[tuple[type[requests.RequestException], str]] = [
-        (requests.exceptions.ConnectTimeout, f"no connection within {TIMEOUTS[0]:.0f} s"),
-        (requests.exceptions.ReadTimeout, f"no answer within {TIMEOUTS[1]:.0f} s"),
+        (requests.exceptions.ConnectTimeout, "no connection in time"),
+        (requests.exceptions.ReadTimeout, "no answer in time"),
         (requests.exceptions.SSLError, "the exchange's certificate could not be verified"),
         (requests.exceptions.ProxyError, "the proxy of this machine could not be reached"),
         (requests.exceptions.ConnectionError, "the connection failed or was cut"),

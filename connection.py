@@ -19,6 +19,9 @@ from errors import ConfigError
 from signing import Signer, load_key
 from simulator import embedded
 
+REAL_MONEY_DOMAIN = ".kalshi.com"
+"""The real exchange's hosts; its test site lives under another domain."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -51,11 +54,12 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     override = variables.get(f"{name}_URL", "").strip()
     if not override and environment is Environment.SIM:
         return _embedded()
-    base_url = _base_url(override, f"{name}_URL") if override else environment.base_url
+    base_url = _base_url(override, environment) if override else environment.base_url
     assert base_url is not None  # noqa: S101  (only SIM has none)
     key_id = _key_id(variables, f"{name}_KEYID")
     key_file = _required(variables, f"{name}_KEYFILE", "the path of the API key's private key file")
-    signer = Signer(key_id, load_key(Path(key_file).expanduser().absolute(), f"{name}_KEYFILE"))
+    path = Path(os.path.expanduser(key_file)).absolute()  # noqa: PTH111  (Path's own raises on an unknown user)
+    signer = Signer(key_id, load_key(path, f"{name}_KEYFILE"))
     session = requests.Session()
     host = urlsplit(base_url).hostname or ""
     if _is_loopback(host):
@@ -87,21 +91,25 @@ def _key_id(variables: Mapping[str, str], variable: str) -> str:
     return key_id
 
 
-def _base_url(url: str, variable: str) -> str:
-    """An override of an exchange's address. Plain http only to this machine: everywhere else the orders
-    could be read and changed on the way."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+def _base_url(url: str, environment: Environment) -> str:
+    """An override of an exchange's address. Plain http only to this machine: everywhere else the orders could
+    be read and changed on the way. The real exchange under another name would be real money unannounced."""
+    variable = f"{environment.value}_URL"
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError as error:
+        raise ConfigError(f"{variable} is no address: {error}") from None
+    if parts.username or parts.password:
+        raise ConfigError(f"{variable} must not hold a name or a password")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise ConfigError(f"{variable} must begin with https:// (plain http:// only to this machine), is {url}")
-    if (
-        not host
-        or parts.query
-        or parts.fragment
-        or parts.username
-        or not parts.path.rstrip("/").endswith(API_ROOT)
-    ):
+    if not host or parts.query or parts.fragment or not parts.path.rstrip("/").endswith(API_ROOT):
         raise ConfigError(f"{variable} must be the API's base address, up to and including {API_ROOT}, is {url}")
+    if environment is not Environment.PROD and f".{host}".endswith(REAL_MONEY_DOMAIN):
+        raise ConfigError(
+            f"{variable} leads to the exchange with real money, and env is {environment.value}: {url}"
+        )
     return url.rstrip("/")
 
 

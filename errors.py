@@ -7,7 +7,8 @@
         ├── Unavailable          answered 5xx                               maybe done
         ├── RateLimited          answered 429                               not done
         ├── Refused              answered any other 4xx (or 3xx)            not done
-        └── Unreadable           answered 2xx with something we can't read  maybe done
+        ├── Unreadable           answered 2xx with something we can't read  maybe done
+        └── StillResting         orders that were canceled are still listed
 
 The text of each is made for the log: what was asked, what the exchange said, what to do. None carries a key,
 a signature or a header.
@@ -40,6 +41,12 @@ class Unreachable(ExchangeError):
 
 class Unreadable(ExchangeError):
     """The exchange answered with success, and with something that is not what its API promises."""
+
+
+class StillResting(ExchangeError):
+    """Canceled orders are still listed as resting, some time after the exchange took the cancels."""
+
+    maybe_done = False
 
 
 class Answered(ExchangeError):

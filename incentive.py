@@ -186,8 +186,10 @@ class IncentiveProgram:
 
     def estimate(self, rivals: Book, bids: Sequence[Bid], now: datetime) -> Estimate:
         """What `bids` would earn in the rivals' book (our own orders removed) if nothing else moved until the
-        windows end. Conservative: what was earned before `now` is not counted, and a side whose best bid is at
-        the top tick pays nothing (the clean text of the rule no longer says so, practitioners still see it).
+        windows end or the market closes.
+
+        Conservative: what was earned before `now` is not counted, and a market with a best bid at the top tick
+        pays nothing (the clean text of the rule no longer says so, practitioners still see it).
         """
         book = rivals.with_bids(bids)
         shares: dict[Side, float] = dict.fromkeys(Side, 0.0)
@@ -199,7 +201,8 @@ class IncentiveProgram:
                 continue
             here = {s: share_of(bids, scores[s], s, self.market.grid, discount) for s in Side}
             part = (here[Side.YES] + here[Side.NO]) / 2
-            left = max((program.end - now).total_seconds(), 0.0)
+            earns_until = min(program.end, self.market.close_time)
+            left = max((earns_until - now).total_seconds(), 0.0)
             pays = payout(float(program.reward) * part * left / program.seconds, program.cap)
             per_day += program.dollars_per_day * part
             payable += pays

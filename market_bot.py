@@ -1,8 +1,8 @@
 """The bot: `python market_bot.py` runs it, Ctrl-C stops it, trade.log tells what it does and why.
 
 Promise: this is the only room that keeps state from one cycle to the next, sleeps, or decides to log. A cycle
-looks at the exchange, chooses the markets that pay best, takes down what the bot has up, closes what it holds,
-and quotes. Whatever goes wrong in a cycle is logged, and the next one begins.
+looks at the exchange, takes down what the bot has up, closes what it holds, chooses the markets that pay best,
+and quotes them. Whatever goes wrong in a cycle is logged, and the next one begins.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import trade
 import tradelog
 from clients import Environment
 from connection import Connection, connect, read_variables
-from errors import ConfigError, ExchangeError, Refused
+from errors import ConfigError, ExchangeError, Refused, StillResting
 from incentive import Candidate, Choice, Reason
 from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
 
@@ -64,6 +64,7 @@ _DOTENV_FILE = _HOME / ".env"
 _RETRY_SECONDS = 10.0
 _VERIFY_TRIES = 3
 _VERIFY_SECONDS = 0.4
+_HURRIED_TIMEOUTS = (1.0, 2.0)
 _FILL_OVERLAP = timedelta(seconds=5)
 _SKIPS_IN_DETAIL = 20
 
@@ -115,15 +116,11 @@ class MarketBot:
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
             return None
-        if not self._session_begun:
-            self._begin_session()
         expires = began + timedelta(seconds=self._rules.wait_seconds + self._rules.expiration_seconds)
-        resting = self._client.get_resting_orders()
-        choice = self._choose_markets(resting, status, expires)
-        blocked = self._cancel(order for order in resting if trade.is_own(order))
+        theirs, blocked = self._clear_orders()
         self._log_fills()
-        blocked |= self._close_positions()
-        choice = incentive.without(choice, blocked)
+        blocked |= self._close_positions(theirs)
+        choice = incentive.without(self._choose_markets(theirs, status, expires), blocked)
         self._log_choice(choice)
         placed = self.place_order(choice.chosen, expires)
         self._log_cycle(choice, placed, began, sent_before)
@@ -167,7 +164,8 @@ class MarketBot:
         try:
             self.start_trading()
         except ExchangeError as error:
-            self._log_failed_cycle(str(error))
+            unknown = "It may have been carried out all the same; the next cycle looks before it acts"
+            self._log_failed_cycle(str(error), [unknown] if error.maybe_done else [])
         except Exception as error:
             told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
             self._log_failed_cycle(told, traceback.format_exc().splitlines())
@@ -182,28 +180,36 @@ class MarketBot:
         meaning = f"This cycle ends here and is tried again in {_RETRY_SECONDS:.0f} s; orders: {rest}"
         self.log("ERROR", problem, [*details, meaning])
 
-    def _begin_session(self) -> None:
-        """Start clean: every order of the account is canceled, whoever sent it, and every position closed."""
-        self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
-        self._cancel(self._client.get_resting_orders())
-        for attempt in range(_VERIFY_TRIES):
-            left = self._client.get_resting_orders()
-            if not left:
-                break
-            if attempt == _VERIFY_TRIES - 1:
-                where = ", ".join(sorted({order.ticker for order in left}))
-                raise ExchangeError("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
-            self._clock.sleep(_VERIFY_SECONDS)
-        self._close_positions()
-        self._session_begun = True
+    def _clear_orders(self) -> tuple[list[Order], set[str]]:
+        """Take down what rests: at a session's start every order of the account, whoever sent it, later our
+        own. Returns the orders left alone, and the markets in which one that should be gone may still rest."""
+        if not self._session_begun:
+            self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
+            self._cancel_everything()
+            self._session_begun = True
+            return [], set()
+        resting = self._client.get_resting_orders()
+        theirs = [order for order in resting if not trade.is_own(order)]
+        return theirs, self._cancel(order for order in resting if trade.is_own(order))
 
-    def _choose_markets(self, resting: list[Order], status: ExchangeStatus, expires: datetime) -> Choice:
+    def _cancel_everything(self) -> None:
+        """Cancel every order of the account and verify it, some time later: lists lag behind orders."""
+        for attempt in range(_VERIFY_TRIES + 1):
+            left = self._client.get_resting_orders()
+            if not left and attempt:
+                return
+            self._cancel(left)
+            self._clock.sleep(_VERIFY_SECONDS)
+        where = ", ".join(sorted({order.ticker for order in left}))
+        raise StillResting("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
+
+    def _choose_markets(self, theirs: list[Order], status: ExchangeStatus, expires: datetime) -> Choice:
         now = self._clock.now()
         running, ended = incentive.running(self._client.get_incentive_programs(), now)
         markets = self._client.get_markets(running)
         open_until, closed = incentive.tradable(running, markets, status, expires)
         books = self._client.get_orderbooks(found.ticker for found in open_until)
-        candidates, unquoted = self._trade.candidates(open_until, books, resting, now)
+        candidates, unquoted = self._trade.candidates(open_until, books, theirs, now)
         return incentive.choose(candidates, [*ended, *closed, *unquoted], self._rules.ticker_slots)
 
     def _cancel(self, orders: Iterable[Order]) -> set[str]:
@@ -222,8 +228,9 @@ class MarketBot:
                     kept.add(order.ticker)
         return kept
 
-    def _close_positions(self) -> set[str]:
-        """Sell what is held at the best bids. Returns the markets in which something is held afterwards."""
+    def _close_positions(self, theirs: list[Order]) -> set[str]:
+        """Sell what is held at the best bids, but never to an order of the account's own (`theirs`: what rests
+        and is not ours). Returns the markets in which something is held afterwards."""
         positions = self._client.get_positions()
         if not positions:
             return set()
@@ -233,7 +240,11 @@ class MarketBot:
         held = set(tickers)
         for position in positions:
             order = trade.close_order(
-                position, markets.get(position.ticker), books.get(position.ticker), _new_order_id()
+                position,
+                markets.get(position.ticker),
+                books.get(position.ticker),
+                [order.bid for order in theirs if order.ticker == position.ticker],
+                _new_order_id(),
             )
             if isinstance(order, trade.Unclosable):
                 self.log("SKIP POSITION", tradelog.kept_position(position, order.reason))
@@ -286,8 +297,9 @@ class MarketBot:
         for skip in choice.skipped[:_SKIPS_IN_DETAIL]:
             if skip.ticker not in self._quoted and self._skips_told.get(skip.ticker) is not skip.reason:
                 self.log("SKIP MARKET", {"Ticker": skip.ticker, "Reason": tradelog.why(skip)})
+            self._skips_told[skip.ticker] = skip.reason
+        self._skips_told = {ticker: told for ticker, told in self._skips_told.items() if ticker in reasons}
         self._quoted = {ticker: candidate.incentive.programs for ticker, candidate in chosen.items()}
-        self._skips_told = {skip.ticker: skip.reason for skip in choice.skipped}
 
     def _log_cycle(self, choice: Choice, placed: int, began: datetime, sent_before: int) -> None:
         per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
@@ -299,7 +311,7 @@ class MarketBot:
                 "Number": self._cycle,
                 "Markets": len(choice.chosen),
                 "Orders resting": placed,
-                "Free cash": f"${self._client.get_balance().available:,.4f}",
+                "Free cash": self._free_cash(),
                 "Estimate": tradelog.expected(per_day, payable),
                 "Requests": self._client.requests_sent - sent_before,
                 "Took": f"{(self._clock.now() - began).total_seconds():.1f} s",
@@ -307,20 +319,31 @@ class MarketBot:
             },
         )
 
+    def _free_cash(self) -> str:
+        try:
+            return f"${self._client.get_balance().available:,.4f}"
+        except ExchangeError as error:
+            self.log("ERROR", str(error), ["Nothing depends on it: the quotes stay, the cycle is complete"])
+            return "unknown"
+
     def _shut_down(self) -> int:
         """Cancel what rests of ours and verify it. Returns 0, or 3 where something may still rest."""
         if self._client.requests_sent == 0:
             self.log("SHUTDOWN", "Nothing was sent")
             return 0
+        self._client.timeouts = _HURRIED_TIMEOUTS
         problem = ""
         try:
-            for _ in range(_VERIFY_TRIES):
+            for attempt in range(_VERIFY_TRIES + 1):
                 try:
                     own = [order for order in self._client.get_resting_orders() if trade.is_own(order)]
-                    if not own:
+                    # One look is not enough: an order may have been on its way when Ctrl-C came, and lists lag.
+                    if not own and attempt:
                         self.log("SHUTDOWN", "None of our orders rests any more")
                         return 0
                     problem = f"{len(own)} are still listed"
+                    known = [order.expires for order in own if order.expires] + [self._last_expiry]
+                    self._last_expiry = max((expiry for expiry in known if expiry), default=None)
                     self._cancel(own)
                 except ExchangeError as error:
                     problem = str(error)

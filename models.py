@@ -341,12 +341,11 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class OrderResponse:
-    """What the exchange made of an `OrderRequest`. `average_price` (dollars of the side named in the
-    request) and `average_fee` (dollars a contract) are None where nothing was filled at once."""
+    """What the exchange made of an `OrderRequest`. `average_fee` (dollars a contract) is None where nothing was
+    filled at once."""
 
     order_id: str
     status: OrderStatus
     filled: Decimal
     remaining: Decimal
-    average_price: Decimal | None
     average_fee: Decimal | None

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 from errors import Unreadable
 from models import (
-    ONE_DOLLAR,
     Balance,
     Book,
     ExchangeStatus,
@@ -187,11 +186,10 @@ def order(f: Fields) -> Order:
     )
 
 
-def order_response(f: Fields, asked: Decimal, side: Side) -> OrderResponse:
+def order_response(f: Fields, asked: Decimal) -> OrderResponse:
     """The answer to a create, which names no status: `asked` contracts, less what was filled and what rests,
     were canceled at once (self-trade prevention, the rest of an immediate order)."""
     filled, remaining = f.decimal("fill_count"), f.decimal("remaining_count")
-    price = f.optional("average_fill_price", f.decimal)
     status = (
         OrderStatus.RESTING if remaining > 0 else OrderStatus.EXECUTED if filled >= asked else OrderStatus.CANCELED
     )
@@ -200,7 +198,6 @@ def order_response(f: Fields, asked: Decimal, side: Side) -> OrderResponse:
         status=status,
         filled=filled,
         remaining=remaining,
-        average_price=price if price is None or side is Side.YES else ONE_DOLLAR - price,
         average_fee=f.optional("average_fee_paid", f.decimal),
     )
 

@@ -15,6 +15,7 @@ from clients import Environment
 from errors import ConfigError
 
 CENT = Decimal("0.01")
+LONGEST_SECONDS = 86_400.0
 
 NAMES = ("TRADE_SIZE", "TRADE_DELTA", "WAIT_TIME", "EXPIRATION_TS", "TRADE_TICKER_SIZE", "INCENTIVE_SIZE")
 
@@ -101,8 +102,8 @@ def _ticks(value: object) -> int:
 
 def _seconds(value: object, least: float, unit: int) -> float:
     number = float(_number(value))
-    if number < least:
-        raise ValueError(f"must be at least {least:g}")
+    if not least <= number <= LONGEST_SECONDS / unit:
+        raise ValueError(f"must be at least {least:g} and at most {LONGEST_SECONDS / unit:g}")
     return number * unit
 
 

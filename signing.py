@@ -26,7 +26,7 @@ class Signer:
         self._padding = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
 
     def headers(self, method: str, path: str, timestamp_ms: int) -> dict[str, str]:
-        """The three headers that authenticate a request. `path` as the class of this module describes it."""
+        """The three headers that authenticate a request. `path` runs from the host's root, without query."""
         message = f"{timestamp_ms}{method}{path}".encode()
         signature = self._key.sign(message, self._padding, hashes.SHA256())
         return {
@@ -39,11 +39,14 @@ class Signer:
 def load_key(path: Path, variable: str) -> rsa.RSAPrivateKey:
     """The RSA private key in a PEM file (PKCS#1 or PKCS#8). `variable` is the one to name in a `ConfigError`,
     which is raised for whatever keeps the file from being such a key."""
+    if "-----BEGIN" in str(path):  # never shown: whoever pasted the key must not find it in a log
+        raise ConfigError(f"{variable} holds a key. It must hold the path of the file that the key is in.")
     try:
         pem = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{variable}: the key file {path} cannot be read ({error.strerror}). "
+            f"{variable}: the key file {path} cannot be read ({why}). "
             f"Set {variable} in .env to the private key that you downloaded with the API key."
         ) from None
     try:

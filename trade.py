@@ -167,15 +167,23 @@ class Unclosable:
 
 
 def close_order(
-    position: Position, market: Market | None, rivals: Book | None, client_order_id: str
+    position: Position, market: Market | None, book: Book | None, own: Sequence[Bid], client_order_id: str
 ) -> OrderRequest | Unclosable:
-    """The order that sells `position` at the best bid seen for its side, never worse: immediate or cancel,
-    and reduce-only, so that it cannot open anything. Selling a side at p is bidding 1 - p for the other."""
+    """The order that sells `position` at the rivals' best bid for its side, never worse: immediate or cancel,
+    and reduce-only, so that it cannot open anything. Selling a side at p is bidding 1 - p for the other.
+
+    `book` is as the exchange shows it, `own` what the account rests in it: a sale would cancel such an order
+    rather than trade with it, so one that stands in the way keeps the position."""
     if market is None or market.status is not MarketStatus.ACTIVE:
         return Unclosable(f"market is {market.status.value if market else 'not listed'}")
-    best = rivals.best(position.side) if rivals else None
+    best = book.without_bids(own).best(position.side) if book else None
     if best is None:
         return Unclosable(f"nobody bids for {position.side.value}")
+    in_the_way = [bid.price for bid in own if bid.side is position.side and bid.price >= best.price]
+    if in_the_way:
+        return Unclosable(
+            f"an order of your own, {position.side.value} at {max(in_the_way):.4f}, stands in the way"
+        )
     return OrderRequest(
         ticker=position.ticker,
         exchange_index=market.exchange_index,

@@ -59,12 +59,6 @@ def open_log(path: Path) -> logging.Logger:
     return logger
 
 
-def close_log(logger: logging.Logger) -> None:
-    for handler in list(logger.handlers):
-        handler.close()
-        logger.removeHandler(handler)
-
-
 def entry(when: datetime, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> str:
     """One event, ready to be written. `fields` are `Key: value` pairs, or a sentence."""
     said = fields if isinstance(fields, str) else " | ".join(f"{key}: {value}" for key, value in fields.items())
@@ -115,13 +109,15 @@ def new_order(ticker: str, bid: Bid) -> Said:
 
 
 def order_response(response: OrderResponse) -> Said:
-    fee = response.average_fee
-    return {
+    said = {
         "OrderID": f"{response.order_id[:8]}...",
         "Status": response.status.value,
         "Filled": plain(response.filled),
         "Remaining": plain(response.remaining),
-    } | ({} if fee is None else {"Fee": f"${fee * response.filled:.4f}"})
+    }
+    if response.average_fee is not None:
+        said["Fee"] = f"${response.average_fee * response.filled:.4f}"
+    return said
 
 
 def closing(position: Position, order: OrderRequest) -> Said:

@@ -17,6 +17,18 @@ Json = dict[str, Any]
 
 USER_ID = "simulated-user"
 
+MARKET_FILTERS = {
+    "unopened": "initialized",
+    "open": "active",
+    "paused": "inactive",
+    "closed": "closed",
+    "settled": "finalized",
+}
+"""The status that a list of markets is asked for, and the one that a market shows."""
+
+PROGRAM_TYPES = ("all", "liquidity", "volume", "margin_maker_volume", "margin_taker_volume")
+PROGRAM_STATUSES = ("all", "active", "upcoming", "closed", "paid_out")
+
 
 def error(code: str, message: str, details: str = "") -> Json:
     return {"code": code, "message": message} | ({"details": details} if details else {})

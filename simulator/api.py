@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
@@ -42,6 +42,12 @@ class Request:
 
     def value(self, name: str) -> str | None:
         return next(iter(self.values(name)), None)
+
+    def one_of(self, name: str, allowed: Iterable[str]) -> str | None:
+        value = self.value(name)
+        if value is not None and value not in allowed:
+            raise QueryRefused(f"invalid query parameter {name}: {value}")
+        return value
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         text = self.value(name)
@@ -110,7 +116,8 @@ class Api:
         return Answer(200, answers.exchange_status())
 
     def _programs(self, request: Request) -> Answer:
-        kind, status = request.value("type") or "all", request.value("status") or "all"
+        kind = request.one_of("type", answers.PROGRAM_TYPES) or "all"
+        status = request.one_of("status", answers.PROGRAM_STATUSES) or "all"
         now = self.exchange.now
         found = [
             program
@@ -126,7 +133,14 @@ class Api:
 
     def _markets(self, request: Request) -> Answer:
         wanted = set(",".join(request.values("tickers")).split(",")) - {""}
-        found = [m for m in self.exchange.markets.values() if not wanted or m.ticker in wanted]
+        event, status = request.value("event_ticker"), request.one_of("status", answers.MARKET_FILTERS)
+        found = [
+            market
+            for market in self.exchange.markets.values()
+            if (not wanted or market.ticker in wanted)
+            and event in (None, market.event_ticker)
+            and (status is None or market.status == answers.MARKET_FILTERS[status])
+        ]
         page, cursor = _page(request, found, 1000)
         return Answer(200, {"markets": [answers.market(m) for m in page], "cursor": cursor})
 
@@ -150,7 +164,8 @@ class Api:
         return Answer(200, answers.positions(self.exchange, page) | {"cursor": cursor})
 
     def _orders(self, request: Request) -> Answer:
-        status, ticker = request.value("status"), request.value("ticker")
+        status = request.one_of("status", ("resting", "canceled", "executed"))
+        ticker = request.value("ticker")
         found = [
             order
             for order in self.exchange.orders.values()
@@ -163,7 +178,14 @@ class Api:
         since, until = (
             request.whole(name, default, 0, 10**12) for name, default in (("min_ts", 0), ("max_ts", 10**12))
         )
-        found = [fill for fill in reversed(self.exchange.fills) if since <= int(fill.time) <= until]
+        ticker, order_id = request.value("ticker"), request.value("order_id")
+        found = [
+            fill
+            for fill in reversed(self.exchange.fills)
+            if since <= int(fill.time) <= until
+            and ticker in (None, fill.ticker)
+            and order_id in (None, fill.order_id)
+        ]
         page, cursor = _page(request, found, 1000)
         return Answer(200, {"fills": [answers.fill(f) for f in page], "cursor": cursor})
 
@@ -206,10 +228,10 @@ def _page(request: Request, found: Sequence[T], most: int) -> tuple[Sequence[T],
 
 def _json(request: Request) -> Mapping[str, Any]:
     if "application/json" not in request.headers.get("content-type", ""):
-        raise BodyRefused("Content-Type must be application/json")
+        raise Refusal(400, "invalid_content_type", "Content-Type must be application/json")
     try:
         body = json.loads(request.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BodyRefused(f"invalid JSON: {error}") from None
     if not isinstance(body, Mapping):
         raise BodyRefused("a JSON object is needed")
@@ -218,6 +240,8 @@ def _json(request: Request) -> Mapping[str, Any]:
 
 def _order_terms(body: Mapping[str, Any]) -> OrderTerms:
     """The fields of a create request. Prices and counts must be strings, as the exchange insists."""
+    if body.get("subaccount", 0) != 0:
+        raise Refusal(400, "invalid_parameters", "invalid parameters", "there is no such subaccount")
     return OrderTerms(
         ticker=_text(body, "ticker", r".+"),
         is_bid=_text(body, "side", "bid|ask") == "bid",

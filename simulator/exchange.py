@@ -16,6 +16,9 @@ from itertools import count
 from simulator.account import Account, taker_fee
 from simulator.matching import DOLLAR_PIPS, MatchingBook, Order, Trade
 
+FARTHEST_TIME = 253_402_300_799
+"""The end of the year 9999: what lies beyond it was meant in milliseconds."""
+
 SHARDS = {0: "Default", 1: "Exotics", 2: "Crypto and Commodities", 3: "Sports"}
 
 
@@ -51,6 +54,10 @@ class ListedMarket:
         return 0 < price < DOLLAR_PIPS and any(
             start <= price <= end and (price - start) % step == 0 for start, end, step in self.ranges
         )
+
+    def step_at(self, price: int) -> int:
+        """The grid's step in the range that a price lies in."""
+        return next(step for start, end, step in self.ranges if start <= price <= end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +181,7 @@ class Exchange:
             ticker=terms.ticker,
             is_bid=terms.is_bid,
             price=terms.price,
-            size=self._reducible(owner, terms) if terms.reduce_only else terms.size,
+            size=min(terms.size, self._held_against(owner, terms)) if terms.reduce_only else terms.size,
             owner=owner,
             order_id=self.new_id(),
             client_order_id=terms.client_order_id,
@@ -236,20 +243,27 @@ class Exchange:
             raise Refusal(400, "invalid_order", "Cannot specify both immediate_or_cancel and expiration_time")
         if terms.expires is not None and terms.expires <= self.now:
             raise Refusal(400, "invalid_order", "Expiration timestamp must be in the future")
+        if terms.expires is not None and terms.expires > FARTHEST_TIME:
+            raise Refusal(400, "invalid_order", "invalid order", "expiration_time is in seconds")
         if terms.post_only and market.book.would_cross(terms.is_bid, terms.price):
             raise Refusal(400, "invalid_order", "invalid order", "post only cross")
 
-    def _reducible(self, owner: str, terms: OrderTerms) -> int:
-        held = self.accounts[owner].holdings.get(terms.ticker)
-        against = 0 if held is None else -held.count if terms.is_bid else held.count
-        return min(terms.size, max(against, 0))
-
     def _check_collateral(self, owner: str, market: ListedMarket, order: Order) -> None:
+        """Whether the account can pay for an order, were it filled at its limit: its collateral, the taker's fee
+        where it crosses, less what closing a holding brings in."""
         account = self.accounts[owner]
         resting = self.resting(owner, market.shard)
-        fee = taker_fee(order.price, order.size) if market.book.would_cross(order.is_bid, order.price) else 0
-        if order.size and account.available(market.shard, [*resting, order]) < fee:
+        due = 0
+        if market.book.would_cross(order.is_bid, order.price):
+            closing = order.price if not order.is_bid else DOLLAR_PIPS - order.price
+            due = taker_fee(order.price, order.size) - min(order.size, self._held_against(owner, order)) * closing
+        if order.size and account.available(market.shard, [*resting, order]) < due:
             raise Refusal(400, "insufficient_balance", "insufficient balance")
+
+    def _held_against(self, owner: str, order: Order | OrderTerms) -> int:
+        """Contracts held on the side that an order sells."""
+        held = self.accounts[owner].holdings.get(order.ticker)
+        return 0 if held is None else max(-held.count if order.is_bid else held.count, 0)
 
     def _execute(self, market: ListedMarket, order: Order) -> None:
         trades, withdrawn = market.book.match(order)

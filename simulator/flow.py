@@ -1,7 +1,7 @@
 """The other people in a market: takers who come and go, rivals who rebuild what was taken.
 
-Promise: what each of them does depends on the seed and the market alone, never on who else trades, so the same
-seed is the same market whatever the bot does in it.
+Promise: when each of them comes, on which side and for how much depends on the seed and the market alone, never
+on who else trades: the same seed brings the same people whatever the bot does.
 
 Kept simple on purpose: takers are noise (they come at random, buy or sell with equal chance, know nothing),
 and rivals rebuild the book's first shape. A bot loses here by paying the spread and the fee on what it is
@@ -70,7 +70,7 @@ class Crowd:
             return
         touch = self._market.book.half(not is_bid).best()
         if touch is not None:
-            step = self._market.ranges[0][2]
+            step = self._market.step_at(touch)
             limit = touch + DEPTH_TICKS * step * (1 if is_bid else -1)
             limit = min(max(limit, 1), DOLLAR_PIPS - 1)
             self._exchange.crowd_order(self._market, is_bid, limit, contracts * CONTRACT, rest=False)

@@ -30,6 +30,7 @@ def read_or_make(path: Path) -> rsa.RSAPrivateKey:
         key = None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise UnusableKey(f"{path} is no key of this simulator; move it away, or name another with --key-file")
+    path.chmod(0o600)  # whoever copied it here may have loosened it
     return key
 
 

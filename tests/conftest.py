@@ -76,10 +76,12 @@ class Wire(BaseAdapter):
     after: Callable[[requests.PreparedRequest, int], Any] | None = None
     sent: list[requests.PreparedRequest] = field(default_factory=list)
     answers: list[requests.Response] = field(default_factory=list)
+    timeouts: list[Any] = field(default_factory=list)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
         number = len(self.sent)
         self.sent.append(request)
+        self.timeouts.append(options.get("timeout"))
         instead = self.fault(request, number) if self.fault else None
         response: requests.Response = instead(request) if instead else self.inner.send(request, **options)
         instead = self.after(request, number) if self.after and not instead else None
@@ -178,7 +180,8 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
 
     yield make
     for logger in loggers:
-        tradelog.close_log(logger)
+        for handler in logger.handlers:
+            handler.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -258,9 +258,37 @@ def test_no_burst_of_requests_overdraws_the_budget(calls: list[tuple[int, float]
         assert tokens >= -1e-3
 
 
-def test_a_budget_makes_nobody_wait_longer_than_it_must(make_bench: Callable[..., Bench]) -> None:
+def test_a_budget_makes_nobody_wait_longer_than_it_must() -> None:
     clock = SimulatedClock(START, pace=None)
     bucket = TokenBucket(rate=100, capacity=100, clock=clock)
     for _ in range(50):
         bucket.spend(10)
     assert (clock.now() - START).total_seconds() == pytest.approx((50 * 10 - 100) / 100, abs=1e-3)
+
+
+def test_the_client_keeps_to_the_budget_of_the_lowest_tier(bench: Bench) -> None:
+    """10 tokens a create from 100 a second, none in store beyond 100; one look at the balance a second."""
+    began = bench.exchange.clock.now()
+    for number in range(40):
+        bench.client.create_order(replace(quote(bench, count="0.01"), client_order_id=f"lipbot-{number}"))
+    creates = (bench.exchange.clock.now() - began).total_seconds()
+    assert (40 * 10 - 100) / 100 - 0.1 <= creates <= (40 * 10 - 100) / 100 + 0.1
+    began = bench.exchange.clock.now()
+    for _ in range(5):
+        bench.client.get_balance()
+    assert (bench.exchange.clock.now() - began).total_seconds() == pytest.approx(4, abs=0.1)
+
+
+def test_no_request_waits_for_ever_and_each_names_its_account_and_shard(bench: Bench) -> None:
+    response = bench.client.create_order(quote(bench))
+    (order,) = [o for o in bench.client.get_resting_orders() if o.order_id == response.order_id]
+    bench.client.cancel_order(order)
+    bench.client.get_positions()
+    bench.client.get_fills(START)
+    bench.client.get_balance()
+    assert all(timeout == (5.0, 10.0) for timeout in bench.wire.timeouts)
+    asked = [request.path_url for request in bench.wire.sent if request.method != "POST"]
+    assert all("subaccount=0" in path for path in asked)
+    (cancel,) = [path for path in asked if order.order_id in path]
+    assert f"market_ticker={order.ticker}" in cancel
+    assert "exchange_index=3" in cancel

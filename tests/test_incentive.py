@@ -81,7 +81,7 @@ def test_a_window_pays_whole_cents_and_nothing_below_a_dollar(earned: float, cap
     st.sampled_from(GRIDS),
     st.sampled_from(Side),
     st.integers(1, 3000),
-    st.sampled_from(["0.05", "0.5", "1"]),
+    st.sampled_from(["0.5", "0.9", "1"]),
 )
 def test_the_shares_of_a_side_sum_to_one_and_nothing_below_the_walk_earns(
     data: st.DataObject, grid: PriceGrid, side: Side, target: int, discount: str
@@ -131,12 +131,26 @@ def test_half_a_window_gone_halves_what_is_payable_not_what_a_day_brings() -> No
     assert float(later.payable) == pytest.approx(float(first.payable) / 2, abs=0.01)
 
 
-def test_a_best_bid_at_the_top_tick_is_taken_to_pay_nothing() -> None:
-    high = book(yes=cents((99, 2_000)), no=())
-    low = book(yes=cents((98, 2_000)), no=cents((1, 2_000)))
-    bids = [Bid(Side.YES, Decimal("0.98"), Decimal(100))]
-    assert values.incentive().estimate(book(high.yes, cents((1, 2_000))), bids, NOW).dollars_per_day == 0
-    assert values.incentive().estimate(low, bids, NOW).dollars_per_day > 0
+@pytest.mark.parametrize("side", Side)
+def test_a_best_bid_at_the_top_tick_of_either_side_is_taken_to_pay_nothing(side: Side) -> None:
+    high, low = cents((99, 2_000)), cents((1, 2_000))
+    crossed_out = book(high, low) if side is Side.YES else book(low, high)
+    bids = [Bid(side, Decimal("0.99"), Decimal(100))]
+    assert values.incentive().estimate(crossed_out, bids, NOW).dollars_per_day == 0
+
+
+def test_a_market_pays_nothing_after_it_has_closed() -> None:
+    bids = [Bid(Side.YES, Decimal("0.52"), Decimal(100))]
+    closing = rule.IncentiveProgram(values.market(closes_in=600), (program(1_400, 14),))
+    open_longer = rule.IncentiveProgram(values.market(closes_in=14 * 86_400), (program(1_400, 14),))
+    assert closing.estimate(QUALIFYING, bids, NOW).payable == 0
+    assert open_longer.estimate(QUALIFYING, bids, NOW).payable > 100
+
+
+def test_the_cap_of_an_account_caps_the_estimate() -> None:
+    bids = [Bid(Side.YES, Decimal("0.52"), Decimal(100))]
+    capped = values.incentive(CENTS, program(100, 5, cap=3))
+    assert capped.estimate(QUALIFYING, bids, NOW).payable == 3
 
 
 def test_two_programs_on_one_market_add_up() -> None:

@@ -44,6 +44,8 @@ def test_the_owners_settings_are_there_with_their_defaults_and_reach_the_bot() -
         ("TRADE_DELTA", 1),
         ("WAIT_TIME", 0),
         ("WAIT_TIME", float("inf")),
+        ("WAIT_TIME", 1e18),
+        ("EXPIRATION_TS", 1_441),
         ("EXPIRATION_TS", 0),
         ("TRADE_TICKER_SIZE", 1.5),
         ("TRADE_TICKER_SIZE", 0),
@@ -130,14 +132,34 @@ def test_a_key_file_that_is_not_there_or_a_folder_is_named(variables: dict[str, 
         "ftp://127.0.0.1/trade-api/v2",
         "https://external-api.demo.kalshi.co",
         "https://external-api.demo.kalshi.co/trade-api/v2?x=1",
-        "https://me:word@external-api.demo.kalshi.co/trade-api/v2",
+        "https://me:hunter2@external-api.demo.kalshi.co/trade-api/v2",
         "external-api.demo.kalshi.co/trade-api/v2",
         "https:///trade-api/v2",
+        "https://[::1/trade-api/v2",
+        "https://host.example:99999/trade-api/v2",
+        "https://host.example:abc/trade-api/v2",
     ],
 )
 def test_orders_never_go_out_in_the_clear_or_to_half_an_address(variables: dict[str, str], url: str) -> None:
-    with pytest.raises(ConfigError, match="DEMO_URL must"):
+    with pytest.raises(ConfigError, match=r"DEMO_URL (must|is no address)") as error:
         connect(Environment.DEMO, variables | {"DEMO_URL": url})
+    assert "hunter2" not in str(error.value), "a password in the address is not repeated"
+
+
+@pytest.mark.parametrize("host", ["external-api.kalshi.com", "api.elections.KALSHI.com", "kalshi.com."])
+def test_real_money_is_not_reached_under_another_name(variables: dict[str, str], host: str) -> None:
+    with pytest.raises(ConfigError, match="real money"):
+        connect(Environment.DEMO, variables | {"DEMO_URL": f"https://{host}/trade-api/v2"})
+    connect(Environment.DEMO, variables | {"DEMO_URL": "https://notkalshi.com/trade-api/v2"})
+
+
+def test_a_key_pasted_in_place_of_its_path_is_not_repeated(variables: dict[str, str]) -> None:
+    key = Path(variables["DEMO_KEYFILE"]).read_text()
+    for pasted in (key, key.replace("\n", "\\n"), f"/keys/{'x' * 300}", "~nobody-here/x.pem", "a\0b"):
+        with pytest.raises(ConfigError, match="DEMO_KEYFILE") as error:
+            connect(Environment.DEMO, variables | {"DEMO_KEYFILE": pasted})
+        assert "BEGIN" not in str(error.value)
+        assert key[60:90] not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +193,9 @@ def test_the_simulators_key_is_its_owners_alone_and_the_same_next_time(tmp_path:
     first = read_or_make(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert key_id(read_or_make(path)) == key_id(first)
+    path.chmod(0o644)
+    read_or_make(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.write_text("something precious of somebody else")
     with pytest.raises(UnusableKey):
         read_or_make(path)

@@ -120,6 +120,7 @@ def test_a_taker_pays_what_the_fee_schedule_says() -> None:
             "invalid_order",
             None,
         ),
+        (terms(True, 5_000, 100, expires=NOW * 1000), 400, "invalid_order", "expiration_time is in seconds"),
         (terms(True, 5_000, 100, reduce_only=True), 400, "invalid_order", None),
         (terms(True, 5_000, 100, ticker="KXNONE-1"), 404, "market_not_found", None),
         (terms(True, 5_000, 100, shard=2), 404, "market_not_found", None),
@@ -160,6 +161,40 @@ def test_reduce_only_never_opens_a_position() -> None:
     exchange.create("ann", terms(True, 6_000, 200))
     exchange.create("ann", terms(False, 4_000, 900, **immediate))
     assert exchange.accounts["ann"].holdings["KXM-1"].count == 0
+
+
+def test_a_sale_pays_its_fee_out_of_what_it_brings_in() -> None:
+    exchange, _ = small_exchange()
+    exchange.create("bob", terms(False, 6_000, 1_000))
+    exchange.create("ann", terms(True, 6_000, 1_000))
+    exchange.create("bob", terms(True, 4_000, 1_000))
+    exchange.accounts["ann"].cash[0] = 0
+    immediate = {"time_in_force": "immediate_or_cancel", "reduce_only": True}
+    order, _ = exchange.create("ann", terms(False, 4_000, 1_000, **immediate))
+    assert order.status == "executed"
+    assert exchange.accounts["ann"].cash[0] == 4 * DOLLAR - taker_fee(4_000, 1_000)
+
+
+def test_a_taker_needs_the_cash_for_its_fee_too() -> None:
+    exchange, _ = small_exchange()
+    exchange.create("bob", terms(False, 5_000, 1_000))
+    exchange.accounts["ann"].cash[0] = 5 * DOLLAR
+    with pytest.raises(Refusal, match="insufficient_balance"):
+        exchange.create("ann", terms(True, 5_000, 1_000))
+    exchange.accounts["ann"].cash[0] += taker_fee(5_000, 1_000)
+    exchange.create("ann", terms(True, 5_000, 1_000))
+    assert exchange.accounts["ann"].cash[0] == 0
+
+
+def test_a_holding_covers_only_as_many_resting_sales_as_there_are_contracts() -> None:
+    exchange, _ = small_exchange()
+    exchange.create("bob", terms(False, 5_000, 1_000))
+    exchange.create("ann", terms(True, 5_000, 1_000))
+    exchange.accounts["ann"].cash[0] = 0
+    exchange.create("ann", terms(False, 9_000, 700))
+    with pytest.raises(Refusal, match="insufficient_balance"):
+        exchange.create("ann", terms(False, 9_000, 700))
+    exchange.create("ann", terms(False, 9_000, 300))
 
 
 def test_cash_on_another_shard_cannot_be_spent() -> None:
@@ -222,6 +257,7 @@ def test_the_account_is_found_in_use_and_pays_for_it() -> None:
 
 def test_ctrl_c_does_not_stop_an_exchange_half_way_through_an_order(bench: Bench) -> None:
     happened = []
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs start with it ignored
 
     def strike() -> None:
         signal.raise_signal(signal.SIGINT)
@@ -300,6 +336,7 @@ GOOD = {
         ({"side": "yes"}, "invalid_parameters"),
         ({"client_order_id": "KXHIGHCHI-26JAN16-B35.5"}, "invalid_parameters"),
         ({"post_only": "yes"}, "bad_request"),
+        ({"subaccount": 5}, "invalid_parameters"),
         ({"self_trade_prevention_type": None}, "bad_request"),
     ],
 )
@@ -320,6 +357,11 @@ def test_bad_json_and_bad_queries_have_the_forms_of_their_own(bench: Bench) -> N
         raw(bench, "POST", "/portfolio/events/orders", data="{", headers=headers).json()["code"] == "bad_request"
     )
     assert "limit" in raw(bench, "GET", "/portfolio/orders?limit=1001").json()["msg"]
+    deep = raw(bench, "POST", "/portfolio/events/orders", data="[" * 100_000, headers=headers)
+    assert deep.json()["code"] == "bad_request"
+    plain = raw(bench, "POST", "/portfolio/events/orders", data="{}", headers={"Content-Type": "text/plain"})
+    assert plain.json()["error"]["code"] == "invalid_content_type"
+    assert raw(bench, "GET", "/portfolio/orders?status=open").status_code == 400
     assert raw(bench, "GET", "/markets/orderbooks").status_code == 400
     assert raw(bench, "GET", "/nowhere").json()["error"]["code"] == "not_found"
 
@@ -330,6 +372,19 @@ def test_a_cancel_without_its_market_goes_to_the_first_shard_and_misses(bench: B
     path = f"/portfolio/events/orders/{placed['order_id']}"
     assert raw(bench, "DELETE", path).status_code == 404
     assert raw(bench, "DELETE", f"{path}?market_ticker={ticker}").json()["reduced_by"] == "1.00"
+
+
+def test_lists_are_narrowed_by_what_they_are_asked_for(bench: Bench) -> None:
+    listed = bench.exchange.api.exchange.markets
+    event = next(iter(listed.values())).event_ticker
+    found = raw(bench, "GET", f"/markets?event_ticker={event}", signed=False).json()["markets"]
+    assert {market["ticker"] for market in found} == {t for t, m in listed.items() if m.event_ticker == event}
+    assert raw(bench, "GET", "/markets?event_ticker=NONE", signed=False).json()["markets"] == []
+    paused = raw(bench, "GET", "/markets?status=paused", signed=False).json()["markets"]
+    assert {market["status"] for market in paused} == {"inactive"}
+    fills = raw(bench, "GET", "/portfolio/fills").json()["fills"]
+    one = raw(bench, "GET", f"/portfolio/fills?ticker={fills[0]['ticker']}").json()["fills"]
+    assert 0 < len(one) < len(fills)
 
 
 def test_programs_are_found_by_status_and_type_and_page_by_page(bench: Bench) -> None:

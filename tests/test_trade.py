@@ -137,7 +137,7 @@ def position(count: str) -> trade.Position:
 
 @pytest.mark.parametrize(("held", "buys", "at"), [("3", Side.NO, "0.46"), ("-3", Side.YES, "0.56")])
 def test_an_exit_sells_at_the_best_bid_and_cannot_open_anything(held: str, buys: Side, at: str) -> None:
-    order = trade.close_order(position(held), values.market(), THIN, "lipbot-x")
+    order = trade.close_order(position(held), values.market(), THIN, [], "lipbot-x")
     assert not isinstance(order, Unclosable)
     assert order.bid == Bid(buys, Decimal(at), Decimal(3))
     assert order.reduce_only
@@ -151,7 +151,17 @@ def test_an_exit_waits_for_a_bid_and_for_an_open_market() -> None:
     nobody = book(no=THIN.no)
     halted = replace(values.market(), status=MarketStatus.INACTIVE)
     for market, rivals in ((values.market(), nobody), (halted, THIN), (None, THIN), (values.market(), None)):
-        assert isinstance(trade.close_order(position("3"), market, rivals, "lipbot-x"), Unclosable)
+        assert isinstance(trade.close_order(position("3"), market, rivals, [], "lipbot-x"), Unclosable)
+
+
+def test_an_exit_neither_takes_nor_cancels_an_order_that_a_person_rests() -> None:
+    above, below = (Bid(Side.YES, Decimal(price), Decimal(50)) for price in ("0.55", "0.53"))
+    kept = trade.close_order(position("3"), values.market(), THIN.with_bids([above]), [above], "lipbot-x")
+    assert isinstance(kept, Unclosable)
+    assert "0.5500" in kept.reason
+    sold = trade.close_order(position("3"), values.market(), THIN.with_bids([below]), [below], "lipbot-x")
+    assert not isinstance(sold, Unclosable)
+    assert sold.bid.other_price == Decimal("0.54")
 
 
 def test_a_quote_never_pays_the_takers_fee_and_never_outstays_its_expiry() -> None:
