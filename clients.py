@@ -10,7 +10,7 @@ Contract: the exchange's Trade API v2 (docs.kalshi.com/api-reference), orders on
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import ROUND_CEILING, Decimal
@@ -147,6 +147,7 @@ class KalshiHttpClient:
         }
         self.requests_sent = 0
         self.timeouts = TIMEOUTS
+        self._unreadable: list[str] = []
 
     def get_exchange_status(self) -> ExchangeStatus:
         """GET /exchange/status: whether orders are taken now, in all and by shard."""
@@ -156,15 +157,14 @@ class KalshiHttpClient:
         """GET /incentive_programs: all active liquidity programs. Their cursor is called `next_cursor`."""
         query = {"status": "active", "type": "liquidity", "limit": 10_000}
         pages = self._pages("/incentive_programs", query, "next_cursor")
-        return [parsing.program(f) for page in pages for f in _each(page, "incentive_programs")]
+        return self._readable(pages, "incentive_programs", parsing.program)
 
     def get_markets(self, tickers: Iterable[str]) -> dict[str, Market]:
         """GET /markets, 100 tickers a call: the named markets that the exchange lists, by ticker."""
         found = {}
         for batch in _batches(tickers):
             pages = self._pages("/markets", {"tickers": ",".join(batch), "limit": 1000})
-            markets = [parsing.market(f) for page in pages for f in _each(page, "markets")]
-            found.update({market.ticker: market for market in markets})
+            found.update({market.ticker: market for market in self._readable(pages, "markets", parsing.market)})
         return found
 
     def get_orderbooks(self, tickers: Iterable[str]) -> dict[str, Book]:
@@ -172,7 +172,7 @@ class KalshiHttpClient:
         found = {}
         for batch in _batches(tickers):
             page = self._get("/markets/orderbooks", {"tickers": batch})
-            found.update({book.ticker: book for book in map(parsing.book, _each(page, "orderbooks"))})
+            found.update({book.ticker: book for book in self._readable([page], "orderbooks", parsing.book)})
         return found
 
     def get_balance(self) -> Balance:
@@ -234,6 +234,23 @@ class KalshiHttpClient:
         }
         return self._request("DELETE", f"{ORDERS}/{order.order_id}", CANCEL, query).decimal("reduced_by")
 
+    def take_unreadable(self) -> list[str]:
+        """What could not be read of the board since the last call, and was left out of the lists returned."""
+        told, self._unreadable = self._unreadable, []
+        return told
+
+    def _readable(self, pages: Iterable[Fields], name: str, parse: Callable[[Fields], T]) -> list[T]:
+        """The items of a public list. One that cannot be read costs that market, not the whole board; of the
+        account's own lists nothing may be missing, so those are read whole or not at all."""
+        items = []
+        for page in pages:
+            for item in page.items(name):
+                try:
+                    items.append(parse(_item(page, name, item)))
+                except Unreadable as error:
+                    self._unreadable.append(str(error))
+        return items
+
     def _get(self, path: str, query: Mapping[str, object] | None = None, cost: Cost = READ) -> Fields:
         return self._request("GET", path, cost, query)
 
@@ -284,7 +301,13 @@ class KalshiHttpClient:
 
 def _each(page: Fields, name: str) -> Iterator[Fields]:
     for item in page.items(name):
-        yield Fields(f"{page.source} {name}", item)
+        yield _item(page, name, item)
+
+
+def _item(page: Fields, name: str, item: object) -> Fields:
+    """One item of a list, which errors then name by its ticker."""
+    ticker = item.get("ticker") or item.get("market_ticker") or "" if isinstance(item, Mapping) else ""
+    return Fields(f"{page.source} {name} {ticker}".rstrip(), item)
 
 
 def _batches(tickers: Iterable[str]) -> Iterator[list[str]]:

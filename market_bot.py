@@ -209,6 +209,10 @@ class MarketBot:
         markets = self._client.get_markets(running)
         open_until, closed = incentive.tradable(running, markets, status, expires)
         books = self._client.get_orderbooks(found.ticker for found in open_until)
+        unreadable = self._client.take_unreadable()
+        if unreadable:
+            left_out = f"{len(unreadable)} part(s) of the board could not be read; those markets are left out"
+            self.log("ERROR", unreadable[0], [left_out])
         candidates, unquoted = self._trade.candidates(open_until, books, theirs, now)
         return incentive.choose(candidates, [*ended, *closed, *unquoted], self._rules.ticker_slots)
 

@@ -15,13 +15,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from hypothesis import given
 from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
 
 from clients import KalshiHttpClient, TokenBucket
 from errors import ExchangeError, RateLimited, Refused, Unavailable, Unreachable, Unreadable
 from models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
 from signing import Signer
+from simulator import embedded
 from simulator.clock import SimulatedClock
-from tests.conftest import START, Bench, answer
+from tests.conftest import START, Bench, Wire, answer
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -292,3 +294,27 @@ def test_no_request_waits_for_ever_and_each_names_its_account_and_shard(bench: B
     (cancel,) = [path for path in asked if order.order_id in path]
     assert f"market_ticker={order.ticker}" in cancel
     assert "exchange_index=3" in cancel
+
+
+def test_the_accounts_own_lists_are_read_whole_or_not_at_all(bench: Bench) -> None:
+    bench.wire.fault = lambda *_: answer(200, '{"orders": [{"order_id": "1", "ticker": "KXA-1"}], "cursor": ""}')
+    with pytest.raises(Unreadable, match=r"GET /portfolio/orders orders KXA-1: field outcome_side"):
+        bench.client.get_resting_orders()
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.integers()
+        | st.text()
+        | st.dictionaries(st.sampled_from(["ticker", "status"]), st.integers() | st.text())
+    )
+)
+def test_nothing_that_a_board_may_hold_is_more_than_a_market_left_out(items: list[object]) -> None:
+    board = answer(200, json.dumps({"markets": items, "cursor": ""}))
+    session = requests.Session()
+    session.mount(embedded.HOST, Wire(HTTPAdapter(), fault=lambda *_: board))
+    clock = SimulatedClock(START, pace=None)
+    client = KalshiHttpClient(embedded.HOST + "/trade-api/v2", Signer("id", KEY), clock, session)
+    assert client.get_markets(["KXA-1"]) == {}
+    assert len(client.take_unreadable()) == len(items)

@@ -381,6 +381,19 @@ def test_changed_terms_of_quoted_markets_are_told(make_bench: Callable[..., Benc
     assert all("Was: $" in line and "Now: $" in line for line in told)
 
 
+def test_one_market_that_cannot_be_read_does_not_cost_the_whole_board(bench: Bench) -> None:
+    choice = bench.bot.start_trading()
+    assert choice is not None
+    bad = choice.chosen[0].ticker
+    bench.exchange.api.exchange.markets[bad].status = "a_status_of_tomorrow"
+    again = bench.bot.start_trading()
+    assert again is not None
+    assert len(again.chosen) == 2
+    assert [skip.reason for skip in again.skipped if skip.ticker == bad] == [Reason.NO_MARKET]
+    (line,) = bench.events("ERROR")
+    assert f"{bad}: field status has the unknown value 'a_status_of_tomorrow'" in line
+
+
 def test_nothing_is_placed_while_trading_is_paused(bench: Bench) -> None:
     paused = answer(200, '{"exchange_active": true, "trading_active": false}')
     bench.wire.fault = lambda request, _: (
