@@ -234,7 +234,7 @@ def test_times_are_read_in_every_form_the_exchange_writes_them(bench: Bench) -> 
         {
             "id": str(n), "market_ticker": "A", "incentive_type": "liquidity", "start_date": form,
             "end_date": "2026-07-31T03:59:00Z", "period_reward": 1_000_000, "paid_out": False,
-            "discount_factor_bps": 5000, "target_size_fp": "1000.00", "field_of_tomorrow": 1,
+            "discount_factor_bps": 5000, "target_size_fp": "1000.00", "max_reward_per_account": 50_000, "field_of_tomorrow": 1,
         }
         for n, form in enumerate(forms)
     ]  # fmt: skip
@@ -242,7 +242,7 @@ def test_times_are_read_in_every_form_the_exchange_writes_them(bench: Bench) -> 
     programs = bench.client.get_incentive_programs()
     at = datetime(2026, 7, 20, 21, 4, tzinfo=timezone.utc)
     assert [p.start for p in programs] == [at, at.replace(microsecond=500_000), at.replace(microsecond=123_456)]
-    assert programs[0].reward == 100, "a reward is sent in 1/10,000 dollar"
+    assert (programs[0].reward, programs[0].cap) == (100, 5), "both are sent in 1/10,000 dollar"
     assert programs[0].discount == Decimal("0.5")
 
 

@@ -460,6 +460,36 @@ def test_filled_quotes_are_told_and_sold_and_cost_money(make_bench: Callable[...
     assert bench.client.get_balance().available + sum_collateral(bench) < cash
 
 
+def test_a_fill_that_is_listed_late_is_told_once_all_the_same(bench: Bench) -> None:
+    bench.bot.start_trading()
+    exchange = bench.exchange.api.exchange
+    bench.pass_time(30)
+    now = bench.exchange.clock.now().timestamp()
+    late = replace(exchange.fills[-1], fill_id="late", size=1_100, time=now - 3)
+    exchange.fills.append(replace(late, fill_id="prompt", size=2_200, time=now))
+    bench.bot.start_trading()
+    exchange.fills.insert(-1, late)
+    bench.bot.start_trading()
+    for count in ("Count: 11 ", "Count: 22 "):
+        assert len([line for line in bench.events("FILL") if count in line]) == 1
+
+
+def test_the_next_best_markets_are_explained_also_when_they_were_far_down_before(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(TRADE_TICKER_SIZE=1)
+    choice = bench.bot.start_trading()
+    assert choice is not None
+    assert len(choice.skipped) > 30
+    gone = {skip.ticker for skip in choice.skipped[:10]}
+    programs = bench.exchange.api.exchange.programs
+    programs[:] = [program for program in programs if program.ticker not in gone]
+    again = bench.bot.start_trading()
+    assert again is not None
+    told = "\n".join(bench.events("SKIP MARKET"))
+    assert all(f"Ticker: {skip.ticker} |" in told for skip in again.skipped[:20])
+
+
 def sum_collateral(bench: Bench) -> Decimal:
     orders = bench.client.get_resting_orders()
     return sum((order.price * order.remaining for order in orders), start=Decimal(0))
