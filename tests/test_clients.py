@@ -234,7 +234,8 @@ def test_times_are_read_in_every_form_the_exchange_writes_them(bench: Bench) -> 
         {
             "id": str(n), "market_ticker": "A", "incentive_type": "liquidity", "start_date": form,
             "end_date": "2026-07-31T03:59:00Z", "period_reward": 1_000_000, "paid_out": False,
-            "discount_factor_bps": 5000, "target_size_fp": "1000.00", "max_reward_per_account": 50_000, "field_of_tomorrow": 1,
+            "discount_factor_bps": 5000, "target_size_fp": "1000.00", "field_of_tomorrow": 1,
+            "max_reward_per_account": 50_000,
         }
         for n, form in enumerate(forms)
     ]  # fmt: skip
