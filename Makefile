@@ -12,7 +12,7 @@ test: .venv/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 format: .venv/.test-installed
 	$(BIN)/ruff check --fix .
