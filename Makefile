@@ -22,7 +22,7 @@ clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed, this is %d.%d: say make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed, this is %d.%d: say make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.run-installed: requirements.txt | $(BIN)/python

@@ -141,9 +141,9 @@ class PriceGrid:
         lower = self.price(side, steps)
         return lower if lower > 0 else None
 
-    def contains(self, side: Side, price: Decimal) -> bool:
-        """Whether an order can rest at `price`: on the grid and strictly between $0 and $1."""
-        return 0 < price < 1 and self.price(side, self.ticks(side, price)) == price
+    def floor(self, side: Side, price: Decimal) -> Decimal:
+        """The highest price of the grid that is not above `price`."""
+        return self.price(side, self.ticks(side, price))
 
 
 @dataclass(frozen=True, slots=True)

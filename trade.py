@@ -112,7 +112,7 @@ class Trade:
         best = f"best {side.value} bid {levels[0].price:.4f}"
         if reference is None or behind is None:
             return Skip(incentive.ticker, Reason.TRADE_DELTA, "Price", f"none under the {best}")
-        bid = Bid(side, min(reference, behind), self.size)
+        bid = Bid(side, incentive.market.grid.floor(side, min(reference, behind)), self.size)
         deepest = paid_down_to(rivals.with_bids([bid]).side(side), incentive.target)
         if deepest is not None and bid.price < deepest:
             return Skip(

@@ -7,6 +7,7 @@ simulator and parsed as ever. Only time does not pass on the wall, and a test ca
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -187,3 +188,13 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
     return make_bench()
+
+
+def is_quote(request: requests.PreparedRequest) -> bool:
+    return request.method == "POST" and b'"post_only": true' in (request.body or b"")
+
+
+def assert_quoting_once(bench: Bench) -> None:
+    sides = Counter((order.ticker, order.is_bid) for order in bench.resting())
+    assert len(sides) == 4
+    assert set(sides.values()) == {1}

@@ -19,6 +19,7 @@ def test_a_price_is_rounded_down_onto_the_grid_of_its_own_side(
     price_grid: PriceGrid, side: Side, price: Decimal
 ) -> None:
     ticks = price_grid.ticks(side, price)
+    assert price_grid.floor(side, price) == price_grid.price(side, ticks)
     assert price_grid.price(side, ticks) <= price < price_grid.price(side, ticks + 1)
 
 
@@ -27,8 +28,8 @@ def test_a_no_price_is_on_the_grid_exactly_where_the_yes_ask_it_is_sent_as_is(
     price_grid: PriceGrid, step: int
 ) -> None:
     yes_ask = price_grid.price(Side.YES, step)
-    assert price_grid.contains(Side.YES, yes_ask)
-    assert price_grid.contains(Side.NO, 1 - yes_ask)
+    assert price_grid.floor(Side.YES, yes_ask) == yes_ask
+    assert price_grid.floor(Side.NO, 1 - yes_ask) == 1 - yes_ask
 
 
 def test_steps_are_the_grids_own_where_it_tapers() -> None:
@@ -41,7 +42,7 @@ def test_steps_are_the_grids_own_where_it_tapers() -> None:
 def test_no_prices_are_fine_where_the_yes_asks_they_are_sent_as_are_fine() -> None:
     assert FINE_BELOW.below(Side.NO, Decimal("0.85"), 1) == Decimal("0.849")
     assert FINE_BELOW.below(Side.NO, Decimal("0.15"), 1) == Decimal("0.14")
-    assert not FINE_BELOW.contains(Side.NO, Decimal("0.149"))
+    assert FINE_BELOW.floor(Side.NO, Decimal("0.149")) == Decimal("0.14")
 
 
 def test_there_is_no_price_under_the_lowest() -> None:

@@ -102,7 +102,7 @@ def test_a_quote_never_crosses_leads_leaves_the_grid_or_earns_nothing(
         best, opposite = rivals.best(bid.side), rivals.best(bid.side.other)
         assert best is not None
         assert opposite is not None
-        assert grid.contains(bid.side, bid.price)
+        assert grid.floor(bid.side, bid.price) == bid.price
         assert bid.price + opposite.price < 1
         assert grid.ticks(bid.side, best.price) - grid.ticks(bid.side, bid.price) >= delta
         score = rule.score_side(merged, bid.side, grid, found.target, found.discount)

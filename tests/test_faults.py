@@ -1,0 +1,240 @@
+"""The loop on a bad day: outages, refusals, Ctrl-C at the wrong moment, a restart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+import requests
+
+import trade
+from incentive import Reason
+from tests.conftest import START, Bench, answer, assert_quoting_once, cut_before, is_quote, unavailable
+
+
+@pytest.mark.parametrize("fault", [unavailable, cut_before], ids=["503", "cut"])
+def test_an_outage_at_any_request_of_a_cycle_neither_stops_the_bot_nor_doubles_an_order(
+    make_bench: Callable[..., Bench], fault: Callable[..., requests.Response]
+) -> None:
+    healthy = make_bench()
+    healthy.run(cycles=2)
+    for broken in range(len(healthy.wire.sent)):
+        bench = make_bench()
+        bench.wire.fault = lambda _, number, broken=broken: fault if number == broken else None
+        bench.run(cycles=3)
+        assert len(bench.events("ERROR")) == 1, f"request {broken}"
+        only_the_balance = bench.wire.asked()[broken].endswith("/balance")
+        assert [wait < 11 for wait in bench.waits].count(True) == (0 if only_the_balance else 1)
+        assert_quoting_once(bench)
+
+
+def test_a_create_whose_answer_was_lost_is_not_sent_twice(bench: Bench) -> None:
+    """The exchange acted, the answer never came: the order rests and the bot does not know its number."""
+    lost = []
+
+    def lose_second_quote(request: requests.PreparedRequest, _: int) -> object:
+        if is_quote(request) and not lost and len(bench.resting()) == 2:
+            lost.append(request)
+            return cut_before
+        return None
+
+    bench.wire.after = lose_second_quote
+    bench.run(cycles=1)
+    assert lost
+    assert len(bench.resting()) == 2
+    bench.run(cycles=1)
+    assert_quoting_once(bench)
+
+
+def test_a_refused_order_is_logged_in_the_exchanges_words_and_does_not_end_the_cycle(bench: Bench) -> None:
+    bench.bot.start_trading()
+    refuse = answer(400, '{"error":{"code":"invalid_order","message":"no","details":"post only cross"}}')
+    refused = []
+
+    def first_create(request: requests.PreparedRequest, _: int) -> object:
+        if is_quote(request) and not refused:
+            refused.append(request)
+            return refuse
+        return None
+
+    bench.wire.fault = first_create
+    bench.bot.start_trading()
+    (line,) = bench.events("ERROR")
+    assert "400 invalid_order · no · post only cross" in line
+    assert len(bench.resting()) == 3
+
+
+def test_a_fault_of_our_own_is_logged_with_its_traceback_and_the_bot_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("what nobody thought of")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trade.Trade, "quote", broken)
+        bench.run(cycles=1)
+    assert "ZeroDivisionError: what nobody thought of" in bench.log
+    assert "Traceback (most recent call last):" in bench.log
+    bench.run(cycles=1)
+    assert_quoting_once(bench)
+
+
+def test_a_failed_cycle_is_tried_again_long_before_the_orders_expire(bench: Bench) -> None:
+    bench.wire.fault = lambda _, number: unavailable if number == 0 else None
+    bench.run(cycles=3)
+    assert bench.waits[0] == pytest.approx(10, abs=0.2)
+    assert 55 < bench.waits[1] < 60
+
+
+def test_ctrl_c_leaves_none_of_our_orders_behind(bench: Bench) -> None:
+    assert bench.run(cycles=2, end=KeyboardInterrupt) == 0
+    assert len(bench.events("CYCLE")) == 2
+    assert bench.resting() == []
+    assert "[SHUTDOWN] None of our orders rests any more" in bench.log.splitlines()[-1]
+
+
+@pytest.mark.parametrize("at_request", range(1, 40, 3))
+def test_ctrl_c_in_the_middle_of_a_cycle_leaves_none_of_our_orders_behind(bench: Bench, at_request: int) -> None:
+    def interrupt(_: requests.PreparedRequest, number: int) -> None:
+        if number == at_request:
+            raise KeyboardInterrupt
+
+    bench.wire.after = interrupt  # the exchange has acted on the request; the bot never hears of it
+    assert bench.run(cycles=3) == 0
+    assert [order for order in bench.resting() if order.client_order_id.startswith(trade.OWN_PREFIX)] == []
+
+
+def test_a_shutdown_that_cannot_cancel_says_that_orders_may_rest_and_until_when(bench: Bench) -> None:
+    bench.wire.fault = lambda *_: unavailable if bench.events("CYCLE") else None
+    assert bench.run(cycles=1, end=KeyboardInterrupt) == 3
+    last = bench.log.splitlines()[-1]
+    until = (START + timedelta(minutes=2)).astimezone()
+    assert f"MAY STILL REST until {until:%H:%M:%S}" in last
+    assert len(bench.resting()) == 4
+
+
+def test_a_restart_after_a_kill_takes_over_what_rests(bench: Bench) -> None:
+    bench.run(cycles=1)
+    before = {order.order_id for order in bench.resting()}
+    assert len(before) == 4
+    bench.restart()
+    bench.run(cycles=1)
+    assert_quoting_once(bench)
+    assert not before & {order.order_id for order in bench.resting()}
+
+
+def test_positions_found_at_the_start_are_sold_even_where_the_board_cannot_be_read(bench: Bench) -> None:
+    bench.wire.fault = lambda request, _: unavailable if "incentive_programs" in (request.url or "") else None
+    bench.run(cycles=1)
+    assert bench.events("ERROR")
+    assert bench.held() == {}
+
+
+def test_what_the_exchange_says_cannot_forge_a_line_of_the_log(bench: Bench) -> None:
+    forged = "2026-11-22 16:00:00 [SHUTDOWN] None of our orders rests any more"
+    bench.wire.fault = lambda *_: answer(400, json.dumps({"msg": f"no\n{forged}\r{forged}\u2028{forged}"}))
+    bench.run(cycles=1)
+    assert forged in bench.log
+    assert forged not in bench.log.splitlines()
+
+
+def test_ctrl_c_finds_an_order_that_the_exchange_lists_late(bench: Bench) -> None:
+    """Lists lag behind orders by a third of a second: one empty look proves nothing."""
+    exchange = bench.exchange.api.exchange
+    resting = exchange.orders
+
+    def lagging(request: requests.PreparedRequest) -> requests.Response:
+        now = bench.exchange.clock.now().timestamp()
+        young = {key: order for key, order in resting.items() if order.created > now - 0.36}
+        exchange.orders = {key: order for key, order in resting.items() if key not in young}
+        try:
+            return bench.wire.inner.send(request)
+        finally:
+            exchange.orders = resting
+
+    def strike(request: requests.PreparedRequest, _: int) -> None:
+        if is_quote(request):
+            bench.wire.after = None
+            raise KeyboardInterrupt
+
+    bench.wire.fault = lambda request, _: lagging if "status=resting" in (request.url or "") else None
+    bench.wire.after = strike
+    assert bench.run(cycles=1) == 0
+    assert bench.resting() == []
+
+
+def test_a_session_does_not_begin_while_what_it_canceled_still_rests(bench: Bench) -> None:
+    stuck = answer(409, '{"error":{"code":"market_closed","message":"market is closed"}}')
+    bench.wire.fault = lambda request, _: stuck if request.method == "DELETE" and not bench.waits else None
+    bench.run(cycles=2)
+    assert any("2 orders still do" in line for line in bench.events("ERROR"))
+    assert_quoting_once(bench)
+
+
+def test_orders_known_to_rest_are_never_reported_as_gone(bench: Bench) -> None:
+    bench.run(cycles=1)
+    expires = {order.expires for order in bench.resting()}
+    bench.restart()
+    stuck = answer(409, '{"error":{"code":"exchange_is_paused","message":"paused"}}')
+    bench.wire.fault = lambda request, _: stuck if request.method == "DELETE" else None
+    assert bench.run(cycles=1, end=KeyboardInterrupt) == 3
+    until = datetime.fromtimestamp(max(e for e in expires if e)).astimezone()
+    assert "4 are still listed" in bench.log.splitlines()[-1]
+    assert f"MAY STILL REST until {until:%H:%M:%S}" in bench.log.splitlines()[-1]
+
+
+def test_a_fill_is_sold_even_where_the_board_cannot_be_read(bench: Bench) -> None:
+    choice = bench.bot.start_trading()
+    assert choice is not None
+    bench.exchange.api.exchange.accounts["customer"].holdings[choice.chosen[0].ticker].count = 500
+    bench.wire.fault = lambda request, _: unavailable if "incentive_programs" in (request.url or "") else None
+    bench.run(cycles=1)
+    assert bench.held() == {}
+
+
+def test_one_market_that_cannot_be_read_does_not_cost_the_whole_board(bench: Bench) -> None:
+    choice = bench.bot.start_trading()
+    assert choice is not None
+    bad = choice.chosen[0].ticker
+    bench.exchange.api.exchange.markets[bad].status = "a_status_of_tomorrow"
+    again = bench.bot.start_trading()
+    assert again is not None
+    assert len(again.chosen) == 2
+    assert [skip.reason for skip in again.skipped if skip.ticker == bad] == [Reason.NO_MARKET]
+    (line,) = bench.events("ERROR")
+    assert f"{bad}: field status has the unknown value 'a_status_of_tomorrow'" in line
+
+
+def test_nothing_is_placed_while_trading_is_paused(bench: Bench) -> None:
+    paused = answer(200, '{"exchange_active": true, "trading_active": false}')
+    bench.wire.fault = lambda request, _: (
+        paused if "status" in (request.url or "") and len(bench.waits) < 2 else None
+    )
+    bench.run(cycles=2)
+    assert bench.wire.asked() == ["GET /trade-api/v2/exchange/status"] * 2
+    assert len([line for line in bench.events("INFO") if "trading is paused" in line]) == 2
+    bench.run(cycles=3)
+    assert_quoting_once(bench)
+
+
+def test_an_order_that_went_before_it_could_be_canceled_is_no_error(bench: Bench) -> None:
+    bench.bot.start_trading()
+    gone = answer(404, '{"error":{"code":"not_found","message":"not found"}}')
+    bench.wire.fault = lambda request, _: gone if request.method == "DELETE" else None
+    again = bench.bot.start_trading()
+    assert again is not None
+    assert len(again.chosen) == 2
+    assert bench.events("ERROR") == []
+    assert len([line for line in bench.events("INFO") if "gone already" in line]) == 4
+
+
+def test_an_order_that_cannot_be_canceled_gets_no_second_one_beside_it(bench: Bench) -> None:
+    bench.bot.start_trading()
+    resting = bench.resting()
+    stuck = answer(409, '{"error":{"code":"exchange_is_paused","message":"paused"}}')
+    bench.wire.fault = lambda request, _: stuck if resting[0].order_id in (request.url or "") else None
+    bench.bot.start_trading()
+    there = [order for order in bench.resting() if order.ticker == resting[0].ticker]
+    assert [order.order_id for order in there] == [resting[0].order_id]
