@@ -53,15 +53,13 @@ class Answered(ExchangeError):
     """The exchange answered with an error status. `code`, `message` and `details` are its own words, empty
     where it gave none."""
 
-    advice = ""
-
     def __init__(self, request: str, status: int, code: str = "", message: str = "", details: str = "") -> None:
         self.status = status
         self.code = code
         self.message = message
         self.details = details
         said = " · ".join(part for part in (code, message, details) if part) or "no message"
-        advice = _ADVICE.get(status, self.advice)
+        advice = _ADVICE.get(status, _UNAVAILABLE if status >= 500 else "")
         super().__init__(request, f"{status} {said}" + (f" ({advice})" if advice else ""))
 
 
@@ -80,9 +78,8 @@ class RateLimited(Answered):
 class Unavailable(Answered):
     """Answered 5xx: the exchange is not well. A write may have been carried out."""
 
-    advice = "the exchange is not available for the moment; the next cycle tries again"
 
-
+_UNAVAILABLE = "the exchange is not available for the moment; the next cycle tries again"
 _ADVICE = {
     401: "check the key id and key file in .env: do they belong together and to this environment? "
     "Is this machine's clock right?",

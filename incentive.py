@@ -137,6 +137,11 @@ def share_of(
     return ours / score.total
 
 
+def dollars_per_day(program: Program) -> float:
+    """A program's whole pool, for everybody, normalised to a day: windows run from 15 minutes to 31 days."""
+    return float(program.reward) * 86_400 / program.seconds
+
+
 def payout(amount: float, cap: Decimal | None = None) -> Decimal:
     """Dollars a window really pays for `amount` dollars of reward earned: at most the cap, floored to the
     cent, and nothing at all below $1.00."""
@@ -182,7 +187,7 @@ class IncentiveProgram:
     @property
     def pool_per_day(self) -> float:
         """Dollars a day that all who quote here share."""
-        return sum(program.dollars_per_day for program in self.programs)
+        return sum(map(dollars_per_day, self.programs))
 
     def estimate(self, rivals: Book, bids: Sequence[Bid], now: datetime) -> Estimate:
         """What `bids` would earn in the rivals' book (our own orders removed) if nothing else moved until the
@@ -204,7 +209,7 @@ class IncentiveProgram:
             earns_until = min(program.end, self.market.close_time)
             left = max((earns_until - now).total_seconds(), 0.0)
             pays = payout(float(program.reward) * part * left / program.seconds, program.cap)
-            per_day += program.dollars_per_day * part
+            per_day += dollars_per_day(program) * part
             payable += pays
             payable_per_day += float(pays) * 86_400 / left if left else 0.0
             shares = {s: max(shares[s], here[s]) for s in Side}
@@ -242,7 +247,7 @@ def running(programs: Iterable[Program], now: datetime) -> tuple[dict[str, list[
         else:
             refused.setdefault(program.ticker, skip)
     for same_market in by_ticker.values():
-        same_market.sort(key=lambda p: (-p.dollars_per_day, p.id))
+        same_market.sort(key=lambda p: (-dollars_per_day(p), p.id))
     return dict(by_ticker), [skip for ticker, skip in refused.items() if ticker not in by_ticker]
 
 

@@ -241,13 +241,14 @@ class MarketBot:
         tickers = [position.ticker for position in positions]
         markets = self._client.get_markets(tickers)
         books = self._client.get_orderbooks(tickers)
+        own = trade.bids_by_ticker(theirs)
         held = set(tickers)
         for position in positions:
             order = trade.close_order(
                 position,
                 markets.get(position.ticker),
                 books.get(position.ticker),
-                [order.bid for order in theirs if order.ticker == position.ticker],
+                own.get(position.ticker, []),
                 _new_order_id(),
             )
             if isinstance(order, trade.Unclosable):
@@ -382,9 +383,9 @@ def main() -> int:
         print(f"market_bot: {error}", file=sys.stderr)
         return 2
     try:
-        own_names = {"MARKET_BOT"}
         constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
-        rules = settings.check({"env": env} | {n: v for n, v in constants.items() if n not in own_names})
+        del constants["MARKET_BOT"]
+        rules = settings.check({"env": env} | constants)
         if rules.environment is Environment.PROD:
             raise ConfigError(_PROD_REFUSED)
         connection = connect(rules.environment, read_variables(_DOTENV_FILE))

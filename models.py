@@ -243,11 +243,6 @@ class Program:
     def seconds(self) -> float:
         return (self.end - self.start).total_seconds()
 
-    @property
-    def dollars_per_day(self) -> float:
-        """The whole pool, for everybody, normalised to a day: windows run from 15 minutes to 31 days."""
-        return float(self.reward) * 86_400 / self.seconds
-
 
 @dataclass(frozen=True, slots=True)
 class Order:

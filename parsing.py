@@ -258,6 +258,5 @@ def error_words(body: Any) -> tuple[str, str, str]:
         return "", inner, ""
     if not isinstance(inner, Mapping):
         return "", "", ""
-    code, details = inner.get("code"), inner.get("details")
-    message = inner.get("message") or inner.get("msg")
-    return tuple(str(part) if part else "" for part in (code, message, details))  # type: ignore[return-value]
+    message = inner.get("message") or inner.get("msg") or ""
+    return str(inner.get("code") or ""), str(message), str(inner.get("details") or "")

@@ -60,17 +60,20 @@ class Trade:
         while the other is quoted: each side earns its own half. But both sides of the *book* must reach the
         target with our bids in it, else no second of the market pays anybody.
         """
+        references: dict[Side, Decimal] = {}
         for side in Side:
-            if reference_price(rivals.side(side), incentive.target) is None:
+            reference = reference_price(rivals.side(side), incentive.target)
+            if reference is None:
                 resting = sum(level.size for level in rivals.side(side))
                 return Skip(
                     incentive.ticker, Reason.NO_REFERENCE, f"Rivals on {side.value}",
                     f"{contracts(resting)} of {contracts(incentive.target / REFERENCE_PART)}",
                 )  # fmt: skip
+            references[side] = reference
         bids: list[Bid] = []
         refusals: list[Skip] = []
-        for side in Side:
-            bid = self._side(incentive, rivals, side)
+        for side, reference in references.items():
+            bid = self._side(incentive, rivals, side, reference)
             if isinstance(bid, Bid):
                 bids.append(bid)
             else:
@@ -86,9 +89,7 @@ class Trade:
     ) -> tuple[list[Candidate], list[Skip]]:
         """What could be quoted, with its estimate, and a reason for each market that can't. `books` are as the
         exchange shows them, `resting` is all that the account has in them."""
-        own: dict[str, list[Bid]] = defaultdict(list)
-        for order in resting:
-            own[order.ticker].append(order.bid)
+        own = bids_by_ticker(resting)
         found: list[Candidate] = []
         skipped: list[Skip] = []
         for incentive in incentives:
@@ -96,7 +97,7 @@ class Trade:
             if book is None:
                 skipped.append(Skip(incentive.ticker, Reason.NO_BOOK, "Book", "not sent by the exchange"))
                 continue
-            rivals = book.without_bids(own[incentive.ticker])
+            rivals = book.without_bids(own.get(incentive.ticker, []))
             bids = self.quote(incentive, rivals)
             if isinstance(bids, Skip):
                 skipped.append(bids)
@@ -105,12 +106,11 @@ class Trade:
                 found.append(Candidate(incentive, rivals, bids, estimate))
         return found, skipped
 
-    def _side(self, incentive: IncentiveProgram, rivals: Book, side: Side) -> Bid | Skip:
+    def _side(self, incentive: IncentiveProgram, rivals: Book, side: Side, reference: Decimal) -> Bid | Skip:
         levels = rivals.side(side)
-        reference = reference_price(levels, incentive.target)
         behind = incentive.market.grid.below(side, levels[0].price, self.delta_ticks)
         best = f"best {side.value} bid {levels[0].price:.4f}"
-        if reference is None or behind is None:
+        if behind is None:
             return Skip(incentive.ticker, Reason.TRADE_DELTA, "Price", f"none under the {best}")
         bid = Bid(side, incentive.market.grid.floor(side, min(reference, behind)), self.size)
         deepest = paid_down_to(rivals.with_bids([bid]).side(side), incentive.target)
@@ -193,6 +193,14 @@ def close_order(
         self_trade_prevention=SelfTradePrevention.MAKER,
         reduce_only=True,
     )
+
+
+def bids_by_ticker(orders: Iterable[Order]) -> dict[str, list[Bid]]:
+    """What orders rest, by market."""
+    found: dict[str, list[Bid]] = defaultdict(list)
+    for order in orders:
+        found[order.ticker].append(order.bid)
+    return dict(found)
 
 
 def is_own(order: Order) -> bool:

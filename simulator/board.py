@@ -38,7 +38,8 @@ DECI: Grid = ("deci_cent", ((0, DOLLAR_PIPS, FINE_TICK),))
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A series of markets: one event with `strikes` markets a day, YES bids around `mids` (pips)."""
+    """A series of markets: one event with `strikes` markets, their prices spread evenly. Each pays `reward`
+    dollars over `days`, and is taken from once in `take_minutes` on average."""
 
     series: str
     question: str
@@ -127,7 +128,7 @@ class BoardBuilder:
         seconds: float,
         grid: Grid,
         home: Levels,
-        take_seconds: float | None,
+        take_seconds: float,
     ) -> ListedMarket:
         now = self._exchange.now
         market = ListedMarket(ticker, event, title, shard, now - DAY, now + seconds, *grid)

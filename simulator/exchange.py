@@ -255,8 +255,9 @@ class Exchange:
         resting = self.resting(owner, market.shard)
         due = 0
         if market.book.would_cross(order.is_bid, order.price):
-            closing = order.price if not order.is_bid else DOLLAR_PIPS - order.price
-            due = taker_fee(order.price, order.size) - min(order.size, self._held_against(owner, order)) * closing
+            closing = min(order.size, self._held_against(owner, order))
+            sold_at = DOLLAR_PIPS - order.price if order.is_bid else order.price
+            due = taker_fee(order.price, order.size) - closing * sold_at
         if order.size and account.available(market.shard, [*resting, order]) < due:
             raise Refusal(400, "insufficient_balance", "insufficient balance")
 

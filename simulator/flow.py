@@ -42,9 +42,9 @@ class Levels:
 
 
 class Crowd:
-    """The people of one market, who take once in `mean_seconds` on average (None: nobody takes)."""
+    """The people of one market, who take once in `mean_seconds` on average."""
 
-    def __init__(self, exchange: Exchange, market: ListedMarket, home: Levels, mean_seconds: float | None) -> None:
+    def __init__(self, exchange: Exchange, market: ListedMarket, home: Levels, mean_seconds: float) -> None:
         self._exchange = exchange
         self._market = market
         self._home = home
@@ -54,11 +54,9 @@ class Crowd:
     def move_in(self) -> None:
         """Fill the book with its first shape and let the takers come from now on."""
         self._rebuild()
-        if self._mean_seconds is not None:
-            self._await_taker()
+        self._await_taker()
 
     def _await_taker(self) -> None:
-        assert self._mean_seconds is not None  # noqa: S101
         wait = self._random.expovariate(1 / self._mean_seconds)
         self._exchange.at(self._exchange.now + wait, self._take)
 

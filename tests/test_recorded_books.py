@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from incentive import dollars_per_day
 from simulator.recorded import UnusableBooks, read_books
 from tests.conftest import RECORDED_BOOKS, Bench
 
@@ -56,7 +57,7 @@ def test_a_file_of_books_becomes_the_board(tmp_path: Path, make_bench: Callable[
     grids = bench.client.get_markets(["KXA-1", "KXB-1"])
     assert (len(grids["KXA-1"].grid.ranges), len(grids["KXB-1"].grid.ranges)) == (3, 1)
     (program,) = [p for p in bench.client.get_incentive_programs() if p.ticker == "KXA-1"]
-    assert (program.target, float(program.discount or 0), program.dollars_per_day) == (1000, 0.5, 20.0)
+    assert (program.target, float(program.discount or 0), dollars_per_day(program)) == (1000, 0.5, 20.0)
 
 
 @pytest.mark.parametrize(
