@@ -4,71 +4,47 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from simulator.api import ROOT, Api, Request
+from simulator import people
+from simulator.api.limits import TIERS
+from simulator.api.service import ROOT, Api
 from simulator.embedded import SEED
+from simulator.faults import UnusableFaults, read_faults
 from simulator.keyfile import UnusableKey, key_id, read_or_make
-from simulator.opening import open_exchange
+from simulator.mishaps import Mishaps
+from simulator.opening import PROGRAMS, open_exchange
 from simulator.recorded import UnusableBooks
+from simulator.server import HOST, Control, SimulatorServer
 
-HOST = "127.0.0.1"
-LARGEST_BODY = 1_000_000
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection. Requests of all connections are answered one after the other."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65_536  # an answer leaves in one piece: in two, the second would wait for the first's receipt
-    server: SimulatorServer
-
-    def _answer(self) -> None:
-        length = min(int(self.headers.get("Content-Length") or 0), LARGEST_BODY)
-        path, _, query = self.path.partition("?")
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, path, query, headers, self.rfile.read(length))
-        with self.server.turn:
-            answer = self.server.api.handle(request, time.time())
-        payload = answer.payload
-        self.send_response(answer.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815  (the base class looks for these names)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet: who wants to see requests looks at the client's log."""
-
-
-class SimulatorServer(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, port: int, api: Api) -> None:
-        self.api = api
-        self.turn = threading.Lock()
-        super().__init__((HOST, port), Handler)
+MOST_PROGRAMS = 50_000
 
 
 def serve(arguments: argparse.Namespace) -> int:
-    api = Api(open_exchange(time.time(), arguments.seed, arguments.books))
+    rules = read_faults(arguments.faults) if arguments.faults else []
     key = read_or_make(arguments.key_file)
-    name = key_id(key)
-    api.keys[name] = key.public_key()
-    with SimulatorServer(arguments.port, api) as server:
+    who = people.EVERYBODY - set(arguments.without)
+    exchange = open_exchange(time.time(), arguments.seed, arguments.books, arguments.programs, who)
+    api = Api(exchange, {key_id(key): key.public_key()}, TIERS[arguments.tier])
+    control = Control(api, arguments.step)
+    if arguments.step:
+        # A client signs with its own clock, which goes on while the exchange's stands still.
+        api.clocks = lambda: [exchange.now, time.time()]
+    front = Mishaps(api, rules) if rules else api
+    with SimulatorServer(arguments.port, front, control) as server:
         url = f"http://{HOST}:{server.server_port}{ROOT}"
-        print(f"A simulated exchange with {len(api.exchange.markets):,} markets (seed {arguments.seed}) at {url}")
-        print("No real money is in it. It forgets everything when it stops: Ctrl-C.\n")
+        count = len(exchange.markets)
+        print(f"A simulated exchange with {count:,} markets (seed {arguments.seed}) at {url}")
+        print("No real money is in it. It forgets everything when it stops: Ctrl-C.")
+        print(f"Its own truth about the account: http://{HOST}:{server.server_port}/simulator/statement")
+        if arguments.step:
+            print("Its clock stands still until POST /simulator/advance moves it.")
         for environment in ("SIM", "DEMO"):
-            print(f"# in .env, for env = Environment.{environment}:")
+            print(f"\n# in .env, for env = Environment.{environment}:")
             print(f"{environment}_URL={url}")
-            print(f"{environment}_KEYID={name}")
-            print(f"{environment}_KEYFILE={arguments.key_file.resolve()}\n", flush=True)
+            print(f"{environment}_KEYID={key_id(key)}")
+            print(f"{environment}_KEYFILE={arguments.key_file.resolve()}", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -82,11 +58,24 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def main() -> int:
+def _programs(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_PROGRAMS):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_PROGRAMS:,}")
+    return int(text)
+
+
+def _people(text: str) -> list[str]:
+    unknown = set(text.split(",")) - people.EVERYBODY
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there are {', '.join(sorted(people.EVERYBODY))}")
+    return text.split(",")
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
         description="Serve a simulated exchange to any client on this machine, at wall-clock speed.",
-        epilog="example: python -m simulator --port 8080",
+        epilog="example: python -m simulator --port 8080 --programs 8140 --without informed,sweeps",
     )
     parser.add_argument(
         "--port", type=_port, default=8080, help="loopback port (default 8080; 0 picks a free one)"
@@ -94,14 +83,32 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, default=SEED, help=f"the same seed is the same market (default {SEED})"
     )
+    parser.add_argument(
+        "--programs", type=_programs, default=PROGRAMS, metavar="N",
+        help=f"liquidity programs that run on the board (default {PROGRAMS})",
+    )  # fmt: skip
     parser.add_argument("--books", type=Path, metavar="FILE", help="start from recorded order books (see README)")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="a script of faults (see README)")
+    parser.add_argument(
+        "--without", type=_people, default=[], metavar="WHO",
+        help=f"leave people out: {', '.join(sorted(people.EVERYBODY))}, with commas between",
+    )  # fmt: skip
+    parser.add_argument("--tier", choices=TIERS, default="basic", help="the account's rate limits (default basic)")
+    parser.add_argument(
+        "--step", action="store_true", help="the clock stands still until POST /simulator/advance moves it"
+    )
     parser.add_argument(
         "--key-file", type=Path, metavar="FILE", default=Path("simulator-key.pem"),
         help="where the customer's private key is kept, made if absent (default simulator-key.pem)",
     )  # fmt: skip
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = _arguments()
     try:
-        return serve(parser.parse_args())
-    except (UnusableBooks, UnusableKey) as error:
+        return serve(arguments)
+    except (UnusableBooks, UnusableFaults, UnusableKey) as error:
         print(f"simulator: {error}", file=sys.stderr)
     except OSError as error:
         print(f"simulator: the port cannot be opened ({error.strerror}); try another --port", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""The customer's side of the exchange: cash by shard, what is held, what resting orders tie up.
+"""A customer's side of the exchange: cash by shard, what is held, orders, and everything that moved cash.
 
-Promise: cash changes by nothing but trades, fees and what is put in, and every change is exact.
+Promise: cash changes only with an entry in the journal that says why, and every change is exact.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from simulator.matching import DOLLAR_PIPS, Order
-
-FEE_GRAIN = 100
-"""Fees are rounded up to $0.0001, in 1/1,000,000 dollar."""
 
 
 @dataclass(slots=True)
@@ -27,37 +24,138 @@ class Holding:
     updated: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One account's part in trade number `number`."""
+
+    number: int
+    order_id: str
+    ticker: str
+    shard: int
+    is_bid: bool
+    price: int
+    size: int
+    is_taker: bool
+    fee: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a market paid at its end. `count` as in `Holding`."""
+
+    number: int
+    ticker: str
+    event_ticker: str
+    shard: int
+    result: str
+    count: int
+    cost: int
+    revenue: int
+    fees: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class CashEntry:
+    """Why cash changed: `kind` is deposit, withdrawal, transfer, trade, fee, settlement or reward; `about` the
+    ticker, program or id it belongs to. `amount` in 1/1,000,000 dollar."""
+
+    time: float
+    shard: int
+    amount: int
+    kind: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money put in or taken out. `amount` in cents."""
+
+    number: int
+    payment_id: str
+    amount: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTransfer:
+    """Cash moved between two shards. `amount` in 1/1,000,000 dollar."""
+
+    number: int
+    transfer_id: str
+    client_transfer_id: str
+    source: int
+    destination: int
+    amount: int
+    time: float
+
+
+@dataclass(slots=True)
+class OrderGroup:
+    """A customer's own breaker: `limit` contracts (1/100) may be filled in 15 s. `filled` are (time, size)."""
+
+    group_id: str
+    shard: int
+    limit: int | None
+    triggered: bool = False
+    filled: list[tuple[float, int]] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Account:
     owner: str
     cash: dict[int, int] = field(default_factory=dict)
     holdings: dict[str, Holding] = field(default_factory=lambda: defaultdict(Holding))
+    orders: dict[str, Order] = field(default_factory=dict)
+    resting: dict[str, Order] = field(default_factory=dict)
+    client_order_ids: set[str] = field(default_factory=set)
+    fills: list[Fill] = field(default_factory=list)
+    settlements: list[Settlement] = field(default_factory=list)
+    deposits: list[Payment] = field(default_factory=list)
+    withdrawals: list[Payment] = field(default_factory=list)
+    transfers: list[ShardTransfer] = field(default_factory=list)
+    groups: dict[str, OrderGroup] = field(default_factory=dict)
+    journal: list[CashEntry] = field(default_factory=list)
+    cancel_all_until: float = 0.0
 
-    def trade(self, shard: int, ticker: str, is_bid: bool, price: int, size: int, fee: int, now: float) -> int:
-        """Book a trade and its fee. Buying YES while NO is held closes pairs, each worth a dollar; the rest
-        opens. Returns what the trade cost (negative: what it brought), without the fee."""
-        held = self.holdings[ticker]
+    def book(self, time: float, shard: int, amount: int, kind: str, about: str) -> None:
+        """Change cash, and say why."""
+        if amount:
+            self.cash[shard] = self.cash.get(shard, 0) + amount
+            self.journal.append(CashEntry(time, shard, amount, kind, about))
+
+    def cost_of(self, ticker: str, is_bid: bool, price: int, size: int) -> int:
+        """What a trade would take from the cash (negative: bring), without its fee. Buying YES while NO is held
+        closes pairs, each worth a dollar; the rest opens."""
         own_price = price if is_bid else DOLLAR_PIPS - price
-        direction = 1 if is_bid else -1
-        closing = min(size, max(-direction * held.count, 0))
-        opening = size - closing
+        closing = min(size, self.held_against(ticker, is_bid))
+        return (size - closing) * own_price - closing * (DOLLAR_PIPS - own_price)
+
+    def trade(self, shard: int, fill: Fill) -> int:
+        """Book a fill and its fee. Returns what the trade took from the cash, without the fee."""
+        cost = self.cost_of(fill.ticker, fill.is_bid, fill.price, fill.size)
+        held = self.holdings[fill.ticker]
+        own_price = fill.price if fill.is_bid else DOLLAR_PIPS - fill.price
+        closing = min(fill.size, self.held_against(fill.ticker, fill.is_bid))
         if closing:
             released = held.cost * closing // abs(held.count)
-            proceeds = closing * (DOLLAR_PIPS - own_price)
             held.cost -= released
-            held.realized += proceeds - released
-            self.cash[shard] = self.cash.get(shard, 0) + proceeds
-        held.cost += opening * own_price
-        self.cash[shard] = self.cash.get(shard, 0) - opening * own_price - fee
-        held.count += direction * size
-        held.fees += fee
-        held.traded += size * own_price
-        held.updated = now
-        return opening * own_price - closing * (DOLLAR_PIPS - own_price)
+            held.realized += closing * (DOLLAR_PIPS - own_price) - released
+        held.cost += (fill.size - closing) * own_price
+        held.count += fill.size if fill.is_bid else -fill.size
+        held.fees += fill.fee
+        held.traded += fill.size * own_price
+        held.updated = fill.time
+        self.book(fill.time, shard, -cost, "trade", fill.ticker)
+        self.book(fill.time, shard, -fill.fee, "fee", fill.ticker)
+        self.fills.append(fill)
+        return cost
 
-    def available(self, shard: int, resting: Iterable[Order]) -> int:
-        """Cash of a shard that the orders resting on it do not tie up."""
-        return self.cash.get(shard, 0) - self.collateral(resting)
+    def held_against(self, ticker: str, is_bid: bool) -> int:
+        """Contracts held on the side that an order of `is_bid` sells."""
+        held = self.holdings.get(ticker)
+        return 0 if held is None else max(-held.count if is_bid else held.count, 0)
 
     def collateral(self, resting: Iterable[Order]) -> int:
         """What `resting` orders tie up: the whole price of every contract that would open something. What
@@ -67,17 +165,10 @@ class Account:
             by_side[order.ticker, order.is_bid].append(order)
         total = 0
         for (ticker, is_bid), orders in by_side.items():
-            count = self.holdings[ticker].count if ticker in self.holdings else 0
-            closable = max(-count if is_bid else count, 0)
+            closable = self.held_against(ticker, is_bid)
             for order in orders:
                 closes = min(closable, order.remaining)
                 closable -= closes
                 own_price = order.price if is_bid else DOLLAR_PIPS - order.price
                 total += (order.remaining - closes) * own_price
         return total
-
-
-def taker_fee(price: int, size: int) -> int:
-    """0.07 x contracts x P x (1 - P), rounded up to $0.0001, in 1/1,000,000 dollar."""
-    fee = -(-7 * size * price * (DOLLAR_PIPS - price) // 1_000_000)
-    return -(-fee // FEE_GRAIN) * FEE_GRAIN

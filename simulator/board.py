@@ -1,232 +1,266 @@
-"""What an exchange lists when it opens: invented markets, or recorded books from a file.
+"""What an exchange lists when it opens, and how it goes on: events follow events, windows follow windows.
 
-Promise: the same seed gives the same board. The invented one is small and has one of everything that a bot must
+Promise: the same seed gives the same board, whatever the customer does. It has one of everything that a bot must
 tell apart: thin books that pay, crowded ones, sides that miss the target, empty sides, fine price grids, strike
-ladders, other shards, programs that are not for resting orders or have no target, overlapping ones, a market
-that closes within minutes. The customer's account is found in use: two orders rest, two positions are held.
+ladders, other shards, makers' fees, programs that are not for resting orders or have no target, overlapping,
+upcoming and paid-out ones, a halted market, one that closes within minutes, combos.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
-from simulator.exchange import Exchange, ListedMarket, ListedProgram, OrderTerms
-from simulator.flow import Crowd, Levels
-from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS
-
-CUSTOMER = "customer"
-CASH = {0: 1_000 * DOLLAR, 1: 0, 2: 250 * DOLLAR, 3: 250 * DOLLAR}
-"""Opening cash by shard, in 1/1,000,000 dollar."""
-
-HOUR = 3_600.0
-DAY = 24 * HOUR
-TICK = 100
-FINE_TICK = 10
-
-Grid = tuple[str, tuple[tuple[int, int, int], ...]]
-"""A price structure: its name, and (start, end, step) of each stretch in YES pips."""
-
-LINEAR: Grid = ("linear_cent", ((0, DOLLAR_PIPS, TICK),))
-TAPERED: Grid = (
-    "tapered_deci_cent",
-    ((0, 1_000, FINE_TICK), (1_000, 9_000, TICK), (9_000, DOLLAR_PIPS, FINE_TICK)),
+from simulator import kinds, people
+from simulator.exchange import Exchange
+from simulator.kinds import DAY, HOUR, KINDS, SHAPES, Kind, Sizes
+from simulator.lifecycle import halt, list_market, list_program
+from simulator.listing import (
+    CENTI_EDGE,
+    DECI,
+    LINEAR,
+    TAPERED,
+    Grid,
+    ListedEvent,
+    ListedMarket,
+    ListedProgram,
+    ListedSeries,
 )
-DECI: Grid = ("deci_cent", ((0, DOLLAR_PIPS, FINE_TICK),))
+from simulator.matching import CONTRACT, DOLLAR_PIPS
+from simulator.people import Shape
+from simulator.value import EventValue, MarketValue, Temper, logit
+
+CALM = Temper(0.02, 1.0)
+
+SECOND_PROGRAM, VOLUME_PROGRAM = 0.04, 0.05
+"""The part of markets that have an overlapping program, and one for volume."""
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """A series of markets: one event with `strikes` markets, their prices spread evenly. Each pays `reward`
-    dollars over `days`, and is taken from once in `take_minutes` on average."""
+class Levels:
+    """A recorded book: size in 1/100 contract by YES price in pips, for bids and for asks."""
 
-    series: str
-    question: str
-    shard: int
-    strikes: int
-    reward: int
-    days: float
-    take_minutes: float
+    bids: dict[int, int]
+    asks: dict[int, int]
 
 
-FAMILIES = (
-    Family("KXHIGHCHI", "Highest temperature in Chicago", 0, 4, 50, 2, 4),
-    Family("KXHIGHNY", "Highest temperature in New York", 0, 4, 50, 2, 3),
-    Family("KXLOWTMIA", "Lowest temperature in Miami", 0, 3, 40, 2, 8),
-    Family("KXAAAGASW", "Gas price this week", 0, 5, 100, 5, 10),
-    Family("KXRAINSEA", "Rain in Seattle this month", 0, 3, 200, 10, 20),
-    Family("KXALBUMREL", "Album released before the year ends", 0, 3, 300, 14, 30),
-    Family("KXCORNW", "Corn price this week", 2, 4, 60, 3, 6),
-    Family("KXTENNISSET", "Sets in tonight's match", 3, 3, 40, 1, 2),
-)
+class Board:
+    """Lays markets, programs and people on an exchange. `who` are the people that come."""
 
-
-class BoardBuilder:
-    """Lays markets, programs and people on an exchange."""
-
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, who: frozenset[str] = people.EVERYBODY) -> None:
         self._exchange = exchange
-        self._random = random.Random(f"{exchange.seed}:board")
+        self._who = who
+        self._dice = random.Random(f"{exchange.seed}:board")
+        self._numbers = 0
 
-    def invented(self) -> None:
-        day = datetime.fromtimestamp(self._exchange.now, timezone.utc) + timedelta(days=1)
-        for family in FAMILIES:
-            event = f"{family.series}-{day:%y%b%d}".upper()
-            for number in range(family.strikes):
-                middle = DOLLAR_PIPS * (number + 1) // (family.strikes + 1) // TICK * TICK
-                self._family_market(family, event, number, middle)
-        self._oddities(f"{day:%y%b%d}".upper())
+    # -- invented -------------------------------------------------------------------------------------------
 
-    def _family_market(self, family: Family, event: str, number: int, middle: int) -> None:
-        shape = self._random.choice((thin, thin, busy, crowded, short))
-        half_spread = self._random.choice((1, 1, 2, 3)) * TICK
-        bids = shape(self._random, middle - half_spread, -TICK)
-        asks = shape(self._random, middle + half_spread, TICK)
-        one_sided = self._random.random() < 0.15
-        home = Levels(bids, {} if one_sided else asks)
-        market = self._market(
-            f"{event}-{'T' if number % 2 else 'B'}{number + 1}", event,
-            f"{family.question}: strike {number + 1}", family.shard, family.days * DAY, LINEAR,
-            home, family.take_minutes * 60,
+    def invented(self, programs: int) -> None:
+        """List events of all kinds until so many liquidity programs run, and the oddities beside them."""
+        taken = {kind.prefix: 0 for kind in KINDS}
+        listed = 0
+        while listed < programs:
+            kind = min(KINDS, key=lambda k: (taken[k.prefix] * k.strikes + 1) / k.weight)
+            round_, place = divmod(taken[kind.prefix], len(kind.codes))
+            taken[kind.prefix] += 1
+            series = f"{kind.prefix}{kind.codes[place]}{round_ + 1 if round_ else ''}"
+            running = self._dice.uniform(0.0, 0.4) * kind.open_for
+            listed += self._event(kind, series, self._exchange.now - running, programs - listed)
+        self._oddities()
+
+    def _event(self, kind: Kind, series: str, opens: float, at_most: int) -> int:
+        """List one event, and the next one when it ends. Returns how many programs it brought."""
+        exchange = self._exchange
+        closes = opens + kind.open_for
+        # Outcomes are read a little before trading ends, except where the close itself is the question.
+        reads = closes - (0.0 if kind.open_for < HOUR else self._dice.uniform(120.0, 1_800.0))
+        day = datetime.fromtimestamp(closes, timezone.utc)
+        name = f"{series}-{day:%y%b%d%H%M}" if kind.open_for < DAY else f"{series}-{day:%y%b%d}"
+        event = ListedEvent(
+            exchange.next_number(), self._unused(name.upper()),
+            ListedSeries(series, kind.question, kind.category, _frequency(kind.open_for), kind.shard, kind.fees),
+            kind.question, exclusive=kind.ranges,
         )  # fmt: skip
-        self._program(market, family.reward, family.days)
+        hidden = EventValue(exchange.seed, event.ticker, max(opens, exchange.now), reads, kind.temper)
+        # Where the event stands when it is listed: the middle of its ladder lies near one half.
+        centre = self._dice.gauss(0.0, 0.7)
+        cuts = [centre + logit(1 - (n + 1) / (kind.strikes + 1)) for n in range(kind.strikes)]
+        count = min(kind.strikes, at_most)
+        for number in range(count):
+            value = MarketValue(hidden, cuts[number], cuts[number + 1] if number + 1 < len(cuts) else -20.0)
+            value = value if kind.ranges else MarketValue(hidden, cuts[number])
+            ticker = f"{event.ticker}-{'B' if kind.ranges else 'T'}{number + 1}{'.5' if kind.ranges else ''}"
+            title = f"{kind.question}: strike {number + 1}"
+            market = ListedMarket(
+                exchange.next_number(), ticker, event, title, opens, closes, kind.grid, resolves=reads
+            )
+            self._list(market, value, self._shape(kind), kind.take_minutes * 60)
+            self._programs(market, kind, opens)
+        exchange.at(closes, lambda: self._next_event(kind, series, closes, count))
+        return count
 
-    def _oddities(self, date: str) -> None:
-        """One each of what does not fit the mould, on one event."""
-        event = f"KXODD-{date}"
-        calm = Levels(thin(self._random, 5_400, -TICK), thin(self._random, 5_600, TICK))
-        fine = Levels(
-            {470: 150 * CONTRACT, 460: 140 * CONTRACT, 440: 900 * CONTRACT},
-            {510: 120 * CONTRACT, 530: 160 * CONTRACT, 600: 1_200 * CONTRACT},
-        )
+    def _next_event(self, kind: Kind, series: str, opens: float, count: int) -> None:
+        self._event(kind, series, opens, count)
 
-        def odd(name: str, home: Levels, days: float = 4.0, grid: Grid = LINEAR) -> ListedMarket:
-            title = f"A market that is {name.lower()}"
-            return self._market(f"{event}-{name}", event, title, 0, days * DAY, grid, home, 900.0)
+    def _unused(self, name: str) -> str:
+        while name in self._exchange.events:
+            self._numbers += 1
+            name = f"{name.partition('_')[0]}_{self._numbers}"
+        return name
 
-        self._program(odd("FINEGRID", fine, grid=TAPERED), 120, 4)
-        self._program(odd("EMPTY", Levels({}, {})), 100, 4)
-        self._program(odd("CLOSING", calm, days=90 / 86_400), 20, 1)
-        self._program(odd("UPCOMING", calm), 100, 4, starts_in=DAY)
-        self._program(odd("VOLUME", calm), 100, 4, kind="volume")
-        self._program(odd("NOTARGET", calm), 100, 4, target=None)
-        self._program(odd("PAIDOUT", calm), 100, 1, starts_in=-2 * DAY, paid_out=True)
-        twice = odd("TWICE", calm)
-        self._program(twice, 40, 4)
-        self._program(twice, 60, 2)
-        halted = odd("HALTED", calm)
-        halted.status = "inactive"
-        self._program(halted, 100, 4)
+    def _shape(self, kind: Kind) -> Shape:
+        """The sides of a book are mostly alike."""
+        first = self._dice.choices(SHAPES, kind.shapes)[0]
+        other = self._dice.choices(SHAPES, kind.shapes)[0] if self._dice.random() < 0.15 else first
+        steps = self._dice.choice((1, 1, 2, 3))
+        return _shape(first(self._dice), other(self._dice), steps)
 
-    def _market(
-        self,
-        ticker: str,
-        event: str,
-        title: str,
-        shard: int,
-        seconds: float,
-        grid: Grid,
-        home: Levels,
-        take_seconds: float,
-    ) -> ListedMarket:
-        now = self._exchange.now
-        market = ListedMarket(ticker, event, title, shard, now - DAY, now + seconds, *grid)
-        self._exchange.list_market(market)
-        Crowd(self._exchange, market, home, take_seconds).move_in()
-        return market
+    def _programs(self, market: ListedMarket, kind: Kind, opens: float) -> None:
+        """The window that is running in a market, and what some markets have beside it."""
+        elapsed = max(self._exchange.now - opens, 0.0)
+        starts = opens + elapsed // kind.window * kind.window
+        self._window(market, kind, starts)
+        if self._dice.random() < SECOND_PROGRAM:
+            self._program(market, kind.reward // 2, starts, kind.window / 2, kind.target, cap=50_000)
+        if self._dice.random() < VOLUME_PROGRAM:
+            self._program(market, kind.reward, starts, kind.window, kind.target, "volume")
 
-    def recorded(self, ticker: str, home: Levels) -> None:
+    def _window(self, market: ListedMarket, kind: Kind, starts: float) -> None:
+        """A program; when it ends and its market goes on, another like it follows."""
+        ends = min(starts + kind.window, market.closes)
+        self._program(market, kind.reward, starts, ends - starts, kind.target, discount_bps=kind.discount_bps)
+        if ends < market.closes:
+            self._exchange.at(ends, lambda: self._window(market, kind, ends))
+
+    def _oddities(self) -> None:
+        """One each of what does not fit the mould, on one event, and a combo."""
+        exchange, now = self._exchange, self._exchange.now
+        date = f"{datetime.fromtimestamp(now + DAY, timezone.utc):%y%b%d}".upper()
+        series = ListedSeries("KXODD", "Oddities", "World", "custom", 0)
+        event = ListedEvent(exchange.next_number(), f"KXODD-{date}", series, "Oddities")
+        hidden = EventValue(exchange.seed, event.ticker, now, now + 4 * DAY, CALM)
+        calm = _shape(kinds.thin(self._dice), kinds.thin(self._dice), 2)
+
+        def odd(name: str, shape: Shape = calm, seconds: float = 4 * DAY, grid: Grid = LINEAR) -> ListedMarket:
+            market = ListedMarket(
+                exchange.next_number(), f"{event.ticker}-{name}", event, f"A market that is {name.lower()}",
+                now - DAY, now + seconds, grid, resolves=now + 4 * DAY,
+            )  # fmt: skip
+            worth = 0.07 if grid is TAPERED else 0.55
+            self._list(market, MarketValue(hidden, logit(worth)), shape, 900.0)
+            return market
+
+        self._program(odd("FINEGRID", grid=TAPERED), 120, now, 4 * DAY)
+        self._program(odd("EMPTY", _shape({}, {}, 2)), 100, now, 4 * DAY)
+        self._program(odd("CLOSING", seconds=90.0), 20, now - DAY / 2, DAY)
+        self._program(odd("UPCOMING"), 100, now + DAY, 3 * DAY)
+        self._program(odd("VOLUME"), 100, now, 4 * DAY, kind="volume")
+        self._program(odd("NOTARGET"), 100, now, 4 * DAY, target=None)
+        self._program(odd("PAIDOUT"), 100, now - 2 * DAY, DAY, paid_out=True)
+        self._program(odd("CAPPED"), 100, now, 4 * DAY, cap=100_000)
+        twice = odd("TWICE")
+        self._program(twice, 40, now, 4 * DAY)
+        self._program(twice, 60, now, 2 * DAY)
+        halted = odd("HALTED")
+        self._program(halted, 100, now, 4 * DAY)
+        halt(exchange, halted)
+        self._combo(date)
+
+    def _combo(self, date: str) -> None:
+        """A bundle of other markets' outcomes, on the shard of its own, with hardly anybody in it."""
+        exchange, now = self._exchange, self._exchange.now
+        series = ListedSeries("KXMVESPORTS", "Combos", "Exotics", "custom", 1)
+        event = ListedEvent(exchange.next_number(), f"KXMVESPORTS-{date}", series, "Combo", combo=True)
+        hidden = EventValue(exchange.seed, event.ticker, now, now + 2 * DAY, CALM)
+        market = ListedMarket(
+            exchange.next_number(), f"{event.ticker}-1", event, "Both favourites win", now - HOUR, now + 2 * DAY,
+            CENTI_EDGE, resolves=now + 2 * DAY,
+        )  # fmt: skip
+        self._list(market, MarketValue(hidden, logit(0.3)), _shape({3: 500}, {4: 700}, 3), 7_200.0)
+
+    # -- recorded -------------------------------------------------------------------------------------------
+
+    def recorded(self, ticker: str, levels: Levels) -> None:
         """List a recorded book: open for a week, under a program like most real ones (target 1,000, discount
         0.5, $20 a day)."""
-        event = ticker.rpartition("-")[0] or ticker
-        prices = [*home.bids, *home.asks]
-        market = self._market(
-            ticker, event, f"Recorded book of {ticker}", 0, 7 * DAY, grid_of(prices), home, 300.0
-        )
-        self._program(market, 140, 7)
+        exchange, now = self._exchange, self._exchange.now
+        name = ticker.rpartition("-")[0] or ticker
+        series = ListedSeries(ticker.partition("-")[0], f"Recorded {name}", "Recorded", "custom", 0)
+        event = exchange.events.get(name) or ListedEvent(exchange.next_number(), name, series, f"Recorded {name}")
+        grid = grid_of([*levels.bids, *levels.asks])
+        market = ListedMarket(
+            exchange.next_number(), ticker, event, f"Recorded book of {ticker}", now - DAY, now + 7 * DAY, grid,
+            resolves=now + 7 * DAY,
+        )  # fmt: skip
+        shape, worth = shape_of(levels, grid)
+        hidden = EventValue(exchange.seed, ticker, now, now + 7 * DAY, CALM)
+        self._list(market, MarketValue(hidden, logit(worth)), shape, 300.0)
+        self._program(market, 140, now, 7 * DAY)
+
+    # -- both -----------------------------------------------------------------------------------------------
+
+    def _list(self, market: ListedMarket, value: MarketValue, shape: Shape, take_seconds: float) -> None:
+        list_market(self._exchange, market, value.outcome)
+        people.move_in(self._exchange, market, value, shape, take_seconds, self._who)
 
     def _program(
         self,
         market: ListedMarket,
         dollars: int,
-        days: float,
-        starts_in: float | None = None,
-        kind: str = "liquidity",
+        starts: float,
+        seconds: float,
         target: int | None = 1_000,
+        kind: str = "liquidity",
+        discount_bps: int = 5_000,
+        cap: int | None = None,
         paid_out: bool = False,
     ) -> None:
-        starts = self._exchange.now + (-0.1 * days * DAY if starts_in is None else starts_in)
-        self._exchange.programs.append(
+        exchange = self._exchange
+        list_program(
+            exchange,
             ListedProgram(
-                self._exchange.new_id(), market.ticker, kind, starts, starts + days * DAY,
+                exchange.next_number(), exchange.new_id(), market.ticker, kind, starts, starts + seconds,
                 dollars * 10_000, None if target is None else target * CONTRACT,
-                None if target is None else 5_000, paid_out,
-            )
+                None if target is None else discount_bps, cap, paid_out,
+            ),
         )  # fmt: skip
 
 
-def thin(dice: random.Random, touch: int, tick: int) -> dict[int, int]:
-    """A side that pays well: it reaches a target of 1,000, with a few hundred contracts near the touch.
-    `tick` leads away from the touch: negative for bids."""
-    return {
-        touch: dice.randint(40, 130) * CONTRACT,
-        touch + 2 * tick: dice.randint(160, 190) * CONTRACT,
-        touch + 4 * tick: dice.randint(500, 900) * CONTRACT,
-        touch + 5 * tick: dice.randint(300, 600) * CONTRACT,
-    }
+def _shape(bids: Sizes, asks: Sizes, steps: int) -> Shape:
+    return Shape(steps, steps, bids, asks, {}, {})
 
 
-def busy(dice: random.Random, touch: int, tick: int) -> dict[int, int]:
-    """A side that qualifies a few levels down, behind many hundreds of contracts."""
-    return {touch + n * tick: dice.randint(280, 330) * CONTRACT for n in range(5)}
+def _frequency(seconds: float) -> str:
+    if seconds < DAY:
+        return "hourly"
+    return "daily" if seconds < 4 * DAY else "one_off"
 
 
-def crowded(dice: random.Random, touch: int, tick: int) -> dict[int, int]:
-    """A side whose first two levels hold a whole target: one tick behind it earns little or nothing."""
-    return {touch + n * tick: dice.randint(700, 2_500) * CONTRACT for n in range(4)}
+NEAR_STEPS = 10
+"""Recorded levels so close to the touch move with the value; the others stay where they are."""
 
 
-def short(dice: random.Random, touch: int, tick: int) -> dict[int, int]:
-    """A side that misses the target: every second of its market is excluded."""
-    return {touch + n * tick: dice.randint(60, 160) * CONTRACT for n in range(4)}
+def shape_of(levels: Levels, grid: Grid) -> tuple[Shape, float]:
+    """How rivals keep up a recorded book, and what they think it is worth."""
+    bid, ask = max(levels.bids, default=None), min(levels.asks, default=None)
+    low = grid.tick(bid) if bid is not None else (grid.tick(ask) - 2 if ask is not None else grid.tick(5_000))
+    high = grid.tick(ask) if ask is not None else low + 2
+    middle = (low + high + 1) // 2
+    worth = (grid.price(middle) or grid.nearest(0, middle)) / DOLLAR_PIPS
+    near_bids = {low - grid.tick(p): s for p, s in levels.bids.items() if low - grid.tick(p) <= NEAR_STEPS}
+    near_asks = {grid.tick(p) - high: s for p, s in levels.asks.items() if grid.tick(p) - high <= NEAR_STEPS}
+    shape = Shape(
+        middle - low,
+        high - middle + 1,
+        near_bids,
+        near_asks,
+        {p: s for p, s in levels.bids.items() if low - grid.tick(p) > NEAR_STEPS},
+        {p: s for p, s in levels.asks.items() if grid.tick(p) - high > NEAR_STEPS},
+    )
+    return shape, min(max(worth, 0.001), 0.999)
 
 
 def grid_of(prices: list[int]) -> Grid:
     """The coarsest price grid that recorded prices lie on: whole cents, tapered at the edges, or 0.1¢."""
-    for structure in (LINEAR, TAPERED):
-        if all(any(s <= p <= e and (p - s) % step == 0 for s, e, step in structure[1]) for p in prices):
-            return structure
-    return DECI
-
-
-def use_account(exchange: Exchange) -> None:
-    """Open the customer's account and leave it in use, as a bot may find it: two orders of somebody else's
-    making rest, and YES is held in one market and NO in another."""
-    exchange.open_account(CUSTOMER, CASH)
-    liquid = [m for m in exchange.markets.values() if _both_sides(m)][:4]
-    for number, market in enumerate(liquid):
-        best = market.book.bids.best() if number % 2 == 0 else market.book.asks.best()
-        takes = market.book.asks.best() if number % 2 == 0 else market.book.bids.best()
-        assert best is not None and takes is not None  # noqa: S101
-        resting = number < 2
-        terms = OrderTerms(
-            ticker=market.ticker,
-            is_bid=number % 2 == 0,
-            price=best if resting else takes,
-            size=(5 if resting else 3) * CONTRACT,
-            client_order_id=f"by-hand-{number}",
-            time_in_force="good_till_canceled" if resting else "immediate_or_cancel",
-            self_trade_prevention="taker_at_cross",
-            post_only=resting,
-            reduce_only=False,
-            cancel_on_pause=False,
-            expires=None,
-            shard=market.shard,
-        )
-        exchange.create(CUSTOMER, terms)
-
-
-def _both_sides(market: ListedMarket) -> bool:
-    book = market.book
-    return market.status == "active" and book.bids.best() is not None and book.asks.best() is not None
+    return next((grid for grid in (LINEAR, TAPERED) if all(map(grid.holds, prices))), DECI)

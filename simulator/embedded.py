@@ -4,16 +4,22 @@ as it would against the real exchange.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from simulator.api import ROOT, Api
+from simulator import people
+from simulator.api.limits import TIERS
+from simulator.api.service import ROOT, Api
 from simulator.clock import SimulatedClock
-from simulator.opening import open_exchange
+from simulator.faults import parse_faults
+from simulator.mishaps import Mishaps
+from simulator.opening import PROGRAMS, open_exchange
 from simulator.transport import ExchangeAdapter
 
 HOST = "http://simulator.invalid"
@@ -47,16 +53,22 @@ def start(
     pace: float | None = PACE,
     books: Path | None = None,
     at: datetime | None = None,
+    programs: int = PROGRAMS,
+    who: Collection[str] = people.EVERYBODY,
+    tier: str = "basic",
+    faults: list[dict[str, Any]] | None = None,
 ) -> EmbeddedExchange:
-    """Open an exchange that starts `at` a time (the wall's present where None), with a key made on the spot."""
+    """Open an exchange that starts `at` a time (the wall's present where None), with a key made on the spot.
+    `faults` are the rules of a script."""
     clock = SimulatedClock(at or datetime.now(timezone.utc), pace)
-    api = Api(open_exchange(clock.now().timestamp(), seed, books))
+    api = Api(open_exchange(clock.now().timestamp(), seed, books, programs, who), tier=TIERS[tier])
+    front = Mishaps(api, parse_faults(faults)) if faults else api
     private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     key_id = "embedded-simulator"
     api.keys[key_id] = private_key.public_key()
     session = requests.Session()
     session.trust_env = False
-    session.mount(HOST, ExchangeAdapter(api, clock, LATENCY))
+    session.mount(HOST, ExchangeAdapter(front, clock, LATENCY))
     speed = "does not wait" if pace is None else f"runs {pace:.0f} times as fast as the wall's"
     about = {
         "Money": "no real money is involved",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 DOLLAR_PIPS = 10_000
@@ -18,13 +19,15 @@ DOLLAR = 1_000_000
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """An order on the YES book. `owner` is None for the crowd, whose orders nobody asks for by id."""
+    """An order on the YES book. `owner` is None for the crowd, whose orders nobody asks for by id. `overpaid` is
+    what rounding has taken beyond the exact fees of its fills, in units of `fees`."""
 
     ticker: str
     is_bid: bool
     price: int
     size: int
     owner: str | None = None
+    number: int = 0
     order_id: str = ""
     client_order_id: str = ""
     filled: int = 0
@@ -34,9 +37,12 @@ class Order:
     expires: float | None = None
     self_trade_prevention: str = "taker_at_cross"
     cancel_on_pause: bool = False
+    group_id: str | None = None
     taker_cost: int = 0
     maker_cost: int = 0
     taker_fees: int = 0
+    maker_fees: int = 0
+    overpaid: int = 0
 
     @property
     def remaining(self) -> int:
@@ -44,7 +50,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
+class Match:
     """`size` changed hands at `price` between a resting order and the one that met it."""
 
     maker: Order
@@ -54,12 +60,14 @@ class Trade:
 
 
 class HalfBook:
-    """The resting orders of one side: first come, first served at each price."""
+    """The resting orders of one side: first come, first served at each price. `total` is their size."""
 
     def __init__(self, is_bid: bool) -> None:
         self._is_bid = is_bid
         self._prices: list[int] = []
         self._queues: dict[int, deque[Order]] = {}
+        self._sizes: dict[int, int] = {}
+        self.total = 0
 
     def best(self) -> int | None:
         if not self._prices:
@@ -70,28 +78,69 @@ class HalfBook:
         return self._queues[price][0]
 
     def add(self, order: Order) -> None:
-        if order.price not in self._queues:
-            insort(self._prices, order.price)
-            self._queues[order.price] = deque()
-        self._queues[order.price].append(order)
+        """Put an order at the end of its price's queue."""
+        price, size = order.price, order.size - order.filled
+        if price not in self._queues:
+            insort(self._prices, price)
+            self._queues[price] = deque()
+            self._sizes[price] = 0
+        self._queues[price].append(order)
+        self._sizes[price] += size
+        self.total += size
 
     def remove(self, order: Order) -> None:
-        queue = self._queues[order.price]
+        price, size = order.price, order.size - order.filled
+        queue = self._queues[price]
         queue.remove(order)
+        self._sizes[price] -= size
+        self.total -= size
         if not queue:
-            del self._queues[order.price]
-            del self._prices[bisect_left(self._prices, order.price)]
+            del self._queues[price], self._sizes[price]
+            del self._prices[bisect_left(self._prices, price)]
+
+    def fill(self, order: Order, size: int) -> None:
+        """Take `size` from a resting order; one that is used up leaves the book."""
+        if order.filled + size == order.size:
+            self.remove(order)
+            order.filled += size
+            order.status = "executed"
+            return
+        order.filled += size
+        self._sizes[order.price] -= size
+        self.total -= size
+
+    def shrink(self, order: Order, size: int) -> None:
+        """Make a resting order's whole size smaller. It keeps its place."""
+        self._sizes[order.price] -= order.size - size
+        self.total -= order.size - size
+        order.size = size
 
     def levels(self) -> list[tuple[int, int]]:
         """(price, size) of every level, lowest price first."""
-        return [(price, self.size_at(price)) for price in self._prices]
+        return [(price, self._sizes[price]) for price in self._prices]
+
+    def queues(self) -> Iterator[tuple[int, deque[Order]]]:
+        """(price, its orders by arrival) of every level, best price first."""
+        for price in reversed(self._prices) if self._is_bid else self._prices:
+            yield price, self._queues[price]
 
     def size_at(self, price: int) -> int:
-        return sum(order.size - order.filled for order in self._queues.get(price, ()))
+        return self._sizes.get(price, 0)
 
-    def crowd_size_at(self, price: int) -> int:
-        """What nobody with an account rests at a price."""
-        return sum(order.size - order.filled for order in self._queues.get(price, ()) if order.owner is None)
+    def ahead_of(self, order: Order) -> int:
+        """Contracts that trade before a resting order does: at better prices, and before it at its own."""
+        ahead = 0
+        for price, queue in self.queues():
+            if price == order.price:
+                for other in queue:
+                    if other is order:
+                        return ahead
+                    ahead += other.remaining
+            ahead += self._sizes[price]
+        return ahead
+
+    def everyone(self) -> list[Order]:
+        return [order for queue in self._queues.values() for order in queue]
 
 
 class MatchingBook:
@@ -108,12 +157,25 @@ class MatchingBook:
         best = self.half(not is_bid).best()
         return best is not None and (price >= best if is_bid else price <= best)
 
-    def match(self, taker: Order) -> tuple[list[Trade], list[Order]]:
+    def fillable(self, taker: Order) -> int:
+        """Contracts that `taker` would get at its limit, up to its size: none of its owner's own."""
+        found = 0
+        for price, queue in self.half(not taker.is_bid).queues():
+            if found >= taker.size or (price > taker.price if taker.is_bid else price < taker.price):
+                break
+            for order in queue:
+                if taker.owner is None or order.owner != taker.owner:
+                    found += order.remaining
+                elif taker.self_trade_prevention == "taker_at_cross":
+                    return min(found, taker.size)
+        return min(found, taker.size)
+
+    def match(self, taker: Order) -> tuple[list[Match], list[Order]]:
         """Trade `taker` against what it crosses, best price first, at the resting orders' prices. Returns the
         trades and the owner's own resting orders that had to give way (self-trade prevention `maker`); with
         `taker_at_cross` the taker's rest is canceled instead. Whatever is left of it then rests nowhere yet.
         """
-        trades: list[Trade] = []
+        trades: list[Match] = []
         withdrawn: list[Order] = []
         half = self.half(not taker.is_bid)
         while taker.remaining and self.would_cross(taker.is_bid, taker.price):
@@ -129,12 +191,9 @@ class MatchingBook:
                 withdrawn.append(maker)
                 continue
             size = min(taker.remaining, maker.remaining)
-            trades.append(Trade(maker, taker, best, size))
+            trades.append(Match(maker, taker, best, size))
             taker.filled += size
-            maker.filled += size
-            if maker.filled == maker.size:
-                half.remove(maker)
-                maker.status = "executed"
+            half.fill(maker, size)
         if taker.filled == taker.size:
             taker.status = "executed"
         return trades, withdrawn

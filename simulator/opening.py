@@ -2,22 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from simulator.board import BoardBuilder, use_account
+from simulator import order_entry, people
+from simulator.board import Board
 from simulator.exchange import Exchange
+from simulator.lifecycle import plan_maintenance
+from simulator.listing import ListedMarket
+from simulator.matching import CONTRACT, DOLLAR
+from simulator.order_entry import OrderTerms
 from simulator.recorded import read_books
 
+CUSTOMER = "customer"
+CASH = {0: 1_000 * DOLLAR, 1: 0, 2: 250 * DOLLAR, 3: 250 * DOLLAR}
+"""Opening cash by shard, in 1/1,000,000 dollar."""
 
-def open_exchange(now: float, seed: int, books: Path | None = None) -> Exchange:
-    """An exchange that opens at `now` (Unix seconds): with the invented board of `seed`, or with the recorded
-    books of a file. Raises `UnusableBooks` where the file is none."""
+PROGRAMS = 300
+"""Liquidity programs that run on a board, if nobody asks for more or fewer."""
+
+
+def open_exchange(
+    now: float,
+    seed: int,
+    books: Path | None = None,
+    programs: int = PROGRAMS,
+    who: Collection[str] = people.EVERYBODY,
+) -> Exchange:
+    """An exchange that opens at `now` (Unix seconds) with `who` in it: with an invented board of so many
+    `programs`, or with the recorded books of a file. Raises `UnusableBooks` where the file is none."""
     exchange = Exchange(now, seed)
-    board = BoardBuilder(exchange)
+    board = Board(exchange, frozenset(who))
     if books is None:
-        board.invented()
+        board.invented(programs)
     else:
-        for ticker, home in read_books(books).items():
-            board.recorded(ticker, home)
+        for ticker, levels in read_books(books).items():
+            board.recorded(ticker, levels)
+    plan_maintenance(exchange)
     use_account(exchange)
+    exchange.advance(now)
     return exchange
+
+
+def use_account(exchange: Exchange) -> None:
+    """Open the customer's account and leave it in use, as a bot may find it: two orders of somebody else's
+    making rest, and YES is held in one market and NO in another."""
+    exchange.open_account(CUSTOMER, CASH)
+    liquid = [m for m in exchange.markets.values() if _both_sides(m)][:4]
+    for number, market in enumerate(liquid):
+        book, buys = market.book, number % 2 == 0
+        resting = number < 2
+        price = book.half(buys).best() if resting else book.half(not buys).best()
+        assert price is not None  # noqa: S101  (there are two sides)
+        order_entry.create(
+            exchange,
+            CUSTOMER,
+            OrderTerms(
+                ticker=market.ticker,
+                is_bid=buys,
+                price=price,
+                size=(5 if resting else 3) * CONTRACT,
+                client_order_id=f"by-hand-{number}",
+                time_in_force="good_till_canceled" if resting else "immediate_or_cancel",
+                post_only=resting,
+            ),
+        )
+
+
+def _both_sides(market: ListedMarket) -> bool:
+    book = market.book
+    return market.status == "active" and book.bids.best() is not None and book.asks.best() is not None

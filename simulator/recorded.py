@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import IO, Any
 
-from simulator.flow import Levels
+from simulator.board import Levels
 from simulator.matching import CONTRACT, DOLLAR_PIPS
 
 

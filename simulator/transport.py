@@ -10,30 +10,38 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.utils import format_datetime
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPResponse
+from urllib3 import HTTPConnectionPool, HTTPResponse
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from simulator.api import Api, Request
+from simulator.api.listing_forms import http_date
+from simulator.api.wire import Answer, Request
 from simulator.clock import SimulatedClock
 
 
-class ExchangeAdapter(HTTPAdapter):
-    """Hands every request to `api`, half of `latency` simulated seconds after it was sent; the answer takes
-    the other half."""
+class Front(Protocol):
+    """Whatever answers requests: the exchange's API, or one with mishaps before it."""
 
-    def __init__(self, api: Api, clock: SimulatedClock, latency: float) -> None:
+    def handle(self, request: Request, now: float) -> Answer: ...
+
+
+class ExchangeAdapter(HTTPAdapter):
+    """Hands every request to `front`, half of `latency` simulated seconds after it was sent; the answer takes
+    the other half. What the wire loses fails as `requests` fails on a real one."""
+
+    def __init__(self, front: Front, clock: SimulatedClock, latency: float) -> None:
         super().__init__()
-        self._api = api
+        self._front = front
         self._clock = clock
         self._latency = latency
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *_: Any, **options: Any) -> requests.Response:
         url = urlsplit(request.url or "")
         body = request.body or b""
         arrived = Request(
@@ -45,15 +53,38 @@ class ExchangeAdapter(HTTPAdapter):
         )
         with uninterrupted():
             self._clock.advance(self._latency / 2)
-            answer = self._api.handle(arrived, self._clock.now().timestamp())
-            self._clock.advance(self._latency / 2)
+            answer = self._front.handle(arrived, self._clock.now().timestamp())
+            self._carry(request, answer, _patience(options.get("timeout")))
+        headers = {"Content-Type": answer.content_type, "Date": http_date(self._clock.now().timestamp())}
         raw = HTTPResponse(
             body=io.BytesIO(answer.payload),
-            headers={"Content-Type": "application/json", "Date": format_datetime(self._clock.now())},
+            headers=headers | dict(answer.headers),
             status=answer.status,
             preload_content=False,
         )
         return self.build_response(request, raw)
+
+    def _carry(self, request: requests.PreparedRequest, answer: Answer, patience: float) -> None:
+        """Let the answer's way back take its time, or lose it."""
+        if answer.cut == "refused":
+            refused = NewConnectionError(HTTPConnection("simulator.invalid"), "[Errno 111] Connection refused")
+            pool = HTTPConnectionPool("simulator.invalid")
+            raise requests.exceptions.ConnectionError(
+                MaxRetryError(pool, request.path_url, refused), request=request
+            )
+        if answer.cut == "reset":
+            lost = ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
+            raise requests.exceptions.ConnectionError(lost, request=request)
+        if answer.cut == "timeout" or answer.delay > patience:
+            self._clock.advance(patience)
+            raise requests.exceptions.ReadTimeout(f"Read timed out. (read timeout={patience})", request=request)
+        self._clock.advance(answer.delay + self._latency / 2)
+
+
+def _patience(timeout: Any) -> float:
+    """The seconds that a client waits for an answer. One that would wait for ever is given a minute."""
+    seconds = timeout[1] if isinstance(timeout, tuple) else timeout
+    return 60.0 if seconds is None else float(seconds)
 
 
 @contextmanager

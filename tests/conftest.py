@@ -27,7 +27,7 @@ from connection import Connection
 from market_bot import MarketBot
 from signing import Signer
 from simulator import embedded
-from simulator.board import CUSTOMER
+from simulator.opening import CUSTOMER
 from simulator.embedded import EmbeddedExchange
 from simulator.matching import Order
 

@@ -1,0 +1,234 @@
+"""What a customer may see of their account, in the API's own words.
+
+Promise: every object here carries the fields that the published specification requires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from simulator.account import Account, Fill, Holding, OrderGroup, Payment, Settlement, ShardTransfer
+from simulator.api.listing_forms import Json, contracts, dollars, moment, price, trade_id
+from simulator.exchange import SHARDS, Exchange, account_value
+from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS, Order
+
+USER_ID = "simulated-user"
+
+
+def error(code: str, message: str, details: str = "") -> Json:
+    return {"code": code, "message": message} | ({"details": details} if details else {})
+
+
+def balance(exchange: Exchange, account: Account, shard: int | None) -> Json:
+    """Free cash: all shards' together, or one's."""
+    shards = {n: free_cash(exchange, account, n) for n in SHARDS}
+    total = sum(shards.values()) if shard is None else shards.get(shard, 0)
+    return {
+        "balance": total * 100 // DOLLAR,
+        "balance_dollars": dollars(total),
+        "portfolio_value": account_value(exchange, account) * 100 // DOLLAR,
+        "updated_ts": int(exchange.now),
+        "balance_breakdown": [{"exchange_index": n, "balance": dollars(cash)} for n, cash in shards.items()],
+    }
+
+
+def resting_on(exchange: Exchange, account: Account, shard: int) -> list[Order]:
+    return [order for order in account.resting.values() if exchange.markets[order.ticker].shard == shard]
+
+
+def free_cash(exchange: Exchange, account: Account, shard: int) -> int:
+    """Cash of a shard that resting orders do not tie up."""
+    return account.cash.get(shard, 0) - account.collateral(resting_on(exchange, account, shard))
+
+
+def resting_value(exchange: Exchange, account: Account) -> Json:
+    shards = {n: account.collateral(resting_on(exchange, account, n)) for n in SHARDS}
+    return {
+        "total_resting_order_value": sum(shards.values()) * 100 // DOLLAR,
+        "resting_order_value_breakdown": [
+            {"exchange_index": n, "balance": dollars(value)} for n, value in shards.items()
+        ],
+    }
+
+
+def positions(exchange: Exchange, held: Iterable[tuple[str, Holding]]) -> Json:
+    rows = list(held)
+    events: dict[str, list[Holding]] = {}
+    for ticker, holding in rows:
+        events.setdefault(exchange.markets[ticker].event.ticker, []).append(holding)
+    return {
+        "market_positions": [
+            {
+                "ticker": ticker,
+                "exchange_index": exchange.markets[ticker].shard,
+                "total_traded_dollars": dollars(holding.traded),
+                "position_fp": contracts(holding.count),
+                "market_exposure_dollars": dollars(holding.cost),
+                "realized_pnl_dollars": dollars(holding.realized),
+                "fees_paid_dollars": dollars(holding.fees),
+                "last_updated_ts": moment(holding.updated),
+            }
+            for ticker, holding in rows
+        ],
+        "event_positions": [
+            {
+                "event_ticker": event,
+                "total_cost_dollars": dollars(sum(h.traded for h in holdings)),
+                "total_cost_shares_fp": contracts(sum(abs(h.count) for h in holdings)),
+                "event_exposure_dollars": dollars(sum(h.cost for h in holdings)),
+                "realized_pnl_dollars": dollars(sum(h.realized for h in holdings)),
+                "fees_paid_dollars": dollars(sum(h.fees for h in holdings)),
+            }
+            for event, holdings in events.items()
+        ],
+    }
+
+
+def order(exchange: Exchange, o: Order) -> Json:
+    return {
+        "order_id": o.order_id,
+        "user_id": USER_ID,
+        "client_order_id": o.client_order_id,
+        "ticker": o.ticker,
+        "outcome_side": "yes" if o.is_bid else "no",
+        "book_side": "bid" if o.is_bid else "ask",
+        "type": "limit",
+        "status": o.status,
+        "yes_price_dollars": price(o.price),
+        "no_price_dollars": price(DOLLAR_PIPS - o.price),
+        "fill_count_fp": contracts(o.filled),
+        "remaining_count_fp": contracts(o.remaining),
+        "initial_count_fp": contracts(o.size),
+        "taker_fees_dollars": dollars(o.taker_fees),
+        "maker_fees_dollars": dollars(o.maker_fees),
+        "taker_fill_cost_dollars": dollars(o.taker_cost),
+        "maker_fill_cost_dollars": dollars(o.maker_cost),
+        "expiration_time": None if o.expires is None else moment(o.expires),
+        "created_time": moment(o.created),
+        "last_update_time": moment(o.updated),
+        "self_trade_prevention_type": o.self_trade_prevention,
+        "order_group_id": o.group_id,
+        "cancel_order_on_pause": o.cancel_on_pause,
+        "subaccount_number": 0,
+        "exchange_index": exchange.markets[o.ticker].shard,
+    }
+
+
+def created(o: Order, fills: list[Fill], now: float) -> Json:
+    """The flat answer to a create. Averages only where something was filled."""
+    answer: Json = {
+        "order_id": o.order_id,
+        "client_order_id": o.client_order_id,
+        "fill_count": contracts(o.filled),
+        "remaining_count": contracts(o.remaining),
+        "ts_ms": int(now * 1000),
+    }
+    if fills:
+        answer |= _averages(fills)
+    return answer
+
+
+def _averages(fills: list[Fill]) -> Json:
+    """A contract's average price and fee."""
+    size = sum(f.size for f in fills)
+    return {
+        "average_fill_price": dollars(round(sum(f.price * f.size for f in fills) * CONTRACT / size)),
+        "average_fee_paid": dollars(round(sum(f.fee for f in fills) * CONTRACT / size)),
+    }
+
+
+def amended(o: Order, fills: list[Fill], resized: bool, now: float) -> Json:
+    """The flat answer to an amend. Counts only where something was filled or the size changed."""
+    answer: Json = {"order_id": o.order_id, "client_order_id": o.client_order_id, "ts_ms": int(now * 1000)}
+    if fills or resized:
+        answer |= {"fill_count": contracts(sum(f.size for f in fills)), "remaining_count": contracts(o.remaining)}
+    return answer | (_averages(fills) if fills else {})
+
+
+def decreased(o: Order, now: float) -> Json:
+    return {
+        "order_id": o.order_id,
+        "client_order_id": o.client_order_id,
+        "remaining_count": contracts(o.remaining),
+        "ts_ms": int(now * 1000),
+    }
+
+
+def canceled(o: Order, withdrawn: int, now: float) -> Json:
+    return {
+        "order_id": o.order_id,
+        "client_order_id": o.client_order_id,
+        "reduced_by": contracts(withdrawn),
+        "ts_ms": int(now * 1000),
+    }
+
+
+def fill(exchange: Exchange, f: Fill) -> Json:
+    return {
+        "fill_id": trade_id(exchange, f.number),
+        "trade_id": trade_id(exchange, f.number),
+        "order_id": f.order_id,
+        "ticker": f.ticker,
+        "market_ticker": f.ticker,
+        "exchange_index": f.shard,
+        "outcome_side": "yes" if f.is_bid else "no",
+        "book_side": "bid" if f.is_bid else "ask",
+        "count_fp": contracts(f.size),
+        "yes_price_dollars": price(f.price),
+        "no_price_dollars": price(DOLLAR_PIPS - f.price),
+        "is_taker": f.is_taker,
+        "fee_cost": dollars(f.fee),
+        "created_time": moment(f.time),
+        "ts": int(f.time),
+        "subaccount_number": 0,
+    }
+
+
+def settlement(s: Settlement) -> Json:
+    yes, no = max(s.count, 0), max(-s.count, 0)
+    return {
+        "ticker": s.ticker,
+        "exchange_index": s.shard,
+        "event_ticker": s.event_ticker,
+        "market_result": s.result,
+        "yes_count_fp": contracts(yes),
+        "yes_total_cost_dollars": dollars(s.cost if yes else 0),
+        "no_count_fp": contracts(no),
+        "no_total_cost_dollars": dollars(s.cost if no else 0),
+        "revenue": s.revenue * 100 // DOLLAR,
+        "settled_time": moment(s.time),
+        "fee_cost": dollars(s.fees),
+        "value": 100 if s.result == "yes" else 0,
+    }
+
+
+def payment(p: Payment) -> Json:
+    """A deposit or a withdrawal."""
+    return {
+        "id": p.payment_id,
+        "status": "applied",
+        "type": "ach",
+        "amount_cents": p.amount,
+        "fee_cents": 0,
+        "created_ts": int(p.time),
+        "finalized_ts": int(p.time),
+    }
+
+
+def shard_transfer(t: ShardTransfer) -> Json:
+    return {
+        "transfer_id": t.transfer_id,
+        "client_transfer_id": t.client_transfer_id,
+        "source": "event_contract",
+        "destination": "event_contract",
+        "source_exchange_shard": t.source,
+        "destination_exchange_shard": t.destination,
+        "amount": dollars(t.amount),
+        "status": "complete",
+        "created_ts": int(t.time),
+    }
+
+
+def order_group(group: OrderGroup) -> Json:
+    form: Json = {"is_auto_cancel_enabled": True, "exchange_index": group.shard}
+    return form if group.limit is None else form | {"contracts_limit_fp": contracts(group.limit)}

@@ -1,0 +1,302 @@
+"""What everybody may see, in the API's own words: markets, books, programs, series, events, trades, candles.
+
+Promise: every object here carries the fields that the published specification requires.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from itertools import pairwise
+from typing import Any
+
+from simulator.exchange import SHARDS, Exchange
+from simulator.lifecycle import eastern, next_maintenance
+from simulator.listing import (
+    DAY,
+    Grid,
+    ListedEvent,
+    ListedMarket,
+    ListedProgram,
+    ListedSeries,
+    PublicTrade,
+    Touch,
+)
+from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS
+
+Json = dict[str, Any]
+
+MARKET_FILTERS: dict[str, tuple[str, ...]] = {
+    "unopened": ("initialized",),
+    "open": ("active",),
+    "paused": ("inactive",),
+    "closed": ("closed", "determined", "disputed", "amended"),
+    "settled": ("finalized",),
+}
+"""The status that a list of markets is asked for, and those that its markets show."""
+
+PROGRAM_TYPES = ("all", "liquidity", "volume", "margin_maker_volume", "margin_taker_volume")
+PROGRAM_STATUSES = ("all", "active", "upcoming", "closed", "paid_out")
+
+_RULES = "Simulated: an outcome is drawn, and nobody is owed anything."
+
+
+def price(pips: int) -> str:
+    return f"{pips // DOLLAR_PIPS}.{pips % DOLLAR_PIPS:04d}"
+
+
+def contracts(units: int) -> str:
+    sign, units = ("-" if units < 0 else ""), abs(units)
+    return f"{sign}{units // CONTRACT}.{units % CONTRACT:02d}"
+
+
+def dollars(micros: int) -> str:
+    """Up to six decimals, four at the least, as the exchange writes cash."""
+    sign, micros = ("-" if micros < 0 else ""), abs(micros)
+    text = f"{micros // DOLLAR}.{micros % DOLLAR:06d}"
+    return sign + (text[:-2] if text.endswith("00") else text)
+
+
+def moment(unix: float) -> str:
+    return datetime.fromtimestamp(unix, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def http_date(unix: float) -> str:
+    """A time as a `Date` header has it."""
+    return format_datetime(datetime.fromtimestamp(unix, timezone.utc), usegmt=True)
+
+
+def trade_id(exchange: Exchange, number: int) -> str:
+    """The id of a trade, which is also that of each fill of it."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{exchange.seed}:{number}"))
+
+
+def exchange_status(exchange: Exchange) -> Json:
+    shards = [{"exchange_index": n, "description": name} | _active(exchange, n) for n, name in SHARDS.items()]
+    return _active(exchange, 0) | {"exchange_index_statuses": shards}
+
+
+def _active(exchange: Exchange, shard: int) -> Json:
+    pause = exchange.pauses.get(shard)
+    return {
+        "exchange_active": pause != "exchange",
+        "trading_active": pause is None,
+        "intra_exchange_transfers_active": pause != "exchange",
+    }
+
+
+def schedule(now: float) -> Json:
+    """Around the clock on all days, but for the weekly pause, as hours and as the next window."""
+    whole = [{"open_time": "00:00", "close_time": "00:00"}]
+    thursday = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "00:00"}]
+    days = dict.fromkeys(("monday", "tuesday", "wednesday", "friday", "saturday", "sunday"), whole)
+    start = datetime.fromtimestamp(now, eastern()).replace(month=1, day=1, hour=0, minute=0, second=0)
+    starts, ends = next_maintenance(now)
+    return {
+        "schedule": {
+            "standard_hours": [
+                days
+                | {
+                    "thursday": thursday,
+                    "start_time": moment(start.timestamp()),
+                    "end_time": moment((start + timedelta(days=730)).timestamp()),
+                }
+            ],
+            "maintenance_windows": [{"start_datetime": moment(starts), "end_datetime": moment(ends)}],
+        }
+    }
+
+
+def program_status(program: ListedProgram, now: float) -> str:
+    if program.paid_out:
+        return "paid_out"
+    if now < program.starts:
+        return "upcoming"
+    return "active" if now < program.ends else "closed"
+
+
+def program(listed: ListedProgram) -> Json:
+    return {
+        "id": listed.program_id,
+        "market_id": str(uuid.uuid5(uuid.NAMESPACE_OID, listed.ticker)),
+        "market_ticker": listed.ticker,
+        "incentive_type": listed.kind,
+        "incentive_description": "",
+        "start_date": moment(listed.starts),
+        "end_date": moment(listed.ends),
+        "period_reward": listed.reward,
+        "paid_out": listed.paid_out,
+        "discount_factor_bps": listed.discount_bps,
+        "target_size_fp": None if listed.target is None else contracts(listed.target),
+        "max_reward_per_account": listed.cap,
+    }
+
+
+def market(listed: ListedMarket, now: float) -> Json:
+    book = listed.book
+    bid, ask = book.bids.best() or 0, book.asks.best() or DOLLAR_PIPS
+    yesterday = _touch_at(listed.touches, now - DAY)
+    before = (yesterday.bid, yesterday.ask or DOLLAR_PIPS, yesterday.last) if yesterday else (0, DOLLAR_PIPS, 0)
+    form: Json = {
+        "ticker": listed.ticker,
+        "event_ticker": listed.event.ticker,
+        "market_type": "binary",
+        "title": listed.title,
+        "yes_sub_title": listed.title,
+        "no_sub_title": listed.title,
+        "created_time": moment(listed.opened),
+        "updated_time": moment(listed.updated),
+        "open_time": moment(listed.opened),
+        "close_time": moment(listed.closes),
+        "expected_expiration_time": moment(listed.resolves or listed.closes),
+        "latest_expiration_time": moment(listed.closes + 7 * DAY),
+        "settlement_timer_seconds": int(listed.settlement_timer),
+        "status": listed.status,
+        "notional_value_dollars": price(DOLLAR_PIPS),
+        "yes_bid_dollars": price(bid),
+        "yes_ask_dollars": price(ask),
+        "no_bid_dollars": price(DOLLAR_PIPS - ask),
+        "no_ask_dollars": price(DOLLAR_PIPS - bid),
+        "yes_bid_size_fp": contracts(book.bids.size_at(bid)),
+        "yes_ask_size_fp": contracts(book.asks.size_at(ask)),
+        "last_price_dollars": price(listed.last_price),
+        "previous_yes_bid_dollars": price(before[0]),
+        "previous_yes_ask_dollars": price(before[1]),
+        "previous_price_dollars": price(before[2]),
+        "volume_fp": contracts(listed.volume),
+        "volume_24h_fp": contracts(listed.volume_since(now - DAY)),
+        "open_interest_fp": contracts(listed.volume),
+        "result": listed.result,
+        "can_close_early": True,
+        "expiration_value": listed.result,
+        "rules_primary": _RULES,
+        "rules_secondary": "",
+        "price_level_structure": listed.grid.structure,
+        "price_ranges": ranges(listed.grid),
+        "settlement_bounds_type": "default",
+        "exchange_index": listed.shard,
+    }
+    if listed.result:
+        form["settlement_value_dollars"] = price(DOLLAR_PIPS if listed.result == "yes" else 0)
+    if listed.settled is not None:
+        form["settlement_ts"] = moment(listed.settled)
+    if listed.event.combo:
+        form["mve_collection_ticker"] = listed.event.series.ticker
+    return form
+
+
+def ranges(grid: Grid) -> list[Json]:
+    return [{"start": price(start), "end": price(end), "step": price(step)} for start, end, step in grid.ranges]
+
+
+def orderbook(listed: ListedMarket, depth: int = 0) -> Json:
+    """Bids of both sides, best last, as many as `depth` says (0: all). An ask at p is shown as a NO bid at 1 - p."""
+    yes = [[price(p), contracts(size)] for p, size in listed.book.bids.levels()]
+    no = [[price(DOLLAR_PIPS - p), contracts(size)] for p, size in reversed(listed.book.asks.levels())]
+    return {"yes_dollars": yes[-depth:], "no_dollars": no[-depth:]}
+
+
+def trade(exchange: Exchange, t: PublicTrade) -> Json:
+    return {
+        "trade_id": trade_id(exchange, t.number),
+        "ticker": t.ticker,
+        "count_fp": contracts(t.size),
+        "yes_price_dollars": price(t.price),
+        "no_price_dollars": price(DOLLAR_PIPS - t.price),
+        "taker_outcome_side": "yes" if t.taker_is_bid else "no",
+        "taker_book_side": "bid" if t.taker_is_bid else "ask",
+        "created_time": moment(t.time),
+        "is_block_trade": False,
+    }
+
+
+def series(listed: ListedSeries) -> Json:
+    return {
+        "ticker": listed.ticker,
+        "frequency": listed.frequency,
+        "title": listed.title,
+        "category": listed.category,
+        "categories": [listed.category],
+        "tags": [],
+        "settlement_sources": [],
+        "contract_url": "",
+        "contract_terms_url": "",
+        "fee_type": listed.fees.kind,
+        "fee_multiplier": listed.fees.percent / 100,
+        "additional_prohibitions": [],
+        "exchange_index": listed.shard,
+    }
+
+
+def event(listed: ListedEvent) -> Json:
+    return {
+        "event_ticker": listed.ticker,
+        "series_ticker": listed.series.ticker,
+        "sub_title": "",
+        "title": listed.title,
+        "collateral_return_type": "",
+        "mutually_exclusive": listed.exclusive,
+        "category": listed.series.category,
+        "settlement_sources": [],
+        "fee_type_override": None if listed.fees is None else listed.fees.kind,
+        "fee_multiplier_override": None if listed.fees is None else listed.fees.percent / 100,
+        "exchange_index": listed.series.shard,
+    }
+
+
+def candlesticks(listed: ListedMarket, start: int, end: int, seconds: int) -> Iterator[Json]:
+    """Candles of the periods that end in [start, end], Unix seconds, since the market's book is remembered. A
+    missing best bid counts as 0, a missing best ask as a dollar."""
+    touches = list(listed.touches)
+    if not touches:
+        return
+    first = -(-max(start, int(touches[0].time) + 1) // seconds) * seconds
+    place = 0
+    for ends in range(first, end + 1, seconds):
+        while place + 1 < len(touches) and touches[place + 1].time < ends - seconds:
+            place += 1
+        inside = [t for t in touches[place:] if t.time < ends]
+        yield _candle(inside or [touches[place]], ends, ends - seconds)
+
+
+def _candle(touches: Sequence[Touch], ends: int, starts: int) -> Json:
+    """`touches` are those of the period, and before them the last one from before it, if there is one."""
+    opening = touches[0]
+    later = [t for t in touches if t.time >= starts]
+    traded = [t.last for before, t in pairwise(touches) if t.volume > before.volume and t.time >= starts]
+    known = later or [opening]
+    quotes = touches if touches[0].time < starts else known
+    volume = touches[-1].volume - opening.volume
+    prices: Json = {}
+    if traded:
+        prices = _spread(traded) | {"mean_dollars": price(round(sum(traded) / len(traded)))}
+    if opening.last and opening.time < starts:
+        prices["previous_dollars"] = price(opening.last)
+    return {
+        "end_period_ts": ends,
+        "yes_bid": _spread([t.bid for t in quotes]),
+        "yes_ask": _spread([t.ask or DOLLAR_PIPS for t in quotes]),
+        "price": prices,
+        "volume_fp": contracts(volume),
+        "open_interest_fp": contracts(touches[-1].volume),
+    }
+
+
+def _spread(pips: Sequence[int]) -> Json:
+    return {
+        "open_dollars": price(pips[0]),
+        "low_dollars": price(min(pips)),
+        "high_dollars": price(max(pips)),
+        "close_dollars": price(pips[-1]),
+    }
+
+
+def _touch_at(touches: Iterable[Touch], time: float) -> Touch | None:
+    found = None
+    for touch in touches:
+        if touch.time > time:
+            break
+        found = touch
+    return found

@@ -1,0 +1,210 @@
+"""Requests as they arrive and answers as they leave. Promise: what does not have the API's form is refused here,
+in the form of error that the exchange has for it, and nothing behind it meets a malformed value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qs
+
+from simulator.exchange import SHARDS, Refusal
+from simulator.matching import CONTRACT, DOLLAR_PIPS
+
+LARGEST = 10**15
+"""No number of a request may be larger."""
+
+
+class QueryRefused(Exception):
+    """A query that does not validate; the exchange answers these in a form of their own."""
+
+
+class BodyRefused(Exception):
+    """A body that does not decode; the exchange answers these in a form of their own."""
+
+
+class Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+T = TypeVar("T", bound=Numbered)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it arrives. `path` runs from the host's root, header names are lower-case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @cached_property
+    def _query(self) -> dict[str, list[str]]:
+        return parse_qs(self.query)
+
+    def values(self, name: str) -> list[str]:
+        return self._query.get(name, [])
+
+    def value(self, name: str) -> str | None:
+        return next(iter(self.values(name)), None)
+
+    def words(self, name: str, most: int | None = None) -> set[str]:
+        """A comma-separated list."""
+        found = set(",".join(self.values(name)).split(",")) - {""}
+        if most is not None and len(found) > most:
+            raise QueryRefused(f"invalid query parameter {name}: at most {most}")
+        return found
+
+    def one_of(self, name: str, allowed: Iterable[str]) -> str | None:
+        value = self.value(name)
+        if value is not None and value not in allowed:
+            raise QueryRefused(f"invalid query parameter {name}: {value}")
+        return value
+
+    def flag(self, name: str) -> bool | None:
+        value = self.one_of(name, ("true", "false", "1", "0"))
+        return None if value is None else value in ("true", "1")
+
+    def whole(self, name: str, default: int, low: int = -LARGEST, high: int = LARGEST) -> int:
+        text = self.value(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"-?[0-9]{1,18}", text) or not low <= int(text) <= high:
+            raise QueryRefused(f"invalid query parameter {name}: must be between {low} and {high}")
+        return int(text)
+
+    def period(self, name: str = "") -> tuple[float, float]:
+        """`min_ts` and `max_ts`, or those of a family such as `close`; the later bound counts to its end."""
+        low, high = (f"{bound}_{name}_ts" if name else f"{bound}_ts" for bound in ("min", "max"))
+        return self.whole(low, -LARGEST), self.whole(high, LARGEST) + 0.999_999
+
+    def shard(self) -> int | None:
+        """The shard that a list is narrowed to."""
+        return self.whole("exchange_index", 0, 0, 1_000) if self.value("exchange_index") is not None else None
+
+    def check_subaccount(self) -> None:
+        """There is only the primary account here."""
+        if self.whole("subaccount", 0, 0, 63) != 0:
+            raise QueryRefused("invalid query parameter subaccount: there is no such subaccount")
+
+    def json(self) -> Body:
+        """The body, an object. A request without one has an empty one."""
+        if not self.body:
+            return Body({})
+        if "application/json" not in self.headers.get("content-type", ""):
+            raise Refusal(400, "invalid_content_type", "Content-Type must be application/json")
+        try:
+            body = json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise BodyRefused(f"invalid JSON: {error}") from None
+        if not isinstance(body, Mapping):
+            raise BodyRefused("a JSON object is needed")
+        return Body(body)
+
+
+@dataclass(frozen=True)
+class Body:
+    """The fields of a request's body. A field that is null counts as absent, unless it is needed."""
+
+    fields: Mapping[str, Any]
+
+    def __contains__(self, name: str) -> bool:
+        return self.fields.get(name) is not None
+
+    def text(self, name: str, pattern: str, default: str | None = None) -> str:
+        value = self.fields.get(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str):
+            raise BodyRefused(f"{name} must be a string")
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise Refusal(400, "invalid_parameters", "invalid parameters", f"{name} may not be {value[:80]}")
+        return value
+
+    def price(self) -> int:
+        """Pips of the field `price`: two to four decimals, in a string."""
+        return _units(self.text("price", r"[0-9]{1,3}\.[0-9]{2,4}"), DOLLAR_PIPS)
+
+    def size(self, name: str) -> int:
+        """1/100 contract: up to two decimals, in a string."""
+        return _units(self.text(name, r"[0-9]{1,12}(\.[0-9]{1,2})?"), CONTRACT)
+
+    def flag(self, name: str) -> bool:
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise BodyRefused(f"{name} must be true or false")
+        return bool(value)
+
+    def whole(self, name: str, default: int | None, low: int = -LARGEST, high: int = LARGEST) -> int | None:
+        value = self.fields.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise BodyRefused(f"{name} must be an integer")
+        if not low <= value <= high:
+            raise Refusal(400, "invalid_parameters", "invalid parameters", f"{name} is out of range")
+        return value
+
+    def shard(self, default: int = -1) -> int:
+        """The shard that a write is for; -1 is wherever its market is."""
+        shard = self.whole("exchange_index", default, -1, max(SHARDS))
+        return default if shard is None else shard
+
+    def check_subaccount(self, name: str = "subaccount") -> None:
+        if self.whole(name, 0) != 0:
+            raise Refusal(400, "invalid_parameters", "invalid parameters", "there is no such subaccount")
+
+    def objects(self, name: str, most: int) -> list[Body]:
+        """A list of objects, none of them missing."""
+        values = self.fields.get(name)
+        if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
+            raise BodyRefused(f"{name} must be a list of objects")
+        if not 1 <= len(values) <= most:
+            raise Refusal(400, "invalid_parameters", "invalid parameters", f"{name}: 1 to {most} are taken")
+        return [Body(value) for value in values]
+
+
+def _units(text: str, units: int) -> int:
+    whole, _, part = text.partition(".")
+    digits = len(str(units)) - 1
+    return int(whole) * units + int(part.ljust(digits, "0") or 0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What leaves. A `body` of None is no body; one of bytes goes out as it is. `cut` says what the wire does
+    instead of carrying the answer: `refused`, `reset` or `timeout`; `delay` is how many seconds late it comes."""
+
+    status: int
+    body: Mapping[str, Any] | bytes | None
+    content_type: str = "application/json"
+    cut: str | None = None
+    delay: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def payload(self) -> bytes:
+        if self.body is None:
+            return b""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+def page(
+    request: Request, found: Sequence[T], most: int, default: int = 100, least: int = 1, newest_first: bool = False
+) -> tuple[list[T], str]:
+    """One page of a list that is in the order of its numbers, and the cursor of the next: empty on the last. An
+    unknown cursor starts over, as the real exchange lets it."""
+    limit = request.whole("limit", default, least, most) or default
+    cursor = request.value("cursor") or ""
+    rows: list[T] = list(reversed(found)) if newest_first else list(found)
+    if re.fullmatch(r"[0-9]{1,18}", cursor):
+        last = int(cursor)
+        rows = [row for row in rows if (row.number < last if newest_first else row.number > last)]
+    return rows[:limit], str(rows[limit - 1].number) if len(rows) > limit else ""

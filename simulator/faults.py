@@ -1,0 +1,149 @@
+"""Bad days on purpose: a script of faults, read from a file. Promise: a script that cannot be used is refused with
+the rule and the reason, and the same script on the same seed strikes the same requests.
+
+A script is a JSON list of rules. Each has a `do` (see `simulator.mishaps`) and may have:
+
+- `on`: the requests it strikes, `"POST /portfolio/events/orders"`; `*` stands for anything; all where it is
+  absent. A mishap that happens to the exchange and names no requests strikes at its time `from`.
+- `skip`: let so many of them through first; `times`: strike so many, then no more.
+- `chance`: strike each with this probability.
+- `from`, `until`: only between these simulated seconds after the opening.
+- what the mishap itself takes: `seconds`, `field`, `ticker`, `shards`, `result`, `grid`, `part`, `amount`,
+  `source`, `destination`, `acted`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+ANY = "*"
+
+_COMMON: Mapping[str, type | tuple[type, ...]] = {
+    "do": str, "on": str, "skip": int, "times": int, "chance": (int, float), "from": (int, float),
+    "until": (int, float),
+}  # fmt: skip
+
+PARAMETERS: Mapping[str, type | tuple[type, ...]] = {
+    "seconds": (int, float), "field": str, "ticker": str, "shards": list, "result": str, "grid": str,
+    "part": (int, float), "amount": (int, float), "source": int, "destination": int, "acted": bool,
+}  # fmt: skip
+
+WIRE = ("refused", "reset_before", "reset_after", "timeout_before", "timeout_after", "latency")
+INSTEAD = ("429", "500", "503", "503_html")
+GARBLED = ("truncated", "no_order", "unknown_status", "missing_field", "repeated_cursor")
+READS = ("stale", "clock_jump")
+EVENTS = (
+    "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "cash_moved",
+    "group_triggered", "key_revoked",
+)  # fmt: skip
+KINDS = (*WIRE, *INSTEAD, *GARBLED, *READS, *EVENTS)
+
+_NEEDED = {"latency": ("seconds",), "missing_field": ("field",), "stale": ("seconds",), "clock_jump": ("seconds",)}
+_NEEDED_AT_A_TIME = dict.fromkeys(("halted", "closes", "settles", "new_grid", "partial_fill"), ("ticker",))
+
+GRIDS = ("linear", "tapered", "deci")
+
+
+class UnusableFaults(Exception):
+    """A script of faults cannot be used. The text says where and why."""
+
+
+@dataclass
+class Rule:
+    """One rule of a script. It counts what it has seen and struck."""
+
+    do: str
+    on: str = ANY
+    skip: int = 0
+    times: int | None = None
+    chance: float = 1.0
+    starts: float = 0.0
+    until: float = math.inf
+    given: Mapping[str, Any] = field(default_factory=dict)
+    seen: int = 0
+    struck: int = 0
+
+    @property
+    def at_a_time(self) -> bool:
+        """Whether it strikes by the clock, not by a request."""
+        return self.do in EVENTS and self.on == ANY
+
+    def strikes(self, method: str, path: str, elapsed: float, dice: random.Random) -> bool:
+        """Whether it strikes a request that comes `elapsed` seconds after the opening."""
+        lucky = dice.random() >= self.chance
+        if (
+            self.at_a_time
+            or not self.starts <= elapsed < self.until
+            or not fnmatchcase(f"{method} {path}", self.on)
+        ):
+            return False
+        self.seen += 1
+        if lucky or self.seen <= self.skip or (self.times is not None and self.struck >= self.times):
+            return False
+        self.struck += 1
+        return True
+
+
+def read_faults(path: Path) -> list[Rule]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnusableFaults(f"{path} cannot be read: {error}") from None
+    try:
+        rules = json.loads(text)
+    except ValueError as error:
+        raise UnusableFaults(f"{path} is not JSON: {error}") from None
+    try:
+        return parse_faults(rules)
+    except UnusableFaults as error:
+        raise UnusableFaults(f"{path}, {error}") from None
+
+
+def parse_faults(rules: Any) -> list[Rule]:
+    """The rules of a script, checked. Raises `UnusableFaults`."""
+    if not isinstance(rules, list):
+        raise UnusableFaults("a list of rules is needed")
+    return [_rule(number, given) for number, given in enumerate(rules, start=1)]
+
+
+def _rule(number: int, given: Any) -> Rule:
+    def refuse(why: str) -> UnusableFaults:
+        return UnusableFaults(f"rule {number}: {why}")
+
+    if not isinstance(given, Mapping):
+        raise refuse("it must be an object")
+    for name, value in given.items():
+        kinds = _COMMON.get(name) or PARAMETERS.get(name)
+        if kinds is None:
+            raise refuse(f"there is no field {name}")
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+            raise refuse(f"{name} may not be {value!r}")
+    do, on = given.get("do"), given.get("on", ANY)
+    if do not in KINDS:
+        raise refuse(f"there is no mishap {do!r}; there are {', '.join(KINDS)}")
+    if on != ANY and " /" not in on:
+        raise refuse('on must be like "POST /portfolio/events/orders"')
+    needed = _NEEDED.get(do, ()) or (_NEEDED_AT_A_TIME.get(do, ()) if on == ANY else ())
+    missing = _missing(needed, given)
+    if missing:
+        raise refuse(f"{do} needs {', '.join(missing)}")
+    if given.get("grid", "linear") not in GRIDS or given.get("result", "yes") not in ("yes", "no"):
+        raise refuse(f"grid is one of {', '.join(GRIDS)}, result yes or no")
+    rule = Rule(
+        do, on, given.get("skip", 0), given.get("times"), given.get("chance", 1.0), given.get("from", 0.0),
+        given.get("until", math.inf), {name: given[name] for name in PARAMETERS if name in given},
+    )  # fmt: skip
+    if not (0 <= rule.chance <= 1 and 0 <= rule.starts < rule.until and rule.skip >= 0):
+        raise refuse("chance is 0 to 1, from comes before until, skip is not negative")
+    return rule
+
+
+def _missing(needed: Sequence[str], given: Mapping[str, Any]) -> list[str]:
+    return [name for name in needed if name not in given]

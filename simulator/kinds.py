@@ -1,0 +1,121 @@
+"""The kinds of events that an invented board is made of. Promise: in their mix the board looks like the real one.
+
+Measured on the real exchange, July to October 2026: targets of 1,000 on 98 % of programs (300 on short commodity
+series, a few 500 and 2,500); discount 0.5 on 97 %, 0.05 on the rest; windows of 15 minutes at $20 (crypto), 16
+hours at $100 (gas), 1 to 14 days at $100 to $500; the median market pays $14 to $23 a day; 20 % (weather) to
+67-88 % (sports, the whole board) of markets reach the target on both sides; where books are deep, the touch
+alone fills the whole target in 45 % of the sides that reach it. The mix of kinds itself is guessed.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from simulator.fees import FeeTerms
+from simulator.listing import LINEAR, TAPERED, Grid
+from simulator.matching import CONTRACT
+from simulator.value import Temper
+
+HOUR = 3_600.0
+DAY = 24 * HOUR
+
+Sizes = dict[int, int]
+"""Sizes in 1/100 contract by the number of grid steps behind the touch."""
+
+
+def thin(dice: random.Random) -> Sizes:
+    """A side that pays well: it reaches a target of 1,000, with a few hundred contracts near the touch."""
+    return {
+        0: dice.randint(40, 130) * CONTRACT,
+        2: dice.randint(160, 190) * CONTRACT,
+        4: dice.randint(500, 900) * CONTRACT,
+        5: dice.randint(300, 600) * CONTRACT,
+    }
+
+
+def busy(dice: random.Random) -> Sizes:
+    """A side that qualifies a few levels down, behind many hundreds of contracts."""
+    return {n: dice.randint(280, 330) * CONTRACT for n in range(5)}
+
+
+def crowded(dice: random.Random) -> Sizes:
+    """A side whose touch holds a whole target: one tick behind it earns nothing."""
+    return {n: dice.randint(1_100, 4_000) * CONTRACT for n in range(3)}
+
+
+def short(dice: random.Random) -> Sizes:
+    """A side that misses the target: every second of its market is excluded."""
+    return {n: dice.randint(60, 160) * CONTRACT for n in range(4)}
+
+
+def empty(_: random.Random) -> Sizes:
+    return {}
+
+
+SHAPES = (thin, busy, crowded, short, empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of series. An event of it has `strikes` markets, `ranges` between strikes (one ends YES) or above
+    strikes. Markets close after `open_for` seconds; a program pays `reward` dollars for `window` seconds, and is
+    followed by another while its market is open. `shapes` are the weights of `SHAPES`. By chance somebody takes
+    once in `take_minutes`. `weight` is the part of all programs."""
+
+    prefix: str
+    codes: tuple[str, ...]
+    question: str
+    category: str
+    shard: int
+    strikes: int
+    ranges: bool
+    open_for: float
+    window: float
+    reward: int
+    temper: Temper
+    take_minutes: float
+    shapes: tuple[int, int, int, int, int]
+    weight: int
+    target: int = 1_000
+    discount_bps: int = 5_000
+    grid: Grid = LINEAR
+    fees: FeeTerms = FeeTerms()
+
+
+_CITIES = ("CHI", "NY", "MIA", "AUS", "DEN", "LAX", "PHIL", "SEA", "BOS", "ATL", "DAL", "PHX", "SFO", "DC", "MSP")
+_SPORTS = (2, 2, 5, 2, 1)
+_SLOW = (5, 3, 2, 2, 1)
+_MAKER_FEES = FeeTerms("quadratic_with_maker_fees")
+
+KINDS = (
+    Kind("KXHIGH", _CITIES, "Highest temperature", "Climate and Weather", 0, 6, True, 2 * DAY, 2 * DAY, 40,
+         Temper(0.12, 3.0), 5, (3, 1, 1, 7, 1), 20),
+    Kind("KXALBUM", ("REL", "TOP", "GRAM", "SOLD"), "Album released before the year ends", "Entertainment", 0, 3,
+         False, 60 * DAY, 14 * DAY, 300, Temper(0.02, 1.5), 30, _SLOW, 8),
+    Kind("KXTENNIS", ("SET", "MATCH", "ACE", "GAMES"), "Sets in tonight's match", "Sports", 3, 3, False, 1 * DAY,
+         1 * DAY, 40, Temper(0.10, 4.0), 3, _SPORTS, 14),
+    Kind("KXAAAGASD", ("",), "Gas price today", "Economics", 0, 5, False, 16 * HOUR, 16 * HOUR, 100,
+         Temper(0.05, 3.0), 8, _SLOW, 8),
+    Kind("KXMLB", ("GAME", "TOTAL", "SPREAD"), "Runs in tonight's game", "Sports", 3, 4, False, 3 * DAY, 3 * DAY, 60,
+         Temper(0.05, 4.0), 3, _SPORTS, 10, fees=_MAKER_FEES),
+    Kind("KXLOWT", _CITIES, "Lowest temperature", "Climate and Weather", 0, 5, True, 2 * DAY, 2 * DAY, 40,
+         Temper(0.12, 3.0), 6, (3, 1, 1, 7, 1), 10),
+    Kind("KXCPI", ("", "YOY", "CORE"), "Consumer prices next month", "Economics", 0, 5, False, 30 * DAY, 14 * DAY,
+         250, Temper(0.03, 2.0), 15, _SLOW, 6, fees=_MAKER_FEES),
+    Kind("KXRAIN", _CITIES, "Rain this month", "Climate and Weather", 0, 4, False, 20 * DAY, 10 * DAY, 200,
+         Temper(0.04, 2.0), 20, _SLOW, 6),
+    Kind("KXBTCD", ("", "MAX", "MIN"), "Bitcoin tomorrow", "Crypto", 2, 6, False, 1 * DAY, 1 * DAY, 20,
+         Temper(0.20, 6.0), 2, (1, 3, 5, 1, 0), 5, grid=TAPERED),
+    Kind("KXCORN", ("W", "D", "M"), "Corn price this week", "Commodities", 2, 4, False, 3 * DAY, 3 * DAY, 60,
+         Temper(0.06, 3.0), 6, _SLOW, 4, target=300),
+    Kind("KXSENATE", ("", "VOTE", "CONF"), "Vote in the Senate this month", "Politics", 0, 3, False, 25 * DAY,
+         7 * DAY, 140, Temper(0.02, 2.5), 25, _SLOW, 4, discount_bps=500),
+    Kind("KXETH15M", ("",), "Ether in fifteen minutes", "Crypto", 2, 1, False, 0.25 * HOUR, 0.25 * HOUR, 20,
+         Temper(0.80, 20.0), 0.5, (1, 3, 4, 1, 0), 1, grid=TAPERED),
+    Kind("KXNATO", ("MENTION",), "What will be said at the summit", "Mentions", 0, 4, False, 2 * DAY, 2 * DAY, 40,
+         Temper(0.05, 6.0), 8, _SLOW, 2),
+    Kind("KXINX", ("", "Y"), "Index level at the close", "Financials", 0, 5, True, 1 * DAY, 1 * DAY, 25,
+         Temper(0.25, 6.0), 3, (2, 3, 3, 2, 0), 2, target=2_500, fees=_MAKER_FEES),
+)  # fmt: skip
+"""In this order a board takes them up, each as often as its weight says."""

@@ -1,0 +1,226 @@
+"""What becomes of markets and programs: listed, opened, halted, closed, determined, settled; paid.
+
+Promise: every market ends, its contracts pay a dollar or nothing, and nobody's money is left behind.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime, time, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from simulator.account import Account, Settlement
+from simulator.exchange import SHARDS, Exchange
+from simulator.listing import Grid, ListedMarket, ListedProgram
+from simulator.matching import DOLLAR, DOLLAR_PIPS
+from simulator.rewards import Meter
+
+WITHDRAW_SECONDS = 5.0
+"""After a close, resting orders stay on the book so long, where nobody can cancel them."""
+
+DETERMINE_SECONDS = 300.0
+"""From a market's close until its result is known."""
+
+CREDIT_HOURS = (12.0, 48.0)
+"""A window's reward arrives as cash within these hours after its end."""
+
+REWARD_SHARD = 0
+
+Outcome = Callable[[], str]
+"""Tells a market's result, `yes` or `no`, once it is closed."""
+
+
+def list_market(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
+    """List a market and plan its life: it opens and closes by its times, and settles after."""
+    exchange.series.setdefault(market.event.series.ticker, market.event.series)
+    exchange.events.setdefault(market.event.ticker, market.event)
+    exchange.markets[market.ticker] = market
+    market.updated = exchange.now
+    if market.opened <= exchange.now:
+        set_status(exchange, market, "active")
+    else:
+        exchange.at(market.opened, lambda: set_status(exchange, market, "active"))
+    exchange.at(market.closes, lambda: close(exchange, market, outcome))
+
+
+def list_program(exchange: Exchange, program: ListedProgram) -> None:
+    """List a program. One for resting orders, with a target, is scored while it runs and paid after."""
+    exchange.programs.append(program)
+    if program.ends > exchange.now:
+        exchange.at(program.starts, lambda: _start(exchange, program))
+
+
+def set_status(exchange: Exchange, market: ListedMarket, status: str) -> None:
+    market.status = status
+    market.updated = exchange.now
+    exchange.changed(market)
+
+
+def halt(exchange: Exchange, market: ListedMarket) -> None:
+    """Stop trading in one market. Its orders stay on the book until it is reactivated."""
+    if market.status == "active":
+        set_status(exchange, market, "inactive")
+
+
+def reactivate(exchange: Exchange, market: ListedMarket) -> None:
+    """Trade again, from an empty book: all that rested is canceled."""
+    if market.status == "inactive":
+        _clear(exchange, market)
+        set_status(exchange, market, "active")
+
+
+def close(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
+    """End trading. Orders go a little later; the result follows, and what it pays."""
+    if market.status not in ("active", "inactive"):
+        return
+    market.closes = min(market.closes, exchange.now)
+    set_status(exchange, market, "closed")
+    exchange.at(exchange.now + WITHDRAW_SECONDS, lambda: _clear(exchange, market))
+    exchange.at(exchange.now + DETERMINE_SECONDS, lambda: _determine(exchange, market, outcome()))
+
+
+def settle_now(exchange: Exchange, market: ListedMarket, result: str) -> None:
+    """Close a market and pay it out at once, as an early resolution does."""
+    close(exchange, market, lambda: result)
+    _clear(exchange, market)
+    market.result = result
+    _finalize(exchange, market)
+
+
+def change_grid(exchange: Exchange, market: ListedMarket, grid: Grid) -> None:
+    """Give a market another price grid. Resting orders keep their prices."""
+    market.grid = grid
+    market.updated = exchange.now
+    exchange.changed(market)
+
+
+def pause(exchange: Exchange, what: str, shards: list[int] | None = None) -> None:
+    """Pause "trading" (no orders, cancels work) or the "exchange" (nothing works), on some shards or on all.
+    Orders stay on the book, but for those that asked to go."""
+    for shard in SHARDS if shards is None else shards:
+        exchange.pauses[shard] = what
+    for market in exchange.markets.values():
+        if market.shard in exchange.pauses:
+            for order in [o for o in market.owned.values() if o.cancel_on_pause]:
+                exchange.withdraw(market, order)
+            exchange.changed(market)
+
+
+def resume(exchange: Exchange, shards: list[int] | None = None) -> None:
+    for shard in list(SHARDS) if shards is None else shards:
+        exchange.pauses.pop(shard, None)
+    for market in exchange.markets.values():
+        exchange.changed(market)
+
+
+# -- the weekly maintenance ------------------------------------------------------------------------------------
+
+
+def eastern() -> tzinfo:
+    """New York's time; a machine that has no time zones takes its winter time."""
+    try:
+        return ZoneInfo("America/New_York")
+    except ZoneInfoNotFoundError:
+        return timezone(timedelta(hours=-5))
+
+
+def next_maintenance(now: float) -> tuple[float, float]:
+    """The weekly pause that is running or comes next, Unix seconds: Thursday 03:00 to 05:00 in New York."""
+    zone = eastern()
+    today = datetime.fromtimestamp(now, zone).date()
+    for ahead in range(8):
+        day = today + timedelta(days=ahead)
+        starts, ends = (datetime.combine(day, time(hour), zone).timestamp() for hour in (3, 5))
+        if day.weekday() == 3 and now < ends:
+            return starts, ends
+    raise AssertionError("there is a Thursday in every eight days")
+
+
+def plan_maintenance(exchange: Exchange) -> None:
+    """Pause trading every week."""
+    starts, ends = next_maintenance(exchange.now)
+
+    def end() -> None:
+        resume(exchange)
+        plan_maintenance(exchange)
+
+    exchange.at(starts, lambda: pause(exchange, "trading"))
+    exchange.at(ends, end)
+
+
+# -- ends --------------------------------------------------------------------------------------------------------
+
+
+def _clear(exchange: Exchange, market: ListedMarket) -> None:
+    for half in (market.book.bids, market.book.asks):
+        for order in half.everyone():
+            exchange.withdraw(market, order)
+    market.crowd_fills += 1
+    exchange.changed(market)
+
+
+def _determine(exchange: Exchange, market: ListedMarket, result: str) -> None:
+    if market.status == "closed":
+        market.result = result
+        set_status(exchange, market, "determined")
+        exchange.at(exchange.now + market.settlement_timer, lambda: _finalize(exchange, market))
+
+
+def _finalize(exchange: Exchange, market: ListedMarket) -> None:
+    if market.status == "finalized":
+        return
+    market.settled = exchange.now
+    set_status(exchange, market, "finalized")
+    for account in exchange.accounts.values():
+        if market.ticker in account.holdings:
+            _settle(exchange, account, market)
+
+
+def _settle(exchange: Exchange, account: Account, market: ListedMarket) -> None:
+    """Pay an account a dollar for each contract of the side that won."""
+    held = account.holdings[market.ticker]
+    if held.count == 0:
+        return
+    wins = held.count if market.result == "yes" else -held.count
+    revenue = max(wins, 0) * DOLLAR_PIPS
+    account.settlements.append(
+        Settlement(
+            exchange.next_number(), market.ticker, market.event.ticker, market.shard, market.result,
+            held.count, held.cost, revenue, held.fees, exchange.now,
+        )
+    )  # fmt: skip
+    account.book(exchange.now, market.shard, revenue, "settlement", market.ticker)
+    held.realized += revenue - held.cost
+    held.count = held.cost = 0
+    held.updated = exchange.now
+
+
+# -- programs ----------------------------------------------------------------------------------------------------
+
+
+def _start(exchange: Exchange, program: ListedProgram) -> None:
+    market = exchange.markets[program.ticker]
+    meter = None
+    if program.kind == "liquidity" and program.target is not None:
+        meter = Meter(program, market, exchange.snapshots, exchange.now)
+        market.meters.append(meter)
+        exchange.meters.append(meter)
+        meter.note(exchange.now, exchange.trades_in(market))
+    exchange.at(program.ends, lambda: _end(exchange, program, market, meter))
+
+
+def _end(exchange: Exchange, program: ListedProgram, market: ListedMarket, meter: Meter | None) -> None:
+    dice = random.Random(f"{exchange.seed}:{program.number}:credit")
+    when = exchange.now + dice.uniform(*CREDIT_HOURS) * 3_600
+    if meter is not None:
+        meter.count(exchange.now)
+        market.meters.remove(meter)
+    exchange.at(when, lambda: _credit(exchange, program, meter))
+
+
+def _credit(exchange: Exchange, program: ListedProgram, meter: Meter | None) -> None:
+    program.paid_out = True
+    for owner, account in exchange.accounts.items():
+        cents = meter.cents(owner) if meter is not None else 0
+        account.book(exchange.now, REWARD_SHARD, cents * DOLLAR // 100, "reward", program.program_id)

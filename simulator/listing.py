@@ -1,0 +1,177 @@
+"""What an exchange lists: series, events, markets, programs, and the grid that prices lie on."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from simulator.fees import FeeTerms
+from simulator.matching import DOLLAR_PIPS, MatchingBook, Order
+
+if TYPE_CHECKING:
+    from simulator.rewards import Meter
+
+DAY = 86_400.0
+
+TOUCHES_KEPT = 3_000
+"""A market's memory of how its best prices moved: about two days, at a move a minute."""
+
+Ranges = tuple[tuple[int, int, int], ...]
+"""(start, end, step) of each stretch of a price grid, in YES pips."""
+
+
+@lru_cache(maxsize=64)
+def _ticks(ranges: Ranges) -> tuple[list[int], dict[int, int]]:
+    prices = sorted({p for start, end, step in ranges for p in range(start, end + 1, step) if 0 < p < DOLLAR_PIPS})
+    return prices, {price: number for number, price in enumerate(prices)}
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The prices that a market takes: strictly between 0 and a dollar, numbered from the lowest."""
+
+    structure: str
+    ranges: Ranges
+
+    def holds(self, price: int) -> bool:
+        return price in _ticks(self.ranges)[1]
+
+    def tick(self, price: int) -> int:
+        """The number of a price, or of the next one above it where it is not on the grid."""
+        prices, numbers = _ticks(self.ranges)
+        return numbers[price] if price in numbers else bisect_left(prices, price)
+
+    def price(self, tick: int) -> int | None:
+        prices = _ticks(self.ranges)[0]
+        return prices[tick] if 0 <= tick < len(prices) else None
+
+    def nearest(self, price: int, steps: int = 0) -> int:
+        """The price `steps` above the one that lies nearest, or the grid's end."""
+        prices = _ticks(self.ranges)[0]
+        return prices[min(max(self.tick(price) + steps, 0), len(prices) - 1)]
+
+
+LINEAR = Grid("linear_cent", ((0, DOLLAR_PIPS, 100),))
+TAPERED = Grid("tapered_deci_cent", ((0, 1_000, 10), (1_000, 9_000, 100), (9_000, DOLLAR_PIPS, 10)))
+DECI = Grid("deci_cent", ((0, DOLLAR_PIPS, 10),))
+CENTI_EDGE = Grid("center_whole_edge_centi_cent", ((0, 100, 1), (100, 9_900, 100), (9_900, DOLLAR_PIPS, 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSeries:
+    ticker: str
+    title: str
+    category: str
+    frequency: str
+    shard: int
+    fees: FeeTerms = FeeTerms()
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEvent:
+    """An event of a series. `exclusive`: at most one of its markets ends YES. `fees` set here go before the
+    series'. A `combo` is left out of lists of events."""
+
+    number: int
+    ticker: str
+    series: ListedSeries
+    title: str
+    exclusive: bool = False
+    fees: FeeTerms | None = None
+    combo: bool = False
+
+    @property
+    def fee_terms(self) -> FeeTerms:
+        return self.fees or self.series.fees
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A market's best prices (0: none) and its last, from a time on, with all that was traded until then."""
+
+    time: float
+    bid: int
+    ask: int
+    last: int
+    volume: int
+
+
+@dataclass(slots=True, eq=False)
+class ListedMarket:
+    """A market as the exchange lists it. Times are Unix seconds. `owned` are the resting orders of accounts,
+    oldest first; `meters` score them for the programs that run. `crowd_fills` counts what happened to orders of
+    the crowd without their doing."""
+
+    number: int
+    ticker: str
+    event: ListedEvent
+    title: str
+    opened: float
+    closes: float
+    grid: Grid = LINEAR
+    resolves: float | None = None
+    settlement_timer: float = 3_600.0
+    status: str = "initialized"
+    result: str = ""
+    settled: float | None = None
+    updated: float = 0.0
+    book: MatchingBook = field(default_factory=MatchingBook)
+    owned: dict[str, Order] = field(default_factory=dict)
+    meters: list[Meter] = field(default_factory=list)
+    last_price: int = 0
+    volume: int = 0
+    crowd_fills: int = 0
+    touches: deque[Touch] = field(default_factory=lambda: deque(maxlen=TOUCHES_KEPT))
+
+    @property
+    def shard(self) -> int:
+        return self.event.series.shard
+
+    def note_touch(self, now: float) -> None:
+        """Remember the best prices, where they or the volume changed."""
+        bid, ask = self.book.bids.best() or 0, self.book.asks.best() or 0
+        before = self.touches[-1] if self.touches else None
+        if before is None or (before.bid, before.ask, before.volume) != (bid, ask, self.volume):
+            self.touches.append(Touch(now, bid, ask, self.last_price, self.volume))
+
+    def volume_since(self, time: float) -> int:
+        """What was traded since a time, as far back as the touches reach."""
+        before = 0
+        for touch in reversed(self.touches):
+            if touch.time <= time:
+                before = touch.volume
+                break
+        return self.volume - before
+
+
+@dataclass(slots=True, eq=False)
+class ListedProgram:
+    """An incentive program. `reward` and `cap` (most for one account) in 1/10,000 dollar for the whole window,
+    `target` in 1/100 contract."""
+
+    number: int
+    program_id: str
+    ticker: str
+    kind: str
+    starts: float
+    ends: float
+    reward: int
+    target: int | None
+    discount_bps: int | None
+    cap: int | None = None
+    paid_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTrade:
+    """A trade as everybody sees it."""
+
+    number: int
+    ticker: str
+    price: int
+    size: int
+    taker_is_bid: bool
+    time: float

@@ -1,0 +1,235 @@
+"""What each fault of a script does, between the wire and the exchange.
+
+- `refused`, `reset_before`, `timeout_before`: the exchange never sees the request. `reset_after`,
+  `timeout_after`: it acts, and the answer is lost. `latency`: the answer comes `seconds` late.
+- `429`, `500`, `503`, `503_html`: this is answered and nothing done; with `acted`, it is done all the same.
+- `truncated`, `no_order` (a success without the order), `unknown_status`, `missing_field` (`field`),
+  `repeated_cursor` (a page names itself as the next): the exchange acts and its answer is spoilt.
+- `stale`: reads of the account lag `seconds` behind. `clock_jump`: the exchange's clock is off by `seconds`.
+- `trading_paused`, `exchange_paused` (`shards`, or all), `halted` (`ticker`): from `from` to `until`, or for
+  good.
+- `closes`, `settles` (`result`), `new_grid` (`grid`: linear, tapered, deci): a market, the `ticker`'s or the one
+  that the struck request is about, closes, is paid out, has another price grid.
+- `partial_fill`: somebody takes a `part` (0.5) of an order just before its cancel. `cash_moved`: `amount`
+  dollars go from shard `source` to `destination`. `group_triggered`: all order groups trigger. `key_revoked`:
+  all keys are.
+
+Promise: a struck request that is not lost is otherwise handled as ever.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from simulator import lifecycle, order_groups
+from simulator.account import Account
+from simulator.api import listing_forms
+from simulator.api.portfolio import move_cash
+from simulator.api.service import ROOT, Api
+from simulator.api.wire import Answer, BodyRefused, Request
+from simulator.exchange import Exchange, Refusal
+from simulator.faults import EVENTS, Rule
+from simulator.listing import DECI, LINEAR, TAPERED, ListedMarket
+from simulator.matching import DOLLAR, Order
+from simulator.opening import CUSTOMER
+
+GRIDS = {"linear": LINEAR, "tapered": TAPERED, "deci": DECI}
+
+HTML = b"<html><head><title>503 Service Temporarily Unavailable</title></head><body>503</body></html>"
+
+
+class Mishaps:
+    """An `Api` on whose requests a script strikes."""
+
+    def __init__(self, api: Api, rules: Sequence[Rule]) -> None:
+        self._api = api
+        self._exchange = api.exchange
+        self._rules = rules
+        self._dice = random.Random(f"{self._exchange.seed}:faults")
+        self._skew = 0.0
+        for rule in rules:
+            if rule.at_a_time:
+                self._plan(rule)
+        lags = [float(rule.given["seconds"]) for rule in rules if rule.do == "stale"]
+        self._history = _History(self._exchange, max(lags)) if lags else None
+
+    def handle(self, request: Request, now: float) -> Answer:
+        """Answer a request that arrives at `now`, Unix seconds, as the script lets it."""
+        self._exchange.advance(now)
+        path = request.path.removeprefix(ROOT)
+        elapsed = now - self._exchange.opened
+        struck = [rule for rule in self._rules if rule.strikes(request.method, path, elapsed, self._dice)]
+        by_kind = {rule.do: rule for rule in struck}
+        for rule in struck:
+            if rule.do in EVENTS:
+                _happen(self._api, rule, _market_of(self._exchange, request), _order_of(self._exchange, request))
+        for kind, cut in (("refused", "refused"), ("reset_before", "reset"), ("timeout_before", "timeout")):
+            if kind in by_kind:
+                return Answer(0, None, cut=cut)
+        instead = _instead(self._exchange, by_kind)
+        if instead is not None and not any(rule.given.get("acted") for rule in struck):
+            return instead
+        self._bend_time(by_kind)
+        answer = self._api.handle(request, now)
+        return _spoil(instead or answer, by_kind, request, now + self._skew)
+
+    def _bend_time(self, by_kind: Mapping[str, Rule]) -> None:
+        jump = by_kind.get("clock_jump")
+        self._skew = float(jump.given["seconds"]) if jump else 0.0
+        self._api.clocks = (lambda: [self._exchange.now + self._skew]) if jump else None
+        stale = by_kind.get("stale")
+        history = self._history
+        if stale is not None and history is not None:
+            lag = float(stale.given["seconds"])
+            self._api.read_account = lambda: history.account(lag)
+        else:
+            self._api.read_account = None
+
+    def _plan(self, rule: Rule) -> None:
+        """Let an event happen by the clock, and end when its time is over."""
+        exchange = self._exchange
+        exchange.at(exchange.opened + rule.starts, lambda: _happen(self._api, rule, None, None))
+        if rule.until < float("inf"):
+            exchange.at(exchange.opened + rule.until, lambda: _end(exchange, rule))
+
+
+class _History:
+    """The customer's account as it was, remembered once a second."""
+
+    def __init__(self, exchange: Exchange, most: float) -> None:
+        self._exchange = exchange
+        self._most = most
+        self._kept: list[tuple[float, Account]] = []
+        self._remember()
+
+    def _remember(self) -> None:
+        now = self._exchange.now
+        self._kept.append((now, copy.deepcopy(self._exchange.accounts[CUSTOMER])))
+        while len(self._kept) > 2 and self._kept[1][0] <= now - self._most:
+            self._kept.pop(0)
+        self._exchange.at(now + 1.0, self._remember)
+
+    def account(self, lag: float) -> Account:
+        due = self._exchange.now - lag
+        return [account for time, account in self._kept if time <= due or time == self._kept[0][0]][-1]
+
+
+def _instead(exchange: Exchange, by_kind: Mapping[str, Rule]) -> Answer | None:
+    """What is answered in the exchange's place."""
+    if "429" in by_kind:
+        return Answer(429, {"error": "too many requests"})
+    if "500" in by_kind:
+        return Answer(500, {"error": {"code": "internal_server_error", "message": "internal server error"}})
+    if "503" in by_kind:
+        return Answer(503, listing_forms.exchange_status(exchange))
+    if "503_html" in by_kind:
+        return Answer(503, HTML, content_type="text/html")
+    return None
+
+
+def _spoil(answer: Answer, by_kind: Mapping[str, Rule], request: Request, time: float) -> Answer:
+    """What becomes of an answer on its way."""
+    body = json.loads(answer.payload) if isinstance(answer.body, Mapping) else None
+    if body is not None and answer.status < 300:
+        if "no_order" in by_kind:
+            body = {}
+        if "missing_field" in by_kind:
+            _drop(body, str(by_kind["missing_field"].given["field"]))
+        if "unknown_status" in by_kind:
+            _set(body, "status", "pondering")
+        if "repeated_cursor" in by_kind:
+            name = "next_cursor" if "incentive_programs" in body else "cursor"
+            body[name] = request.value("cursor") or "again"
+        answer = replace(answer, body=body)
+    if "truncated" in by_kind:
+        answer = replace(answer, body=answer.payload[: max(len(answer.payload) // 2, 1)])
+    if "clock_jump" in by_kind:
+        answer = replace(answer, headers={"Date": listing_forms.http_date(time)})
+    for kind, cut in (("reset_after", "reset"), ("timeout_after", "timeout")):
+        if kind in by_kind:
+            answer = replace(answer, cut=cut)
+    late = by_kind.get("latency")
+    return replace(answer, delay=float(late.given["seconds"])) if late else answer
+
+
+def _drop(value: Any, name: str) -> None:
+    """Take a field out of an answer, wherever it is."""
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _drop(inner, name)
+    if isinstance(value, dict):
+        value.pop(name, None)
+
+
+def _set(value: Any, name: str, text: str) -> None:
+    """Change a field of an answer, wherever it is."""
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _set(inner, name, text)
+    if isinstance(value, dict) and name in value:
+        value[name] = text
+
+
+def _order_of(exchange: Exchange, request: Request) -> Order | None:
+    """The resting order that a request names in its path."""
+    resting = exchange.accounts[CUSTOMER].resting
+    return next((resting[part] for part in request.path.split("/") if part in resting), None)
+
+
+def _market_of(exchange: Exchange, request: Request) -> ListedMarket | None:
+    """The market that a request is about, as far as it says."""
+    order = _order_of(exchange, request)
+    try:
+        named = request.json().fields.get("ticker")
+    except (Refusal, BodyRefused):
+        named = None
+    tickers = (order.ticker if order else None, named, request.value("market_ticker"), *request.path.split("/"))
+    return next((exchange.markets[t] for t in tickers if isinstance(t, str) and t in exchange.markets), None)
+
+
+def _happen(api: Api, rule: Rule, about: ListedMarket | None, order: Order | None) -> None:
+    """Let an event happen to the exchange."""
+    exchange, given = api.exchange, rule.given
+    market = exchange.markets.get(given["ticker"]) if "ticker" in given else about
+    account = exchange.accounts[CUSTOMER]
+    if rule.do in ("trading_paused", "exchange_paused"):
+        lifecycle.pause(exchange, rule.do.partition("_")[0], given.get("shards"))
+    elif rule.do == "cash_moved":
+        amount = int(given.get("amount", 100) * DOLLAR)
+        move_cash(exchange, account, given.get("source", 0), given.get("destination", 1), amount)
+    elif rule.do == "group_triggered":
+        for group in list(account.groups.values()):
+            order_groups.trigger(exchange, CUSTOMER, group.group_id, group.shard)
+    elif rule.do == "key_revoked":
+        api.keys.clear()
+    elif market is not None:
+        _happen_to(exchange, rule, market, order)
+
+
+def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Order | None) -> None:
+    given = rule.given
+    if rule.do == "halted":
+        lifecycle.halt(exchange, market)
+    elif rule.do == "closes":
+        lifecycle.close(exchange, market, lambda: given.get("result", "yes"))
+    elif rule.do == "settles":
+        lifecycle.settle_now(exchange, market, given.get("result", "yes"))
+    elif rule.do == "new_grid":
+        lifecycle.change_grid(exchange, market, GRIDS[given.get("grid", "deci")])
+    elif rule.do == "partial_fill":
+        taken = order or next(iter(market.owned.values()), None)
+        if taken is not None:
+            ahead = market.book.half(taken.is_bid).ahead_of(taken)
+            part = max(int(taken.remaining * given.get("part", 0.5)), 1)
+            exchange.crowd_take(market, not taken.is_bid, taken.price, ahead + part)
+
+
+def _end(exchange: Exchange, rule: Rule) -> None:
+    """What has lasted until now is over."""
+    if rule.do in ("trading_paused", "exchange_paused"):
+        lifecycle.resume(exchange, rule.given.get("shards"))
+    elif rule.do == "halted" and rule.given["ticker"] in exchange.markets:
+        lifecycle.reactivate(exchange, exchange.markets[rule.given["ticker"]])

@@ -1,0 +1,286 @@
+"""What a customer may ask of the exchange with orders: create, amend, decrease, cancel, cancel everything.
+
+Promise: every check that the real exchange is known to make is made, in its words, before anything changes; a
+refused request leaves the book as it was.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from simulator.account import Account, Fill
+from simulator.exchange import Exchange, Refusal
+from simulator.listing import ListedMarket
+from simulator.matching import DOLLAR_PIPS, Order
+
+FARTHEST_TIME = 253_402_300_799
+"""The end of the year 9999: what lies beyond it was meant in milliseconds."""
+
+CANCEL_ALL_SECONDS = 60.0
+"""After a cancel-all, orders that are placed within this time may be canceled too."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTerms:
+    """A create request, checked for form but not yet for sense. A `shard` of -1 is wherever the market is."""
+
+    ticker: str
+    is_bid: bool
+    price: int
+    size: int
+    client_order_id: str = ""
+    time_in_force: str = "good_till_canceled"
+    self_trade_prevention: str = "taker_at_cross"
+    post_only: bool = False
+    reduce_only: bool = False
+    cancel_on_pause: bool = False
+    expires: float | None = None
+    group_id: str | None = None
+    shard: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """An amend request. `size` is what was filled plus what shall rest. `expires`: None keeps, 0 clears."""
+
+    ticker: str
+    is_bid: bool
+    price: int
+    size: int
+    client_order_id: str = ""
+    new_client_order_id: str = ""
+    expires: float | None = None
+    shard: int = -1
+
+
+def create(exchange: Exchange, owner: str, terms: OrderTerms) -> tuple[Order, list[Fill]]:
+    """Take an order: match it, rest what is left where it may. Returns it and its own fills."""
+    account = exchange.accounts[owner]
+    market = _open_market(exchange, terms.ticker, terms.shard)
+    _check_client_order_id(account, terms.client_order_id)
+    _check_terms(exchange, account, market, terms)
+    order = Order(
+        ticker=terms.ticker,
+        is_bid=terms.is_bid,
+        price=terms.price,
+        size=min(terms.size, account.held_against(terms.ticker, terms.is_bid))
+        if terms.reduce_only
+        else terms.size,
+        owner=owner,
+        number=exchange.next_number(),
+        order_id=exchange.new_id(),
+        client_order_id=terms.client_order_id,
+        created=exchange.now,
+        updated=exchange.now,
+        expires=terms.expires,
+        self_trade_prevention=terms.self_trade_prevention,
+        cancel_on_pause=terms.cancel_on_pause,
+        group_id=terms.group_id,
+    )
+    if terms.time_in_force == "fill_or_kill" and market.book.fillable(order) < order.size:
+        raise Refusal(409, "fill_or_kill_insufficient_resting_volume", "insufficient resting volume")
+    _check_collateral(exchange, market, order)
+    account.client_order_ids.add(terms.client_order_id)
+    account.orders[order.order_id] = order
+    if order.size == 0:
+        order.status = "canceled"
+        return order, []
+    before = len(account.fills)
+    exchange.execute(market, order)
+    if order.status == "resting" and terms.time_in_force != "good_till_canceled":
+        order.status = "canceled"
+    elif order.status == "resting":
+        exchange.rest(market, order)
+        _after_cancel_all(exchange, account, market, order)
+    exchange.changed(market)
+    return order, [fill for fill in account.fills[before:] if fill.order_id == order.order_id]
+
+
+def amend(exchange: Exchange, owner: str, order_id: str, change: Amendment) -> tuple[Order, list[Fill], bool]:
+    """Change a resting order. A new price or a larger size goes to the back of the queue, and may trade; a
+    smaller size or another expiry keeps its place. Returns it, its new fills, and whether its size changed."""
+    account = exchange.accounts[owner]
+    order, market = _resting(exchange, account, order_id, change.shard)
+    _check_amendment(exchange, account, market, order, change)
+    if change.new_client_order_id:
+        account.client_order_ids.add(change.new_client_order_id)
+        order.client_order_id = change.new_client_order_id
+    if change.expires is not None:
+        order.expires = change.expires or None
+        exchange.expire_later(market, order)
+    order.updated = exchange.now
+    before, size_before = len(account.fills), order.size
+    if change.size == order.filled:
+        exchange.withdraw(market, order)
+    elif change.price == order.price and change.size <= order.size:
+        market.book.half(order.is_bid).shrink(order, change.size)
+    else:
+        _requeue(exchange, market, order, change)
+    exchange.changed(market)
+    fills = [fill for fill in account.fills[before:] if fill.order_id == order.order_id]
+    return order, fills, change.size != size_before
+
+
+def decrease(exchange: Exchange, owner: str, order_id: str, shard: int, by: int | None, to: int | None) -> Order:
+    """Let less of an order rest: `by` so much less, or no more than `to`. It keeps its place; at nothing it is
+    canceled."""
+    order, market = _resting(exchange, exchange.accounts[owner], order_id, shard)
+    remaining = max(order.remaining - by, 0) if by is not None else min(to or 0, order.remaining)
+    if remaining == 0:
+        exchange.withdraw(market, order)
+    else:
+        market.book.half(order.is_bid).shrink(order, order.filled + remaining)
+        order.updated = exchange.now
+    exchange.changed(market)
+    return order
+
+
+def cancel(exchange: Exchange, owner: str, order_id: str, shard: int) -> int:
+    """Take an order off the book: contracts withdrawn. Gone, unknown and on another shard look alike."""
+    order, market = _resting(exchange, exchange.accounts[owner], order_id, shard)
+    withdrawn = order.remaining
+    exchange.withdraw(market, order)
+    exchange.changed(market)
+    return withdrawn
+
+
+def cancel_all(exchange: Exchange, owner: str) -> None:
+    """Take everything down, on every shard that is not paused; what is placed in the next minute may go too."""
+    account = exchange.accounts[owner]
+    for order in list(account.resting.values()):
+        market = exchange.markets[order.ticker]
+        if exchange.pauses.get(market.shard) != "exchange" and market.status != "closed":
+            exchange.withdraw(market, order)
+            exchange.changed(market)
+    account.cancel_all_until = exchange.now + CANCEL_ALL_SECONDS
+
+
+def _after_cancel_all(exchange: Exchange, account: Account, market: ListedMarket, order: Order) -> None:
+    """Every other order that is placed in the minute after a cancel-all goes too, before the minute ends."""
+    dice = random.Random(f"{exchange.seed}:cancel-all:{order.number}")
+    if exchange.now < account.cancel_all_until and dice.random() < 0.5:
+
+        def go() -> None:
+            if order.status == "resting":
+                exchange.withdraw(market, order)
+                exchange.changed(market)
+
+        exchange.at(dice.uniform(exchange.now, account.cancel_all_until), go)
+
+
+def _requeue(exchange: Exchange, market: ListedMarket, order: Order, change: Amendment) -> None:
+    """Take an order off the book and bring it back with its new terms, as if it came now."""
+    market.book.half(order.is_bid).remove(order)
+    order.price, order.size = change.price, change.size
+    exchange.execute(market, order)
+    if order.status == "resting":
+        market.book.half(order.is_bid).add(order)
+    elif order.status == "canceled":  # it met its owner's own order
+        exchange.accounts[order.owner or ""].resting.pop(order.order_id, None)
+        market.owned.pop(order.order_id, None)
+
+
+def _open_market(exchange: Exchange, ticker: str, shard: int) -> ListedMarket:
+    market = exchange.markets.get(ticker)
+    if market is None or shard not in (-1, market.shard):
+        raise Refusal(400, "market_not_found", "market not found")
+    _check_pause(exchange, market, stops=("trading", "exchange"))
+    if market.status == "inactive":
+        raise Refusal(409, "trading_is_paused", "trading is paused")
+    if market.status != "active":
+        raise Refusal(409, "market_closed", "market is closed")
+    return market
+
+
+def _resting(exchange: Exchange, account: Account, order_id: str, shard: int) -> tuple[Order, ListedMarket]:
+    """The order and its market, where it rests on that shard and can be taken off the book."""
+    order = account.resting.get(order_id)
+    market = exchange.markets[order.ticker] if order is not None else None
+    if order is None or market is None or shard not in (-1, market.shard):
+        raise Refusal(404, "not_found", "not found")
+    _check_pause(exchange, market, stops=("exchange",))
+    if market.status == "closed":
+        raise Refusal(409, "market_inactive", "market is inactive")
+    return order, market
+
+
+def _check_pause(exchange: Exchange, market: ListedMarket, stops: tuple[str, ...]) -> None:
+    pause = exchange.pauses.get(market.shard)
+    if pause in stops:
+        raise Refusal(409, f"{pause}_is_paused", f"{pause} is paused")
+
+
+def _check_client_order_id(account: Account, client_order_id: str) -> None:
+    if client_order_id and client_order_id in account.client_order_ids:
+        raise Refusal(409, "order_already_exists", "order already exists")
+
+
+def _check_terms(exchange: Exchange, account: Account, market: ListedMarket, terms: OrderTerms) -> None:
+    resting = terms.time_in_force == "good_till_canceled"
+    if not market.grid.holds(terms.price):
+        raise Refusal(400, "invalid_price", "invalid price", "price is not on the market's grid")
+    if terms.size <= 0:
+        raise Refusal(400, "invalid_order_size", "invalid order size")
+    if terms.reduce_only and terms.time_in_force != "immediate_or_cancel":
+        raise Refusal(400, "invalid_order", "invalid order", "reduce_only needs immediate_or_cancel")
+    if terms.post_only and not resting:
+        raise Refusal(400, "invalid_order", "invalid order", "post_only needs good_till_canceled")
+    if terms.expires is not None and not resting:
+        raise Refusal(400, "invalid_order", f"Cannot specify both {terms.time_in_force} and expiration_time")
+    _check_expiry(exchange, terms.expires)
+    if terms.group_id is not None:
+        group = account.groups.get(terms.group_id)
+        if group is None or group.shard != market.shard:
+            raise Refusal(400, "order_group_not_found", "order group not found")
+        if group.triggered:
+            raise Refusal(409, "exceeded_order_group_risk_limit", "order group was triggered")
+    if terms.post_only and market.book.would_cross(terms.is_bid, terms.price):
+        raise Refusal(400, "invalid_order", "invalid order", "post only cross")
+
+
+def _check_expiry(exchange: Exchange, expires: float | None) -> None:
+    if expires is not None and expires <= exchange.now:
+        raise Refusal(400, "invalid_order", "Expiration timestamp must be in the future")
+    if expires is not None and expires > FARTHEST_TIME:
+        raise Refusal(400, "invalid_order", "invalid order", "expiration_time is in seconds")
+
+
+def _check_amendment(
+    exchange: Exchange, account: Account, market: ListedMarket, order: Order, change: Amendment
+) -> None:
+    _check_pause(exchange, market, stops=("trading", "exchange"))
+    if market.status != "active":
+        raise Refusal(409, "trading_is_paused", "trading is paused")
+    if change.ticker != order.ticker:
+        raise Refusal(400, "order_ticker_mismatch", "ticker is not the order's")
+    if change.is_bid != order.is_bid:
+        raise Refusal(400, "order_side_mismatch", "side is not the order's")
+    if change.client_order_id and change.client_order_id != order.client_order_id:
+        raise Refusal(400, "order_id_and_client_order_id_mismatch", "client_order_id is not the order's")
+    if change.new_client_order_id != order.client_order_id:
+        _check_client_order_id(account, change.new_client_order_id)
+    if not market.grid.holds(change.price):
+        raise Refusal(400, "invalid_price", "invalid price", "price is not on the market's grid")
+    if change.size < order.filled or change.size == 0:
+        raise Refusal(400, "invalid_order_size", "invalid order size", "count is less than what was filled")
+    if change.expires:
+        _check_expiry(exchange, change.expires)
+    if change.price != order.price or change.size > order.size:
+        wanted = Order(order.ticker, order.is_bid, change.price, change.size - order.filled, owner=order.owner)
+        _check_collateral(exchange, market, wanted, instead_of=order)
+
+
+def _check_collateral(
+    exchange: Exchange, market: ListedMarket, order: Order, instead_of: Order | None = None
+) -> None:
+    """Whether the account can pay for an order, were it filled at its limit: its collateral, the taker's fee
+    where it crosses, less what closing a holding brings in."""
+    owner = order.owner or ""
+    due = 0
+    if market.book.would_cross(order.is_bid, order.price):
+        closing = min(order.size, exchange.accounts[owner].held_against(order.ticker, order.is_bid))
+        sold_at = DOLLAR_PIPS - order.price if order.is_bid else order.price
+        due = market.event.fee_terms.at_most(order.price, order.size) - closing * sold_at
+    if order.size and exchange.available(owner, market.shard, [order], without=instead_of) < due:
+        raise Refusal(400, "insufficient_balance", "insufficient balance")

@@ -1,0 +1,54 @@
+"""Order groups, a customer's own breaker: filled faster than its limit, a group's orders come down by themselves.
+
+Promise: groups live on one shard; a call for another finds nothing.
+"""
+
+from __future__ import annotations
+
+from simulator.account import Account, OrderGroup
+from simulator.exchange import Exchange, Refusal
+
+
+def create(exchange: Exchange, owner: str, shard: int, limit: int | None) -> OrderGroup:
+    """A new group. `limit` in 1/100 contract, None for one that only a call triggers."""
+    group = OrderGroup(exchange.new_id(), shard, limit)
+    exchange.accounts[owner].groups[group.group_id] = group
+    return group
+
+
+def find(exchange: Exchange, owner: str, group_id: str, shard: int | None = None) -> OrderGroup:
+    group = exchange.accounts[owner].groups.get(group_id)
+    if group is None or shard not in (None, group.shard):
+        raise Refusal(404, "not_found", "order group not found")
+    return group
+
+
+def reset(exchange: Exchange, owner: str, group_id: str, shard: int) -> None:
+    """Let the group take orders again, and count from nothing."""
+    group = find(exchange, owner, group_id, shard)
+    group.triggered = False
+    group.filled.clear()
+
+
+def trigger(exchange: Exchange, owner: str, group_id: str, shard: int) -> None:
+    _take_down(exchange, exchange.accounts[owner], find(exchange, owner, group_id, shard))
+
+
+def set_limit(exchange: Exchange, owner: str, group_id: str, shard: int, limit: int) -> None:
+    """Change the limit. One below what was just filled triggers the group at once."""
+    group = find(exchange, owner, group_id, shard)
+    group.limit = limit
+    if exchange.group_volume(group) > limit:
+        _take_down(exchange, exchange.accounts[owner], group)
+
+
+def delete(exchange: Exchange, owner: str, group_id: str, shard: int) -> None:
+    """Remove a group, and its orders with it."""
+    group = find(exchange, owner, group_id, shard)
+    _take_down(exchange, exchange.accounts[owner], group)
+    del exchange.accounts[owner].groups[group_id]
+
+
+def _take_down(exchange: Exchange, account: Account, group: OrderGroup) -> None:
+    group.triggered = True
+    exchange.sweep_group(account, group)

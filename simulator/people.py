@@ -1,0 +1,269 @@
+"""Who else is in a market. Promise: when each of them comes, on which side and for how much depends on the seed
+and the market alone; what they find in the book decides what comes of it. Any of them can be left out.
+
+`NOISE` takes at random, buys or sells alike, knows nothing. `INFORMED` knows the hidden value minutes ahead of the
+book and takes whatever rests on the wrong side of it. `RIVALS` quote around the value as the public knows it,
+refresh, join the best price, step in front of it. `SWEEPS` know the outcome shortly before it is read and take
+everything on the side that loses.
+
+Calibration, by `python -m benchmarks.calibration`: with all of them on, a quoter at the touch loses about as
+much a contract as makers measured on the real exchange (4.8 cents at settlement, 2.8 after five minutes, 7.6 in
+the last hour), and more than the rewards bring in; without those who know something, it earns. Rates and sizes
+that nobody has published were set to meet these figures.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+from simulator.exchange import Exchange
+from simulator.listing import ListedMarket
+from simulator.matching import CONTRACT, DOLLAR_PIPS, Order
+from simulator.value import MarketValue
+
+NOISE, INFORMED, RIVALS, SWEEPS = "noise", "informed", "rivals", "sweeps"
+EVERYBODY = frozenset({NOISE, INFORMED, RIVALS, SWEEPS})
+
+MEDIAN_TAKE = 20.0
+"""Contracts that half of the takers by chance stay below."""
+
+TAKE_SPREAD = 1.3
+"""Standard deviation of the logarithm of a take: one in forty asks for more than 250 contracts."""
+
+DEPTH_TICKS = 6
+"""A taker by chance pays at most this many grid steps beyond the touch."""
+
+INFORMED_SECONDS = 240.0
+"""An informed taker looks in so often, on average."""
+
+INFORMED_AHEAD = 300.0
+"""The informed know the value of so many seconds later."""
+
+INFORMED_MEDIAN = 150.0
+INFORMED_EDGE = 0.015
+"""Dollars beyond the fee that they want to gain on each contract."""
+
+REFRESH_SECONDS = 45.0
+PUBLIC_LAG = 120.0
+"""Rivals quote around the value of so many seconds ago."""
+
+VISIT_SECONDS = 1_200.0
+"""A rival joins the best price, or steps in front of it, once in so many seconds on average."""
+
+VISIT_MEDIAN = 60.0
+STAY_SECONDS = (120.0, 900.0)
+
+SWEEP_SECONDS = (30.0, 180.0)
+"""A sweep comes so long before the outcome is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How rivals fill a book: the best bid and ask lie so many grid steps from the value, and the sizes (1/100
+    contract) so many steps behind them. `deep` sizes rest at fixed prices, wherever the value goes."""
+
+    bid_steps: int
+    ask_steps: int
+    bids: dict[int, int]
+    asks: dict[int, int]
+    deep_bids: dict[int, int]
+    deep_asks: dict[int, int]
+
+
+class Visitor:
+    """Somebody who comes to a market at times of their own, once in `seconds` on average."""
+
+    def __init__(self, exchange: Exchange, market: ListedMarket, kind: str, seconds: float) -> None:
+        self.exchange = exchange
+        self.market = market
+        self.dice = random.Random(f"{exchange.seed}:{market.ticker}:{kind}")
+        self._seconds = seconds
+
+    def move_in(self) -> None:
+        self._await()
+
+    def _await(self) -> None:
+        when = self.exchange.now + self.dice.expovariate(1 / self._seconds)
+        if when < self.market.closes:
+            self.exchange.at(when, self._come)
+
+    def _come(self) -> None:
+        self.visit()
+        self._await()
+
+    def visit(self) -> None:
+        """What they do when they come. All dice are thrown before anything is looked at."""
+        raise NotImplementedError
+
+    def contracts(self, median: float) -> int:
+        """A size in 1/100 contract."""
+        return max(round(self.dice.lognormvariate(math.log(median), TAKE_SPREAD)), 1) * CONTRACT
+
+
+class NoiseTaker(Visitor):
+    def __init__(self, exchange: Exchange, market: ListedMarket, seconds: float) -> None:
+        super().__init__(exchange, market, NOISE, seconds)
+
+    def visit(self) -> None:
+        is_bid = self.dice.random() < 0.5
+        size = self.contracts(MEDIAN_TAKE)
+        touch = self.market.book.half(not is_bid).best()
+        if touch is None or not self.exchange.trades_in(self.market):
+            return
+        limit = self.market.grid.nearest(touch, DEPTH_TICKS if is_bid else -DEPTH_TICKS)
+        self.exchange.crowd_take(self.market, is_bid, limit, size)
+
+
+class InformedTaker(Visitor):
+    def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue) -> None:
+        super().__init__(exchange, market, INFORMED, INFORMED_SECONDS)
+        self._value = value
+
+    def visit(self) -> None:
+        size = self.contracts(INFORMED_MEDIAN)
+        if not self.exchange.trades_in(self.market):
+            return
+        now = self.exchange.now
+        ahead = min(now + INFORMED_AHEAD, max(self._value.event.reads - STEP_BEFORE, now))
+        worth = self._value.at(ahead)
+        margin = INFORMED_EDGE + self.market.event.fee_terms.percent / 100 * 0.07 * worth * (1 - worth)
+        book = self.market.book
+        ask, bid = book.asks.best(), book.bids.best()
+        most, least = int((worth - margin) * DOLLAR_PIPS), int((worth + margin) * DOLLAR_PIPS) + 1
+        if ask is not None and ask <= most:
+            self.exchange.crowd_take(self.market, True, most, size)
+        elif bid is not None and bid >= least:
+            self.exchange.crowd_take(self.market, False, least, size)
+
+
+STEP_BEFORE = 1.0
+"""The informed do not know the outcome itself: that is for those who sweep."""
+
+
+class Sweeper:
+    """Takes everything on the losing side, once, shortly before the outcome is read."""
+
+    def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue) -> None:
+        self._exchange = exchange
+        self._market = market
+        self._value = value
+        dice = random.Random(f"{exchange.seed}:{market.ticker}:{SWEEPS}")
+        self._when = value.event.reads - dice.uniform(*SWEEP_SECONDS)
+
+    def move_in(self) -> None:
+        if self._when > self._exchange.now:
+            self._exchange.at(self._when, self._sweep)
+
+    def _sweep(self) -> None:
+        if self._exchange.trades_in(self._market):
+            yes = self._value.outcome() == "yes"
+            limit = self._market.grid.nearest(int((0.97 if yes else 0.03) * DOLLAR_PIPS))
+            size = (self._market.book.asks if yes else self._market.book.bids).total
+            self._exchange.crowd_take(self._market, yes, limit, size)
+
+
+class Rivals(Visitor):
+    """Quote a book's shape around the public value, and put back what was taken, when they next look."""
+
+    def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue, shape: Shape) -> None:
+        super().__init__(exchange, market, RIVALS, REFRESH_SECONDS)
+        self._value = value
+        self._shape = shape
+        self._resting: dict[tuple[bool, int], Order] = {}
+        self._seen: tuple[int, int] | None = None
+
+    def open(self) -> None:
+        """Fill the book for the first time."""
+        self.visit()
+
+    def visit(self) -> None:
+        exchange, market = self.exchange, self.market
+        if not exchange.trades_in(market):
+            return
+        worth = self._value.at(exchange.now - PUBLIC_LAG)
+        seen = (market.grid.tick(int(worth * DOLLAR_PIPS)), market.crowd_fills)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        wanted = self._wanted(seen[0])
+        for place, order in list(self._resting.items()):
+            if order.remaining != wanted.get(place):
+                if order.status == "resting":
+                    exchange.withdraw(market, order)
+                del self._resting[place]
+        for place, size in wanted.items():
+            if place not in self._resting:
+                rested = exchange.crowd_rest(market, *place, size)
+                if rested is not None:
+                    self._resting[place] = rested
+                else:
+                    self._seen = None
+        exchange.changed(market)
+
+    def _wanted(self, middle: int) -> dict[tuple[bool, int], int]:
+        """Size by side and price."""
+        shape, grid = self._shape, self.market.grid
+        wanted: dict[tuple[bool, int], int] = {}
+        for is_bid, sizes in ((True, shape.bids), (False, shape.asks)):
+            touch = middle - shape.bid_steps if is_bid else middle - 1 + shape.ask_steps
+            for behind, size in sizes.items():
+                price = grid.price(touch - behind if is_bid else touch + behind)
+                if price is not None:
+                    wanted[is_bid, price] = size
+        inner_bid = min((p for is_bid, p in wanted if is_bid), default=DOLLAR_PIPS)
+        inner_ask = max((p for is_bid, p in wanted if not is_bid), default=0)
+        wanted.update({(True, p): size for p, size in shape.deep_bids.items() if p < min(inner_bid, inner_ask)})
+        wanted.update({(False, p): size for p, size in shape.deep_asks.items() if p > max(inner_ask, inner_bid)})
+        return wanted
+
+
+class Joiner(Visitor):
+    """A rival who comes for a few minutes: joins the best price, or steps in front of it where there is room."""
+
+    def __init__(self, exchange: Exchange, market: ListedMarket) -> None:
+        super().__init__(exchange, market, "joiner", VISIT_SECONDS)
+
+    def visit(self) -> None:
+        is_bid, in_front = self.dice.random() < 0.5, self.dice.random() < 0.5
+        size, stay = self.contracts(VISIT_MEDIAN), self.dice.uniform(*STAY_SECONDS)
+        exchange, market = self.exchange, self.market
+        best = market.book.half(is_bid).best()
+        if best is None or not exchange.trades_in(market):
+            return
+        price = market.grid.nearest(best, (1 if is_bid else -1) if in_front else 0)
+        order = exchange.crowd_rest(market, is_bid, price, size)
+        if order is None:
+            return
+        exchange.changed(market)
+
+        def leave() -> None:
+            if order.status == "resting":
+                exchange.withdraw(market, order)
+                exchange.changed(market)
+
+        exchange.at(exchange.now + stay, leave)
+
+
+def move_in(
+    exchange: Exchange,
+    market: ListedMarket,
+    value: MarketValue,
+    shape: Shape,
+    take_seconds: float,
+    who: frozenset[str],
+) -> None:
+    """Fill a market's book for the first time, and let those of `who` come from now on. Takers by chance come
+    once in `take_seconds` on average."""
+    rivals = Rivals(exchange, market, value, shape)
+    rivals.open()
+    if RIVALS in who:
+        rivals.move_in()
+        Joiner(exchange, market).move_in()
+    if NOISE in who:
+        NoiseTaker(exchange, market, take_seconds).move_in()
+    if INFORMED in who:
+        InformedTaker(exchange, market, value).move_in()
+    if SWEEPS in who:
+        Sweeper(exchange, market, value).move_in()

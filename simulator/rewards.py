@@ -1,0 +1,181 @@
+"""What resting orders earn. Promise: this is the published rule, word for word, and nothing of the bot's.
+
+Source: the exchange's amendment of its Liquidity Incentive Program, filed 15 July 2026, in force since 30 July
+2026. Once in every second, at an instant that nobody is told, each side of a program's market is scored; at the
+window's end the scores are paid, floored to the cent, and nothing below a dollar.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple
+
+from simulator.listing import Grid, ListedMarket, ListedProgram
+from simulator.matching import HalfBook
+
+SHARE = 10**18
+"""Shares are added up in integers of 1e-18."""
+
+FLOOR_CENTS = 100
+"""Less than a dollar is not paid."""
+
+Level = tuple[int, Mapping[str | None, int]]
+"""A price in ticks, higher being better for the side, and the contracts there by owner."""
+
+
+def score_side(levels: Iterable[Level], target: int, discount: Fraction) -> dict[str | None, Fraction]:
+    """One side of one snapshot: each owner's share, all of them together 1; empty where the side does not reach
+    the target. `levels` come best first, sizes in any one unit."""
+    counted = 0
+    reference: int | None = None
+    qualifying: list[Level] = []
+    for tick, sizes in levels:
+        counted += sum(sizes.values())
+        qualifying.append((tick, sizes))
+        if reference is None and counted * 5 >= target:
+            reference = tick
+        if counted >= target:
+            break
+    if counted < target or reference is None:
+        return {}
+    raw: dict[str | None, Fraction] = {}
+    for tick, sizes in qualifying:
+        weight = discount ** max(reference - tick, 0)
+        for owner, size in sizes.items():
+            raw[owner] = raw.get(owner, Fraction(0)) + weight * size
+    everyone = sum(raw.values())
+    return {owner: score / everyone for owner, score in raw.items()}
+
+
+def payment(
+    score: Fraction, everyone: Fraction, reward: Fraction, valid: int, snapshots: int, cap: Fraction | None = None
+) -> int:
+    """Cents for one user and window: their part of everyone's score, of the reward (dollars), for the part of all
+    snapshots that was valid; never more than `cap`. A millionth of a cent is forgiven: it is lost in adding up.
+    """
+    if not everyone or not snapshots:
+        return 0
+    earned = score / everyone * reward * valid / snapshots
+    if cap is not None:
+        earned = min(earned, cap)
+    cents = int(earned * 100 + Fraction(1, 1_000_000))
+    return cents if cents >= FLOOR_CENTS else 0
+
+
+class Snapshots:
+    """When the snapshots are: one in every second, at an instant drawn for that second."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._second = -1
+        self._instant = 0.0
+
+    def before(self, time: float) -> int:
+        """The number of the first second (Unix) whose snapshot is still to come at `time`."""
+        second = int(time)
+        if second != self._second:
+            self._second, self._instant = second, random.Random(self._seed * 2_147_483_647 + second).random()
+        return second + (self._instant < time - second)
+
+
+class Run(NamedTuple):
+    """`count` seconds from `second` on, with an account's shares of both sides in 1e-18."""
+
+    second: int
+    count: int
+    yes: int
+    no: int
+
+
+@dataclass(slots=True)
+class Score:
+    """What one account has earned of one window: the sum of its shares, and every run of seconds."""
+
+    total: int = 0
+    runs: list[Run] = field(default_factory=list)
+
+
+Shares = dict[str, tuple[int, int]]
+"""Each account's shares of the YES and the NO side, in 1e-18."""
+
+
+class Meter:
+    """Scores one program on its market from `start` to `end` (numbers of seconds). A book that does not change
+    scores the same every second, so it is looked at only when it changes."""
+
+    def __init__(self, program: ListedProgram, market: ListedMarket, snapshots: Snapshots, now: float) -> None:
+        self.program = program
+        self._market = market
+        self._snapshots = snapshots
+        self.start = snapshots.before(program.starts)
+        self.end = snapshots.before(program.ends)
+        self.valid = 0
+        self.scores: dict[str, Score] = {}
+        self._target = program.target or 0
+        self._discount = Fraction(program.discount_bps or 0, 10_000)
+        self._since = max(self.start, snapshots.before(now))
+        self._is_valid = False
+        self._shares: Shares = {}
+
+    def note(self, now: float, trading: bool) -> None:
+        """The market may have changed just now: count the seconds until now as they were, and look again."""
+        book = self._market.book
+        is_valid = trading and book.bids.total >= self._target and book.asks.total >= self._target
+        if not self._market.owned and is_valid == self._is_valid and not self._shares:
+            return
+        shares = self._look() if is_valid and self._market.owned else {}
+        if is_valid == self._is_valid and shares == self._shares:
+            return
+        self.count(now)
+        self._is_valid, self._shares = is_valid, shares
+
+    def count(self, now: float) -> None:
+        """Add up the seconds until now."""
+        until = min(self._snapshots.before(now), self.end)
+        seconds = until - self._since
+        if seconds <= 0:
+            return
+        if self._is_valid:
+            self.valid += seconds
+            for owner, (yes, no) in self._shares.items():
+                score = self.scores.setdefault(owner, Score())
+                score.total += (yes + no) * seconds
+                score.runs.append(Run(self._since, seconds, yes, no))
+        self._since = until
+
+    def cents(self, owner: str) -> int:
+        """What the window pays an account for the seconds counted so far, were there no more."""
+        score = self.scores.get(owner)
+        return payment(
+            Fraction(score.total if score else 0, SHARE),
+            Fraction(2 * self.valid),
+            Fraction(self.program.reward, 10_000),
+            self.valid,
+            self.end - self.start,
+            None if self.program.cap is None else Fraction(self.program.cap, 10_000),
+        )
+
+    def _look(self) -> Shares:
+        book, grid = self._market.book, self._market.grid
+        yes, no = (
+            score_side(ladder(half, grid, is_bid), self._target, self._discount)
+            for half, is_bid in ((book.bids, True), (book.asks, False))
+        )
+        owners = {owner for owner in (*yes, *no) if owner is not None}
+        return {owner: (_units(yes.get(owner)), _units(no.get(owner))) for owner in sorted(owners)}
+
+
+def ladder(half: HalfBook, grid: Grid, is_bid: bool) -> Iterable[Level]:
+    """A side of a book by owner, best first. A YES ask is a NO bid, which is better the lower the ask."""
+    for price, queue in half.queues():
+        sizes: dict[str | None, int] = {}
+        for order in queue:
+            sizes[order.owner] = sizes.get(order.owner, 0) + order.remaining
+        yield (grid.tick(price) if is_bid else -grid.tick(price)), sizes
+
+
+def _units(share: Fraction | None) -> int:
+    return 0 if share is None else share.numerator * SHARE // share.denominator

@@ -1,0 +1,151 @@
+"""An exchange on a loopback port, for any client. Promise: requests of all connections are answered one after the
+other, and what a fault loses is lost on the socket itself.
+
+Beside the API, under `/simulator`, a test or a person asks for what the API never says: `GET /simulator/statement`
+(the account's own truth), `GET /simulator/time`, and, where the clock stands still, `POST /simulator/advance` with
+`{"seconds": 60}`.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from simulator.api.listing_forms import http_date, moment
+from simulator.api.service import Api
+from simulator.api.wire import Answer, BodyRefused, Request
+from simulator.exchange import Refusal
+from simulator.opening import CUSTOMER
+from simulator.statement import statement
+from simulator.transport import Front
+
+HOST = "127.0.0.1"
+CONTROL = "/simulator"
+LARGEST_BODY = 1_000_000
+LONGEST_STEP = 366 * 86_400.0
+
+LONGEST_SILENCE = 120.0
+"""Seconds that a lost answer keeps its connection open, if the client does not end it first."""
+
+
+class Control:
+    """The clock of a served exchange, and the calls outside its API. With `step` the clock stands still, from now
+    on, until it is advanced."""
+
+    def __init__(self, api: Api, step: bool) -> None:
+        self._api = api
+        self._still = api.exchange.now if step else None
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time() if self._still is None else self._still
+
+    def handle(self, request: Request) -> Answer:
+        exchange = self._api.exchange
+        exchange.advance(self.now())
+        match request.method, request.path.removeprefix(CONTROL):
+            case "GET", "/statement":
+                return Answer(200, statement(exchange, CUSTOMER))
+            case "GET", "/time":
+                return Answer(200, self._time())
+            case "POST", "/advance":
+                return self._advance(request)
+        return Answer(404, {"msg": "there are /statement, /time and /advance"})
+
+    def _advance(self, request: Request) -> Answer:
+        if self._still is None:
+            return Answer(409, {"msg": "the clock runs by itself; start the simulator with --step"})
+        try:
+            seconds = request.json().fields.get("seconds")
+        except (Refusal, BodyRefused) as no:
+            return Answer(400, {"msg": str(no)})
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= LONGEST_STEP:
+            return Answer(400, {"msg": "seconds must be a number from 0 to a year's"})
+        self._still += seconds
+        self._api.exchange.advance(self._still)
+        return Answer(200, self._time())
+
+    def _time(self) -> dict[str, Any]:
+        return {"time": moment(self.now()), "unix": self.now(), "stands_still": self._still is not None}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65_536  # an answer leaves in one piece: in two, the second would wait for the first's receipt
+    server: SimulatorServer
+
+    def _answer(self) -> None:
+        length = self.headers.get("Content-Length") or "0"
+        if not length.isdecimal() or int(length) > LARGEST_BODY:
+            self._write(Answer(413, {"msg": "the body is too large"}))
+            self.close_connection = True
+            return
+        path, _, query = self.path.partition("?")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, path, query, headers, self.rfile.read(int(length)))
+        with self.server.turn:
+            answer = self.server.handle(request)
+        if answer.cut is not None:
+            self._lose(answer.cut)
+            return
+        time.sleep(answer.delay)
+        self._write(answer)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer  # noqa: N815  (the base class looks for these)
+
+    def _write(self, answer: Answer) -> None:
+        payload = answer.payload
+        self.send_response_only(answer.status)
+        headers = {"Date": http_date(self.server.control.now())} | dict(answer.headers)
+        if answer.body is not None:
+            headers["Content-Type"] = answer.content_type
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if answer.status != 204:
+            self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def _lose(self, how: str) -> None:
+        """End the connection without an answer: at once with a reset, or in silence until the client gives up.
+        A listening port cannot refuse, so what is `refused` in the process is a reset here."""
+        self.close_connection = True
+        if how == "timeout":
+            self.connection.settimeout(LONGEST_SILENCE)
+            try:
+                self.connection.recv(1)
+            except OSError:
+                return
+        else:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet: who wants to see requests looks at the client's log."""
+
+
+class SimulatorServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port: int, front: Front, control: Control) -> None:
+        self.control = control
+        self.turn = threading.Lock()
+        self._front = front
+        super().__init__((HOST, port), Handler)
+
+    def handle(self, request: Request) -> Answer:
+        if request.path.startswith(f"{CONTROL}/"):
+            return self.control.handle(request)
+        return self._front.handle(request, self.control.now())
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away while it was answered is nobody's fault; anything else is told."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
