@@ -41,6 +41,9 @@ class FeeTerms:
         return -(-self.exact(price, size, is_taker=True) // (EXACT * CENTICENT)) * CENTICENT
 
 
+STANDARD = FeeTerms()
+
+
 def charge(order: Order, cost: int, exact: int) -> int:
     """The fee of one fill in 1/1,000,000 dollar, where `cost` is what the trade itself takes from the cash
     (negative: brings). The fee is rounded up to 1/1,000,000 dollar; what then keeps the balance off $0.0001 is

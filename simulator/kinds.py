@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from simulator.fees import FeeTerms
+from simulator.fees import STANDARD, FeeTerms
 from simulator.listing import LINEAR, TAPERED, Grid
 from simulator.matching import CONTRACT
 from simulator.value import Temper
@@ -80,7 +80,7 @@ class Kind:
     target: int = 1_000
     discount_bps: int = 5_000
     grid: Grid = LINEAR
-    fees: FeeTerms = FeeTerms()
+    fees: FeeTerms = STANDARD
 
 
 _CITIES = ("CHI", "NY", "MIA", "AUS", "DEN", "LAX", "PHIL", "SEA", "BOS", "ATL", "DAL", "PHX", "SFO", "DC", "MSP")
@@ -97,8 +97,8 @@ KINDS = (
          1 * DAY, 40, Temper(0.10, 4.0), 3, _SPORTS, 14),
     Kind("KXAAAGASD", ("",), "Gas price today", "Economics", 0, 5, False, 16 * HOUR, 16 * HOUR, 100,
          Temper(0.05, 3.0), 8, _SLOW, 8),
-    Kind("KXMLB", ("GAME", "TOTAL", "SPREAD"), "Runs in tonight's game", "Sports", 3, 4, False, 3 * DAY, 3 * DAY, 60,
-         Temper(0.05, 4.0), 3, _SPORTS, 10, fees=_MAKER_FEES),
+    Kind("KXMLB", ("GAME", "TOTAL", "SPREAD"), "Runs in tonight's game", "Sports", 3, 4, False, 3 * DAY, 3 * DAY,
+         60, Temper(0.05, 4.0), 3, _SPORTS, 10, fees=_MAKER_FEES),
     Kind("KXLOWT", _CITIES, "Lowest temperature", "Climate and Weather", 0, 5, True, 2 * DAY, 2 * DAY, 40,
          Temper(0.12, 3.0), 6, (3, 1, 1, 7, 1), 10),
     Kind("KXCPI", ("", "YOY", "CORE"), "Consumer prices next month", "Economics", 0, 5, False, 30 * DAY, 14 * DAY,

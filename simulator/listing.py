@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from simulator.fees import FeeTerms
+from simulator.fees import STANDARD, FeeTerms
 from simulator.matching import DOLLAR_PIPS, MatchingBook, Order
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ListedSeries:
     category: str
     frequency: str
     shard: int
-    fees: FeeTerms = FeeTerms()
+    fees: FeeTerms = STANDARD
 
 
 @dataclass(frozen=True, slots=True)

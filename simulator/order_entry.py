@@ -60,13 +60,12 @@ def create(exchange: Exchange, owner: str, terms: OrderTerms) -> tuple[Order, li
     market = _open_market(exchange, terms.ticker, terms.shard)
     _check_client_order_id(account, terms.client_order_id)
     _check_terms(exchange, account, market, terms)
+    size = min(terms.size, account.held_against(terms.ticker, terms.is_bid)) if terms.reduce_only else terms.size
     order = Order(
         ticker=terms.ticker,
         is_bid=terms.is_bid,
         price=terms.price,
-        size=min(terms.size, account.held_against(terms.ticker, terms.is_bid))
-        if terms.reduce_only
-        else terms.size,
+        size=size,
         owner=owner,
         number=exchange.next_number(),
         order_id=exchange.new_id(),

@@ -82,10 +82,10 @@ class Snapshots:
 
 
 class Run(NamedTuple):
-    """`count` seconds from `second` on, with an account's shares of both sides in 1e-18."""
+    """`length` seconds from `second` on, with an account's shares of both sides in 1e-18."""
 
     second: int
-    count: int
+    length: int
     yes: int
     no: int
 

@@ -61,7 +61,7 @@ def rewards(exchange: Exchange, owner: str) -> int:
 def seconds(meter: Meter, owner: str) -> Iterator[tuple[int, float, float]]:
     """(Unix second, share of YES, share of NO) of every second in which an account scored."""
     for run in meter.scores[owner].runs:
-        for second in range(run.second, run.second + run.count):
+        for second in range(run.second, run.second + run.length):
             yield second, run.yes / SHARE, run.no / SHARE
 
 
@@ -85,7 +85,7 @@ def _window(exchange: Exchange, meter: Meter, owner: str) -> dict[str, Any]:
         "pays": dollars(meter.cents(owner) * DOLLAR // 100),
         "paid_out": program.paid_out,
         "runs": [
-            {"second": run.second, "count": run.count, "yes": run.yes / SHARE, "no": run.no / SHARE}
+            {"second": run.second, "seconds": run.length, "yes": run.yes / SHARE, "no": run.no / SHARE}
             for run in score.runs
         ],
     }

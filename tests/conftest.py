@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,9 +27,11 @@ from connection import Connection
 from market_bot import MarketBot
 from signing import Signer
 from simulator import embedded
-from simulator.opening import CUSTOMER
+from simulator.account import Account
 from simulator.embedded import EmbeddedExchange
 from simulator.matching import Order
+from simulator.opening import CUSTOMER
+from simulator.people import NOISE, RIVALS
 
 START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -130,9 +132,12 @@ class Bench:
         """What really rests, by the exchange's own word."""
         return self.exchange.api.exchange.resting(CUSTOMER)
 
+    @property
+    def account(self) -> Account:
+        return self.exchange.api.exchange.accounts[CUSTOMER]
+
     def held(self) -> dict[str, int]:
-        holdings = self.exchange.api.exchange.accounts[CUSTOMER].holdings
-        return {ticker: holding.count for ticker, holding in holdings.items() if holding.count}
+        return {ticker: holding.count for ticker, holding in self.account.holdings.items() if holding.count}
 
     def pass_time(self, seconds: float) -> None:
         self.exchange.clock.advance(seconds)
@@ -162,11 +167,20 @@ class Bench:
 
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    """Opens benches; keyword arguments are settings, `seed` and `books` go to the exchange."""
+    """Opens benches, on a small board with takers by chance and rivals; keyword arguments are settings, but for
+    those that go to the exchange."""
     loggers = []
 
-    def make(seed: int = 1, books: Path | None = None, **changed: object) -> Bench:
-        exchange = embedded.start(seed=seed, pace=None, books=books, at=START)
+    def make(
+        seed: int = 1,
+        books: Path | None = None,
+        programs: int = 40,
+        who: Collection[str] = (NOISE, RIVALS),
+        tier: str = "basic",
+        faults: list[dict[str, Any]] | None = None,
+        **changed: object,
+    ) -> Bench:
+        exchange = embedded.start(seed, None, books, START, programs, who, tier, faults)
         wire = Wire(exchange.session.adapters[embedded.HOST])
         exchange.session.mount(embedded.HOST, wire)
         signer = Signer(exchange.key_id, exchange.private_key)

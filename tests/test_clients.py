@@ -123,9 +123,10 @@ def test_a_list_that_never_ends_is_noticed(bench: Bench) -> None:
 
 
 def test_more_than_a_hundred_tickers_go_in_several_calls(bench: Bench) -> None:
-    tickers = [*bench.exchange.api.exchange.markets, *(f"KXNONE-{n}" for n in range(250))]
+    listed = list(bench.exchange.api.exchange.markets)
+    tickers = [*listed, *(f"KXNONE-{n}" for n in range(300 - len(listed)))]
     books = bench.client.get_orderbooks(tickers)
-    assert set(books) == set(bench.exchange.api.exchange.markets)
+    assert set(books) == set(listed)
     assert len(bench.wire.sent) == 3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ import requests
 
 import trade
 from incentive import Reason
+from simulator.account import Account
 from tests.conftest import START, Bench, answer, assert_quoting_once, cut_before, is_quote, unavailable
 
 
@@ -142,24 +144,18 @@ def test_what_the_exchange_says_cannot_forge_a_line_of_the_log(bench: Bench) -> 
 
 def test_ctrl_c_finds_an_order_that_the_exchange_lists_late(bench: Bench) -> None:
     """Lists lag behind orders by a third of a second: one empty look proves nothing."""
-    exchange = bench.exchange.api.exchange
-    resting = exchange.orders
+    api, account = bench.exchange.api, bench.account
 
-    def lagging(request: requests.PreparedRequest) -> requests.Response:
-        now = bench.exchange.clock.now().timestamp()
-        young = {key: order for key, order in resting.items() if order.created > now - 0.36}
-        exchange.orders = {key: order for key, order in resting.items() if key not in young}
-        try:
-            return bench.wire.inner.send(request)
-        finally:
-            exchange.orders = resting
+    def as_it_was() -> Account:
+        since = api.exchange.now - 0.36
+        return replace(account, orders={key: o for key, o in account.orders.items() if o.created <= since})
 
     def strike(request: requests.PreparedRequest, _: int) -> None:
         if is_quote(request):
             bench.wire.after = None
             raise KeyboardInterrupt
 
-    bench.wire.fault = lambda request, _: lagging if "status=resting" in (request.url or "") else None
+    api.read_account = as_it_was
     bench.wire.after = strike
     assert bench.run(cycles=1) == 0
     assert bench.resting() == []

@@ -199,7 +199,7 @@ def test_a_position_is_sold_at_the_best_bid_seen_and_never_worse(bench: Bench) -
     held = bench.held()
     best = {ticker: exchange.markets[ticker].book.half(count > 0).best() for ticker, count in held.items()}
     bench.bot.start_trading()
-    for fill in exchange.fills[-len(held) :]:
+    for fill in bench.account.fills[-len(held) :]:
         assert fill.price == best[fill.ticker]
         assert fill.is_taker
         assert fill.fee > 0
@@ -222,13 +222,13 @@ def test_filled_quotes_are_told_and_sold_and_cost_money(make_bench: Callable[...
 
 def test_a_fill_that_is_listed_late_is_told_once_all_the_same(bench: Bench) -> None:
     bench.bot.start_trading()
-    exchange = bench.exchange.api.exchange
+    fills = bench.account.fills
     bench.pass_time(30)
     now = bench.exchange.clock.now().timestamp()
-    late = replace(exchange.fills[-1], fill_id="late", size=1_100, time=now - 3)
-    exchange.fills.append(replace(late, fill_id="prompt", size=2_200, time=now))
+    late = replace(fills[-1], number=fills[-1].number + 1, size=1_100, time=now - 3)
+    fills.append(replace(late, number=late.number + 1, size=2_200, time=now))
     bench.bot.start_trading()
-    exchange.fills.insert(-1, late)
+    fills.insert(-1, late)
     bench.bot.start_trading()
     for count in ("Count: 11 ", "Count: 22 "):
         assert len([line for line in bench.events("FILL") if count in line]) == 1

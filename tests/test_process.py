@@ -17,7 +17,7 @@ import pytest
 import requests
 
 PROJECT = Path(__file__).resolve().parents[1]
-PRODUCT = ["*.py", "simulator/*.py"]
+PRODUCT = ["*.py", "simulator/**/*.py"]
 ON_DEMO = (
     "import market_bot; market_bot.env = market_bot.Environment.DEMO; {}; raise SystemExit(market_bot.main())"
 )
@@ -155,7 +155,7 @@ def test_prod_does_not_start_and_says_why(clone: Path, start: Callable[..., subp
 def test_the_same_bot_trades_over_a_port_with_the_key_that_the_simulator_wrote(
     clone: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    simulator = start("-m", "simulator", "--port", "0")
+    simulator = start("-m", "simulator", "--port", "0", "--programs", "40", "--tier", "expert")
     assert simulator.stdout is not None
     printed = ""
     while "SIM_KEYFILE" not in printed or "DEMO_KEYFILE" not in printed:
@@ -168,9 +168,9 @@ def test_the_same_bot_trades_over_a_port_with_the_key_that_the_simulator_wrote(
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
     (clone / ".env").write_text("\n".join(lines))
 
-    bot = start("-c", ON_DEMO.format("market_bot.WAIT_TIME = 1"))
+    bot = start("-c", ON_DEMO.format("market_bot.WAIT_TIME = 3"))
     log = clone / "trade.log"
-    wait_for(lambda: "[CYCLE] Number: 3 " in read(log), 30, "third cycle")
+    wait_for(lambda: "[CYCLE] Number: 2 " in read(log), 30, "second cycle")
     assert all(f"[{step}]" in read(log) for step in STEPS)
     look = start("main.py")
     report, _ = look.communicate(timeout=20)

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from simulator.exchange import SHARDS
 
 
+GRAIN = 0.001
+"""So little of a token may be missing: clocks tell microseconds."""
+
+
 class TooMany(Exception):
     """A bucket does not hold what a request costs. Nothing was spent."""
 
@@ -55,7 +59,7 @@ class Bucket:
         if self.since is not None:
             self.filled = min(self.capacity, self.filled + max(now - self.since, 0.0) * self.rate)
         self.since = now
-        return self.filled >= cost - 1e-9
+        return self.filled >= cost - GRAIN
 
     def spend(self, cost: float) -> None:
         self.filled -= cost

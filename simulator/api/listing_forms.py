@@ -192,7 +192,7 @@ def ranges(grid: Grid) -> list[Json]:
 
 
 def orderbook(listed: ListedMarket, depth: int = 0) -> Json:
-    """Bids of both sides, best last, as many as `depth` says (0: all). An ask at p is shown as a NO bid at 1 - p."""
+    """Bids of both sides, best last, as many as `depth` says (0: all). An ask at p is a NO bid at 1 - p."""
     yes = [[price(p), contracts(size)] for p, size in listed.book.bids.levels()]
     no = [[price(DOLLAR_PIPS - p), contracts(size)] for p, size in reversed(listed.book.asks.levels())]
     return {"yes_dollars": yes[-depth:], "no_dollars": no[-depth:]}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from simulator import order_entry, order_groups
 from simulator.account import Account
 from simulator.api import account_forms as forms
-from simulator.api.account_forms import Json
+from simulator.api.listing_forms import Json
 from simulator.api.wire import Answer, Body, BodyRefused, Request
 from simulator.exchange import SHARDS, Exchange, Refusal
 from simulator.matching import CONTRACT

@@ -9,6 +9,7 @@ import re
 
 from simulator.account import Account, ShardTransfer
 from simulator.api import account_forms as forms
+from simulator.api.listing_forms import contracts
 from simulator.api.wire import Answer, QueryRefused, Request, page
 from simulator.exchange import SHARDS, Exchange, Refusal
 from simulator.matching import Order
@@ -197,5 +198,5 @@ def _order(account: Account, order_id: str) -> Order:
 
 def _queue_position(exchange: Exchange, order: Order) -> str:
     if order.status != "resting":
-        return forms.contracts(0)
-    return forms.contracts(exchange.markets[order.ticker].book.half(order.is_bid).ahead_of(order))
+        return contracts(0)
+    return contracts(exchange.markets[order.ticker].book.half(order.is_bid).ahead_of(order))
