@@ -45,10 +45,7 @@ def serve(arguments: argparse.Namespace) -> int:
             print(f"{environment}_URL={url}")
             print(f"{environment}_KEYID={key_id(key)}")
             print(f"{environment}_KEYFILE={arguments.key_file.resolve()}", flush=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("stopped")
+        server.serve_forever()
     return 0
 
 
@@ -110,6 +107,9 @@ def main() -> int:
         return serve(arguments)
     except (UnusableBooks, UnusableFaults, UnusableKey) as error:
         print(f"simulator: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped")
+        return 0
     except OSError as error:
         print(f"simulator: the port cannot be opened ({error.strerror}); try another --port", file=sys.stderr)
     return 2

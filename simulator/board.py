@@ -29,9 +29,10 @@ from simulator.listing import (
 )
 from simulator.matching import CONTRACT, DOLLAR_PIPS
 from simulator.people import Shape
-from simulator.value import EventValue, MarketValue, Temper, logit
+from simulator.value import EventValue, MarketValue, strike_for
 
-CALM = Temper(0.02, 1.0)
+CALM = 1.0
+"""Pieces of news a day."""
 
 SECOND_PROGRAM, VOLUME_PROGRAM = 0.04, 0.05
 """The part of markets that have an overlapping program, and one for volume."""
@@ -82,13 +83,13 @@ class Board:
             ListedSeries(series, kind.question, kind.category, _frequency(kind.open_for), kind.shard, kind.fees),
             kind.question, exclusive=kind.ranges,
         )  # fmt: skip
-        hidden = EventValue(exchange.seed, event.ticker, max(opens, exchange.now), reads, kind.temper)
+        hidden = EventValue(exchange.seed, event.ticker, max(opens, exchange.now), reads, kind.news_a_day)
         # Where the event stands when it is listed: the middle of its ladder lies near one half.
-        centre = self._dice.gauss(0.0, 0.7)
-        cuts = [centre + logit(1 - (n + 1) / (kind.strikes + 1)) for n in range(kind.strikes)]
+        centre = self._dice.gauss(0.0, 0.4)
+        cuts = [centre + strike_for(1 - (n + 1) / (kind.strikes + 1)) for n in range(kind.strikes)]
         count = min(kind.strikes, at_most)
         for number in range(count):
-            value = MarketValue(hidden, cuts[number], cuts[number + 1] if number + 1 < len(cuts) else -20.0)
+            value = MarketValue(hidden, cuts[number], cuts[number + 1] if number + 1 < len(cuts) else 20.0)
             value = value if kind.ranges else MarketValue(hidden, cuts[number])
             ticker = f"{event.ticker}-{'B' if kind.ranges else 'T'}{number + 1}{'.5' if kind.ranges else ''}"
             title = f"{kind.question}: strike {number + 1}"
@@ -148,7 +149,7 @@ class Board:
                 now - DAY, now + seconds, grid, resolves=now + 4 * DAY,
             )  # fmt: skip
             worth = 0.07 if grid is TAPERED else 0.55
-            self._list(market, MarketValue(hidden, logit(worth)), shape, 900.0)
+            self._list(market, MarketValue(hidden, strike_for(worth)), shape, 900.0)
             return market
 
         self._program(odd("FINEGRID", grid=TAPERED), 120, now, 4 * DAY)
@@ -177,7 +178,7 @@ class Board:
             exchange.next_number(), f"{event.ticker}-1", event, "Both favourites win", now - HOUR, now + 2 * DAY,
             CENTI_EDGE, resolves=now + 2 * DAY,
         )  # fmt: skip
-        self._list(market, MarketValue(hidden, logit(0.3)), _shape({3: 500}, {4: 700}, 3), 7_200.0)
+        self._list(market, MarketValue(hidden, strike_for(0.3)), _shape({3: 500}, {4: 700}, 3), 7_200.0)
 
     # -- recorded -------------------------------------------------------------------------------------------
 
@@ -195,12 +196,13 @@ class Board:
         )  # fmt: skip
         shape, worth = shape_of(levels, grid)
         hidden = EventValue(exchange.seed, ticker, now, now + 7 * DAY, CALM)
-        self._list(market, MarketValue(hidden, logit(worth)), shape, 300.0)
+        self._list(market, MarketValue(hidden, strike_for(worth)), shape, 300.0)
         self._program(market, 140, now, 7 * DAY)
 
     # -- both -----------------------------------------------------------------------------------------------
 
     def _list(self, market: ListedMarket, value: MarketValue, shape: Shape, take_seconds: float) -> None:
+        self._exchange.worth[market.ticker] = value.at
         list_market(self._exchange, market, value.outcome)
         people.move_in(self._exchange, market, value, shape, take_seconds, self._who)
 

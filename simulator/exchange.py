@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import count
 
 from simulator.account import Account, Fill, OrderGroup, Payment
@@ -48,7 +48,8 @@ class Refusal(Exception):
 
 class Exchange:
     """All state of one exchange. Ids and dice come from `seed`, so the same seed with the same requests gives
-    the same exchange. `pauses` holds, by shard, what is paused there: "trading" or "exchange"."""
+    the same exchange. `pauses` holds, by shard, what is paused there: "trading" or "exchange". `worth` tells
+    what YES of a market is worth at a time, in dollars: nobody who trades is told."""
 
     def __init__(self, now: float, seed: int) -> None:
         self.seed = seed
@@ -63,6 +64,7 @@ class Exchange:
         self.trades: deque[PublicTrade] = deque(maxlen=TRADES_KEPT)
         self.pauses: dict[int, str] = {}
         self.meters: list[Meter] = []
+        self.worth: dict[str, Callable[[float], float]] = {}
         self._ids = random.Random(f"{seed}:ids")
         self._numbers = count(1)
 
@@ -103,11 +105,18 @@ class Exchange:
             if shard is None or self.markets[order.ticker].shard == shard
         ]
 
-    def available(self, owner: str, shard: int, beside: Iterable[Order] = (), without: Order | None = None) -> int:
-        """Cash of a shard that resting orders do not tie up, nor those that are to rest `beside` them."""
+    def available(
+        self, owner: str, shard: int, beside: Order | None = None, instead_of: Order | None = None
+    ) -> int:
+        """Cash of a shard that resting orders do not tie up, nor one that is to rest `beside` them, or in the
+        place of one of them."""
         account = self.accounts[owner]
-        resting = [order for order in self.resting(owner, shard) if order is not without]
-        return account.cash.get(shard, 0) - account.collateral([*resting, *beside])
+        resting = self.resting(owner, shard)
+        if beside is not None and instead_of is None:
+            resting.append(beside)
+        elif beside is not None:
+            resting = [beside if order is instead_of else order for order in resting]
+        return account.cash.get(shard, 0) - account.collateral(resting)
 
     # -- books ----------------------------------------------------------------------------------------------
 
@@ -116,7 +125,14 @@ class Exchange:
         return market.status == "active" and market.shard not in self.pauses
 
     def changed(self, market: ListedMarket) -> None:
-        """To be said after anything that may change a market's book, status or trading."""
+        """To be said after anything that may change a market's book, status or trading. It is looked at once all
+        is done that happens at this moment."""
+        if not market.to_look_at:
+            market.to_look_at = True
+            self.at(self.now, lambda: self._look(market))
+
+    def _look(self, market: ListedMarket) -> None:
+        market.to_look_at = False
         market.note_touch(self.now)
         trading = self.trades_in(market)
         for meter in market.meters:
@@ -130,6 +146,7 @@ class Exchange:
         for trade in trades:
             market.last_price = trade.price
             market.volume += trade.size
+            market.note_touch(self.now)
             number = self.next_number()
             self.trades.append(PublicTrade(number, market.ticker, trade.price, trade.size, order.is_bid, self.now))
             market.crowd_fills += trade.maker.owner is None

@@ -5,8 +5,8 @@ A script is a JSON list of rules. Each has a `do` (see `simulator.mishaps`) and 
 
 - `on`: the requests it strikes, `"POST /portfolio/events/orders"`; `*` stands for anything; all where it is
   absent. A mishap that happens to the exchange and names no requests strikes at its time `from`.
-- `skip`: let so many of them through first; `times`: strike so many, then no more.
-- `chance`: strike each with this probability.
+- `skip`: let so many of them through first; `times`: strike so many, then no more; `chance`: strike each with
+  this probability. They need requests to count: what strikes at its time does not take them.
 - `from`, `until`: only between these simulated seconds after the opening.
 - what the mishap itself takes: `seconds`, `field`, `ticker`, `shards`, `result`, `grid`, `part`, `amount`,
   `source`, `destination`, `acted`.
@@ -23,7 +23,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from simulator.exchange import SHARDS
+
 ANY = "*"
+
+LARGEST = 1e9
+"""No number of a script is larger, and none is NaN."""
 
 _COMMON: Mapping[str, type | tuple[type, ...]] = {
     "do": str, "on": str, "skip": int, "times": int, "chance": (int, float), "from": (int, float),
@@ -98,7 +103,7 @@ def read_faults(path: Path) -> list[Rule]:
         raise UnusableFaults(f"{path} cannot be read: {error}") from None
     try:
         rules = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnusableFaults(f"{path} is not JSON: {error}") from None
     try:
         return parse_faults(rules)
@@ -125,6 +130,8 @@ def _rule(number: int, given: Any) -> Rule:
             raise refuse(f"there is no field {name}")
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
             raise refuse(f"{name} may not be {value!r}")
+        if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
+            raise refuse(f"{name} may not be {value!r}")
     do, on = given.get("do"), given.get("on", ANY)
     if do not in KINDS:
         raise refuse(f"there is no mishap {do!r}; there are {', '.join(KINDS)}")
@@ -134,15 +141,41 @@ def _rule(number: int, given: Any) -> Rule:
     missing = _missing(needed, given)
     if missing:
         raise refuse(f"{do} needs {', '.join(missing)}")
-    if given.get("grid", "linear") not in GRIDS or given.get("result", "yes") not in ("yes", "no"):
-        raise refuse(f"grid is one of {', '.join(GRIDS)}, result yes or no")
     rule = Rule(
         do, on, given.get("skip", 0), given.get("times"), given.get("chance", 1.0), given.get("from", 0.0),
         given.get("until", math.inf), {name: given[name] for name in PARAMETERS if name in given},
     )  # fmt: skip
-    if not (0 <= rule.chance <= 1 and 0 <= rule.starts < rule.until and rule.skip >= 0):
-        raise refuse("chance is 0 to 1, from comes before until, skip is not negative")
+    wrong = _wrong(rule)
+    if wrong is not None:
+        raise refuse(wrong)
     return rule
+
+
+def _wrong(rule: Rule) -> str | None:
+    """What makes no sense in a rule whose fields are of the right kind."""
+    given = rule.given
+    shards = given.get("shards", [0])
+    source, destination = given.get("source", 0), given.get("destination", 1)
+    checks = (
+        (0 <= rule.chance <= 1, "chance is 0 to 1"),
+        (0 <= rule.starts < rule.until, "from is not negative and comes before until"),
+        (rule.skip >= 0 and (rule.times or 0) >= 0, "skip and times are not negative"),
+        (
+            not rule.at_a_time or (rule.skip, rule.times, rule.chance) == (0, None, 1),
+            f"skip, times and chance count requests: {rule.do} needs on for them",
+        ),
+        (given.get("seconds", 0) >= 0 or rule.do == "clock_jump", "seconds is not negative"),
+        (given.get("grid", "linear") in GRIDS, f"grid is one of {', '.join(GRIDS)}"),
+        (given.get("result", "yes") in ("yes", "no"), "result is yes or no"),
+        (0 < given.get("part", 1) <= 1, "part is more than 0 and at most 1"),
+        (given.get("amount", 1) > 0, "amount is more than 0"),
+        (shards and all(type(n) is int and n in SHARDS for n in shards), f"shards are of {list(SHARDS)}"),
+        (
+            source in SHARDS and destination in SHARDS and source != destination,
+            f"source and destination are two of {list(SHARDS)}",
+        ),
+    )
+    return next((why for fine, why in checks if not fine), None)
 
 
 def _missing(needed: Sequence[str], given: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,5 @@
 """What a trade costs beside its price. Promise: an order's fees, over all its fills, are what one fill of the
-whole would have cost, to within $0.0001.
+whole would have cost, to within $0.0001; more only where a fill would have to be paid for instead of charged.
 
 Rules: the exchange's fee schedule of 7 July 2026 and its page on fee rounding of October 2026. Takers pay 0.07 x
 contracts x P x (1 - P). Makers pay nothing, a quarter or half of that, as the series says.
@@ -47,7 +47,8 @@ STANDARD = FeeTerms()
 def charge(order: Order, cost: int, exact: int) -> int:
     """The fee of one fill in 1/1,000,000 dollar, where `cost` is what the trade itself takes from the cash
     (negative: brings). The fee is rounded up to 1/1,000,000 dollar; what then keeps the balance off $0.0001 is
-    charged too; what rounding took in excess comes back with a later fill of the same order, in steps of $0.0001.
+    charged too; what rounding took in excess comes back with a later fill of the same order, in steps of $0.0001,
+    never more than that fill is charged.
     """
     fee = -(-exact // EXACT)
     fee += (-cost - fee) % CENTICENT

@@ -38,9 +38,9 @@ def list_market(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> N
     exchange.markets[market.ticker] = market
     market.updated = exchange.now
     if market.opened <= exchange.now:
-        set_status(exchange, market, "active")
+        _open(exchange, market)
     else:
-        exchange.at(market.opened, lambda: set_status(exchange, market, "active"))
+        exchange.at(market.opened, lambda: _open(exchange, market))
     exchange.at(market.closes, lambda: close(exchange, market, outcome))
 
 
@@ -55,6 +55,11 @@ def set_status(exchange: Exchange, market: ListedMarket, status: str) -> None:
     market.status = status
     market.updated = exchange.now
     exchange.changed(market)
+
+
+def _open(exchange: Exchange, market: ListedMarket) -> None:
+    if market.status == "initialized":
+        set_status(exchange, market, "active")
 
 
 def halt(exchange: Exchange, market: ListedMarket) -> None:
@@ -72,7 +77,7 @@ def reactivate(exchange: Exchange, market: ListedMarket) -> None:
 
 def close(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
     """End trading. Orders go a little later; the result follows, and what it pays."""
-    if market.status not in ("active", "inactive"):
+    if market.status not in ("initialized", "active", "inactive"):
         return
     market.closes = min(market.closes, exchange.now)
     set_status(exchange, market, "closed")
@@ -138,14 +143,19 @@ def next_maintenance(now: float) -> tuple[float, float]:
 
 
 def plan_maintenance(exchange: Exchange) -> None:
-    """Pause trading every week."""
+    """Pause trading every week, but for shards that are paused already: they have an end of their own."""
     starts, ends = next_maintenance(exchange.now)
+    shards: list[int] = []
+
+    def start() -> None:
+        shards.extend(shard for shard in SHARDS if shard not in exchange.pauses)
+        pause(exchange, "trading", shards)
 
     def end() -> None:
-        resume(exchange)
+        resume(exchange, [shard for shard in shards if exchange.pauses.get(shard) == "trading"])
         plan_maintenance(exchange)
 
-    exchange.at(starts, lambda: pause(exchange, "trading"))
+    exchange.at(starts, start)
     exchange.at(ends, end)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from simulator.fees import STANDARD, FeeTerms
@@ -23,35 +23,36 @@ Ranges = tuple[tuple[int, int, int], ...]
 """(start, end, step) of each stretch of a price grid, in YES pips."""
 
 
-@lru_cache(maxsize=64)
-def _ticks(ranges: Ranges) -> tuple[list[int], dict[int, int]]:
-    prices = sorted({p for start, end, step in ranges for p in range(start, end + 1, step) if 0 < p < DOLLAR_PIPS})
-    return prices, {price: number for number, price in enumerate(prices)}
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Grid:
     """The prices that a market takes: strictly between 0 and a dollar, numbered from the lowest."""
 
     structure: str
     ranges: Ranges
 
+    @cached_property
+    def prices(self) -> list[int]:
+        found = {p for start, end, step in self.ranges for p in range(start, end + 1, step)}
+        return sorted(found - {0, DOLLAR_PIPS})
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        return {price: number for number, price in enumerate(self.prices)}
+
     def holds(self, price: int) -> bool:
-        return price in _ticks(self.ranges)[1]
+        return price in self._numbers
 
     def tick(self, price: int) -> int:
         """The number of a price, or of the next one above it where it is not on the grid."""
-        prices, numbers = _ticks(self.ranges)
-        return numbers[price] if price in numbers else bisect_left(prices, price)
+        number = self._numbers.get(price)
+        return bisect_left(self.prices, price) if number is None else number
 
     def price(self, tick: int) -> int | None:
-        prices = _ticks(self.ranges)[0]
-        return prices[tick] if 0 <= tick < len(prices) else None
+        return self.prices[tick] if 0 <= tick < len(self.prices) else None
 
     def nearest(self, price: int, steps: int = 0) -> int:
         """The price `steps` above the one that lies nearest, or the grid's end."""
-        prices = _ticks(self.ranges)[0]
-        return prices[min(max(self.tick(price) + steps, 0), len(prices) - 1)]
+        return self.prices[min(max(self.tick(price) + steps, 0), len(self.prices) - 1)]
 
 
 LINEAR = Grid("linear_cent", ((0, DOLLAR_PIPS, 100),))
@@ -124,6 +125,7 @@ class ListedMarket:
     last_price: int = 0
     volume: int = 0
     crowd_fills: int = 0
+    to_look_at: bool = False
     touches: deque[Touch] = field(default_factory=lambda: deque(maxlen=TOUCHES_KEPT))
 
     @property

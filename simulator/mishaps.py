@@ -7,12 +7,12 @@
   `repeated_cursor` (a page names itself as the next): the exchange acts and its answer is spoilt.
 - `stale`: reads of the account lag `seconds` behind. `clock_jump`: the exchange's clock is off by `seconds`.
 - `trading_paused`, `exchange_paused` (`shards`, or all), `halted` (`ticker`): from `from` to `until`, or for
-  good.
+  good; struck by a request, from then on.
 - `closes`, `settles` (`result`), `new_grid` (`grid`: linear, tapered, deci): a market, the `ticker`'s or the one
   that the struck request is about, closes, is paid out, has another price grid.
 - `partial_fill`: somebody takes a `part` (0.5) of an order just before its cancel. `cash_moved`: `amount`
-  dollars go from shard `source` to `destination`. `group_triggered`: all order groups trigger. `key_revoked`:
-  all keys are.
+  dollars, or what is free of them, go from shard `source` to `destination`. `group_triggered`: all order groups
+  trigger. `key_revoked`: all keys are.
 
 Promise: a struck request that is not lost is otherwise handled as ever.
 """
@@ -51,12 +51,13 @@ class Mishaps:
         self._exchange = api.exchange
         self._rules = rules
         self._dice = random.Random(f"{self._exchange.seed}:faults")
+        self._clocks = api.clocks
         self._skew = 0.0
         for rule in rules:
             if rule.at_a_time:
                 self._plan(rule)
-        lags = [float(rule.given["seconds"]) for rule in rules if rule.do == "stale"]
-        self._history = _History(self._exchange, max(lags)) if lags else None
+        stale = [rule for rule in rules if rule.do == "stale"]
+        self._history = _History(self._exchange, stale) if stale else None
 
     def handle(self, request: Request, now: float) -> Answer:
         """Answer a request that arrives at `now`, Unix seconds, as the script lets it."""
@@ -67,21 +68,22 @@ class Mishaps:
         by_kind = {rule.do: rule for rule in struck}
         for rule in struck:
             if rule.do in EVENTS:
-                _happen(self._api, rule, _market_of(self._exchange, request), _order_of(self._exchange, request))
+                self._happen(rule, _market_of(self._exchange, request), _order_of(self._exchange, request))
         for kind, cut in (("refused", "refused"), ("reset_before", "reset"), ("timeout_before", "timeout")):
             if kind in by_kind:
                 return Answer(0, None, cut=cut)
-        instead = _instead(self._exchange, by_kind)
-        if instead is not None and not any(rule.given.get("acted") for rule in struck):
-            return instead
         self._bend_time(by_kind)
-        answer = self._api.handle(request, now)
-        return _spoil(instead or answer, by_kind, request, now + self._skew)
+        answer = _instead(self._exchange, by_kind)
+        if answer is None:
+            answer = self._api.handle(request, now)
+        elif any(rule.given.get("acted") for rule in struck):
+            self._api.handle(request, now)
+        return _spoil(answer, by_kind, request, now + self._skew)
 
     def _bend_time(self, by_kind: Mapping[str, Rule]) -> None:
         jump = by_kind.get("clock_jump")
         self._skew = float(jump.given["seconds"]) if jump else 0.0
-        self._api.clocks = (lambda: [self._exchange.now + self._skew]) if jump else None
+        self._api.clocks = self._skewed if jump else self._clocks
         stale = by_kind.get("stale")
         history = self._history
         if stale is not None and history is not None:
@@ -90,29 +92,43 @@ class Mishaps:
         else:
             self._api.read_account = None
 
+    def _skewed(self) -> list[float]:
+        return [time + self._skew for time in (self._clocks() if self._clocks else [self._exchange.now])]
+
     def _plan(self, rule: Rule) -> None:
-        """Let an event happen by the clock, and end when its time is over."""
+        """Let an event happen by the clock."""
+        self._exchange.at(self._exchange.opened + rule.starts, lambda: self._happen(rule, None, None))
+
+    def _happen(self, rule: Rule, about: ListedMarket | None, order: Order | None) -> None:
+        """Let an event happen, and end when its time is over."""
         exchange = self._exchange
-        exchange.at(exchange.opened + rule.starts, lambda: _happen(self._api, rule, None, None))
+        market = exchange.markets.get(rule.given["ticker"]) if "ticker" in rule.given else about
+        _happen(self._api, rule, market, order)
         if rule.until < float("inf"):
-            exchange.at(exchange.opened + rule.until, lambda: _end(exchange, rule))
+            exchange.at(exchange.opened + rule.until, lambda: _end(exchange, rule, market))
 
 
 class _History:
-    """The customer's account as it was, remembered once a second."""
+    """The customer's account as it was, remembered once a second for as long as a rule may ask for it."""
 
-    def __init__(self, exchange: Exchange, most: float) -> None:
+    def __init__(self, exchange: Exchange, rules: Sequence[Rule]) -> None:
         self._exchange = exchange
-        self._most = most
+        self._most = max(float(rule.given["seconds"]) for rule in rules)
+        self._until = exchange.opened + max(rule.until for rule in rules)
         self._kept: list[tuple[float, Account]] = []
-        self._remember()
+        begins = exchange.opened + min(rule.starts for rule in rules) - self._most
+        if begins > exchange.now:
+            exchange.at(begins, self._remember)
+        else:
+            self._remember()
 
     def _remember(self) -> None:
         now = self._exchange.now
         self._kept.append((now, copy.deepcopy(self._exchange.accounts[CUSTOMER])))
         while len(self._kept) > 2 and self._kept[1][0] <= now - self._most:
             self._kept.pop(0)
-        self._exchange.at(now + 1.0, self._remember)
+        if now < self._until:
+            self._exchange.at(now + 1.0, self._remember)
 
     def account(self, lag: float) -> Account:
         due = self._exchange.now - lag
@@ -174,32 +190,44 @@ def _set(value: Any, name: str, text: str) -> None:
 
 
 def _order_of(exchange: Exchange, request: Request) -> Order | None:
-    """The resting order that a request names in its path."""
+    """The resting order that a request names, of a batch the first."""
     resting = exchange.accounts[CUSTOMER].resting
-    return next((resting[part] for part in request.path.split("/") if part in resting), None)
+    names = (*request.path.split("/"), *_named(request, "order_id"))
+    return next((resting[name] for name in names if name in resting), None)
 
 
 def _market_of(exchange: Exchange, request: Request) -> ListedMarket | None:
     """The market that a request is about, as far as it says."""
     order = _order_of(exchange, request)
+    tickers = (
+        order.ticker if order else "", *_named(request, "ticker"), *_named(request, "market_ticker"),
+        *request.values("market_ticker"), *request.path.split("/"),
+    )  # fmt: skip
+    return next((exchange.markets[ticker] for ticker in tickers if ticker in exchange.markets), None)
+
+
+def _named(request: Request, field: str) -> list[str]:
+    """The names that a field has in a request's body, or in the orders of a batch."""
     try:
-        named = request.json().fields.get("ticker")
+        body = request.json().fields
     except (Refusal, BodyRefused):
-        named = None
-    tickers = (order.ticker if order else None, named, request.value("market_ticker"), *request.path.split("/"))
-    return next((exchange.markets[t] for t in tickers if isinstance(t, str) and t in exchange.markets), None)
+        return []
+    batch = body.get("orders")
+    rows = [body, *(batch if isinstance(batch, list) else [])]
+    return [row[field] for row in rows if isinstance(row, Mapping) and isinstance(row.get(field), str)]
 
 
-def _happen(api: Api, rule: Rule, about: ListedMarket | None, order: Order | None) -> None:
+def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | None) -> None:
     """Let an event happen to the exchange."""
     exchange, given = api.exchange, rule.given
-    market = exchange.markets.get(given["ticker"]) if "ticker" in given else about
     account = exchange.accounts[CUSTOMER]
     if rule.do in ("trading_paused", "exchange_paused"):
         lifecycle.pause(exchange, rule.do.partition("_")[0], given.get("shards"))
     elif rule.do == "cash_moved":
-        amount = int(given.get("amount", 100) * DOLLAR)
-        move_cash(exchange, account, given.get("source", 0), given.get("destination", 1), amount)
+        source = given.get("source", 0)
+        amount = min(round(given.get("amount", 100) * DOLLAR), exchange.available(CUSTOMER, source))
+        if amount > 0:
+            move_cash(exchange, account, source, given.get("destination", 1), amount)
     elif rule.do == "group_triggered":
         for group in list(account.groups.values()):
             order_groups.trigger(exchange, CUSTOMER, group.group_id, group.shard)
@@ -227,9 +255,9 @@ def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Orde
             exchange.crowd_take(market, not taken.is_bid, taken.price, ahead + part)
 
 
-def _end(exchange: Exchange, rule: Rule) -> None:
+def _end(exchange: Exchange, rule: Rule, market: ListedMarket | None) -> None:
     """What has lasted until now is over."""
     if rule.do in ("trading_paused", "exchange_paused"):
         lifecycle.resume(exchange, rule.given.get("shards"))
-    elif rule.do == "halted" and rule.given["ticker"] in exchange.markets:
-        lifecycle.reactivate(exchange, exchange.markets[rule.given["ticker"]])
+    elif rule.do == "halted" and market is not None:
+        lifecycle.reactivate(exchange, market)

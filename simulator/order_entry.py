@@ -266,7 +266,10 @@ def _check_amendment(
     if change.expires:
         _check_expiry(exchange, change.expires)
     if change.price != order.price or change.size > order.size:
-        wanted = Order(order.ticker, order.is_bid, change.price, change.size - order.filled, owner=order.owner)
+        wanted = Order(
+            order.ticker, order.is_bid, change.price, change.size - order.filled, order.owner,
+            self_trade_prevention=order.self_trade_prevention,
+        )  # fmt: skip
         _check_collateral(exchange, market, wanted, instead_of=order)
 
 
@@ -274,12 +277,13 @@ def _check_collateral(
     exchange: Exchange, market: ListedMarket, order: Order, instead_of: Order | None = None
 ) -> None:
     """Whether the account can pay for an order, were it filled at its limit: its collateral, the taker's fee
-    where it crosses, less what closing a holding brings in."""
+    where it crosses, less what closing a holding brings in at once."""
     owner = order.owner or ""
     due = 0
     if market.book.would_cross(order.is_bid, order.price):
-        closing = min(order.size, exchange.accounts[owner].held_against(order.ticker, order.is_bid))
+        held = exchange.accounts[owner].held_against(order.ticker, order.is_bid)
+        closing = min(market.book.fillable(order), held)
         sold_at = DOLLAR_PIPS - order.price if order.is_bid else order.price
         due = market.event.fee_terms.at_most(order.price, order.size) - closing * sold_at
-    if order.size and exchange.available(owner, market.shard, [order], without=instead_of) < due:
+    if order.size and exchange.available(owner, market.shard, order, instead_of) < due:
         raise Refusal(400, "insufficient_balance", "insufficient balance")

@@ -1,6 +1,6 @@
 """Order groups, a customer's own breaker: filled faster than its limit, a group's orders come down by themselves.
 
-Promise: groups live on one shard; a call for another finds nothing.
+Promise: groups live on one shard; a call for another finds nothing, and a paused exchange changes none.
 """
 
 from __future__ import annotations
@@ -23,20 +23,27 @@ def find(exchange: Exchange, owner: str, group_id: str, shard: int | None = None
     return group
 
 
+def _changeable(exchange: Exchange, owner: str, group_id: str, shard: int) -> OrderGroup:
+    group = find(exchange, owner, group_id, shard)
+    if exchange.pauses.get(group.shard) == "exchange":
+        raise Refusal(409, "exchange_is_paused", "exchange is paused")
+    return group
+
+
 def reset(exchange: Exchange, owner: str, group_id: str, shard: int) -> None:
     """Let the group take orders again, and count from nothing."""
-    group = find(exchange, owner, group_id, shard)
+    group = _changeable(exchange, owner, group_id, shard)
     group.triggered = False
     group.filled.clear()
 
 
 def trigger(exchange: Exchange, owner: str, group_id: str, shard: int) -> None:
-    _take_down(exchange, exchange.accounts[owner], find(exchange, owner, group_id, shard))
+    _take_down(exchange, exchange.accounts[owner], _changeable(exchange, owner, group_id, shard))
 
 
 def set_limit(exchange: Exchange, owner: str, group_id: str, shard: int, limit: int) -> None:
     """Change the limit. One below what was just filled triggers the group at once."""
-    group = find(exchange, owner, group_id, shard)
+    group = _changeable(exchange, owner, group_id, shard)
     group.limit = limit
     if exchange.group_volume(group) > limit:
         _take_down(exchange, exchange.accounts[owner], group)
@@ -44,7 +51,7 @@ def set_limit(exchange: Exchange, owner: str, group_id: str, shard: int, limit: 
 
 def delete(exchange: Exchange, owner: str, group_id: str, shard: int) -> None:
     """Remove a group, and its orders with it."""
-    group = find(exchange, owner, group_id, shard)
+    group = _changeable(exchange, owner, group_id, shard)
     _take_down(exchange, exchange.accounts[owner], group)
     del exchange.accounts[owner].groups[group_id]
 

@@ -35,14 +35,14 @@ TAKE_SPREAD = 1.3
 DEPTH_TICKS = 6
 """A taker by chance pays at most this many grid steps beyond the touch."""
 
-INFORMED_SECONDS = 240.0
+INFORMED_SECONDS = 120.0
 """An informed taker looks in so often, on average."""
 
-INFORMED_AHEAD = 300.0
-"""The informed know the value of so many seconds later."""
+INFORMED_AHEAD = (60.0, 900.0)
+"""The informed know the value of so many seconds later, some more and some less."""
 
-INFORMED_MEDIAN = 150.0
-INFORMED_EDGE = 0.015
+INFORMED_MEDIAN = 300.0
+INFORMED_EDGE = 0.025
 """Dollars beyond the fee that they want to gain on each contract."""
 
 REFRESH_SECONDS = 45.0
@@ -79,15 +79,16 @@ class Visitor:
         self.exchange = exchange
         self.market = market
         self.dice = random.Random(f"{exchange.seed}:{market.ticker}:{kind}")
+        self._timeline = exchange.timeline
         self._seconds = seconds
 
     def move_in(self) -> None:
         self._await()
 
     def _await(self) -> None:
-        when = self.exchange.now + self.dice.expovariate(1 / self._seconds)
+        when = self._timeline.now - math.log(1.0 - self.dice.random()) * self._seconds
         if when < self.market.closes:
-            self.exchange.at(when, self._come)
+            self._timeline.at(when, self._come)
 
     def _come(self) -> None:
         self.visit()
@@ -99,7 +100,7 @@ class Visitor:
 
     def contracts(self, median: float) -> int:
         """A size in 1/100 contract."""
-        return max(round(self.dice.lognormvariate(math.log(median), TAKE_SPREAD)), 1) * CONTRACT
+        return max(round(median * math.exp(self.dice.gauss(0.0, TAKE_SPREAD))), 1) * CONTRACT
 
 
 class NoiseTaker(Visitor):
@@ -122,11 +123,11 @@ class InformedTaker(Visitor):
         self._value = value
 
     def visit(self) -> None:
-        size = self.contracts(INFORMED_MEDIAN)
+        size, knows = self.contracts(INFORMED_MEDIAN), self.dice.uniform(*INFORMED_AHEAD)
         if not self.exchange.trades_in(self.market):
             return
         now = self.exchange.now
-        ahead = min(now + INFORMED_AHEAD, max(self._value.event.reads - STEP_BEFORE, now))
+        ahead = min(now + knows, max(self._value.event.reads - STEP_BEFORE, now))
         worth = self._value.at(ahead)
         margin = INFORMED_EDGE + self.market.event.fee_terms.percent / 100 * 0.07 * worth * (1 - worth)
         book = self.market.book

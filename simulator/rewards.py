@@ -41,13 +41,16 @@ def score_side(levels: Iterable[Level], target: int, discount: Fraction) -> dict
             break
     if counted < target or reference is None:
         return {}
-    raw: dict[str | None, Fraction] = {}
+    raw: dict[str | None, int] = {}
+    deepest = max(reference - qualifying[-1][0], 0)
     for tick, sizes in qualifying:
-        weight = discount ** max(reference - tick, 0)
+        # discount ** steps below the reference, all of them times the same integer: exact, and quick.
+        steps = max(reference - tick, 0)
+        weight = discount.numerator**steps * discount.denominator ** (deepest - steps)
         for owner, size in sizes.items():
-            raw[owner] = raw.get(owner, Fraction(0)) + weight * size
+            raw[owner] = raw.get(owner, 0) + weight * size
     everyone = sum(raw.values())
-    return {owner: score / everyone for owner, score in raw.items()}
+    return {owner: Fraction(score, everyone) for owner, score in raw.items()}
 
 
 def payment(
@@ -70,15 +73,18 @@ class Snapshots:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._second = -1
-        self._instant = 0.0
+        self._last = (-1, 0.0)
+
+    def instant(self, second: int) -> float:
+        """When in a Unix second its snapshot is, Unix seconds."""
+        if self._last[0] != second:
+            self._last = second, second + random.Random(self._seed * 2_147_483_647 + second).random()
+        return self._last[1]
 
     def before(self, time: float) -> int:
         """The number of the first second (Unix) whose snapshot is still to come at `time`."""
         second = int(time)
-        if second != self._second:
-            self._second, self._instant = second, random.Random(self._seed * 2_147_483_647 + second).random()
-        return second + (self._instant < time - second)
+        return second + (self.instant(second) < time)
 
 
 class Run(NamedTuple):

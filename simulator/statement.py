@@ -47,6 +47,7 @@ def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
 
 def meters(exchange: Exchange, owner: str) -> list[Meter]:
     """The windows in which an account has scored, counted up to now."""
+    exchange.advance(exchange.now)
     for market in exchange.markets.values():
         for meter in market.meters:
             meter.count(exchange.now)

@@ -1,11 +1,13 @@
 """What an event's markets are really worth, hidden from everybody who only sees the book.
 
-Promise: the path depends on the seed and the event alone, whoever trades and however often it is asked for; the
-outcome agrees with it, and the outcomes of one event's markets agree with each other.
+Promise: the path depends on the seed and the event alone, whoever trades and however often it is asked for. It
+is a fair price at every moment, so nobody gains by holding; the outcome agrees with it, and the outcomes of one
+event's markets agree with each other.
 
-One number drives an event: a random walk in logit that jumps on news. A market above a strike is worth
-1 / (1 + exp(-(walk + offset))), one between two strikes the difference of two such. In the last hour before the
-outcome is read the walk is faster; then the outcome is known, and every market is worth all or nothing.
+One number drives an event: a random walk that jumps on news, and whose end, at the reading, is the outcome. A
+market above a strike is worth the chance that the walk ends above it, one between two strikes the difference of
+two such. On the scale of the log-odds that is a random walk too, slow while the end is far and wild in the last
+hour.
 """
 
 from __future__ import annotations
@@ -14,67 +16,76 @@ import math
 import random
 from array import array
 from dataclasses import dataclass
+from statistics import NormalDist
 
 STEP = 60.0
 """Seconds between two points of a walk."""
 
 LAST_HOUR = 3_600.0
-LAST_HOUR_PACE = 4.0
-"""In the hour before the reading the walk moves so many times as fast."""
 
-NEWS_SIZE = (0.3, 0.9)
-"""A piece of news moves the walk by so much, up or down."""
+AT_THE_READING, IN_THE_LAST_HOUR, BY_NEWS = 0.01, 0.25, 0.4
+"""Parts of all there is to know that come to light at the reading itself, in the hour before it, and in jumps; the
+rest comes evenly from the start on."""
 
 SURE = 0.985
-"""What a market whose outcome is known trades at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Temper:
-    """How restless an event is: the walk's standard deviation in an hour, and pieces of news a day."""
-
-    hourly: float
-    news_a_day: float
+"""What people pay at the most, and one less this at the least: nothing is quite sure to them."""
 
 
 class EventValue:
-    """The hidden walk of one event from `start` on, whose outcome is known at `reads`. Times in Unix seconds."""
+    """The hidden walk of one event from `start` on, whose outcome is known at `reads`. Times in Unix seconds. Its
+    variance from start to end is 1; jumps come `news_a_day`."""
 
-    def __init__(self, seed: int, event: str, start: float, reads: float, temper: Temper) -> None:
+    def __init__(self, seed: int, event: str, start: float, reads: float, news_a_day: float) -> None:
         self.reads = reads
         self._start = start
-        self._temper = temper
+        self._last_hour = max(reads - LAST_HOUR, start)
+        quiet = max(self._last_hour - start, STEP)
+        even, jumps = 1 - AT_THE_READING - IN_THE_LAST_HOUR - BY_NEWS, BY_NEWS
+        self._even = (even + jumps) / quiet  # variance a second, on average
+        self._last = IN_THE_LAST_HOUR / max(reads - self._last_hour, STEP)
+        self._news_chance = min(news_a_day * STEP / 86_400, 1.0)
+        self._move = math.sqrt(even / quiet * STEP)
+        self._jump = math.sqrt(jumps / quiet * STEP / self._news_chance)
+        self._last_move = math.sqrt(self._last * STEP)
         self._dice = random.Random(f"{seed}:{event}:value")
-        self._luck = self._dice.random()
+        self._surprise = self._dice.gauss(0.0, math.sqrt(AT_THE_READING))
         self._walk = array("d", [0.0])
+        self._scale = array("d", [self._scale_at(0)])
 
-    def at(self, time: float) -> float:
-        """The walk at a time, however far ahead; it stands still from the reading on."""
-        steps = max(int((min(time, self.reads) - self._start) / STEP), 0)
-        while len(self._walk) <= steps:
+    def above(self, strike: float, time: float) -> float:
+        """The chance, seen at a time, that the walk ends above a strike. From the reading on, 1 or 0."""
+        known = min(time, self.reads)
+        step = int((known - self._start) / STEP) if known > self._start else 0
+        while len(self._walk) <= step:
             self._extend()
-        return self._walk[steps]
+        walk = self._walk[step]
+        if time >= self.reads:
+            return 1.0 if walk + self._surprise > strike else 0.0
+        return 0.5 * math.erfc((strike - walk) * self._scale[step])
 
     def _extend(self) -> None:
-        until_reading = self.reads - (self._start + len(self._walk) * STEP)
-        hourly = self._temper.hourly * (LAST_HOUR_PACE if until_reading < LAST_HOUR else 1.0)
-        move = self._dice.gauss(0.0, hourly * math.sqrt(STEP / 3_600))
-        if self._dice.random() < self._temper.news_a_day * STEP / 86_400:
-            move += self._dice.choice((-1, 1)) * self._dice.uniform(*NEWS_SIZE)
-        self._walk.append(self._walk[-1] + move)
+        """Walk one step further."""
+        step = len(self._walk)
+        roll, move = self._dice.random(), self._dice.gauss(0.0, 1.0)
+        if self._start + step * STEP > self._last_hour:
+            size = self._last_move
+        else:
+            size = math.hypot(self._move, self._jump) if roll < self._news_chance else self._move
+        self._walk.append(self._walk[-1] + move * size)
+        self._scale.append(self._scale_at(step))
 
-    def above(self, offset: float, time: float) -> float:
-        """The chance, seen at a time, that the outcome lies above the strike of an offset."""
-        chance = 1 / (1 + math.exp(-(self.at(time) + offset)))
-        if time < self.reads:
-            return chance
-        return 1.0 if self._luck < chance else 0.0
+    def _scale_at(self, step: int) -> float:
+        """What a distance is multiplied by in the normal distribution of what is still to come."""
+        time = min(self._start + step * STEP, self.reads)
+        quiet = max(self._last_hour - time, 0.0)
+        left = AT_THE_READING + quiet * self._even + (self.reads - max(time, self._last_hour)) * self._last
+        return 1 / math.sqrt(2 * left)
 
 
 @dataclass(frozen=True, slots=True)
 class MarketValue:
-    """What YES of one market is worth: of `above` a strike's offset, or where `below` is given too, of an outcome
-    between the two (`below` is the smaller offset, of the higher strike)."""
+    """What YES of one market is worth: of an outcome `above` a strike, or where `below` is given too, between the
+    two."""
 
     event: EventValue
     above: float
@@ -93,5 +104,6 @@ class MarketValue:
         return "yes" if self.chance(self.event.reads) > 0.5 else "no"
 
 
-def logit(chance: float) -> float:
-    return math.log(chance / (1 - chance))
+def strike_for(chance: float) -> float:
+    """The strike that an outcome lies above with a chance, seen from the start."""
+    return -NormalDist().inv_cdf(chance)

@@ -6,9 +6,11 @@ strings there, so their prose is checked here, and fields that it does not name 
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +21,11 @@ from openapi_core import Config, OpenAPI
 from openapi_core.contrib.requests import RequestsOpenAPIRequest, RequestsOpenAPIResponse
 
 import trade
+from signing import Signer
+from simulator import lifecycle
+from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.embedded import HOST
+from simulator.matching import MatchingBook
 from tests.conftest import SPECIFICATION, Bench, Wire
 
 pytestmark = pytest.mark.skipif(not SPECIFICATION.exists(), reason=f"no specification here: {SPECIFICATION}")
@@ -116,3 +122,193 @@ def test_the_judge_is_awake(
     assert any(trade.OWN_PREFIX in str(request.body) for request in bench.wire.sent)
     with pytest.raises(Exception, match=r"(?i)body"):
         assert_valid(specification, judge, bench.wire)
+
+
+# -- the exchange's own answers, in every state ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stern(specification: dict[str, Any]) -> OpenAPI:
+    """A judge of answers alone. It knows what goes unlisted: a query that does not validate is 400 and too many
+    requests are 429 wherever they come; a write that meets a pause or a closed market is 409."""
+    document = copy.deepcopy(specification)
+    error = {"$ref": "#/components/schemas/ErrorResponse"}
+    refusal = {"description": "refused", "content": {"application/json": {"schema": error}}}
+    for methods in document["paths"].values():
+        for method, described in methods.items():
+            if method in ("get", "post", "put", "delete"):
+                for status in ("400", "429", *(() if method == "get" else ("409",))):
+                    described["responses"].setdefault(status, refusal)
+    return OpenAPI.from_dict(document, config=Config(spec_validator_cls=None))
+
+
+class Stranger:
+    """A client that is not ours and knows every call. `places` fills the places of paths."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.exchange = bench.exchange.api.exchange
+        market = next(m for m in self.exchange.markets.values() if m.ticker in bench.held())
+        self.market = market
+        self.places = {
+            "ticker": market.ticker,
+            "event_ticker": market.event.ticker,
+            "series_ticker": market.event.series.ticker,
+        }
+        self.group = self.send(
+            "POST", "/portfolio/order_groups/create", {"contracts_limit": 50, "exchange_index": market.shard}
+        ).json()["order_group_id"]
+        self.order = self.send("POST", "/portfolio/events/orders", self.terms()).json()["order_id"]
+        moved = {
+            "source": "event_contract",
+            "destination": "event_contract",
+            "amount": 10_000,
+            "destination_exchange_shard": 2,
+        }
+        transfer = self.send("POST", "/portfolio/intra_exchange_instance_transfer", moved).json()
+        self.places |= {
+            "order_id": self.order, "order_group_id": self.group, "transfer_id": transfer["transfer_id"],
+        }  # fmt: skip
+
+    def terms(self, **changed: Any) -> dict[str, Any]:
+        return {
+            "ticker": self.market.ticker, "side": "bid", "count": "2.00", "price": "0.0100",
+            "time_in_force": "good_till_canceled", "self_trade_prevention_type": "maker",
+            "order_group_id": self.group,
+        } | changed  # fmt: skip
+
+    def send(self, method: str, path: str, body: Any = None) -> requests.Response:
+        """A signed request, slow enough for all limits."""
+        exchange = self.bench.exchange
+        exchange.clock.advance(1.0)
+        signer = Signer(exchange.key_id, exchange.private_key)
+        signed = f"/trade-api/v2{path.partition('?')[0]}"
+        headers = signer.headers(method, signed, int(exchange.clock.now().timestamp() * 1000))
+        return exchange.session.request(method, f"{exchange.base_url}{path}", json=body, headers=headers)
+
+    def ask_everything(self) -> None:
+        """Every call with this state's names in it, and with names that nobody has."""
+        now = int(self.exchange.now)
+        period = f"start_ts={now - 3_600}&end_ts={now}&period_interval=1"
+        queries = {
+            "/markets/orderbooks": f"tickers={self.market.ticker}",
+            "/markets/candlesticks": f"market_tickers={self.market.ticker}&{period}",
+            "/series/{series_ticker}/markets/{ticker}/candlesticks": period,
+            "/portfolio/orders/queue_positions": f"market_tickers={self.market.ticker}",
+            "/markets": "limit=1000",
+            "/events": "with_nested_markets=true",
+            "/portfolio/positions": "settlement_status=all",
+        }
+        for places in (self.places, dict.fromkeys(self.places, "nobodys")):
+            for method, template in [*((r.method, r.template) for r in ROUTES), ("GET", LIMITS), ("GET", COSTS)]:
+                path = re.sub(r"{(\w+)}", lambda found, places=places: places[found[1]], template)
+                query = queries.get(template)
+                self.send(method, f"{path}?{query}" if query else path, self._body(template, places["order_id"]))
+
+    def _body(self, template: str, order_id: str) -> Any:
+        """What a write of that path takes."""
+        change = {"ticker": self.market.ticker, "side": "bid", "price": "0.0200", "count": "1.00"}
+        bodies: dict[str, Any] = {
+            "/portfolio/events/orders": self.terms(),
+            "/portfolio/events/orders/batched": {
+                "orders": [
+                    self.terms(price="0.0200") | {"order_id": order_id},
+                    self.terms(price="9.99") | {"order_id": "x"},
+                ]
+            },
+            "/portfolio/events/orders/{order_id}/amend": change,
+            "/portfolio/events/orders/{order_id}/decrease": {"reduce_by": "0.10"},
+            "/portfolio/order_groups/{order_group_id}/limit": {"contracts_limit": 30},
+            "/portfolio/order_groups/create": {"contracts_limit": 5},
+        }
+        return bodies.get(template)
+
+
+def wait(s: Stranger, seconds: float) -> None:
+    s.bench.pass_time(seconds)
+    s.exchange.advance(s.bench.exchange.clock.now().timestamp())
+
+
+def nothing(_: Stranger) -> None:
+    """As it was found."""
+
+
+def traded(s: Stranger) -> None:
+    book = s.market.book
+    price = book.asks.best()
+    s.send(
+        "POST",
+        "/portfolio/events/orders",
+        s.terms(price=f"{(price or 0) / 10_000:.4f}", time_in_force="immediate_or_cancel"),
+    )
+    wait(s, 7_200)
+
+
+def group_triggered(s: Stranger) -> None:
+    s.send("PUT", f"/portfolio/order_groups/{s.group}/trigger?exchange_index={s.market.shard}", {})
+
+
+def halted(s: Stranger) -> None:
+    lifecycle.halt(s.exchange, s.market)
+
+
+def closed(s: Stranger) -> None:
+    lifecycle.close(s.exchange, s.market, lambda: "no")
+
+
+def determined(s: Stranger) -> None:
+    closed(s)
+    wait(s, lifecycle.DETERMINE_SECONDS + 1)
+    assert s.market.status == "determined"
+
+
+def settled(s: Stranger) -> None:
+    determined(s)
+    wait(s, s.market.settlement_timer + 1)
+    assert s.market.status == "finalized"
+
+
+def trading_paused(s: Stranger) -> None:
+    lifecycle.pause(s.exchange, "trading")
+
+
+def exchange_paused(s: Stranger) -> None:
+    lifecycle.pause(s.exchange, "exchange", [0])
+
+
+def not_yet_open(s: Stranger) -> None:
+    soon = replace(
+        s.market, number=s.exchange.next_number(), ticker=f"{s.market.ticker}-SOON", book=MatchingBook()
+    )
+    soon.opened, soon.status = s.exchange.now + 86_400, "initialized"
+    lifecycle.list_market(s.exchange, soon, lambda: "yes")
+    s.market = soon
+    s.places["ticker"] = soon.ticker
+
+
+def days_later(s: Stranger) -> None:
+    wait(s, 4 * 86_400)
+
+
+STATES = (
+    nothing, traded, group_triggered, halted, closed, determined, settled, trading_paused, exchange_paused,
+    not_yet_open, days_later,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("into", STATES, ids=lambda state: state.__name__)
+def test_every_answer_of_the_exchange_is_as_published_whatever_has_happened(
+    into: Callable[[Stranger], None], stern: OpenAPI, make_bench: Callable[..., Bench]
+) -> None:
+    bench = make_bench(programs=12, who=())
+    stranger = Stranger(bench)
+    into(stranger)
+    stranger.ask_everything()
+    assert len(bench.wire.sent) > 2 * len(ROUTES)
+    shapes = set()
+    for request, response in zip(bench.wire.sent, bench.wire.answers, strict=True):
+        stern.validate_response(RequestsOpenAPIRequest(request), RequestsOpenAPIResponse(response))
+        assert response.status_code < 500
+        if response.status_code >= 400:
+            shapes.add(tuple(sorted(response.json())))
+    assert shapes <= {("error",), ("msg",), ("code", "details", "message"), ("code", "message")}

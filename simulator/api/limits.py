@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from simulator.exchange import SHARDS
 
-
 GRAIN = 0.001
 """So little of a token may be missing: clocks tell microseconds."""
 

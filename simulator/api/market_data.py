@@ -53,6 +53,14 @@ _MOMENTS: dict[str, Callable[[ListedMarket], float | None]] = {
     "updated": lambda market: market.updated,
 }
 
+_STATUSES_WITH: dict[str, tuple[str, ...]] = {
+    "created": ("unopened", "open"),
+    "close": ("closed",),
+    "settled": ("settled",),
+    "updated": (),
+}
+"""The statuses that may be asked for together with a family of timestamps."""
+
 
 def markets(exchange: Exchange, request: Request) -> Answer:
     tickers = request.words("tickers")
@@ -62,6 +70,10 @@ def markets(exchange: Exchange, request: Request) -> Answer:
     families = [name for name in _MOMENTS if any(request.value(f"{b}_{name}_ts") for b in ("min", "max"))]
     if len(families) > 1:
         raise QueryRefused("invalid query parameters: only one family of timestamps may be used")
+    if wanted is not None and any(wanted not in _STATUSES_WITH[name] for name in families):
+        raise QueryRefused(f"invalid query parameter status: {wanted} does not go with these timestamps")
+    if families == ["updated"] and (tickers or event or (combos != "exclude" and (combos or series))):
+        raise QueryRefused("invalid query parameters: updated_ts goes with mve_filter=exclude alone")
     found = [
         market
         for market in exchange.markets.values()
@@ -73,7 +85,8 @@ def markets(exchange: Exchange, request: Request) -> Answer:
     ]
     for name in families:
         low, high = request.period(name)
-        found = [market for market in found if low <= (_MOMENTS[name](market) or -1.0) <= high]
+        times = [(market, _MOMENTS[name](market)) for market in found]
+        found = [market for market, time in times if time is not None and low <= time <= high]
     rows, cursor = page(request, found, 1_000, least=0)
     return Answer(200, {"markets": [forms.market(m, exchange.now) for m in rows], "cursor": cursor})
 

@@ -64,9 +64,9 @@ def cancel(exchange: Exchange, account: Account, request: Request, order_id: str
 
 
 def cancel_batch(exchange: Exchange, account: Account, request: Request) -> Answer:
+    bodies = request.json().objects("orders", MOST_IN_BATCH)
     rows: list[Json] = []
-    for body in request.json().objects("orders", MOST_IN_BATCH):
-        order_id = body.text("order_id", r".*")
+    for body, order_id in [(body, body.text("order_id", r".*")) for body in bodies]:
         try:
             body.check_subaccount()
             shard = _route(exchange, body.text("market_ticker", r".*", "") or None, body.shard())

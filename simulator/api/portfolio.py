@@ -170,6 +170,8 @@ def make_transfer(exchange: Exchange, account: Account, request: Request) -> Ans
         raise Refusal(400, "invalid_parameters", "invalid parameters", "an amount and two shards are needed")
     if client_id and any(t.client_transfer_id == client_id for t in account.transfers):
         raise Refusal(409, "transfer_already_exists", "transfer already exists")
+    if "exchange" in (exchange.pauses.get(source), exchange.pauses.get(destination)):
+        raise Refusal(409, "exchange_is_paused", "exchange is paused")
     if forms.free_cash(exchange, account, source) < amount:
         raise Refusal(400, "insufficient_balance", "insufficient balance")
     done = move_cash(exchange, account, source, destination, amount, client_id)

@@ -17,7 +17,7 @@ from simulator.api import account_forms as forms
 from simulator.api import market_data, order_calls, portfolio
 from simulator.api.auth import PublicKey, authenticate
 from simulator.api.limits import TIERS, Budget, Tier, TooMany
-from simulator.api.wire import Answer, Body, BodyRefused, QueryRefused, Request
+from simulator.api.wire import Answer, BodyRefused, QueryRefused, Request
 from simulator.exchange import Exchange, Refusal
 from simulator.opening import CUSTOMER
 
@@ -189,7 +189,8 @@ def _shard_named(request: Request) -> int:
         return 0  # refused further on, in its own words
     if isinstance(named, int) and not isinstance(named, bool):
         return named
-    routed = request.value("market_ticker") or (request.body and "ticker" in Body(request.json().fields))
+    body = request.json()
+    routed = request.value("market_ticker") or "ticker" in body or "market_ticker" in body
     return -1 if routed else 0
 
 

@@ -1,0 +1,123 @@
+"""The simplest of market makers, to measure an exchange by. Promise: it knows the book and nothing else.
+
+Once a minute it takes its quotes down and rests `SIZE` contracts at the best bid and the best ask of each of its
+markets, beside whoever is there. It never sells what it was filled with: that is carried to settlement. It chooses
+its markets once, of those that are paid: both sides reach the target.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from simulator import order_entry
+from simulator.account import Fill
+from simulator.exchange import Exchange, Refusal
+from simulator.listing import ListedMarket
+from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS
+from simulator.opening import open_exchange
+from simulator.order_entry import OrderTerms
+from simulator.statement import rewards
+
+OWNER = "quoter"
+SIZE = 25
+MINUTE = 60.0
+DAY = 86_400.0
+START = 1_795_000_000.0
+CASH = dict.fromkeys(range(4), 1_000_000 * DOLLAR)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """A quoter's result. Money in dollars; markouts in cents a contract, at the hidden value five minutes and at
+    the latest (settlement, or the end) after each fill, and of fills in a market's last hour at the latest."""
+
+    contracts: float
+    rewards: float
+    trading: float
+    fees: float
+    after_five_minutes: float
+    at_the_latest: float
+    in_the_last_hour: float
+
+    @property
+    def net(self) -> float:
+        return self.rewards + self.trading - self.fees
+
+
+def quote(who: frozenset[str], seed: int, markets: int, days: float, programs: int = 60) -> Marks:
+    """Let the quoter trade on a board with `who`, from the opening for `days`, and add up."""
+    exchange = open_exchange(START, seed, programs=programs, who=who)
+    exchange.open_account(OWNER, CASH)
+    chosen = _paid_markets(exchange)
+    random.Random(seed).shuffle(chosen)
+    chosen = chosen[:markets]
+    while exchange.now < START + days * DAY:
+        for market in chosen:
+            _requote(exchange, market)
+        exchange.advance(exchange.now + MINUTE)
+    return _marks(exchange)
+
+
+def _paid_markets(exchange: Exchange) -> list[ListedMarket]:
+    return [
+        market
+        for market in exchange.markets.values()
+        if any(m.program.target and _reaches(market, m.program.target) for m in market.meters)
+    ]
+
+
+def _reaches(market: ListedMarket, target: int) -> bool:
+    return min(market.book.bids.total, market.book.asks.total) >= target
+
+
+def _requote(exchange: Exchange, market: ListedMarket) -> None:
+    if market.status != "active":
+        return
+    for order in [o for o in market.owned.values() if o.owner == OWNER]:
+        order_entry.cancel(exchange, OWNER, order.order_id, market.shard)
+    touch = [(is_bid, market.book.half(is_bid).best()) for is_bid in (True, False)]
+    for is_bid, price in touch:
+        if price is not None:
+            terms = OrderTerms(market.ticker, is_bid, price, SIZE * CONTRACT, post_only=True)
+            try:
+                order_entry.create(exchange, OWNER, terms)
+            except Refusal as no:  # between the two orders the market moved, or trading pauses
+                if no.code not in ("invalid_order", "trading_is_paused"):
+                    raise
+
+
+def _marks(exchange: Exchange) -> Marks:
+    account = exchange.accounts[OWNER]
+    fills = account.fills
+    size = sum(fill.size for fill in fills) / CONTRACT
+    late = [f for f in fills if (exchange.markets[f.ticker].resolves or 0) - f.time < 3_600]
+
+    def markout(of: list[Fill], after: float) -> float:
+        """Dollars that `of` had gained so long after each."""
+        return sum(_gain(exchange, fill, fill.time + after) for fill in of)
+
+    def cents(of: list[Fill], after: float) -> float:
+        contracts = sum(fill.size for fill in of) / CONTRACT
+        return markout(of, after) / contracts * 100 if contracts else 0.0
+
+    return Marks(
+        contracts=size,
+        rewards=rewards(exchange, OWNER) / 100,
+        trading=markout(fills, 1e9),
+        fees=sum(fill.fee for fill in fills) / DOLLAR,
+        after_five_minutes=cents(fills, 300.0),
+        at_the_latest=cents(fills, 1e9),
+        in_the_last_hour=cents(late, 1e9),
+    )
+
+
+def _gain(exchange: Exchange, fill: Fill, time: float) -> float:
+    """Dollars that a fill had gained at a time: at the hidden value, or at what its market paid."""
+    market = exchange.markets[fill.ticker]
+    if market.result and time >= market.closes:
+        worth = 1.0 if market.result == "yes" else 0.0
+    else:
+        worth = exchange.worth[fill.ticker](min(time, exchange.now))
+    paid = fill.price / DOLLAR_PIPS
+    return (worth - paid if fill.is_bid else paid - worth) * fill.size / CONTRACT

@@ -1,0 +1,53 @@
+"""How fast simulated time passes: `python -m benchmarks.speed [--rounds N] [--day]`.
+
+Prints simulated seconds per second of the machine's time, with everybody in the market, for boards of 300 and of
+8,140 programs, and, with `--day`, how long a whole simulated day of 300 takes. Medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+
+from simulator.opening import open_exchange
+
+START = 1_795_000_000.0
+DAY = 86_400.0
+
+BOARDS = {300: 7_200.0, 8_140: 600.0}
+"""Programs, and the simulated seconds that a round runs."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="boards to open (default 3)")
+    parser.add_argument("--day", action="store_true", help="also run a simulated day of 300 programs")
+    arguments = parser.parse_args()
+    for programs, length in BOARDS.items():
+        rounds = [_run(programs, length, seed) for seed in range(arguments.rounds)]
+        opening, running = (statistics.median(times) for times in zip(*rounds, strict=True))
+        print(
+            f"{programs:6,} programs: opened in {opening:.2f} s, {length / running:8,.0f} simulated seconds a second"
+        )
+    if arguments.day:
+        _, running = _run(300, DAY, seed=1)
+        print(f"a simulated day of 300 programs: {running:.1f} s")
+
+
+def _run(programs: int, length: float, seed: int) -> tuple[float, float]:
+    """Seconds that opening a board took, and letting time pass on it."""
+    began = time.perf_counter()
+    exchange = open_exchange(START, seed, programs=programs)
+    opened = time.perf_counter()
+    steps = 20
+    for step in range(1, steps + 1):
+        exchange.advance(START + length * step / steps)
+        if sys.stderr.isatty():
+            print(f"\r{programs:,} programs, seed {seed}: {step * 100 // steps} %", end="\r", file=sys.stderr)
+    return opened - began, time.perf_counter() - opened
+
+
+if __name__ == "__main__":
+    main()
