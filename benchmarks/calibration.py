@@ -46,7 +46,7 @@ def main() -> None:
 
 def _line(marks: list[Marks]) -> str:
     def median(of: str) -> float:
-        return statistics.median(getattr(mark, of) for mark in marks)
+        return statistics.median(float(getattr(mark, of)) for mark in marks)
 
     money = "".join(f"{median(name):10,.0f}" for name in ("contracts", "rewards", "trading", "net"))
     names = ("after_five_minutes", "at_the_latest", "in_the_last_hour")

@@ -29,7 +29,8 @@ def main() -> None:
         rounds = [_run(programs, length, seed) for seed in range(arguments.rounds)]
         opening, running = (statistics.median(times) for times in zip(*rounds, strict=True))
         print(
-            f"{programs:6,} programs: opened in {opening:.2f} s, {length / running:8,.0f} simulated seconds a second"
+            f"{programs:6,} programs: opened in {opening:.2f} s, "
+            f"{length / running:8,.0f} simulated seconds a second"
         )
     if arguments.day:
         _, running = _run(300, DAY, seed=1)

@@ -34,6 +34,9 @@ from simulator.value import EventValue, MarketValue, strike_for
 CALM = 1.0
 """Pieces of news a day."""
 
+EVENTS_OF_A_SERIES = 3
+"""A large board has so many events of each series."""
+
 SECOND_PROGRAM, VOLUME_PROGRAM = 0.04, 0.05
 """The part of markets that have an overlapping program, and one for volume."""
 
@@ -53,7 +56,6 @@ class Board:
         self._exchange = exchange
         self._who = who
         self._dice = random.Random(f"{exchange.seed}:board")
-        self._numbers = 0
 
     # -- invented -------------------------------------------------------------------------------------------
 
@@ -65,9 +67,10 @@ class Board:
             kind = min(KINDS, key=lambda k: (taken[k.prefix] * k.strikes + 1) / k.weight)
             round_, place = divmod(taken[kind.prefix], len(kind.codes))
             taken[kind.prefix] += 1
-            series = f"{kind.prefix}{kind.codes[place]}{round_ + 1 if round_ else ''}"
-            running = self._dice.uniform(0.0, 0.4) * kind.open_for
-            listed += self._event(kind, series, self._exchange.now - running, programs - listed)
+            number, later = divmod(round_, EVENTS_OF_A_SERIES)
+            series = f"{kind.prefix}{kind.codes[place]}{number + 1 if number else ''}"
+            elapsed = (later + self._dice.random()) / EVENTS_OF_A_SERIES * 0.8 * kind.open_for
+            listed += self._event(kind, series, self._exchange.now - elapsed, programs - listed)
         self._oddities()
 
     def _event(self, kind: Kind, series: str, opens: float, at_most: int) -> int:
@@ -76,10 +79,8 @@ class Board:
         closes = opens + kind.open_for
         # Outcomes are read a little before trading ends, except where the close itself is the question.
         reads = closes - (0.0 if kind.open_for < HOUR else self._dice.uniform(120.0, 1_800.0))
-        day = datetime.fromtimestamp(closes, timezone.utc)
-        name = f"{series}-{day:%y%b%d%H%M}" if kind.open_for < DAY else f"{series}-{day:%y%b%d}"
         event = ListedEvent(
-            exchange.next_number(), self._unused(name.upper()),
+            exchange.next_number(), self._event_ticker(series, closes),
             ListedSeries(series, kind.question, kind.category, _frequency(kind.open_for), kind.shard, kind.fees),
             kind.question, exclusive=kind.ranges,
         )  # fmt: skip
@@ -104,11 +105,11 @@ class Board:
     def _next_event(self, kind: Kind, series: str, opens: float, count: int) -> None:
         self._event(kind, series, opens, count)
 
-    def _unused(self, name: str) -> str:
-        while name in self._exchange.events:
-            self._numbers += 1
-            name = f"{name.partition('_')[0]}_{self._numbers}"
-        return name
+    def _event_ticker(self, series: str, closes: float) -> str:
+        """Named for the day it closes, or where that is taken for the minute, or for the second."""
+        day = datetime.fromtimestamp(closes, timezone.utc)
+        names = (f"{series}-{day:{form}}".upper() for form in ("%y%b%d", "%y%b%d%H%M", "%y%b%d%H%M%S"))
+        return next(name for name in names if name not in self._exchange.events)
 
     def _shape(self, kind: Kind) -> Shape:
         """The sides of a book are mostly alike."""

@@ -59,8 +59,8 @@ SHAPES = (thin, busy, crowded, short, empty)
 class Kind:
     """A kind of series. An event of it has `strikes` markets, `ranges` between strikes (one ends YES) or above
     strikes. Markets close after `open_for` seconds; a program pays `reward` dollars for `window` seconds, and is
-    followed by another while its market is open. `shapes` are the weights of `SHAPES`. News jumps come `news_a_day`,
-    and somebody takes by chance once in `take_minutes`. `weight` is the part of all programs."""
+    followed by another while its market is open. `shapes` are the weights of `SHAPES`. Jumps on news come
+    `news_a_day`, and somebody takes by chance once in `take_minutes`. `weight` is the part of all programs."""
 
     prefix: str
     codes: tuple[str, ...]
@@ -83,37 +83,37 @@ class Kind:
 
 
 _CITIES = ("CHI", "NY", "MIA", "AUS", "DEN", "LAX", "PHIL", "SEA", "BOS", "ATL", "DAL", "PHX", "SFO", "DC", "MSP")
-_SPORTS = (2, 2, 5, 2, 1)
+_SPORTS = (2, 3, 4, 2, 1)
 _SLOW = (5, 3, 2, 2, 1)
 _MAKER_FEES = FeeTerms("quadratic_with_maker_fees")
 
 KINDS = (
     Kind("KXHIGH", _CITIES, "Highest temperature", "Climate and Weather", 0, 6, True, 2 * DAY, 2 * DAY, 40,
-         3.0, 30, (3, 1, 1, 7, 1), 20),
+         3.0, 30, (2, 1, 0, 12, 1), 30),
     Kind("KXALBUM", ("REL", "TOP", "GRAM", "SOLD"), "Album released before the year ends", "Entertainment", 0, 3,
-         False, 60 * DAY, 14 * DAY, 300, 1.5, 180, _SLOW, 8),
+         False, 60 * DAY, 14 * DAY, 300, 1.5, 180, _SLOW, 16),
     Kind("KXTENNIS", ("SET", "MATCH", "ACE", "GAMES"), "Sets in tonight's match", "Sports", 3, 3, False, 1 * DAY,
-         1 * DAY, 40, 4.0, 18, _SPORTS, 14),
+         1 * DAY, 40, 4.0, 18, _SPORTS, 28),
     Kind("KXAAAGASD", ("",), "Gas price today", "Economics", 0, 5, False, 16 * HOUR, 16 * HOUR, 100,
-         3.0, 48, _SLOW, 8),
+         3.0, 48, _SLOW, 10),
     Kind("KXMLB", ("GAME", "TOTAL", "SPREAD"), "Runs in tonight's game", "Sports", 3, 4, False, 3 * DAY, 3 * DAY,
-         60, 4.0, 18, _SPORTS, 10, fees=_MAKER_FEES),
+         60, 4.0, 18, _SPORTS, 22, fees=_MAKER_FEES),
     Kind("KXLOWT", _CITIES, "Lowest temperature", "Climate and Weather", 0, 5, True, 2 * DAY, 2 * DAY, 40,
-         3.0, 36, (3, 1, 1, 7, 1), 10),
+         3.0, 36, (2, 1, 0, 12, 1), 14),
     Kind("KXCPI", ("", "YOY", "CORE"), "Consumer prices next month", "Economics", 0, 5, False, 30 * DAY, 14 * DAY,
-         250, 2.0, 90, _SLOW, 6, fees=_MAKER_FEES),
+         250, 2.0, 90, _SLOW, 14, fees=_MAKER_FEES),
     Kind("KXRAIN", _CITIES, "Rain this month", "Climate and Weather", 0, 4, False, 20 * DAY, 10 * DAY, 200,
-         2.0, 120, _SLOW, 6),
+         2.0, 120, (2, 1, 0, 12, 1), 14),
     Kind("KXBTCD", ("", "MAX", "MIN"), "Bitcoin tomorrow", "Crypto", 2, 6, False, 1 * DAY, 1 * DAY, 20,
-         6.0, 12, (1, 3, 5, 1, 0), 5, grid=TAPERED),
+         6.0, 12, (1, 3, 5, 1, 0), 12, grid=TAPERED),
     Kind("KXCORN", ("W", "D", "M"), "Corn price this week", "Commodities", 2, 4, False, 3 * DAY, 3 * DAY, 60,
-         3.0, 36, _SLOW, 4, target=300),
+         3.0, 36, _SLOW, 3, target=300),
     Kind("KXSENATE", ("", "VOTE", "CONF"), "Vote in the Senate this month", "Politics", 0, 3, False, 25 * DAY,
-         7 * DAY, 140, 2.5, 150, _SLOW, 4, discount_bps=500),
+         7 * DAY, 140, 2.5, 150, _SLOW, 6, discount_bps=500),
     Kind("KXETH15M", ("",), "Ether in fifteen minutes", "Crypto", 2, 1, False, 0.25 * HOUR, 0.25 * HOUR, 20,
          20.0, 3, (1, 3, 4, 1, 0), 1, grid=TAPERED),
     Kind("KXNATO", ("MENTION",), "What will be said at the summit", "Mentions", 0, 4, False, 2 * DAY, 2 * DAY, 40,
-         6.0, 48, _SLOW, 2),
+         6.0, 48, _SLOW, 5),
     Kind("KXINX", ("", "Y"), "Index level at the close", "Financials", 0, 5, True, 1 * DAY, 1 * DAY, 25,
          6.0, 18, (2, 3, 3, 2, 0), 2, target=2_500, fees=_MAKER_FEES),
 )  # fmt: skip

@@ -129,9 +129,9 @@ def test_queue_positions_are_the_contracts_that_trade_first(desk: Desk) -> None:
         rows = desk.get(f"/portfolio/orders/queue_positions?{query}")["queue_positions"]
         assert {row["order_id"]: row["queue_position_fp"] for row in rows} == wanted
         assert {row["market_ticker"] for row in rows} == {M}
-    desk.exchange.crowd_take(market, False, 4_200, 300)
+    desk.exchange.crowd_take(market, False, 4_000, 350)
     one = desk.get(f"/portfolio/orders/{orders[0].order_id}/queue_position")
-    assert one == {"queue_position_fp": "2.50"}
+    assert one == {"queue_position_fp": "2.00"}
     order_entry.cancel(desk.exchange, CUSTOMER, orders[0].order_id, 0)
     assert desk.get(f"/portfolio/orders/{orders[0].order_id}/queue_position") == {"queue_position_fp": "0.00"}
     assert desk.send("GET", "/portfolio/orders/queue_positions").status_code == 400

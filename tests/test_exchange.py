@@ -10,15 +10,16 @@ import signal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from simulator import order_entry
-from simulator.exchange import Refusal
+from simulator.board import Board
+from simulator.exchange import Exchange, Refusal
 from simulator.fees import STANDARD, FeeTerms, charge
 from simulator.listing import DECI
 from simulator.matching import CONTRACT, DOLLAR, MatchingBook, Order
-from simulator.opening import open_exchange
+from simulator.opening import CUSTOMER, open_exchange
 from simulator.order_entry import OrderTerms
 from tests.conftest import Bench
 from tests.floor import NOW, QUARTER, M, ask, bid, filled, held, listed, small_exchange, terms
@@ -101,6 +102,7 @@ def test_an_events_own_fees_go_before_its_series() -> None:
 PIECES = st.lists(st.integers(1, 5_000), min_size=1, max_size=40)
 
 
+@example(2_200, [5], True, STANDARD)  # $0.00006006 to be rounded up, on a cost that needs no rounding
 @given(st.integers(1, 999).map(lambda n: n * 10), PIECES, st.booleans(), st.sampled_from([STANDARD, QUARTER]))
 @settings(deadline=None)
 def test_many_small_fills_cost_what_one_would(
@@ -195,6 +197,17 @@ def test_an_immediate_order_rests_nowhere_and_a_fill_or_kill_is_whole_or_nothing
         bid(exchange, "ann", 62, 3, time_in_force="fill_or_kill", self_trade_prevention="maker")
 
 
+def test_a_fill_or_kill_does_not_count_what_lies_behind_its_owners_own_order() -> None:
+    exchange, market = small_exchange()
+    for owner, cents in (("bob", 60), ("ann", 61), ("bob", 62)):
+        ask(exchange, owner, cents, 2)
+    with pytest.raises(Refusal, match="fill_or_kill"):
+        bid(exchange, "ann", 62, 4, time_in_force="fill_or_kill")
+    assert market.book.asks.total == 600
+    whole = bid(exchange, "ann", 62, 4, time_in_force="fill_or_kill", self_trade_prevention="maker")
+    assert (whole.status, market.book.asks.total) == ("executed", 0)
+
+
 def test_ones_own_orders_do_not_trade_with_each_other() -> None:
     exchange, _ = small_exchange()
     resting = ask(exchange, "ann", 60, 5)
@@ -224,6 +237,21 @@ def test_reduce_only_never_opens_a_position() -> None:
     bid(exchange, "ann", 60, 2)
     assert filled([ask(exchange, "ann", 40, 9, **immediate)]) == [2]
     assert held(exchange.accounts["ann"]) == 0
+
+
+def test_what_is_held_costs_what_was_paid_for_the_part_that_is_left() -> None:
+    exchange, _ = small_exchange()
+    ask(exchange, "bob", 60, 10)
+    bid(exchange, "ann", 60, 10)
+    bid(exchange, "bob", 70, 4)
+    ask(exchange, "ann", 70, 4)
+    ann, bob = (exchange.accounts[name].holdings[M] for name in ("ann", "bob"))
+    assert (ann.count, ann.cost, ann.realized) == (600, 3_600_000, 400_000)
+    assert (bob.count, bob.cost, bob.realized) == (-600, 2_400_000, -400_000)
+    bid(exchange, "bob", 70, 9)
+    ask(exchange, "ann", 70, 9)
+    assert (ann.count, ann.cost, ann.realized) == (-300, 900_000, 1_000_000)
+    assert ann.traded == 10 * 600_000 + 13 * 300_000
 
 
 # -- whose cash is enough ----------------------------------------------------------------------------------------
@@ -298,16 +326,29 @@ def test_the_same_seed_with_the_same_requests_is_the_same_exchange() -> None:
     assert story(5) == story(5) != story(6)
 
 
-def test_how_far_time_moves_in_one_step_does_not_matter() -> None:
-    def tape(step: float) -> list[object]:
-        exchange = open_exchange(NOW, 5, programs=12)
-        for n in range(1, round(1_200 / step) + 1):
-            exchange.advance(NOW + n * step)
-        return [
-            (m.ticker, m.volume, m.book.bids.levels(), m.book.asks.levels()) for m in exchange.markets.values()
-        ]
+def tape(exchange: Exchange) -> list[object]:
+    return [(m.ticker, m.volume, m.book.bids.levels(), m.book.asks.levels()) for m in exchange.markets.values()]
 
-    assert tape(1_200) == tape(37.5)
+
+def test_the_same_seed_is_the_same_hour_however_far_time_moves_in_one_step_and_another_is_not() -> None:
+    hours = [open_exchange(NOW, seed, programs=12) for seed in (5, 5, 6)]
+    for exchange, step in zip(hours, (3_600.0, 37.5, 3_600.0), strict=True):
+        for n in range(1, round(3_600 / step) + 1):
+            exchange.advance(NOW + n * step)
+    assert tape(hours[0]) == tape(hours[1])
+    assert tape(hours[0]) != tape(hours[2])
+
+
+def test_people_come_and_go_alike_whatever_the_customer_does() -> None:
+    busy, idle = open_exchange(NOW, 5, programs=40), Exchange(NOW, 5)
+    Board(idle).invented(40)
+    for exchange in (busy, idle):
+        exchange.advance(NOW + 3_600)
+    touched = {order.ticker for order in busy.accounts[CUSTOMER].orders.values()}
+    quiet = [ticker for ticker in busy.markets if ticker not in touched]
+    assert sum(busy.markets[ticker].volume > 0 for ticker in quiet) > 5
+    for ticker in quiet:
+        assert busy.markets[ticker].volume == idle.markets[ticker].volume
 
 
 def test_ctrl_c_does_not_stop_an_exchange_half_way_through_an_order(bench: Bench) -> None:
