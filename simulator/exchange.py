@@ -48,8 +48,8 @@ class Refusal(Exception):
 
 class Exchange:
     """All state of one exchange. Ids and dice come from `seed`, so the same seed with the same requests gives
-    the same exchange. `pauses` holds, by shard, what is paused there: "trading" or "exchange". `worth` tells
-    what YES of a market is worth at a time, in dollars: nobody who trades is told."""
+    the same exchange. `pauses` holds, by shard, the pauses that last there: "trading" or "exchange". `worth`
+    tells what YES of a market is worth at a time, in dollars: nobody who trades is told."""
 
     def __init__(self, now: float, seed: int) -> None:
         self.seed = seed
@@ -62,7 +62,7 @@ class Exchange:
         self.programs: list[ListedProgram] = []
         self.accounts: dict[str, Account] = {}
         self.trades: deque[PublicTrade] = deque(maxlen=TRADES_KEPT)
-        self.pauses: dict[int, str] = {}
+        self.pauses: dict[int, list[str]] = {}
         self.meters: list[Meter] = []
         self.worth: dict[str, Callable[[float], float]] = {}
         self._ids = random.Random(f"{seed}:ids")
@@ -122,7 +122,12 @@ class Exchange:
 
     def trades_in(self, market: ListedMarket) -> bool:
         """Whether orders are taken in a market now."""
-        return market.status == "active" and market.shard not in self.pauses
+        return market.status == "active" and not self.pauses.get(market.shard)
+
+    def pause_on(self, shard: int) -> str | None:
+        """What is paused on a shard: the "exchange", or only "trading", or nothing."""
+        lasting = self.pauses.get(shard)
+        return min(lasting) if lasting else None
 
     def changed(self, market: ListedMarket) -> None:
         """To be said after anything that may change a market's book, status or trading. It is looked at once all

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import datetime, time, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from simulator.account import Account, Settlement
-from simulator.exchange import SHARDS, Exchange
+from simulator.exchange import Exchange
 from simulator.listing import Grid, ListedMarket, ListedProgram
 from simulator.matching import DOLLAR, DOLLAR_PIPS
 from simulator.rewards import Meter
@@ -86,7 +84,9 @@ def close(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
 
 
 def settle_now(exchange: Exchange, market: ListedMarket, result: str) -> None:
-    """Close a market and pay it out at once, as an early resolution does."""
+    """Close a market and pay it out at once, as an early resolution does. What was paid stays paid."""
+    if market.status == "finalized":
+        return
     close(exchange, market, lambda: result)
     _clear(exchange, market)
     market.result = result
@@ -98,65 +98,6 @@ def change_grid(exchange: Exchange, market: ListedMarket, grid: Grid) -> None:
     market.grid = grid
     market.updated = exchange.now
     exchange.changed(market)
-
-
-def pause(exchange: Exchange, what: str, shards: list[int] | None = None) -> None:
-    """Pause "trading" (no orders, cancels work) or the "exchange" (nothing works), on some shards or on all.
-    Orders stay on the book, but for those that asked to go."""
-    for shard in SHARDS if shards is None else shards:
-        exchange.pauses[shard] = what
-    for market in exchange.markets.values():
-        if market.shard in exchange.pauses:
-            for order in [o for o in market.owned.values() if o.cancel_on_pause]:
-                exchange.withdraw(market, order)
-            exchange.changed(market)
-
-
-def resume(exchange: Exchange, shards: list[int] | None = None) -> None:
-    for shard in list(SHARDS) if shards is None else shards:
-        exchange.pauses.pop(shard, None)
-    for market in exchange.markets.values():
-        exchange.changed(market)
-
-
-# -- the weekly maintenance ------------------------------------------------------------------------------------
-
-
-def eastern() -> tzinfo:
-    """New York's time; a machine that has no time zones takes its winter time."""
-    try:
-        return ZoneInfo("America/New_York")
-    except ZoneInfoNotFoundError:
-        return timezone(timedelta(hours=-5))
-
-
-def next_maintenance(now: float) -> tuple[float, float]:
-    """The weekly pause that is running or comes next, Unix seconds: Thursday 03:00 to 05:00 in New York."""
-    zone = eastern()
-    today = datetime.fromtimestamp(now, zone).date()
-    for ahead in range(8):
-        day = today + timedelta(days=ahead)
-        starts, ends = (datetime.combine(day, time(hour), zone).timestamp() for hour in (3, 5))
-        if day.weekday() == 3 and now < ends:
-            return starts, ends
-    raise AssertionError("there is a Thursday in every eight days")
-
-
-def plan_maintenance(exchange: Exchange) -> None:
-    """Pause trading every week, but for shards that are paused already: they have an end of their own."""
-    starts, ends = next_maintenance(exchange.now)
-    shards: list[int] = []
-
-    def start() -> None:
-        shards.extend(shard for shard in SHARDS if shard not in exchange.pauses)
-        pause(exchange, "trading", shards)
-
-    def end() -> None:
-        resume(exchange, [shard for shard in shards if exchange.pauses.get(shard) == "trading"])
-        plan_maintenance(exchange)
-
-    exchange.at(starts, start)
-    exchange.at(ends, end)
 
 
 # -- ends --------------------------------------------------------------------------------------------------------

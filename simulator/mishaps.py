@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from simulator import lifecycle, order_groups
+from simulator import lifecycle, order_groups, pauses
 from simulator.account import Account
 from simulator.api import listing_forms
 from simulator.api.portfolio import move_cash
@@ -222,7 +222,7 @@ def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | No
     exchange, given = api.exchange, rule.given
     account = exchange.accounts[CUSTOMER]
     if rule.do in ("trading_paused", "exchange_paused"):
-        lifecycle.pause(exchange, rule.do.partition("_")[0], given.get("shards"))
+        pauses.pause(exchange, rule.do.partition("_")[0], given.get("shards"))
     elif rule.do == "cash_moved":
         source = given.get("source", 0)
         amount = min(round(given.get("amount", 100) * DOLLAR), exchange.available(CUSTOMER, source))
@@ -258,6 +258,6 @@ def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Orde
 def _end(exchange: Exchange, rule: Rule, market: ListedMarket | None) -> None:
     """What has lasted until now is over."""
     if rule.do in ("trading_paused", "exchange_paused"):
-        lifecycle.resume(exchange, rule.given.get("shards"))
+        pauses.resume(exchange, rule.do.partition("_")[0], rule.given.get("shards"))
     elif rule.do == "halted" and market is not None:
         lifecycle.reactivate(exchange, market)

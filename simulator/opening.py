@@ -8,10 +8,10 @@ from pathlib import Path
 from simulator import order_entry, people
 from simulator.board import Board
 from simulator.exchange import Exchange
-from simulator.lifecycle import plan_maintenance
 from simulator.listing import ListedMarket
 from simulator.matching import CONTRACT, DOLLAR
 from simulator.order_entry import OrderTerms
+from simulator.pauses import plan_maintenance
 from simulator.recorded import read_books
 
 CUSTOMER = "customer"

@@ -149,7 +149,7 @@ def cancel_all(exchange: Exchange, owner: str) -> None:
     account = exchange.accounts[owner]
     for order in list(account.resting.values()):
         market = exchange.markets[order.ticker]
-        if exchange.pauses.get(market.shard) != "exchange" and market.status != "closed":
+        if exchange.pause_on(market.shard) != "exchange" and market.status != "closed":
             exchange.withdraw(market, order)
             exchange.changed(market)
     account.cancel_all_until = exchange.now + CANCEL_ALL_SECONDS
@@ -205,7 +205,7 @@ def _resting(exchange: Exchange, account: Account, order_id: str, shard: int) ->
 
 
 def _check_pause(exchange: Exchange, market: ListedMarket, stops: tuple[str, ...]) -> None:
-    pause = exchange.pauses.get(market.shard)
+    pause = exchange.pause_on(market.shard)
     if pause in stops:
         raise Refusal(409, f"{pause}_is_paused", f"{pause} is paused")
 

@@ -25,7 +25,7 @@ def find(exchange: Exchange, owner: str, group_id: str, shard: int | None = None
 
 def _changeable(exchange: Exchange, owner: str, group_id: str, shard: int) -> OrderGroup:
     group = find(exchange, owner, group_id, shard)
-    if exchange.pauses.get(group.shard) == "exchange":
+    if exchange.pause_on(group.shard) == "exchange":
         raise Refusal(409, "exchange_is_paused", "exchange is paused")
     return group
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from signing import Signer
-from simulator import lifecycle, order_entry
+from simulator import order_entry, pauses
 from simulator.opening import CUSTOMER
 from tests.floor import (
     NOW,
@@ -333,8 +333,8 @@ def test_an_order_group_is_kept_over_http_on_the_shard_that_is_named(desk: Desk)
 
 def test_pauses_are_told_and_refused_in_the_exchanges_words(desk: Desk) -> None:
     (order_id,) = rest(desk, 1)
-    lifecycle.pause(desk.exchange, "exchange", [0])
-    lifecycle.pause(desk.exchange, "trading", [3])
+    pauses.pause(desk.exchange, "exchange", [0])
+    pauses.pause(desk.exchange, "trading", [3])
     status = desk.look("/exchange/status")
     assert (status["exchange_active"], status["trading_active"]) == (False, False)
     assert [(s["exchange_active"], s["trading_active"]) for s in status["exchange_index_statuses"]] == [
@@ -343,6 +343,6 @@ def test_pauses_are_told_and_refused_in_the_exchanges_words(desk: Desk) -> None:
     assert desk.place().status_code == 409
     assert code(desk.place()) == "exchange_is_paused"
     assert code(desk.send("DELETE", f"{ORDERS}/{order_id}?market_ticker={M}")) == "exchange_is_paused"
-    lifecycle.resume(desk.exchange)
+    pauses.resume(desk.exchange, "exchange")
     order_entry.create(desk.exchange, CUSTOMER, terms(True, 1, 1))
     assert desk.send("DELETE", f"{ORDERS}/{order_id}?market_ticker={M}").status_code == 200

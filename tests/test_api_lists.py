@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simulator import lifecycle, order_entry
+from simulator import lifecycle, order_entry, pauses
 from simulator.account import Payment
 from simulator.api.portfolio import move_cash
 from simulator.listing import DAY, ListedProgram
@@ -214,9 +214,9 @@ def test_cash_is_moved_between_shards_once_and_only_where_it_is_free(desk: Desk)
                   {"destination_exchange_shard": 0}, {"destination_exchange_shard": 9},
                   {"source_exchange_shard": 1}, {"client_transfer_id": "x"}):  # fmt: skip
         assert move(**wrong).status_code == 400, wrong
-    lifecycle.pause(desk.exchange, "exchange", [3])
+    pauses.pause(desk.exchange, "exchange", [3])
     assert move(amount=1).status_code == 409
-    lifecycle.resume(desk.exchange)
+    pauses.resume(desk.exchange, "exchange")
     assert move(amount=1).status_code == 200
     last, first = desk.get(f"{MOVES}s")["transfers"]
     assert (first["transfer_id"], first["amount"], first["status"]) == (

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import lifecycle, order_entry, order_groups
+from simulator import lifecycle, order_entry, order_groups, pauses
 from simulator.account import Account, Fill
 from simulator.api.account_forms import free_cash
 from simulator.api.portfolio import move_cash
@@ -167,10 +167,11 @@ class Walk:
             act(exchange, owner, group.group_id, dice.choice((group.shard, 2)))
 
     def pause(self, _: str, market: ListedMarket) -> None:
-        if market.shard in self.exchange.pauses:
-            lifecycle.resume(self.exchange, [market.shard])
+        what = self.exchange.pause_on(market.shard)
+        if what is not None:
+            pauses.resume(self.exchange, what, [market.shard])
         else:
-            lifecycle.pause(self.exchange, self.dice.choice(("trading", "exchange")), [market.shard])
+            pauses.pause(self.exchange, self.dice.choice(("trading", "exchange")), [market.shard])
 
     def halt(self, _: str, market: ListedMarket) -> None:
         if market.status == "inactive":
@@ -197,7 +198,8 @@ class Walk:
         self.exchange.advance(self.exchange.now + self.dice.choice((0, 0.5, 3, 3, 20)))
 
     def resume(self) -> None:
-        lifecycle.resume(self.exchange)
+        for what in ("trading", "exchange"):
+            pauses.resume(self.exchange, what)
 
 
 ACTS: list[tuple[Callable[[Walk, str, ListedMarket], None], int]] = [

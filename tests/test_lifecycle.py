@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from simulator import lifecycle, order_entry
+from simulator import lifecycle, order_entry, pauses
 from simulator.exchange import Exchange, Refusal
 from simulator.fees import STANDARD
-from simulator.lifecycle import DETERMINE_SECONDS, WITHDRAW_SECONDS, next_maintenance
+from simulator.lifecycle import DETERMINE_SECONDS, WITHDRAW_SECONDS
 from simulator.listing import DECI, LINEAR, ListedProgram
 from simulator.matching import CONTRACT, DOLLAR
+from simulator.pauses import next_maintenance
 from tests.floor import NOW, M, amend, ask, bid, held, listed, refusal, small_exchange
 
 HOUR = 3_600.0
@@ -184,7 +185,7 @@ def test_trading_pauses_every_week_for_two_hours(opens: float) -> None:
     exchange = Exchange(opens, 1)
     listed(exchange, closes_in=1e7)
     exchange.open_account("ann", {0: 100 * DOLLAR})
-    lifecycle.plan_maintenance(exchange)
+    pauses.plan_maintenance(exchange)
     stays = bid(exchange, "ann", 40, 1)
     leaves = bid(exchange, "ann", 40, 1, cancel_on_pause=True)
     first, _ = next_maintenance(opens)
@@ -207,7 +208,7 @@ def test_an_exchange_that_opens_in_the_weekly_pause_is_paused() -> None:
     exchange = Exchange(utc(2026, 11, 26, 9), 1)
     listed(exchange)
     exchange.open_account("ann", {0: 100 * DOLLAR})
-    lifecycle.plan_maintenance(exchange)
+    pauses.plan_maintenance(exchange)
     exchange.advance(exchange.now)
     assert refusal(lambda: bid(exchange, "ann", 40, 1)) == (409, "trading_is_paused")
     exchange.advance(utc(2026, 11, 26, 10))
@@ -216,16 +217,31 @@ def test_an_exchange_that_opens_in_the_weekly_pause_is_paused() -> None:
 
 def test_the_weekly_pause_neither_ends_nor_weakens_a_pause_of_the_whole_exchange() -> None:
     exchange, _ = small_exchange()
-    lifecycle.plan_maintenance(exchange)
+    pauses.plan_maintenance(exchange)
     order = bid(exchange, "ann", 40, 1)
     starts, ends = next_maintenance(NOW)
-    exchange.at(starts - 60, lambda: lifecycle.pause(exchange, "exchange"))
+    exchange.at(starts - 60, lambda: pauses.pause(exchange, "exchange"))
     for time in (starts - 1, starts + 1, ends + 1):
         exchange.advance(time)
         cancel = lambda: order_entry.cancel(exchange, "ann", order.order_id, 0)  # noqa: E731
         assert refusal(cancel) == (409, "exchange_is_paused")
-    lifecycle.resume(exchange)
+    pauses.resume(exchange, "exchange")
     order_entry.cancel(exchange, "ann", order.order_id, 0)
+
+
+def test_pauses_that_overlap_each_last_their_own_time() -> None:
+    exchange, _ = small_exchange()
+    order = bid(exchange, "ann", 40, 1)
+    pauses.pause(exchange, "exchange")
+    pauses.pause(exchange, "trading")
+    pauses.resume(exchange, "trading")
+    assert refusal(lambda: order_entry.cancel(exchange, "ann", order.order_id, 0)) == (409, "exchange_is_paused")
+    pauses.pause(exchange, "trading")
+    pauses.resume(exchange, "exchange")
+    order_entry.cancel(exchange, "ann", order.order_id, 0)
+    assert refusal(lambda: bid(exchange, "ann", 40, 1)) == (409, "trading_is_paused")
+    pauses.resume(exchange, "trading")
+    bid(exchange, "ann", 40, 1)
 
 
 # -- programs ----------------------------------------------------------------------------------------------------

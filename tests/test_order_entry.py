@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simulator import lifecycle, order_entry, order_groups
+from simulator import order_entry, order_groups, pauses
 from simulator.exchange import Exchange
 from simulator.matching import CONTRACT, DOLLAR, Order
 from simulator.order_entry import Amendment
@@ -200,12 +200,12 @@ def test_a_client_order_id_is_never_free_again() -> None:
 def test_a_pause_of_trading_lets_orders_go_and_one_of_the_exchange_holds_them() -> None:
     exchange, market = small_exchange()
     stays, other, leaves = (bid(exchange, "ann", 40, 1, cancel_on_pause=n == 2) for n in range(3))
-    lifecycle.pause(exchange, "trading")
+    pauses.pause(exchange, "trading")
     assert [o.status for o in (stays, other, leaves)] == ["resting", "resting", "canceled"]
     assert refusal(lambda: bid(exchange, "ann", 40, 1)) == (409, "trading_is_paused")
     assert refusal(lambda: amend(exchange, stays, count=0.5)) == (409, "trading_is_paused")
     order_entry.cancel(exchange, "ann", stays.order_id, 0)
-    lifecycle.pause(exchange, "exchange", [0])
+    pauses.pause(exchange, "exchange", [0])
     assert refusal(lambda: order_entry.cancel(exchange, "ann", other.order_id, 0)) == (409, "exchange_is_paused")
     assert refusal(lambda: order_entry.decrease(exchange, "ann", other.order_id, 0, 1, None)) == (
         409,
@@ -213,7 +213,8 @@ def test_a_pause_of_trading_lets_orders_go_and_one_of_the_exchange_holds_them() 
     )
     order_entry.cancel_all(exchange, "ann")
     assert other.status == "resting"
-    lifecycle.resume(exchange)
+    for what in ("exchange", "trading"):
+        pauses.resume(exchange, what)
     assert market.book.bids.levels() == [(4_000, 100)]
     order_entry.cancel(exchange, "ann", other.order_id, 0)
 
@@ -222,10 +223,10 @@ def test_a_pause_of_one_shard_leaves_the_others_alone() -> None:
     exchange, _ = small_exchange()
     listed(exchange, "KXS-26-T1", shard=3)
     exchange.accounts["ann"].cash[3] = DOLLAR
-    lifecycle.pause(exchange, "trading", [3])
+    pauses.pause(exchange, "trading", [3])
     bid(exchange, "ann", 40, 1)
     assert refusal(lambda: bid(exchange, "ann", 40, 1, ticker="KXS-26-T1")) == (409, "trading_is_paused")
-    lifecycle.resume(exchange, [3])
+    pauses.resume(exchange, "trading", [3])
     bid(exchange, "ann", 40, 1, ticker="KXS-26-T1")
 
 
@@ -337,10 +338,10 @@ def test_a_group_of_another_shard_takes_no_order() -> None:
 
 def test_a_paused_exchange_holds_a_groups_orders_too() -> None:
     exchange, group, orders = grouped()
-    lifecycle.pause(exchange, "exchange")
+    pauses.pause(exchange, "exchange")
     for act in (order_groups.trigger, order_groups.delete):
         assert refusal(lambda a=act: a(exchange, "ann", group, 0)) == (409, "exchange_is_paused")
     assert {o.status for o in orders} == {"resting"}
-    lifecycle.resume(exchange)
+    pauses.resume(exchange, "exchange")
     order_groups.delete(exchange, "ann", group, 0)
     assert {o.status for o in orders[:3]} == {"canceled"}

@@ -51,7 +51,17 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(variable, "127.0.0.1")
     process = subprocess.Popen(
-        [sys.executable, "-m", "simulator", "--port", "0", "--programs", "60", "--key-file", str(tmp_path / "key.pem")],
+        [
+            sys.executable,
+            "-m",
+            "simulator",
+            "--port",
+            "0",
+            "--programs",
+            "60",
+            "--key-file",
+            str(tmp_path / "key.pem"),
+        ],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import incentive
 from models import Bid, Book, Level, PriceGrid, Side
-from simulator import lifecycle, order_entry
+from simulator import lifecycle, order_entry, pauses
 from simulator.exchange import Exchange
 from simulator.listing import LINEAR, ListedEvent, ListedMarket, ListedProgram, ListedSeries
 from simulator.matching import CONTRACT, DOLLAR, HalfBook, Order
@@ -234,7 +234,7 @@ def test_nothing_is_earned_while_trading_is_paused(what: str) -> None:
     exchange, _ = exchange_with_program(reward=100)
     bid(exchange, "ann", 4_000, 1_000)
     exchange.advance(NOW + 12 * HOUR)
-    lifecycle.pause(exchange, what)
+    pauses.pause(exchange, what)
     exchange.advance(NOW + DAY)
     assert rewards(exchange, "ann") == 1_250
 

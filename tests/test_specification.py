@@ -22,7 +22,7 @@ from openapi_core.contrib.requests import RequestsOpenAPIRequest, RequestsOpenAP
 
 import trade
 from signing import Signer
-from simulator import lifecycle
+from simulator import lifecycle, pauses
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.embedded import HOST
 from simulator.matching import MatchingBook
@@ -269,11 +269,11 @@ def settled(s: Stranger) -> None:
 
 
 def trading_paused(s: Stranger) -> None:
-    lifecycle.pause(s.exchange, "trading")
+    pauses.pause(s.exchange, "trading")
 
 
 def exchange_paused(s: Stranger) -> None:
-    lifecycle.pause(s.exchange, "exchange", [0])
+    pauses.pause(s.exchange, "exchange", [0])
 
 
 def not_yet_open(s: Stranger) -> None:

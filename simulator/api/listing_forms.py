@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Any
 
 from simulator.exchange import SHARDS, Exchange
-from simulator.lifecycle import eastern, next_maintenance
 from simulator.listing import (
     DAY,
     Grid,
@@ -25,6 +24,7 @@ from simulator.listing import (
     Touch,
 )
 from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS
+from simulator.pauses import eastern, next_maintenance
 
 Json = dict[str, Any]
 
@@ -79,7 +79,7 @@ def exchange_status(exchange: Exchange) -> Json:
 
 
 def _active(exchange: Exchange, shard: int) -> Json:
-    pause = exchange.pauses.get(shard)
+    pause = exchange.pause_on(shard)
     return {
         "exchange_active": pause != "exchange",
         "trading_active": pause is None,

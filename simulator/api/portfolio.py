@@ -170,7 +170,7 @@ def make_transfer(exchange: Exchange, account: Account, request: Request) -> Ans
         raise Refusal(400, "invalid_parameters", "invalid parameters", "an amount and two shards are needed")
     if client_id and any(t.client_transfer_id == client_id for t in account.transfers):
         raise Refusal(409, "transfer_already_exists", "transfer already exists")
-    if "exchange" in (exchange.pauses.get(source), exchange.pauses.get(destination)):
+    if "exchange" in (exchange.pause_on(source), exchange.pause_on(destination)):
         raise Refusal(409, "exchange_is_paused", "exchange is paused")
     if forms.free_cash(exchange, account, source) < amount:
         raise Refusal(400, "insufficient_balance", "insufficient balance")
@@ -199,6 +199,7 @@ def _order(account: Account, order_id: str) -> Order:
 
 
 def _queue_position(exchange: Exchange, order: Order) -> str:
-    if order.status != "resting":
-        return contracts(0)
-    return contracts(exchange.markets[order.ticker].book.half(order.is_bid).ahead_of(order))
+    """Contracts ahead of an order. The account may be read as it was a while ago; the queue is now's."""
+    market = exchange.markets[order.ticker]
+    live = market.owned.get(order.order_id)
+    return contracts(0 if live is None else market.book.half(live.is_bid).ahead_of(live))
