@@ -63,7 +63,10 @@ def _paid_markets(exchange: Exchange) -> list[ListedMarket]:
     return [
         market
         for market in exchange.markets.values()
-        if any(m.program.target and _reaches(market, m.program.target) for m in market.meters)
+        if any(
+            m.program.target and _reaches(market, m.program.target)
+            for m in exchange.running.get(market.ticker, ())
+        )
     ]
 
 

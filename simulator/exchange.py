@@ -49,7 +49,8 @@ class Refusal(Exception):
 class Exchange:
     """All state of one exchange. Ids and dice come from `seed`, so the same seed with the same requests gives
     the same exchange. `pauses` holds, by shard, the pauses that last there: "trading" or "exchange". `worth`
-    tells what YES of a market is worth at a time, in dollars: nobody who trades is told."""
+    tells what YES of a market is worth at a time, in dollars: nobody who trades is told. `running` are the meters
+    of programs by market, `ended` those of ended windows in which somebody scored."""
 
     def __init__(self, now: float, seed: int) -> None:
         self.seed = seed
@@ -63,7 +64,8 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         self.trades: deque[PublicTrade] = deque(maxlen=TRADES_KEPT)
         self.pauses: dict[int, list[str]] = {}
-        self.meters: list[Meter] = []
+        self.running: dict[str, list[Meter]] = {}
+        self.ended: list[Meter] = []
         self.worth: dict[str, Callable[[float], float]] = {}
         self._ids = random.Random(f"{seed}:ids")
         self._numbers = count(1)
@@ -140,7 +142,7 @@ class Exchange:
         market.to_look_at = False
         market.note_touch(self.now)
         trading = self.trades_in(market)
-        for meter in market.meters:
+        for meter in self.running.get(market.ticker, ()):
             meter.note(self.now, trading)
 
     def execute(self, market: ListedMarket, order: Order) -> None:

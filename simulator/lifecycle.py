@@ -155,18 +155,19 @@ def _start(exchange: Exchange, program: ListedProgram) -> None:
     meter = None
     if program.kind == "liquidity" and program.target is not None:
         meter = Meter(program, market, exchange.snapshots, exchange.now)
-        market.meters.append(meter)
-        exchange.meters.append(meter)
+        exchange.running.setdefault(market.ticker, []).append(meter)
         meter.note(exchange.now, exchange.trades_in(market))
-    exchange.at(program.ends, lambda: _end(exchange, program, market, meter))
+    exchange.at(program.ends, lambda: _end(exchange, program, meter))
 
 
-def _end(exchange: Exchange, program: ListedProgram, market: ListedMarket, meter: Meter | None) -> None:
+def _end(exchange: Exchange, program: ListedProgram, meter: Meter | None) -> None:
     dice = random.Random(f"{exchange.seed}:{program.number}:credit")
     when = exchange.now + dice.uniform(*CREDIT_HOURS) * 3_600
     if meter is not None:
         meter.count(exchange.now)
-        market.meters.remove(meter)
+        exchange.running[program.ticker].remove(meter)
+        if meter.scores:
+            exchange.ended.append(meter)
     exchange.at(when, lambda: _credit(exchange, program, meter))
 
 

@@ -6,13 +6,9 @@ from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from simulator.fees import STANDARD, FeeTerms
 from simulator.matching import DOLLAR_PIPS, MatchingBook, Order
-
-if TYPE_CHECKING:
-    from simulator.rewards import Meter
 
 DAY = 86_400.0
 
@@ -103,8 +99,8 @@ class Touch:
 @dataclass(slots=True, eq=False)
 class ListedMarket:
     """A market as the exchange lists it. Times are Unix seconds. `owned` are the resting orders of accounts,
-    oldest first; `meters` score them for the programs that run. `crowd_fills` counts what happened to orders of
-    the crowd without their doing."""
+    oldest first. `crowd_fills` counts what happened to orders of the crowd without their doing. `to_look_at`: what
+    has changed at this moment is still to be taken note of."""
 
     number: int
     ticker: str
@@ -121,7 +117,6 @@ class ListedMarket:
     updated: float = 0.0
     book: MatchingBook = field(default_factory=MatchingBook)
     owned: dict[str, Order] = field(default_factory=dict)
-    meters: list[Meter] = field(default_factory=list)
     last_price: int = 0
     volume: int = 0
     crowd_fills: int = 0

@@ -48,10 +48,10 @@ def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
 def meters(exchange: Exchange, owner: str) -> list[Meter]:
     """The windows in which an account has scored, counted up to now."""
     exchange.advance(exchange.now)
-    for market in exchange.markets.values():
-        for meter in market.meters:
-            meter.count(exchange.now)
-    return [meter for meter in exchange.meters if owner in meter.scores]
+    running = [meter for meters in exchange.running.values() for meter in meters]
+    for meter in running:
+        meter.count(exchange.now)
+    return [meter for meter in (*exchange.ended, *running) if owner in meter.scores]
 
 
 def rewards(exchange: Exchange, owner: str) -> int:

@@ -274,7 +274,7 @@ def expected_cash(walk: Walk, owner: str, shard: int) -> Fraction:
         cash += worth - paid - sum(fill.fee for fill in fills)
     cash += sum((t.amount if t.destination == shard else -t.amount) for t in account.transfers)
     if shard == 0:
-        paid_out = [meter for meter in walk.exchange.meters if meter.program.paid_out]
+        paid_out = [meter for meter in walk.exchange.ended if meter.program.paid_out]
         cash += sum(meter.cents(owner) * DOLLAR // 100 for meter in paid_out)
     return cash
 

@@ -257,7 +257,7 @@ def test_a_window_is_paid_to_who_rested_in_it_half_a_day_to_two_days_after_its_e
     ask(exchange, "ann", 60, 10)
     before = exchange.accounts["ann"].cash[0]
     exchange.advance(NOW + HOUR)
-    assert market.meters == []
+    assert exchange.running[market.ticker] == []
     exchange.advance(NOW + 13 * HOUR - 1)
     assert (program.paid_out, exchange.accounts["ann"].cash[0]) == (False, before)
     exchange.advance(NOW + 49 * HOUR)

@@ -25,7 +25,7 @@ from simulator.matching import CONTRACT, DOLLAR, HalfBook, Order
 from simulator.order_entry import OrderTerms
 from simulator.recorded import read_books
 from simulator.rewards import Level as SimulatedLevel
-from simulator.rewards import Meter, ladder, payment, score_side
+from simulator.rewards import ladder, payment, score_side
 from simulator.statement import meters, rewards, seconds, statement
 from tests import values
 from tests.conftest import RECORDED_BOOKS, SHARED, START
@@ -291,7 +291,7 @@ def test_what_was_added_up_in_stretches_is_what_every_second_adds_up_to() -> Non
             for owner in by_hand:
                 by_hand[owner] += sum((side.get(owner, Fraction(0)) for side in sides), Fraction(0))
     exchange.advance(NOW + HOUR)
-    (meter,) = [m for m in exchange.meters if isinstance(m, Meter)]
+    (meter,) = exchange.ended
     assert 1_000 < meter.valid < HOUR
     assert meter.valid == valid
     for owner, total in by_hand.items():

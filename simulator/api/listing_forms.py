@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -43,6 +44,7 @@ PROGRAM_STATUSES = ("all", "active", "upcoming", "closed", "paid_out")
 _RULES = "Simulated: an outcome is drawn, and nobody is owed anything."
 
 
+@lru_cache(maxsize=DOLLAR_PIPS + 1)
 def price(pips: int) -> str:
     return f"{pips // DOLLAR_PIPS}.{pips % DOLLAR_PIPS:04d}"
 
