@@ -21,9 +21,13 @@ from simulator.server import HOST, Control, SimulatorServer
 MOST_PROGRAMS = 50_000
 
 
+class PortTaken(Exception):
+    """There is no listening on the port."""
+
+
 def serve(arguments: argparse.Namespace) -> int:
     rules = read_faults(arguments.faults) if arguments.faults else []
-    key = read_or_make(arguments.key_file)
+    key = read_or_make(arguments.key_file, arguments.ed25519)
     who = people.EVERYBODY - set(arguments.without)
     exchange = open_exchange(time.time(), arguments.seed, arguments.books, arguments.programs, who)
     api = Api(exchange, {key_id(key): key.public_key()}, TIERS[arguments.tier])
@@ -32,7 +36,11 @@ def serve(arguments: argparse.Namespace) -> int:
         # A client signs with its own clock, which goes on while the exchange's stands still.
         api.clocks = lambda: [exchange.now, time.time()]
     front = Mishaps(api, rules) if rules else api
-    with SimulatorServer(arguments.port, front, control) as server:
+    try:
+        listening = SimulatorServer(arguments.port, front, control)
+    except OSError as error:
+        raise PortTaken(f"the port cannot be opened ({error.strerror}); try another --port") from None
+    with listening as server:
         url = f"http://{HOST}:{server.server_port}{ROOT}"
         count = len(exchange.markets)
         print(f"A simulated exchange with {count:,} markets (seed {arguments.seed}) at {url}")
@@ -98,6 +106,9 @@ def _arguments() -> argparse.Namespace:
         "--key-file", type=Path, metavar="FILE", default=Path("simulator-key.pem"),
         help="where the customer's private key is kept, made if absent (default simulator-key.pem)",
     )  # fmt: skip
+    parser.add_argument(
+        "--ed25519", action="store_true", help="where a key is made, make one of this kind instead of RSA"
+    )
     return parser.parse_args()
 
 
@@ -105,14 +116,12 @@ def main() -> int:
     arguments = _arguments()
     try:
         return serve(arguments)
-    except (UnusableBooks, UnusableFaults, UnusableKey) as error:
+    except (UnusableBooks, UnusableFaults, UnusableKey, PortTaken) as error:
         print(f"simulator: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("stopped")
         return 0
-    except OSError as error:
-        print(f"simulator: the port cannot be opened ({error.strerror}); try another --port", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ Promise: cash changes only with an entry in the journal that says why, and every
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from simulator.matching import DOLLAR_PIPS, Order
 
@@ -158,17 +159,36 @@ class Account:
         return 0 if held is None else max(-held.count if is_bid else held.count, 0)
 
     def collateral(self, resting: Iterable[Order]) -> int:
-        """What `resting` orders tie up: the whole price of every contract that would open something. What
-        would only close a holding needs none; the oldest orders close first."""
-        by_side: dict[tuple[str, bool], list[Order]] = defaultdict(list)
-        for order in resting:
-            by_side[order.ticker, order.is_bid].append(order)
+        """What `resting` orders tie up: the whole price of every contract that would open something, and the
+        maker's fee. What would only close a holding needs none; the oldest orders close first."""
+        closable: dict[tuple[str, bool], int] = {}
         total = 0
-        for (ticker, is_bid), orders in by_side.items():
-            closable = self.held_against(ticker, is_bid)
-            for order in orders:
-                closes = min(closable, order.remaining)
-                closable -= closes
-                own_price = order.price if is_bid else DOLLAR_PIPS - order.price
-                total += (order.remaining - closes) * own_price
+        for order in resting:
+            opens = order.remaining
+            if order.ticker in self.holdings:
+                side = order.ticker, order.is_bid
+                left = closable.get(side, self.held_against(*side))
+                closes = min(left, opens)
+                closable[side] = left - closes
+                opens -= closes
+            total += opens * (order.price if order.is_bid else DOLLAR_PIPS - order.price)
+            if order.fee_reserve:
+                total += -(-order.fee_reserve * opens // order.size)
         return total
+
+    def as_it_is(self) -> Account:
+        """A copy that stays as the account is now. Orders that are done, and entries of lists, never change."""
+        orders = self.orders | {order_id: copy.copy(order) for order_id, order in self.resting.items()}
+        return replace(
+            self,
+            cash=dict(self.cash),
+            holdings=defaultdict(Holding, {ticker: copy.copy(held) for ticker, held in self.holdings.items()}),
+            orders=orders,
+            resting={order_id: orders[order_id] for order_id in self.resting},
+            fills=list(self.fills),
+            settlements=list(self.settlements),
+            deposits=list(self.deposits),
+            withdrawals=list(self.withdrawals),
+            transfers=list(self.transfers),
+            groups={group_id: copy.copy(group) for group_id, group in self.groups.items()},
+        )

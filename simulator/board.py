@@ -9,11 +9,13 @@ upcoming and paid-out ones, a halted market, one that closes within minutes, com
 from __future__ import annotations
 
 import random
+import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from simulator import kinds, people
 from simulator.exchange import Exchange
+from simulator.fees import FeeTerms
 from simulator.kinds import DAY, HOUR, KINDS, SHAPES, Kind, Sizes
 from simulator.lifecycle import halt, list_market, list_program
 from simulator.listing import (
@@ -56,6 +58,7 @@ class Board:
         self._exchange = exchange
         self._who = who
         self._dice = random.Random(f"{exchange.seed}:board")
+        self._ids = random.Random(f"{exchange.seed}:programs")
 
     # -- invented -------------------------------------------------------------------------------------------
 
@@ -88,7 +91,7 @@ class Board:
         # Where the event stands when it is listed: the middle of its ladder lies near one half.
         centre = self._dice.gauss(0.0, 0.4)
         cuts = [centre + strike_for(1 - (n + 1) / (kind.strikes + 1)) for n in range(kind.strikes)]
-        count = min(kind.strikes, at_most)
+        count, running = min(kind.strikes, at_most), 0
         for number in range(count):
             value = MarketValue(hidden, cuts[number], cuts[number + 1] if number + 1 < len(cuts) else 20.0)
             value = value if kind.ranges else MarketValue(hidden, cuts[number])
@@ -98,9 +101,9 @@ class Board:
                 exchange.next_number(), ticker, event, title, opens, closes, kind.grid, resolves=reads
             )
             self._list(market, value, self._shape(kind), kind.take_minutes * 60)
-            self._programs(market, kind, opens)
+            running += self._programs(market, kind, opens)
         exchange.at(closes, lambda: self._next_event(kind, series, closes, count))
-        return count
+        return running
 
     def _next_event(self, kind: Kind, series: str, opens: float, count: int) -> None:
         self._event(kind, series, opens, count)
@@ -118,15 +121,18 @@ class Board:
         steps = self._dice.choice((1, 1, 2, 3))
         return _shape(first(self._dice), other(self._dice), steps)
 
-    def _programs(self, market: ListedMarket, kind: Kind, opens: float) -> None:
-        """The window that is running in a market, and what some markets have beside it."""
+    def _programs(self, market: ListedMarket, kind: Kind, opens: float) -> int:
+        """The window that is running in a market, and what some markets have beside it. Returns how many programs
+        for resting orders run."""
         elapsed = max(self._exchange.now - opens, 0.0)
         starts = opens + elapsed // kind.window * kind.window
         self._window(market, kind, starts)
-        if self._dice.random() < SECOND_PROGRAM:
+        second = self._dice.random() < SECOND_PROGRAM
+        if second:
             self._program(market, kind.reward // 2, starts, kind.window / 2, kind.target, cap=50_000)
         if self._dice.random() < VOLUME_PROGRAM:
             self._program(market, kind.reward, starts, kind.window, kind.target, "volume")
+        return 1 + (second and starts + kind.window / 2 > self._exchange.now)
 
     def _window(self, market: ListedMarket, kind: Kind, starts: float) -> None:
         """A program; when it ends and its market goes on, another like it follows."""
@@ -167,12 +173,29 @@ class Board:
         halted = odd("HALTED")
         self._program(halted, 100, now, 4 * DAY)
         halt(exchange, halted)
+        self._fee_free(series, date)
         self._combo(date)
+
+    def _fee_free(self, series: ListedSeries, date: str) -> None:
+        """An event whose own fees go before its series'."""
+        exchange, now = self._exchange, self._exchange.now
+        event = ListedEvent(
+            exchange.next_number(), f"KXODDFREE-{date}", series, "Free of fees", fees=FeeTerms("quadratic", 0)
+        )
+        hidden = EventValue(exchange.seed, event.ticker, now, now + 4 * DAY, CALM)
+        market = ListedMarket(
+            exchange.next_number(), f"{event.ticker}-1", event, "A market without fees", now - DAY, now + 4 * DAY,
+            resolves=now + 4 * DAY,
+        )  # fmt: skip
+        shape = _shape(kinds.thin(self._dice), kinds.thin(self._dice), 2)
+        self._list(market, MarketValue(hidden, strike_for(0.45)), shape, 900.0)
+        self._program(market, 80, now, 4 * DAY)
 
     def _combo(self, date: str) -> None:
         """A bundle of other markets' outcomes, on the shard of its own, with hardly anybody in it."""
         exchange, now = self._exchange, self._exchange.now
-        series = ListedSeries("KXMVESPORTS", "Combos", "Exotics", "custom", 1)
+        fees = FeeTerms("quadratic_with_combo_maker_fees")
+        series = ListedSeries("KXMVESPORTS", "Combos", "Exotics", "custom", 1, fees)
         event = ListedEvent(exchange.next_number(), f"KXMVESPORTS-{date}", series, "Combo", combo=True)
         hidden = EventValue(exchange.seed, event.ticker, now, now + 2 * DAY, CALM)
         market = ListedMarket(
@@ -197,8 +220,12 @@ class Board:
         )  # fmt: skip
         shape, worth = shape_of(levels, grid)
         hidden = EventValue(exchange.seed, ticker, now, now + 7 * DAY, CALM)
-        self._list(market, MarketValue(hidden, strike_for(worth)), shape, 300.0)
+        self._list(market, MarketValue(hidden, strike_for(worth), sure=0.9999), shape, 300.0)
         self._program(market, 140, now, 7 * DAY)
+
+    def _new_id(self) -> str:
+        """An id that nothing which customers do has a part in."""
+        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
 
     # -- both -----------------------------------------------------------------------------------------------
 
@@ -223,7 +250,7 @@ class Board:
         list_program(
             exchange,
             ListedProgram(
-                exchange.next_number(), exchange.new_id(), market.ticker, kind, starts, starts + seconds,
+                exchange.next_number(), self._new_id(), market.ticker, kind, starts, starts + seconds,
                 dollars * 10_000, None if target is None else target * CONTRACT,
                 None if target is None else discount_bps, cap, paid_out,
             ),
@@ -249,8 +276,8 @@ def shape_of(levels: Levels, grid: Grid) -> tuple[Shape, float]:
     bid, ask = max(levels.bids, default=None), min(levels.asks, default=None)
     low = grid.tick(bid) if bid is not None else (grid.tick(ask) - 2 if ask is not None else grid.tick(5_000))
     high = grid.tick(ask) if ask is not None else low + 2
-    middle = (low + high + 1) // 2
-    worth = (grid.price(middle) or grid.nearest(0, middle)) / DOLLAR_PIPS
+    middle = min(max((low + high + 1) // 2, 0), len(grid.prices) - 1)
+    worth = grid.prices[middle] / DOLLAR_PIPS
     near_bids = {low - grid.tick(p): s for p, s in levels.bids.items() if low - grid.tick(p) <= NEAR_STEPS}
     near_asks = {grid.tick(p) - high: s for p, s in levels.asks.items() if grid.tick(p) - high <= NEAR_STEPS}
     shape = Shape(
@@ -261,7 +288,7 @@ def shape_of(levels: Levels, grid: Grid) -> tuple[Shape, float]:
         {p: s for p, s in levels.bids.items() if low - grid.tick(p) > NEAR_STEPS},
         {p: s for p, s in levels.asks.items() if grid.tick(p) - high > NEAR_STEPS},
     )
-    return shape, min(max(worth, 0.001), 0.999)
+    return shape, worth
 
 
 def grid_of(prices: list[int]) -> Grid:

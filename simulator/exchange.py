@@ -120,6 +120,12 @@ class Exchange:
             resting = [beside if order is instead_of else order for order in resting]
         return account.cash.get(shard, 0) - account.collateral(resting)
 
+    def withdraw_cash(self, account: Account, shard: int, cents: int) -> None:
+        """Take money out of an account."""
+        out = Payment(self.next_number(), self.new_id(), cents, self.now)
+        account.withdrawals.append(out)
+        account.book(self.now, shard, -cents * 10_000, "withdrawal", out.payment_id)
+
     # -- books ----------------------------------------------------------------------------------------------
 
     def trades_in(self, market: ListedMarket) -> bool:
@@ -156,7 +162,7 @@ class Exchange:
             market.note_touch(self.now)
             number = self.next_number()
             self.trades.append(PublicTrade(number, market.ticker, trade.price, trade.size, order.is_bid, self.now))
-            market.crowd_fills += trade.maker.owner is None
+            market.stirred += trade.maker.owner is None
             for side in (trade.taker, trade.maker):
                 if side.owner is not None:
                     self._book_fill(market, trade, side, number)
@@ -175,11 +181,12 @@ class Exchange:
             ),
         )  # fmt: skip
         order.updated = self.now
+        paid = trade.size * (trade.price if order.is_bid else DOLLAR_PIPS - trade.price)
         if is_taker:
-            order.taker_cost += cost
+            order.taker_cost += paid
             order.taker_fees += fee
         else:
-            order.maker_cost += cost
+            order.maker_cost += paid
             order.maker_fees += fee
         if order.status != "resting":
             self._forget(market, order)
@@ -234,8 +241,8 @@ class Exchange:
         return sum(size for _, size in group.filled)
 
     def trigger_group(self, account: Account, group: OrderGroup) -> None:
-        """Take down a group's resting orders; it takes no more until it is reset. An order that is just being
-        matched is taken off the book when it is done."""
+        """Take down a group's resting orders; it takes no more until it is reset. Whoever is just taking from
+        them takes what they came for first: what the real exchange does inside one match is not known."""
         group.triggered = True
         self.at(self.now, lambda: self.sweep_group(account, group))
 

@@ -46,7 +46,7 @@ GARBLED = ("truncated", "no_order", "unknown_status", "missing_field", "repeated
 READS = ("stale", "clock_jump")
 EVENTS = (
     "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "cash_moved",
-    "group_triggered", "key_revoked",
+    "cash_withdrawn", "group_triggered", "key_revoked",
 )  # fmt: skip
 KINDS = (*WIRE, *INSTEAD, *GARBLED, *READS, *EVENTS)
 
@@ -82,7 +82,7 @@ class Rule:
 
     def strikes(self, method: str, path: str, elapsed: float, dice: random.Random) -> bool:
         """Whether it strikes a request that comes `elapsed` seconds after the opening."""
-        lucky = dice.random() >= self.chance
+        spared = dice.random() >= self.chance
         if (
             self.at_a_time
             or not self.starts <= elapsed < self.until
@@ -90,7 +90,7 @@ class Rule:
         ):
             return False
         self.seen += 1
-        if lucky or self.seen <= self.skip or (self.times is not None and self.struck >= self.times):
+        if spared or self.seen <= self.skip or (self.times is not None and self.struck >= self.times):
             return False
         self.struck += 1
         return True

@@ -9,32 +9,37 @@ import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 class UnusableKey(Exception):
     """The key file is there and is not one that this simulator wrote."""
 
 
-def read_or_make(path: Path) -> rsa.RSAPrivateKey:
-    """The key in `path`, or a new one written there with mode 600."""
+def read_or_make(path: Path, make_ed25519: bool = False) -> PrivateKey:
+    """The key in `path`, of whichever kind it is, or a new one written there with mode 600."""
     try:
         pem = path.read_bytes()
     except FileNotFoundError:
-        return _make(path)
+        return _make(path, make_ed25519)
     except OSError as error:
         raise UnusableKey(f"{path} cannot be read ({error.strerror})") from None
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
         key = None
-    if not isinstance(key, rsa.RSAPrivateKey):
+    if not isinstance(key, (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
         raise UnusableKey(f"{path} is no key of this simulator; move it away, or name another with --key-file")
-    path.chmod(0o600)  # whoever copied it here may have loosened it
+    try:
+        path.chmod(0o600)  # whoever copied it here may have loosened it
+    except OSError as error:
+        raise UnusableKey(f"{path} cannot be made readable by its owner alone ({error.strerror})") from None
     return key
 
 
-def key_id(key: rsa.RSAPrivateKey) -> str:
+def key_id(key: PrivateKey) -> str:
     """An id that belongs to the key: the same file always goes with the same id."""
     public = key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -42,13 +47,15 @@ def key_id(key: rsa.RSAPrivateKey) -> str:
     return f"sim-{hashlib.sha256(public).hexdigest()[:24]}"
 
 
-def _make(path: Path) -> rsa.RSAPrivateKey:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
+def _make(path: Path, make_ed25519: bool) -> PrivateKey:
+    """RSA keys are written as the real exchange gives them out, PKCS#1; Ed25519 keys have PKCS#8 alone."""
+    key: PrivateKey
+    if make_ed25519:
+        key, form = ed25519.Ed25519PrivateKey.generate(), serialization.PrivateFormat.PKCS8
+    else:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        form = serialization.PrivateFormat.TraditionalOpenSSL
+    pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:

@@ -25,6 +25,9 @@ CREDIT_HOURS = (12.0, 48.0)
 
 REWARD_SHARD = 0
 
+REMEMBER_SECONDS = 86_400.0
+"""So long after it was paid out a market still has its candlesticks."""
+
 Outcome = Callable[[], str]
 """Tells a market's result, `yes` or `no`, once it is closed."""
 
@@ -47,6 +50,8 @@ def list_program(exchange: Exchange, program: ListedProgram) -> None:
     exchange.programs.append(program)
     if program.ends > exchange.now:
         exchange.at(program.starts, lambda: _start(exchange, program))
+    elif not program.paid_out:
+        _end(exchange, program, None)
 
 
 def set_status(exchange: Exchange, market: ListedMarket, status: str) -> None:
@@ -107,7 +112,7 @@ def _clear(exchange: Exchange, market: ListedMarket) -> None:
     for half in (market.book.bids, market.book.asks):
         for order in half.everyone():
             exchange.withdraw(market, order)
-    market.crowd_fills += 1
+    market.stirred += 1
     exchange.changed(market)
 
 
@@ -123,6 +128,7 @@ def _finalize(exchange: Exchange, market: ListedMarket) -> None:
         return
     market.settled = exchange.now
     set_status(exchange, market, "finalized")
+    exchange.at(exchange.now + REMEMBER_SECONDS, market.touches.clear)
     for account in exchange.accounts.values():
         if market.ticker in account.holdings:
             _settle(exchange, account, market)
@@ -161,8 +167,8 @@ def _start(exchange: Exchange, program: ListedProgram) -> None:
 
 
 def _end(exchange: Exchange, program: ListedProgram, meter: Meter | None) -> None:
-    dice = random.Random(f"{exchange.seed}:{program.number}:credit")
-    when = exchange.now + dice.uniform(*CREDIT_HOURS) * 3_600
+    dice = random.Random(f"{exchange.seed}:{program.program_id}:credit")
+    when = program.ends + dice.uniform(*CREDIT_HOURS) * 3_600
     if meter is not None:
         meter.count(exchange.now)
         exchange.running[program.ticker].remove(meter)

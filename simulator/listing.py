@@ -99,7 +99,7 @@ class Touch:
 @dataclass(slots=True, eq=False)
 class ListedMarket:
     """A market as the exchange lists it. Times are Unix seconds. `owned` are the resting orders of accounts,
-    oldest first. `crowd_fills` counts what happened to orders of the crowd without their doing. `to_look_at`: what
+    oldest first. `stirred` counts what happened to orders of the crowd without their doing. `to_look_at`: what
     has changed at this moment is still to be taken note of."""
 
     number: int
@@ -119,7 +119,7 @@ class ListedMarket:
     owned: dict[str, Order] = field(default_factory=dict)
     last_price: int = 0
     volume: int = 0
-    crowd_fills: int = 0
+    stirred: int = 0
     to_look_at: bool = False
     touches: deque[Touch] = field(default_factory=lambda: deque(maxlen=TOUCHES_KEPT))
 
@@ -136,7 +136,7 @@ class ListedMarket:
 
     def volume_since(self, time: float) -> int:
         """What was traded since a time, as far back as the touches reach."""
-        before = 0
+        before = self.touches[0].volume if len(self.touches) == TOUCHES_KEPT else 0
         for touch in reversed(self.touches):
             if touch.time <= time:
                 before = touch.volume

@@ -19,8 +19,9 @@ DOLLAR = 1_000_000
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """An order on the YES book. `owner` is None for the crowd, whose orders nobody asks for by id. `overpaid` is
-    what rounding has taken beyond the exact fees of its fills, in units of `fees`."""
+    """An order on the YES book. `owner` is None for the crowd, whose orders nobody asks for by id. `asked` is the
+    size that the customer wanted. `fee_reserve` is the most that fees may take if all of it is filled at rest.
+    `overpaid` is what rounding has taken beyond the exact fees of its fills, in units of `fees`."""
 
     ticker: str
     is_bid: bool
@@ -30,6 +31,7 @@ class Order:
     number: int = 0
     order_id: str = ""
     client_order_id: str = ""
+    asked: int = 0
     filled: int = 0
     status: str = "resting"
     created: float = 0.0
@@ -42,6 +44,7 @@ class Order:
     maker_cost: int = 0
     taker_fees: int = 0
     maker_fees: int = 0
+    fee_reserve: int = 0
     overpaid: int = 0
 
     @property

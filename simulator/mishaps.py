@@ -5,7 +5,8 @@
 - `429`, `500`, `503`, `503_html`: this is answered and nothing done; with `acted`, it is done all the same.
 - `truncated`, `no_order` (a success without the order), `unknown_status`, `missing_field` (`field`),
   `repeated_cursor` (a page names itself as the next): the exchange acts and its answer is spoilt.
-- `stale`: reads of the account lag `seconds` behind. `clock_jump`: the exchange's clock is off by `seconds`.
+- `stale`: reads of the account lag `seconds` behind. `clock_jump`: the clock by which the exchange checks
+  signatures and dates its answers is off by `seconds`.
 - `trading_paused`, `exchange_paused` (`shards`, or all), `halted` (`ticker`): from `from` to `until`, or for
   good; struck by a request, from then on.
 - `closes`, `settles` (`result`), `new_grid` (`grid`: linear, tapered, deci): a market, the `ticker`'s or the one
@@ -19,7 +20,6 @@ Promise: a struck request that is not lost is otherwise handled as ever.
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from simulator.api.portfolio import move_cash
 from simulator.api.service import ROOT, Api
 from simulator.api.wire import Answer, BodyRefused, Request
 from simulator.exchange import Exchange, Refusal
-from simulator.faults import EVENTS, Rule
+from simulator.faults import EVENTS, Rule, UnusableFaults
 from simulator.listing import DECI, LINEAR, TAPERED, ListedMarket
 from simulator.matching import DOLLAR, Order
 from simulator.opening import CUSTOMER
@@ -50,6 +50,9 @@ class Mishaps:
         self._api = api
         self._exchange = api.exchange
         self._rules = rules
+        for number, rule in enumerate(rules, start=1):
+            if rule.given.get("ticker", "") not in ("", *self._exchange.markets):
+                raise UnusableFaults(f"rule {number}: there is no market {rule.given['ticker']} when it opens")
         self._dice = random.Random(f"{self._exchange.seed}:faults")
         self._clocks = api.clocks
         self._skew = 0.0
@@ -124,7 +127,7 @@ class _History:
 
     def _remember(self) -> None:
         now = self._exchange.now
-        self._kept.append((now, copy.deepcopy(self._exchange.accounts[CUSTOMER])))
+        self._kept.append((now, self._exchange.accounts[CUSTOMER].as_it_is()))
         while len(self._kept) > 2 and self._kept[1][0] <= now - self._most:
             self._kept.pop(0)
         if now < self._until:
@@ -228,6 +231,11 @@ def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | No
         amount = min(round(given.get("amount", 100) * DOLLAR), exchange.available(CUSTOMER, source))
         if amount > 0:
             move_cash(exchange, account, source, given.get("destination", 1), amount)
+    elif rule.do == "cash_withdrawn":
+        source = given.get("source", 0)
+        cents = min(round(given.get("amount", 100) * 100), exchange.available(CUSTOMER, source) * 100 // DOLLAR)
+        if cents > 0:
+            exchange.withdraw_cash(account, source, cents)
     elif rule.do == "group_triggered":
         for group in list(account.groups.values()):
             order_groups.trigger(exchange, CUSTOMER, group.group_id, group.shard)
@@ -249,7 +257,7 @@ def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Orde
         lifecycle.change_grid(exchange, market, GRIDS[given.get("grid", "deci")])
     elif rule.do == "partial_fill":
         taken = order or next(iter(market.owned.values()), None)
-        if taken is not None:
+        if taken is not None and exchange.trades_in(market):
             ahead = market.book.half(taken.is_bid).ahead_of(taken)
             part = max(int(taken.remaining * given.get("part", 0.5)), 1)
             exchange.crowd_take(market, not taken.is_bid, taken.price, ahead + part)

@@ -57,8 +57,9 @@ class Amendment:
 def create(exchange: Exchange, owner: str, terms: OrderTerms) -> tuple[Order, list[Fill]]:
     """Take an order: match it, rest what is left where it may. Returns it and its own fills."""
     account = exchange.accounts[owner]
-    market = _open_market(exchange, terms.ticker, terms.shard)
+    # An id that was used says so whatever else is wrong: that is how a client learns that an order landed.
     _check_client_order_id(account, terms.client_order_id)
+    market = _open_market(exchange, terms.ticker, terms.shard)
     _check_terms(exchange, account, market, terms)
     size = min(terms.size, account.held_against(terms.ticker, terms.is_bid)) if terms.reduce_only else terms.size
     order = Order(
@@ -66,6 +67,7 @@ def create(exchange: Exchange, owner: str, terms: OrderTerms) -> tuple[Order, li
         is_bid=terms.is_bid,
         price=terms.price,
         size=size,
+        asked=terms.size,
         owner=owner,
         number=exchange.next_number(),
         order_id=exchange.new_id(),
@@ -76,6 +78,7 @@ def create(exchange: Exchange, owner: str, terms: OrderTerms) -> tuple[Order, li
         self_trade_prevention=terms.self_trade_prevention,
         cancel_on_pause=terms.cancel_on_pause,
         group_id=terms.group_id,
+        fee_reserve=market.event.fee_terms.at_most(terms.price, size, is_taker=False),
     )
     if terms.time_in_force == "fill_or_kill" and market.book.fillable(order) < order.size:
         raise Refusal(409, "fill_or_kill_insufficient_resting_volume", "insufficient resting volume")
@@ -92,7 +95,7 @@ def create(exchange: Exchange, owner: str, terms: OrderTerms) -> tuple[Order, li
     elif order.status == "resting":
         exchange.rest(market, order)
         _after_cancel_all(exchange, account, market, order)
-    exchange.changed(market)
+    _finish(exchange, market, order)
     return order, [fill for fill in account.fills[before:] if fill.order_id == order.order_id]
 
 
@@ -116,7 +119,8 @@ def amend(exchange: Exchange, owner: str, order_id: str, change: Amendment) -> t
         market.book.half(order.is_bid).shrink(order, change.size)
     else:
         _requeue(exchange, market, order, change)
-    exchange.changed(market)
+    order.asked = change.size
+    _finish(exchange, market, order)
     fills = [fill for fill in account.fills[before:] if fill.order_id == order.order_id]
     return order, fills, change.size != size_before
 
@@ -131,7 +135,7 @@ def decrease(exchange: Exchange, owner: str, order_id: str, shard: int, by: int 
     else:
         market.book.half(order.is_bid).shrink(order, order.filled + remaining)
         order.updated = exchange.now
-    exchange.changed(market)
+    _finish(exchange, market, order)
     return order
 
 
@@ -166,6 +170,13 @@ def _after_cancel_all(exchange: Exchange, account: Account, market: ListedMarket
                 exchange.changed(market)
 
         exchange.at(dice.uniform(exchange.now, account.cancel_all_until), go)
+
+
+def _finish(exchange: Exchange, market: ListedMarket, order: Order) -> None:
+    """Let all happen that an order has brought about at this moment, so that the answer tells it."""
+    order.fee_reserve = market.event.fee_terms.at_most(order.price, order.size, is_taker=False)
+    exchange.changed(market)
+    exchange.advance(exchange.now)
 
 
 def _requeue(exchange: Exchange, market: ListedMarket, order: Order, change: Amendment) -> None:
@@ -269,6 +280,7 @@ def _check_amendment(
         wanted = Order(
             order.ticker, order.is_bid, change.price, change.size - order.filled, order.owner,
             self_trade_prevention=order.self_trade_prevention,
+            fee_reserve=market.event.fee_terms.at_most(change.price, change.size, is_taker=False),
         )  # fmt: skip
         _check_collateral(exchange, market, wanted, instead_of=order)
 

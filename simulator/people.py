@@ -184,7 +184,7 @@ class Rivals(Visitor):
         if not exchange.trades_in(market):
             return
         worth = self._value.at(exchange.now - PUBLIC_LAG)
-        seen = (market.grid.tick(int(worth * DOLLAR_PIPS)), market.crowd_fills)
+        seen = (market.grid.tick(int(worth * DOLLAR_PIPS)), market.stirred)
         if seen == self._seen:
             return
         self._seen = seen
@@ -213,10 +213,10 @@ class Rivals(Visitor):
                 price = grid.price(touch - behind if is_bid else touch + behind)
                 if price is not None:
                     wanted[is_bid, price] = size
-        inner_bid = min((p for is_bid, p in wanted if is_bid), default=DOLLAR_PIPS)
-        inner_ask = max((p for is_bid, p in wanted if not is_bid), default=0)
-        wanted.update({(True, p): size for p, size in shape.deep_bids.items() if p < min(inner_bid, inner_ask)})
-        wanted.update({(False, p): size for p, size in shape.deep_asks.items() if p > max(inner_ask, inner_bid)})
+        bids, asks = ([p for is_bid, p in wanted if is_bid == side] for side in (True, False))
+        below, above = min([*bids, *asks, DOLLAR_PIPS]), max([*asks, *bids, 0])
+        wanted.update({(True, p): size for p, size in shape.deep_bids.items() if p < below})
+        wanted.update({(False, p): size for p, size in shape.deep_asks.items() if p > above})
         return wanted
 
 

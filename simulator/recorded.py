@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import zlib
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
 from simulator.board import Levels
 from simulator.matching import CONTRACT, DOLLAR_PIPS
+
+LONGEST_NUMBER = 20
 
 
 class UnusableBooks(Exception):
@@ -31,7 +35,7 @@ def read_books(path: Path) -> dict[str, Levels]:
                 if line.strip():
                     ticker, home = _book(path, number, line)
                     books.setdefault(ticker, home)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise UnusableBooks(f"{path} cannot be read: {error}") from None
     if not books:
         raise UnusableBooks(f"{path} holds no book")
@@ -51,11 +55,11 @@ def _book(path: Path, number: int, line: str) -> tuple[str, Levels]:
         bids = dict(_levels(sides.get("yes_dollars")))
         asks = {DOLLAR_PIPS - price: size for price, size in _levels(sides.get("no_dollars"))}
         ticker = record["ticker"]
-        if not isinstance(ticker, str) or not ticker:
+        if not isinstance(ticker, str) or not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", ticker):
             raise ValueError("ticker is not a name")
         if bids and asks and max(bids) >= min(asks):
             raise ValueError("the book is crossed")
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         reason = f"no field {error}" if isinstance(error, KeyError) else error
         raise UnusableBooks(f"{path} line {number} is no recorded order book: {reason}") from None
     return ticker, Levels(bids, asks)
@@ -67,6 +71,8 @@ def _levels(pairs: Any) -> Iterator[tuple[int, int]]:
 
 
 def _units(text: str, units: int, what: str) -> int:
+    if not isinstance(text, str) or len(text) > LONGEST_NUMBER:
+        raise ValueError(f"{what} is not a number in a string")
     value = Decimal(text) * units
     if value != int(value) or value <= 0 or (what == "price" and value >= DOLLAR_PIPS):
         raise ValueError(f"{what} {text} is not one of an order book")

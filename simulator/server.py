@@ -8,6 +8,7 @@ Beside the API, under `/simulator`, a test or a person asks for what the API nev
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import sys
@@ -27,7 +28,10 @@ from simulator.transport import Front
 HOST = "127.0.0.1"
 CONTROL = "/simulator"
 LARGEST_BODY = 1_000_000
-LONGEST_STEP = 366 * 86_400.0
+LONGEST_STEP = 7 * 86_400.0
+
+BREATH = 0.25
+"""Seconds between two looks at the clock while nobody asks."""
 
 LONGEST_SILENCE = 120.0
 """Seconds that a lost answer keeps its connection open, if the client does not end it first."""
@@ -45,9 +49,13 @@ class Control:
         """Unix seconds."""
         return time.time() if self._still is None else self._still
 
+    def catch_up(self) -> None:
+        """Let all happen that is due by now."""
+        self._api.exchange.advance(self.now())
+
     def handle(self, request: Request) -> Answer:
         exchange = self._api.exchange
-        exchange.advance(self.now())
+        self.catch_up()
         match request.method, request.path.removeprefix(CONTROL):
             case "GET", "/statement":
                 return Answer(200, statement(exchange, CUSTOMER))
@@ -65,7 +73,7 @@ class Control:
         except (Refusal, BodyRefused) as no:
             return Answer(400, {"msg": str(no)})
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= LONGEST_STEP:
-            return Answer(400, {"msg": "seconds must be a number from 0 to a year's"})
+            return Answer(400, {"msg": "seconds must be a number from 0 to a week's"})
         self._still += seconds
         self._api.exchange.advance(self._still)
         return Answer(200, self._time())
@@ -78,14 +86,17 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    timeout = 60.0  # seconds that a client may keep a request unfinished
     wbufsize = 65_536  # an answer leaves in one piece: in two, the second would wait for the first's receipt
     server: SimulatorServer
 
     def _answer(self) -> None:
         length = self.headers.get("Content-Length") or "0"
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
-            self._write(Answer(413, {"msg": "the body is too large"}))
-            self.close_connection = True
+        if "Transfer-Encoding" in self.headers:
+            self._turn_away(411, "a body must say how long it is")
+            return
+        if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > LARGEST_BODY:
+            self._turn_away(413, "the body is too large")
             return
         path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -98,7 +109,12 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(answer.delay)
         self._write(answer)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer  # noqa: N815  (the base class looks for these)
+    # The base class looks for these names.
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _answer  # noqa: N815
+
+    def _turn_away(self, status: int, why: str) -> None:
+        self._write(Answer(status, {"msg": why}))
+        self.close_connection = True
 
     def _write(self, answer: Answer) -> None:
         payload = answer.payload
@@ -111,7 +127,8 @@ class Handler(BaseHTTPRequestHandler):
         if answer.status != 204:
             self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
-        self.wfile.write(payload)
+        if self.command != "HEAD":
+            self.wfile.write(payload)
 
     def _lose(self, how: str) -> None:
         """End the connection without an answer: at once with a reset, or in silence until the client gives up.
@@ -139,6 +156,14 @@ class SimulatorServer(ThreadingHTTPServer):
         self.turn = threading.Lock()
         self._front = front
         super().__init__((HOST, port), Handler)
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def _live(self) -> None:
+        """Let time pass also while nobody asks, so that nobody who asks has to wait for a night to pass."""
+        while True:
+            time.sleep(BREATH)
+            with self.turn:
+                self.control.catch_up()
 
     def handle(self, request: Request) -> Answer:
         if request.path.startswith(f"{CONTROL}/"):

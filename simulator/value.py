@@ -28,7 +28,7 @@ AT_THE_READING, IN_THE_LAST_HOUR, BY_NEWS = 0.01, 0.25, 0.4
 rest comes evenly from the start on."""
 
 SURE = 0.985
-"""What people pay at the most, and one less this at the least: nothing is quite sure to them."""
+"""What people pay at the most, and one less this at the least, if nothing else is said: nothing is quite sure."""
 
 
 class EventValue:
@@ -90,10 +90,11 @@ class MarketValue:
     event: EventValue
     above: float
     below: float | None = None
+    sure: float = SURE
 
     def at(self, time: float) -> float:
         """Dollars that people would pay who knew all that is to be known at a time."""
-        return min(max(self.chance(time), 1 - SURE), SURE)
+        return min(max(self.chance(time), 1 - self.sure), self.sure)
 
     def chance(self, time: float) -> float:
         value = self.event.above(self.above, time)

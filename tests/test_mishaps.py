@@ -589,6 +589,16 @@ def test_so_much_of_the_cash_is_moved_as_the_script_says() -> None:
     assert client.account.cash[1] == 100_100_000
 
 
+@shows("cash_withdrawn")
+def test_cash_that_was_withdrawn_is_gone_and_the_withdrawal_is_listed() -> None:
+    client = open_with({"do": "cash_withdrawn", "from": 10, "source": 2, "amount": 100.1})
+    before = client.account.cash[2]
+    client.wait_until(10)
+    (gone,) = client.get("/portfolio/withdrawals")["withdrawals"]
+    assert gone["amount_cents"] == 10_010
+    assert client.account.cash[2] == before - 100_100_000
+
+
 @shows("group_triggered")
 def test_a_triggered_group_loses_its_orders_and_takes_no_more_until_it_is_reset() -> None:
     client = open_with({"do": "group_triggered", "from": 10})

@@ -98,7 +98,7 @@ def order(exchange: Exchange, o: Order) -> Json:
         "no_price_dollars": price(DOLLAR_PIPS - o.price),
         "fill_count_fp": contracts(o.filled),
         "remaining_count_fp": contracts(o.remaining),
-        "initial_count_fp": contracts(o.size),
+        "initial_count_fp": contracts(o.asked),
         "taker_fees_dollars": dollars(o.taker_fees),
         "maker_fees_dollars": dollars(o.maker_fees),
         "taker_fill_cost_dollars": dollars(o.taker_cost),

@@ -6,6 +6,7 @@ Promise: every object here carries the fields that the published specification r
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -255,12 +256,11 @@ def candlesticks(listed: ListedMarket, start: int, end: int, seconds: int) -> It
     if not touches:
         return
     first = -(-max(start, int(touches[0].time) + 1) // seconds) * seconds
-    place = 0
+    times = [touch.time for touch in touches]
     for ends in range(first, end + 1, seconds):
-        while place + 1 < len(touches) and touches[place + 1].time < ends - seconds:
-            place += 1
-        inside = [t for t in touches[place:] if t.time < ends]
-        yield _candle(inside or [touches[place]], ends, ends - seconds)
+        before = max(bisect_left(times, ends - seconds) - 1, 0)
+        inside = touches[before : bisect_left(times, ends)]
+        yield _candle(inside or [touches[before]], ends, ends - seconds)
 
 
 def _candle(touches: Sequence[Touch], ends: int, starts: int) -> Json:

@@ -1,7 +1,7 @@
 """The front door: who may come in, what it costs them, and who answers.
 
 Promise: every request gets an answer in the API's form. Requests under `/portfolio` and `/account/limits` must be
-signed and are billed to the key's budget; market data is public.
+signed; market data is public. Whatever is signed is billed to the key's budget.
 """
 
 from __future__ import annotations
@@ -128,18 +128,17 @@ class Api:
         except Refusal as no:
             return Answer(no.status, {"error": forms.error(no.code, no.message, no.details)})
         except BodyRefused as no:
-            return Answer(400, forms.error("bad_request", "bad request", str(no)))
+            return Answer(400, forms.error(no.code, no.code.replace("_", " "), str(no)))
         except QueryRefused as no:
             return Answer(400, {"msg": str(no)})
 
     def _answer(self, request: Request) -> Answer:
         path = request.path.removeprefix(ROOT) if request.path.startswith(f"{ROOT}/") else ""
-        if path == COSTS and request.method == "GET":
-            return Answer(200, _costs())
-        key_id = self._authenticate(request) if path.startswith(("/portfolio", LIMITS)) else None
-        if path == LIMITS and request.method == "GET" and key_id is not None:
-            self._budget(key_id).take_read(DEFAULT_COST, self.exchange.now)
-            return Answer(200, _limits(self.tier))
+        key_id = self._authenticate(request, needed=path.startswith(("/portfolio", LIMITS)))
+        if path in (COSTS, LIMITS) and request.method == "GET":
+            if key_id is not None:
+                self._budget(key_id).take_read(DEFAULT_COST, self.exchange.now)
+            return Answer(200, _costs() if path == COSTS else _limits(self.tier))
         others = False
         for route in ROUTES:
             arguments = route.arguments(path)
@@ -148,15 +147,22 @@ class Api:
             if route.method != request.method:
                 others = True
                 continue
-            if route.public or key_id is None:
+            if key_id is not None:
+                self._bill(key_id, route, request)
+            if route.public:
                 return route.call(self.exchange, request, *arguments)
-            self._bill(key_id, route, request)
             return route.call(self.exchange, self._account(route), request, *arguments)
         raise _nothing_there(request.method, path, others)
 
-    def _authenticate(self, request: Request) -> str:
+    def _authenticate(self, request: Request, needed: bool) -> str | None:
+        """Whose request it is. Where no key is needed a bad signature counts as none."""
         clocks = self.clocks() if self.clocks else [self.exchange.now]
-        return authenticate(self.keys, request, clocks)
+        try:
+            return authenticate(self.keys, request, clocks)
+        except Refusal:
+            if needed:
+                raise
+            return None
 
     def _account(self, route: Route) -> Account:
         if route.method == "GET" and self.read_account is not None:

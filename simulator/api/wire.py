@@ -26,6 +26,14 @@ class QueryRefused(Exception):
 class BodyRefused(Exception):
     """A body that does not decode; the exchange answers these in a form of their own."""
 
+    code = "bad_request"
+
+
+class WrongContentType(BodyRefused):
+    """A body that does not say it is JSON."""
+
+    code = "invalid_content_type"
+
 
 class Numbered(Protocol):
     @property
@@ -99,7 +107,7 @@ class Request:
         if not self.body:
             return Body({})
         if "application/json" not in self.headers.get("content-type", ""):
-            raise Refusal(400, "invalid_content_type", "Content-Type must be application/json")
+            raise WrongContentType("Content-Type must be application/json")
         try:
             body = json.loads(self.body)
         except (ValueError, RecursionError) as error:
