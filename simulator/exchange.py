@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 
-from simulator.account import Account, Fill, OrderGroup, Payment
+from simulator.account import Account, Fill, OrderGroup, Payment, ShardTransfer
 from simulator.fees import charge
 from simulator.listing import (
     ListedEvent,
@@ -99,26 +99,34 @@ class Exchange:
         account.deposits.append(Payment(self.next_number(), self.new_id(), cents, self.now))
         return account
 
-    def resting(self, owner: str, shard: int | None = None) -> list[Order]:
-        """The owner's resting orders, oldest first, on all shards or on one."""
-        return [
-            order
-            for order in self.accounts[owner].resting.values()
-            if shard is None or self.markets[order.ticker].shard == shard
-        ]
+    def resting(self, owner: str) -> list[Order]:
+        """The owner's resting orders, oldest first."""
+        return list(self.accounts[owner].resting.values())
 
-    def available(
-        self, owner: str, shard: int, beside: Order | None = None, instead_of: Order | None = None
+    def resting_on(self, account: Account, shard: int) -> list[Order]:
+        return [order for order in account.resting.values() if self.markets[order.ticker].shard == shard]
+
+    def free_cash(
+        self, account: Account, shard: int, beside: Order | None = None, instead_of: Order | None = None
     ) -> int:
         """Cash of a shard that resting orders do not tie up, nor one that is to rest `beside` them, or in the
         place of one of them."""
-        account = self.accounts[owner]
-        resting = self.resting(owner, shard)
+        resting = self.resting_on(account, shard)
         if beside is not None and instead_of is None:
             resting.append(beside)
         elif beside is not None:
             resting = [beside if order is instead_of else order for order in resting]
         return account.cash.get(shard, 0) - account.collateral(resting)
+
+    def move_cash(
+        self, account: Account, source: int, destination: int, amount: int, client_id: str = ""
+    ) -> ShardTransfer:
+        """Move cash from one shard to another. `amount` in 1/1,000,000 dollar."""
+        done = ShardTransfer(self.next_number(), self.new_id(), client_id, source, destination, amount, self.now)
+        account.transfers.append(done)
+        for shard, change in ((source, -amount), (destination, amount)):
+            account.book(self.now, shard, change, "transfer", done.transfer_id)
+        return done
 
     def withdraw_cash(self, account: Account, shard: int, cents: int) -> None:
         """Take money out of an account."""

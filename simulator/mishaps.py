@@ -29,7 +29,6 @@ from typing import Any
 from simulator import lifecycle, order_groups, pauses
 from simulator.account import Account
 from simulator.api import listing_forms
-from simulator.api.portfolio import move_cash
 from simulator.api.service import ROOT, Api
 from simulator.api.wire import Answer, BodyRefused, Request
 from simulator.exchange import Exchange, Refusal
@@ -228,12 +227,12 @@ def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | No
         pauses.pause(exchange, rule.do.partition("_")[0], given.get("shards"))
     elif rule.do == "cash_moved":
         source = given.get("source", 0)
-        amount = min(round(given.get("amount", 100) * DOLLAR), exchange.available(CUSTOMER, source))
+        amount = min(round(given.get("amount", 100) * DOLLAR), exchange.free_cash(account, source))
         if amount > 0:
-            move_cash(exchange, account, source, given.get("destination", 1), amount)
+            exchange.move_cash(account, source, given.get("destination", 1), amount)
     elif rule.do == "cash_withdrawn":
         source = given.get("source", 0)
-        cents = min(round(given.get("amount", 100) * 100), exchange.available(CUSTOMER, source) * 100 // DOLLAR)
+        cents = min(round(given.get("amount", 100) * 100), exchange.free_cash(account, source) * 100 // DOLLAR)
         if cents > 0:
             exchange.withdraw_cash(account, source, cents)
     elif rule.do == "group_triggered":

@@ -290,12 +290,12 @@ def _check_collateral(
 ) -> None:
     """Whether the account can pay for an order, were it filled at its limit: its collateral, the taker's fee
     where it crosses, less what closing a holding brings in at once."""
-    owner = order.owner or ""
+    account = exchange.accounts[order.owner or ""]
     due = 0
     if market.book.would_cross(order.is_bid, order.price):
-        held = exchange.accounts[owner].held_against(order.ticker, order.is_bid)
+        held = account.held_against(order.ticker, order.is_bid)
         closing = min(market.book.fillable(order), held)
         sold_at = DOLLAR_PIPS - order.price if order.is_bid else order.price
         due = market.event.fee_terms.at_most(order.price, order.size) - closing * sold_at
-    if order.size and exchange.available(owner, market.shard, order, instead_of) < due:
+    if order.size and exchange.free_cash(account, market.shard, order, instead_of) < due:
         raise Refusal(400, "insufficient_balance", "insufficient balance")

@@ -55,8 +55,9 @@ VISIT_SECONDS = 1_200.0
 VISIT_MEDIAN = 60.0
 STAY_SECONDS = (120.0, 900.0)
 
+SWEEP_CHANCE = 0.3
 SWEEP_SECONDS = (30.0, 180.0)
-"""A sweep comes so long before the outcome is read."""
+"""A sweep, where there is one, comes so long before the outcome is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ STEP_BEFORE = 1.0
 
 
 class Sweeper:
-    """Takes everything on the losing side, once, shortly before the outcome is read."""
+    """Takes everything on the losing side, once, shortly before the outcome is read, of some markets."""
 
     def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue) -> None:
         self._exchange = exchange
@@ -152,9 +153,10 @@ class Sweeper:
         self._value = value
         dice = random.Random(f"{exchange.seed}:{market.ticker}:{SWEEPS}")
         self._when = value.event.reads - dice.uniform(*SWEEP_SECONDS)
+        self._comes = dice.random() < SWEEP_CHANCE
 
     def move_in(self) -> None:
-        if self._when > self._exchange.now:
+        if self._comes and self._when > self._exchange.now:
             self._exchange.at(self._when, self._sweep)
 
     def _sweep(self) -> None:
@@ -173,7 +175,8 @@ class Rivals(Visitor):
         self._value = value
         self._shape = shape
         self._resting: dict[tuple[bool, int], Order] = {}
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, bool, int] | None = None
+        self._quoted: tuple[int, int] | None = None
 
     def open(self) -> None:
         """Fill the book for the first time."""
@@ -183,12 +186,16 @@ class Rivals(Visitor):
         exchange, market = self.exchange, self.market
         if not exchange.trades_in(market):
             return
-        worth = self._value.at(exchange.now - PUBLIC_LAG)
-        seen = (market.grid.tick(int(worth * DOLLAR_PIPS)), market.stirred)
+        known, event = exchange.now - PUBLIC_LAG, self._value.event
+        seen = (event.step(known), known >= event.reads, market.stirred)
         if seen == self._seen:
             return
-        self._seen = seen
-        wanted = self._wanted(seen[0])
+        middle = market.grid.tick(int(self._value.at(known) * DOLLAR_PIPS))
+        if (middle, market.stirred) == self._quoted:
+            self._seen = seen
+            return
+        self._seen, self._quoted = seen, (middle, market.stirred)
+        wanted = self._wanted(middle)
         for place, order in list(self._resting.items()):
             if order.remaining != wanted.get(place):
                 if order.status == "resting":
@@ -200,7 +207,7 @@ class Rivals(Visitor):
                 if rested is not None:
                     self._resting[place] = rested
                 else:
-                    self._seen = None
+                    self._seen = self._quoted = None
         exchange.changed(market)
 
     def _wanted(self, middle: int) -> dict[tuple[bool, int], int]:

@@ -23,7 +23,7 @@ STEP = 60.0
 
 LAST_HOUR = 3_600.0
 
-AT_THE_READING, IN_THE_LAST_HOUR, BY_NEWS = 0.01, 0.25, 0.4
+AT_THE_READING, IN_THE_LAST_HOUR, BY_NEWS = 0.01, 0.1, 0.4
 """Parts of all there is to know that come to light at the reading itself, in the hour before it, and in jumps; the
 rest comes evenly from the start on."""
 
@@ -54,14 +54,19 @@ class EventValue:
 
     def above(self, strike: float, time: float) -> float:
         """The chance, seen at a time, that the walk ends above a strike. From the reading on, 1 or 0."""
-        known = min(time, self.reads)
-        step = int((known - self._start) / STEP) if known > self._start else 0
+        if time >= self.reads:
+            return 1.0 if self._at(self.step(self.reads)) + self._surprise > strike else 0.0
+        step = self.step(time)
+        return 0.5 * math.erfc((strike - self._at(step)) * self._scale[step])
+
+    def step(self, time: float) -> int:
+        """The number of the walk's point at a time. What markets are worth changes with it, and at the reading."""
+        return int((time - self._start) / STEP) if time > self._start else 0
+
+    def _at(self, step: int) -> float:
         while len(self._walk) <= step:
             self._extend()
-        walk = self._walk[step]
-        if time >= self.reads:
-            return 1.0 if walk + self._surprise > strike else 0.0
-        return 0.5 * math.erfc((strike - walk) * self._scale[step])
+        return self._walk[step]
 
     def _extend(self) -> None:
         """Walk one step further."""

@@ -10,7 +10,6 @@ import pytest
 
 from simulator import lifecycle, order_entry, pauses
 from simulator.account import Payment
-from simulator.api.portfolio import move_cash
 from simulator.listing import DAY, ListedProgram
 from simulator.matching import CONTRACT, DOLLAR
 from simulator.opening import CUSTOMER
@@ -74,7 +73,7 @@ LISTS: list[tuple[str, str, str, int, Callable[[Desk], object]]] = [
     ("/portfolio/settlements", "settlements", "ticker", 1_000, settle),
     ("/portfolio/deposits", "deposits", "id", 500, deposit),
     ("/portfolio/withdrawals", "withdrawals", "id", 500, withdraw),
-    (f"{MOVES}s", "transfers", "transfer_id", 500, lambda d: move_cash(d.exchange, d.account, 0, 2, 100)),
+    (f"{MOVES}s", "transfers", "transfer_id", 500, lambda d: d.exchange.move_cash(d.account, 0, 2, 100)),
 ]
 
 

@@ -8,10 +8,13 @@ import statistics
 
 import pytest
 
+from simulator import order_entry
+from simulator.board import Board, Levels
 from simulator.exchange import Exchange
 from simulator.listing import ListedProgram
 from simulator.matching import CONTRACT
 from simulator.opening import CASH, CUSTOMER, open_exchange
+from simulator.order_entry import OrderTerms
 from simulator.people import EVERYBODY
 from tests.conftest import START
 
@@ -117,3 +120,34 @@ def test_the_account_is_found_in_use_and_pays_for_it() -> None:
     assert len(account.resting) == 2
     assert sorted(held.count for held in account.holdings.values()) == [-300, 300]
     assert sum(account.cash.values()) < sum(CASH.values())
+
+
+def test_what_programs_there_are_and_when_they_pay_is_nothing_that_the_customer_can_change() -> None:
+    def after_days(busy: bool) -> list[tuple[object, ...]]:
+        exchange = open_exchange(NOW, 1, programs=12, who=())
+        if busy:
+            market = next(m for m in exchange.markets.values() if m.status == "active")
+            order_entry.create(exchange, CUSTOMER, OrderTerms(market.ticker, True, 100, CONTRACT))
+        exchange.advance(NOW + 3 * DAY)
+        return [(p.program_id, p.ticker, p.starts, p.ends, p.reward, p.paid_out) for p in exchange.programs]
+
+    assert after_days(busy=True) == after_days(busy=False)
+
+
+def test_a_program_that_was_over_before_the_opening_is_paid_out_too() -> None:
+    exchange = open_exchange(NOW, 1, programs=12, who=())
+    over = [p for p in exchange.programs if p.ends <= NOW]
+    assert over
+    exchange.advance(NOW + 49 * 3_600)
+    assert all(p.paid_out for p in over)
+
+
+def test_a_recorded_book_opens_as_it_was_recorded_also_where_one_side_is_empty() -> None:
+    bids = {9_900: 10_000, 9_800: 2_000, 5_000: 30_000, 100: 7_700}
+    for levels in (Levels(bids, {}), Levels({}, {10_000 - p: s for p, s in bids.items()}), Levels({}, {}),
+                   Levels({4_100: 500, 200: 900}, {4_500: 700, 9_000: 800})):  # fmt: skip
+        exchange = Exchange(NOW, 1)
+        Board(exchange).recorded("KXR-1-T1", levels)
+        book = exchange.markets["KXR-1-T1"].book
+        assert dict(book.bids.levels()) == levels.bids
+        assert dict(book.asks.levels()) == levels.asks

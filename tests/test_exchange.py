@@ -301,7 +301,7 @@ def test_a_sale_that_mostly_rests_is_not_paid_for_with_what_it_has_not_brought_i
     with pytest.raises(Refusal, match="insufficient_balance"):
         ask(exchange, "ann", 60, 20)
     ask(exchange, "ann", 60, 10)
-    assert exchange.available("ann", 0) >= 0
+    assert exchange.free_cash(exchange.accounts["ann"], 0) >= 0
 
 
 def test_cash_on_another_shard_cannot_be_spent() -> None:

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from simulator import lifecycle, order_entry, order_groups, pauses
 from simulator.account import Account, Fill
-from simulator.api.account_forms import free_cash
-from simulator.api.portfolio import move_cash
 from simulator.exchange import Exchange, Refusal
 from simulator.listing import DECI, LINEAR, TAPERED, ListedMarket, ListedProgram
 from simulator.matching import CONTRACT, DOLLAR, Order
@@ -186,10 +184,10 @@ class Walk:
     def transfer(self, owner: str, _: ListedMarket) -> None:
         account = self.exchange.accounts[owner]
         source, destination = self.dice.sample((0, 3), 2)
-        free = free_cash(self.exchange, account, source)
+        free = self.exchange.free_cash(account, source)
         if free >= 100:
             amount = self.dice.randint(1, min(free, 10 * DOLLAR) // 100) * 100
-            move_cash(self.exchange, account, source, destination, amount)
+            self.exchange.move_cash(account, source, destination, amount)
 
     def wait(self, _: str, market: ListedMarket) -> None:
         if self.dice.random() < 0.4:
@@ -288,7 +286,7 @@ def assert_cash_adds_up(walk: Walk) -> None:
             assert cash % 100 == 0, "balances are kept to $0.0001"
             fees = [fill.fee for fill in account.fills if fill.shard == shard]
             # A fill is rounded by less than $0.0001, twice at most.
-            assert free_cash(walk.exchange, account, shard) >= -200 * len(fees), "spent what is not there"
+            assert walk.exchange.free_cash(account, shard) >= -200 * len(fees), "spent what is not there"
         assert_orders_add_up(walk, account)
 
 

@@ -530,6 +530,15 @@ def test_a_cancel_that_somebody_was_faster_than_takes_down_only_the_rest() -> No
     assert client.resting() == []
 
 
+@shows("partial_fill", "trading_paused")
+def test_nobody_trades_where_nothing_trades() -> None:
+    client = open_with({"do": "partial_fill", "on": CANCEL}, {"do": "trading_paused", "from": 10})
+    order_id = client.place()
+    client.wait_until(11)
+    assert client.cancel(order_id).json()["reduced_by"] == "10.00"
+    assert all(fill.order_id != order_id for fill in client.account.fills)
+
+
 @shows("partial_fill", "halted")
 def test_a_batch_is_struck_by_its_first_order() -> None:
     client = open_with(
@@ -768,3 +777,8 @@ def test_a_script_of_every_kind_is_taken(tmp_path: Path) -> None:
     script = tmp_path / "faults.json"
     script.write_text(json.dumps(rules))
     assert [rule.do for rule in read_faults(script)] == list(KINDS)
+
+
+def test_a_script_with_a_market_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UnusableFaults, match="rule 1: there is no market KXNOPE-1"):
+        open_with({"do": "halted", "ticker": "KXNOPE-1", "from": 10})

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from simulator import order_entry, order_groups, pauses
+from simulator import lifecycle, order_entry, order_groups, pauses
 from simulator.exchange import Exchange
 from simulator.matching import CONTRACT, DOLLAR, Order
 from simulator.order_entry import Amendment
-from tests.floor import NOW, M, amend, ask, bid, filled, held, listed, refusal, small_exchange
+from tests.floor import NOW, QUARTER, M, amend, ask, bid, filled, held, listed, refusal, small_exchange
 
 # -- amend -------------------------------------------------------------------------------------------------------
 
@@ -132,12 +132,12 @@ def test_an_amend_needs_the_collateral_of_what_is_to_rest_and_no_more() -> None:
     order = bid(exchange, "ann", 50, 10)
     assert refusal(lambda: amend(exchange, order, count=10.01)) == (400, "insufficient_balance")
     amend(exchange, order, cents=25, count=20)
-    assert exchange.available("ann", 0) == 0
+    assert exchange.free_cash(exchange.accounts["ann"], 0) == 0
     exchange.accounts["bob"].cash[0] = 50 * DOLLAR
     ask(exchange, "bob", 25, 10)
     assert refusal(lambda: amend(exchange, order, cents=26)) == (400, "insufficient_balance")
     amend(exchange, order, cents=24)
-    assert exchange.available("ann", 0) == DOLLAR // 10
+    assert exchange.free_cash(exchange.accounts["ann"], 0) == DOLLAR // 10
 
 
 def test_an_older_sale_grown_by_an_amend_leaves_no_younger_one_unpaid() -> None:
@@ -149,7 +149,7 @@ def test_an_older_sale_grown_by_an_amend_leaves_no_younger_one_unpaid() -> None:
     older = ask(exchange, "ann", 90, 1)
     ask(exchange, "ann", 60, 10)
     assert refusal(lambda: amend(exchange, older, count=10)) == (400, "insufficient_balance")
-    assert exchange.available("ann", 0) >= 0
+    assert exchange.free_cash(exchange.accounts["ann"], 0) >= 0
 
 
 # -- decrease ----------------------------------------------------------------------------------------------------
@@ -345,3 +345,42 @@ def test_a_paused_exchange_holds_a_groups_orders_too() -> None:
     pauses.resume(exchange, "exchange")
     order_groups.delete(exchange, "ann", group, 0)
     assert {o.status for o in orders[:3]} == {"canceled"}
+
+
+def test_an_id_that_was_used_says_so_whatever_else_is_wrong() -> None:
+    """Whoever sends an order again, not knowing what became of it, must not learn that its market is halted."""
+    exchange, market = small_exchange()
+    bid(exchange, "ann", 40, 1, client_order_id="mine")
+    lifecycle.halt(exchange, market)
+    assert refusal(lambda: bid(exchange, "ann", 40, 1, client_order_id="mine")) == (409, "order_already_exists")
+    assert refusal(lambda: bid(exchange, "ann", 40, 1, client_order_id="other")) == (409, "trading_is_paused")
+
+
+def test_an_order_that_trips_its_group_is_answered_as_canceled() -> None:
+    exchange, _ = small_exchange()
+    group = order_groups.create(exchange, "ann", 0, 500)
+    ask(exchange, "bob", 50, 6)
+    order = bid(exchange, "ann", 50, 9, group_id=group.group_id)
+    assert (order.filled, order.remaining, order.status) == (600, 0, "canceled")
+
+
+def test_makers_fees_are_reserved_so_that_a_fill_leaves_no_debt() -> None:
+    exchange, _ = small_exchange()
+    listed(exchange, "KXFEE-26-T1", fees=QUARTER)
+    exchange.accounts["ann"].cash[0] = 100 * DOLLAR
+    assert refusal(lambda: bid(exchange, "ann", 50, 200, ticker="KXFEE-26-T1")) == (400, "insufficient_balance")
+    bid(exchange, "ann", 50, 198, ticker="KXFEE-26-T1")
+    ask(exchange, "bob", 50, 198, ticker="KXFEE-26-T1")
+    assert exchange.accounts["ann"].fills[-1].fee > 0
+    assert 0 <= exchange.accounts["ann"].cash[0] < DOLLAR
+
+
+def test_what_an_order_paid_is_told_also_where_it_closed_something() -> None:
+    exchange, _ = small_exchange()
+    ask(exchange, "bob", 60, 10)
+    bid(exchange, "ann", 60, 10)
+    bid(exchange, "bob", 40, 15)
+    sale = ask(exchange, "ann", 40, 15)
+    assert sale.taker_cost == 15 * 60 * DOLLAR // 100, "fifteen NO at 60 cents"
+    reduced = ask(exchange, "ann", 40, 50, time_in_force="immediate_or_cancel", reduce_only=True)
+    assert (reduced.asked, reduced.size) == (5_000, 0)

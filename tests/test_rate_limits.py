@@ -169,3 +169,10 @@ def test_the_costs_told_are_those_charged(desk: Desk) -> None:
         ("DELETE", f"{ORDERS}/batched"): 2,
         ("GET", "/portfolio/orders/:order_id"): 2,
     }
+
+
+def test_signed_calls_are_billed_wherever_they_go(desk: Desk) -> None:
+    """A bot that signs its scans of the market pays for them like for any other read."""
+    assert times(lambda: desk.send("GET", "/markets/orderbooks?tickers=x")) == 60
+    assert desk.public("GET", "/markets/orderbooks?tickers=x").status_code == 200
+    assert desk.send("GET", "/portfolio/positions").status_code == 429

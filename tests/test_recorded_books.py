@@ -60,6 +60,14 @@ def test_a_file_of_books_becomes_the_board(tmp_path: Path, make_bench: Callable[
     assert (program.target, float(program.discount or 0), dollars_per_day(program)) == (1000, 0.5, 20.0)
 
 
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "books.jsonl.gz"
+    whole = gzip.compress(line("KXA-1", DEEP, DEEP).encode())
+    path.write_bytes(whole[:20] + b"\xff\xff\xff\xff" + whole[24:])
+    with pytest.raises(UnusableBooks, match="cannot be read"):
+        read_books(path)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -70,6 +78,13 @@ def test_a_file_of_books_becomes_the_board(tmp_path: Path, make_bench: Callable[
         (line("A", [["1.2000", "1.00"]], []), "price 1.2000"),
         (line("A", [["0.5000", "-1.00"]], []), "size -1.00"),
         ('["A"]', "line 1"),
+        ("[" * 100_000, "line 1"),
+        (line("A", [["0.5000", "Infinity"]], []), "line 1"),
+        (line("A", [["0.5000", "1e999999"]], []), "line 1"),
+        (line("A", [["0.5000", "1" * 5_000]], []), "size is not a number"),
+        (line("A", [[0.5, "1.00"]], []), "price is not a number"),  # type: ignore[list-item]
+        (line("A/B C", DEEP, DEEP), "ticker is not a name"),
+        (line("A\ud800", DEEP, DEEP), "ticker is not a name"),
     ],
 )
 def test_a_file_that_is_no_record_of_books_is_refused_with_its_line(

@@ -16,8 +16,11 @@ from typing import Any
 
 import pytest
 import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from signing import Signer, load_key
+from signing import Signer
+from tests.floor import Ed25519Signer
 
 PROJECT = Path(__file__).resolve().parents[1]
 ORDERS = "/portfolio/events/orders"
@@ -31,7 +34,7 @@ class Client:
     days."""
 
     base: str
-    signer: Signer
+    signer: Signer | Ed25519Signer
     session: requests.Session
     ticker: str
 
@@ -65,6 +68,14 @@ class Client:
 
 
 Serve = Callable[..., Client]
+
+
+def _signer(key_id: str, key_file: Path) -> Signer | Ed25519Signer:
+    key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return Signer(key_id, key)
+    assert isinstance(key, ed25519.Ed25519PrivateKey)
+    return Ed25519Signer(key_id, key)
 
 
 def run(*arguments: str) -> subprocess.Popen[str]:
@@ -103,7 +114,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         session.trust_env = False
         markets = session.get(f"{told['URL']}/markets?limit=1000", timeout=5).json()["markets"]
         ticker = next(market["ticker"] for market in markets if market["ticker"].endswith("-CAPPED"))
-        return Client(told["URL"], Signer(told["KEYID"], load_key(key_file, "the key file")), session, ticker)
+        return Client(told["URL"], _signer(told["KEYID"], key_file), session, ticker)
 
     yield begin
     for process in running:
@@ -215,6 +226,21 @@ def test_a_clock_that_stands_still_moves_only_when_it_is_told_to(serve: Serve) -
     jumped = client.ask("GET", "/portfolio/fills")
     assert jumped.json()["error"]["code"] == "header_timestamp_expired"
     assert client.ask("GET", "/portfolio/orders").status_code == 200
+
+
+def test_requests_that_http_allows_and_the_api_does_not_are_turned_away(serve: Serve) -> None:
+    market = serve().base + "/exchange/status"
+    assert requests.head(market, timeout=5).status_code == 405
+    assert requests.options(market, timeout=5).status_code == 405
+    assert requests.post(market, data=iter([b"{}", b"{}"]), timeout=5).status_code == 411, "sent in chunks"
+    too_long = {"Content-Length": "9" * 5_000}
+    assert requests.post(market, headers=too_long, timeout=5).status_code == 413
+    assert requests.get(market, timeout=5).status_code == 200
+
+
+def test_an_ed25519_key_that_the_simulator_made_opens_it(serve: Serve) -> None:
+    """The kind of key that the exchange's website gives out unless it is asked for another."""
+    assert serve("--ed25519").ask("GET", "/portfolio/balance").status_code == 200
 
 
 def test_arguments_that_cannot_be_used_are_one_clear_line_and_exit_2(tmp_path: Path) -> None:

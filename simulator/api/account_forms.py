@@ -21,7 +21,7 @@ def error(code: str, message: str, details: str = "") -> Json:
 
 def balance(exchange: Exchange, account: Account, shard: int | None) -> Json:
     """Free cash: all shards' together, or one's."""
-    shards = {n: free_cash(exchange, account, n) for n in SHARDS}
+    shards = {n: exchange.free_cash(account, n) for n in SHARDS}
     total = sum(shards.values()) if shard is None else shards.get(shard, 0)
     return {
         "balance": total * 100 // DOLLAR,
@@ -32,17 +32,8 @@ def balance(exchange: Exchange, account: Account, shard: int | None) -> Json:
     }
 
 
-def resting_on(exchange: Exchange, account: Account, shard: int) -> list[Order]:
-    return [order for order in account.resting.values() if exchange.markets[order.ticker].shard == shard]
-
-
-def free_cash(exchange: Exchange, account: Account, shard: int) -> int:
-    """Cash of a shard that resting orders do not tie up."""
-    return account.cash.get(shard, 0) - account.collateral(resting_on(exchange, account, shard))
-
-
 def resting_value(exchange: Exchange, account: Account) -> Json:
-    shards = {n: account.collateral(resting_on(exchange, account, n)) for n in SHARDS}
+    shards = {n: account.collateral(exchange.resting_on(account, n)) for n in SHARDS}
     return {
         "total_resting_order_value": sum(shards.values()) * 100 // DOLLAR,
         "resting_order_value_breakdown": [

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from simulator.account import Account, ShardTransfer
+from simulator.account import Account
 from simulator.api import account_forms as forms
 from simulator.api.listing_forms import contracts
-from simulator.api.wire import Answer, QueryRefused, Request, page
+from simulator.api.wire import MOST_SHARDS, Answer, QueryRefused, Request, page
 from simulator.exchange import SHARDS, Exchange, Refusal
 from simulator.matching import Order
 
@@ -22,7 +22,7 @@ ORDER_STATUSES = ("resting", "canceled", "executed")
 
 def balance(exchange: Exchange, account: Account, request: Request) -> Answer:
     request.check_subaccount()
-    shard = request.whole("exchange_index", -1, -1, 1_000)
+    shard = request.whole("exchange_index", -1, -1, MOST_SHARDS)
     return Answer(200, forms.balance(exchange, account, None if shard == -1 else shard))
 
 
@@ -172,23 +172,10 @@ def make_transfer(exchange: Exchange, account: Account, request: Request) -> Ans
         raise Refusal(409, "transfer_already_exists", "transfer already exists")
     if "exchange" in (exchange.pause_on(source), exchange.pause_on(destination)):
         raise Refusal(409, "exchange_is_paused", "exchange is paused")
-    if forms.free_cash(exchange, account, source) < amount:
+    if exchange.free_cash(account, source) < amount:
         raise Refusal(400, "insufficient_balance", "insufficient balance")
-    done = move_cash(exchange, account, source, destination, amount, client_id)
+    done = exchange.move_cash(account, source, destination, amount, client_id)
     return Answer(200, {"transfer_id": done.transfer_id})
-
-
-def move_cash(
-    exchange: Exchange, account: Account, source: int, destination: int, amount: int, client_id: str = ""
-) -> ShardTransfer:
-    """Book a transfer between two shards. `amount` in 1/1,000,000 dollar."""
-    done = ShardTransfer(
-        exchange.next_number(), exchange.new_id(), client_id, source, destination, amount, exchange.now
-    )
-    account.transfers.append(done)
-    for shard, change in ((source, -amount), (destination, amount)):
-        account.book(exchange.now, shard, change, "transfer", done.transfer_id)
-    return done
 
 
 def _order(account: Account, order_id: str) -> Order:

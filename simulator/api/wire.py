@@ -15,6 +15,9 @@ from urllib.parse import parse_qs
 from simulator.exchange import SHARDS, Refusal
 from simulator.matching import CONTRACT, DOLLAR_PIPS
 
+MOST_SHARDS = 1_000
+"""A list may be narrowed to a shard that is not there, and is empty then."""
+
 LARGEST = 10**15
 """No number of a request may be larger."""
 
@@ -95,7 +98,9 @@ class Request:
 
     def shard(self) -> int | None:
         """The shard that a list is narrowed to."""
-        return self.whole("exchange_index", 0, 0, 1_000) if self.value("exchange_index") is not None else None
+        return (
+            self.whole("exchange_index", 0, 0, MOST_SHARDS) if self.value("exchange_index") is not None else None
+        )
 
     def check_subaccount(self) -> None:
         """There is only the primary account here."""
