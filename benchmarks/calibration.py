@@ -7,7 +7,6 @@ makers measured on the real exchange.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
@@ -28,29 +27,35 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="boards to try (default 5)")
     parser.add_argument("--days", type=float, default=2.0, help="simulated days on each (default 2)")
     arguments = parser.parse_args()
-    print(f"A quoter at the touch of {MARKETS} paid markets for {arguments.days:g} simulated days, simulated.")
-    print("Medians over the seeds. Markouts in cents a contract; measured by makers on the real exchange:")
-    print("-2.8 after five minutes, -4.8 at settlement, -7.6 for fills of the last hour.\n")
+    boards = arguments.seeds
     print(
-        f"{'':28}{'contracts':>10}{'rewards':>10}{'trading':>10}{'net':>10}{'5 min':>8}{'settled':>8}{'last h':>8}"
+        f"A quoter at the touch of {MARKETS} paid markets, {boards} boards of {arguments.days:g} days, simulated."
     )
+    print("Dollars over all boards. Cents a contract; measured by makers on the real exchange:")
+    print("-2.8 after five minutes, -4.8 at settlement, -7.6 for fills of the last hour.\n")
+    columns = ("contracts", "rewards", "trading", "net", "5 min", "settled", "last hour")
+    print(" " * 28 + "".join(f"{column:>10}" for column in columns))
     with ProcessPoolExecutor() as pool:
         jobs = {
-            name: [pool.submit(quote, who, seed, MARKETS, arguments.days) for seed in range(arguments.seeds)]
+            name: [pool.submit(quote, who, seed, MARKETS, arguments.days) for seed in range(boards)]
             for name, who in CASTS.items()
         }
         for number, (name, runs) in enumerate(jobs.items(), start=1):
             _progress(f"{number} of {len(jobs)}: {name}")
-            print(f"{name:28}{_line([run.result() for run in runs])}", flush=True)
+            first, *others = [run.result() for run in runs]
+            print(f"{name:28}{_line(sum(others, start=first))}", flush=True)
 
 
-def _line(marks: list[Marks]) -> str:
-    def median(of: str) -> float:
-        return statistics.median(float(getattr(mark, of)) for mark in marks)
-
-    money = "".join(f"{median(name):10,.0f}" for name in ("contracts", "rewards", "trading", "net"))
-    names = ("after_five_minutes", "at_the_latest", "in_the_last_hour")
-    return money + "".join(f"{median(name):8.1f}" for name in names)
+def _line(marks: Marks) -> str:
+    money = (marks.contracts, marks.rewards, marks.at_the_latest, marks.net)
+    per_contract = (
+        marks.after_five_minutes / marks.contracts,
+        marks.at_the_latest / marks.contracts,
+        marks.of_the_last_hour / marks.late_contracts if marks.late_contracts else 0.0,
+    )
+    return "".join(f"{value:10,.0f}" for value in money) + "".join(
+        f"{value * 100:10.1f}" for value in per_contract
+    )
 
 
 def _progress(text: str) -> None:

@@ -8,7 +8,7 @@ its markets once, of those that are paid: both sides reach the target.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from simulator import order_entry
 from simulator.account import Fill
@@ -22,6 +22,7 @@ from simulator.statement import rewards
 OWNER = "quoter"
 SIZE = 25
 MINUTE = 60.0
+EVER = 1e9
 DAY = 86_400.0
 START = 1_795_000_000.0
 CASH = dict.fromkeys(range(4), 1_000_000 * DOLLAR)
@@ -29,20 +30,23 @@ CASH = dict.fromkeys(range(4), 1_000_000 * DOLLAR)
 
 @dataclass(frozen=True)
 class Marks:
-    """A quoter's result. Money in dollars; markouts in cents a contract, at the hidden value five minutes and at
-    the latest (settlement, or the end) after each fill, and of fills in a market's last hour at the latest."""
+    """A quoter's result, in dollars and contracts. What fills had gained is told at the hidden value five minutes
+    after each, and at the latest (settlement, or the end); of fills in a market's last hour, at the latest."""
 
     contracts: float
     rewards: float
-    trading: float
     fees: float
     after_five_minutes: float
     at_the_latest: float
-    in_the_last_hour: float
+    late_contracts: float
+    of_the_last_hour: float
+
+    def __add__(self, other: Marks) -> Marks:
+        return Marks(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
     @property
     def net(self) -> float:
-        return self.rewards + self.trading - self.fees
+        return self.rewards + self.at_the_latest - self.fees
 
 
 def quote(who: frozenset[str], seed: int, markets: int, days: float, programs: int = 60) -> Marks:
@@ -93,25 +97,20 @@ def _requote(exchange: Exchange, market: ListedMarket) -> None:
 def _marks(exchange: Exchange) -> Marks:
     account = exchange.accounts[OWNER]
     fills = account.fills
-    size = sum(fill.size for fill in fills) / CONTRACT
-    late = [f for f in fills if (exchange.markets[f.ticker].resolves or 0) - f.time < 3_600]
+    late = [f for f in fills if 0 <= (exchange.markets[f.ticker].resolves or 0) - f.time < 3_600]
 
-    def markout(of: list[Fill], after: float) -> float:
+    def gained(of: list[Fill], after: float) -> float:
         """Dollars that `of` had gained so long after each."""
         return sum(_gain(exchange, fill, fill.time + after) for fill in of)
 
-    def cents(of: list[Fill], after: float) -> float:
-        contracts = sum(fill.size for fill in of) / CONTRACT
-        return markout(of, after) / contracts * 100 if contracts else 0.0
-
     return Marks(
-        contracts=size,
+        contracts=sum(fill.size for fill in fills) / CONTRACT,
         rewards=rewards(exchange, OWNER) / 100,
-        trading=markout(fills, 1e9),
         fees=sum(fill.fee for fill in fills) / DOLLAR,
-        after_five_minutes=cents(fills, 300.0),
-        at_the_latest=cents(fills, 1e9),
-        in_the_last_hour=cents(late, 1e9),
+        after_five_minutes=gained(fills, 300.0),
+        at_the_latest=gained(fills, EVER),
+        late_contracts=sum(fill.size for fill in late) / CONTRACT,
+        of_the_last_hour=gained(late, EVER),
     )
 
 

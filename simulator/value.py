@@ -23,7 +23,7 @@ STEP = 60.0
 
 LAST_HOUR = 3_600.0
 
-AT_THE_READING, IN_THE_LAST_HOUR, BY_NEWS = 0.01, 0.1, 0.4
+AT_THE_READING, IN_THE_LAST_HOUR, BY_NEWS = 0.01, 0.25, 0.4
 """Parts of all there is to know that come to light at the reading itself, in the hour before it, and in jumps; the
 rest comes evenly from the start on."""
 
