@@ -205,6 +205,14 @@ def test_a_window_is_paid_as_unlabelled_cash_half_a_day_to_two_days_after_its_en
     assert credits(exchange, "bob") == []
 
 
+def test_a_running_window_is_told_up_to_now() -> None:
+    exchange, _ = exchange_with_program(reward=100)
+    bid(exchange, "ann", 4_000, 1_000)
+    exchange.advance(NOW + 12 * HOUR)
+    assert rewards(exchange, "ann") == 1_250
+    assert statement(exchange, "ann")["rewards"][0]["share_seconds"] == pytest.approx(DAY / 4, abs=1)
+
+
 def test_seconds_that_an_order_does_not_rest_are_not_paid() -> None:
     exchange, _ = exchange_with_program(reward=100)
     exchange.advance(NOW + 6 * HOUR)
