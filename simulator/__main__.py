@@ -31,6 +31,8 @@ def serve(arguments: argparse.Namespace) -> int:
     who = people.EVERYBODY - set(arguments.without)
     exchange = open_exchange(time.time(), arguments.seed, arguments.books, arguments.programs, who)
     api = Api(exchange, {key_id(key): key.public_key()}, TIERS[arguments.tier])
+    if arguments.read_only:
+        api.read_only.add(key_id(key))
     control = Control(api, arguments.step)
     if arguments.step:
         # A client signs with its own clock, which goes on while the exchange's stands still.
@@ -106,6 +108,7 @@ def _arguments() -> argparse.Namespace:
         "--key-file", type=Path, metavar="FILE", default=Path("simulator-key.pem"),
         help="where the customer's private key is kept, made if absent (default simulator-key.pem)",
     )  # fmt: skip
+    parser.add_argument("--read-only", action="store_true", help="the key may read, and writes are refused")
     parser.add_argument(
         "--ed25519", action="store_true", help="where a key is made, make one of this kind instead of RSA"
     )

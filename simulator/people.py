@@ -6,10 +6,10 @@ book and takes whatever rests on the wrong side of it. `RIVALS` quote around the
 refresh, join the best price, step in front of it. `SWEEPS` know the outcome shortly before it is read and take
 everything on the side that loses.
 
-Calibration, by `python -m benchmarks.calibration --seeds 8`: with all of them on, a quoter at the touch loses 2.5
-cents a contract after five minutes and 5.0 at settlement, which makers on the real exchange measured as 2.8 and 4.8,
-and far more than the rewards bring in; without the informed it earns. In the last hour it loses 17 cents, against 7.6
-measured. Rates and sizes that nobody has published were set to meet the first two figures.
+Calibration, by `python -m benchmarks.calibration --seeds 8`: with all of them on, a quoter at the touch loses
+2.5 cents a contract after five minutes and 5.0 at settlement, which makers on the real exchange measured as 2.8
+and 4.8, and far more than the rewards bring in; without the informed it earns. In the last hour it loses 17
+cents, against 7.6 measured. Rates and sizes that nobody has published were set to meet the first two figures.
 """
 
 from __future__ import annotations

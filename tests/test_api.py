@@ -346,3 +346,12 @@ def test_pauses_are_told_and_refused_in_the_exchanges_words(desk: Desk) -> None:
     pauses.resume(desk.exchange, "exchange")
     order_entry.create(desk.exchange, CUSTOMER, terms(True, 1, 1))
     assert desk.send("DELETE", f"{ORDERS}/{order_id}?market_ticker={M}").status_code == 200
+
+
+def test_a_key_that_may_only_read_is_refused_every_write(desk: Desk) -> None:
+    desk.embedded.api.read_only.add(desk.embedded.key_id)
+    assert desk.get("/portfolio/balance")
+    for method, path in (("POST", ORDERS), ("DELETE", ORDERS), ("PUT", "/portfolio/order_groups/x/reset")):
+        refused = desk.send(method, path, json=wanted())
+        assert (refused.status_code, code(refused)) == (403, "forbidden")
+    assert all(order.ticker != M for order in desk.account.resting.values())

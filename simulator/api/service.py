@@ -107,12 +107,14 @@ LIMITS, COSTS = "/account/limits", "/account/endpoint_costs"
 
 @dataclass
 class Api:
-    """Answers requests for one exchange. `keys` maps key ids to the public keys of the customer's account.
+    """Answers requests for one exchange. `keys` maps key ids to the public keys of the customer's account; those
+    of `read_only` may not write.
     `read_account` is what reads of the account see; `clocks` tells the times, Unix seconds, that a signature's
     may be near, in place of the exchange's own."""
 
     exchange: Exchange
     keys: dict[str, PublicKey] = field(default_factory=dict)
+    read_only: set[str] = field(default_factory=set)
     tier: Tier = TIERS["basic"]
     read_account: Callable[[], Account] | None = None
     clocks: Callable[[], list[float]] | None = None
@@ -149,6 +151,8 @@ class Api:
                 continue
             if key_id is not None:
                 self._bill(key_id, route, request)
+            if key_id in self.read_only and route.method != "GET":
+                raise Refusal(403, "forbidden", "this API key may not write")
             if route.public:
                 return route.call(self.exchange, request, *arguments)
             return route.call(self.exchange, self._account(route), request, *arguments)
