@@ -30,7 +30,7 @@ def serve(arguments: argparse.Namespace) -> int:
     key = read_or_make(arguments.key_file, arguments.ed25519)
     who = people.EVERYBODY - set(arguments.without)
     exchange = open_exchange(time.time(), arguments.seed, arguments.books, arguments.programs, who)
-    api = Api(exchange, {key_id(key): key.public_key()}, TIERS[arguments.tier])
+    api = Api(exchange, {key_id(key): key.public_key()}, tier=TIERS[arguments.tier])
     if arguments.read_only:
         api.read_only.add(key_id(key))
     control = Control(api, arguments.step)
