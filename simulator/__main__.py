@@ -29,6 +29,8 @@ def serve(arguments: argparse.Namespace) -> int:
     rules = read_faults(arguments.faults) if arguments.faults else []
     key = read_or_make(arguments.key_file, arguments.ed25519)
     who = people.EVERYBODY - set(arguments.without)
+    if sys.stderr.isatty():
+        print("laying out the board ...", end="\r", file=sys.stderr, flush=True)
     exchange = open_exchange(time.time(), arguments.seed, arguments.books, arguments.programs, who)
     api = Api(exchange, {key_id(key): key.public_key()}, tier=TIERS[arguments.tier])
     if arguments.read_only:
