@@ -109,10 +109,11 @@ class Board:
         self._event(kind, series, opens, count)
 
     def _event_ticker(self, series: str, closes: float) -> str:
-        """Named for the day it closes, or where that is taken for the minute, or for the second."""
+        """Named for the day it closes, or where that is taken for the minute, or for a number of its own."""
         day = datetime.fromtimestamp(closes, timezone.utc)
-        names = (f"{series}-{day:{form}}".upper() for form in ("%y%b%d", "%y%b%d%H%M", "%y%b%d%H%M%S"))
-        return next(name for name in names if name not in self._exchange.events)
+        names = [f"{series}-{day:{form}}".upper() for form in ("%y%b%d", "%y%b%d%H%M")]
+        free = [name for name in names if name not in self._exchange.events]
+        return free[0] if free else f"{names[-1]}N{len(self._exchange.events)}"
 
     def _shape(self, kind: Kind) -> Shape:
         """The sides of a book are mostly alike."""
