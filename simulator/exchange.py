@@ -142,8 +142,8 @@ class Exchange:
 
     def pause_on(self, shard: int) -> str | None:
         """What is paused on a shard: the "exchange", or only "trading", or nothing."""
-        lasting = self.pauses.get(shard)
-        return min(lasting) if lasting else None
+        lasting = self.pauses.get(shard, ())
+        return next((what for what in ("exchange", "trading") if what in lasting), None)
 
     def changed(self, market: ListedMarket) -> None:
         """To be said after anything that may change a market's book, status or trading. It is looked at once all
