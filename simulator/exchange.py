@@ -163,7 +163,7 @@ class Exchange:
         """Match an order against the book and book what it traded."""
         trades, withdrawn = market.book.match(order)
         for own in withdrawn:
-            self._forget(market, own)
+            self.forget(market, own)
         for trade in trades:
             market.last_price = trade.price
             market.volume += trade.size
@@ -197,7 +197,7 @@ class Exchange:
             order.maker_cost += paid
             order.maker_fees += fee
         if order.status != "resting":
-            self._forget(market, order)
+            self.forget(market, order)
         if order.group_id is not None:
             self._count_in_group(account, order.group_id, trade.size)
 
@@ -214,20 +214,26 @@ class Exchange:
         due = order.expires
 
         def expire() -> None:
-            if order.expires == due and order.status == "resting":
-                self.withdraw(market, order)
-                self.changed(market)
+            if order.expires == due:
+                self.take_down(market, order)
 
         if due is not None:
             self.at(due, expire)
 
     def withdraw(self, market: ListedMarket, order: Order) -> None:
-        """Take a resting order off the book."""
+        """Take a resting order off the book. `changed` is for the caller to say, once for all that it does."""
         market.book.half(order.is_bid).remove(order)
         order.status = "canceled"
-        self._forget(market, order)
+        self.forget(market, order)
 
-    def _forget(self, market: ListedMarket, order: Order) -> None:
+    def take_down(self, market: ListedMarket, order: Order) -> None:
+        """Take an order off the book, if it still rests."""
+        if order.status == "resting":
+            self.withdraw(market, order)
+            self.changed(market)
+
+    def forget(self, market: ListedMarket, order: Order) -> None:
+        """An order is not among those that rest any more."""
         order.updated = self.now
         if order.owner is not None:
             market.owned.pop(order.order_id, None)
@@ -256,9 +262,7 @@ class Exchange:
 
     def sweep_group(self, account: Account, group: OrderGroup) -> None:
         for order in [o for o in account.resting.values() if o.group_id == group.group_id]:
-            market = self.markets[order.ticker]
-            self.withdraw(market, order)
-            self.changed(market)
+            self.take_down(self.markets[order.ticker], order)
 
     # -- the crowd ------------------------------------------------------------------------------------------
 

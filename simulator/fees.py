@@ -36,6 +36,10 @@ class FeeTerms:
         rate = 100 if is_taker else _MAKER_PERCENT[self.kind]
         return 7 * size * price * (DOLLAR_PIPS - price) * self.percent * rate
 
+    def of_a_contract(self, price: float) -> float:
+        """About what a taker pays for one contract, in dollars."""
+        return self.percent / 100 * 0.07 * price * (1 - price)
+
     def at_most(self, price: int, size: int, is_taker: bool = True) -> int:
         """What may be charged, in 1/1,000,000 dollar: the fee rounded up to $0.0001."""
         return -(-self.exact(price, size, is_taker) // (EXACT * CENTICENT)) * CENTICENT

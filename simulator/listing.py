@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -136,12 +136,15 @@ class ListedMarket:
 
     def volume_since(self, time: float) -> int:
         """What was traded since a time, as far back as the touches reach."""
-        before = self.touches[0].volume if len(self.touches) == TOUCHES_KEPT else 0
-        for touch in reversed(self.touches):
-            if touch.time <= time:
-                before = touch.volume
-                break
-        return self.volume - before
+        touch = self.touch_at(time)
+        if touch is None and len(self.touches) == TOUCHES_KEPT:
+            touch = self.touches[0]
+        return self.volume - (touch.volume if touch else 0)
+
+    def touch_at(self, time: float) -> Touch | None:
+        """The best prices as they were at a time, if that is remembered."""
+        place = bisect_right(self.touches, time, key=lambda touch: touch.time)
+        return self.touches[place - 1] if place else None
 
 
 @dataclass(slots=True, eq=False)

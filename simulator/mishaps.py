@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -157,9 +157,11 @@ def _spoil(answer: Answer, by_kind: Mapping[str, Rule], request: Request, time: 
         if "no_order" in by_kind:
             body = {}
         if "missing_field" in by_kind:
-            _drop(body, str(by_kind["missing_field"].given["field"]))
+            for found in list(_objects(body)):
+                found.pop(by_kind["missing_field"].given["field"], None)
         if "unknown_status" in by_kind:
-            _set(body, "status", "pondering")
+            for found in _objects(body):
+                found.update({"status": "pondering"} if "status" in found else {})
         if "repeated_cursor" in by_kind:
             name = "next_cursor" if "incentive_programs" in body else "cursor"
             body[name] = request.value("cursor") or "again"
@@ -175,20 +177,12 @@ def _spoil(answer: Answer, by_kind: Mapping[str, Rule], request: Request, time: 
     return replace(answer, delay=float(late.given["seconds"])) if late else answer
 
 
-def _drop(value: Any, name: str) -> None:
-    """Take a field out of an answer, wherever it is."""
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _drop(inner, name)
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """All objects in an answer, itself among them."""
     if isinstance(value, dict):
-        value.pop(name, None)
-
-
-def _set(value: Any, name: str, text: str) -> None:
-    """Change a field of an answer, wherever it is."""
+        yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _set(inner, name, text)
-    if isinstance(value, dict) and name in value:
-        value[name] = text
+        yield from _objects(inner)
 
 
 def _order_of(exchange: Exchange, request: Request) -> Order | None:

@@ -143,8 +143,7 @@ def cancel(exchange: Exchange, owner: str, order_id: str, shard: int) -> int:
     """Take an order off the book: contracts withdrawn. Gone, unknown and on another shard look alike."""
     order, market = _resting(exchange, exchange.accounts[owner], order_id, shard)
     withdrawn = order.remaining
-    exchange.withdraw(market, order)
-    exchange.changed(market)
+    exchange.take_down(market, order)
     return withdrawn
 
 
@@ -154,8 +153,7 @@ def cancel_all(exchange: Exchange, owner: str) -> None:
     for order in list(account.resting.values()):
         market = exchange.markets[order.ticker]
         if exchange.pause_on(market.shard) != "exchange" and market.status != "closed":
-            exchange.withdraw(market, order)
-            exchange.changed(market)
+            exchange.take_down(market, order)
     account.cancel_all_until = exchange.now + CANCEL_ALL_SECONDS
 
 
@@ -163,13 +161,8 @@ def _after_cancel_all(exchange: Exchange, account: Account, market: ListedMarket
     """Every other order that is placed in the minute after a cancel-all goes too, before the minute ends."""
     dice = random.Random(f"{exchange.seed}:cancel-all:{order.number}")
     if exchange.now < account.cancel_all_until and dice.random() < 0.5:
-
-        def go() -> None:
-            if order.status == "resting":
-                exchange.withdraw(market, order)
-                exchange.changed(market)
-
-        exchange.at(dice.uniform(exchange.now, account.cancel_all_until), go)
+        when = dice.uniform(exchange.now, account.cancel_all_until)
+        exchange.at(when, lambda: exchange.take_down(market, order))
 
 
 def _finish(exchange: Exchange, market: ListedMarket, order: Order) -> None:
@@ -187,8 +180,7 @@ def _requeue(exchange: Exchange, market: ListedMarket, order: Order, change: Ame
     if order.status == "resting":
         market.book.half(order.is_bid).add(order)
     elif order.status == "canceled":  # it met its owner's own order
-        exchange.accounts[order.owner or ""].resting.pop(order.order_id, None)
-        market.owned.pop(order.order_id, None)
+        exchange.forget(market, order)
 
 
 def _open_market(exchange: Exchange, ticker: str, shard: int) -> ListedMarket:

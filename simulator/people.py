@@ -41,6 +41,9 @@ INFORMED_SECONDS = 120.0
 INFORMED_AHEAD = (60.0, 900.0)
 """The informed know the value of so many seconds later, some more and some less."""
 
+STEP_BEFORE = 1.0
+"""Nor do they know more than is known so many seconds before the reading: the outcome is for those who sweep."""
+
 INFORMED_MEDIAN = 300.0
 INFORMED_EDGE = 0.025
 """Dollars beyond the fee that they want to gain on each contract."""
@@ -130,7 +133,7 @@ class InformedTaker(Visitor):
         now = self.exchange.now
         ahead = min(now + knows, max(self._value.event.reads - STEP_BEFORE, now))
         worth = self._value.at(ahead)
-        margin = INFORMED_EDGE + self.market.event.fee_terms.percent / 100 * 0.07 * worth * (1 - worth)
+        margin = INFORMED_EDGE + self.market.event.fee_terms.of_a_contract(worth)
         book = self.market.book
         ask, bid = book.asks.best(), book.bids.best()
         most, least = int((worth - margin) * DOLLAR_PIPS), int((worth + margin) * DOLLAR_PIPS) + 1
@@ -138,10 +141,6 @@ class InformedTaker(Visitor):
             self.exchange.crowd_take(self.market, True, most, size)
         elif bid is not None and bid >= least:
             self.exchange.crowd_take(self.market, False, least, size)
-
-
-STEP_BEFORE = 1.0
-"""The informed do not know the outcome itself: that is for those who sweep."""
 
 
 class Sweeper:
@@ -163,8 +162,7 @@ class Sweeper:
         if self._exchange.trades_in(self._market):
             yes = self._value.outcome() == "yes"
             limit = self._market.grid.nearest(int((0.97 if yes else 0.03) * DOLLAR_PIPS))
-            size = (self._market.book.asks if yes else self._market.book.bids).total
-            self._exchange.crowd_take(self._market, yes, limit, size)
+            self._exchange.crowd_take(self._market, yes, limit, self._market.book.half(not yes).total)
 
 
 class Rivals(Visitor):
@@ -177,10 +175,6 @@ class Rivals(Visitor):
         self._resting: dict[tuple[bool, int], Order] = {}
         self._seen: tuple[int, bool, int] | None = None
         self._quoted: tuple[int, int] | None = None
-
-    def open(self) -> None:
-        """Fill the book for the first time."""
-        self.visit()
 
     def visit(self) -> None:
         exchange, market = self.exchange, self.market
@@ -245,13 +239,7 @@ class Joiner(Visitor):
         if order is None:
             return
         exchange.changed(market)
-
-        def leave() -> None:
-            if order.status == "resting":
-                exchange.withdraw(market, order)
-                exchange.changed(market)
-
-        exchange.at(exchange.now + stay, leave)
+        exchange.at(exchange.now + stay, lambda: exchange.take_down(market, order))
 
 
 def move_in(
@@ -265,7 +253,7 @@ def move_in(
     """Fill a market's book for the first time, and let those of `who` come from now on. Takers by chance come
     once in `take_seconds` on average."""
     rivals = Rivals(exchange, market, value, shape)
-    rivals.open()
+    rivals.visit()
     if RIVALS in who:
         rivals.move_in()
         Joiner(exchange, market).move_in()

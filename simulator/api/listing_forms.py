@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from functools import lru_cache
@@ -140,7 +140,7 @@ def program(listed: ListedProgram) -> Json:
 def market(listed: ListedMarket, now: float) -> Json:
     book = listed.book
     bid, ask = book.bids.best() or 0, book.asks.best() or DOLLAR_PIPS
-    yesterday = _touch_at(listed.touches, now - DAY)
+    yesterday = listed.touch_at(now - DAY)
     before = (yesterday.bid, yesterday.ask or DOLLAR_PIPS, yesterday.last) if yesterday else (0, DOLLAR_PIPS, 0)
     form: Json = {
         "ticker": listed.ticker,
@@ -293,12 +293,3 @@ def _spread(pips: Sequence[int]) -> Json:
         "high_dollars": price(max(pips)),
         "close_dollars": price(pips[-1]),
     }
-
-
-def _touch_at(touches: Iterable[Touch], time: float) -> Touch | None:
-    found = None
-    for touch in touches:
-        if touch.time > time:
-            break
-        found = touch
-    return found

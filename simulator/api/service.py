@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
@@ -38,10 +39,13 @@ class Route:
     cost: int = DEFAULT_COST
     batch: bool = False
 
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(re.sub(r"\{\w+\}", "([^/]+)", self.template))
+
     def arguments(self, path: str) -> list[str] | None:
         """What stands in the template's places, or None where a path is another's."""
-        pattern = re.sub(r"\{\w+\}", "([^/]+)", self.template)
-        found = re.fullmatch(pattern, path)
+        found = self._pattern.fullmatch(path)
         return [unquote(part) for part in found.groups()] if found else None
 
 
@@ -108,9 +112,8 @@ LIMITS, COSTS = "/account/limits", "/account/endpoint_costs"
 @dataclass
 class Api:
     """Answers requests for one exchange. `keys` maps key ids to the public keys of the customer's account; those
-    of `read_only` may not write.
-    `read_account` is what reads of the account see; `clocks` tells the times, Unix seconds, that a signature's
-    may be near, in place of the exchange's own."""
+    of `read_only` may not write. `read_account` is what reads of the account see; `clocks` tells the times, Unix
+    seconds, that a signature's may be near, in place of the exchange's own."""
 
     exchange: Exchange
     keys: dict[str, PublicKey] = field(default_factory=dict)

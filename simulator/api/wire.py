@@ -109,6 +109,10 @@ class Request:
 
     def json(self) -> Body:
         """The body, an object. A request without one has an empty one."""
+        return self._json
+
+    @cached_property
+    def _json(self) -> Body:
         if not self.body:
             return Body({})
         if "application/json" not in self.headers.get("content-type", ""):
