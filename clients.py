@@ -1,52 +1,51 @@
-"""The only way to an exchange: signs, spends the token budget, pages and parses.
+"""The only way to an exchange: every call that the bot and its tools make, by name.
 
 Promise: nothing above this room sees a dict, a string price or a status code, and no float touches a price, a
-size or cash on its way out. Every request has a time-out. A request is sent once: what may be tried again is
-decided by the caller, who knows from the error (`errors.py`) whether it may have been carried out.
+size or cash on its way out. What a request costs is paid in time, what may be repeated is repeated
+(`channel.py`), an order is placed once (`placing.py`), and whatever ends badly is an `ExchangeError`
+(`errors.py`) that says whether it may have been carried out.
 
 Contract: the exchange's Trade API v2 (docs.kalshi.com/api-reference), orders on the V2 paths.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from decimal import ROUND_CEILING, Decimal
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import Enum
-from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
+from functools import partial
+from typing import TypeVar
 
 import requests
 
 import parsing
-from errors import Unreachable, Unreadable, answered
-from models import (
-    ONE_DOLLAR,
-    Balance,
-    Book,
-    ExchangeStatus,
-    Fill,
-    Market,
-    Order,
-    OrderRequest,
-    OrderResponse,
-    Position,
-    Program,
-    Side,
-)
-from parsing import Fields
+from account import AccountLimits, Balance, Fill, OrderGroup, Payment, Position, Settlement, Transfer
+from budget import Call, largest_batch
+from channel import Channel
+from clock import Clock, ExchangeClock
+from errors import ExchangeError, Gone
+from fields import Fields, Listing, listing
+from market_data import LONGEST_PAGE, MarketData
+from models import AmendResponse, Bid, Order, OrderRequest, OrderResponse, OrderStatus
+from placing import Placement, Result
 from signing import Signer
+from writing import PRIMARY_SUBACCOUNT, amend_body, cancel_body, fixed, item, order_body, rows
 
 API_ROOT = "/trade-api/v2"
-TICKERS_PER_CALL = 100
-ORDERS = "/portfolio/events/orders"
-TIMEOUTS = (5.0, 10.0)
-"""Seconds to wait for a connection, and for an answer."""
 
-PRIMARY_SUBACCOUNT = 0
-"""Sent with every call that takes it: what the exchange assumes where it is left out differs by call."""
+_HURRIED_TIMEOUTS, _HURRIED_PATIENCE = (1.0, 2.0), 1.0
+_SINCE = timedelta(minutes=1)
+
+_ORDERS, _GROUPS = "/portfolio/events/orders", "/portfolio/order_groups"
+_CREATE = Call("POST", _ORDERS, "write", repeats=False)
+_CREATE_BATCH = Call("POST", f"{_ORDERS}/batched", "write", repeats=False)
+_CANCEL = Call("DELETE", f"{_ORDERS}/{{order_id}}", "write")
+_CANCEL_BATCH = Call("DELETE", f"{_ORDERS}/batched", "write")
+_CANCEL_ALL = Call("DELETE", _ORDERS, "write")
+_AMEND = Call("POST", f"{_ORDERS}/{{order_id}}/amend", "write")
+_CREATE_GROUP = Call("POST", f"{_GROUPS}/create", "write", repeats=False)
+_BALANCE = Call("GET", "/portfolio/balance", "balance")
 
 T = TypeVar("T")
 
@@ -68,281 +67,250 @@ class Environment(Enum):
         }[self]
 
 
-class Clock(Protocol):
-    """The time that the exchange goes by, and the only way to let it pass."""
-
-    def now(self) -> datetime: ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-
-class WallClock:
-    """The machine's own clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(timezone.utc)
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
-class TokenBucket:
-    """A budget of tokens that refills by `rate` a second up to `capacity`."""
-
-    def __init__(self, rate: float, capacity: float, clock: Clock) -> None:
-        self._rate = rate
-        self._capacity = capacity
-        self._clock = clock
-        self._tokens = capacity
-        self._at = clock.now()
-
-    def spend(self, cost: float) -> None:
-        """Take `cost` tokens, waiting just as long as they need to come in."""
-        self._refill()
-        if self._tokens < cost:
-            self._clock.sleep((cost - self._tokens) / self._rate)
-            self._refill()
-        self._tokens -= cost
-
-    def _refill(self) -> None:
-        now = self._clock.now()
-        elapsed = max((now - self._at).total_seconds(), 0.0)
-        self._tokens = min(self._tokens + elapsed * self._rate, self._capacity)
-        self._at = now
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Which bucket a call draws on, and how many tokens (docs.kalshi.com/getting_started/rate_limits)."""
-
-    bucket: str
-    tokens: int
-
-
-READ = Cost("read", 10)
-BALANCE = Cost("balance", 1)
-CREATE = Cost("write", 10)
-CANCEL = Cost("write", 2)
-
-
-class KalshiHttpClient:
+class KalshiHttpClient(MarketData):
     """One account on one exchange, over one `requests.Session`. Not for use by several threads.
 
-    Every method raises an `ExchangeError` (`errors.py`) where the exchange refuses, fails, cannot be reached
-    or answers what cannot be read.
+    `clock` is the machine's, or an embedded exchange's; the exchange's time, as far as it is known, is `clock` of
+    the client. Errors and lists are as in `MarketData`, whose calls it has too.
     """
 
-    def __init__(self, base_url: str, signer: Signer, clock: Clock, session: requests.Session | None = None):
-        self._base_url = base_url
-        self._path_root = urlsplit(base_url).path
-        self._signer = signer
-        self._clock = clock
-        self._session = session or requests.Session()
-        # The exchange's lowest tier ("Basic"): 200 read tokens a second with 3 s in store, 100 write tokens
-        # with none, and one look at the balance a second.
-        self._buckets = {
-            "read": TokenBucket(200, 600, clock),
-            "write": TokenBucket(100, 100, clock),
-            "balance": TokenBucket(1, 1, clock),
-        }
-        self.requests_sent = 0
-        self.timeouts = TIMEOUTS
-        self._unreadable: list[str] = []
+    def __init__(
+        self, base_url: str, signer: Signer, clock: Clock, session: requests.Session | None = None
+    ) -> None:
+        super().__init__(Channel(base_url, signer, clock, session or requests.Session()))
+        self._resting: dict[str, int] = {}
 
-    def get_exchange_status(self) -> ExchangeStatus:
-        """GET /exchange/status: whether orders are taken now, in all and by shard."""
-        return parsing.exchange_status(self._get("/exchange/status"))
+    @property
+    def clock(self) -> ExchangeClock:
+        """The exchange's time: the machine's, corrected where the exchange's answers say so."""
+        return self._channel.clock
 
-    def get_incentive_programs(self) -> list[Program]:
-        """GET /incentive_programs: all active liquidity programs. Their cursor is called `next_cursor`."""
-        query = {"status": "active", "type": "liquidity", "limit": 10_000}
-        pages = self._pages("/incentive_programs", query, "next_cursor")
-        return self._readable(pages, "incentive_programs", parsing.program)
+    @property
+    def requests_sent(self) -> int:
+        return self._channel.requests_sent
 
-    def get_markets(self, tickers: Iterable[str]) -> dict[str, Market]:
-        """GET /markets, 100 tickers a call: the named markets that the exchange lists, by ticker."""
-        found = {}
-        for batch in _batches(tickers):
-            pages = self._pages("/markets", {"tickers": ",".join(batch), "limit": 1000})
-            found.update({market.ticker: market for market in self._readable(pages, "markets", parsing.market)})
-        return found
+    @property
+    def limits(self) -> AccountLimits:
+        """The limits that requests keep to."""
+        return self._channel.budget.limits
 
-    def get_orderbooks(self, tickers: Iterable[str]) -> dict[str, Book]:
-        """GET /markets/orderbooks, 100 tickers a call: whole books, our own orders included, by ticker."""
-        found = {}
-        for batch in _batches(tickers):
-            page = self._get("/markets/orderbooks", {"tickers": batch})
-            found.update({book.ticker: book for book in self._readable([page], "orderbooks", parsing.book)})
-        return found
+    def hurry(self) -> None:
+        """From now on wait only seconds for answers, and repeat next to nothing: a person wants to leave."""
+        self._channel.timeouts = _HURRIED_TIMEOUTS
+        self._channel.patience = _HURRIED_PATIENCE
+
+    # -- the account -------------------------------------------------------------------------------------------
+
+    def read_limits(self) -> AccountLimits:
+        """GET /account/limits and /account/endpoint_costs: what this account may ask for. Requests keep to that
+        from now on, and to the lowest tier's until then."""
+        limits = parsing.limits(self._get("/account/limits"))
+        costs = parsing.endpoint_costs(self._get("/account/endpoint_costs"))
+        self._channel.budget.adopt(limits, costs)
+        return limits
 
     def get_balance(self) -> Balance:
         """GET /portfolio/balance: free cash in dollars, over all shards and by shard. One a second at most."""
-        return parsing.balance(self._get("/portfolio/balance", {"subaccount": PRIMARY_SUBACCOUNT}, BALANCE))
+        query = {"subaccount": PRIMARY_SUBACCOUNT}
+        return parsing.balance(self._channel.request(_BALANCE, query))
 
-    def get_positions(self) -> list[Position]:
+    def get_positions(self) -> Listing[Position]:
         """GET /portfolio/positions: every market in which contracts are held now."""
-        query = {"count_filter": "position", "limit": 1000, "subaccount": PRIMARY_SUBACCOUNT}
-        pages = self._pages("/portfolio/positions", query)
-        positions = [parsing.position(f) for page in pages for f in _each(page, "market_positions")]
-        return [position for position in positions if position.count]
+        found = self._account_list("/portfolio/positions", {"count_filter": "position"}, parsing.position)
+        return Listing(tuple(position for position in found if position.count), found.unreadable)
 
-    def get_resting_orders(self) -> list[Order]:
+    def get_resting_orders(self) -> Listing[Order]:
         """GET /portfolio/orders with status resting: every order of the account that rests, whoever sent it."""
-        query = {"status": "resting", "limit": 1000, "subaccount": PRIMARY_SUBACCOUNT}
-        pages = self._pages("/portfolio/orders", query)
-        return [parsing.order(f) for page in pages for f in _each(page, "orders")]
+        orders = self._account_list("/portfolio/orders", {"status": "resting"}, parsing.order)
+        self._resting = {order.order_id: order.exchange_index for order in orders}
+        return orders
 
-    def get_fills(self, since: datetime) -> list[Fill]:
+    def get_fills(self, since: datetime) -> Listing[Fill]:
         """GET /portfolio/fills from `since` (whole seconds) on, oldest first."""
-        query = {"min_ts": int(since.timestamp()), "limit": 1000, "subaccount": PRIMARY_SUBACCOUNT}
-        pages = self._pages("/portfolio/fills", query)
-        fills = [parsing.fill(f) for page in pages for f in _each(page, "fills")]
-        return sorted(fills, key=lambda fill: fill.time)
+        found = self._account_list("/portfolio/fills", _from(since), parsing.fill)
+        return Listing(tuple(sorted(found, key=lambda fill: fill.time)), found.unreadable)
+
+    def get_settlements(self, since: datetime) -> Listing[Settlement]:
+        """GET /portfolio/settlements from `since` (whole seconds) on, oldest first."""
+        found = self._account_list("/portfolio/settlements", _from(since), parsing.settlement)
+        return Listing(tuple(sorted(found, key=lambda settlement: settlement.time)), found.unreadable)
+
+    def get_deposits(self) -> Listing[Payment]:
+        """GET /portfolio/deposits: all of them, in whatever state. The exchange has them for the whole account."""
+        return listing(self._pages("/portfolio/deposits", {"limit": 500}), "deposits", parsing.payment)
+
+    def get_withdrawals(self) -> Listing[Payment]:
+        """GET /portfolio/withdrawals: all of them, in whatever state. The exchange has them for the whole
+        account."""
+        return listing(self._pages("/portfolio/withdrawals", {"limit": 500}), "withdrawals", parsing.payment)
+
+    def get_transfers(self) -> Listing[Transfer]:
+        """GET /portfolio/intra_exchange_instance_transfers: cash moved between shards."""
+        path = "/portfolio/intra_exchange_instance_transfers"
+        return listing(self._pages(path, {"limit": 500}), "transfers", parsing.transfer)
+
+    # -- orders ------------------------------------------------------------------------------------------------
 
     def create_order(self, order: OrderRequest) -> OrderResponse:
-        """POST /portfolio/events/orders. Prices in whole 1/10,000 dollar and counts in whole 1/100 contract
-        go out exactly; anything finer is a `ValueError`, and nothing is sent."""
-        bid = order.bid
-        yes_price = bid.price if bid.side is Side.YES else ONE_DOLLAR - bid.price
-        body: dict[str, object] = {
-            "ticker": order.ticker,
-            "client_order_id": order.client_order_id,
-            "side": "bid" if bid.side is Side.YES else "ask",
-            "count": _fixed(bid.count, 2),
-            "price": _fixed(yes_price, 4),
-            "time_in_force": order.time_in_force.value,
-            "self_trade_prevention_type": order.self_trade_prevention.value,
-            "post_only": order.post_only,
-            "reduce_only": order.reduce_only,
-            "cancel_order_on_pause": order.cancel_on_pause,
-            "subaccount": PRIMARY_SUBACCOUNT,
-            "exchange_index": order.exchange_index,
-        }
-        if order.expires is not None:
-            body["expiration_time"] = int(Decimal(order.expires.timestamp()).to_integral_value(ROUND_CEILING))
-        answer = self._request("POST", ORDERS, CREATE, body=body)
-        return parsing.order_response(answer, bid.count)
+        """POST /portfolio/events/orders: place an order once, and know that it was. Prices in whole 1/10,000
+        dollar and counts in whole 1/100 contract go out exactly; anything finer is a `ValueError`, and nothing
+        is sent. Raises `OutcomeUnknown` where the order could neither be found nor shown not to be."""
+        (result,) = self._place([order])
+        if isinstance(result, ExchangeError):
+            raise result
+        return result
+
+    def create_orders(self, orders: Sequence[OrderRequest]) -> list[Result]:
+        """POST /portfolio/events/orders/batched, as many a call as the budget holds: of each order what became of
+        it, in their order. As `create_order`, but an order's error is its result, not raised."""
+        results: list[Result] = []
+        while len(results) < len(orders):
+            cost = self._channel.budget.cost(_CREATE_BATCH)
+            size = largest_batch(self.limits, cost, self._keep(0))
+            results += self._place(orders[len(results) : len(results) + size])
+        return results
+
+    def amend_order(self, order: Order, bid: Bid, expires: datetime | None = None) -> AmendResponse:
+        """POST /portfolio/events/orders/{order_id}/amend: from now on `order` rests as `bid` (on its own side),
+        until `expires` (None: as before). A new price, or more contracts, goes to the back of the queue; anything
+        else keeps its place. An amended price may meet the book and trade. `Gone` where the order is no more."""
+        answer = self._channel.request(
+            _AMEND,
+            {"subaccount": PRIMARY_SUBACCOUNT},
+            amend_body(order, bid, expires),
+            places={"order_id": order.order_id},
+            shard=order.exchange_index,
+        )
+        return parsing.amend_response(answer)
 
     def cancel_order(self, order: Order) -> Decimal:
-        """DELETE /portfolio/events/orders/{order_id}: contracts withdrawn. The exchange's 404 (`Refused`)
-        means that the order is gone, and may have been filled: look at the fills."""
+        """DELETE /portfolio/events/orders/{order_id}: contracts withdrawn. `Gone`: the order is no more, and may
+        have been filled, or canceled by an attempt of this call whose answer was lost."""
         # Without its market a cancel goes to shard 0, wherever the order rests.
         query = {
             "market_ticker": order.ticker,
             "exchange_index": order.exchange_index,
             "subaccount": PRIMARY_SUBACCOUNT,
         }
-        return self._request("DELETE", f"{ORDERS}/{order.order_id}", CANCEL, query).decimal("reduced_by")
+        places = {"order_id": order.order_id}
+        answer = self._channel.request(_CANCEL, query, places=places, shard=order.exchange_index)
+        self._resting.pop(order.order_id, None)
+        return answer.decimal("reduced_by")
 
-    def take_unreadable(self) -> list[str]:
-        """What could not be read of the board since the last call, and was left out of the lists returned."""
-        told, self._unreadable = self._unreadable, []
-        return told
+    def cancel_orders(self, orders: Sequence[Order]) -> list[Decimal | ExchangeError]:
+        """DELETE /portfolio/events/orders/batched, as many a call as the budget holds: of each order the contracts
+        withdrawn, or its error (`Gone` as in `cancel_order`), in their order."""
+        results: list[Decimal | ExchangeError] = []
+        size = largest_batch(self.limits, self._channel.budget.cost(_CANCEL_BATCH), 0)
+        for start in range(0, len(orders), size):
+            results += self._cancel_batch(orders[start : start + size])
+        return results
 
-    def _readable(self, pages: Iterable[Fields], name: str, parse: Callable[[Fields], T]) -> list[T]:
-        """The items of a public list. One that cannot be read costs that market, not the whole board; of the
-        account's own lists nothing may be missing, so those are read whole or not at all."""
-        items = []
-        for page in pages:
-            for item in page.items(name):
-                try:
-                    items.append(parse(_item(page, name, item)))
-                except Unreadable as error:
-                    self._unreadable.append(str(error))
-        return items
+    def cancel_all_orders(self) -> None:
+        """DELETE /portfolio/events/orders: every order of the account, on all shards, whoever sent it. The
+        exchange may also cancel what is placed within the next minute."""
+        self._channel.request(_CANCEL_ALL, {"subaccount": PRIMARY_SUBACCOUNT})
+        self._resting.clear()
 
-    def _get(self, path: str, query: Mapping[str, object] | None = None, cost: Cost = READ) -> Fields:
-        return self._request("GET", path, cost, query)
+    # -- order groups ------------------------------------------------------------------------------------------
 
-    def _pages(self, path: str, query: Mapping[str, object], cursor_field: str = "cursor") -> Iterator[Fields]:
-        seen: set[str] = set()
-        while True:
-            page = self._get(path, query)
-            yield page
-            cursor = page.optional(cursor_field, page.text) or ""
-            if not cursor:
-                return
-            if cursor in seen:
-                raise Unreadable(page.source, f"the same {cursor_field} came twice: the list has no end")
-            seen.add(cursor)
-            query = {**query, "cursor": cursor}
+    def get_order_groups(self) -> Listing[OrderGroup]:
+        """GET /portfolio/order_groups: all groups of the account."""
+        page = self._get(_GROUPS, {"subaccount": PRIMARY_SUBACCOUNT})
+        return listing([page], "order_groups", parsing.order_group)
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        cost: Cost,
-        query: Mapping[str, object] | None = None,
-        body: dict[str, object] | None = None,
-    ) -> Fields:
-        self._buckets[cost.bucket].spend(cost.tokens)
-        source = f"{method} {path}"
-        timestamp_ms = int(self._clock.now().timestamp() * 1000)
-        self.requests_sent += 1
+    def create_order_group(self, limit: Decimal, exchange_index: int) -> str:
+        """POST /portfolio/order_groups/create: the id of a new group on a shard, of `limit` contracts in 15
+        seconds. Where the answer is lost there may be a group that nobody uses; look at the groups."""
+        body = {
+            "contracts_limit_fp": fixed(limit, 2),
+            "subaccount": PRIMARY_SUBACCOUNT,
+            "exchange_index": exchange_index,
+        }
+        return self._channel.request(_CREATE_GROUP, body=body, shard=exchange_index).text("order_group_id")
+
+    def limit_order_group(self, group: OrderGroup, limit: Decimal) -> None:
+        """PUT /portfolio/order_groups/{order_group_id}/limit: a new limit; one below what the last 15 seconds
+        filled triggers the group."""
+        self._group_call("PUT", group, "/limit", {"contracts_limit_fp": fixed(limit, 2)})
+
+    def reset_order_group(self, group: OrderGroup) -> None:
+        """PUT /portfolio/order_groups/{order_group_id}/reset: a triggered group takes orders again."""
+        self._group_call("PUT", group, "/reset", {})
+
+    def trigger_order_group(self, group: OrderGroup) -> None:
+        """PUT /portfolio/order_groups/{order_group_id}/trigger: cancel all its orders, take no more."""
+        self._group_call("PUT", group, "/trigger", {})
+
+    def delete_order_group(self, group: OrderGroup) -> None:
+        """DELETE /portfolio/order_groups/{order_group_id}: cancel its orders and forget it."""
+        self._group_call("DELETE", group, "")
+
+    def _group_call(
+        self, method: str, group: OrderGroup, action: str, body: Mapping[str, object] | None = None
+    ) -> None:
+        call = Call(method, f"{_GROUPS}/{{group_id}}{action}", "write")
+        # Group calls are not routed: without an index they go to shard 0.
+        query = {"subaccount": PRIMARY_SUBACCOUNT, "exchange_index": group.exchange_index}
+        self._channel.request(call, query, body, places={"group_id": group.id}, shard=group.exchange_index)
+
+    # -- how it is done ----------------------------------------------------------------------------------------
+
+    def _account_list(self, path: str, query: Mapping[str, object], parse: Callable[[Fields], T]) -> Listing[T]:
+        name = {"positions": "market_positions"}.get(path.rpartition("/")[2], path.rpartition("/")[2])
+        whole = {**query, "limit": LONGEST_PAGE, "subaccount": PRIMARY_SUBACCOUNT}
+        return listing(self._pages(path, whole), name, parse)
+
+    def _place(self, orders: Sequence[OrderRequest]) -> list[Result]:
+        since = _from(self.clock.now() - _SINCE)
+
+        def list_orders(ticker: str) -> Listing[Order]:
+            return self._account_list("/portfolio/orders", {"ticker": ticker} | since, parsing.order)
+
+        patience = self._channel.timeouts[1] + self._channel.patience  # an answer may have been waited for in vain
+        placement = Placement(self._create, list_orders, self.lists_are_current, self.clock, patience)
+        results = placement.place(orders)
+        for order, result in zip(orders, results, strict=True):
+            if isinstance(result, OrderResponse) and result.status is OrderStatus.RESTING:
+                self._resting[result.order_id] = order.exchange_index
+        return results
+
+    def _create(self, orders: Sequence[OrderRequest]) -> list[Result]:
+        """Send orders, once. An error is the result of each order that it is about."""
+        bodies = [order_body(order) for order in orders]
         try:
-            response = self._session.request(
-                method,
-                self._base_url + path,
-                params=query,  # type: ignore[arg-type]
-                json=body,
-                headers=self._signer.headers(method, self._path_root + path, timestamp_ms),
-                timeout=self.timeouts,
-                allow_redirects=False,  # a redirect would carry the signature to another place
-            )
-        except requests.RequestException as error:
-            raise Unreachable(source, _cause(error)) from None
-        if not 200 <= response.status_code < 300:
-            raise answered(source, response.status_code, *_error_words(response))
+            if len(orders) == 1:
+                shard = orders[0].exchange_index
+                answer = self._channel.request(_CREATE, body=bodies[0], shard=shard, keep=self._keep(shard))
+                return [parsing.order_response(answer, orders[0].bid.count)]
+            units, keep = len(orders), self._keep(0)
+            answer = self._channel.request(_CREATE_BATCH, body={"orders": bodies}, units=units, keep=keep)
+            found = rows(answer, len(orders))
+        except ExchangeError as error:
+            return [error] * len(orders)
+        return [
+            item(row, partial(parsing.order_response, asked=order.bid.count))
+            for row, order in zip(found, orders, strict=True)
+        ]
+
+    def _cancel_batch(self, orders: Sequence[Order]) -> list[Decimal | ExchangeError]:
+        bodies = [cancel_body(order) for order in orders]
         try:
-            return Fields(source, response.json())
-        except requests.JSONDecodeError:
-            raise Unreadable(source, f"answered {response.status_code} with no JSON: {_start(response)}") from None
+            answer = self._channel.request(_CANCEL_BATCH, body={"orders": bodies}, units=len(orders))
+            found = rows(answer, len(orders))
+        except ExchangeError as error:
+            return [error] * len(orders)
+        results = [item(row, lambda f: f.decimal("reduced_by")) for row in found]
+        for order, result in zip(orders, results, strict=True):
+            if not isinstance(result, ExchangeError) or isinstance(result, Gone):
+                self._resting.pop(order.order_id, None)
+        return results
+
+    def _keep(self, shard: int) -> float:
+        """Tokens that a create leaves for canceling what rests on its shard."""
+        resting = sum(1 for index in self._resting.values() if index == shard)
+        return self._channel.budget.kept_for(resting, _CANCEL)
 
 
-def _each(page: Fields, name: str) -> Iterator[Fields]:
-    for item in page.items(name):
-        yield _item(page, name, item)
-
-
-def _item(page: Fields, name: str, item: object) -> Fields:
-    """One item of a list, which errors then name by its ticker."""
-    ticker = item.get("ticker") or item.get("market_ticker") or "" if isinstance(item, Mapping) else ""
-    return Fields(f"{page.source} {name} {ticker}".rstrip(), item)
-
-
-def _batches(tickers: Iterable[str]) -> Iterator[list[str]]:
-    every = list(tickers)
-    for start in range(0, len(every), TICKERS_PER_CALL):
-        yield every[start : start + TICKERS_PER_CALL]
-
-
-def _fixed(value: Decimal, places: int) -> str:
-    rounded = round(value, places)
-    if rounded != value:
-        raise ValueError(f"{value} has more than {places} decimals; the exchange takes no such number")
-    return f"{rounded:f}"
-
-
-def _error_words(response: requests.Response) -> tuple[str, str, str]:
-    try:
-        words = parsing.error_words(response.json())
-    except requests.JSONDecodeError:
-        words = "", "", ""
-    return words if any(words) else ("", _start(response), "")
-
-
-def _start(response: requests.Response) -> str:
-    return " ".join(response.text[:200].split())
-
-
-def _cause(error: requests.RequestException) -> str:
-    """Why no answer came, in words. The exception's own text repeats the address and nests four deep."""
-    kinds: list[tuple[type[requests.RequestException], str]] = [
-        (requests.exceptions.ConnectTimeout, "no connection in time"),
-        (requests.exceptions.ReadTimeout, "no answer in time"),
-        (requests.exceptions.SSLError, "the exchange's certificate could not be verified"),
-        (requests.exceptions.ProxyError, "the proxy of this machine could not be reached"),
-        (requests.exceptions.ConnectionError, "the connection failed or was cut"),
-    ]
-    said = next((words for kind, words in kinds if isinstance(error, kind)), "the request failed")
-    return f"{said} ({type(error).__name__}); is the network up?"
+def _from(since: datetime) -> dict[str, object]:
+    return {"min_ts": int(since.timestamp())}

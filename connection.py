@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 import requests
 from dotenv import dotenv_values
+from requests.utils import get_environ_proxies
 
-from clients import API_ROOT, Clock, Environment, KalshiHttpClient, WallClock
+from clients import API_ROOT, Environment, KalshiHttpClient
+from clock import WallClock
 from errors import ConfigError
-from signing import Signer, load_key
+from signing import Signer, exposed, load_key
 from simulator import embedded
 
 REAL_MONEY_DOMAIN = ".kalshi.com"
@@ -25,13 +27,13 @@ REAL_MONEY_DOMAIN = ".kalshi.com"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A client, the clock its exchange goes by, and what a person should know of the exchange. A private
+    """A client, what a person should know of its exchange, and what they should mend though it works. A private
     exchange lives and dies with this process."""
 
     client: KalshiHttpClient
-    clock: Clock
     about: Mapping[str, str]
     is_private: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def read_variables(dotenv_file: Path) -> dict[str, str]:
@@ -60,21 +62,32 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     key_file = _required(variables, f"{name}_KEYFILE", "the path of the API key's private key file")
     path = Path(os.path.expanduser(key_file)).absolute()  # noqa: PTH111  (Path's own raises on an unknown user)
     signer = Signer(key_id, load_key(path, f"{name}_KEYFILE"))
-    session = requests.Session()
-    host = urlsplit(base_url).hostname or ""
-    if _is_loopback(host):
-        session.trust_env = False  # a proxy for the world outside must not get what stays on this machine
+    open_to_others = exposed(path)
     money = "REAL MONEY" if environment is Environment.PROD else "no real money is involved"
-    clock = WallClock()
-    client = KalshiHttpClient(base_url, signer, clock, session)
-    return Connection(client, clock, {"Money": money, "Exchange": host})
+    host = urlsplit(base_url).hostname or ""
+    return Connection(
+        KalshiHttpClient(base_url, signer, WallClock(), _session(base_url, host)),
+        {"Money": money, "Exchange": host},
+        warnings=(f"{name}_KEYFILE: {open_to_others}",) if open_to_others else (),
+    )
+
+
+def _session(base_url: str, host: str) -> requests.Session:
+    """A session that goes by this machine's proxies and certificates as they are now; left to itself it would
+    look for them, and for a password, anew for each request."""
+    session = requests.Session()
+    session.trust_env = False
+    if not _is_loopback(host):  # a proxy for the world outside must not get what stays on this machine
+        session.proxies.update(get_environ_proxies(base_url))
+    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    return session
 
 
 def _embedded() -> Connection:
     exchange = embedded.start()
     signer = Signer(exchange.key_id, exchange.private_key)
     client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
-    return Connection(client, exchange.clock, exchange.about, is_private=True)
+    return Connection(client, exchange.about, is_private=True)
 
 
 def _required(variables: Mapping[str, str], variable: str, what: str) -> str:

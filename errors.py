@@ -1,17 +1,24 @@
 """Everything that can go wrong between the bot and an exchange, by what it means for the money.
 
     BotError
-    ├── ConfigError              before anything was sent: the person at the keyboard can mend it
-    └── ExchangeError            a request failed; `maybe_done` says whether it may have been carried out
-        ├── Unreachable          no answer (refused, reset, timed out)      maybe done
-        ├── Unavailable          answered 5xx                               maybe done
-        ├── RateLimited          answered 429                               not done
-        ├── Refused              answered any other 4xx (or 3xx)            not done
-        ├── Unreadable           answered 2xx with something we can't read  maybe done
-        └── StillResting         orders that were canceled are still listed
+    ├── ConfigError                before anything was sent: the person at the keyboard can mend it
+    └── ExchangeError              a request did not end well; `maybe_done`: it may have been carried out
+        ├── Unreachable            no answer came
+        │   ├── NotSent            no connection: nothing left this machine               not done
+        │   └── NoAnswer           sent, then reset or silence                            maybe done
+        ├── Unreadable             a success with something that is not as promised       maybe done
+        ├── Answered               an error status, in the exchange's own words
+        │   ├── Unavailable        5xx                                                    maybe done
+        │   └── Refused            4xx or 3xx: it did not do it                           not done
+        │       ├── RateLimited    429: asked too often
+        │       ├── Unauthorized   401: the key, the signature or the clock
+        │       ├── Gone           404 for an order: filled, expired or canceled. Look at the fills
+        │       └── AlreadyExists  409 for an order: this client order id was used. It landed before
+        ├── OutcomeUnknown         an order that could not be found, nor shown not to be  maybe done
+        └── StillResting           orders that were canceled are still listed
 
 The text of each is made for the log: what was asked, what the exchange said, what to do. None carries a key,
-a signature or a header.
+a signature, a header or the number of an account.
 """
 
 from __future__ import annotations
@@ -26,21 +33,53 @@ class ConfigError(BotError):
 
 
 class ExchangeError(BotError):
-    """A request to the exchange did not end well."""
+    """A request to the exchange did not end well. `status` is that of the answer, 0 where none came; `code`,
+    `message` and `details` are the exchange's own words, empty where it gave none; `advice` is what to do."""
 
     maybe_done = True
     """Whether the exchange may have carried the request out all the same."""
 
-    def __init__(self, request: str, problem: str) -> None:
-        super().__init__(f"{request}: {problem}")
+    status = 0
+    code = message = details = advice = ""
+
+    def __init__(self, request: str, problem: str, advice: str = "") -> None:
+        self.request = request
+        self.advice = advice or self.advice
+        super().__init__(f"{request}: {problem}" + (f" ({self.advice})" if self.advice else ""))
 
 
 class Unreachable(ExchangeError):
-    """No answer came. A read may be repeated; the outcome of a write is unknown."""
+    """No answer came."""
+
+    advice = "is the network up?"
+
+
+class NotSent(Unreachable):
+    """No connection could be made. Nothing left this machine."""
+
+    maybe_done = False
+
+
+class NoAnswer(Unreachable):
+    """The request was sent, and no answer came. A read may be repeated; the outcome of a write is unknown."""
 
 
 class Unreadable(ExchangeError):
-    """The exchange answered with success, and with something that is not what its API promises."""
+    """The exchange answered with success, and with something that is not what its API promises. `ticker` is the
+    market that the unreadable item of a list is about, empty where even that is unknown."""
+
+    advice = "if it stays, the exchange has changed its API: look for a newer version of the bot"
+
+    def __init__(self, request: str, problem: str, ticker: str = "") -> None:
+        self.ticker = ticker
+        super().__init__(request, problem)
+
+
+class OutcomeUnknown(ExchangeError):
+    """An order was sent, and whether it exists could not be told in time. Nothing else may be done in its market
+    before that is known."""
+
+    advice = "look at the resting orders and the fills before anything else is done in that market"
 
 
 class StillResting(ExchangeError):
@@ -50,8 +89,7 @@ class StillResting(ExchangeError):
 
 
 class Answered(ExchangeError):
-    """The exchange answered with an error status. `code`, `message` and `details` are its own words, empty
-    where it gave none."""
+    """The exchange answered with an error status."""
 
     def __init__(self, request: str, status: int, code: str = "", message: str = "", details: str = "") -> None:
         self.status = status
@@ -59,8 +97,17 @@ class Answered(ExchangeError):
         self.message = message
         self.details = details
         said = " · ".join(part for part in (code, message, details) if part) or "no message"
-        advice = _ADVICE.get(status, _UNAVAILABLE if status >= 500 else "")
-        super().__init__(request, f"{status} {said}" + (f" ({advice})" if advice else ""))
+        super().__init__(request, f"{status} {said}", _ADVICE.get(status, ""))
+
+    def has_code(self, code: str) -> bool:
+        """Whether the exchange's code is `code`: it may have something after it (`user_not_found:_<id>`)."""
+        return self.code.startswith(code)
+
+
+class Unavailable(Answered):
+    """Answered 5xx: the exchange is not well. A write may have been carried out."""
+
+    advice = "the exchange is not available for the moment; the next cycle tries again"
 
 
 class Refused(Answered):
@@ -69,17 +116,27 @@ class Refused(Answered):
     maybe_done = False
 
 
-class RateLimited(Answered):
+class RateLimited(Refused):
     """Answered 429: asked too often. Nothing was done."""
 
-    maybe_done = False
+
+class Unauthorized(Refused):
+    """Answered 401: the key, the signature or the time in it was not accepted."""
+
+    @property
+    def by_clock(self) -> bool:
+        """Whether the time was what was not accepted."""
+        return self.has_code("header_timestamp_expired")
 
 
-class Unavailable(Answered):
-    """Answered 5xx: the exchange is not well. A write may have been carried out."""
+class Gone(Refused):
+    """There is no such order to cancel or change: filled, expired or canceled. The fills tell which."""
 
 
-_UNAVAILABLE = "the exchange is not available for the moment; the next cycle tries again"
+class AlreadyExists(Refused):
+    """An order with this client order id exists already, or did: it landed when it was sent before."""
+
+
 _ADVICE = {
     401: "check the key id and key file in .env: do they belong together and to this environment? "
     "Is this machine's clock right?",
@@ -90,6 +147,17 @@ _ADVICE = {
 
 
 def answered(request: str, status: int, code: str, message: str, details: str) -> Answered:
-    """The error for an answer with an error status."""
-    kind = RateLimited if status == 429 else Unavailable if status >= 500 else Refused
+    """The error for an answer with an error status. Codes decide where there is one, for some statuses are
+    shared: a 404 in HTML, or one for a path, says nothing about an order."""
+    kind: type[Answered] = Refused
+    if status >= 500:
+        kind = Unavailable
+    elif status == 429:
+        kind = RateLimited
+    elif status == 401:
+        kind = Unauthorized
+    elif status == 404 and code.startswith(("not_found", "order_not_found")):
+        kind = Gone
+    elif status == 409 and code.startswith("order_already_exists"):
+        kind = AlreadyExists
     return kind(request, status, code, message, details)

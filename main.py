@@ -12,10 +12,11 @@ from pathlib import Path
 
 import market_bot
 import trade
+from account import Balance, Position
 from clients import Environment
 from connection import Connection, connect, read_variables
 from errors import ConfigError, ExchangeError
-from models import Balance, Order, Position
+from models import Order
 
 DOTENV_FILE = Path(__file__).resolve().parent / ".env"
 

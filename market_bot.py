@@ -21,9 +21,11 @@ import incentive
 import settings
 import trade
 import tradelog
+from account import Position
 from clients import Environment
 from connection import Connection, connect, read_variables
-from errors import ConfigError, ExchangeError, Refused, StillResting
+from errors import ConfigError, ExchangeError, Gone, Refused, StillResting
+from fields import Listing
 from incentive import Candidate, Choice, Reason
 from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
 
@@ -63,8 +65,7 @@ _DOTENV_FILE = _HOME / ".env"
 
 _RETRY_SECONDS = 10.0
 _VERIFY_TRIES = 3
-_VERIFY_SECONDS = 0.4
-_HURRIED_TIMEOUTS = (1.0, 2.0)
+_VERIFY_SECONDS = 1.0
 _FILL_OVERLAP = timedelta(seconds=5)
 _SKIPS_IN_DETAIL = 20
 
@@ -80,8 +81,8 @@ class MarketBot:
     def __init__(self, rules: settings.Settings, connection: Connection, logger: Logger) -> None:
         self._rules = rules
         self._client = connection.client
-        self._clock = connection.clock
-        self._about = connection.about
+        self._clock = connection.client.clock
+        self._connection = connection
         self._logger = logger
         self._trade = trade.Trade(rules.trade_size, rules.delta_ticks, rules.incentive_size)
         self._session_begun = False
@@ -89,18 +90,19 @@ class MarketBot:
         self._last_expiry: datetime | None = None
         self._quoted: dict[str, tuple[Program, ...]] = {}
         self._skips_told: dict[str, Reason] = {}
-        self._started = self._fills_since = connection.clock.now()
+        self._started = self._fills_since = self._clock.now()
         self._fills_seen: set[str] = set()
 
     def run(self) -> int:
         """Trade until Ctrl-C. Returns the process's exit code: 0, or 3 where orders of ours may still rest."""
         try:
             self._announce()
+            self._read_limits()
             while True:
-                began = self._clock.now()
+                began = self._clock.monotonic()
                 wait = self._rules.wait_seconds if self._attempt_cycle() else _RETRY_SECONDS
-                spent = (self._clock.now() - began).total_seconds()
-                self._clock.sleep(min(max(wait - spent, 0.0), wait))
+                self._log_clock()
+                self._clock.sleep(max(wait - (self._clock.monotonic() - began), 0.0))
         except KeyboardInterrupt:
             return self._shut_down()
 
@@ -108,10 +110,10 @@ class MarketBot:
         """One trading cycle: from a look at the exchange to quotes that rest on it. Returns what was chosen,
         None while trading is paused. Raises an `ExchangeError` where the exchange does not play along; nothing
         is placed blindly then, and the orders that rest expire."""
-        began = self._clock.now()
         sent_before = self._client.requests_sent
         self._cycle += 1
         status = self._client.get_exchange_status()
+        began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
         if not (status.trading or any(status.trading_by_shard.values())):
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
@@ -145,7 +147,9 @@ class MarketBot:
         self._logger.info(tradelog.entry(self._clock.now(), event, fields, details))
 
     def _announce(self) -> None:
-        self.log("START", {"Environment": self._rules.environment.value, **self._about})
+        self.log("START", {"Environment": self._rules.environment.value, **self._connection.about})
+        for warning in self._connection.warnings:
+            self.log("INFO", {"Warning": warning})
         rules = self._rules
         self.log(
             "SETTINGS",
@@ -158,6 +162,21 @@ class MarketBot:
                 "INCENTIVE_SIZE": rules.incentive_size,
             },
         )
+
+    def _read_limits(self) -> None:
+        """Go by the account's own limits. Where it does not tell them the lowest tier's are kept to."""
+        try:
+            limits = self._client.read_limits()
+            read, write = (f"{bucket.rate} tokens/s" for bucket in (limits.read, limits.write))
+            self.log("INFO", {"Rate limits": limits.tier, "Reads": read, "Writes": write})
+        except ExchangeError as error:
+            self.log("ERROR", str(error), ["The rate limits of the lowest tier are kept to; all else goes on"])
+        self._log_clock()
+
+    def _log_clock(self) -> None:
+        news = self._clock.take_news()
+        if news:
+            self.log("INFO", {"Clock": news})
 
     def _attempt_cycle(self) -> bool:
         """A cycle that may fail: whatever happens is logged, and the bot goes on."""
@@ -190,30 +209,44 @@ class MarketBot:
             return [], set()
         resting = self._client.get_resting_orders()
         theirs = [order for order in resting if not trade.is_own(order)]
-        return theirs, self._cancel(order for order in resting if trade.is_own(order))
+        kept = self._cancel(order for order in resting if trade.is_own(order))
+        return theirs, kept | self._unread_markets(resting)
+
+    def _unread_markets(self, listing: Listing[Order] | Listing[Position]) -> set[str]:
+        """The markets in which something of the account's could not be read: nothing may be placed there. Raises
+        the `Unreadable` that does not even tell its market."""
+        for error in listing.unreadable:
+            if not error.ticker:
+                raise error
+            self.log("ERROR", str(error), [f"Nothing is placed in {error.ticker} until it can be read"])
+        return {error.ticker for error in listing.unreadable}
 
     def _cancel_everything(self) -> None:
         """Cancel every order of the account and verify it, some time later: lists lag behind orders."""
         for attempt in range(_VERIFY_TRIES + 1):
+            current = self._client.lists_are_current()
             left = self._client.get_resting_orders()
-            if not left and attempt:
-                return
             self._cancel(left)
+            if not left.whole() and attempt and current:
+                return
             self._clock.sleep(_VERIFY_SECONDS)
-        where = ", ".join(sorted({order.ticker for order in left}))
+        where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
         raise StillResting("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
 
     def _choose_markets(self, theirs: list[Order], status: ExchangeStatus, expires: datetime) -> Choice:
         now = self._clock.now()
-        running, ended = incentive.running(self._client.get_incentive_programs(), now)
+        programs = self._client.get_incentive_programs()
+        running, ended = incentive.running(programs, now)
         markets = self._client.get_markets(running)
-        open_until, closed = incentive.tradable(running, markets, status, expires)
+        by_ticker = {market.ticker: market for market in markets}
+        open_until, closed = incentive.tradable(running, by_ticker, status, expires)
         books = self._client.get_orderbooks(found.ticker for found in open_until)
-        unreadable = self._client.take_unreadable()
+        unreadable = [*programs.unreadable, *markets.unreadable, *books.unreadable]
         if unreadable:
             left_out = f"{len(unreadable)} part(s) of the board could not be read; those markets are left out"
-            self.log("ERROR", unreadable[0], [left_out])
-        candidates, unquoted = self._trade.candidates(open_until, books, theirs, now)
+            self.log("ERROR", str(unreadable[0]), [left_out])
+        books_by_ticker = {book.ticker: book for book in books}
+        candidates, unquoted = self._trade.candidates(open_until, books_by_ticker, theirs, now)
         return incentive.choose(candidates, [*ended, *closed, *unquoted], self._rules.ticker_slots)
 
     def _cancel(self, orders: Iterable[Order]) -> set[str]:
@@ -223,24 +256,21 @@ class MarketBot:
             self.log("CANCEL ORDER", tradelog.resting_order(order))
             try:
                 self._client.cancel_order(order)
+            except Gone:
+                gone = {"Order": "was gone already: filled, expired or canceled"}
+                self.log("INFO", tradelog.resting_order(order) | gone)
             except Refused as error:
-                if error.status == 404:
-                    gone = {"Order": "was gone already: filled, expired or canceled"}
-                    self.log("INFO", tradelog.resting_order(order) | gone)
-                else:
-                    self.log("ERROR", str(error))
-                    kept.add(order.ticker)
+                self.log("ERROR", str(error))
+                kept.add(order.ticker)
         return kept
 
     def _close_positions(self, theirs: list[Order]) -> set[str]:
         """Sell what is held at the best bids, but never to an order of the account's own (`theirs`: what rests
         and is not ours). Returns the markets in which something is held afterwards."""
         positions = self._client.get_positions()
-        if not positions:
-            return set()
         tickers = [position.ticker for position in positions]
-        markets = self._client.get_markets(tickers)
-        books = self._client.get_orderbooks(tickers)
+        markets = {market.ticker: market for market in self._client.get_markets(tickers)}
+        books = {book.ticker: book for book in self._client.get_orderbooks(tickers)}
         own = trade.bids_by_ticker(theirs)
         held = set(tickers)
         for position in positions:
@@ -258,8 +288,9 @@ class MarketBot:
             response = self._send(order)
             if response is not None and response.filled >= position.size:
                 held.discard(position.ticker)
-        self._log_fills()
-        return held
+        if positions:
+            self._log_fills()
+        return held | self._unread_markets(positions)
 
     def _send(self, order: OrderRequest) -> OrderResponse | None:
         """Send an order and log what became of it. None where the exchange refused it: it does not rest."""
@@ -272,10 +303,13 @@ class MarketBot:
         return response
 
     def _log_fills(self) -> None:
-        fills = self._client.get_fills(self._fills_since)
+        listed = self._client.get_fills(self._fills_since)
+        fills = listed.items
         for fill in fills:
             if fill.time > self._started and fill.fill_id not in self._fills_seen:
                 self.log("FILL", tradelog.fill(fill))
+        for error in listed.unreadable:
+            self.log("ERROR", str(error), ["A fill is not told here; what is held is read by itself"])
         if fills:  # the next look begins a little earlier, since a fill may be listed late
             self._fills_since = max(self._fills_since, fills[-1].time - _FILL_OVERLAP)
             self._fills_seen = {fill.fill_id for fill in fills}
@@ -336,17 +370,19 @@ class MarketBot:
         if self._client.requests_sent == 0:
             self.log("SHUTDOWN", "Nothing was sent")
             return 0
-        self._client.timeouts = _HURRIED_TIMEOUTS
+        self._client.hurry()
         problem = ""
         try:
             for attempt in range(_VERIFY_TRIES + 1):
                 try:
-                    own = [order for order in self._client.get_resting_orders() if trade.is_own(order)]
+                    current = self._client.lists_are_current()
+                    resting = self._client.get_resting_orders()
+                    own = [order for order in resting if trade.is_own(order)]
                     # One look is not enough: an order may have been on its way when Ctrl-C came, and lists lag.
-                    if not own and attempt:
+                    if attempt and current and not own and not resting.unreadable:
                         self.log("SHUTDOWN", "None of our orders rests any more")
                         return 0
-                    problem = f"{len(own)} are still listed"
+                    problem = f"{len(own)} are still listed" if own else "the exchange's lists lag behind"
                     known = [order.expires for order in own if order.expires] + [self._last_expiry]
                     self._last_expiry = max((expiry for expiry in known if expiry), default=None)
                     self._cancel(own)

@@ -1,4 +1,5 @@
-"""The exchange's nouns as frozen values. No rule, no clock, no file and no network lives here.
+"""The exchange's nouns as frozen values; those of the account are in `account.py`. No rule, no clock, no file and
+no network lives here.
 
 Promise: whoever holds one of these holds money that is exact and a time that knows its zone.
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from decimal import ROUND_FLOOR, Decimal
 from enum import Enum
 from functools import cached_property
@@ -246,7 +247,8 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order of the account. `remaining` counts only while it rests."""
+    """An order of the account. Of `asked` contracts `filled` are done; `remaining` counts only while it rests.
+    `fees` in dollars, over all fills."""
 
     order_id: str
     client_order_id: str
@@ -254,55 +256,16 @@ class Order:
     side: Side
     price: Decimal
     status: OrderStatus
+    asked: Decimal
     filled: Decimal
     remaining: Decimal
+    fees: Decimal
     exchange_index: int
     expires: datetime | None
 
     @property
     def bid(self) -> Bid:
         return Bid(self.side, self.price, self.remaining)
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Contracts held in a market: `count` > 0 is YES, < 0 is NO. `exposure` is what they cost, in dollars."""
-
-    ticker: str
-    count: Decimal
-    exposure: Decimal
-    exchange_index: int
-
-    @property
-    def side(self) -> Side:
-        return Side.YES if self.count > 0 else Side.NO
-
-    @property
-    def size(self) -> Decimal:
-        return abs(self.count)
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """Contracts that changed hands against one of our orders. `fee` in dollars."""
-
-    fill_id: str
-    order_id: str
-    ticker: str
-    side: Side
-    price: Decimal
-    count: Decimal
-    fee: Decimal
-    is_taker: bool
-    time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """Cash in dollars that no order ties up: in all, and by shard (an order can spend only its own shard's)."""
-
-    available: Decimal
-    by_shard: dict[int, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +281,65 @@ class ExchangeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """When the exchange is open. `hours`: the hours of a week from one time to another, by weekday (Monday is 0),
+    each from opening to closing, in New York's time; midnight as a closing is the day's end. `windows`: planned
+    maintenance, from and until."""
+
+    hours: tuple[WeeklyHours, ...]
+    windows: tuple[tuple[datetime, datetime], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklyHours:
+    start: datetime
+    end: datetime
+    days: tuple[tuple[tuple[time, time], ...], ...]
+
+
+class FeeType(Enum):
+    QUADRATIC = "quadratic"
+    QUADRATIC_WITH_MAKER_FEES = "quadratic_with_maker_fees"
+    QUADRATIC_WITH_COMBO_MAKER_FEES = "quadratic_with_combo_maker_fees"
+    FLAT = "flat"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A family of events, and the fee that its markets take unless an event says otherwise."""
+
+    ticker: str
+    fee_type: FeeType
+    fee_multiplier: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a group of markets is about. `mutually_exclusive`: at most one of them can settle YES. Its own fees,
+    where it has any, go before those of its series."""
+
+    ticker: str
+    series_ticker: str
+    mutually_exclusive: bool
+    fee_type: FeeType | None
+    fee_multiplier: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """A market's best YES bid and ask at the end of a minute, in dollars; None where a side was empty all the
+    time."""
+
+    ticker: str
+    end: datetime
+    yes_bid: Decimal | None
+    yes_ask: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRequest:
     """An order to be sent. `expires` only with `GOOD_TILL_CANCELED`, `reduce_only` only without it: the
-    exchange refuses the other pairings."""
+    exchange refuses the other pairings. `group_id`: the order group it belongs to, of its own shard."""
 
     ticker: str
     exchange_index: int
@@ -332,15 +351,26 @@ class OrderRequest:
     reduce_only: bool = False
     cancel_on_pause: bool = False
     expires: datetime | None = None
+    group_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderResponse:
     """What the exchange made of an `OrderRequest`. `average_fee` (dollars a contract) is None where nothing was
-    filled at once."""
+    filled."""
 
     order_id: str
     status: OrderStatus
     filled: Decimal
     remaining: Decimal
     average_fee: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class AmendResponse:
+    """What an amend did: contracts `filled` by it and `remaining` after it, None where the exchange says neither,
+    because nothing was filled and the size stayed."""
+
+    order_id: str
+    filled: Decimal | None
+    remaining: Decimal | None

@@ -1,25 +1,40 @@
-"""The exchange's JSON turned into `models.py`. Promise: what comes out is exact and complete, or `Unreadable`
-says which endpoint sent what field wrong. Unknown extra fields are ignored: the exchange adds some every month.
+"""The exchange's objects turned into `models.py` and `account.py`. Promise: what comes out is exact and complete,
+or an `Unreadable` says which endpoint sent what field wrong.
 
-Wire forms: prices "0.5600" and counts "10.00" are strings; rewards are integers of 1/10,000 dollar; order
-books list bids of both sides, the best at the end by its documentation and first by its specification, so
-they are sorted here.
+Wire forms: prices "0.5600" and counts "10.00" are strings; rewards are integers of 1/10,000 dollar, payments
+of a cent; order books list bids of both sides, the best at the end by the exchange's documentation and first by
+its specification, so they are sorted here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
-from decimal import Decimal, InvalidOperation
-from enum import Enum
-from typing import Any, TypeVar
+import re
+from collections.abc import Mapping
+from datetime import time
+from decimal import Decimal
+from typing import Any
 
-from errors import Unreadable
-from models import (
+from account import (
+    AccountLimits,
     Balance,
-    Book,
-    ExchangeStatus,
+    BucketLimit,
+    EndpointCosts,
     Fill,
+    OrderGroup,
+    Payment,
+    PaymentStatus,
+    Position,
+    Settlement,
+    Transfer,
+)
+from fields import Fields
+from models import (
+    AmendResponse,
+    Book,
+    Candle,
+    Event,
+    ExchangeStatus,
+    FeeType,
     IncentiveType,
     Level,
     Market,
@@ -27,95 +42,26 @@ from models import (
     Order,
     OrderResponse,
     OrderStatus,
-    Position,
     PriceGrid,
     PriceRange,
     Program,
+    Schedule,
+    Series,
     Side,
+    WeeklyHours,
 )
 
 CENTI_CENTS = Decimal(10_000)
 """Units of `period_reward` and `max_reward_per_account` in a dollar."""
 
-T = TypeVar("T")
-E = TypeVar("E", bound=Enum)
+CENTS = Decimal(100)
+
+_VERSION = re.compile(r"^/trade-api/v[0-9]+")
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
-class Fields:
-    """One JSON object of an answer, read field by field. `source` names the request in errors."""
-
-    def __init__(self, source: str, value: object) -> None:
-        if not isinstance(value, Mapping):
-            raise Unreadable(source, f"expected a JSON object, got {value!r:.100}")
-        self.source = source
-        self._fields = value
-
-    def _get(self, name: str, kind: type[T]) -> T:
-        value = self._fields.get(name)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise Unreadable(self.source, f"field {name} should be {kind.__name__}, is {value!r:.100}")
-        return value
-
-    def has(self, name: str) -> bool:
-        return self._fields.get(name) is not None
-
-    def text(self, name: str) -> str:
-        return self._get(name, str)
-
-    def whole(self, name: str) -> int:
-        return self._get(name, int)
-
-    def flag(self, name: str) -> bool:
-        return self._get(name, bool)
-
-    def inner(self, name: str) -> Fields:
-        return Fields(self.source, self._fields.get(name))
-
-    def items(self, name: str) -> list[object]:
-        """A list, empty where the exchange left it out or sent null."""
-        return self._get(name, list) if self.has(name) else []
-
-    def decimal(self, name: str) -> Decimal:
-        return exact(self.source, name, self.text(name))
-
-    def time(self, name: str) -> datetime:
-        text = self.text(name)
-        try:
-            moment = datetime.fromisoformat(_plain_rfc3339(text))
-        except ValueError:
-            raise Unreadable(self.source, f"field {name} should be a time, is {text!r:.100}") from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-    def enum(self, name: str, kind: type[E]) -> E:
-        text = self.text(name)
-        try:
-            return kind(text)
-        except ValueError:
-            raise Unreadable(self.source, f"field {name} has the unknown value {text!r:.100}") from None
-
-    def optional(self, name: str, read: Callable[[str], T]) -> T | None:
-        return read(name) if self.has(name) else None
-
-
-def _plain_rfc3339(text: str) -> str:
-    """RFC 3339 as Python 3.10 can read it: no Z, and exactly six decimals of a second where there are any."""
-    text = text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text
-    head, dot, tail = text.partition(".")
-    if not dot:
-        return text
-    digits = len(tail) - len(tail.lstrip("0123456789"))
-    return f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}"
-
-
-def exact(source: str, name: str, text: object) -> Decimal:
-    """A price, a count or cash, as exact as it was sent."""
-    try:
-        value = Decimal(text) if isinstance(text, str) else Decimal("NaN")
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite():
-        raise Unreadable(source, f"field {name} should be a decimal number in a string, is {text!r:.100}")
-    return value
+# -- what is listed and traded -----------------------------------------------------------------------------------
 
 
 def program(f: Fields) -> Program:
@@ -123,7 +69,7 @@ def program(f: Fields) -> Program:
     cap = f.optional("max_reward_per_account", f.whole)
     start, end = f.time("start_date"), f.time("end_date")
     if end <= start:
-        raise Unreadable(f.source, f"program {f.text('id')} ends before it starts")
+        raise f.wrong("end_date", "should be later than start_date")
     return Program(
         id=f.text("id"),
         ticker=f.text("market_ticker"),
@@ -139,13 +85,13 @@ def program(f: Fields) -> Program:
 
 
 def market(f: Fields) -> Market:
-    ranges = [Fields(f.source, item) for item in f.items("price_ranges")]
+    ranges = tuple(
+        PriceRange(r.decimal("start"), r.decimal("end"), r.decimal("step")) for r in f.objects("price_ranges")
+    )
     try:
-        grid = PriceGrid(
-            tuple(PriceRange(r.decimal("start"), r.decimal("end"), r.decimal("step")) for r in ranges)
-        )
+        grid = PriceGrid(ranges)
     except ValueError as error:
-        raise Unreadable(f.source, f"field price_ranges of {f.text('ticker')}: {error}") from None
+        raise f.wrong("price_ranges", f"should be a price grid ({error})") from None
     return Market(
         ticker=f.text("ticker"),
         event_ticker=f.text("event_ticker"),
@@ -165,9 +111,91 @@ def _levels(f: Fields, name: str) -> tuple[Level, ...]:
     levels = []
     for pair in f.items(name):
         if not isinstance(pair, list) or len(pair) != 2:
-            raise Unreadable(f.source, f"field {name} should hold [price, size] pairs, has {pair!r:.100}")
-        levels.append(Level(exact(f.source, name, pair[0]), exact(f.source, name, pair[1])))
+            raise f.wrong(name, "should hold [price, size] pairs")
+        level = Level(f.exact(name, pair[0]), f.exact(name, pair[1]))
+        if not 0 <= level.price <= 1 or level.size < 0:
+            raise f.wrong(name, "should hold prices up to a dollar and sizes")
+        levels.append(level)
     return tuple(sorted(levels, key=lambda level: level.price, reverse=True))
+
+
+def candles(f: Fields) -> tuple[Candle, ...]:
+    """One market's candles, oldest first."""
+    ticker = f.text("market_ticker")
+    return tuple(
+        Candle(
+            ticker=ticker,
+            end=stick.unix("end_period_ts"),
+            yes_bid=_closing(stick, "yes_bid"),
+            yes_ask=_closing(stick, "yes_ask"),
+        )
+        for stick in f.objects("candlesticks")
+    )
+
+
+def _closing(f: Fields, side: str) -> Decimal | None:
+    """The last best price of a candle. An empty side is left out, null, or told as no price at all: 0 for a bid,
+    a dollar for an ask."""
+    spread = f.optional(side, f.inner)
+    price = spread.optional("close_dollars", spread.decimal) if spread else None
+    return None if price is None or not 0 < price < 1 else price
+
+
+def series(f: Fields) -> Series:
+    return Series(f.text("ticker"), f.enum("fee_type", FeeType), f.number("fee_multiplier"))
+
+
+def event(f: Fields) -> Event:
+    return Event(
+        ticker=f.text("event_ticker"),
+        series_ticker=f.text("series_ticker"),
+        mutually_exclusive=f.flag("mutually_exclusive"),
+        fee_type=f.enum("fee_type_override", FeeType) if f.has("fee_type_override") else None,
+        fee_multiplier=f.optional("fee_multiplier_override", f.number),
+    )
+
+
+def exchange_status(f: Fields) -> ExchangeStatus:
+    return ExchangeStatus(
+        trading=f.flag("exchange_active") and f.flag("trading_active"),
+        trading_by_shard={
+            shard.whole("exchange_index"): shard.flag("exchange_active") and shard.flag("trading_active")
+            for shard in f.objects("exchange_index_statuses")
+        },
+        resumes=f.optional("exchange_estimated_resume_time", f.time),
+    )
+
+
+def schedule(f: Fields) -> Schedule:
+    inner = f.inner("schedule")
+    return Schedule(
+        hours=tuple(
+            WeeklyHours(
+                start=week.time("start_time"),
+                end=week.time("end_time"),
+                days=tuple(
+                    tuple((_hour(day, "open_time"), _hour(day, "close_time")) for day in week.objects(name))
+                    for name in _DAYS
+                ),
+            )
+            for week in inner.objects("standard_hours")
+        ),
+        windows=tuple(
+            (window.time("start_datetime"), window.time("end_datetime"))
+            for window in inner.objects("maintenance_windows")
+        ),
+    )
+
+
+def _hour(f: Fields, name: str) -> time:
+    try:
+        hours, minutes = f.text(name).split(":")[:2]
+        return time(int(hours) % 24, int(minutes))
+    except ValueError:
+        raise f.wrong(name, "should be hours and minutes") from None
+
+
+# -- the account -------------------------------------------------------------------------------------------------
 
 
 def order(f: Fields) -> Order:
@@ -179,8 +207,10 @@ def order(f: Fields) -> Order:
         side=side,
         price=f.decimal(f"{side.value}_price_dollars"),
         status=f.enum("status", OrderStatus),
+        asked=f.decimal("initial_count_fp"),
         filled=f.decimal("fill_count_fp"),
         remaining=f.decimal("remaining_count_fp"),
+        fees=f.decimal("maker_fees_dollars") + f.decimal("taker_fees_dollars"),
         exchange_index=f.optional("exchange_index", f.whole) or 0,
         expires=f.optional("expiration_time", f.time),
     )
@@ -199,6 +229,22 @@ def order_response(f: Fields, asked: Decimal) -> OrderResponse:
         filled=filled,
         remaining=remaining,
         average_fee=f.optional("average_fee_paid", f.decimal),
+    )
+
+
+def amend_response(f: Fields) -> AmendResponse:
+    return AmendResponse(
+        order_id=f.text("order_id"),
+        filled=f.optional("fill_count", f.decimal),
+        remaining=f.optional("remaining_count", f.decimal),
+    )
+
+
+def order_group(f: Fields) -> OrderGroup:
+    return OrderGroup(
+        id=f.text("id"),
+        limit=f.optional("contracts_limit_fp", f.decimal),
+        exchange_index=f.optional("exchange_index", f.whole) or 0,
     )
 
 
@@ -222,41 +268,97 @@ def fill(f: Fields) -> Fill:
         count=f.decimal("count_fp"),
         fee=f.decimal("fee_cost"),
         is_taker=f.flag("is_taker"),
-        time=f.time("created_time")
-        if f.has("created_time")
-        else datetime.fromtimestamp(f.whole("ts"), timezone.utc),
+        time=f.time("created_time") if f.has("created_time") else f.unix("ts"),
+    )
+
+
+def settlement(f: Fields) -> Settlement:
+    payout = f.optional("value", f.whole)
+    return Settlement(
+        ticker=f.text("ticker"),
+        event_ticker=f.text("event_ticker"),
+        yes_count=f.decimal("yes_count_fp"),
+        yes_cost=f.decimal("yes_total_cost_dollars"),
+        no_count=f.decimal("no_count_fp"),
+        no_cost=f.decimal("no_total_cost_dollars"),
+        revenue=Decimal(f.whole("revenue")) / CENTS,
+        fee=f.decimal("fee_cost"),
+        yes_payout=None if payout is None else Decimal(payout) / CENTS,
+        exchange_index=f.whole("exchange_index"),
+        time=f.time("settled_time"),
+    )
+
+
+def payment(f: Fields) -> Payment:
+    return Payment(
+        id=f.text("id"),
+        status=f.enum("status", PaymentStatus),
+        amount=Decimal(f.whole("amount_cents")) / CENTS,
+        fee=Decimal(f.whole("fee_cents")) / CENTS,
+        created=f.unix("created_ts"),
+        finalized=f.optional("finalized_ts", f.unix),
+    )
+
+
+def transfer(f: Fields) -> Transfer:
+    return Transfer(
+        id=f.text("transfer_id"),
+        status=f.text("status"),
+        amount=f.decimal("amount"),
+        source_shard=f.whole("source_exchange_shard"),
+        destination_shard=f.whole("destination_exchange_shard"),
+        created=f.unix("created_ts"),
     )
 
 
 def balance(f: Fields) -> Balance:
-    shards = [Fields(f.source, item) for item in f.items("balance_breakdown")]
     return Balance(
         available=f.decimal("balance_dollars"),
-        by_shard={shard.whole("exchange_index"): shard.decimal("balance") for shard in shards},
+        by_shard={s.whole("exchange_index"): s.decimal("balance") for s in f.objects("balance_breakdown")},
     )
 
 
-def exchange_status(f: Fields) -> ExchangeStatus:
-    shards = [Fields(f.source, item) for item in f.items("exchange_index_statuses")]
-    return ExchangeStatus(
-        trading=f.flag("exchange_active") and f.flag("trading_active"),
-        trading_by_shard={
-            shard.whole("exchange_index"): shard.flag("exchange_active") and shard.flag("trading_active")
-            for shard in shards
-        },
-        resumes=f.optional("exchange_estimated_resume_time", f.time),
+def limits(f: Fields) -> AccountLimits:
+    return AccountLimits(f.text("usage_tier"), _bucket(f.inner("read")), _bucket(f.inner("write")))
+
+
+def _bucket(f: Fields) -> BucketLimit:
+    bucket = BucketLimit(f.whole("refill_rate"), f.whole("bucket_capacity"))
+    if bucket.rate <= 0 or bucket.capacity <= 0:
+        raise f.wrong("refill_rate", f"and bucket_capacity ({bucket.capacity}) should be above 0")
+    return bucket
+
+
+def endpoint_costs(f: Fields) -> EndpointCosts:
+    return EndpointCosts(
+        default=f.whole("default_cost"),
+        table=tuple(
+            (row.text("method"), _VERSION.sub("", row.text("path"), count=1), row.whole("cost"))
+            for row in f.objects("endpoint_costs")
+        ),
     )
+
+
+# -- errors ------------------------------------------------------------------------------------------------------
 
 
 def error_words(body: Any) -> tuple[str, str, str]:
-    """(code, message, details) of an error body, in any of the four shapes the exchange uses; empty strings
-    where it says nothing."""
+    """(code, message, details) of an error body, in any of the four shapes the exchange uses, or the state that it
+    answers with when it is down; empty strings where it says nothing. Long identifiers are cut to their
+    beginning: a code may carry a user's."""
     if not isinstance(body, Mapping):
         return "", "", ""
+    if "trading_active" in body:
+        state = f"exchange active: {body.get('exchange_active')}, trading active: {body['trading_active']}"
+        return "", _short(state), ""
     inner = body.get("error", body)
     if isinstance(inner, str):
-        return "", inner, ""
+        return "", _short(inner), ""
     if not isinstance(inner, Mapping):
         return "", "", ""
     message = inner.get("message") or inner.get("msg") or ""
-    return str(inner.get("code") or ""), str(message), str(inner.get("details") or "")
+    return _short(inner.get("code") or ""), _short(message), _short(inner.get("details") or "")
+
+
+def _short(words: object) -> str:
+    return _UUID.sub(r"\1...", str(words))

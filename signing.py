@@ -1,44 +1,57 @@
 """Keys and signatures. Promise: neither a key nor a signature leaves this room except in a request's headers.
 
-A request is signed with RSA-PSS (SHA-256, MGF1 with SHA-256, salt as long as the digest) over
-`timestamp in ms + METHOD + path`, where the path runs from the host's root and has no query.
-Source: docs.kalshi.com/getting_started/api_keys.
+A request is signed over `timestamp in ms + METHOD + path`, where the path runs from the host's root and has no
+query: with an RSA key by RSA-PSS (SHA-256, MGF1 with SHA-256, salt as long as the digest), with an Ed25519 key
+plainly. The key decides, never the words in its file. Source: docs.kalshi.com/getting_started/api_keys.
 """
 
 from __future__ import annotations
 
-import base64
+import os
+import stat
+from base64 import b64encode
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from errors import ConfigError
 
+PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
 
 class Signer:
-    """Signs requests for one API key. Its `repr` shows neither."""
+    """Signs requests for one API key. Its `repr` shows neither the key nor its id."""
 
-    def __init__(self, key_id: str, key: rsa.RSAPrivateKey) -> None:
+    def __init__(self, key_id: str, key: PrivateKey) -> None:
         self._key_id = key_id
-        self._key = key
-        self._padding = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
+        self._sign: Callable[[bytes], bytes]
+        if isinstance(key, rsa.RSAPrivateKey):
+            pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
+            self._sign = partial(key.sign, padding=pss, algorithm=hashes.SHA256())
+        else:
+            self._sign = key.sign
 
     def headers(self, method: str, path: str, timestamp_ms: int) -> dict[str, str]:
         """The three headers that authenticate a request. `path` runs from the host's root, without query."""
-        message = f"{timestamp_ms}{method}{path}".encode()
-        signature = self._key.sign(message, self._padding, hashes.SHA256())
+        signature = self._sign(f"{timestamp_ms}{method}{path}".encode())
         return {
             "KALSHI-ACCESS-KEY": self._key_id,
             "KALSHI-ACCESS-TIMESTAMP": str(timestamp_ms),
-            "KALSHI-ACCESS-SIGNATURE": base64.b64encode(signature).decode(),
+            "KALSHI-ACCESS-SIGNATURE": b64encode(signature).decode(),
         }
 
+    def without_secrets(self, text: str) -> str:
+        """`text` with the key's id taken out, which an exchange may repeat in what it says."""
+        return text.replace(self._key_id, "[key id]")
 
-def load_key(path: Path, variable: str) -> rsa.RSAPrivateKey:
-    """The RSA private key in a PEM file (PKCS#1 or PKCS#8). `variable` is the one to name in a `ConfigError`,
-    which is raised for whatever keeps the file from being such a key."""
+
+def load_key(path: Path, variable: str) -> PrivateKey:
+    """The private key in a PEM file: RSA (PKCS#1 or PKCS#8) or Ed25519 (PKCS#8). `variable` is the one to name in
+    a `ConfigError`, which is raised for whatever keeps the file from being such a key."""
     if "-----BEGIN" in str(path):  # never shown: whoever pasted the key must not find it in a log
         raise ConfigError(f"{variable} holds a key. It must hold the path of the file that the key is in.")
     try:
@@ -61,9 +74,19 @@ def load_key(path: Path, variable: str) -> rsa.RSAPrivateKey:
             f"{variable}: {path} holds no private key that can be read. It must be the PEM file that begins "
             "with -----BEGIN RSA PRIVATE KEY----- or -----BEGIN PRIVATE KEY-----."
         ) from None
-    if not isinstance(key, rsa.RSAPrivateKey):
+    if not isinstance(key, (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
         raise ConfigError(
-            f"{variable}: {path} is not an RSA key, and this version signs with RSA only. "
-            "Create an API key of type RSA on the exchange's website."
+            f"{variable}: the key in {path} is neither RSA nor Ed25519, and the exchange takes no other. "
+            "Create an API key on the exchange's website and save the private key that it shows."
         )
     return key
+
+
+def exposed(path: Path) -> str | None:
+    """What is wrong with who may read a key file, and the remedy; None where only its owner may."""
+    if os.name != "posix":
+        return None
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return None
+    return f"the key file {path} can be read by others (mode {mode:o}): chmod 600 {path}"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from account import Position
 from incentive import (
     REFERENCE_PART,
     Candidate,
@@ -34,7 +35,6 @@ from models import (
     MarketStatus,
     Order,
     OrderRequest,
-    Position,
     SelfTradePrevention,
     Side,
     TimeInForce,

@@ -16,9 +16,10 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+from account import Fill, Position
 from errors import ConfigError
 from incentive import Candidate, Skip, contracts
-from models import Bid, Book, Fill, Order, OrderRequest, OrderResponse, Position, Program, Side
+from models import Bid, Book, Order, OrderRequest, OrderResponse, Program, Side
 
 TOP_LEVELS = 5
 

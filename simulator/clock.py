@@ -19,6 +19,10 @@ class SimulatedClock:
     def now(self) -> datetime:
         return self._now
 
+    def monotonic(self) -> float:
+        """The same time in seconds. Nothing sets this clock."""
+        return self._now.timestamp()
+
     def sleep(self, seconds: float) -> None:
         if self._pace is not None:
             time.sleep(seconds / self._pace)

@@ -5,7 +5,8 @@
 - `429`, `500`, `503`, `503_html`: this is answered and nothing done; with `acted`, it is done all the same.
 - `truncated`, `no_order` (a success without the order), `unknown_status`, `missing_field` (`field`),
   `repeated_cursor` (a page names itself as the next): the exchange acts and its answer is spoilt.
-- `stale`: reads of the account lag `seconds` behind. `clock_jump`: the clock by which the exchange checks
+- `stale`: reads of the account lag `seconds` behind, and as long as any do the exchange says so of itself
+  (`/exchange/user_data_timestamp`). `clock_jump`: the clock by which the exchange checks
   signatures and dates its answers is off by `seconds`.
 - `trading_paused`, `exchange_paused` (`shards`, or all), `halted` (`ticker`): from `from` to `until`, or for
   good; struck by a request, from then on.
@@ -80,7 +81,14 @@ class Mishaps:
             answer = self._api.handle(request, now)
         elif any(rule.given.get("acted") for rule in struck):
             self._api.handle(request, now)
+        if path == "/exchange/user_data_timestamp" and answer.status == 200:
+            answer = replace(answer, body={"as_of_time": listing_forms.moment(now - self._lag(elapsed))})
         return _spoil(answer, by_kind, request, now + self._skew)
+
+    def _lag(self, elapsed: float) -> float:
+        """Seconds that the account's lists are behind now, where a rule lets them be."""
+        lags = [r.given["seconds"] for r in self._rules if r.do == "stale" and r.starts <= elapsed < r.until]
+        return float(max(lags, default=0.0))
 
     def _bend_time(self, by_kind: Mapping[str, Rule]) -> None:
         jump = by_kind.get("clock_jump")

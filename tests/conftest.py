@@ -190,7 +190,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         loggers.append(logger)
         shipped = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
         rules = settings.check(shipped | changed)
-        connection = Connection(client, exchange.clock, exchange.about)
+        connection = Connection(client, exchange.about)
         return Bench(exchange, wire, client, log_file, lambda: MarketBot(rules, connection, logger))
 
     yield make

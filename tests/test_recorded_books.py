@@ -48,7 +48,7 @@ def test_a_file_of_books_becomes_the_board(tmp_path: Path, make_bench: Callable[
     lines = [line("KXA-1", DEEP, DEEP), line("KXA-1", [], []), "", line("KXB-1", [["0.5000", "3.00"]], None)]
     path.write_bytes(gzip.compress("\n".join(lines).encode()))
     bench = make_bench(books=path)
-    books = bench.client.get_orderbooks(["KXA-1", "KXB-1"])
+    books = {book.ticker: book for book in bench.client.get_orderbooks(["KXA-1", "KXB-1"])}
     assert [(str(level.price), str(level.size)) for level in books["KXA-1"].no] == [
         ("0.0450", "120.50"),
         ("0.0400", "900.00"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 import market_bot
 import settings
@@ -76,7 +76,7 @@ def test_a_decimal_typed_as_a_float_is_taken_as_it_was_typed() -> None:
 # -- keys and addresses ------------------------------------------------------------------------------------
 
 
-def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, password: bytes | None = None) -> bytes:
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | None = None) -> bytes:
     locked = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
 
@@ -106,7 +106,7 @@ def test_a_missing_variable_is_named(variables: dict[str, str], variable: str, v
         (b"not a key", "no private key"),
         (b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", "no private key"),
         (pem(rsa.generate_private_key(public_exponent=65537, key_size=2048), b"secret"), "password"),
-        (pem(ed25519.Ed25519PrivateKey.generate()), "not an RSA key"),
+        (pem(ec.generate_private_key(ec.SECP256R1())), "neither RSA nor Ed25519"),
     ],
 )
 def test_a_file_that_is_no_usable_key_says_what_it_should_be(

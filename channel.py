@@ -1,0 +1,211 @@
+"""One request to the exchange and what becomes of it: paid for, signed, sent, and repeated where that is safe.
+
+Promise: nothing is sent twice that could be done twice. A read is repeated after a lost connection, a 429 or a
+5xx, with growing pauses, until its time is over. So is a write that does the same done twice (a cancel, an
+amend). Any other write is repeated only where it is certain that the exchange did not carry it out: nothing
+left this machine, or the answer was a 429. A time that the exchange does not accept is corrected by its own
+answer and sent once more.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+import parsing
+from budget import Budget, Call
+from clock import TOLERANCE, Clock, ExchangeClock
+from errors import (
+    ExchangeError,
+    NoAnswer,
+    NotSent,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+    Unreadable,
+    answered,
+)
+from fields import Fields, decode
+from signing import Signer
+
+PATIENCE = 12.0
+"""Seconds after a request's first attempt in which another may begin."""
+
+TIMEOUTS = (5.0, 10.0)
+"""Seconds to wait for a connection, and for an answer."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
+"""Seconds before the second attempt, doubled before each further one."""
+
+
+class Channel:
+    """Signed requests of one account, over one `requests.Session`."""
+
+    def __init__(self, base_url: str, signer: Signer, clock: Clock, session: requests.Session) -> None:
+        self.clock = ExchangeClock(clock)
+        self.budget = Budget(self.clock)
+        self.patience = PATIENCE
+        self.timeouts = TIMEOUTS
+        self.requests_sent = 0
+        self.last_write: datetime | None = None
+        """When the exchange, by its own clock, had acted on our last write at the latest."""
+        self._base_url = base_url
+        self._signer = signer
+        self._session = session
+        self._dice = random.Random()
+
+    def request(
+        self,
+        call: Call,
+        query: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | None = None,
+        *,
+        places: Mapping[str, str] | None = None,
+        shard: int = 0,
+        units: int = 1,
+        keep: float = 0.0,
+    ) -> Fields:
+        """Make a call, `places` filled into its path, paid for on `shard`, as a batch of `units` orders; `keep`
+        tokens are left in the bucket. Returns the answer's object, an empty one where it has no body. Raises an
+        `ExchangeError`."""
+        path = call.path.format_map(places) if places else call.path
+        until = self.clock.monotonic() + self.patience
+        attempt, corrected = 0, False
+        while True:
+            try:
+                return self._attempt(call, path, query, body, shard, units, keep)
+            except Unauthorized as error:
+                if corrected or not error.by_clock:
+                    raise
+                corrected = True
+            except ExchangeError as error:
+                pause = self._pause(attempt)
+                if not _repeats(call, error) or self.clock.monotonic() + pause > until:
+                    raise
+                self.clock.sleep(pause)
+                attempt += 1
+
+    def _pause(self, attempt: int) -> float:
+        """Seconds before the next attempt, by chance a little shorter: those who failed together must not come
+        back together."""
+        longest = min(_FIRST_PAUSE * 2.0**attempt, _LONGEST_PAUSE)
+        return longest * self._dice.uniform(0.5, 1.0)
+
+    def _attempt(
+        self,
+        call: Call,
+        path: str,
+        query: Mapping[str, object] | None,
+        body: Mapping[str, object] | None,
+        shard: int,
+        units: int,
+        keep: float,
+    ) -> Fields:
+        try:
+            with self.budget.spent(call, shard, units, keep):
+                response = self._sent(call.method, path, query, body)
+            if response.status_code == 429:
+                self.budget.bucket(call, shard).empty()
+            answer = self._answer(f"{call.method} {path}", response)
+        except BaseException as error:  # a Ctrl-C too leaves a write of which nobody knows
+            if getattr(error, "maybe_done", True):
+                self._note_write(call, None)
+            raise
+        self._note_write(call, answer)
+        return answer
+
+    def _answer(self, source: str, response: requests.Response) -> Fields:
+        status = response.status_code
+        if not 200 <= status < 300:
+            words = _error_words(response)
+            raise answered(source, status, *(self._signer.without_secrets(word) for word in words))
+        if status == 204:
+            return Fields(source, {})
+        try:
+            return Fields(source, decode(response.content))
+        except ValueError:
+            raise Unreadable(source, f"answered {status} with no JSON: {_start(response)}") from None
+
+    def _note_write(self, call: Call, answer: Fields | None) -> None:
+        """Remember when the exchange has acted on a write: by its own word, or else as late as can be, for its
+        clock may be ahead of ours."""
+        if call.bucket != "write":
+            return
+        at = self.clock.now() + timedelta(seconds=TOLERANCE)
+        if answer is not None and answer.has("ts_ms"):
+            at = answer.unix("ts_ms", per_second=1000)
+        self.last_write = max(at, self.last_write or at)
+
+    def _sent(self, method: str, path: str, query: Mapping[str, object] | None, body: object) -> requests.Response:
+        self.requests_sent += 1
+        began = self.clock.monotonic()
+        try:
+            response = self._session.request(
+                method,
+                self._base_url + path,
+                params=query,  # type: ignore[arg-type]
+                json=body,
+                auth=self._sign,
+                timeout=self.timeouts,
+                allow_redirects=False,  # a redirect would carry the signature to another place
+            )
+        except requests.RequestException as error:
+            raise _unreachable(f"{method} {path}", error) from None
+        refused = response.status_code == 401
+        self.clock.learn(response.headers, self.clock.monotonic() - began, refused)
+        return response
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign what is really sent: the path as `requests` has written it."""
+        path = request.path_url.partition("?")[0]
+        now_ms = int(self.clock.now().timestamp() * 1000)
+        request.headers.update(self._signer.headers(request.method or "", path, now_ms))
+        return request
+
+
+def _repeats(call: Call, error: ExchangeError) -> bool:
+    """Whether a call that ended so may be sent again as it is."""
+    if isinstance(error, (NotSent, RateLimited)):
+        return True
+    return call.repeats and isinstance(error, (NoAnswer, Unavailable, Unreadable))
+
+
+def _error_words(response: requests.Response) -> tuple[str, str, str]:
+    try:
+        words = parsing.error_words(decode(response.content))
+    except ValueError:
+        words = "", "", ""
+    return words if any(words) else ("", _start(response), "")
+
+
+def _start(response: requests.Response) -> str:
+    return " ".join(response.content[:200].decode("utf-8", "replace").split())
+
+
+def _unreachable(source: str, error: requests.RequestException) -> Unreachable:
+    """Why no answer came, in words: the exception's own repeat the address and nest four deep. Only where it is
+    certain that no connection stood is it certain that nothing was sent."""
+    reason = error.args[0] if error.args else None
+    reason = reason.reason if isinstance(reason, MaxRetryError) else reason
+    unconnected = isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+    if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+        return NotSent(source, "the exchange's certificate could not be verified", "is something in between?")
+    kinds: list[tuple[type[requests.RequestException], type[Unreachable], str]] = [
+        (requests.exceptions.ConnectTimeout, NotSent, "no connection in time"),
+        (requests.exceptions.ReadTimeout, NoAnswer, "no answer in time"),
+        (requests.exceptions.SSLError, NoAnswer, "the encrypted connection failed"),
+        (requests.exceptions.ProxyError, NotSent, "the proxy of this machine could not be reached"),
+        (
+            requests.exceptions.ConnectionError,
+            NotSent if unconnected else NoAnswer,
+            "no connection could be made" if unconnected else "the connection was cut",
+        ),
+    ]
+    fallback = (requests.RequestException, NoAnswer, "the request failed")
+    _, kind, said = next((found for found in kinds if isinstance(error, found[0])), fallback)
+    return kind(source, f"{said} ({type(error).__name__})")

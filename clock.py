@@ -1,0 +1,110 @@
+"""What time it is on the exchange. Promise: every time that is sent or compared goes by the exchange's clock, as
+far as its answers tell it, however wrong this machine's is.
+
+An answer's `Date` header has whole seconds, so one answer tells the exchange's time to half a second and half
+of what the answer took. A difference within `TOLERANCE` is left alone: the exchange takes signatures that are
+5 s off (measured; it documents nothing).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+TOLERANCE = 2.0
+"""Seconds that this machine's clock may be off before it is corrected."""
+
+_SLOWEST = 2.0
+"""Seconds: an answer that took longer tells the time too badly to correct anything by it."""
+
+
+class Clock(Protocol):
+    """A time, and the only way to let it pass."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never set, unlike a clock's time."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class WallClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class ExchangeClock:
+    """A machine's clock, corrected by what the exchange's answers say. On an embedded exchange, whose clock is
+    given, there is nothing to correct."""
+
+    def __init__(self, machine: Clock) -> None:
+        self._machine = machine
+        self._offset = timedelta(0)
+        self._last_date = ""
+        self._read_at = 0.0
+        self._news: str | None = None
+
+    @property
+    def offset(self) -> float:
+        """Seconds that the exchange is taken to be ahead of this machine; 0 while they agree."""
+        return self._offset.total_seconds()
+
+    def now(self) -> datetime:
+        return self._machine.now() + self._offset
+
+    def monotonic(self) -> float:
+        return self._machine.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._machine.sleep(seconds)
+
+    def learn(self, headers: Mapping[str, str], took: float, refused: bool = False) -> None:
+        """Compare with an answer that came just now, `took` seconds after its request. `refused`: the exchange
+        did not accept our time, so whatever the answer says is better."""
+        date = headers.get("Date", "")
+        since = self._machine.monotonic() - self._read_at
+        if not refused and date == self._last_date and since < TOLERANCE:
+            return  # the same second as before tells nothing new, and reading it costs as much as a signature
+        # What a cache on the way kept has the time at which it was kept.
+        if not date or headers.get("Age", "0") != "0" or (took > _SLOWEST and not refused):
+            return
+        try:
+            theirs = parsedate_to_datetime(date).astimezone(timezone.utc)
+        except (ValueError, OverflowError):
+            return
+        self._last_date, self._read_at = date, self._machine.monotonic()
+        ahead = theirs + timedelta(seconds=0.5 + took / 2) - self._machine.now()
+        if refused or abs(ahead - self._offset) > timedelta(seconds=TOLERANCE):
+            self._correct(ahead if abs(ahead).total_seconds() > TOLERANCE else timedelta(0))
+
+    def take_news(self) -> str | None:
+        """What the last correction was, for the log, once; None where there was none since."""
+        news, self._news = self._news, None
+        return news
+
+    def _correct(self, offset: timedelta) -> None:
+        if offset == self._offset:
+            return
+        self._offset = offset
+        seconds = offset.total_seconds()
+        if not seconds:
+            self._news = "This machine's clock agrees with the exchange's again"
+            return
+        way = "behind" if seconds > 0 else "ahead of"
+        self._news = (
+            f"This machine's clock is {abs(seconds):,.0f} s {way} the exchange's. All times are corrected by that "
+            "from here on, in this log too; set the clock all the same (timedatectl set-ntp true)"
+        )

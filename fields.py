@@ -1,0 +1,184 @@
+"""JSON from the exchange, read field by field. Promise: what comes out is exact and complete, or an `Unreadable`
+says which endpoint sent what field wrong. Fields that nobody asks for are ignored: the exchange adds some every
+month.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from errors import Unreadable
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+_YEARS = range(1970, 9999)
+_LARGEST_INTEGER = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """A list as far as it could be read. Of what is public, an item that could not be read is a market left out;
+    of what is the account's, something rests or is held that nobody knows of."""
+
+    items: tuple[T, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def whole(self) -> tuple[T, ...]:
+        """All items. Raises the first `Unreadable` where one is missing."""
+        for error in self.unreadable:
+            raise error
+        return self.items
+
+
+class Fields:
+    """One JSON object of an answer. `source` names the request in errors, `ticker` the market of a list's item."""
+
+    def __init__(self, source: str, value: object, ticker: str = "") -> None:
+        self.source = source
+        self._ticker = ticker
+        if not isinstance(value, Mapping):
+            raise self._unreadable(f"expected a JSON object, got {value!r:.100}")
+        self.value = value
+
+    def _unreadable(self, problem: str) -> Unreadable:
+        return Unreadable(self.source, problem, self._ticker)
+
+    def _get(self, name: str, kind: type[T]) -> T:
+        value = self.value.get(name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.wrong(name, f"should be {kind.__name__}")
+        return value
+
+    def wrong(self, name: str, promise: str) -> Unreadable:
+        """The error for a field that is not what was promised of it."""
+        return self._unreadable(f"field {name} {promise}, is {self.value.get(name)!r:.100}")
+
+    def has(self, name: str) -> bool:
+        return self.value.get(name) is not None
+
+    def text(self, name: str) -> str:
+        return self._get(name, str)
+
+    def whole(self, name: str) -> int:
+        number = self._get(name, int)
+        if abs(number) > _LARGEST_INTEGER:
+            raise self.wrong(name, "should be a number that money or time can be")
+        return number
+
+    def flag(self, name: str) -> bool:
+        return self._get(name, bool)
+
+    def inner(self, name: str) -> Fields:
+        return Fields(self.source, self.value.get(name), self._ticker)
+
+    def items(self, name: str) -> list[object]:
+        """A list, empty where the exchange left it out or sent null."""
+        return self._get(name, list) if self.has(name) else []
+
+    def objects(self, name: str) -> list[Fields]:
+        """A list of objects, all of which belong to this one."""
+        return [Fields(self.source, item, self._ticker) for item in self.items(name)]
+
+    def listed(self, name: str) -> Iterator[tuple[str, str, object]]:
+        """The items of a list that are worth reading each by itself: what to call it, its market, the item."""
+        for item in self.items(name):
+            named = item if isinstance(item, Mapping) else {}
+            ticker = named.get("ticker") or named.get("market_ticker")
+            ticker = ticker if isinstance(ticker, str) else ""
+            yield f"{self.source} {name} {ticker}".rstrip(), ticker, item
+
+    def decimal(self, name: str) -> Decimal:
+        return self.exact(name, self.value.get(name))
+
+    def exact(self, name: str, text: object) -> Decimal:
+        """A price, a count or cash that stands in field `name`, as exact as it was sent: a number in a string."""
+        if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
+            raise self._unreadable(f"field {name} should be a decimal number in a string, is {text!r:.100}")
+        return Decimal(text)
+
+    def number(self, name: str) -> Decimal:
+        """A JSON number, with or without a point."""
+        value = self.value.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+            raise self.wrong(name, "should be a number")
+        number = Decimal(value)
+        if abs(number) > _LARGEST_INTEGER:
+            raise self.wrong(name, "should be a number that money can be")
+        return number
+
+    def time(self, name: str) -> datetime:
+        try:
+            moment = datetime.fromisoformat(_plain_rfc3339(self.text(name)))
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+            if moment.year in _YEARS:
+                return moment.astimezone(timezone.utc)
+        except (ValueError, OverflowError):
+            pass
+        raise self.wrong(name, "should be a time")
+
+    def unix(self, name: str, per_second: int = 1) -> datetime:
+        """A time that is sent as a number since 1970: in seconds, or so many parts of one."""
+        try:
+            return datetime.fromtimestamp(self.whole(name) / per_second, timezone.utc)
+        except (ValueError, OverflowError, OSError):
+            raise self.wrong(name, "should be a time") from None
+
+    def enum(self, name: str, kind: type[E]) -> E:
+        text = self.text(name)
+        try:
+            return kind(text)
+        except ValueError:
+            raise self._unreadable(f"field {name} has the unknown value {text!r:.100}") from None
+
+    def optional(self, name: str, read: Callable[[str], T]) -> T | None:
+        return read(name) if self.has(name) else None
+
+
+def listing(pages: Iterable[Fields], name: str, parse: Callable[[Fields], T]) -> Listing[T]:
+    """The items called `name` of all pages. One that cannot be read does not cost the others."""
+    items: list[T] = []
+    unreadable: list[Unreadable] = []
+    for page in pages:
+        for source, ticker, item in page.listed(name):
+            try:
+                items.append(parse(Fields(source, item, ticker)))
+            except Unreadable as error:
+                unreadable.append(error)
+    return Listing(tuple(items), tuple(unreadable))
+
+
+def decode(payload: bytes) -> Any:
+    """JSON, its fractions exact. Raises `ValueError` for anything else."""
+    try:
+        return json.loads(payload, parse_float=Decimal, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
+
+
+def _plain_rfc3339(text: str) -> str:
+    """RFC 3339 as Python 3.10 can read it: no Z, and exactly six decimals of a second where there are any."""
+    text = text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text
+    head, dot, tail = text.partition(".")
+    if not dot:
+        return text
+    digits = len(tail) - len(tail.lstrip("0123456789"))
+    return f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}"

@@ -1,0 +1,118 @@
+"""What anybody may ask the exchange: its state, what it lists, and what that trades at.
+
+Promise: lists are read to their end, and one item that cannot be read does not cost the others. Requests are
+signed all the same: what the exchange allows those that are not is written nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+import parsing
+from budget import Call
+from channel import Channel
+from errors import Unreadable
+from fields import Fields, Listing, listing
+from models import Book, Candle, Event, ExchangeStatus, Market, Program, Schedule, Series
+
+TICKERS_PER_CALL = 100
+CANDLES_PER_CALL = 10_000
+LONGEST_PAGE = 1_000
+
+
+class MarketData:
+    """The calls about what is everybody's. Each raises an `ExchangeError` where the exchange refuses, fails,
+    cannot be reached or answers what cannot be read. A `Listing` has the items that could be read, and the
+    errors of those that could not."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def get_exchange_status(self) -> ExchangeStatus:
+        """GET /exchange/status: whether orders are taken now, in all and by shard."""
+        return parsing.exchange_status(self._get("/exchange/status"))
+
+    def get_schedule(self) -> Schedule:
+        """GET /exchange/schedule: opening hours and planned maintenance."""
+        return parsing.schedule(self._get("/exchange/schedule"))
+
+    def lists_are_current(self) -> bool:
+        """GET /exchange/user_data_timestamp: whether the account's lists, asked for now, show all that this client
+        sent. They lag behind: an order canceled a third of a second ago was seen as resting (measured)."""
+        last = self._channel.last_write
+        return last is None or self._get("/exchange/user_data_timestamp").time("as_of_time") >= last
+
+    def get_incentive_programs(self) -> Listing[Program]:
+        """GET /incentive_programs: all active liquidity programs. Their cursor is called `next_cursor`."""
+        query = {"status": "active", "type": "liquidity", "limit": 10_000}
+        pages = self._pages("/incentive_programs", query, "next_cursor")
+        return listing(pages, "incentive_programs", parsing.program)
+
+    def get_markets(self, tickers: Iterable[str]) -> Listing[Market]:
+        """GET /markets, 100 tickers a call: those of the named markets that the exchange lists."""
+        pages = (
+            page
+            for batch in _batches(tickers)
+            for page in self._pages("/markets", {"tickers": ",".join(batch), "limit": LONGEST_PAGE})
+        )
+        return listing(pages, "markets", parsing.market)
+
+    def get_orderbooks(self, tickers: Iterable[str]) -> Listing[Book]:
+        """GET /markets/orderbooks, 100 tickers a call: whole books, our own orders included."""
+        pages = (self._get("/markets/orderbooks", {"tickers": batch}) for batch in _batches(tickers))
+        return listing(pages, "orderbooks", parsing.book)
+
+    def get_candles(self, tickers: Iterable[str], start: datetime, end: datetime) -> Listing[Candle]:
+        """GET /markets/candlesticks: the one-minute candles of the named markets that end from `start` to `end`,
+        market by market, oldest first."""
+        pages = (
+            self._get("/markets/candlesticks", {"market_tickers": ",".join(batch), "period_interval": 1} | period)
+            for batch in _batches(tickers)
+            for period in _periods(start, end, CANDLES_PER_CALL // len(batch))
+        )
+        sticks = listing(pages, "markets", parsing.candles)
+        ordered = sorted((one for several in sticks for one in several), key=lambda one: (one.ticker, one.end))
+        return Listing(tuple(ordered), sticks.unreadable)
+
+    def get_series(self, ticker: str) -> Series:
+        """GET /series/{series_ticker}: what its markets take as a fee."""
+        return parsing.series(self._get("/series/{ticker}", places={"ticker": ticker}).inner("series"))
+
+    def get_event(self, ticker: str) -> Event:
+        """GET /events/{event_ticker}: its series, its own fees, and whether its markets exclude each other."""
+        query = {"exclude_markets": "true"}
+        return parsing.event(self._get("/events/{ticker}", query, {"ticker": ticker}).inner("event"))
+
+    def _get(
+        self, path: str, query: Mapping[str, object] | None = None, places: Mapping[str, str] | None = None
+    ) -> Fields:
+        return self._channel.request(Call("GET", path), query, places=places)
+
+    def _pages(self, path: str, query: Mapping[str, object], cursor_field: str = "cursor") -> Iterator[Fields]:
+        seen: set[str] = set()
+        while True:
+            page = self._get(path, query)
+            yield page
+            cursor = page.optional(cursor_field, page.text) or ""
+            if not cursor:
+                return
+            if cursor in seen:
+                raise Unreadable(page.source, f"the same {cursor_field} came twice: the list has no end")
+            seen.add(cursor)
+            query = {**query, "cursor": cursor}
+
+
+def _batches(tickers: Iterable[str]) -> Iterator[list[str]]:
+    every = list(tickers)
+    for start in range(0, len(every), TICKERS_PER_CALL):
+        yield every[start : start + TICKERS_PER_CALL]
+
+
+def _periods(start: datetime, end: datetime, minutes: int) -> Iterator[dict[str, object]]:
+    """From `start` to `end` in pieces of so many minutes at most, Unix seconds; both ends belong to a piece."""
+    begins, last = int(start.timestamp()), int(end.timestamp())
+    while begins <= last:
+        ends = min(begins + (minutes - 1) * 60, last)
+        yield {"start_ts": begins, "end_ts": ends}
+        begins = ends + 1

@@ -1,0 +1,116 @@
+"""Orders in the exchange's words, and what it says of each order of a batch.
+
+Promise: prices in whole 1/10,000 dollar and counts in whole 1/100 contract go out exactly; anything finer is a
+`ValueError`, and nothing is sent. Wire forms: docs.kalshi.com/api-reference/orders (V2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import ROUND_CEILING, Decimal
+from typing import TypeVar
+
+import parsing
+from errors import ExchangeError, Unreadable, answered
+from fields import Fields
+from models import ONE_DOLLAR, Bid, Order, OrderRequest, Side
+
+PRIMARY_SUBACCOUNT = 0
+"""Sent with every call that takes it: what the exchange assumes where it is left out differs by call."""
+
+T = TypeVar("T")
+
+_STATUSES = (
+    ("not_found", 404),
+    ("order_already_exists", 409),
+    ("internal", 500),
+    ("unavailable", 503),
+    ("timeout", 504),
+)
+"""Statuses for the codes in a batch's rows, by a word in them; all others are refusals."""
+
+
+def order_body(order: OrderRequest) -> dict[str, object]:
+    body: dict[str, object] = {
+        "ticker": order.ticker,
+        "client_order_id": order.client_order_id,
+        "side": book_side(order.bid.side),
+        "count": fixed(order.bid.count, 2),
+        "price": yes_price(order.bid),
+        "time_in_force": order.time_in_force.value,
+        "self_trade_prevention_type": order.self_trade_prevention.value,
+        "post_only": order.post_only,
+        "reduce_only": order.reduce_only,
+        "cancel_order_on_pause": order.cancel_on_pause,
+        "subaccount": PRIMARY_SUBACCOUNT,
+        "exchange_index": order.exchange_index,
+    }
+    if order.expires is not None:
+        body["expiration_time"] = unix_up(order.expires)
+    if order.group_id is not None:
+        body["order_group_id"] = order.group_id
+    return body
+
+
+def amend_body(order: Order, bid: Bid, expires: datetime | None) -> dict[str, object]:
+    """`order` as it is to rest from now on. The exchange counts what was filled of it in."""
+    body: dict[str, object] = {
+        "ticker": order.ticker,
+        "side": book_side(order.side),
+        "price": yes_price(bid),
+        "count": fixed(order.filled + bid.count, 2),
+        "exchange_index": order.exchange_index,
+    }
+    return body if expires is None else body | {"expiration_time": unix_up(expires)}
+
+
+def cancel_body(order: Order) -> dict[str, object]:
+    return {
+        "order_id": order.order_id,
+        "market_ticker": order.ticker,  # without its market a cancel goes to shard 0, wherever the order rests
+        "exchange_index": order.exchange_index,
+        "subaccount": PRIMARY_SUBACCOUNT,
+    }
+
+
+def book_side(side: Side) -> str:
+    """The one book is of YES prices: buying NO is selling YES."""
+    return "bid" if side is Side.YES else "ask"
+
+
+def yes_price(bid: Bid) -> str:
+    return fixed(bid.price if bid.side is Side.YES else ONE_DOLLAR - bid.price, 4)
+
+
+def fixed(value: Decimal, places: int) -> str:
+    rounded = round(value, places)
+    if rounded != value:
+        raise ValueError(f"{value} has more than {places} decimals; the exchange takes no such number")
+    return f"{rounded:f}"
+
+
+def unix_up(moment: datetime) -> int:
+    """Whole Unix seconds, never earlier than `moment`."""
+    return int(Decimal(moment.timestamp()).to_integral_value(ROUND_CEILING))
+
+
+def rows(answer: Fields, count: int) -> list[Fields]:
+    """The answers to the orders of a batch, of which there must be one for each."""
+    rows = answer.objects("orders")
+    if len(rows) != count:
+        raise answer.wrong("orders", f"should have {count} items")
+    return rows
+
+
+def item(row: Fields, parse: Callable[[Fields], T]) -> T | ExchangeError:
+    """What became of one order of a batch. Its error stands in a field of its own, or in the row itself (both
+    were seen), and has no status: the one that goes with its code is taken."""
+    code, message, details = parsing.error_words(row.value)
+    if code or message:
+        status = next((status for word, status in _STATUSES if word in code), 400)
+        return answered(row.source, status, code, message, details)
+    try:
+        return parse(row)
+    except Unreadable as error:
+        return error
