@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
@@ -73,7 +74,9 @@ class Channel:
         """Make a call, `places` filled into its path, paid for on `shard`, as a batch of `units` orders; `keep`
         tokens are left in the bucket. Returns the answer's object, an empty one where it has no body. Raises an
         `ExchangeError`."""
-        path = call.path.format_map(places) if places else call.path
+        path = call.path
+        if places:
+            path = path.format_map({name: quote(value, safe="") for name, value in places.items()})
         until = self.clock.monotonic() + self.patience
         attempt, corrected = 0, False
         while True:

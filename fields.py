@@ -52,7 +52,7 @@ class Fields:
         self.source = source
         self._ticker = ticker
         if not isinstance(value, Mapping):
-            raise self._unreadable(f"expected a JSON object, got {value!r:.100}")
+            raise self._unreadable(f"expected a JSON object, got {_shown(value)}")
         self.value = value
 
     def _unreadable(self, problem: str) -> Unreadable:
@@ -66,7 +66,7 @@ class Fields:
 
     def wrong(self, name: str, promise: str) -> Unreadable:
         """The error for a field that is not what was promised of it."""
-        return self._unreadable(f"field {name} {promise}, is {self.value.get(name)!r:.100}")
+        return self._unreadable(f"field {name} {promise}, is {_shown(self.value.get(name))}")
 
     def has(self, name: str) -> bool:
         return self.value.get(name) is not None
@@ -108,7 +108,7 @@ class Fields:
     def exact(self, name: str, text: object) -> Decimal:
         """A price, a count or cash that stands in field `name`, as exact as it was sent: a number in a string."""
         if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
-            raise self._unreadable(f"field {name} should be a decimal number in a string, is {text!r:.100}")
+            raise self._unreadable(f"field {name} should be a decimal number in a string, is {_shown(text)}")
         return Decimal(text)
 
     def number(self, name: str) -> Decimal:
@@ -143,7 +143,7 @@ class Fields:
         try:
             return kind(text)
         except ValueError:
-            raise self._unreadable(f"field {name} has the unknown value {text!r:.100}") from None
+            raise self._unreadable(f"field {name} has the unknown value {_shown(text)}") from None
 
     def optional(self, name: str, read: Callable[[str], T]) -> T | None:
         return read(name) if self.has(name) else None
@@ -168,6 +168,11 @@ def decode(payload: bytes) -> Any:
         return json.loads(payload, parse_float=Decimal, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def _shown(value: object) -> str:
+    """The beginning of what was sent, as it was sent."""
+    return f"{value if isinstance(value, Decimal) else repr(value)!s:.100}"
 
 
 def _no_number(word: str) -> None:

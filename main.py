@@ -1,29 +1,147 @@
-"""A look at the account without starting the loop: `python main.py` prints cash, positions and resting orders
-of the environment that `market_bot.py` names, and exits. It reads only; nothing is placed or canceled.
+"""The account and the machine without the loop: `python main.py` prints cash, positions and resting orders of the
+environment that `market_bot.py` names; `python main.py doctor` tells what a first run still lacks. Promise: it reads
+only, nothing is placed or canceled, and it starts on any Python 3, with or without the packages.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import io
+import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import market_bot
-import trade
-from account import Balance, Position
-from clients import Environment
-from connection import Connection, connect, read_variables
-from errors import ConfigError, ExchangeError
-from models import Order
+# The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
+# and whoever lacks them is to read a line that says so, not a traceback.
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
-DOTENV_FILE = Path(__file__).resolve().parent / ".env"
+    from account import Balance, Position
+    from clients import Environment
+    from connection import Connection
+    from models import Order
+
+HOME = Path(__file__).resolve().parent
+DOTENV_FILE = HOME / ".env"
+
+PYTHON_NEEDED = (3, 10)
+
+AT_RUN_TIME, IN_CONFIGURATION = 1, 2
+"""Exit codes: the exchange does not answer as it should; something on this machine is missing or wrong."""
 
 PRIVATE_SIMULATOR = (
     "This simulator was opened for this command alone and is not the one a running bot trades on. To share one,\n"
     "start `python -m simulator` and put the SIM_ lines that it prints into .env."
 )
+
+_EXIT_CODES = """\
+exit code: 0 nothing failed, 1 the exchange does not answer as it should, 2 something on this machine is missing or
+wrong (Python, packages, settings, .env, key file, log)"""
+
+
+# -- what this machine must have -------------------------------------------------------------------------------
+
+
+class Sheet:
+    """The doctor's findings, printed as they come, a line each. `code` is what the process returns."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        self._failed: list[str] = []
+        self._notes = 0
+
+    def ok(self, what: str, text: str) -> None:
+        self._line("ok", what, text)
+
+    def note(self, what: str, text: str) -> None:
+        """Something works, and a person should know."""
+        self._notes += 1
+        self._line("note", what, text)
+
+    def fail(self, what: str, text: str, code: int) -> None:
+        self.code = max(self.code, code)
+        self._failed.append(what)
+        self._line("FAIL", what, text)
+
+    def unchecked(self, what: str, why: str) -> None:
+        self._line("-", what, f"not checked: {why}")
+
+    def detail(self, text: str) -> None:
+        self._line("", "", text)
+
+    def summary(self) -> str:
+        notes = f"{self._notes} note{'s' * (self._notes != 1)}" if self._notes else "no notes"
+        if not self._failed:
+            return f"Ready, with {notes}: python market_bot.py starts the bot."
+        more = f", then {', '.join(self._failed[1:])}" if self._failed[1:] else ""
+        return f"Not ready. Mend first: {self._failed[0]}{more}. Then run this again."
+
+    @staticmethod
+    def _line(mark: str, what: str, text: str) -> None:
+        """One line, whatever an exchange or a file puts into `text`."""
+        plain = "".join(sign if sign.isprintable() else " " for sign in text)
+        print(f"  {mark:<6}{what:<14}{plain}", flush=True)
+
+
+def machine(sheet: Sheet) -> None:
+    """Check Python and the packages."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < PYTHON_NEEDED:
+        needed = ".".join(map(str, PYTHON_NEEDED))
+        remedy = f"Install a newer one and make the environment from it: make run PYTHON=python{needed}"
+        sheet.fail("Python", f"{version} is too old, {needed} or newer is needed. {remedy}", IN_CONFIGURATION)
+    else:
+        sheet.ok("Python", version)
+    try:
+        wanted = requirements()
+    except OSError as error:
+        sheet.note("Packages", f"not compared: requirements.txt cannot be read ({error.strerror})")
+        return
+    missing = [name for name in wanted if _installed(name) is None]
+    others = [
+        f"{name} {_installed(name)} in place of {version}"
+        for name, version in wanted.items()
+        if version and _installed(name) not in (None, version)
+    ]
+    if missing:
+        sheet.fail("Packages", f"{', '.join(missing)} missing. {_remedy()}", IN_CONFIGURATION)
+    elif others:
+        tried = f"the bot was tried with those of requirements.txt: {_remedy()}"
+        sheet.note("Packages", f"{', '.join(others)}; {tried}")
+    else:
+        sheet.ok("Packages", ", ".join(f"{name} {version}" for name, version in wanted.items()))
+
+
+def requirements() -> dict[str, str]:
+    """The packages of requirements.txt with the versions they are pinned to, empty where one is not."""
+    lines = (HOME / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    found = [re.match(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:==\s*([^\s;#]+))?", line) for line in lines]
+    return {match[1]: match[2] or "" for match in found if match}
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _remedy() -> str:
+    """How the packages get in."""
+    folder, command = HOME / ".venv" / ("Scripts" if os.name == "nt" else "bin"), " ".join(sys.argv[1:])
+    if sys.prefix != sys.base_prefix:
+        return f"Install them: {sys.executable} -m pip install -r requirements.txt"
+    if folder.is_dir():
+        return f"Use the Python of the project's environment: {folder / 'python'} main.py {command}".rstrip()
+    venv = f"python3 -m venv .venv, then {folder.relative_to(HOME) / 'pip'} install -r requirements.txt"
+    return f"Say make run, or without make: {venv}, and use {folder.relative_to(HOME) / 'python'} from then on"
+
+
+# -- the report ------------------------------------------------------------------------------------------------
 
 
 def report(environment: Environment, connection: Connection) -> str:
@@ -53,6 +171,8 @@ def _position(position: Position) -> Sequence[str]:
 
 
 def _order(order: Order) -> Sequence[str]:
+    import trade
+
     return (
         order.ticker,
         order.side.value,
@@ -78,26 +198,78 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> s
     return "\n".join([f"{title}: {len(body)}", *(f"  {line.rstrip()}" for line in lines)])
 
 
-def main() -> int:
-    """Print the report. Returns the exit code: 2 where a setting, variable or key is wrong, 1 where the
-    exchange does not answer as it should."""
-    argparse.ArgumentParser(
-        prog="python main.py",
-        description="Print the account's cash, positions and resting orders. Reads only.",
-    ).parse_args()
-    environment = market_bot.env
+def look() -> int:
+    """Print the report. Returns the exit code."""
+    problem = _unstartable()
+    if problem:
+        print(f"main: {problem}", file=sys.stderr)
+        return IN_CONFIGURATION
+    import market_bot
+    from connection import connect, read_variables
+    from errors import ConfigError, ExchangeError
+
     try:
-        connection = connect(environment, read_variables(DOTENV_FILE))
-        print(report(environment, connection))
+        connection = connect(market_bot.env, read_variables(DOTENV_FILE))
+        print(report(market_bot.env, connection))
         if connection.is_private:
             print(f"\n{PRIVATE_SIMULATOR}")
     except ConfigError as error:
         print(f"main: {error}", file=sys.stderr)
-        return 2
+        return IN_CONFIGURATION
     except ExchangeError as error:
         print(f"main: {error}", file=sys.stderr)
-        return 1
+        return AT_RUN_TIME
     return 0
+
+
+def _unstartable() -> str:
+    """Why the rest of the project cannot be imported, and the remedy; empty where it can."""
+    needed = ".".join(map(str, PYTHON_NEEDED))
+    if sys.version_info < PYTHON_NEEDED:
+        return f"Python {needed} or newer is needed: make run PYTHON=python{needed}"
+    try:
+        import connection  # noqa: F401  (it needs all packages)
+    except ImportError as error:
+        return f"a package is missing or broken ({error}). {_remedy()}"
+    return ""
+
+
+def examine() -> int:
+    """Print what a first run needs and whether it is there. Returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a path may hold what a terminal cannot show
+    sheet = Sheet()
+    machine(sheet)
+    problem = "" if sheet.code else _unstartable()
+    if problem:
+        sheet.fail("Packages", problem, IN_CONFIGURATION)
+    if sheet.code:
+        sheet.unchecked("The rest", "it needs Python and the packages")
+    else:
+        import doctor
+
+        doctor.examine(sheet, HOME)
+    print(f"\n{sheet.summary()}")
+    return sheet.code
+
+
+def main() -> int:
+    """Print the report, or what the doctor finds. Returns the exit code, as `--help` says."""
+    parser = argparse.ArgumentParser(
+        prog="python main.py",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Print the account's cash, positions and resting orders. Reads only.",
+        epilog=_EXIT_CODES,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser(
+        "doctor",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help="check what a first run needs, a line each with the remedy; places nothing",
+        description="Check what a first run needs, a line each with the remedy. Reads only, places nothing.",
+        epilog=_EXIT_CODES,
+    )
+    return examine() if parser.parse_args().command == "doctor" else look()
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ _LOG_FILE = _HOME / "trade.log"
 _DOTENV_FILE = _HOME / ".env"
 
 _RETRY_SECONDS = 10.0
-_VERIFY_TRIES = 3
+_VERIFY_TRIES = 5
 _VERIFY_SECONDS = 1.0
 _FILL_OVERLAP = timedelta(seconds=5)
 _SKIPS_IN_DETAIL = 20
@@ -99,10 +99,10 @@ class MarketBot:
             self._announce()
             self._read_limits()
             while True:
-                began = self._clock.monotonic()
-                wait = self._rules.wait_seconds if self._attempt_cycle() else _RETRY_SECONDS
+                next_cycle = self._clock.monotonic() + self._rules.wait_seconds
+                complete = self._attempt_cycle()
                 self._log_clock()
-                self._clock.sleep(max(wait - (self._clock.monotonic() - began), 0.0))
+                self._clock.sleep(max(next_cycle - self._clock.monotonic(), 0.0) if complete else _RETRY_SECONDS)
         except KeyboardInterrupt:
             return self._shut_down()
 
@@ -410,6 +410,13 @@ def _new_order_id() -> str:
     return f"{trade.OWN_PREFIX}{uuid.uuid4().hex}"
 
 
+def read_settings() -> settings.Settings:
+    """The settings above, checked. Raises one `ConfigError` that lists every problem."""
+    constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
+    del constants["MARKET_BOT"]
+    return settings.check({"env": env} | constants)
+
+
 def main() -> int:
     """Check the settings, connect, trade. Returns the exit code: 2 where nothing was sent for want of a
     setting, a variable or a key."""
@@ -419,9 +426,7 @@ def main() -> int:
         print(f"market_bot: {error}", file=sys.stderr)
         return 2
     try:
-        constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
-        del constants["MARKET_BOT"]
-        rules = settings.check({"env": env} | constants)
+        rules = read_settings()
         if rules.environment is Environment.PROD:
             raise ConfigError(_PROD_REFUSED)
         connection = connect(rules.environment, read_variables(_DOTENV_FILE))

@@ -54,7 +54,7 @@ def test_a_file_of_books_becomes_the_board(tmp_path: Path, make_bench: Callable[
         ("0.0400", "900.00"),
     ]
     assert books["KXB-1"].no == ()
-    grids = bench.client.get_markets(["KXA-1", "KXB-1"])
+    grids = {market.ticker: market for market in bench.client.get_markets(["KXA-1", "KXB-1"])}
     assert (len(grids["KXA-1"].grid.ranges), len(grids["KXB-1"].grid.ranges)) == (3, 1)
     (program,) = [p for p in bench.client.get_incentive_programs() if p.ticker == "KXA-1"]
     assert (program.target, float(program.discount or 0), dollars_per_day(program)) == (1000, 0.5, 20.0)

@@ -1,0 +1,390 @@
+"""What a first run needs, checked: `python main.py doctor`.
+
+Promise: it reads. The exchange is sent GET requests and nothing else, no file is made or changed, and neither a key
+nor its id is shown. Each check is one line, with the remedy where there is one to mend; what depends on a failed
+check says that it was not checked. An exchange that does not answer costs seconds and one line.
+
+Python and the packages are checked by `main.py`: without them nothing here can be imported.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
+
+import incentive
+import settings
+import trade
+from account import Balance, Position
+from clients import Environment, KalshiHttpClient
+from connection import Connection, connect, read_variables
+from errors import ConfigError, ExchangeError, NotSent, Unauthorized
+from fields import Listing
+from models import Order
+from schedule import new_york, next_pause
+
+if TYPE_CHECKING:
+    from main import Sheet
+
+AT_RUN_TIME, IN_CONFIGURATION = 1, 2
+"""Exit codes, as in `main.py`."""
+
+EXCHANGE, PAUSE, CLOCK, SIGNATURE = "Exchange", "Next pause", "Clock", "Signature"
+LIMITS, PROGRAMS, CASH, START = "Limits", "Programs", "Cash", "At a start"
+
+_LISTED = 10
+"""Orders, and positions, that are shown one by one."""
+
+_MARKETS_READ = 500
+"""Markets, the best paid, that are looked up for their shards: five requests, where the real board would take 80."""
+
+T = TypeVar("T")
+
+
+def examine(sheet: Sheet, home: Path) -> None:
+    """Check the project in the folder `home`, and the exchange that its settings name."""
+    environment = _settings(sheet)
+    _log(sheet, home / "trade.log")
+    connection = _connection(sheet, environment, home / ".env") if environment else None
+    if environment and connection:
+        exchange(sheet, environment, connection)
+        return
+    why = "the settings come first" if environment is None else ".env and the key file come first"
+    unchecked = (EXCHANGE, PAUSE, CLOCK, SIGNATURE, LIMITS, PROGRAMS, CASH, START)
+    for what in unchecked if environment else (".env", "Key file", *unchecked):
+        sheet.unchecked(what, why)
+
+
+# -- this machine ------------------------------------------------------------------------------------------------
+
+
+def _settings(sheet: Sheet) -> Environment | None:
+    """Check the settings. Returns the environment where they name one."""
+    try:
+        import market_bot  # here, since a person edits it: it may be no Python any more
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _is_bot(frame.filename)]
+        where = f", line {lines[-1]}" if lines else ""
+        said = f"market_bot.py does not run ({type(error).__name__}: {error}{where})"
+        sheet.fail("Settings", f"{said}. Look at what was changed there last", IN_CONFIGURATION)
+        return None
+    named = market_bot.env if isinstance(market_bot.env, Environment) else None
+    try:
+        market_bot.read_settings()
+    except ConfigError as error:
+        sheet.fail("Settings", str(error), IN_CONFIGURATION)
+        return named
+    if named is Environment.PROD:
+        remedy = "Set env = Environment.SIM or Environment.DEMO in market_bot.py. What follows is only looked at"
+        refused = f"env = Environment.PROD, and market_bot.py of this version refuses to start there. {remedy}"
+        sheet.fail("Settings", refused, IN_CONFIGURATION)
+    else:
+        values = [f"{name} {getattr(market_bot, name)}" for name in settings.NAMES]
+        sheet.ok("Settings", ", ".join([f"env {market_bot.env.value}", *values]))
+    return named
+
+
+def _is_bot(filename: str) -> bool:
+    return Path(filename).name == "market_bot.py"
+
+
+def _log(sheet: Sheet, log_file: Path) -> None:
+    """Check that the log could be written; where there is none yet, that one could be made."""
+    try:
+        if log_file.exists():
+            with log_file.open("ab"):
+                pass
+        else:
+            with tempfile.TemporaryFile(dir=log_file.parent):
+                pass
+    except OSError as error:
+        remedy = "Make the file and its folder writable, or run the bot from a copy that is"
+        sheet.fail("Log", f"{log_file} cannot be written ({error.strerror}). {remedy}", IN_CONFIGURATION)
+    else:
+        sheet.ok("Log", f"{log_file} can be written")
+
+
+def _connection(sheet: Sheet, environment: Environment, dotenv_file: Path) -> Connection | None:
+    """Check `.env` and the key file. Returns the connection where all of it is right."""
+    key_id, key_file = f"{environment.value}_KEYID", f"{environment.value}_KEYFILE"
+    try:
+        variables = read_variables(dotenv_file)
+    except ConfigError as error:
+        sheet.fail(".env", str(error), IN_CONFIGURATION)
+        sheet.unchecked("Key file", ".env comes first")
+        return None
+    missing = [name for name in (key_id, key_file) if not variables.get(name, "").strip()]
+    connection, problem = None, ""
+    try:  # with some id in any case: a wrong key file is to be told at once, not after the id is there
+        connection = connect(environment, {**variables, key_id: variables.get(key_id, "").strip() or "none"})
+    except ConfigError as error:
+        problem = str(error)
+    if connection and connection.is_private:
+        sheet.ok(".env", "nothing is needed: env SIM is a simulator inside this process")
+        sheet.ok("Key file", "none is needed: the simulator makes its own")
+        return connection
+
+    about_key_file = problem.startswith(key_file)
+    if missing:
+        sheet.fail(".env", _how_to_fill_in(environment, missing, dotenv_file), IN_CONFIGURATION)
+    elif problem and not about_key_file:
+        sheet.fail(".env", problem, IN_CONFIGURATION)
+    else:
+        apart = [name for name in (key_id, key_file) if name in os.environ]
+        where = f"; {' and '.join(apart)} not from there, but from this terminal's variables" if apart else ""
+        sheet.ok(".env", f"{key_id} and {key_file} are set{where}")
+
+    if about_key_file and key_file not in missing:
+        sheet.fail("Key file", problem, IN_CONFIGURATION)
+    elif problem:
+        sheet.unchecked("Key file", "there is none yet" if key_file in missing else ".env comes first")
+    elif connection and connection.warnings:
+        sheet.note("Key file", connection.warnings[0])
+    else:
+        alone = ", readable by you alone" if os.name == "posix" else ""
+        sheet.ok("Key file", f"{variables[key_file].strip()} is a private key{alone}")
+    return None if missing else connection
+
+
+def _how_to_fill_in(environment: Environment, missing: list[str], dotenv_file: Path) -> str:
+    verb = "is" if len(missing) == 1 else "are"
+    there = "" if dotenv_file.exists() else f" and {dotenv_file} is not there"
+    if environment is Environment.SIM:
+        remedy = "Put all three SIM_ lines that python -m simulator prints into .env, or take SIM_URL out of it"
+    else:
+        site = {Environment.DEMO: "demo site", Environment.PROD: "real exchange"}[environment]
+        remedy = (
+            f"Make an API key on the {site}, save its private key, cp .env.example .env if there is no .env yet, "
+            "and fill in: the key's id as KEYID, the path of the private key as KEYFILE"
+        )
+    return f"{' and '.join(missing)} {verb} not set{there}. {remedy}"
+
+
+# -- the exchange ------------------------------------------------------------------------------------------------
+
+
+def exchange(sheet: Sheet, environment: Environment, connection: Connection) -> None:
+    """Check what the exchange says: of itself, of the account, and of what a start would do there."""
+    client = connection.client
+    if not connection.is_private:
+        client.hurry()
+    if not _status(sheet, environment, connection):
+        for what in (PAUSE, CLOCK, SIGNATURE, LIMITS, PROGRAMS, CASH, START):
+            sheet.unchecked(what, "the exchange comes first")
+        return
+    _pause(sheet, environment, client)
+    _clock(sheet, connection)
+    balance = _signature(sheet, environment, client)
+    if balance is None:
+        sheet.unchecked(LIMITS, "the signature comes first")
+    else:
+        _limits(sheet, client)
+    programs = _programs(sheet, environment, client)
+    if balance is None:
+        for what in (CASH, START):
+            sheet.unchecked(what, "the signature comes first")
+        return
+    _cash(sheet, balance, programs)
+    _start(sheet, environment, client)
+
+
+def _status(sheet: Sheet, environment: Environment, connection: Connection) -> bool:
+    """Check that the exchange answers, and tell whether it trades."""
+    name = f"{connection.about['Exchange']} ({connection.about['Money']})"
+    if connection.is_private:
+        name = "simulated, opened for this command alone: not the one that a running bot trades on"
+    try:
+        status = connection.client.get_exchange_status()
+    except ExchangeError as error:
+        remedy = ""
+        if isinstance(error, NotSent) and environment is Environment.SIM:
+            remedy = ". Start python -m simulator in another terminal, or take SIM_URL out of .env"
+        elif isinstance(error, NotSent):
+            remedy = f". If it is, look at {environment.value}_URL in .env: is there one, and is it right?"
+        sheet.fail(EXCHANGE, f"{name}: {_explained(error, environment)}{remedy}", AT_RUN_TIME)
+        return False
+    shards = sorted(shard for shard, trading in status.trading_by_shard.items() if not trading)
+    if status.trading and not shards:
+        sheet.ok(EXCHANGE, f"{name}; trading")
+        return True
+    where = f" on shard {', '.join(map(str, shards))}" if any(status.trading_by_shard.values()) else ""
+    resumes = f", until about {_local(status.resumes)}" if status.resumes else ""
+    sheet.note(EXCHANGE, f"{name}; trading is paused{where}{resumes}. The bot waits for it by itself")
+    return True
+
+
+def _pause(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> None:
+    schedule = _asked(sheet, PAUSE, environment, client.get_schedule)
+    if schedule is None:
+        return
+    now = client.clock.now()
+    pause = next_pause(schedule, now)
+    if pause is None:
+        sheet.ok(PAUSE, "none is planned")
+        return
+    start, end = pause
+    told = f"{_local(start)} to {_local(end)}"
+    if start <= now:
+        told = f"now, until {_local(end)}"
+    known = isinstance(new_york(), ZoneInfo)
+    unsure = "; up to an hour off, for this machine has no time zones: pip install tzdata"
+    sheet.ok(PAUSE, told + ("" if known else unsure))
+
+
+def _clock(sheet: Sheet, connection: Connection) -> None:
+    seconds = connection.client.clock.offset
+    if connection.is_private:
+        sheet.ok(CLOCK, "the simulator's own")
+    elif not seconds:
+        sheet.ok(CLOCK, "agrees with the exchange's")
+    else:
+        way = "behind" if seconds > 0 else "ahead of"
+        said = f"this machine's clock is {abs(seconds):,.0f} s {way} the exchange's"
+        sheet.note(
+            CLOCK, f"{said}. The bot corrects that by itself; set it all the same: timedatectl set-ntp true"
+        )
+
+
+def _signature(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> Balance | None:
+    """Check that the exchange knows who is asking: what is everybody's it tells anybody, cash only to a key."""
+    balance = _asked(sheet, SIGNATURE, environment, client.get_balance)
+    if balance is not None:
+        sheet.ok(SIGNATURE, "accepted; whether the key may also place orders shows with the first one only")
+    return balance
+
+
+def _limits(sheet: Sheet, client: KalshiHttpClient) -> None:
+    try:
+        limits = client.read_limits()
+    except ExchangeError as error:
+        sheet.note(LIMITS, f"{error}. The bot then keeps to those of the lowest tier")
+        return
+    read, write = (f"{b.rate:,} tokens/s, {b.capacity:,} at once" for b in (limits.read, limits.write))
+    sheet.ok(LIMITS, f"tier {limits.tier}; reads {read}; writes {write}; most requests cost 10")
+
+
+def _programs(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> Counter[int]:
+    """Tell what pays. Returns how many markets with programs each shard has, of the best paid."""
+    listed = _asked(sheet, PROGRAMS, environment, client.get_incentive_programs)
+    if listed is None:
+        return Counter()
+    running, _ = incentive.running(listed, client.clock.now())
+    if not running:
+        sheet.note(
+            PROGRAMS, f"none of {len(listed)} runs and pays: there is nothing to earn, and nothing is quoted"
+        )
+        return Counter()
+    a_day = {ticker: sum(map(incentive.dollars_per_day, found)) for ticker, found in running.items()}
+    best = sorted(a_day, key=lambda ticker: -a_day[ticker])[:_MARKETS_READ]
+    markets = _asked(sheet, PROGRAMS, environment, lambda: client.get_markets(best))
+    if markets is None:
+        return Counter()
+    count = sum(map(len, running.values()))
+    told = f"{count:,} in {len(running):,} markets, ${sum(a_day.values()):,.2f} a day for all who quote"
+    unreadable = len(listed.unreadable) + len(markets.unreadable)
+    if unreadable:
+        sheet.note(PROGRAMS, f"{told}; {unreadable} could not be read and are left out")
+    else:
+        sheet.ok(PROGRAMS, told)
+    return Counter(market.exchange_index for market in markets)
+
+
+def _cash(sheet: Sheet, balance: Balance, programs: Counter[int]) -> None:
+    by_shard = ", ".join(f"shard {shard}: ${cash:,.4f}" for shard, cash in sorted(balance.by_shard.items()))
+    told = f"${balance.available:,.4f} free" + (f" ({by_shard})" if by_shard else "")
+    without = [shard for shard in sorted(programs) if shard in balance.by_shard and balance.by_shard[shard] <= 0]
+    if balance.available <= 0:
+        sheet.fail(CASH, f"{told}: no order can be placed. Deposit on the exchange's website", AT_RUN_TIME)
+    elif without:
+        where = " and ".join(f"shard {shard}, with {programs[shard]:,} markets that pay" for shard in without)
+        remedy = "an order can spend only its own shard's. Move some there on the exchange's website"
+        sheet.note(CASH, f"{told}; none on {where}: {remedy}")
+    else:
+        sheet.ok(CASH, told)
+
+
+def _start(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> None:
+    """Tell what a start would cancel and close."""
+    orders = _asked(sheet, START, environment, client.get_resting_orders)
+    positions = None if orders is None else _asked(sheet, START, environment, client.get_positions)
+    if orders is None or positions is None:
+        return
+    unreadable = len(orders.unreadable) + len(positions.unreadable)
+    if not (orders or positions or unreadable):
+        sheet.ok(START, "nothing rests and nothing is held: nothing to cancel or close")
+        return
+    tied = sum((order.price * order.remaining for order in orders), start=Decimal(0))
+    cost = sum((abs(position.exposure) for position in positions), start=Decimal(0))
+    told = (
+        f"{len(orders)} resting orders (${tied:,.4f}) would be canceled and {len(positions)} positions sold at the "
+        f"best bids, at worst for nothing: they cost ${cost:,.4f}. Whose they are does not matter"
+    )
+    sheet.note(START, told + (f"; {unreadable} more could not be read" if unreadable else ""))
+    _list(sheet, "order", orders, _order)
+    _list(sheet, "position", positions, _position)
+
+
+def _list(sheet: Sheet, what: str, items: Listing[T], shown: Callable[[T], str]) -> None:
+    for item in items.items[:_LISTED]:
+        sheet.detail(f"{what:<10}{shown(item)}")
+    if len(items) > _LISTED:
+        sheet.detail(f"{'':<10}and {len(items) - _LISTED:,} more")
+
+
+def _order(order: Order) -> str:
+    whose = "this bot's" if trade.is_own(order) else "somebody else's"
+    return f"{order.ticker} {order.side.value} {order.remaining:,.2f} at ${order.price:.4f}, {whose}"
+
+
+def _position(position: Position) -> str:
+    each = abs(position.exposure) / position.size
+    return f"{position.ticker} {position.side.value} {position.size:,.2f}, cost ${each:.4f} each"
+
+
+def _asked(sheet: Sheet, what: str, environment: Environment, ask: Callable[[], T]) -> T | None:
+    """What the exchange answers; None, and a failed check, where it does not."""
+    try:
+        return ask()
+    except ExchangeError as error:
+        sheet.fail(what, _explained(error, environment), AT_RUN_TIME)
+        return None
+
+
+def _explained(error: ExchangeError, environment: Environment) -> str:
+    """An error with its remedy: of a refused key what may be wrong with it."""
+    key_id, key_file = f"{environment.value}_KEYID", f"{environment.value}_KEYFILE"
+    said = f"{error.code} {error.details}"
+    if error.status == 403:
+        return f"the signature is accepted, but {error}"
+    if not isinstance(error, Unauthorized):
+        return str(error)
+    if error.by_clock:
+        return (
+            "the exchange does not accept this machine's time, and its answers do not tell its own well enough to "
+            "correct it. Set the clock: timedatectl set-ntp true"
+        )
+    if "INCORRECT_API_KEY_SIGNATURE" in said:
+        return (
+            f"refused: the key in {key_file} is not the private key of the id in {key_id}. Put both lines of the "
+            "same API key into .env"
+        )
+    if "NOT_FOUND" in said and environment is Environment.SIM:
+        return f"refused: this simulator does not know {key_id}. Put the lines that it printed into .env"
+    if "NOT_FOUND" in said:
+        return (
+            f"refused: this exchange does not know {key_id}. Is it a key of the other environment? Keys of the demo "
+            "and of the real exchange are separate. Or was it deleted? Make one on this exchange's website"
+        )
+    return str(error)
+
+
+def _local(when: datetime) -> str:
+    return f"{when.astimezone():%a %Y-%m-%d %H:%M %Z}"
