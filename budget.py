@@ -53,7 +53,7 @@ class Call(NamedTuple):
 
 
 class TokenBucket:
-    """Tokens that refill by `limit.rate` a second up to `limit.capacity`."""
+    """Tokens that refill by `limit.rate` a second up to `limit.capacity`. A new one is full."""
 
     def __init__(self, limit: BucketLimit, clock: Clock) -> None:
         self._limit = limit
@@ -61,9 +61,11 @@ class TokenBucket:
         self._tokens = float(limit.capacity)
         self._at = clock.monotonic()
 
-    @property
-    def capacity(self) -> int:
-        return self._limit.capacity
+    def change(self, limit: BucketLimit) -> None:
+        """Go by another limit from now on. What was spent stays spent."""
+        self._refill()
+        self._tokens += limit.capacity - self._limit.capacity
+        self._limit = limit
 
     def wait_for(self, tokens: float) -> None:
         """Return once so many are there, or all that fit in."""
@@ -93,17 +95,22 @@ class Budget:
     """All buckets of one account."""
 
     def __init__(self, clock: Clock) -> None:
+        self.limits = BASIC
+        self._costs = COSTS
+        self._known: dict[tuple[str, str], int] = {}
         self._clock = clock
-        self.adopt(BASIC, COSTS)
+        self._read = TokenBucket(BASIC.read, clock)
+        self._balance = TokenBucket(BALANCE, clock)
+        self._writes: dict[int, TokenBucket] = {}
 
     def adopt(self, limits: AccountLimits, costs: EndpointCosts) -> None:
         """Go by what the exchange says from now on."""
         self.limits = limits
         self._costs = costs
-        self._known: dict[tuple[str, str], int] = {}
-        self._read = TokenBucket(limits.read, self._clock)
-        self._balance = TokenBucket(BALANCE, self._clock)
-        self._writes: dict[int, TokenBucket] = {}
+        self._known.clear()
+        self._read.change(limits.read)
+        for bucket in self._writes.values():
+            bucket.change(limits.write)
 
     def cost(self, call: Call) -> int:
         """Tokens for one such call, or for one order of such a batch."""

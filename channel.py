@@ -31,7 +31,7 @@ from errors import (
     Unreadable,
     answered,
 )
-from fields import Fields, decode
+from fields import Fields, decode, without_ids
 from signing import Signer
 
 PATIENCE = 12.0
@@ -93,6 +93,10 @@ class Channel:
                 self.clock.sleep(pause)
                 attempt += 1
 
+    def clean(self, text: str) -> str:
+        """`text` without what nobody may see of the key."""
+        return self._signer.without_secrets(text)
+
     def _pause(self, attempt: int) -> float:
         """Seconds before the next attempt, by chance a little shorter: those who failed together must not come
         back together."""
@@ -111,44 +115,46 @@ class Channel:
     ) -> Fields:
         try:
             with self.budget.spent(call, shard, units, keep):
+                began = self.clock.monotonic()
                 response = self._sent(call.method, path, query, body)
+                took = self.clock.monotonic() - began
             if response.status_code == 429:
                 self.budget.bucket(call, shard).empty()
-            answer = self._answer(f"{call.method} {path}", response)
+            answer = self._answer(f"{call.method} {path}", response, took)
+            if call.bucket == "write":
+                self._note_write(answer.unix("ts_ms", per_second=1000) if answer.has("ts_ms") else None)
         except BaseException as error:  # a Ctrl-C too leaves a write of which nobody knows
-            if getattr(error, "maybe_done", True):
-                self._note_write(call, None)
+            if call.bucket == "write" and getattr(error, "maybe_done", True):
+                self._note_write(None)
             raise
-        self._note_write(call, answer)
         return answer
 
-    def _answer(self, source: str, response: requests.Response) -> Fields:
+    def _answer(self, source: str, response: requests.Response, took: float) -> Fields:
         status = response.status_code
         if not 200 <= status < 300:
             words = _error_words(response)
-            raise answered(source, status, *(self._signer.without_secrets(word) for word in words))
+            error = answered(source, status, *(self.clean(word) for word in words))
+            self.clock.learn(response.headers, took, isinstance(error, Unauthorized) and error.by_clock)
+            raise error
+        self.clock.learn(response.headers, took)
         if status == 204:
             return Fields(source, {})
         try:
             return Fields(source, decode(response.content))
         except ValueError:
-            raise Unreadable(source, f"answered {status} with no JSON: {_start(response)}") from None
+            start = self.clean(_start(response))
+            raise Unreadable(source, f"answered {status} with no JSON: {start}") from None
 
-    def _note_write(self, call: Call, answer: Fields | None) -> None:
+    def _note_write(self, acted: datetime | None) -> None:
         """Remember when the exchange has acted on a write: by its own word, or else as late as can be, for its
         clock may be ahead of ours."""
-        if call.bucket != "write":
-            return
-        at = self.clock.now() + timedelta(seconds=TOLERANCE)
-        if answer is not None and answer.has("ts_ms"):
-            at = answer.unix("ts_ms", per_second=1000)
+        at = acted or self.clock.now() + timedelta(seconds=TOLERANCE)
         self.last_write = max(at, self.last_write or at)
 
     def _sent(self, method: str, path: str, query: Mapping[str, object] | None, body: object) -> requests.Response:
         self.requests_sent += 1
-        began = self.clock.monotonic()
         try:
-            response = self._session.request(
+            return self._session.request(
                 method,
                 self._base_url + path,
                 params=query,  # type: ignore[arg-type]
@@ -159,9 +165,6 @@ class Channel:
             )
         except requests.RequestException as error:
             raise _unreachable(f"{method} {path}", error) from None
-        refused = response.status_code == 401
-        self.clock.learn(response.headers, self.clock.monotonic() - began, refused)
-        return response
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Sign what is really sent: the path as `requests` has written it."""
@@ -187,7 +190,7 @@ def _error_words(response: requests.Response) -> tuple[str, str, str]:
 
 
 def _start(response: requests.Response) -> str:
-    return " ".join(response.content[:200].decode("utf-8", "replace").split())
+    return without_ids(" ".join(response.content[:400].decode("utf-8", "replace").split()))[:200]
 
 
 def _unreachable(source: str, error: requests.RequestException) -> Unreachable:

@@ -262,10 +262,12 @@ class KalshiHttpClient(MarketData):
         return listing(self._pages(path, whole), name, parse)
 
     def _place(self, orders: Sequence[OrderRequest]) -> list[Result]:
-        since = _from(self.clock.now() - _SINCE)
+        began = self.clock.monotonic()
 
         def list_orders(ticker: str) -> Listing[Order]:
-            return self._account_list("/portfolio/orders", {"ticker": ticker} | since, parsing.order)
+            # reckoned back from now: the first answer may have corrected the clock
+            since = self.clock.now() - _SINCE - timedelta(seconds=self.clock.monotonic() - began)
+            return self._account_list("/portfolio/orders", {"ticker": ticker} | _from(since), parsing.order)
 
         patience = self._channel.timeouts[1] + self._channel.patience  # an answer may have been waited for in vain
         placement = Placement(self._create, list_orders, self.lists_are_current, self.clock, patience)
@@ -289,7 +291,7 @@ class KalshiHttpClient(MarketData):
         except ExchangeError as error:
             return [error] * len(orders)
         return [
-            item(row, partial(parsing.order_response, asked=order.bid.count))
+            item(row, partial(parsing.order_response, asked=order.bid.count), self._channel.clean)
             for row, order in zip(found, orders, strict=True)
         ]
 
@@ -300,7 +302,8 @@ class KalshiHttpClient(MarketData):
             found = rows(answer, len(orders))
         except ExchangeError as error:
             return [error] * len(orders)
-        results = [item(row, lambda f: f.decimal("reduced_by")) for row in found]
+        clean = self._channel.clean
+        results = [item(row, lambda f: f.decimal("reduced_by"), clean) for row in found]
         for order, result in zip(orders, results, strict=True):
             if not isinstance(result, ExchangeError) or isinstance(result, Gone):
                 self._resting.pop(order.order_id, None)

@@ -17,7 +17,7 @@ from typing import Protocol
 TOLERANCE = 2.0
 """Seconds that this machine's clock may be off before it is corrected."""
 
-_SLOWEST = 2.0
+_SLOWEST = 1.0
 """Seconds: an answer that took longer tells the time too badly to correct anything by it."""
 
 
@@ -81,13 +81,14 @@ class ExchangeClock:
         # What a cache on the way kept has the time at which it was kept.
         if not date or headers.get("Age", "0") != "0" or (took > _SLOWEST and not refused):
             return
+        unsure = 0.5 + took / 2
         try:
             theirs = parsedate_to_datetime(date).astimezone(timezone.utc)
+            ahead = theirs + timedelta(seconds=unsure) - self._machine.now()
         except (ValueError, OverflowError):
             return
         self._last_date, self._read_at = date, self._machine.monotonic()
-        ahead = theirs + timedelta(seconds=0.5 + took / 2) - self._machine.now()
-        if refused or abs(ahead - self._offset) > timedelta(seconds=TOLERANCE):
+        if abs(ahead - self._offset).total_seconds() > (unsure if refused else TOLERANCE):
             self._correct(ahead if abs(ahead).total_seconds() > TOLERANCE else timedelta(0))
 
     def take_news(self) -> str | None:

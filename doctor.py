@@ -1,10 +1,9 @@
 """What a first run needs, checked: `python main.py doctor`.
 
-Promise: it reads. The exchange is sent GET requests and nothing else, no file is made or changed, and neither a key
-nor its id is shown. Each check is one line, with the remedy where there is one to mend; what depends on a failed
-check says that it was not checked. An exchange that does not answer costs seconds and one line.
-
-Python and the packages are checked by `main.py`: without them nothing here can be imported.
+Promise: it reads. The exchange is sent GET requests and nothing else, no file is made or changed, neither a key
+nor its id is shown. A check is one line, with the remedy where there is something to mend; one that depends on a
+failed one says that it was not made. An exchange that does not answer costs seconds and one line. Python and the
+packages are checked by `main.py`: without them nothing here can be imported.
 """
 
 from __future__ import annotations
@@ -23,29 +22,32 @@ from zoneinfo import ZoneInfo
 import incentive
 import settings
 import trade
-from account import Balance, Position
+from account import Balance
 from clients import Environment, KalshiHttpClient
 from connection import Connection, connect, read_variables
 from errors import ConfigError, ExchangeError, NotSent, Unauthorized
-from fields import Listing
-from models import Order
 from schedule import new_york, next_pause
 
 if TYPE_CHECKING:
     from main import Sheet
 
-AT_RUN_TIME, IN_CONFIGURATION = 1, 2
-"""Exit codes, as in `main.py`."""
+AT_RUN_TIME, IN_CONFIGURATION = 1, 2  # exit codes, as in main.py
 
-EXCHANGE, PAUSE, CLOCK, SIGNATURE = "Exchange", "Next pause", "Clock", "Signature"
-LIMITS, PROGRAMS, CASH, START = "Limits", "Programs", "Cash", "At a start"
+EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
+SIGNATURE, LIMITS, CASH, START = "Signature", "Limits", "Cash", "At a start"
+BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, SIGNATURE, LIMITS, CASH, START)
 
-_LISTED = 10
-"""Orders, and positions, that are shown one by one."""
+_LISTED = 10  # orders, and positions, that are shown one by one
 
 _MARKETS_READ = 500
-"""Markets, the best paid, that are looked up for their shards: five requests, where the real board would take 80."""
+"""Markets, the best paid, that are looked up for their shards: five requests; the real board would take 80."""
 
+_NEW_KEY = "save its private key, cp .env.example .env if there is no .env, and fill in the key's id and the file"
+_WHERE_FROM = {
+    Environment.SIM: "Put the SIM_ lines that python -m simulator prints into .env, or take SIM_URL out of it",
+    Environment.DEMO: f"Make an API key on the demo site, {_NEW_KEY}",
+    Environment.PROD: f"Make an API key on the exchange's website, {_NEW_KEY}",
+}
 T = TypeVar("T")
 
 
@@ -53,13 +55,18 @@ def examine(sheet: Sheet, home: Path) -> None:
     """Check the project in the folder `home`, and the exchange that its settings name."""
     environment = _settings(sheet)
     _log(sheet, home / "trade.log")
-    connection = _connection(sheet, environment, home / ".env") if environment else None
-    if environment and connection:
-        exchange(sheet, environment, connection)
+    if environment is None:
+        _unchecked(sheet, "the settings come first", ".env", "Key file", EXCHANGE, *BEYOND_STATUS)
         return
-    why = "the settings come first" if environment is None else ".env and the key file come first"
-    unchecked = (EXCHANGE, PAUSE, CLOCK, SIGNATURE, LIMITS, PROGRAMS, CASH, START)
-    for what in unchecked if environment else (".env", "Key file", *unchecked):
+    connection = _connection(sheet, environment, home / ".env")
+    if connection is None:
+        _unchecked(sheet, ".env and the key file come first", EXCHANGE, *BEYOND_STATUS)
+    else:
+        exchange(sheet, environment, connection)
+
+
+def _unchecked(sheet: Sheet, why: str, *checks: str) -> None:
+    for what in checks:
         sheet.unchecked(what, why)
 
 
@@ -71,8 +78,8 @@ def _settings(sheet: Sheet) -> Environment | None:
     try:
         import market_bot  # here, since a person edits it: it may be no Python any more
     except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _is_bot(frame.filename)]
-        where = f", line {lines[-1]}" if lines else ""
+        frames = traceback.extract_tb(error.__traceback__)
+        where = "".join(f", line {f.lineno}" for f in frames if f.filename.endswith("market_bot.py"))
         said = f"market_bot.py does not run ({type(error).__name__}: {error}{where})"
         sheet.fail("Settings", f"{said}. Look at what was changed there last", IN_CONFIGURATION)
         return None
@@ -87,24 +94,16 @@ def _settings(sheet: Sheet) -> Environment | None:
         refused = f"env = Environment.PROD, and market_bot.py of this version refuses to start there. {remedy}"
         sheet.fail("Settings", refused, IN_CONFIGURATION)
     else:
-        values = [f"{name} {getattr(market_bot, name)}" for name in settings.NAMES]
-        sheet.ok("Settings", ", ".join([f"env {market_bot.env.value}", *values]))
+        values = "".join(f", {name} {getattr(market_bot, name)}" for name in settings.NAMES)
+        sheet.ok("Settings", f"env {market_bot.env.value}{values}")
     return named
-
-
-def _is_bot(filename: str) -> bool:
-    return Path(filename).name == "market_bot.py"
 
 
 def _log(sheet: Sheet, log_file: Path) -> None:
     """Check that the log could be written; where there is none yet, that one could be made."""
     try:
-        if log_file.exists():
-            with log_file.open("ab"):
-                pass
-        else:
-            with tempfile.TemporaryFile(dir=log_file.parent):
-                pass
+        with log_file.open("ab") if log_file.exists() else tempfile.TemporaryFile(dir=log_file.parent):
+            pass
     except OSError as error:
         remedy = "Make the file and its folder writable, or run the bot from a copy that is"
         sheet.fail("Log", f"{log_file} cannot be written ({error.strerror}). {remedy}", IN_CONFIGURATION)
@@ -131,17 +130,17 @@ def _connection(sheet: Sheet, environment: Environment, dotenv_file: Path) -> Co
         sheet.ok(".env", "nothing is needed: env SIM is a simulator inside this process")
         sheet.ok("Key file", "none is needed: the simulator makes its own")
         return connection
-
     about_key_file = problem.startswith(key_file)
     if missing:
-        sheet.fail(".env", _how_to_fill_in(environment, missing, dotenv_file), IN_CONFIGURATION)
+        there = "" if dotenv_file.exists() else f", and {dotenv_file} is not there"
+        said = f"not set: {' and '.join(missing)}{there}. {_WHERE_FROM[environment]}"
+        sheet.fail(".env", said, IN_CONFIGURATION)
     elif problem and not about_key_file:
         sheet.fail(".env", problem, IN_CONFIGURATION)
     else:
         apart = [name for name in (key_id, key_file) if name in os.environ]
-        where = f"; {' and '.join(apart)} not from there, but from this terminal's variables" if apart else ""
+        where = f"; {' and '.join(apart)} not there, but in this terminal's variables" if apart else ""
         sheet.ok(".env", f"{key_id} and {key_file} are set{where}")
-
     if about_key_file and key_file not in missing:
         sheet.fail("Key file", problem, IN_CONFIGURATION)
     elif problem:
@@ -154,20 +153,6 @@ def _connection(sheet: Sheet, environment: Environment, dotenv_file: Path) -> Co
     return None if missing else connection
 
 
-def _how_to_fill_in(environment: Environment, missing: list[str], dotenv_file: Path) -> str:
-    verb = "is" if len(missing) == 1 else "are"
-    there = "" if dotenv_file.exists() else f" and {dotenv_file} is not there"
-    if environment is Environment.SIM:
-        remedy = "Put all three SIM_ lines that python -m simulator prints into .env, or take SIM_URL out of it"
-    else:
-        site = {Environment.DEMO: "demo site", Environment.PROD: "real exchange"}[environment]
-        remedy = (
-            f"Make an API key on the {site}, save its private key, cp .env.example .env if there is no .env yet, "
-            "and fill in: the key's id as KEYID, the path of the private key as KEYFILE"
-        )
-    return f"{' and '.join(missing)} {verb} not set{there}. {remedy}"
-
-
 # -- the exchange ------------------------------------------------------------------------------------------------
 
 
@@ -177,21 +162,16 @@ def exchange(sheet: Sheet, environment: Environment, connection: Connection) -> 
     if not connection.is_private:
         client.hurry()
     if not _status(sheet, environment, connection):
-        for what in (PAUSE, CLOCK, SIGNATURE, LIMITS, PROGRAMS, CASH, START):
-            sheet.unchecked(what, "the exchange comes first")
+        _unchecked(sheet, "the exchange comes first", *BEYOND_STATUS)
         return
     _pause(sheet, environment, client)
     _clock(sheet, connection)
+    programs = _programs(sheet, environment, client)
     balance = _signature(sheet, environment, client)
     if balance is None:
-        sheet.unchecked(LIMITS, "the signature comes first")
-    else:
-        _limits(sheet, client)
-    programs = _programs(sheet, environment, client)
-    if balance is None:
-        for what in (CASH, START):
-            sheet.unchecked(what, "the signature comes first")
+        _unchecked(sheet, "the signature comes first", LIMITS, CASH, START)
         return
+    _limits(sheet, client)
     _cash(sheet, balance, programs)
     _start(sheet, environment, client)
 
@@ -204,12 +184,12 @@ def _status(sheet: Sheet, environment: Environment, connection: Connection) -> b
     try:
         status = connection.client.get_exchange_status()
     except ExchangeError as error:
-        remedy = ""
-        if isinstance(error, NotSent) and environment is Environment.SIM:
-            remedy = ". Start python -m simulator in another terminal, or take SIM_URL out of .env"
-        elif isinstance(error, NotSent):
-            remedy = f". If it is, look at {environment.value}_URL in .env: is there one, and is it right?"
-        sheet.fail(EXCHANGE, f"{name}: {_explained(error, environment)}{remedy}", AT_RUN_TIME)
+        remedy = "Start python -m simulator in another terminal, or take SIM_URL out of .env"
+        if environment is not Environment.SIM:
+            remedy = f"If there is a {environment.value}_URL in .env, is it right?"
+        nobody_there = isinstance(error, NotSent) or error.status == 404
+        said = f"{name}: {_explained(error, environment)}"
+        sheet.fail(EXCHANGE, f"{said}. {remedy}" if nobody_there else said, AT_RUN_TIME)
         return False
     shards = sorted(shard for shard, trading in status.trading_by_shard.items() if not trading)
     if status.trading and not shards:
@@ -225,18 +205,12 @@ def _pause(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> 
     schedule = _asked(sheet, PAUSE, environment, client.get_schedule)
     if schedule is None:
         return
-    now = client.clock.now()
+    now, told = client.clock.now(), "none is planned"
     pause = next_pause(schedule, now)
-    if pause is None:
-        sheet.ok(PAUSE, "none is planned")
-        return
-    start, end = pause
-    told = f"{_local(start)} to {_local(end)}"
-    if start <= now:
-        told = f"now, until {_local(end)}"
-    known = isinstance(new_york(), ZoneInfo)
+    if pause:
+        told = f"{_local(pause[0]) if pause[0] > now else 'now'} to {_local(pause[1])}"
     unsure = "; up to an hour off, for this machine has no time zones: pip install tzdata"
-    sheet.ok(PAUSE, told + ("" if known else unsure))
+    sheet.ok(PAUSE, told if isinstance(new_york(), ZoneInfo) else told + unsure)
 
 
 def _clock(sheet: Sheet, connection: Connection) -> None:
@@ -246,11 +220,9 @@ def _clock(sheet: Sheet, connection: Connection) -> None:
     elif not seconds:
         sheet.ok(CLOCK, "agrees with the exchange's")
     else:
-        way = "behind" if seconds > 0 else "ahead of"
-        said = f"this machine's clock is {abs(seconds):,.0f} s {way} the exchange's"
-        sheet.note(
-            CLOCK, f"{said}. The bot corrects that by itself; set it all the same: timedatectl set-ntp true"
-        )
+        off = f"{abs(seconds):,.0f} s {'behind' if seconds > 0 else 'ahead of'} the exchange's"
+        remedy = "The bot corrects that by itself; set it all the same: timedatectl set-ntp true"
+        sheet.note(CLOCK, f"this machine's clock is {off}. {remedy}")
 
 
 def _signature(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> Balance | None:
@@ -278,9 +250,7 @@ def _programs(sheet: Sheet, environment: Environment, client: KalshiHttpClient) 
         return Counter()
     running, _ = incentive.running(listed, client.clock.now())
     if not running:
-        sheet.note(
-            PROGRAMS, f"none of {len(listed)} runs and pays: there is nothing to earn, and nothing is quoted"
-        )
+        sheet.note(PROGRAMS, f"none of {len(listed)} runs and pays: nothing is to be earned, nothing is quoted")
         return Counter()
     a_day = {ticker: sum(map(incentive.dollars_per_day, found)) for ticker, found in running.items()}
     best = sorted(a_day, key=lambda ticker: -a_day[ticker])[:_MARKETS_READ]
@@ -290,17 +260,15 @@ def _programs(sheet: Sheet, environment: Environment, client: KalshiHttpClient) 
     count = sum(map(len, running.values()))
     told = f"{count:,} in {len(running):,} markets, ${sum(a_day.values()):,.2f} a day for all who quote"
     unreadable = len(listed.unreadable) + len(markets.unreadable)
-    if unreadable:
-        sheet.note(PROGRAMS, f"{told}; {unreadable} could not be read and are left out")
-    else:
-        sheet.ok(PROGRAMS, told)
+    left_out = f"; {unreadable} could not be read and are left out" if unreadable else ""
+    (sheet.note if unreadable else sheet.ok)(PROGRAMS, told + left_out)
     return Counter(market.exchange_index for market in markets)
 
 
 def _cash(sheet: Sheet, balance: Balance, programs: Counter[int]) -> None:
     by_shard = ", ".join(f"shard {shard}: ${cash:,.4f}" for shard, cash in sorted(balance.by_shard.items()))
     told = f"${balance.available:,.4f} free" + (f" ({by_shard})" if by_shard else "")
-    without = [shard for shard in sorted(programs) if shard in balance.by_shard and balance.by_shard[shard] <= 0]
+    without = [shard for shard in sorted(programs) if balance.by_shard and balance.by_shard.get(shard, 0) <= 0]
     if balance.available <= 0:
         sheet.fail(CASH, f"{told}: no order can be placed. Deposit on the exchange's website", AT_RUN_TIME)
     elif without:
@@ -313,10 +281,10 @@ def _cash(sheet: Sheet, balance: Balance, programs: Counter[int]) -> None:
 
 def _start(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> None:
     """Tell what a start would cancel and close."""
-    orders = _asked(sheet, START, environment, client.get_resting_orders)
-    positions = None if orders is None else _asked(sheet, START, environment, client.get_positions)
-    if orders is None or positions is None:
+    found = _asked(sheet, START, environment, lambda: (client.get_resting_orders(), client.get_positions()))
+    if found is None:
         return
+    orders, positions = found
     unreadable = len(orders.unreadable) + len(positions.unreadable)
     if not (orders or positions or unreadable):
         sheet.ok(START, "nothing rests and nothing is held: nothing to cancel or close")
@@ -324,29 +292,26 @@ def _start(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> 
     tied = sum((order.price * order.remaining for order in orders), start=Decimal(0))
     cost = sum((abs(position.exposure) for position in positions), start=Decimal(0))
     told = (
-        f"{len(orders)} resting orders (${tied:,.4f}) would be canceled and {len(positions)} positions sold at the "
-        f"best bids, at worst for nothing: they cost ${cost:,.4f}. Whose they are does not matter"
+        f"{len(orders)} resting orders (${tied:,.4f}) would be canceled, whoever sent them, and {len(positions)} "
+        f"positions sold at the best bids: they cost ${cost:,.4f}, and at worst all of that is lost"
     )
     sheet.note(START, told + (f"; {unreadable} more could not be read" if unreadable else ""))
-    _list(sheet, "order", orders, _order)
-    _list(sheet, "position", positions, _position)
+    _list(sheet, "order", [
+        f"{order.ticker} {order.side.value} {order.remaining:,.2f} at ${order.price:.4f}, "
+        f"{'this bot' if trade.is_own(order) else 'somebody else'}'s"
+        for order in orders
+    ])  # fmt: skip
+    _list(sheet, "position", [
+        f"{held.ticker} {held.side.value} {held.size:,.2f}, cost ${abs(held.exposure) / held.size:.4f} each"
+        for held in positions
+    ])  # fmt: skip
 
 
-def _list(sheet: Sheet, what: str, items: Listing[T], shown: Callable[[T], str]) -> None:
-    for item in items.items[:_LISTED]:
-        sheet.detail(f"{what:<10}{shown(item)}")
-    if len(items) > _LISTED:
-        sheet.detail(f"{'':<10}and {len(items) - _LISTED:,} more")
-
-
-def _order(order: Order) -> str:
-    whose = "this bot's" if trade.is_own(order) else "somebody else's"
-    return f"{order.ticker} {order.side.value} {order.remaining:,.2f} at ${order.price:.4f}, {whose}"
-
-
-def _position(position: Position) -> str:
-    each = abs(position.exposure) / position.size
-    return f"{position.ticker} {position.side.value} {position.size:,.2f}, cost ${each:.4f} each"
+def _list(sheet: Sheet, what: str, shown: list[str]) -> None:
+    for line in shown[:_LISTED]:
+        sheet.detail(f"{what:<10}{line}")
+    if len(shown) > _LISTED:
+        sheet.detail(f"{'':<10}and {len(shown) - _LISTED:,} more")
 
 
 def _asked(sheet: Sheet, what: str, environment: Environment, ask: Callable[[], T]) -> T | None:
@@ -361,28 +326,21 @@ def _asked(sheet: Sheet, what: str, environment: Environment, ask: Callable[[], 
 def _explained(error: ExchangeError, environment: Environment) -> str:
     """An error with its remedy: of a refused key what may be wrong with it."""
     key_id, key_file = f"{environment.value}_KEYID", f"{environment.value}_KEYFILE"
-    said = f"{error.code} {error.details}"
-    if error.status == 403:
-        return f"the signature is accepted, but {error}"
     if not isinstance(error, Unauthorized):
         return str(error)
+    said = f"{error.code} {error.details}"
     if error.by_clock:
         return (
-            "the exchange does not accept this machine's time, and its answers do not tell its own well enough to "
-            "correct it. Set the clock: timedatectl set-ntp true"
+            "refused: this machine's clock is wrong, and could not be corrected. Set it: timedatectl set-ntp true"
         )
     if "INCORRECT_API_KEY_SIGNATURE" in said:
-        return (
-            f"refused: the key in {key_file} is not the private key of the id in {key_id}. Put both lines of the "
-            "same API key into .env"
-        )
-    if "NOT_FOUND" in said and environment is Environment.SIM:
-        return f"refused: this simulator does not know {key_id}. Put the lines that it printed into .env"
+        remedy = "Put both lines of the same API key into .env"
+        return f"refused: the key in {key_file} is not the private key of the id in {key_id}. {remedy}"
     if "NOT_FOUND" in said:
-        return (
-            f"refused: this exchange does not know {key_id}. Is it a key of the other environment? Keys of the demo "
-            "and of the real exchange are separate. Or was it deleted? Make one on this exchange's website"
-        )
+        remedy = "Put the lines that this simulator printed into .env"
+        if environment is not Environment.SIM:
+            remedy = "Is it the other environment's? Demo and real keys are separate; make one for this"
+        return f"refused: this exchange does not know the id in {key_id}. {remedy}"
     return str(error)
 
 

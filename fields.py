@@ -20,6 +20,9 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+_UUID = re.compile(
+    r"(?<![0-9a-f])([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE
+)
 _YEARS = range(1970, 9999)
 _LARGEST_INTEGER = 10**18
 
@@ -72,7 +75,20 @@ class Fields:
         return self.value.get(name) is not None
 
     def text(self, name: str) -> str:
-        return self._get(name, str)
+        text = self._get(name, str)
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:  # half a character can be sent as JSON, and written nowhere
+                raise self.wrong(name, "should be text") from None
+        return text
+
+    def identifier(self, name: str) -> str:
+        """A name that goes into a path: an empty one would make the path another's."""
+        text = self.text(name)
+        if not text:
+            raise self.wrong(name, "should name something")
+        return text
 
     def whole(self, name: str) -> int:
         number = self._get(name, int)
@@ -117,7 +133,7 @@ class Fields:
         if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
             raise self.wrong(name, "should be a number")
         number = Decimal(value)
-        if abs(number) > _LARGEST_INTEGER:
+        if number.copy_abs() > _LARGEST_INTEGER:
             raise self.wrong(name, "should be a number that money can be")
         return number
 
@@ -166,13 +182,18 @@ def decode(payload: bytes) -> Any:
     """JSON, its fractions exact. Raises `ValueError` for anything else."""
     try:
         return json.loads(payload, parse_float=Decimal, parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    except (RecursionError, ArithmeticError):
+        raise ValueError("nested too deep, or a number beyond all bounds") from None
+
+
+def without_ids(text: str) -> str:
+    """`text` with its long identifiers cut to their beginnings: one may be a user's, or a key's."""
+    return _UUID.sub(r"\1...", text)
 
 
 def _shown(value: object) -> str:
     """The beginning of what was sent, as it was sent."""
-    return f"{value if isinstance(value, Decimal) else repr(value)!s:.100}"
+    return without_ids(str(value) if isinstance(value, Decimal) else repr(value))[:100]
 
 
 def _no_number(word: str) -> None:

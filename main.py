@@ -1,6 +1,6 @@
 """The account and the machine without the loop: `python main.py` prints cash, positions and resting orders of the
-environment that `market_bot.py` names; `python main.py doctor` tells what a first run still lacks. Promise: it reads
-only, nothing is placed or canceled, and it starts on any Python 3, with or without the packages.
+environment that `market_bot.py` names; `python main.py doctor` tells what a first run still lacks. Promise: it
+reads only, nothing is placed or canceled, and it starts on Python 3.8 too, with or without the packages.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import traceback
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,8 +25,8 @@ from clients import Environment
 from connection import Connection, connect, read_variables
 from errors import ConfigError, ExchangeError, Gone, Refused, StillResting
 from fields import Listing
-from incentive import Candidate, Choice, Reason
-from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
+from incentive import Candidate, Choice
+from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
 
 # Settings -------------------------------------------------------------------------------------------------
 
@@ -67,7 +66,6 @@ _RETRY_SECONDS = 10.0
 _VERIFY_TRIES = 5
 _VERIFY_SECONDS = 1.0
 _FILL_OVERLAP = timedelta(seconds=5)
-_SKIPS_IN_DETAIL = 20
 
 _PROD_REFUSED = (
     "PROD is closed in this version: the limit on a day's loss, the halt and the tested stopping that real money "
@@ -88,8 +86,7 @@ class MarketBot:
         self._session_begun = False
         self._cycle = 0
         self._last_expiry: datetime | None = None
-        self._quoted: dict[str, tuple[Program, ...]] = {}
-        self._skips_told: dict[str, Reason] = {}
+        self._told = tradelog.Told()
         self._started = self._fills_since = self._clock.now()
         self._fills_seen: set[str] = set()
 
@@ -123,7 +120,8 @@ class MarketBot:
         self._log_fills()
         blocked |= self._close_positions(theirs)
         choice = incentive.without(self._choose_markets(theirs, status, expires), blocked)
-        self._log_choice(choice)
+        for event, fields in self._told.news(choice):
+            self.log(event, fields)
         placed = self.place_order(choice.chosen, expires)
         self._log_cycle(choice, placed, began, sent_before)
         return choice
@@ -314,32 +312,6 @@ class MarketBot:
             self._fills_since = max(self._fills_since, fills[-1].time - _FILL_OVERLAP)
             self._fills_seen = {fill.fill_id for fill in fills}
 
-    def _log_choice(self, choice: Choice) -> None:
-        """Tell what is new: markets taken up, changed, given up, and why the best of the others are not quoted."""
-        chosen = {candidate.ticker: candidate for candidate in choice.chosen}
-        reasons = {skip.ticker: skip for skip in choice.skipped}
-        for ticker, candidate in chosen.items():
-            programs = candidate.incentive.programs
-            if ticker not in self._quoted:
-                self.log("NEW INCENTIVE", tradelog.new_incentive(candidate))
-            elif programs != self._quoted[ticker]:
-                was = {"Was": tradelog.terms(self._quoted[ticker])}
-                self.log("UPDATE INCENTIVE", {"Ticker": ticker} | was | {"Now": tradelog.terms(programs)})
-        for ticker in self._quoted.keys() - chosen.keys():
-            told = reasons.get(ticker)
-            self.log(
-                "INFO",
-                {"Ticker": ticker, "No longer quoted": tradelog.why(told) if told else "its programs ended"},
-            )
-        counts = Counter(skip.reason.value for skip in choice.skipped)
-        self.log("INFO", {"Markets with programs": len(chosen) + len(reasons), "Quoted": len(chosen), **counts})
-        for skip in choice.skipped[:_SKIPS_IN_DETAIL]:
-            if skip.ticker not in self._quoted and self._skips_told.get(skip.ticker) is not skip.reason:
-                self.log("SKIP MARKET", {"Ticker": skip.ticker, "Reason": tradelog.why(skip)})
-            self._skips_told[skip.ticker] = skip.reason
-        self._skips_told = {ticker: told for ticker, told in self._skips_told.items() if ticker in reasons}
-        self._quoted = {ticker: candidate.incentive.programs for ticker, candidate in chosen.items()}
-
     def _log_cycle(self, choice: Choice, placed: int, began: datetime, sent_before: int) -> None:
         per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
         payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
@@ -388,6 +360,8 @@ class MarketBot:
                     self._cancel(own)
                 except ExchangeError as error:
                     problem = str(error)
+                    if self._last_expiry is None:
+                        break
                 self._clock.sleep(_VERIFY_SECONDS)
         except KeyboardInterrupt:
             problem = "Ctrl-C a second time"

@@ -27,7 +27,7 @@ from account import (
     Settlement,
     Transfer,
 )
-from fields import Fields
+from fields import Fields, without_ids
 from models import (
     AmendResponse,
     Book,
@@ -57,8 +57,8 @@ CENTI_CENTS = Decimal(10_000)
 CENTS = Decimal(100)
 
 _VERSION = re.compile(r"^/trade-api/v[0-9]+")
+_HOUR = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])(?::[0-5][0-9])?", re.ASCII)
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
 # -- what is listed and traded -----------------------------------------------------------------------------------
@@ -188,11 +188,10 @@ def schedule(f: Fields) -> Schedule:
 
 
 def _hour(f: Fields, name: str) -> time:
-    try:
-        hours, minutes = f.text(name).split(":")[:2]
-        return time(int(hours) % 24, int(minutes))
-    except ValueError:
-        raise f.wrong(name, "should be hours and minutes") from None
+    found = _HOUR.fullmatch(f.text(name))
+    if found is None:
+        raise f.wrong(name, "should be hours and minutes")
+    return time(int(found[1]) % 24, int(found[2]))
 
 
 # -- the account -------------------------------------------------------------------------------------------------
@@ -201,7 +200,7 @@ def _hour(f: Fields, name: str) -> time:
 def order(f: Fields) -> Order:
     side = f.enum("outcome_side", Side)
     return Order(
-        order_id=f.text("order_id"),
+        order_id=f.identifier("order_id"),
         client_order_id=f.text("client_order_id"),
         ticker=f.text("ticker"),
         side=side,
@@ -224,7 +223,7 @@ def order_response(f: Fields, asked: Decimal) -> OrderResponse:
         OrderStatus.RESTING if remaining > 0 else OrderStatus.EXECUTED if filled >= asked else OrderStatus.CANCELED
     )
     return OrderResponse(
-        order_id=f.text("order_id"),
+        order_id=f.identifier("order_id"),
         status=status,
         filled=filled,
         remaining=remaining,
@@ -242,7 +241,7 @@ def amend_response(f: Fields) -> AmendResponse:
 
 def order_group(f: Fields) -> OrderGroup:
     return OrderGroup(
-        id=f.text("id"),
+        id=f.identifier("id"),
         limit=f.optional("contracts_limit_fp", f.decimal),
         exchange_index=f.optional("exchange_index", f.whole) or 0,
     )
@@ -350,15 +349,13 @@ def error_words(body: Any) -> tuple[str, str, str]:
         return "", "", ""
     if "trading_active" in body:
         state = f"exchange active: {body.get('exchange_active')}, trading active: {body['trading_active']}"
-        return "", _short(state), ""
+        return "", without_ids(state), ""
     inner = body.get("error", body)
     if isinstance(inner, str):
-        return "", _short(inner), ""
+        return "", without_ids(inner), ""
     if not isinstance(inner, Mapping):
         return "", "", ""
     message = inner.get("message") or inner.get("msg") or ""
-    return _short(inner.get("code") or ""), _short(message), _short(inner.get("details") or "")
-
-
-def _short(words: object) -> str:
-    return _UUID.sub(r"\1...", str(words))
+    words = inner.get("code") or "", message, inner.get("details") or ""
+    code, message, details = (without_ids(str(word)) for word in words)
+    return code, message, details

@@ -1,5 +1,5 @@
-"""When the exchange stands still next, by the schedule that it publishes. Promise: pure, and in one time throughout;
-a week in which the clocks change in New York is as long as it is there.
+"""When the exchange stands still next, by the schedule that it publishes. Promise: pure; what comes out is in UTC,
+and right in a week in which New York's clocks change.
 
 A pause is a planned maintenance window, or a gap in the weekly opening hours; those that overlap or touch are one.
 """

@@ -11,17 +11,19 @@ Nothing that an exchange or a file says can forge a line: line breaks in values 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 from account import Fill, Position
 from errors import ConfigError
-from incentive import Candidate, Skip, contracts
+from incentive import Candidate, Choice, Reason, Skip, contracts
 from models import Bid, Book, Order, OrderRequest, OrderResponse, Program, Side
 
 TOP_LEVELS = 5
+SKIPS_IN_DETAIL = 20
 
 Said = dict[str, str]
 """What an event says, as `Key: value` pairs in the order in which they are shown."""
@@ -39,6 +41,38 @@ class Console(logging.Handler):
             print(text.encode("ascii", "replace").decode(), flush=True)
         except (OSError, ValueError):  # a broken pipe, a closed terminal, a closed stream
             self.setLevel(logging.CRITICAL + 1)
+
+
+class Told:
+    """What was told of choices so far, so that the log says what is new: markets taken up, changed, given up, and
+    why the best of the others are not quoted."""
+
+    def __init__(self) -> None:
+        self._quoted: dict[str, tuple[Program, ...]] = {}
+        self._skips: dict[str, Reason] = {}
+
+    def news(self, choice: Choice) -> Iterator[tuple[str, Mapping[str, object]]]:
+        """Events and what they say, in the order in which they are logged."""
+        chosen = {candidate.ticker: candidate for candidate in choice.chosen}
+        reasons = {skip.ticker: skip for skip in choice.skipped}
+        for ticker, candidate in chosen.items():
+            programs = candidate.incentive.programs
+            if ticker not in self._quoted:
+                yield "NEW INCENTIVE", new_incentive(candidate)
+            elif programs != self._quoted[ticker]:
+                was = {"Was": terms(self._quoted[ticker])}
+                yield "UPDATE INCENTIVE", {"Ticker": ticker} | was | {"Now": terms(programs)}
+        for ticker in self._quoted.keys() - chosen.keys():
+            skip = reasons.get(ticker)
+            yield "INFO", {"Ticker": ticker, "No longer quoted": why(skip) if skip else "its programs ended"}
+        counts = Counter(skip.reason.value for skip in choice.skipped)
+        yield "INFO", {"Markets with programs": len(chosen) + len(reasons), "Quoted": len(chosen), **counts}
+        for skip in choice.skipped[:SKIPS_IN_DETAIL]:
+            if skip.ticker not in self._quoted and self._skips.get(skip.ticker) is not skip.reason:
+                yield "SKIP MARKET", {"Ticker": skip.ticker, "Reason": why(skip)}
+            self._skips[skip.ticker] = skip.reason
+        self._skips = {ticker: reason for ticker, reason in self._skips.items() if ticker in reasons}
+        self._quoted = {ticker: candidate.incentive.programs for ticker, candidate in chosen.items()}
 
 
 def open_log(path: Path) -> logging.Logger:

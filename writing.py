@@ -103,10 +103,10 @@ def rows(answer: Fields, count: int) -> list[Fields]:
     return rows
 
 
-def item(row: Fields, parse: Callable[[Fields], T]) -> T | ExchangeError:
+def item(row: Fields, parse: Callable[[Fields], T], clean: Callable[[str], str]) -> T | ExchangeError:
     """What became of one order of a batch. Its error stands in a field of its own, or in the row itself (both
-    were seen), and has no status: the one that goes with its code is taken."""
-    code, message, details = parsing.error_words(row.value)
+    were seen), and has no status: the one that goes with its code is taken. `clean` takes secrets out of its words."""
+    code, message, details = map(clean, parsing.error_words(row.value))
     if code or message:
         status = next((status for word, status in _STATUSES if word in code), 400)
         return answered(row.source, status, code, message, details)

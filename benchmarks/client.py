@@ -2,13 +2,13 @@
 
 Prints three tables. First, time and CPU of this process per signed request over loopback, beside a plain
 `requests.Session` that signs the same request the same way, the barest such session there can be, and two clients
-that other people wrote. Second, what `import clients` takes beside the packages under it. Third, 500 reads and then
-200 writes on the embedded exchange with its lowest limits, over a wire of 0 to 50 ms: simulated time beside what
-the exchange's buckets dictate.
+that other people wrote. Second, what `import clients` takes beside the packages under it. Third, 500 reads and
+then 200 writes on the embedded exchange with its lowest limits, over a wire of 0 to 50 ms: simulated time beside
+what the exchange's buckets dictate.
 
 The server of the first table is a process of its own, says the same thing always, and reads no more of a request
 than it must, so that little but the client is timed. It counts connections and signatures, and the run stops where
-our client's request is not, header by header and byte by byte, what the bare one's is.
+our client's request is not, header by header and byte by byte, what the bare ones' is.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ from connection import connect
 from models import Bid, OrderRequest, SelfTradePrevention, Side, TimeInForce
 from signing import PrivateKey, Signer
 from simulator import embedded
+from simulator.opening import CUSTOMER
 from simulator.transport import ExchangeAdapter
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -83,11 +84,12 @@ BODY = {
 """`ORDER` as it goes out."""
 
 _AMPLE = {"refill_rate": 10**9, "bucket_capacity": 10**9}
-_SHARDS = [{"exchange_index": shard, "exchange_active": True, "trading_active": True} for shard in range(4)]
+_UP = {"exchange_active": True, "trading_active": True, "intra_exchange_transfers_active": True}
+_SHARDS = [{"exchange_index": shard, "description": f"shard {shard}"} | _UP for shard in range(4)]
 ANSWERS: dict[tuple[str, str], tuple[int, dict[str, object]]] = {
     ("GET", STATUS): (
         200,
-        {"exchange_active": True, "trading_active": True, "exchange_index_statuses": _SHARDS},
+        {**_UP, "exchange_index_statuses": _SHARDS},
     ),
     ("POST", ORDERS): (
         201,
@@ -337,8 +339,8 @@ def _measure_requests(rounds: int, count: int) -> None:
             asked = 2 * rounds * count * len(able)
             _require(seen == Seen(0, asked, asked, seen.last), "a connection was not used again")
     print(
-        "\nEach client used one connection throughout, and each request carried one signature. Ours made one signature"
-        "\na request, and sent what the bare sessions sent: line, headers and body."
+        "\nEach client used one connection throughout, and each request carried one signature. Ours made one"
+        "\nsignature a request, and sent what the bare sessions sent: line, headers and body."
     )
 
 
@@ -472,8 +474,8 @@ class UnevenWire(ExchangeAdapter):
 
 @dataclass(frozen=True)
 class Pace:
-    """Simulated seconds that reads and writes took, how often the exchange said 429, and how many orders were left
-    resting."""
+    """Simulated seconds that reads and writes took, how often the exchange said 429, and how many orders the
+    writes left resting."""
 
     reads: float
     writes: float
@@ -498,6 +500,7 @@ def pace(seed: int) -> Pace:
     signer = Signer(exchange.key_id, exchange.private_key)
     client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
     market = next(iter(exchange.api.exchange.markets.values()))
+    rested = len(exchange.api.exchange.resting(CUSTOMER))
     began = exchange.clock.monotonic()
     for _ in range(READS):
         client.get_positions()
@@ -514,7 +517,7 @@ def pace(seed: int) -> Pace:
             )
         )
     wrote = exchange.clock.monotonic()
-    return Pace(read - began, wrote - read, wire.refusals, len(client.get_resting_orders()))
+    return Pace(read - began, wrote - read, wire.refusals, len(exchange.api.exchange.resting(CUSTOMER)) - rested)
 
 
 def _measure_pace(seeds: int) -> None:
@@ -534,7 +537,7 @@ def _measure_pace(seeds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.client", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30, help="rounds of each (default 30)")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of each (default 20)")
     parser.add_argument("--requests", type=int, default=25, help="requests in a round (default 25)")
     arguments = parser.parse_args()
     for variable in ("http_proxy", "https_proxy", "all_proxy"):  # for the world outside, and costly to look for

@@ -1,4 +1,4 @@
-"""What may be asked for, and when: the exchange is never given a reason to say 429, and nobody waits for nothing."""
+"""What may be asked for, and when: the exchange is given no reason to say 429, and nobody waits for nothing."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def test_no_sequence_of_calls_overdraws_a_bucket_and_no_wait_is_longer_than_it_m
 
 
 @given(st.integers(1, 120), st.integers(0, 2**32))
-def test_a_burst_takes_what_the_bucket_dictates_and_one_way_more_at_most(calls: int, seed: int) -> None:
-    """While a bucket is full nothing flows in, so the first way is lost to it; no other is."""
+def test_a_burst_takes_what_the_bucket_dictates_and_two_ways_more_at_most(calls: int, seed: int) -> None:
+    """While a bucket is full nothing flows in, so it gains nothing on the first way; and the last comes on top."""
     dice = random.Random(seed)
     clock = SimulatedClock(START, pace=None)
     budget = Budget(clock)
@@ -144,7 +144,7 @@ def test_a_burst_takes_what_the_bucket_dictates_and_one_way_more_at_most(calls: 
             on_the_way += way
             clock.advance(way)
     took = clock.monotonic() - began
-    assert took <= max((calls * 10 - 100) / 100, on_the_way) + 0.05 + LITTLE
+    assert took <= max((calls * 10 - 100) / 100, on_the_way) + 2 * 0.05 + LITTLE
 
 
 def test_a_wait_that_only_a_full_bucket_could_end_ends_when_it_is_full() -> None:
@@ -318,7 +318,7 @@ def test_no_mix_of_calls_is_ever_one_too_many(make_bench: Callable[..., Bench], 
         lambda: [client.amend_order(one, replace(one.bid, count=Decimal("0.02"))) for one in some(8)],
         client.cancel_all_orders,
     ]
-    for _ in range(60):
+    for _ in range(80):
         dice.choice(acts)()
         if dice.random() < 0.3:
             bench.pass_time(dice.uniform(0, 2))
@@ -396,6 +396,7 @@ def test_a_burst_of_creates_leaves_what_canceling_all_that_rests_costs_or_half(
 
 
 def test_what_rests_on_one_shard_holds_nobody_up_on_another(at_once: Bench) -> None:
+    at_once.client.cancel_all_orders()  # the account begins with orders on the first shard
     rest(at_once, 20, shard=3)
     assert took(at_once, lambda: burst(at_once, 10, shard=0)) == 0
 

@@ -1,8 +1,8 @@
 """Faults x verbs: what the exchange does wrong, what the client is asked for, and what comes of it.
 
-A cell reads `outcome sent left`. The outcome is `ok` (what was asked for, and true), a word of `ERRORS`, or `maybe`:
-any error that says it may have been done. `sent`: requests to the verb's path, `n` for several. `left`, by the
-exchange's own word: our resting orders, of an amend the `old` terms or the `new`, of a group the number of groups.
+A cell reads `outcome sent left`. The outcome is `ok` (what was asked for, and true), a word of `ERRORS`, or
+`maybe`: any error that says it may have been done. `sent`: requests to the verb's path, `n` for several. `left`,
+by the exchange's own word: our resting orders; of an amend the `old` terms or the `new`; of a group, the groups.
 
 A fault strikes `once`, `always`, or `down`: always, and every path. `acted`: answered so although it was done.
 `x, then y`: x once, y from then on. Besides its cell each row must keep the laws of `assert_true`.
@@ -34,7 +34,7 @@ from simulator import order_entry
 from simulator.matching import Order as Real
 from simulator.opening import CUSTOMER
 from simulator.order_entry import OrderTerms
-from tests.conftest import Wire, answer
+from tests.conftest import Wire, answer, cut_before
 from tests.struck import HOST, MARKET, ORDERS, ROOT, Client, open_with
 
 ERRORS = {
@@ -115,13 +115,13 @@ gone_before            -            -            -            gone 1 0       gon
 """
 
 AFTERWARDS = """
-fault                         create       create 3     amend        cancel       cancel 3     cancel all
-reset_before, then 429        limited n 0  limited n 0  maybe n old  maybe n 1    maybe n 3    maybe n 3
-reset_before, then refused    unsent n 0   unsent n 0   maybe n old  maybe n 1    maybe n 3    maybe n 3
-reset_after, then 429         ok 1 1       ok 1 3       maybe n new  maybe n 0    maybe n 0    maybe n 0
-reset_after, then refused     ok 1 1       ok 1 3       maybe n new  maybe n 0    maybe n 0    maybe n 0
+fault                          create       create 3     amend        cancel       cancel 3     cancel all
+reset_before, then 429         limited n 0  limited n 0  maybe n old  maybe n 1    maybe n 3    maybe n 3
+reset_before, then refused     unsent n 0   unsent n 0   maybe n old  maybe n 1    maybe n 3    maybe n 3
+reset_after, then 429          ok 1 1       ok 1 3       maybe n new  maybe n 0    maybe n 0    maybe n 0
+reset_after, then refused      ok 1 1       ok 1 3       maybe n new  maybe n 0    maybe n 0    maybe n 0
 reset_after, then key_revoked  ok 1 1       ok 1 3       maybe 2 new  maybe 2 0    maybe 2 0    maybe 2 0
-reset_after, then clock_jump  ok 1 1       ok 1 3       ok n new     gone n 0     gone n 0     ok n 0
+reset_after, then clock_jump   ok 1 1       ok 1 3       ok n new     gone n 0     gone n 0     ok n 0
 """
 
 GROUPS = """
@@ -335,6 +335,26 @@ def test_lists_that_lag_behind_do_not_hide_an_order_so_that_it_is_placed_again(f
     assert_outcome("ok" if seconds < 30 else "unknown", got)
     assert_true("create", got, seen)
     assert seen.exchange.elapsed <= LONGEST
+
+
+def test_an_order_that_arrives_late_is_found_though_later_attempts_were_refused() -> None:
+    """The first attempt stays on its way until after the look for it; the others get a 429."""
+    seen = scene()
+    late: list[requests.PreparedRequest] = []
+
+    def delay(request: requests.PreparedRequest, _: int) -> Any:
+        if not strikes(request, VERBS["create"]):
+            return None
+        if not late:
+            late.append(request.copy())
+            return cut_before
+        seen.wire.inner.send(late[0])
+        return answer(429, "{}")
+
+    seen.wire.fault = delay
+    got = do("create", seen)
+    assert_outcome("ok", got)
+    assert_true("create", got, seen)
 
 
 def test_an_id_used_again_means_the_order_that_it_was_used_for_and_no_other() -> None:

@@ -196,7 +196,7 @@ def test_a_simulator_that_is_not_running_is_an_error_the_bot_survives(
     (clone / ".env").write_text("SIM_URL=http://127.0.0.1:9/trade-api/v2\nSIM_KEYID=x\nSIM_KEYFILE=k.pem\n")
     bot = start("market_bot.py")
     log = clone / "trade.log"
-    wait_for(lambda: "[ERROR] GET /exchange/status" in read(log), 20, "error")
+    wait_for(lambda: "[ERROR] GET /account/limits" in read(log), 20, "error")
     assert bot.poll() is None
     code, seconds = stop(bot)
     assert (code, seconds < 2) == (0, True), f"exit {code} after {seconds:.1f} s"

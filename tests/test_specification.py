@@ -63,7 +63,8 @@ def judge(specification: dict[str, Any]) -> OpenAPI:
 
 def operation(specification: dict[str, Any], request: requests.PreparedRequest) -> dict[str, Any]:
     path = urlsplit(request.url or "").path.removeprefix("/trade-api/v2")
-    for template, methods in specification["paths"].items():
+    by_places = sorted(specification["paths"].items(), key=lambda item: item[0].count("{"))
+    for template, methods in by_places:  # a fixed path goes before one with places
         if re.fullmatch(re.sub(r"{[^}]+}", "[^/]+", template), path) and "{" not in path:
             found = methods.get((request.method or "").lower())
             if found:
