@@ -22,6 +22,7 @@ from budget import Budget, Call
 from clock import TOLERANCE, Clock, ExchangeClock
 from errors import (
     ExchangeError,
+    Gone,
     NoAnswer,
     NotSent,
     RateLimited,
@@ -78,20 +79,21 @@ class Channel:
         if places:
             path = path.format_map({name: quote(value, safe="") for name, value in places.items()})
         until = self.clock.monotonic() + self.patience
-        attempt, corrected = 0, False
+        attempt, corrected, in_doubt = 0, False, False
         while True:
             try:
                 return self._attempt(call, path, query, body, shard, units, keep)
-            except Unauthorized as error:
-                if corrected or not error.by_clock:
-                    raise
-                corrected = True
             except ExchangeError as error:
-                pause = self._pause(attempt)
-                if not _repeats(call, error) or self.clock.monotonic() + pause > until:
+                by_clock = isinstance(error, Unauthorized) and error.by_clock and not corrected
+                pause = 0.0 if by_clock else self._pause(attempt)
+                if not by_clock and (not _repeats(call, error) or self.clock.monotonic() + pause > until):
+                    if in_doubt and not isinstance(error, Gone):
+                        error.put_in_doubt()
                     raise
-                self.clock.sleep(pause)
+                in_doubt = in_doubt or error.maybe_done
+                corrected = corrected or by_clock
                 attempt += 1
+                self.clock.sleep(pause)
 
     def clean(self, text: str) -> str:
         """`text` without what nobody may see of the key."""
@@ -120,7 +122,7 @@ class Channel:
                 took = self.clock.monotonic() - began
             if response.status_code == 429:
                 self.budget.bucket(call, shard).empty()
-            answer = self._answer(f"{call.method} {path}", response, took)
+            answer = self._answer(f"{call.method} {path}", "{order_id}" in call.path, response, took)
             if call.bucket == "write":
                 self._note_write(answer.unix("ts_ms", per_second=1000) if answer.has("ts_ms") else None)
         except BaseException as error:  # a Ctrl-C too leaves a write of which nobody knows
@@ -129,11 +131,12 @@ class Channel:
             raise
         return answer
 
-    def _answer(self, source: str, response: requests.Response, took: float) -> Fields:
+    def _answer(self, source: str, about_order: bool, response: requests.Response, took: float) -> Fields:
         status = response.status_code
         if not 200 <= status < 300:
             words = _error_words(response)
-            error = answered(source, status, *(self.clean(word) for word in words))
+            code, message, details = map(self.clean, words)
+            error = answered(source, status, code, message, details, about_order)
             self.clock.learn(response.headers, took, isinstance(error, Unauthorized) and error.by_clock)
             raise error
         self.clock.learn(response.headers, took)

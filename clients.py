@@ -162,7 +162,12 @@ class KalshiHttpClient(MarketData):
 
     def create_orders(self, orders: Sequence[OrderRequest]) -> list[Result]:
         """POST /portfolio/events/orders/batched, as many a call as the budget holds: of each order what became of
-        it, in their order. As `create_order`, but an order's error is its result, not raised."""
+        it, in their order. As `create_order`, but an order's error is its result, not raised. Two orders under
+        one client order id are a `ValueError` too."""
+        if len({order.client_order_id for order in orders}) < len(orders):
+            raise ValueError("two orders with the same client order id")
+        for order in orders:
+            order_body(order)  # raises for what cannot be sent, before anything is
         results: list[Result] = []
         while len(results) < len(orders):
             cost = self._channel.budget.cost(_CREATE_BATCH)
@@ -208,16 +213,16 @@ class KalshiHttpClient(MarketData):
 
     def cancel_all_orders(self) -> None:
         """DELETE /portfolio/events/orders: every order of the account, on all shards, whoever sent it. The
-        exchange may also cancel what is placed within the next minute."""
+        exchange may also cancel what is placed within the next minute; while it is paused it answers as ever and
+        cancels nothing. What rests afterwards only the list of resting orders tells."""
         self._channel.request(_CANCEL_ALL, {"subaccount": PRIMARY_SUBACCOUNT})
-        self._resting.clear()
 
     # -- order groups ------------------------------------------------------------------------------------------
 
     def get_order_groups(self) -> Listing[OrderGroup]:
         """GET /portfolio/order_groups: all groups of the account."""
         page = self._get(_GROUPS, {"subaccount": PRIMARY_SUBACCOUNT})
-        return listing([page], "order_groups", parsing.order_group)
+        return listing([page], "order_groups", parsing.order_group, may_be_absent=True)
 
     def create_order_group(self, limit: Decimal, exchange_index: int) -> str:
         """POST /portfolio/order_groups/create: the id of a new group on a shard, of `limit` contracts in 15

@@ -339,7 +339,7 @@ def _explained(error: ExchangeError, environment: Environment) -> str:
     if "NOT_FOUND" in said:
         remedy = "Put the lines that this simulator printed into .env"
         if environment is not Environment.SIM:
-            remedy = "Is it the other environment's? Demo and real keys are separate; make one for this"
+            remedy = f"Is it the other environment's? Those keys are separate: make a {environment.value} key"
         return f"refused: this exchange does not know the id in {key_id}. {remedy}"
     return str(error)
 

@@ -47,6 +47,11 @@ class ExchangeError(BotError):
         self.advice = advice or self.advice
         super().__init__(f"{request}: {problem}" + (f" ({self.advice})" if self.advice else ""))
 
+    def put_in_doubt(self) -> None:
+        """Say that an earlier attempt at the same request may have been carried out, whatever became of this."""
+        self.maybe_done = True
+        self.args = (f"{self.args[0]}; an earlier attempt may have been carried out",)
+
 
 class Unreachable(ExchangeError):
     """No answer came."""
@@ -130,7 +135,8 @@ class Unauthorized(Refused):
 
 
 class Gone(Refused):
-    """There is no such order to cancel or change: filled, expired or canceled. The fills tell which."""
+    """There is no such order to cancel or change: filled, expired or canceled, by an earlier attempt at this too.
+    The fills tell which."""
 
 
 class AlreadyExists(Refused):
@@ -146,9 +152,11 @@ _ADVICE = {
 }
 
 
-def answered(request: str, status: int, code: str, message: str, details: str) -> Answered:
-    """The error for an answer with an error status. Codes decide where there is one, for some statuses are
-    shared: a 404 in HTML, or one for a path, says nothing about an order."""
+def answered(
+    request: str, status: int, code: str, message: str, details: str, about_order: bool = False
+) -> Answered:
+    """The error for an answer with an error status. `about_order`: the request named one order. Codes decide where
+    there is one, for some statuses are shared: a 404 in HTML says nothing about an order."""
     kind: type[Answered] = Refused
     if status >= 500:
         kind = Unavailable
@@ -156,7 +164,7 @@ def answered(request: str, status: int, code: str, message: str, details: str) -
         kind = RateLimited
     elif status == 401:
         kind = Unauthorized
-    elif status == 404 and code.startswith(("not_found", "order_not_found")):
+    elif status == 404 and about_order and code.startswith(("not_found", "order_not_found")):
         kind = Gone
     elif status == 409 and code.startswith("order_already_exists"):
         kind = AlreadyExists

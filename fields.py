@@ -110,8 +110,11 @@ class Fields:
         """A list of objects, all of which belong to this one."""
         return [Fields(self.source, item, self._ticker) for item in self.items(name)]
 
-    def listed(self, name: str) -> Iterator[tuple[str, str, object]]:
-        """The items of a list that are worth reading each by itself: what to call it, its market, the item."""
+    def listed(self, name: str, may_be_absent: bool = False) -> Iterator[tuple[str, str, object]]:
+        """The items of a list that are worth reading each by itself: what to call it, its market, the item. A
+        list that is not there at all is no empty one, unless it is known to be left out."""
+        if name not in self.value and not may_be_absent:
+            raise self._unreadable(f"there is no list {name}")
         for item in self.items(name):
             named = item if isinstance(item, Mapping) else {}
             ticker = named.get("ticker") or named.get("market_ticker")
@@ -165,12 +168,14 @@ class Fields:
         return read(name) if self.has(name) else None
 
 
-def listing(pages: Iterable[Fields], name: str, parse: Callable[[Fields], T]) -> Listing[T]:
+def listing(
+    pages: Iterable[Fields], name: str, parse: Callable[[Fields], T], may_be_absent: bool = False
+) -> Listing[T]:
     """The items called `name` of all pages. One that cannot be read does not cost the others."""
     items: list[T] = []
     unreadable: list[Unreadable] = []
     for page in pages:
-        for source, ticker, item in page.listed(name):
+        for source, ticker, item in page.listed(name, may_be_absent):
             try:
                 items.append(parse(Fields(source, item, ticker)))
             except Unreadable as error:

@@ -368,8 +368,8 @@ class OrderResponse:
 
 @dataclass(frozen=True, slots=True)
 class AmendResponse:
-    """What an amend did: contracts `filled` by it and `remaining` after it, None where the exchange says neither,
-    because nothing was filled and the size stayed."""
+    """What an amend did: contracts `filled` by it and `remaining` after it. None where the exchange says neither:
+    nothing was filled and the size stayed, or an attempt whose answer was lost had done it already."""
 
     order_id: str
     filled: Decimal | None

@@ -43,6 +43,7 @@ class Placement:
         self._lists_are_current = lists_are_current
         self._clock = clock
         self._until = clock.monotonic() + patience
+        self._sees_nothing = ""
 
     def place(self, orders: Sequence[OrderRequest]) -> list[Result]:
         """What became of each order, in their order."""
@@ -69,11 +70,14 @@ class Placement:
         again."""
         pause = _FIRST_PAUSE
         while True:
+            if self._sees_nothing:
+                return _unknown(order, f"{error}; looking for it failed too: {self._sees_nothing}")
             try:
                 current = self._lists_are_current()
                 found = _by_id(self._list_orders(order.ticker), order.client_order_id)
             except ExchangeError as failed:
-                return _unknown(order, f"{error}; looking for it failed too: {failed}")
+                self._sees_nothing = str(failed)  # true of the other orders of a batch as well
+                continue
             if found is not None:
                 return _as_response(found) if _is_same(order, found) else _other_terms(order, error)
             if current and not isinstance(error, AlreadyExists):

@@ -105,11 +105,12 @@ def rows(answer: Fields, count: int) -> list[Fields]:
 
 def item(row: Fields, parse: Callable[[Fields], T], clean: Callable[[str], str]) -> T | ExchangeError:
     """What became of one order of a batch. Its error stands in a field of its own, or in the row itself (both
-    were seen), and has no status: the one that goes with its code is taken. `clean` takes secrets out of its words."""
+    were seen), and has no status: the one that goes with its code is taken. `clean` takes secrets out of its
+    words."""
     code, message, details = map(clean, parsing.error_words(row.value))
-    if code or message:
+    if row.has("error") or code or message:
         status = next((status for word, status in _STATUSES if word in code), 400)
-        return answered(row.source, status, code, message, details)
+        return answered(row.source, status, code, message, details, about_order=True)
     try:
         return parse(row)
     except Unreadable as error:
