@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from typing import NamedTuple
 
 from models import Side
 
@@ -47,8 +48,7 @@ class Fill:
     time: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """A market that was paid out. Contracts held then and what they had cost, by side; `revenue`: what came in,
     `fee`: all fees paid for them. `yes_payout` is what a YES contract paid in dollars, None where not said."""
 
@@ -72,8 +72,7 @@ class PaymentStatus(Enum):
     RETURNED = "returned"
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(NamedTuple):
     """A deposit or a withdrawal: `amount` and `fee` in dollars, both positive. It counts in the balance once it is
     applied."""
 
@@ -85,8 +84,7 @@ class Payment:
     finalized: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """Dollars moved between two shards of the account. `status` in the exchange's words."""
 
     id: str
@@ -97,16 +95,14 @@ class Transfer:
     created: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """Cash in dollars that no order ties up: in all, and by shard (an order can spend only its own shard's)."""
 
     available: Decimal
     by_shard: dict[int, Decimal]
 
 
-@dataclass(frozen=True, slots=True)
-class OrderGroup:
+class OrderGroup(NamedTuple):
     """Orders that the exchange cancels together when more than `limit` contracts of them (None: no limit) are
     filled within 15 seconds. It lives on one shard."""
 
@@ -115,16 +111,14 @@ class OrderGroup:
     exchange_index: int
 
 
-@dataclass(frozen=True, slots=True)
-class BucketLimit:
+class BucketLimit(NamedTuple):
     """Tokens a second, and how many of them a bucket holds."""
 
     rate: int
     capacity: int
 
 
-@dataclass(frozen=True, slots=True)
-class AccountLimits:
+class AccountLimits(NamedTuple):
     """How much the account's keys may ask for. `tier` in the exchange's words."""
 
     tier: str
@@ -132,8 +126,7 @@ class AccountLimits:
     write: BucketLimit
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointCosts:
+class EndpointCosts(NamedTuple):
     """Tokens that a call costs: `default`, or what the table says for a method and a path. Its places are written
     `:name`, `{name}` or, for all that follows, `*name`."""
 

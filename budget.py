@@ -148,22 +148,23 @@ class Budget:
 
 
 def _cost(costs: EndpointCosts, call: Call) -> int:
-    """By the row that fits best: the one with the most words in common."""
+    """By the row that fits best."""
     best, found = -1, costs.default
     for method, path, cost in costs.table:
-        words = _words_in_common(path, call.path) if method == call.method else None
-        if words is not None and words > best:
-            best, found = words, cost
+        fit = _fit(path, call.path) if method == call.method else None
+        if fit is not None and fit > best:
+            best, found = fit, cost
     return found
 
 
-def _words_in_common(pattern: str, path: str) -> int | None:
-    """How many parts of a path a pattern names, None where it is another's."""
+def _fit(pattern: str, path: str) -> int | None:
+    """How well a pattern fits a path: by the parts that it names, then by whether it goes to the end of it. None
+    where it is another's."""
     named = 0
     parts, wanted = path.split("/"), pattern.rstrip("/").split("/")
     for place, part in enumerate(wanted):
         if part.startswith("*"):
-            return named
+            return 2 * named
         if place >= len(parts):
             return None
         is_place = part.startswith((":", "{"))
@@ -171,7 +172,7 @@ def _words_in_common(pattern: str, path: str) -> int | None:
             named += 1
         elif not is_place:
             return None
-    return named if len(parts) == len(wanted) else None
+    return 2 * named + 1 if len(parts) == len(wanted) else None
 
 
 def largest_batch(limits: AccountLimits, cost: int, keep: float) -> int:

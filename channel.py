@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import requests
@@ -33,7 +34,9 @@ from errors import (
     answered,
 )
 from fields import Fields, decode, without_ids
-from signing import Signer
+
+if TYPE_CHECKING:  # a channel signs by what it is handed, and needs no cryptography to be there before
+    from signing import Signer
 
 PATIENCE = 12.0
 """Seconds after a request's first attempt in which another may begin."""

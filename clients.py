@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import requests
 
@@ -29,8 +29,10 @@ from fields import Fields, Listing, listing
 from market_data import LONGEST_PAGE, MarketData
 from models import AmendResponse, Bid, Order, OrderRequest, OrderResponse, OrderStatus
 from placing import Placement, Result
-from signing import Signer
 from writing import PRIMARY_SUBACCOUNT, amend_body, cancel_body, fixed, item, order_body, rows
+
+if TYPE_CHECKING:
+    from signing import Signer
 
 API_ROOT = "/trade-api/v2"
 
@@ -198,7 +200,11 @@ class KalshiHttpClient(MarketData):
             "subaccount": PRIMARY_SUBACCOUNT,
         }
         places = {"order_id": order.order_id}
-        answer = self._channel.request(_CANCEL, query, places=places, shard=order.exchange_index)
+        try:
+            answer = self._channel.request(_CANCEL, query, places=places, shard=order.exchange_index)
+        except Gone:
+            self._resting.pop(order.order_id, None)
+            raise
         self._resting.pop(order.order_id, None)
         return answer.decimal("reduced_by")
 

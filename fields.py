@@ -186,9 +186,16 @@ def listing(
 def decode(payload: bytes) -> Any:
     """JSON, its fractions exact. Raises `ValueError` for anything else."""
     try:
-        return json.loads(payload, parse_float=Decimal, parse_constant=_no_number)
+        return _DECODER.decode(payload.decode())
     except (RecursionError, ArithmeticError):
         raise ValueError("nested too deep, or a number beyond all bounds") from None
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number)
 
 
 def without_ids(text: str) -> str:
@@ -199,10 +206,6 @@ def without_ids(text: str) -> str:
 def _shown(value: object) -> str:
     """The beginning of what was sent, as it was sent."""
     return without_ids(str(value) if isinstance(value, Decimal) else repr(value))[:100]
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number")
 
 
 def _plain_rfc3339(text: str) -> str:

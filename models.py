@@ -1,7 +1,8 @@
 """The exchange's nouns as frozen values; those of the account are in `account.py`. No rule, no clock, no file and
 no network lives here.
 
-Promise: whoever holds one of these holds money that is exact and a time that knows its zone.
+Promise: whoever holds one of these holds money that is exact and a time that knows its zone. Plain records are
+named tuples, which are quick to make: a board has ten thousand levels.
 
 * Prices and cash are `Decimal` dollars, sizes are `Decimal` contracts (the exchange's smallest is 0.01).
 * Times are aware `datetime`s in UTC.
@@ -19,6 +20,7 @@ from decimal import ROUND_FLOOR, Decimal
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 ONE_DOLLAR = Decimal(1)
 
@@ -70,8 +72,7 @@ class IncentiveType(Enum):
     MARGIN_TAKER_VOLUME = "margin_taker_volume"
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRange:
+class PriceRange(NamedTuple):
     """A stretch of YES prices in dollars, `start` to `end`, in steps of `step`."""
 
     start: Decimal
@@ -161,8 +162,7 @@ class Bid:
         return ONE_DOLLAR - self.price
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """All contracts bid at one price of one side."""
 
     price: Decimal
@@ -268,8 +268,7 @@ class Order:
         return Bid(self.side, self.price, self.remaining)
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeStatus:
+class ExchangeStatus(NamedTuple):
     """Whether the exchange, and each shard where it says so, takes orders now."""
 
     trading: bool
@@ -280,8 +279,7 @@ class ExchangeStatus:
         return self.trading_by_shard.get(exchange_index, self.trading)
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """When the exchange is open. `hours`: the hours of a week from one time to another, by weekday (Monday is 0),
     each from opening to closing, in New York's time; midnight as a closing is the day's end. `windows`: planned
     maintenance, from and until."""
@@ -290,8 +288,7 @@ class Schedule:
     windows: tuple[tuple[datetime, datetime], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class WeeklyHours:
+class WeeklyHours(NamedTuple):
     start: datetime
     end: datetime
     days: tuple[tuple[tuple[time, time], ...], ...]
@@ -304,8 +301,7 @@ class FeeType(Enum):
     FLAT = "flat"
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """A family of events, and the fee that its markets take unless an event says otherwise."""
 
     ticker: str
@@ -313,8 +309,7 @@ class Series:
     fee_multiplier: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What a group of markets is about. `mutually_exclusive`: at most one of them can settle YES. Its own fees,
     where it has any, go before those of its series."""
 
@@ -325,8 +320,7 @@ class Event:
     fee_multiplier: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
+class Candle(NamedTuple):
     """A market's best YES bid and ask at the end of a minute, in dollars; None where a side was empty all the
     time."""
 
@@ -366,8 +360,7 @@ class OrderResponse:
     average_fee: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class AmendResponse:
+class AmendResponse(NamedTuple):
     """What an amend did: contracts `filled` by it and `remaining` after it. None where the exchange says neither:
     nothing was filled and the size stayed, or an attempt whose answer was lost had done it already."""
 

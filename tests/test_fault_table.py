@@ -11,7 +11,7 @@ A fault strikes `once`, `always`, or `down`: always, and every path. `acted`: an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
