@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 API_ROOT = "/trade-api/v2"
 
-_HURRIED_TIMEOUTS, _HURRIED_PATIENCE = (1.0, 2.0), 1.0
+_HURRIED_PATIENCE = 1.0
 _SINCE = timedelta(minutes=1)
+"""An order that is looked for was made this long before it was sent, at most: clocks differ."""
 
 _ORDERS, _GROUPS = "/portfolio/events/orders", "/portfolio/order_groups"
 _CREATE = Call("POST", _ORDERS, "write", repeats=False)
@@ -96,9 +97,10 @@ class KalshiHttpClient(MarketData):
         """The limits that requests keep to."""
         return self._channel.budget.limits
 
-    def hurry(self) -> None:
-        """From now on wait only seconds for answers, and repeat next to nothing: a person wants to leave."""
-        self._channel.timeouts = _HURRIED_TIMEOUTS
+    def hurry(self, answer_seconds: float = 2.0) -> None:
+        """From now on wait only so long for an answer, half as long for a connection, and repeat next to nothing:
+        a person is waiting."""
+        self._channel.timeouts = answer_seconds / 2, answer_seconds
         self._channel.patience = _HURRIED_PATIENCE
 
     # -- the account -------------------------------------------------------------------------------------------

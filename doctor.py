@@ -160,7 +160,7 @@ def exchange(sheet: Sheet, environment: Environment, connection: Connection) -> 
     """Check what the exchange says: of itself, of the account, and of what a start would do there."""
     client = connection.client
     if not connection.is_private:
-        client.hurry()
+        client.hurry(answer_seconds=6.0)  # the list of all programs may take a while to come
     if not _status(sheet, environment, connection):
         _unchecked(sheet, "the exchange comes first", *BEYOND_STATUS)
         return

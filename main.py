@@ -148,16 +148,22 @@ def report(environment: Environment, connection: Connection) -> str:
     """What the account has, as text. Raises an `ExchangeError` where the exchange does not tell."""
     client = connection.client
     about = ", ".join(f"{name.lower()}: {what}" for name, what in connection.about.items())
+    balance, positions, orders = client.get_balance(), client.get_positions(), client.get_resting_orders()
     parts = [
         f"Environment: {environment.value} ({about})",
-        _balance(client.get_balance()),
-        _table("Positions", ("Ticker", "Side", "Count", "Cost"), map(_position, client.get_positions())),
+        _balance(balance),
+        _table("Positions", ("Ticker", "Side", "Count", "Cost"), map(_position, positions)),
         _table(
             "Resting orders",
             ("Ticker", "Side", "Count", "Price", "Expires", "Sent by"),
-            map(_order, client.get_resting_orders()),
+            map(_order, orders),
         ),
     ]
+    unreadable = [*positions.unreadable, *orders.unreadable]
+    if unreadable:
+        parts.append(
+            _table("There is more, which could not be read", ("",), [[str(error)] for error in unreadable])
+        )
     return "\n\n".join(parts)
 
 
@@ -211,6 +217,9 @@ def look() -> int:
     try:
         connection = connect(market_bot.env, read_variables(DOTENV_FILE))
         print(report(market_bot.env, connection))
+        for warning in [*connection.warnings, connection.client.clock.take_news()]:
+            if warning:
+                print(f"main: {warning}", file=sys.stderr)
         if connection.is_private:
             print(f"\n{PRIVATE_SIMULATOR}")
     except ConfigError as error:
