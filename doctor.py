@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import incentive
@@ -27,11 +27,7 @@ from clients import Environment, KalshiHttpClient
 from connection import Connection, connect, read_variables
 from errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from schedule import new_york, next_pause
-
-if TYPE_CHECKING:
-    from main import Sheet
-
-AT_RUN_TIME, IN_CONFIGURATION = 1, 2  # exit codes, as in main.py
+from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
 SIGNATURE, LIMITS, CASH, START = "Signature", "Limits", "Cash", "At a start"

@@ -21,7 +21,7 @@ import doctor
 import main
 from clients import Environment
 from connection import Connection
-from main import Sheet
+from sheet import Sheet
 from tests.conftest import Bench
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -1,0 +1,49 @@
+"""The sheet on which the doctor's findings stand. Promise: a finding is one line, printed as it comes, whatever an
+exchange or a file puts into it; and this file starts on Python 3.8, without any package.
+"""
+
+from __future__ import annotations
+
+AT_RUN_TIME, IN_CONFIGURATION = 1, 2
+"""Exit codes: the exchange does not answer as it should; something on this machine is missing or wrong."""
+
+
+class Sheet:
+    """The doctor's findings, printed as they come, a line each. `code` is what the process returns."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        self._failed: list[str] = []
+        self._notes = 0
+
+    def ok(self, what: str, text: str) -> None:
+        self._line("ok", what, text)
+
+    def note(self, what: str, text: str) -> None:
+        """Something works, and a person should know."""
+        self._notes += 1
+        self._line("note", what, text)
+
+    def fail(self, what: str, text: str, code: int) -> None:
+        self.code = max(self.code, code)
+        self._failed.append(what)
+        self._line("FAIL", what, text)
+
+    def unchecked(self, what: str, why: str) -> None:
+        self._line("-", what, f"not checked: {why}")
+
+    def detail(self, text: str) -> None:
+        self._line("", "", text)
+
+    def summary(self) -> str:
+        notes = f"{self._notes} note{'s' * (self._notes != 1)}" if self._notes else "no notes"
+        if not self._failed:
+            return f"Ready, with {notes}: python market_bot.py starts the bot."
+        more = f", then {', '.join(self._failed[1:])}" if self._failed[1:] else ""
+        return f"Not ready. Mend first: {self._failed[0]}{more}. Then run this again."
+
+    @staticmethod
+    def _line(mark: str, what: str, text: str) -> None:
+        """One line, whatever an exchange or a file puts into `text`."""
+        plain = "".join(sign if sign.isprintable() else " " for sign in text)
+        print(f"  {mark:<6}{what:<14}{plain}", flush=True)
