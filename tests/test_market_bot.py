@@ -14,7 +14,7 @@ from clients import Environment
 from incentive import Reason
 from models import Side
 from signing import Signer
-from tests.conftest import START, Bench, answer, is_quote
+from tests.conftest import START, Bench, answer, assert_quoting_once, is_quote, unavailable
 
 
 def test_a_session_does_not_leave_the_orders_and_positions_it_found(bench: Bench) -> None:
@@ -261,6 +261,29 @@ def test_the_first_line_says_that_no_real_money_is_involved(bench: Bench) -> Non
     assert "[START] Environment: SIM" in first
     assert "no real money is involved" in first
     assert "25 times" not in first, "this one does not wait, and must not say that it does"
+
+
+def test_what_a_person_should_mend_stands_at_the_top_of_the_log(bench: Bench) -> None:
+    bench.bot._connection = replace(bench.bot._connection, warnings=("DEMO_KEYFILE: others can read it",))
+    bench.run(cycles=1)
+    assert "[INFO] Warning: DEMO_KEYFILE: others can read it" in bench.log.splitlines()[1]
+
+
+def test_the_accounts_own_limits_are_kept_to_and_told(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(tier="advanced")
+    bench.run(cycles=1)
+    assert bench.client.limits.write.capacity == 900
+    (line,) = [line for line in bench.events("INFO") if "Rate limits" in line]
+    assert "Rate limits: advanced | Reads: 300 tokens/s | Writes: 300 tokens/s" in line
+
+
+def test_limits_that_cannot_be_read_stop_nobody(bench: Bench) -> None:
+    bench.wire.fault = lambda request, _: unavailable if "/account/" in (request.url or "") else None
+    bench.run(cycles=1)
+    (line,) = bench.events("ERROR")
+    assert "GET /account/limits" in line
+    assert bench.client.limits.tier == "basic"
+    assert_quoting_once(bench)
 
 
 def test_the_shipped_environment_risks_nothing() -> None:
