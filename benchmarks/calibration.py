@@ -7,9 +7,9 @@ makers measured on the real exchange.
 from __future__ import annotations
 
 import argparse
-import sys
 from concurrent.futures import ProcessPoolExecutor
 
+from benchmarks.progress import progress
 from benchmarks.quoter import Marks, quote
 from simulator.people import EVERYBODY, INFORMED, SWEEPS
 
@@ -41,7 +41,7 @@ def main() -> None:
             for name, who in CASTS.items()
         }
         for number, (name, runs) in enumerate(jobs.items(), start=1):
-            _progress(f"{number} of {len(jobs)}: {name}")
+            progress(f"{number} of {len(jobs)}: {name}")
             first, *others = [run.result() for run in runs]
             print(f"{name:28}{_line(sum(others, start=first))}", flush=True)
 
@@ -56,11 +56,6 @@ def _line(marks: Marks) -> str:
     return "".join(f"{value:10,.0f}" for value in money) + "".join(
         f"{value * 100:10.1f}" for value in per_contract
     )
-
-
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{text:60}", end="\r", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

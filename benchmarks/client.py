@@ -1,41 +1,26 @@
-"""What our client costs: `python -m benchmarks.client [--rounds N] [--requests N]`.
+"""What a signed request costs by our client: `python -m benchmarks.client [--rounds N] [--requests N]`.
 
-Prints three tables. First, time and CPU of this process per signed request over loopback, beside a plain
-`requests.Session` that signs the same request the same way, the barest such session there can be, and two clients
-that other people wrote. Second, what `import clients` takes beside the packages under it. Third, 500 reads and
-then 200 writes on the embedded exchange with its lowest limits, over a wire of 0 to 50 ms: simulated time beside
-what the exchange's buckets dictate.
-
-The server of the first table is a process of its own, says the same thing always, and reads no more of a request
-than it must, so that little but the client is timed. It counts connections and signatures, and the run stops where
-our client's request is not, header by header and byte by byte, what the bare ones' is.
+Prints time and CPU of this process per signed request over loopback, beside a plain `requests.Session` that signs
+the same request the same way, the barest such session there can be, and two clients that other people wrote. The
+run stops where our client's request is not, header by header and byte by byte, what the bare ones' is, and where
+anybody needs a second connection or another signature.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 import os
-import random
-import socketserver
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from decimal import Decimal
-from email.utils import formatdate
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +28,15 @@ import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from account import AccountLimits
-from budget import BASIC
+from benchmarks.progress import progress
+from benchmarks.server import ORDERS, STATUS, Seen, Served, served
 from clients import API_ROOT, Environment, KalshiHttpClient
 from clock import WallClock
 from connection import connect
 from models import Bid, OrderRequest, SelfTradePrevention, Side, TimeInForce
 from signing import PrivateKey, Signer
-from simulator import embedded
-from simulator.opening import CUSTOMER
-from simulator.transport import ExchangeAdapter
 
-PROJECT = Path(__file__).resolve().parents[1]
 KEY_ID = "5c0f6e4a-8d55-4e61-a1c6-0e6a2d5f7b11"
-STATUS, ORDERS = "/exchange/status", "/portfolio/events/orders"
 
 ORDER = OrderRequest(
     ticker="KXHIGHNY-26NOV22-B45.5",
@@ -82,129 +62,6 @@ BODY = {
     "exchange_index": 0,
 }
 """`ORDER` as it goes out."""
-
-_AMPLE = {"refill_rate": 10**9, "bucket_capacity": 10**9}
-_UP = {"exchange_active": True, "trading_active": True, "intra_exchange_transfers_active": True}
-_SHARDS = [{"exchange_index": shard, "description": f"shard {shard}"} | _UP for shard in range(4)]
-ANSWERS: dict[tuple[str, str], tuple[int, dict[str, object]]] = {
-    ("GET", STATUS): (
-        200,
-        {**_UP, "exchange_index_statuses": _SHARDS},
-    ),
-    ("POST", ORDERS): (
-        201,
-        {
-            "order_id": "0b6c2a3e-52b7-4c2e-9a57-3f0a3c1d9e10",
-            "client_order_id": "lipbot-26112215-000001",
-            "fill_count": "0.00",
-            "remaining_count": "10.00",
-            "ts_ms": 1_795_359_600_123,
-        },
-    ),
-    ("GET", "/account/limits"): (200, {"usage_tier": "ample", "read": _AMPLE, "write": _AMPLE, "grants": []}),
-    ("GET", "/account/endpoint_costs"): (200, {"default_cost": 10, "endpoint_costs": []}),
-}
-
-
-# -- the server --------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Seen:
-    """What a server has seen since it was last asked."""
-
-    connections: int = 0
-    requests: int = 0
-    signatures: int = 0
-    last: tuple[str, str, str] = ("", "", "")
-    """The last request: its line, the names of its headers with what does not change of them, its body."""
-
-
-class _Handler(socketserver.StreamRequestHandler):
-    """One connection, kept open. An answer leaves in one piece: in two, the second would wait for the first's
-    receipt."""
-
-    server: _Server
-
-    def handle(self) -> None:
-        self.server.seen.connections += 1
-        while line := self.rfile.readline():
-            headers, length = [], 0
-            while (header := self.rfile.readline()) not in (b"\r\n", b""):
-                headers.append(header)
-                if header[:15].lower() == b"content-length:":
-                    length = int(header[15:])
-            body = self.rfile.read(length)
-            self.server.see(line, headers, body)
-            method, target, _ = line.decode().split(" ")
-            status, payload = self.server.payloads[method, target.partition("?")[0]]
-            self.wfile.write(
-                b"HTTP/1.1 %d OK\r\nDate: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                % (status, formatdate(usegmt=True).encode(), len(payload), payload)
-            )
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.seen = Seen()
-        self.payloads = {
-            (method, API_ROOT + path): (status, json.dumps(answer).encode())
-            for (method, path), (status, answer) in ANSWERS.items()
-        }
-        self.last: tuple[bytes, list[bytes], bytes] = (b"", [], b"")
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def see(self, line: bytes, headers: list[bytes], body: bytes) -> None:
-        """One client asks at a time, so counting needs no lock."""
-        self.seen.requests += 1
-        self.seen.signatures += sum(header[:24].lower() == b"kalshi-access-signature:" for header in headers)
-        self.last = line, headers, body
-
-    def take_seen(self) -> Seen:
-        line, headers, body = self.last
-        constant = sorted(
-            name if name.lower().startswith("kalshi-access-") else f"{name}: {value.strip()}"
-            for name, _, value in (header.decode().partition(":") for header in headers)
-        )
-        seen, self.seen = self.seen, Seen()
-        seen.last = line.decode().strip(), "\n".join(constant), body.decode()
-        return seen
-
-
-def _serve(told: Connection) -> None:
-    """A process: tells its port, and then, whenever anything is sent to it, what it has seen."""
-    server = _Server()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    told.send(server.server_address[1])
-    while told.recv():
-        told.send(server.take_seen())
-
-
-@dataclass(frozen=True)
-class Served:
-    url: str
-    told: Connection
-
-    def seen(self) -> Seen:
-        """What came since this was last asked."""
-        self.told.send(True)
-        seen: Seen = self.told.recv()
-        return seen
-
-
-@contextmanager
-def _served() -> Iterator[Served]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    try:
-        yield Served(f"http://127.0.0.1:{ours.recv()}{API_ROOT}", ours)
-    finally:
-        process.terminate()
-        process.join()
 
 
 # -- who asks it -------------------------------------------------------------------------------------------------
@@ -306,7 +163,7 @@ def _measure_requests(rounds: int, count: int) -> None:
     )
     print(f"{'':46}{'wall':>8}{'CPU':>8}{'ours is, wall':>17}{'CPU':>8}")
     for kind, key in keys.items():
-        with _served() as server, tempfile.TemporaryDirectory() as folder:
+        with served() as server, tempfile.TemporaryDirectory() as folder:
             key_file = Path(folder) / "key.pem"
             key_file.touch(mode=0o600)
             key_file.write_bytes(
@@ -348,7 +205,7 @@ def _costs(title: str, calls: dict[str, Callable[[], object]], rounds: int, coun
     costs = {name: Cost() for name in calls}
     order = list(calls)
     for number in range(rounds):
-        _progress(f"{title}: round {number + 1} of {rounds}")
+        progress(f"{title}: round {number + 1} of {rounds}")
         for name in order:
             call, cost = calls[name], costs[name]
             cpu, wall = time.process_time(), time.perf_counter()
@@ -357,7 +214,7 @@ def _costs(title: str, calls: dict[str, Callable[[], object]], rounds: int, coun
             cost.wall.append((time.perf_counter() - wall) / count * 1e6)
             cost.cpu.append((time.process_time() - cpu) / count * 1e6)
         order.append(order.pop(0))  # nobody is always the one after the slowest
-    _progress("")
+    progress("")
     return costs
 
 
@@ -412,129 +269,6 @@ def _require(fair: bool, why: str) -> None:
         sys.exit(f"These figures would mean nothing: {why}")
 
 
-# -- imports -----------------------------------------------------------------------------------------------------
-
-IMPORTS = {
-    "import clients": "import clients",
-    "import requests, cryptography, dotenv": "import requests, cryptography, dotenv",
-    "the parts of them that the project uses": (
-        "import requests, dotenv; "
-        "from cryptography.exceptions import UnsupportedAlgorithm; "
-        "from cryptography.hazmat.primitives import hashes, serialization; "
-        "from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa"
-    ),
-}
-
-
-def _measure_imports(rounds: int) -> None:
-    took: dict[str, list[float]] = {name: [] for name in IMPORTS}
-    for number in range(-1, rounds):  # the first writes what Python keeps of a module, and does not count
-        _progress(f"imports: round {number + 1} of {rounds}")
-        for name, statement in IMPORTS.items():
-            program = f"import time; began = time.perf_counter(); {statement}; print(time.perf_counter() - began)"
-            done = subprocess.run(  # noqa: S603
-                [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
-            )
-            if number >= 0:
-                took[name].append(float(done.stdout) * 1000)
-    _progress("")
-    print(f"\nImports, each in a new interpreter that is up already: medians of {rounds} rounds, in turns.\n")
-    ours = took["import clients"]
-    for name, times in took.items():
-        row = f"{name:46}{statistics.median(times):8.0f} ms"
-        if times is not ours:
-            row += f"{'ours is':>15}{statistics.median(a / b for a, b in zip(ours, times, strict=True)):7.2f} x"
-        print(row)
-
-
-# -- limits ------------------------------------------------------------------------------------------------------
-
-READS, WRITES, COST = 500, 200, 10
-LONGEST_WAY = 0.05
-
-
-class UnevenWire(ExchangeAdapter):
-    """Takes 0 to 50 simulated ms, some before the exchange has the request and the rest after, by chance."""
-
-    def __init__(self, exchange: embedded.EmbeddedExchange, seed: int) -> None:
-        super().__init__(exchange.api, exchange.clock, latency=0.0)
-        self.refusals = 0
-        self._exchange = exchange
-        self._dice = random.Random(seed)
-
-    def send(self, request: requests.PreparedRequest, *rest: Any, **options: Any) -> requests.Response:
-        takes = self._dice.uniform(0.0, LONGEST_WAY)
-        there = self._dice.uniform(0.0, takes)
-        self._exchange.clock.advance(there)
-        response = super().send(request, *rest, **options)
-        self._exchange.clock.advance(takes - there)
-        self.refusals += response.status_code == 429
-        return response
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Simulated seconds that reads and writes took, how often the exchange said 429, and how many orders the
-    writes left resting."""
-
-    reads: float
-    writes: float
-    refusals: int = 0
-    resting: int = 0
-
-
-def dictated(limits: AccountLimits = BASIC) -> Pace:
-    """What the buckets dictate: full at first, each refills evenly."""
-    reads, writes = READS * COST, WRITES * COST
-    return Pace(
-        (reads - limits.read.capacity) / limits.read.rate, (writes - limits.write.capacity) / limits.write.rate
-    )
-
-
-def pace(seed: int) -> Pace:
-    """500 reads and then 200 writes that leave nothing resting, on an exchange of the lowest tier."""
-    at = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
-    exchange = embedded.start(seed, None, at=at, programs=20, who=())
-    wire = UnevenWire(exchange, seed)
-    exchange.session.mount(embedded.HOST, wire)
-    signer = Signer(exchange.key_id, exchange.private_key)
-    client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
-    market = next(iter(exchange.api.exchange.markets.values()))
-    rested = len(exchange.api.exchange.resting(CUSTOMER))
-    began = exchange.clock.monotonic()
-    for _ in range(READS):
-        client.get_positions()
-    read = exchange.clock.monotonic()
-    for number in range(WRITES):
-        client.create_order(
-            OrderRequest(
-                ticker=market.ticker,
-                exchange_index=market.shard,
-                client_order_id=f"bench-{number}",
-                bid=Bid(Side.YES, Decimal("0.01"), Decimal(1)),
-                time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL,
-                self_trade_prevention=SelfTradePrevention.TAKER_AT_CROSS,
-            )
-        )
-    wrote = exchange.clock.monotonic()
-    return Pace(read - began, wrote - read, wire.refusals, len(exchange.api.exchange.resting(CUSTOMER)) - rested)
-
-
-def _measure_pace(seeds: int) -> None:
-    least = dictated()
-    print(f"\nLimits: {READS} reads, then {WRITES} writes, on the lowest tier, a way of 0 to 50 ms. Simulated.\n")
-    print(f"{'':10}{'reads':>10}{'writes':>10}{'in all':>10}{'dictated':>12}{'429s':>8}")
-    for seed in range(seeds):
-        _progress(f"limits: seed {seed}")
-        found = pace(seed)
-        whole, dictate = found.reads + found.writes, least.reads + least.writes
-        _progress("")
-        print(
-            f"seed {seed:<5}{found.reads:8.2f} s{found.writes:8.2f} s{whole:8.2f} s{dictate:10.2f} s"
-            f"{found.refusals:8}{whole / dictate:10.3f} x"
-        )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.client", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20, help="rounds of each (default 20)")
@@ -544,13 +278,6 @@ def main() -> None:
         os.environ.pop(variable, None)
         os.environ.pop(variable.upper(), None)
     _measure_requests(arguments.rounds, arguments.requests)
-    _measure_imports(max(arguments.rounds // 2, 1))
-    _measure_pace(3)
-
-
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{text:90}", end="\r", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

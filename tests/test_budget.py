@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import parsing
 from account import AccountLimits, BucketLimit
-from benchmarks.client import UnevenWire, dictated, pace
+from benchmarks.limits import UnevenWire, dictated, pace
 from budget import BALANCE, BASIC, COSTS, Budget, Call, largest_batch
 from errors import Gone
 from fields import Fields
