@@ -33,7 +33,6 @@ COSTS = EndpointCosts(
         ("DELETE", "/portfolio/events/orders", 2),
         ("DELETE", "/portfolio/events/orders/:order_id", 2),
         ("DELETE", "/portfolio/events/orders/batched", 2),
-        ("GET", "/portfolio/orders/:order_id", 2),
     ),
 )
 """What the table of the demo exchange said of the calls used here, September 2026."""

@@ -9,9 +9,11 @@ answer and sent once more.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -57,8 +59,10 @@ class Channel:
         self.patience = PATIENCE
         self.timeouts = TIMEOUTS
         self.requests_sent = 0
-        self.last_write: datetime | None = None
-        """When the exchange, by its own clock, had acted on our last write at the latest."""
+        self.unanswered_until = -math.inf
+        """Monotonic seconds until which an order that nobody answered may still be on its way."""
+        self._told_write: datetime | None = None
+        self._untold_write: float | None = None
         self._base_url = base_url
         self._signer = signer
         self._session = session
@@ -126,12 +130,14 @@ class Channel:
             if response.status_code == 429:
                 self.budget.bucket(call, shard).empty()
             answer = self._answer(f"{call.method} {path}", "{order_id}" in call.path, response, took)
-            if call.bucket == "write":
-                self._note_write(answer.unix("ts_ms", per_second=1000) if answer.has("ts_ms") else None)
         except BaseException as error:  # a Ctrl-C too leaves a write of which nobody knows
             if call.bucket == "write" and getattr(error, "maybe_done", True):
                 self._note_write(None)
+                if not call.repeats and not isinstance(error, (Unavailable, Unreadable)):
+                    self.unanswered_until = self.clock.monotonic() + TIMEOUTS[1]
             raise
+        if call.bucket == "write":
+            self._note_write(answer)
         return answer
 
     def _answer(self, source: str, about_order: bool, response: requests.Response, took: float) -> Fields:
@@ -140,8 +146,9 @@ class Channel:
             words = _error_words(response)
             code, message, details = map(self.clean, words)
             error = answered(source, status, code, message, details, about_order)
-            self.clock.learn(response.headers, took, isinstance(error, Unauthorized) and error.by_clock)
-            raise error
+            if isinstance(error, Unauthorized) and error.by_clock:
+                self.clock.learn(response.headers, took, refused=True)
+            raise error  # whoever answers in the exchange's place need not have its time
         self.clock.learn(response.headers, took)
         if status == 204:
             return Fields(source, {})
@@ -151,11 +158,25 @@ class Channel:
             start = self.clean(_start(response))
             raise Unreadable(source, f"answered {status} with no JSON: {start}") from None
 
-    def _note_write(self, acted: datetime | None) -> None:
+    @property
+    def last_write(self) -> datetime | None:
+        """When the exchange, by its own clock, had acted on our last write at the latest; None before any."""
+        told, untold = self._told_write, None
+        if self._untold_write is not None:
+            untold = self.clock.now() + timedelta(seconds=self._untold_write - self.clock.monotonic())
+        return max((at for at in (told, untold) if at is not None), default=None)
+
+    def _note_write(self, answer: Fields | None) -> None:
         """Remember when the exchange has acted on a write: by its own word, or else as late as can be, for its
         clock may be ahead of ours."""
-        at = acted or self.clock.now() + timedelta(seconds=TOLERANCE)
-        self.last_write = max(at, self.last_write or at)
+        try:
+            acted = None if answer is None else answer.optional("ts_ms", partial(answer.unix, per_second=1000))
+        except Unreadable:
+            acted = None
+        if acted is None:
+            self._untold_write = self.clock.monotonic() + TOLERANCE
+        else:
+            self._told_write = max(acted, self._told_write or acted)
 
     def _sent(self, method: str, path: str, query: Mapping[str, object] | None, body: object) -> requests.Response:
         self.requests_sent += 1
@@ -171,6 +192,8 @@ class Channel:
             )
         except requests.RequestException as error:
             raise _unreachable(f"{method} {path}", error) from None
+        except ValueError as error:  # of an answer that leads nowhere, for instance
+            raise NoAnswer(f"{method} {path}", f"the answer made no sense ({type(error).__name__})") from None
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Sign what is really sent: the path as `requests` has written it."""

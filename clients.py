@@ -29,7 +29,7 @@ from fields import Fields, Listing, listing
 from market_data import LONGEST_PAGE, MarketData
 from models import AmendResponse, Bid, Order, OrderRequest, OrderResponse, OrderStatus
 from placing import Placement, Result
-from writing import PRIMARY_SUBACCOUNT, amend_body, cancel_body, fixed, item, order_body, rows
+from writing import PRIMARY_SUBACCOUNT, amend_body, cancel_body, fixed, item, on_shard, order_body, rows
 
 if TYPE_CHECKING:
     from signing import Signer
@@ -97,6 +97,11 @@ class KalshiHttpClient(MarketData):
         """The limits that requests keep to."""
         return self._channel.budget.limits
 
+    @property
+    def unanswered_seconds(self) -> float:
+        """Seconds for which an order that nobody answered may still arrive at the exchange; 0 where none is."""
+        return max(self._channel.unanswered_until - self._channel.clock.monotonic(), 0.0)
+
     def hurry(self, answer_seconds: float = 2.0) -> None:
         """From now on wait only so long for an answer, half as long for a connection, and repeat next to nothing:
         a person is waiting."""
@@ -121,12 +126,15 @@ class KalshiHttpClient(MarketData):
     def get_positions(self) -> Listing[Position]:
         """GET /portfolio/positions: every market in which contracts are held now."""
         found = self._account_list("/portfolio/positions", {"count_filter": "position"}, parsing.position)
-        return Listing(tuple(position for position in found if position.count), found.unreadable)
+        held = {
+            position.ticker: position for position in found if position.count
+        }  # a page may repeat the last one's
+        return Listing(tuple(held.values()), found.unreadable)
 
     def get_resting_orders(self) -> Listing[Order]:
         """GET /portfolio/orders with status resting: every order of the account that rests, whoever sent it."""
         orders = self._account_list("/portfolio/orders", {"status": "resting"}, parsing.order)
-        self._resting = {order.order_id: order.exchange_index for order in orders}
+        self._resting = {order.order_id: order.exchange_index or 0 for order in orders}
         return orders
 
     def get_fills(self, since: datetime) -> Listing[Fill]:
@@ -188,7 +196,7 @@ class KalshiHttpClient(MarketData):
             {"subaccount": PRIMARY_SUBACCOUNT},
             amend_body(order, bid, expires),
             places={"order_id": order.order_id},
-            shard=order.exchange_index,
+            shard=order.exchange_index or 0,
         )
         return parsing.amend_response(answer)
 
@@ -198,12 +206,12 @@ class KalshiHttpClient(MarketData):
         # Without its market a cancel goes to shard 0, wherever the order rests.
         query = {
             "market_ticker": order.ticker,
-            "exchange_index": order.exchange_index,
             "subaccount": PRIMARY_SUBACCOUNT,
+            **on_shard(order.exchange_index),
         }
         places = {"order_id": order.order_id}
         try:
-            answer = self._channel.request(_CANCEL, query, places=places, shard=order.exchange_index)
+            answer = self._channel.request(_CANCEL, query, places=places, shard=order.exchange_index or 0)
         except Gone:
             self._resting.pop(order.order_id, None)
             raise
@@ -287,7 +295,7 @@ class KalshiHttpClient(MarketData):
         results = placement.place(orders)
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, OrderResponse) and result.status is OrderStatus.RESTING:
-                self._resting[result.order_id] = order.exchange_index
+                self._resting[result.order_id] = order.exchange_index or 0
         return results
 
     def _create(self, orders: Sequence[OrderRequest]) -> list[Result]:
@@ -295,7 +303,7 @@ class KalshiHttpClient(MarketData):
         bodies = [order_body(order) for order in orders]
         try:
             if len(orders) == 1:
-                shard = orders[0].exchange_index
+                shard = orders[0].exchange_index or 0
                 answer = self._channel.request(_CREATE, body=bodies[0], shard=shard, keep=self._keep(shard))
                 return [parsing.order_response(answer, orders[0].bid.count)]
             units, keep = len(orders), self._keep(0)

@@ -17,9 +17,6 @@ from typing import Protocol
 TOLERANCE = 2.0
 """Seconds that this machine's clock may be off before it is corrected."""
 
-_SLOWEST = 1.0
-"""Seconds: an answer that took longer tells the time too badly to correct anything by it."""
-
 
 class Clock(Protocol):
     """A time, and the only way to let it pass."""
@@ -56,6 +53,8 @@ class ExchangeClock:
         self._last_date = ""
         self._read_at = 0.0
         self._news: str | None = None
+        self.is_known = False
+        """Whether an answer has told the exchange's time yet."""
 
     @property
     def offset(self) -> float:
@@ -79,7 +78,7 @@ class ExchangeClock:
         if not refused and date == self._last_date and since < TOLERANCE:
             return  # the same second as before tells nothing new, and reading it costs as much as a signature
         # What a cache on the way kept has the time at which it was kept.
-        if not date or headers.get("Age", "0") != "0" or (took > _SLOWEST and not refused):
+        if not date or headers.get("Age", "0") != "0":
             return
         unsure = 0.5 + took / 2
         try:
@@ -88,7 +87,8 @@ class ExchangeClock:
         except (ValueError, OverflowError):
             return
         self._last_date, self._read_at = date, self._machine.monotonic()
-        if abs(ahead - self._offset).total_seconds() > (unsure if refused else TOLERANCE):
+        self.is_known = True
+        if abs(ahead - self._offset).total_seconds() > (unsure if refused else TOLERANCE + took / 2):
             self._correct(ahead if abs(ahead).total_seconds() > TOLERANCE else timedelta(0))
 
     def take_news(self) -> str | None:

@@ -213,6 +213,8 @@ def _clock(sheet: Sheet, connection: Connection) -> None:
     seconds = connection.client.clock.offset
     if connection.is_private:
         sheet.ok(CLOCK, "the simulator's own")
+    elif not connection.client.clock.is_known:
+        sheet.note(CLOCK, "not compared: the exchange's answers do not tell the time")
     elif not seconds:
         sheet.ok(CLOCK, "agrees with the exchange's")
     else:
@@ -258,7 +260,7 @@ def _programs(sheet: Sheet, environment: Environment, client: KalshiHttpClient) 
     unreadable = len(listed.unreadable) + len(markets.unreadable)
     left_out = f"; {unreadable} could not be read and are left out" if unreadable else ""
     (sheet.note if unreadable else sheet.ok)(PROGRAMS, told + left_out)
-    return Counter(market.exchange_index for market in markets)
+    return Counter(market.exchange_index or 0 for market in markets)
 
 
 def _cash(sheet: Sheet, balance: Balance, programs: Counter[int]) -> None:

@@ -158,14 +158,15 @@ def answered(
     """The error for an answer with an error status. `about_order`: the request named one order. Codes decide where
     there is one, for some statuses are shared: a 404 in HTML says nothing about an order."""
     kind: type[Answered] = Refused
+    name = code.replace(" ", "_")  # both were seen
     if status >= 500:
         kind = Unavailable
     elif status == 429:
         kind = RateLimited
     elif status == 401:
         kind = Unauthorized
-    elif status == 404 and about_order and code.startswith(("not_found", "order_not_found")):
+    elif status == 404 and about_order and name.startswith(("not_found", "order_not_found")):
         kind = Gone
-    elif status == 409 and code.startswith("order_already_exists"):
+    elif status == 409 and name.startswith("order_already_exists"):
         kind = AlreadyExists
     return kind(request, status, code, message, details)

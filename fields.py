@@ -84,9 +84,9 @@ class Fields:
         return text
 
     def identifier(self, name: str) -> str:
-        """A name that goes into a path: an empty one would make the path another's."""
+        """A name that goes into a path: an empty one, or dots alone, would make the path another's."""
         text = self.text(name)
-        if not text:
+        if not text.strip("."):
             raise self.wrong(name, "should name something")
         return text
 

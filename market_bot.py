@@ -23,7 +23,7 @@ import tradelog
 from account import Position
 from clients import Environment
 from connection import Connection, connect, read_variables
-from errors import ConfigError, ExchangeError, Gone, Refused, StillResting
+from errors import ConfigError, ExchangeError, Gone, OutcomeUnknown, Refused, StillResting
 from fields import Listing
 from incentive import Candidate, Choice
 from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
@@ -111,6 +111,8 @@ class MarketBot:
         self._cycle += 1
         status = self._client.get_exchange_status()
         began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
+        if not self._session_begun and not self._fills_seen:
+            self._started = self._fills_since = began
         if not (status.trading or any(status.trading_by_shard.values())):
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
@@ -205,10 +207,19 @@ class MarketBot:
             self._cancel_everything()
             self._session_begun = True
             return [], set()
+        self._await_lists()
         resting = self._client.get_resting_orders()
         theirs = [order for order in resting if not trade.is_own(order)]
         kept = self._cancel(order for order in resting if trade.is_own(order))
         return theirs, kept | self._unread_markets(resting)
+
+    def _await_lists(self) -> None:
+        """Wait until the account's lists show all that was sent: by older ones an order would be placed again."""
+        for _ in range(_VERIFY_TRIES):
+            if self._client.lists_are_current():
+                return
+            self._clock.sleep(_VERIFY_SECONDS)
+        raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind what was sent")
 
     def _unread_markets(self, listing: Listing[Order] | Listing[Position]) -> set[str]:
         """The markets in which something of the account's could not be read: nothing may be placed there. Raises
@@ -250,6 +261,7 @@ class MarketBot:
     def _cancel(self, orders: Iterable[Order]) -> set[str]:
         """Cancel orders. Returns the markets in which one could not be: nothing new may be placed there."""
         kept: set[str] = set()
+        failed: ExchangeError | None = None
         for order in orders:
             self.log("CANCEL ORDER", tradelog.resting_order(order))
             try:
@@ -260,6 +272,10 @@ class MarketBot:
             except Refused as error:
                 self.log("ERROR", str(error))
                 kept.add(order.ticker)
+            except ExchangeError as error:  # the others are tried all the same
+                failed = error
+        if failed is not None:
+            raise failed
         return kept
 
     def _close_positions(self, theirs: list[Order]) -> set[str]:
@@ -343,38 +359,50 @@ class MarketBot:
             self.log("SHUTDOWN", "Nothing was sent")
             return 0
         self._client.hurry()
-        problem = ""
+        problem, left, attempt = "", 0, 0
         try:
-            for attempt in range(_VERIFY_TRIES + 1):
+            # One look is not enough: lists lag, and an order may have been on its way when Ctrl-C came.
+            while True:
+                settled = not self._client.unanswered_seconds
                 try:
-                    current = self._client.lists_are_current()
+                    current = self._lists_are_current()
                     resting = self._client.get_resting_orders()
                     own = [order for order in resting if trade.is_own(order)]
-                    # One look is not enough: an order may have been on its way when Ctrl-C came, and lists lag.
-                    if attempt and current and not own and not resting.unreadable:
+                    left = len(own) + len(resting.unreadable)
+                    if attempt and current and settled and not left:
                         self.log("SHUTDOWN", "None of our orders rests any more")
                         return 0
-                    problem = f"{len(own)} are still listed" if own else "the exchange's lists lag behind"
+                    problem = f"{left} are still listed" if left else "the exchange's lists lag behind"
                     known = [order.expires for order in own if order.expires] + [self._last_expiry]
                     self._last_expiry = max((expiry for expiry in known if expiry), default=None)
                     self._cancel(own)
                 except ExchangeError as error:
                     problem = str(error)
-                    if self._last_expiry is None:
+                    if self._last_expiry is None and not left:
                         break
+                if attempt >= _VERIFY_TRIES and settled:
+                    break
                 self._clock.sleep(_VERIFY_SECONDS)
+                attempt += 1
         except KeyboardInterrupt:
             problem = "Ctrl-C a second time"
-        if self._last_expiry is None:
+        if self._last_expiry is None and not left:
             self.log(
                 "SHUTDOWN", f"No order was placed; whether an earlier run left one could not be seen ({problem})"
             )
             return 0
-        until = tradelog.local_time(self._last_expiry)
-        self.log(
-            "SHUTDOWN", f"ORDERS OF OURS MAY STILL REST until {until} ({problem}). Cancel them on the website"
+        until = (
+            f"until {tradelog.local_time(self._last_expiry)}" if self._last_expiry else "until they are canceled"
         )
+        self.log("SHUTDOWN", f"ORDERS OF OURS MAY STILL REST {until} ({problem}). Cancel them on the website")
         return 3
+
+    def _lists_are_current(self) -> bool:
+        """Whether lists show all that was sent; no where the exchange does not tell."""
+        try:
+            return self._client.lists_are_current()
+        except ExchangeError:
+            return False
 
 
 MARKET_BOT = MarketBot  # the design document's spelling

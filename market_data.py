@@ -19,6 +19,7 @@ from models import Book, Candle, Event, ExchangeStatus, Market, Program, Schedul
 TICKERS_PER_CALL = 100
 CANDLES_PER_CALL = 10_000
 LONGEST_PAGE = 1_000
+MOST_PAGES = 1_000
 
 
 class MarketData:
@@ -97,6 +98,8 @@ class MarketData:
             cursor = page.optional(cursor_field, page.text) or ""
             if not cursor:
                 return
+            if len(seen) == MOST_PAGES:
+                raise Unreadable(page.source, f"more than {MOST_PAGES} pages: the list has no end")
             if cursor in seen:
                 raise Unreadable(page.source, f"the same {cursor_field} came twice: the list has no end")
             seen.add(cursor)

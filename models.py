@@ -8,7 +8,7 @@ named tuples, which are quick to make: a board has ten thousand levels.
 * Times are aware `datetime`s in UTC.
 * Every order is seen as a **bid**: buying YES at p, or buying NO at q. Selling YES at p *is* buying NO at
   1 - p, on the exchange's one book as here, so nothing else is needed. Prices are always those of the side
-  named. Only `clients.py` translates to the wire's YES-only `bid`/`ask`.
+  named. Only `writing.py` translates to the wire's YES-only `bid`/`ask`.
 """
 
 from __future__ import annotations
@@ -209,14 +209,15 @@ def _levels(sizes: dict[Decimal, Decimal]) -> tuple[Level, ...]:
 
 @dataclass(frozen=True)
 class Market:
-    """One yes/no question. `exchange_index` is the shard that holds its book and its collateral."""
+    """One yes/no question. `exchange_index` is the shard that holds its book and its collateral; None where the
+    exchange does not say, and finds it by the ticker."""
 
     ticker: str
     event_ticker: str
     status: MarketStatus
     close_time: datetime
     grid: PriceGrid
-    exchange_index: int
+    exchange_index: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +261,7 @@ class Order:
     filled: Decimal
     remaining: Decimal
     fees: Decimal
-    exchange_index: int
+    exchange_index: int | None
     expires: datetime | None
 
     @property
@@ -275,8 +276,8 @@ class ExchangeStatus(NamedTuple):
     trading_by_shard: dict[int, bool]
     resumes: datetime | None
 
-    def trades(self, exchange_index: int) -> bool:
-        return self.trading_by_shard.get(exchange_index, self.trading)
+    def trades(self, exchange_index: int | None) -> bool:
+        return self.trading if exchange_index is None else self.trading_by_shard.get(exchange_index, self.trading)
 
 
 class Schedule(NamedTuple):
@@ -336,7 +337,7 @@ class OrderRequest:
     exchange refuses the other pairings. `group_id`: the order group it belongs to, of its own shard."""
 
     ticker: str
-    exchange_index: int
+    exchange_index: int | None
     client_order_id: str
     bid: Bid
     time_in_force: TimeInForce

@@ -56,6 +56,9 @@ CENTI_CENTS = Decimal(10_000)
 
 CENTS = Decimal(100)
 
+DEAREST = 1_000
+"""Tokens that a call can cost, at most: more would be waited for without end."""
+
 _VERSION = re.compile(r"^/trade-api/v[0-9]+")
 _HOUR = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])(?::[0-5][0-9])?", re.ASCII)
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -98,7 +101,7 @@ def market(f: Fields) -> Market:
         status=f.enum("status", MarketStatus),
         close_time=f.time("close_time"),
         grid=grid,
-        exchange_index=f.optional("exchange_index", f.whole) or 0,
+        exchange_index=f.optional("exchange_index", f.whole),
     )
 
 
@@ -210,7 +213,7 @@ def order(f: Fields) -> Order:
         filled=f.decimal("fill_count_fp"),
         remaining=f.decimal("remaining_count_fp"),
         fees=f.decimal("maker_fees_dollars") + f.decimal("taker_fees_dollars"),
-        exchange_index=f.optional("exchange_index", f.whole) or 0,
+        exchange_index=f.optional("exchange_index", f.whole),
         expires=f.optional("expiration_time", f.time),
     )
 
@@ -330,12 +333,19 @@ def _bucket(f: Fields) -> BucketLimit:
 
 def endpoint_costs(f: Fields) -> EndpointCosts:
     return EndpointCosts(
-        default=f.whole("default_cost"),
+        default=_cost(f, "default_cost"),
         table=tuple(
-            (row.text("method"), _VERSION.sub("", row.text("path"), count=1), row.whole("cost"))
+            (row.text("method"), _VERSION.sub("", row.text("path"), count=1), _cost(row, "cost"))
             for row in f.objects("endpoint_costs")
         ),
     )
+
+
+def _cost(f: Fields, name: str) -> int:
+    cost = f.whole(name)
+    if not 1 <= cost <= DEAREST:
+        raise f.wrong(name, f"should be tokens, 1 to {DEAREST}")
+    return cost
 
 
 # -- errors ------------------------------------------------------------------------------------------------------
@@ -350,7 +360,7 @@ def error_words(body: Any) -> tuple[str, str, str]:
     if "trading_active" in body:
         state = f"exchange active: {body.get('exchange_active')}, trading active: {body['trading_active']}"
         return "", without_ids(state), ""
-    inner = body.get("error", body)
+    inner = body.get("error") or body
     if isinstance(inner, str):
         return "", without_ids(inner), ""
     if not isinstance(inner, Mapping):

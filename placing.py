@@ -72,11 +72,11 @@ class Placement:
         while True:
             if self._sees_nothing:
                 return _unknown(order, f"{error}; looking for it failed too: {self._sees_nothing}")
+            current = self._shows_all()  # asked before the list, which is at least as new then
             try:
-                current = self._lists_are_current()
                 found = _by_id(self._list_orders(order.ticker), order.client_order_id)
             except ExchangeError as failed:
-                self._sees_nothing = str(failed)  # true of the other orders of a batch as well
+                self._sees_nothing = str(failed)  # the other orders of a batch would wait as long for as little
                 continue
             if found is not None:
                 return _as_response(found) if _is_same(order, found) else _other_terms(order, error)
@@ -86,6 +86,12 @@ class Placement:
                 return _unknown(order, f"{error}; the exchange's lists do not show it yet")
             self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _shows_all(self) -> bool:
+        try:
+            return self._lists_are_current()
+        except ExchangeError:  # an order that is found needs no more; that one is not there is not known then
+            return False
 
     def _has_time(self) -> bool:
         return self._clock.monotonic() + _LONGEST_PAUSE < self._until
@@ -121,6 +127,9 @@ def _as_response(found: Order) -> OrderResponse:
 
 
 def _other_terms(order: OrderRequest, error: ExchangeError) -> ExchangeError:
+    """An id that was used before is another order's; one that was not is ours, and was changed on the exchange."""
+    if not isinstance(error, AlreadyExists):
+        return _unknown(order, f"{error}; it is there with other terms")
     said = f"{order.client_order_id} belongs to an order with other terms; this one was not placed"
     return AlreadyExists(error.request, 409, "order_already_exists", said)
 

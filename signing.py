@@ -8,6 +8,7 @@ plainly. The key decides, never the words in its file. Source: docs.kalshi.com/g
 from __future__ import annotations
 
 import os
+import re
 import stat
 from base64 import b64encode
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from errors import ConfigError
+
+_LIKE_A_SECRET = re.compile(r"[A-Za-z0-9+=_-]{30,}")
 
 PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
@@ -57,9 +60,9 @@ def load_key(path: Path, variable: str) -> PrivateKey:
     try:
         pem = path.read_bytes()
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
+        why = getattr(error, "strerror", None) or type(error).__name__
         raise ConfigError(
-            f"{variable}: the key file {path} cannot be read ({why}). "
+            f"{variable}: the key file {_shown(path)} cannot be read ({why}). "
             f"Set {variable} in .env to the private key that you downloaded with the API key."
         ) from None
     try:
@@ -80,6 +83,14 @@ def load_key(path: Path, variable: str) -> PrivateKey:
             "Create an API key on the exchange's website and save the private key that it shows."
         )
     return key
+
+
+def _shown(path: Path) -> str:
+    """A path, unless it may be no path: a line of a key, or its id, that stands where the path should."""
+    nowhere = [part.name for part in (path, *path.parents) if not part.exists()]
+    if not path.suffix and any(map(_LIKE_A_SECRET.fullmatch, nowhere)):
+        return "(not shown: it looks like a key, or a key's id)"
+    return str(path)
 
 
 def exposed(path: Path) -> str | None:

@@ -6,6 +6,7 @@ Promise: prices in whole 1/10,000 dollar and counts in whole 1/100 contract go o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
@@ -18,6 +19,9 @@ from models import ONE_DOLLAR, Bid, Order, OrderRequest, Side
 
 PRIMARY_SUBACCOUNT = 0
 """Sent with every call that takes it: what the exchange assumes where it is left out differs by call."""
+
+LARGEST = 10**12
+CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_:+=/-]{1,64}")
 
 T = TypeVar("T")
 
@@ -32,6 +36,8 @@ _STATUSES = (
 
 
 def order_body(order: OrderRequest) -> dict[str, object]:
+    if not CLIENT_ORDER_ID.fullmatch(order.client_order_id):
+        raise ValueError(f"{order.client_order_id!r} is no client order id: 1 to 64 of A-Z a-z 0-9 _ : + = / -")
     body: dict[str, object] = {
         "ticker": order.ticker,
         "client_order_id": order.client_order_id,
@@ -44,7 +50,7 @@ def order_body(order: OrderRequest) -> dict[str, object]:
         "reduce_only": order.reduce_only,
         "cancel_order_on_pause": order.cancel_on_pause,
         "subaccount": PRIMARY_SUBACCOUNT,
-        "exchange_index": order.exchange_index,
+        **on_shard(order.exchange_index),
     }
     if order.expires is not None:
         body["expiration_time"] = unix_up(order.expires)
@@ -60,7 +66,7 @@ def amend_body(order: Order, bid: Bid, expires: datetime | None) -> dict[str, ob
         "side": book_side(order.side),
         "price": yes_price(bid),
         "count": fixed(order.filled + bid.count, 2),
-        "exchange_index": order.exchange_index,
+        **on_shard(order.exchange_index),
     }
     return body if expires is None else body | {"expiration_time": unix_up(expires)}
 
@@ -69,9 +75,14 @@ def cancel_body(order: Order) -> dict[str, object]:
     return {
         "order_id": order.order_id,
         "market_ticker": order.ticker,  # without its market a cancel goes to shard 0, wherever the order rests
-        "exchange_index": order.exchange_index,
         "subaccount": PRIMARY_SUBACCOUNT,
+        **on_shard(order.exchange_index),
     }
+
+
+def on_shard(exchange_index: int | None) -> dict[str, object]:
+    """The shard, where it is known; where it is not the exchange finds it by the ticker, and 0 would be wrong."""
+    return {} if exchange_index is None else {"exchange_index": exchange_index}
 
 
 def book_side(side: Side) -> str:
@@ -84,6 +95,8 @@ def yes_price(bid: Bid) -> str:
 
 
 def fixed(value: Decimal, places: int) -> str:
+    if not value.is_finite() or abs(value) > LARGEST:
+        raise ValueError(f"{value} is no number that the exchange could take")
     rounded = round(value, places)
     if rounded != value:
         raise ValueError(f"{value} has more than {places} decimals; the exchange takes no such number")
@@ -108,10 +121,12 @@ def item(row: Fields, parse: Callable[[Fields], T], clean: Callable[[str], str])
     were seen), and has no status: the one that goes with its code is taken. `clean` takes secrets out of its
     words."""
     code, message, details = map(clean, parsing.error_words(row.value))
-    if row.has("error") or code or message:
-        status = next((status for word, status in _STATUSES if word in code), 400)
+    if code or message:
+        status = next((status for word, status in _STATUSES if word in code.replace(" ", "_")), 400)
         return answered(row.source, status, code, message, details, about_order=True)
     try:
+        if row.has("error"):
+            raise row.wrong("error", "should say something")
         return parse(row)
     except Unreadable as error:
         return error

@@ -27,13 +27,13 @@ from tests.conftest import START, Bench, answer
 LITTLE = 1e-3
 """Tokens that sums of floats may be off; the simulator's exchange lets as many be missing."""
 
-READ, CHEAP = Call("GET", "/portfolio/positions"), Call("GET", "/portfolio/orders/{order_id}")
+READ = Call("GET", "/portfolio/positions")
 LOOK = Call("GET", "/portfolio/balance", "balance")
 CREATE = Call("POST", "/portfolio/events/orders", "write", repeats=False)
 CANCEL = Call("DELETE", "/portfolio/events/orders/{order_id}", "write")
 CREATE_BATCH = Call("POST", "/portfolio/events/orders/batched", "write", repeats=False)
 CANCEL_BATCH = Call("DELETE", "/portfolio/events/orders/batched", "write")
-TOLD_COSTS = {READ: 10, CHEAP: 2, LOOK: 1, CREATE: 10, CANCEL: 2, CREATE_BATCH: 10, CANCEL_BATCH: 2}
+TOLD_COSTS = {READ: 10, LOOK: 1, CREATE: 10, CANCEL: 2, CREATE_BATCH: 10, CANCEL_BATCH: 2}
 """By hand, from the exchange's page on rate limits: nothing of ours decides what the exchange takes."""
 
 PREMIER = AccountLimits("premier", read=BucketLimit(1_200, 1_200), write=BucketLimit(1_200, 3_600))

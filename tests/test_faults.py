@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -200,6 +201,72 @@ def test_ctrl_c_finds_an_order_whose_answer_never_came_on_lists_that_lag_by_seco
     bench.wire.after = strike
     assert bench.run(cycles=1) == 0
     assert bench.resting() == []
+
+
+def test_lists_that_are_older_than_the_quotes_do_not_have_them_placed_again(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """By such lists nothing rests. No error was to be seen, and each side had two orders."""
+    bench = make_bench(faults=[{"do": "stale", "on": "GET /portfolio/orders", "from": 30, "seconds": 70}])
+    bench.run(cycles=8)
+    assert_quoting_once(bench)
+    assert any("lists lag behind" in line for line in bench.events("ERROR"))
+
+
+def test_an_order_whose_shard_is_not_told_is_canceled_where_it_is(bench: Bench) -> None:
+    def without_shard(request: requests.PreparedRequest, _: int) -> object:
+        if "/portfolio/orders" not in (request.url or "") and "/markets?" not in (request.url or ""):
+            return None
+        text = bench.wire.inner.send(request).content.decode()
+        return answer(200, re.sub(r'"exchange_index": ?\d, ?|, ?"exchange_index": ?\d', "", text))
+
+    bench.wire.fault = without_shard
+    bench.run(cycles=3)
+    assert not [line for line in bench.events("INFO") if "gone already" in line]
+    assert_quoting_once(bench)
+
+
+def test_one_order_that_cannot_be_canceled_does_not_keep_the_others_up(bench: Bench) -> None:
+    bench.run(cycles=1)
+    stuck = min(order.order_id for order in bench.resting())
+    bench.wire.fault = lambda request, _: unavailable if stuck in (request.url or "") else None
+    bench.restart()
+    bench.bot._session_begun = True
+    assert bench.run(cycles=1, end=KeyboardInterrupt) == 3
+    assert [order.order_id for order in bench.resting()] == [stuck]
+
+
+def test_a_shutdown_cancels_although_the_exchange_does_not_tell_how_old_its_lists_are(bench: Bench) -> None:
+    bench.run(cycles=1)
+    nowhere = answer(404, '{"error":{"code":"not_found","message":"not found"}}')
+    bench.wire.fault = lambda request, _: nowhere if "user_data" in (request.url or "") else None
+    assert bench.run(cycles=1, end=KeyboardInterrupt) == 3, "whether they are gone is not known"
+    assert bench.resting() == []
+
+
+def test_ctrl_c_waits_for_an_order_that_may_still_be_on_its_way(bench: Bench) -> None:
+    late: list[requests.PreparedRequest] = []
+
+    def hold(request: requests.PreparedRequest, _: int) -> None:
+        if is_quote(request) and not late:
+            late.append(request)
+            raise KeyboardInterrupt
+        if late and bench.exchange.clock.now() > began + timedelta(seconds=8) and len(late) == 1:
+            late.append(request)
+            bench.wire.inner.send(late[0])
+
+    bench.wire.fault = hold
+    began = bench.exchange.clock.now()
+    assert bench.run(cycles=1) == 0
+    assert len(late) == 2, "it landed while the bot was shutting down"
+    assert bench.resting() == []
+
+
+def test_fills_are_told_although_the_clock_of_the_machine_is_wrong(make_bench: Callable[..., Bench]) -> None:
+    for seconds in (600, -600):
+        bench = make_bench(faults=[{"do": "clock_jump", "on": "*", "seconds": seconds}])
+        bench.run(cycles=1)
+        assert abs((bench.bot._started - bench.exchange.clock.now()).total_seconds() - seconds) < 5
 
 
 def test_lists_that_never_catch_up_are_not_taken_for_empty_ones(make_bench: Callable[..., Bench]) -> None:

@@ -118,6 +118,16 @@ def test_a_file_that_is_no_usable_key_says_what_it_should_be(
     assert "MIIB" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "pasted",
+    ["MC4CAQAwBQYDK2VwBCIEIJ+f/8Xk0x7nq3d5r6yT2bVZ9mQpLwAeRtYuIoPaSd", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
+)
+def test_a_key_or_an_id_in_place_of_the_path_is_not_repeated(variables: dict[str, str], pasted: str) -> None:
+    with pytest.raises(ConfigError, match="not shown") as error:
+        connect(Environment.DEMO, variables | {"DEMO_KEYFILE": pasted})
+    assert pasted[:12] not in str(error.value)
+
+
 def test_a_key_file_that_is_not_there_or_a_folder_is_named(variables: dict[str, str], tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.pem", tmp_path):
         with pytest.raises(ConfigError, match=f"DEMO_KEYFILE: the key file {path} cannot be read"):

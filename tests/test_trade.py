@@ -116,7 +116,7 @@ def test_a_quote_never_crosses_leads_leaves_the_grid_or_earns_nothing(
 def test_a_person_resting_beside_the_bot_is_not_a_rival() -> None:
     mine = Order(
         "1", "typed-by-hand", "KXTEST-1", Side.YES, Decimal("0.55"), OrderStatus.RESTING,
-        Decimal(0), Decimal(400), 0, NOW + timedelta(hours=1),
+        Decimal(400), Decimal(0), Decimal(400), Decimal(0), 0, NOW + timedelta(hours=1),
     )  # fmt: skip
     shown = THIN.with_bids([mine.bid])
     (found,), skipped = ONE_LOT.candidates([values.incentive()], {"KXTEST-1": shown}, [mine], NOW)

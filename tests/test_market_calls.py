@@ -1,0 +1,171 @@
+"""What is everybody's, call by call: what a user reads of markets and their times is what the exchange holds."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta, timezone
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from errors import Refused
+from models import FeeType, MarketStatus, Side
+from simulator import lifecycle, pauses
+from tests import calls
+from tests.calls import SHARD_0, SHARD_3, about, market, place, taken_by_others, wait
+from tests.conftest import START, Bench
+
+D = Decimal
+
+bench, open_bench = calls.bench, calls.open_bench
+
+
+@about("get_exchange_status")
+def test_a_pause_of_one_shard_is_not_taken_for_one_of_all_nor_for_none(bench: Bench) -> None:
+    exchange = bench.exchange.api.exchange
+    assert bench.client.get_exchange_status().trading_by_shard == dict.fromkeys(range(4), True)
+    pauses.pause(exchange, "trading", [2])
+    pauses.pause(exchange, "exchange", [3])
+    status = bench.client.get_exchange_status()
+    assert status.trading_by_shard == {0: True, 1: True, 2: False, 3: False}
+    assert [status.trades(shard) for shard in (0, 3, 9)] == [True, False, True]
+    pauses.pause(exchange, "trading")
+    assert bench.client.get_exchange_status().trading is False
+
+
+@about("get_schedule")
+def test_the_weekly_pause_is_known_before_it_comes(bench: Bench) -> None:
+    schedule = bench.client.get_schedule()
+    (hours,) = schedule.hours
+    whole = ((time(0), time(0)),)
+    assert hours.days[3] == ((time(0), time(3)), (time(5), time(0))), "Thursday, in New York's time"
+    assert [hours.days[day] for day in (0, 1, 2, 4, 5, 6)] == [whole] * 6
+    assert hours.start < START < hours.end
+    starts, ends = pauses.next_maintenance(START.timestamp())
+    ((begins, until),) = schedule.windows
+    assert (begins.timestamp(), until.timestamp()) == (starts, ends)
+    assert begins.tzinfo is timezone.utc
+
+
+@about("get_incentive_programs")
+def test_no_program_that_pays_now_is_missed_and_none_that_does_not_is_listed(bench: Bench) -> None:
+    exchange = bench.exchange.api.exchange
+    running = {
+        p.program_id: p
+        for p in exchange.programs
+        if p.kind == "liquidity" and p.starts <= exchange.now < p.ends and not p.paid_out
+    }
+    programs = {p.id: p for p in bench.client.get_incentive_programs().whole()}
+    assert set(programs) == set(running)
+    assert len(programs) > 12
+    for name, listed in running.items():
+        program = programs[name]
+        assert program.ticker == listed.ticker
+        assert program.reward == D(listed.reward) / 10_000
+        assert program.target == (None if listed.target is None else D(listed.target) / 100)
+        assert program.discount == (None if listed.discount_bps is None else D(listed.discount_bps) / 10_000)
+        assert program.cap == (None if listed.cap is None else D(listed.cap) / 10_000)
+        assert program.start.timestamp() == pytest.approx(listed.starts, abs=1e-5)
+        assert program.seconds == pytest.approx(listed.ends - listed.starts, abs=1e-5)
+
+
+@about("get_markets")
+def test_a_market_is_what_the_exchange_lists_it_as(bench: Bench) -> None:
+    listed = bench.exchange.api.exchange.markets
+    markets = {m.ticker: m for m in bench.client.get_markets([*listed, "KXNOT-THERE"]).whole()}
+    assert set(markets) == set(listed), "one that is not listed is left out"
+    for ticker, theirs in listed.items():
+        ours = markets[ticker]
+        assert (ours.event_ticker, ours.exchange_index) == (theirs.event.ticker, theirs.shard)
+        assert ours.status is MarketStatus(theirs.status)
+        assert ours.close_time.timestamp() == pytest.approx(theirs.closes, abs=1e-5)
+        steps = [(int(r.start * 10_000), int(r.end * 10_000), int(r.step * 10_000)) for r in ours.grid.ranges]
+        assert steps == list(theirs.grid.ranges)
+    assert {m.exchange_index for m in markets.values()} == {0, 1, 3}
+    assert MarketStatus.INACTIVE in {m.status for m in markets.values()}
+    lifecycle.settle_now(bench.exchange.api.exchange, listed[SHARD_3], "no")
+    (settled,) = bench.client.get_markets([SHARD_3])
+    assert settled.status is MarketStatus.FINALIZED
+
+
+@about("get_orderbooks")
+def test_no_level_of_a_book_is_missed_and_none_is_on_the_wrong_side(bench: Bench) -> None:
+    listed = bench.exchange.api.exchange.markets
+    mine = place(bench, "mine", side=Side.NO, price="0.3100")
+    books = {book.ticker: book for book in bench.client.get_orderbooks(listed).whole()}
+    assert set(books) == set(listed)
+    for ticker, theirs in listed.items():
+        yes = [(D(p) / 10_000, D(size) / 100) for p, size in theirs.book.bids.levels()]
+        no = [(1 - D(p) / 10_000, D(size) / 100) for p, size in theirs.book.asks.levels()]
+        assert [(level.price, level.size) for level in books[ticker].yes] == sorted(yes, reverse=True)
+        assert [(level.price, level.size) for level in books[ticker].no] == sorted(no, reverse=True)
+    assert sum(level.size for level in books[SHARD_3].no if level.price == mine.price) >= mine.remaining
+    assert books["KXODD-26NOV23-EMPTY"].best(Side.YES) is None
+
+
+@about("get_candles")
+def test_a_candle_tells_the_last_best_prices_of_its_minute_and_an_empty_side_as_none(bench: Bench) -> None:
+    exchange, listed = bench.exchange.api.exchange, market(bench, SHARD_0)
+    wait(bench, 90)
+    size = sum(size for price, size in listed.book.asks.levels() if price == 1_400)
+    taken_by_others(bench, SHARD_0, True, 1_400, size)
+    best = listed.book.asks.best()
+    assert best is not None
+    assert best > 1_400
+    wait(bench, 60)
+    taken_by_others(bench, SHARD_0, True, 9_900, 10**9)
+    assert listed.book.asks.best() is None
+    wait(bench, 90)
+    now = datetime.fromtimestamp(exchange.now, timezone.utc)
+    candles = bench.client.get_candles([SHARD_0, "KXODD-26NOV23-EMPTY"], START, now).whole()
+    mine = [candle for candle in candles if candle.ticker == SHARD_0]
+    assert [candle.end - START for candle in mine] == [timedelta(minutes=n) for n in (1, 2, 3, 4)]
+    assert [candle.yes_bid for candle in mine] == [D("0.13")] * 4
+    assert [candle.yes_ask for candle in mine] == [D("0.14"), D(best) / 10_000, None, None]
+    assert {(c.yes_bid, c.yes_ask) for c in candles if c.ticker != SHARD_0} == {(None, None)}
+    one = START + timedelta(minutes=2)
+    assert [c.end for c in bench.client.get_candles([SHARD_0], one, one)] == [one], "both ends count"
+
+
+@about("get_candles")
+def test_a_long_history_comes_in_pieces_that_neither_overlap_nor_leave_a_gap(bench: Bench) -> None:
+    nobodys = [f"KXNOBODY-{number}" for number in range(98)]
+    wait(bench, 4 * 3_600)
+    end = START + timedelta(hours=4)
+    candles = bench.client.get_candles([SHARD_0, SHARD_3, *nobodys], START, end).whole()
+    assert len(bench.wire.sent) == 3, "10,000 candles a call, counted as if all markets were there"
+    for ticker in (SHARD_0, SHARD_3):
+        ends = [candle.end for candle in candles if candle.ticker == ticker]
+        assert ends == sorted(set(ends))
+        assert {later - before for before, later in pairwise(ends)} == {timedelta(minutes=1)}
+        assert ends[-1] == end
+
+
+@about("get_series")
+def test_a_series_with_makers_fees_is_not_taken_for_one_without(bench: Bench) -> None:
+    series = bench.client.get_series("KXMLBGAME")
+    assert (series.ticker, series.fee_type) == ("KXMLBGAME", FeeType.QUADRATIC_WITH_MAKER_FEES)
+    assert series.fee_multiplier == 1
+    assert isinstance(series.fee_multiplier, Decimal)
+    assert bench.client.get_series("KXHIGHCHI").fee_type is FeeType.QUADRATIC
+    for name, listed in bench.exchange.api.exchange.series.items():
+        found = bench.client.get_series(name)
+        assert (found.fee_type.value, found.fee_multiplier * 100) == (listed.fees.kind, listed.fees.percent)
+    with pytest.raises(Refused, match="series not found"):
+        bench.client.get_series("KXNOBODY")
+
+
+@about("get_event")
+def test_an_events_own_fees_and_whether_its_markets_exclude_each_other_are_not_missed(bench: Bench) -> None:
+    events = {name: bench.client.get_event(name) for name in bench.exchange.api.exchange.events}
+    for name, listed in bench.exchange.api.exchange.events.items():
+        assert events[name].series_ticker == listed.series.ticker
+        assert events[name].mutually_exclusive is listed.exclusive
+        fees = listed.fees
+        assert events[name].fee_type == (None if fees is None else FeeType(fees.kind))
+        assert events[name].fee_multiplier == (None if fees is None else D(fees.percent) / 100)
+    assert events["KXHIGHCHI-26NOV24"].mutually_exclusive
+    free = events["KXODDFREE-26NOV23"]
+    assert (free.fee_type, free.fee_multiplier) == (FeeType.QUADRATIC, 0), "nothing is a fee too"
+    with pytest.raises(Refused, match="event not found"):
+        bench.client.get_event("KXNOBODY-1")
