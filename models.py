@@ -1,8 +1,8 @@
 """The exchange's nouns as frozen values; those of the account are in `account.py`. No rule, no clock, no file and
 no network lives here.
 
-Promise: whoever holds one of these holds money that is exact and a time that knows its zone. Plain records are
-named tuples, which are quick to make: a board has ten thousand levels.
+Promise: whoever holds one of these holds money that is exact and a time that knows its zone. Most are named
+tuples, quick to make, for a board has ten thousand levels; those with a `count` cannot be.
 
 * Prices and cash are `Decimal` dollars, sizes are `Decimal` contracts (the exchange's smallest is 0.01).
 * Times are aware `datetime`s in UTC.
@@ -169,8 +169,7 @@ class Level(NamedTuple):
     size: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
+class Book(NamedTuple):
     """The resting bids of a market, aggregated by price, best (highest) first, each side in its own prices."""
 
     ticker: str
@@ -207,8 +206,7 @@ def _levels(sizes: dict[Decimal, Decimal]) -> tuple[Level, ...]:
     return tuple(Level(price, sizes[price]) for price in sorted(sizes, reverse=True) if sizes[price] > 0)
 
 
-@dataclass(frozen=True)
-class Market:
+class Market(NamedTuple):
     """One yes/no question. `exchange_index` is the shard that holds its book and its collateral; None where the
     exchange does not say, and finds it by the ticker."""
 
@@ -220,8 +218,7 @@ class Market:
     exchange_index: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """An incentive program of one market.
 
     `reward` and `cap` (the most one account may be paid, None for no cap) are dollars for the whole window
@@ -246,8 +243,7 @@ class Program:
         return (self.end - self.start).total_seconds()
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """An order of the account. Of `asked` contracts `filled` are done; `remaining` counts only while it rests.
     `fees` in dollars, over all fills."""
 
@@ -331,8 +327,7 @@ class Candle(NamedTuple):
     yes_ask: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(NamedTuple):
     """An order to be sent. `expires` only with `GOOD_TILL_CANCELED`, `reduce_only` only without it: the
     exchange refuses the other pairings. `group_id`: the order group it belongs to, of its own shard."""
 
@@ -349,8 +344,7 @@ class OrderRequest:
     group_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderResponse:
+class OrderResponse(NamedTuple):
     """What the exchange made of an `OrderRequest`. `average_fee` (dollars a contract) is None where nothing was
     filled."""
 

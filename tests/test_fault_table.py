@@ -11,7 +11,7 @@ A fault strikes `once`, `always`, or `down`: always, and every path. `acted`: an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -369,7 +369,7 @@ def test_an_id_used_again_means_the_order_that_it_was_used_for_and_no_other() ->
 def test_two_orders_under_one_id_are_refused_before_either_is_sent() -> None:
     seen = scene()
     with pytest.raises(ValueError, match="same client order id"):
-        seen.client.create_orders([asked(0), replace(asked(1), client_order_id=asked(0).client_order_id)])
+        seen.client.create_orders([asked(0), asked(1)._replace(client_order_id=asked(0).client_order_id)])
     assert not seen.resting
 
 

@@ -6,7 +6,6 @@ the tests need no other file.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -207,7 +206,7 @@ OPEN = ExchangeStatus(True, {0: True, 2: False}, None)
 def test_no_order_is_left_in_a_market_that_cannot_be_traded_until_it_expires(
     changes: dict[str, object], closes_in: float, reason: Reason | None
 ) -> None:
-    market = replace(values.market(closes_in=closes_in), **changes)  # type: ignore[arg-type]
+    market = values.market(closes_in=closes_in)._replace(**changes)  # type: ignore[arg-type]
     found, skipped = rule.tradable(
         {"KXTEST-1": [program()]}, {"KXTEST-1": market}, OPEN, NOW + timedelta(seconds=120)
     )
@@ -216,7 +215,7 @@ def test_no_order_is_left_in_a_market_that_cannot_be_traded_until_it_expires(
 
 
 def candidate(ticker: str, per_day: float, payable_per_day: float) -> Candidate:
-    market = replace(values.market(), ticker=ticker)
+    market = values.market()._replace(ticker=ticker)
     found = rule.IncentiveProgram(market, (program(),))
     estimate = Estimate(0.1, 0.1, per_day, Decimal(str(payable_per_day)), payable_per_day)
     return Candidate(found, Book(ticker, (), ()), (), estimate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -149,7 +148,7 @@ def test_an_exit_sells_at_the_best_bid_and_cannot_open_anything(held: str, buys:
 
 def test_an_exit_waits_for_a_bid_and_for_an_open_market() -> None:
     nobody = book(no=THIN.no)
-    halted = replace(values.market(), status=MarketStatus.INACTIVE)
+    halted = values.market()._replace(status=MarketStatus.INACTIVE)
     for market, rivals in ((values.market(), nobody), (halted, THIN), (None, THIN), (values.market(), None)):
         assert isinstance(trade.close_order(position("3"), market, rivals, [], "lipbot-x"), Unclosable)
 
