@@ -90,6 +90,7 @@ class KalshiHttpClient(MarketData):
 
     @property
     def requests_sent(self) -> int:
+        """Requests that left this machine or tried to, repeated ones included."""
         return self._channel.requests_sent
 
     @property
