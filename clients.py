@@ -29,7 +29,7 @@ from fields import Fields, Listing, listing
 from market_data import LONGEST_PAGE, MarketData
 from models import AmendResponse, Bid, Order, OrderRequest, OrderResponse, OrderStatus
 from placing import Placement, Result
-from writing import PRIMARY_SUBACCOUNT, amend_body, cancel_body, fixed, item, on_shard, order_body, rows
+from writing import PRIMARY_SUBACCOUNT, amend_body, fixed, item, order_body, rows, whereabouts
 
 if TYPE_CHECKING:
     from signing import Signer
@@ -126,26 +126,25 @@ class KalshiHttpClient(MarketData):
 
     def get_positions(self) -> Listing[Position]:
         """GET /portfolio/positions: every market in which contracts are held now."""
-        found = self._account_list("/portfolio/positions", {"count_filter": "position"}, parsing.position)
-        held = {
-            position.ticker: position for position in found if position.count
-        }  # a page may repeat the last one's
+        found = self._account_list("positions", {"count_filter": "position"}, parsing.position, "market_positions")
+        # A page may repeat what stood on the last one.
+        held = {position.ticker: position for position in found if position.count}
         return Listing(tuple(held.values()), found.unreadable)
 
     def get_resting_orders(self) -> Listing[Order]:
         """GET /portfolio/orders with status resting: every order of the account that rests, whoever sent it."""
-        orders = self._account_list("/portfolio/orders", {"status": "resting"}, parsing.order)
+        orders = self._account_list("orders", {"status": "resting"}, parsing.order)
         self._resting = {order.order_id: order.exchange_index or 0 for order in orders}
         return orders
 
     def get_fills(self, since: datetime) -> Listing[Fill]:
         """GET /portfolio/fills from `since` (whole seconds) on, oldest first."""
-        found = self._account_list("/portfolio/fills", _from(since), parsing.fill)
+        found = self._account_list("fills", _from(since), parsing.fill)
         return Listing(tuple(sorted(found, key=lambda fill: fill.time)), found.unreadable)
 
     def get_settlements(self, since: datetime) -> Listing[Settlement]:
         """GET /portfolio/settlements from `since` (whole seconds) on, oldest first."""
-        found = self._account_list("/portfolio/settlements", _from(since), parsing.settlement)
+        found = self._account_list("settlements", _from(since), parsing.settlement)
         return Listing(tuple(sorted(found, key=lambda settlement: settlement.time)), found.unreadable)
 
     def get_deposits(self) -> Listing[Payment]:
@@ -204,15 +203,10 @@ class KalshiHttpClient(MarketData):
     def cancel_order(self, order: Order) -> Decimal:
         """DELETE /portfolio/events/orders/{order_id}: contracts withdrawn. `Gone`: the order is no more, and may
         have been filled, or canceled by an attempt of this call whose answer was lost."""
-        # Without its market a cancel goes to shard 0, wherever the order rests.
-        query = {
-            "market_ticker": order.ticker,
-            "subaccount": PRIMARY_SUBACCOUNT,
-            **on_shard(order.exchange_index),
-        }
         places = {"order_id": order.order_id}
+        shard = order.exchange_index or 0
         try:
-            answer = self._channel.request(_CANCEL, query, places=places, shard=order.exchange_index or 0)
+            answer = self._channel.request(_CANCEL, whereabouts(order), places=places, shard=shard)
         except Gone:
             self._resting.pop(order.order_id, None)
             raise
@@ -278,10 +272,12 @@ class KalshiHttpClient(MarketData):
 
     # -- how it is done ----------------------------------------------------------------------------------------
 
-    def _account_list(self, path: str, query: Mapping[str, object], parse: Callable[[Fields], T]) -> Listing[T]:
-        name = {"positions": "market_positions"}.get(path.rpartition("/")[2], path.rpartition("/")[2])
+    def _account_list(
+        self, what: str, query: Mapping[str, object], parse: Callable[[Fields], T], field: str = ""
+    ) -> Listing[T]:
+        """One of the portfolio's lists, which stands in the field of its own name unless another is given."""
         whole = {**query, "limit": LONGEST_PAGE, "subaccount": PRIMARY_SUBACCOUNT}
-        return listing(self._pages(path, whole), name, parse)
+        return listing(self._pages(f"/portfolio/{what}", whole), field or what, parse)
 
     def _place(self, orders: Sequence[OrderRequest]) -> list[Result]:
         began = self.clock.monotonic()
@@ -289,7 +285,7 @@ class KalshiHttpClient(MarketData):
         def list_orders(ticker: str) -> Listing[Order]:
             # reckoned back from now: the first answer may have corrected the clock
             since = self.clock.now() - _SINCE - timedelta(seconds=self.clock.monotonic() - began)
-            return self._account_list("/portfolio/orders", {"ticker": ticker} | _from(since), parsing.order)
+            return self._account_list("orders", {"ticker": ticker} | _from(since), parsing.order)
 
         patience = self._channel.timeouts[1] + self._channel.patience  # an answer may have been waited for in vain
         placement = Placement(self._create, list_orders, self.lists_are_current, self.clock, patience)
@@ -318,7 +314,7 @@ class KalshiHttpClient(MarketData):
         ]
 
     def _cancel_batch(self, orders: Sequence[Order]) -> list[Decimal | ExchangeError]:
-        bodies = [cancel_body(order) for order in orders]
+        bodies = [{"order_id": order.order_id, **whereabouts(order)} for order in orders]
         try:
             answer = self._channel.request(_CANCEL_BATCH, body={"orders": bodies}, units=len(orders))
             found = rows(answer, len(orders))

@@ -71,10 +71,10 @@ def amend_body(order: Order, bid: Bid, expires: datetime | None) -> dict[str, ob
     return body if expires is None else body | {"expiration_time": unix_up(expires)}
 
 
-def cancel_body(order: Order) -> dict[str, object]:
+def whereabouts(order: Order) -> dict[str, object]:
+    """Where an order rests. Without its market a cancel goes to shard 0, wherever the order is."""
     return {
-        "order_id": order.order_id,
-        "market_ticker": order.ticker,  # without its market a cancel goes to shard 0, wherever the order rests
+        "market_ticker": order.ticker,
         "subaccount": PRIMARY_SUBACCOUNT,
         **on_shard(order.exchange_index),
     }

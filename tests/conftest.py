@@ -7,6 +7,7 @@ simulator and parsed as ever. Only time does not pass on the wall, and a test ca
 from __future__ import annotations
 
 import io
+import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -47,6 +48,24 @@ def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for environment in ("SIM", "DEMO", "PROD"):
         for variable in ("URL", "KEYID", "KEYFILE"):
             monkeypatch.delenv(f"{environment}_{variable}", raising=False)
+
+
+PROJECT = Path(__file__).resolve().parents[1]
+PRODUCT = ["*.py", "simulator/**/*.py", "requirements.txt", ".env.example"]
+
+
+def copy_of_the_product(there: Path) -> Path:
+    for pattern in PRODUCT:
+        for file in PROJECT.glob(pattern):
+            (there / file.relative_to(PROJECT)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, there / file.relative_to(PROJECT))
+    return there
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The product's files and nothing else: no key, no log, no settings of whoever runs the tests."""
+    return copy_of_the_product(tmp_path / "clone")
 
 
 def answer(status: int, body: str, content_type: str = "application/json") -> Callable[..., requests.Response]:

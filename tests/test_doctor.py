@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,29 +19,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import doctor
-import main
-from clients import Environment
-from connection import Connection
-from sheet import Sheet
-from tests.conftest import Bench
+from tests.conftest import copy_of_the_product
 
-PROJECT = Path(__file__).resolve().parents[1]
-PRODUCT = ["*.py", "simulator/**/*.py", "requirements.txt", ".env.example"]
 KALSHI_ID = "0b0c5a1e-8a43-4ab1-a3d4-4f5f2a5d8c11"
-
-
-def copy_of_the_product(there: Path) -> Path:
-    for pattern in PRODUCT:
-        for file in PROJECT.glob(pattern):
-            (there / file.relative_to(PROJECT)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, there / file.relative_to(PROJECT))
-    return there
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """The product's files and nothing else: no key, no log, no settings of whoever runs the tests."""
-    return copy_of_the_product(tmp_path / "clone")
 
 
 def private_key(path: Path) -> Path:
@@ -412,82 +392,3 @@ def test_help_tells_the_exit_codes(clone: Path) -> None:
     found = python(clone, "main.py", "doctor", "--help")
     assert found.code == 0
     assert "exit code: 0 nothing failed" in found.output
-
-
-# -- in this process ---------------------------------------------------------------------------------------------
-
-
-def test_nothing_but_gets_reach_the_exchange(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    resting = [order.order_id for order in bench.resting()]
-    connection = Connection(bench.client, {"Exchange": "x", "Money": "none"})
-    sheet = Sheet()
-    doctor.exchange(sheet, Environment.DEMO, connection)
-    asked = bench.wire.asked()
-    assert {call.split()[0] for call in asked} == {"GET"}
-    assert len(asked) >= 9
-    assert asked.count("GET /trade-api/v2/portfolio/balance") == 1, "one a second is all there is"
-    assert [order.order_id for order in bench.resting()] == resting
-    assert sheet.code == 0, capsys.readouterr().out
-
-
-def test_a_shard_with_programs_and_no_cash_is_a_note(
-    make_bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]
-) -> None:
-    moved = {"do": "cash_moved", "source": 0, "destination": 1, "amount": 5000.0}
-    bench = make_bench(faults=[moved | {"on": "GET /exchange/status", "times": 1}])
-    connection = Connection(bench.client, {"Exchange": "x", "Money": "none"})
-    doctor.exchange(Sheet(), Environment.DEMO, connection)
-    told = capsys.readouterr().out
-    assert re.search(r"note  Cash .*; none on shard 0, with \d+ markets that pay", told), told
-
-
-@pytest.mark.parametrize(
-    ("fault", "what", "mark"),
-    [
-        ({"do": "trading_paused"}, "Exchange", "note"),
-        ({"do": "trading_paused", "shards": [2]}, "Exchange", "note"),
-        ({"do": "503", "on": "GET /account/limits"}, "Limits", "note"),
-        ({"do": "503", "on": "GET /incentive_programs"}, "Programs", "FAIL"),
-        ({"do": "503", "on": "GET /portfolio/orders"}, "At a start", "FAIL"),
-        ({"do": "missing_field", "on": "GET /exchange/schedule", "field": "schedule"}, "Next pause", "FAIL"),
-    ],
-)
-def test_what_the_exchange_does_not_tell_costs_its_own_line_only(
-    make_bench: Callable[..., Bench],
-    capsys: pytest.CaptureFixture[str],
-    fault: dict[str, object],
-    what: str,
-    mark: str,
-) -> None:
-    bench = make_bench(faults=[{"on": "*", "from": 0.0} | fault])
-    connection = Connection(bench.client, {"Exchange": "x", "Money": "none"})
-    sheet = Sheet()
-    doctor.exchange(sheet, Environment.DEMO, connection)
-    told = capsys.readouterr().out
-    assert re.search(rf"^  {mark} +{what} ", told, re.MULTILINE), told
-    assert told.count("FAIL") == (mark == "FAIL")
-    assert sheet.code == (mark == "FAIL")
-
-
-def test_another_version_than_pinned_is_a_note(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(main, "HOME", tmp_path)
-    sheet = Sheet()
-    main.machine(sheet)
-    assert "note  Packages      not compared: requirements.txt cannot be read" in capsys.readouterr().out
-    (tmp_path / "requirements.txt").write_text("requests==1.0.0 ; x\n\n# cryptography==0\ncryptography\n")
-    main.machine(sheet)
-    assert re.search(r"note  Packages      requests [\d.]+ in place of 1.0.0; ", capsys.readouterr().out)
-    (tmp_path / "requirements.txt").write_text("requests\nno-such-package==1\n")
-    assert sheet.code == 0
-    main.machine(sheet)
-    assert re.search(r"FAIL  Packages      no-such-package missing\. ", capsys.readouterr().out)
-    assert sheet.code == 2
-
-
-def test_what_an_exchange_says_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    sheet = Sheet()
-    sheet.note("Exchange", "one\n  ok    Signature     \x1b[2Jforged")
-    assert len(capsys.readouterr().out.splitlines()) == 1
-    assert sheet.summary() == "Ready, with 1 note: python market_bot.py starts the bot."

@@ -169,6 +169,17 @@ def test_what_the_exchange_says_cannot_forge_a_line_of_the_log(bench: Bench) -> 
     assert forged not in bench.log.splitlines()
 
 
+def interrupt_at_first_quote(bench: Bench) -> None:
+    """The exchange has it; the bot never hears of it."""
+
+    def strike(request: requests.PreparedRequest, _: int) -> None:
+        if is_quote(request):
+            bench.wire.after = None
+            raise KeyboardInterrupt
+
+    bench.wire.after = strike
+
+
 def test_ctrl_c_finds_an_order_that_the_exchange_lists_late(bench: Bench) -> None:
     """Lists lag behind orders by a third of a second: one empty look proves nothing."""
     api, account = bench.exchange.api, bench.account
@@ -177,13 +188,8 @@ def test_ctrl_c_finds_an_order_that_the_exchange_lists_late(bench: Bench) -> Non
         since = api.exchange.now - 0.36
         return replace(account, orders={key: o for key, o in account.orders.items() if o.created <= since})
 
-    def strike(request: requests.PreparedRequest, _: int) -> None:
-        if is_quote(request):
-            bench.wire.after = None
-            raise KeyboardInterrupt
-
     api.read_account = as_it_was
-    bench.wire.after = strike
+    interrupt_at_first_quote(bench)
     assert bench.run(cycles=1) == 0
     assert bench.resting() == []
 
@@ -193,12 +199,7 @@ def test_ctrl_c_finds_an_order_whose_answer_never_came_on_lists_that_lag_by_seco
 ) -> None:
     bench = make_bench(faults=[{"do": "stale", "on": "GET /portfolio/*", "seconds": 2}])
 
-    def strike(request: requests.PreparedRequest, _: int) -> None:
-        if is_quote(request):
-            bench.wire.after = None
-            raise KeyboardInterrupt
-
-    bench.wire.after = strike
+    interrupt_at_first_quote(bench)
     assert bench.run(cycles=1) == 0
     assert bench.resting() == []
 

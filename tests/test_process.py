@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -16,25 +15,12 @@ from pathlib import Path
 import pytest
 import requests
 
-PROJECT = Path(__file__).resolve().parents[1]
-PRODUCT = ["*.py", "simulator/**/*.py"]
 ON_DEMO = (
     "import market_bot; market_bot.env = market_bot.Environment.DEMO; {}; raise SystemExit(market_bot.main())"
 )
 MAIN_ON_DEMO = (
     "import market_bot, main; market_bot.env = market_bot.Environment.DEMO; raise SystemExit(main.main())"
 )
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """The product's files and nothing else: no key, no log, no settings of whoever runs the tests."""
-    there = tmp_path / "clone"
-    for pattern in PRODUCT:
-        for file in PROJECT.glob(pattern):
-            (there / file.relative_to(PROJECT)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, there / file.relative_to(PROJECT))
-    return there
 
 
 @pytest.fixture
