@@ -1,68 +1,83 @@
-"""Which markets pay for resting orders, how much they would pay for ours, and why not the others.
+"""Which markets pay for resting orders, how much they would pay for ours after what fills cost, and which are
+worth a slot.
 
-Promise: pure. Programs, markets, books, intended bids and a time go in; scored markets, ranked, come out,
-and for every market that is not chosen exactly one reason with its number. Shares and estimates are floats;
-prices, sizes and rewards stay exact.
+Promise: pure. Programs, markets, books, intended bids, what was earned so far and a time go in; scored markets,
+ranked, come out, and for every market that is not chosen exactly one reason with its number. Shares and estimates
+are floats; prices, sizes and rewards stay exact. Which programs may be quoted at all is `screening.py`'s, sizes
+for `TRADE_SIZE = AUTO` are `sizing.py`'s.
 
-The rule is the exchange's Liquidity Incentive Program as amended with effect from **30 July 2026**. Once a
-second each side of a market's book is walked from its best bid down to the level at which `target` contracts
-are reached. The *reference* is the price at which a fifth of the target is reached. What rests on the walked
-levels is weighted by `discount` per tick behind the reference and shares that side's half of the reward; what
-rests deeper earns nothing. If either side of the book holds less than the target, the second is *excluded*:
-it pays nobody and still counts in the window. A window pays nothing below $1.00.
+Nothing here flatters. Where a choice is made the rivals' score is doubled, for they answer within hours; seconds
+in which the market does not qualify earn nothing; a market counts only until it closes or is expected to resolve.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 from enum import Enum
+from types import MappingProxyType
+from typing import NamedTuple
 
-from models import (
-    Bid,
-    Book,
-    ExchangeStatus,
-    IncentiveType,
-    Level,
-    Market,
-    MarketStatus,
-    PriceGrid,
-    Program,
-    Side,
-)
+import rule_2026_07_30 as rule
+from models import NO, YES, Bid, Book, FeeType, Level, Market, Program, Side
+from risk import Room
+from rule_2026_07_30 import SideScore
 
-REFERENCE_PART = 5
-"""The reference is where the walk has met a fifth of the target (rule of 30 July 2026)."""
+RIVALS_ANSWER = 2.0
+"""What the rivals' score is multiplied by when something is decided. What is reported is the book as it stands."""
 
-PAYOUT_FLOOR = Decimal("1.00")
-"""Dollars: a window that would pay an account less pays it nothing, and nothing is carried over."""
+HYSTERESIS = 1.25
+"""A market that is quoted already counts for a quarter more than it would pay: one that is only slightly better
+does not take its slot."""
+
+TAKER_RATE = 0.07
+"""Dollars of fee for a contract taken at P, divided by P x (1 - P): the exchange's schedule of 7 July 2026."""
+
+_MAKERS_PART = {
+    FeeType.QUADRATIC: 0.0,
+    FeeType.QUADRATIC_WITH_MAKER_FEES: 0.25,
+    FeeType.QUADRATIC_WITH_COMBO_MAKER_FEES: 0.5,
+    FeeType.FLAT: 1.0,  # its table is not published with the series: taken for the dearest
+}
+
+_DAY = 86_400.0
+_PIP = Decimal("0.0001")
+_NOTHING = Decimal(0)
+_NONE_EARNED: Mapping[str, float] = MappingProxyType({})
 
 
 class Reason(Enum):
-    """Why a market is not quoted. The name is what the log prints."""
+    """Why a market is not quoted. The value is what the log prints."""
 
     PAID_OUT = "PAID_OUT"
     NOT_LIQUIDITY = "NOT_LIQUIDITY"
     NOT_RUNNING = "NOT_RUNNING"
     NO_PUBLISHED_SCORE = "NO_PUBLISHED_SCORE"
+    ONLY = "ONLY"
+    AVOID = "AVOID"
     NO_MARKET = "NO_MARKET"
     MARKET_STATUS = "MARKET_STATUS"
     TRADING_PAUSED = "TRADING_PAUSED"
-    CLOSES_SOON = "CLOSES_SOON"
+    MIN_HOURS_TO_CLOSE = "MIN_HOURS_TO_CLOSE"
     NO_BOOK = "NO_BOOK"
     NO_REFERENCE = "NO_REFERENCE"
-    TARGET_MISSED = "TARGET_MISSED"
+    PRICE_BOUNDS = "PRICE_BOUNDS"
     TRADE_DELTA = "TRADE_DELTA leaves the paid levels"
     INCENTIVE_SIZE = "INCENTIVE_SIZE"
+    TARGET_MISSED = "TARGET_MISSED"
+    MIN_REWARD = "MIN_REWARD"
+    REWARD_FLOOR = "REWARD_FLOOR"
+    FILL_COST = "FILL_COST"
+    CASH = "CASH"
+    MAX_CAPITAL = "MAX_CAPITAL"
+    MAX_EVENT_LOSS = "MAX_EVENT_LOSS"
     TRADE_TICKER_SIZE = "TRADE_TICKER_SIZE"
     NOT_CLEARED = "NOT_CLEARED"
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(NamedTuple):
     """A market that is not quoted: the one reason, and the number behind it as the log prints it."""
 
     ticker: str
@@ -71,104 +86,89 @@ class Skip:
     number: str
 
 
-@dataclass(frozen=True, slots=True)
-class SideScore:
-    """One side of a book as the rule reads it. `total`: the weighted size, in contracts, of all that qualifies."""
-
-    reference: Decimal
-    paid_down_to: Decimal
-    total: float
+def dollars(cents: int) -> Decimal:
+    return Decimal(cents) / 100 if cents else _NOTHING
 
 
-def reference_price(levels: Sequence[Level], target: Decimal) -> Decimal | None:
-    """The reference price in dollars of a side (best level first), or None where it holds less than a fifth
-    of the target."""
-    walked = Decimal(0)
-    for level in levels:
-        walked += level.size
-        if walked * REFERENCE_PART >= target:
-            return level.price
-    return None
-
-
-def paid_down_to(levels: Sequence[Level], target: Decimal) -> Decimal | None:
-    """The deepest price in dollars that is paid on a side: the level at which the target is reached counts
-    whole, the next one not at all. None where the side holds less than the target: nobody on it is paid."""
-    walked = Decimal(0)
-    for level in levels:
-        walked += level.size
-        if walked >= target:
-            return level.price
-    return None
-
-
-def weight(grid: PriceGrid, side: Side, price: Decimal, reference: Decimal, discount: Decimal) -> float:
-    """What a contract at `price` counts: 1 at or above the reference, times `discount` for each tick below.
-    Ticks are the market's grid steps, also across a change of step, which the rule leaves open."""
-    return float(discount) ** max(grid.ticks(side, reference) - grid.ticks(side, price), 0)
-
-
-def score_side(book: Book, side: Side, grid: PriceGrid, target: Decimal, discount: Decimal) -> SideScore | None:
-    """Score one side of a book that has our own orders in it, or None where the side misses the target."""
-    levels = book.side(side)
-    reference = reference_price(levels, target)
-    deepest = paid_down_to(levels, target)
-    if reference is None or deepest is None:
-        return None
-    total = sum(
-        weight(grid, side, level.price, reference, discount) * float(level.size)
-        for level in levels
-        if level.price >= deepest
-    )
-    return SideScore(reference, deepest, total)
-
-
-def share_of(
-    bids: Iterable[Bid], score: SideScore | None, side: Side, grid: PriceGrid, discount: Decimal
-) -> float:
-    """The part, 0 to 1, of a side's score that is earned by `bids`, which the scored book must contain."""
-    if score is None:
-        return 0.0
-    ours = sum(
-        weight(grid, side, bid.price, score.reference, discount) * float(bid.count)
-        for bid in bids
-        if bid.side is side and bid.price >= score.paid_down_to
-    )
-    return ours / score.total
+def contracts(count: Decimal | int) -> str:
+    """A number of contracts for the log: thousands apart, decimals only where there are any."""
+    return f"{count:,.2f}".removesuffix(".00")
 
 
 def dollars_per_day(program: Program) -> float:
     """A program's whole pool, for everybody, normalised to a day: windows run from 15 minutes to 31 days."""
-    return float(program.reward) * 86_400 / program.seconds
+    return float(program.reward) * _DAY / program.seconds
 
 
-def payout(amount: float, cap: Decimal | None = None) -> Decimal:
-    """Dollars a window really pays for `amount` dollars of reward earned: at most the cap, floored to the
-    cent, and nothing at all below $1.00."""
-    exact = Decimal(repr(round(amount, 9)))
-    capped = exact if cap is None else min(exact, cap)
-    paid = capped.quantize(Decimal("0.01"), ROUND_FLOOR)
-    return paid if paid >= PAYOUT_FLOOR else Decimal(0)
+def maker_rate(kind: FeeType, multiplier: Decimal) -> float:
+    """Dollars of fee for a contract that is filled resting at P, divided by P x (1 - P)."""
+    return TAKER_RATE * _MAKERS_PART[kind] * float(multiplier)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What bids would earn. `dollars_per_day` is before the $1.00 floor; `payable` is what the rest of the
-    windows would really pay, in dollars; `payable_per_day` the same, normalised to a day."""
+class Caution(NamedTuple):
+    """How an estimate is made: by so many times the rivals' score, with windows that reach `least` dollars alone,
+    and `fill_cost` dollars lost on each contract that is filled."""
+
+    rivals_times: float = 1.0
+    least: float = float(rule.PAYOUT_FLOOR)
+    fill_cost: float = 0.0
+
+
+AS_IT_STANDS = Caution()
+"""For what is reported."""
+
+
+class Estimate(NamedTuple):
+    """What bids would bring if nothing moved until the windows end. Dollars; shares are 0 to 1.
+
+    `dollars_per_day` is the reward before the $1.00 floor, `window` the same for the one window that brings most,
+    `payable` what all windows would really pay, with what they have earned so far; `worth` what of that would be
+    missing if we left now, `worth_per_day` the same, normalised. Of fills so many contracts a day are expected, at
+    `fill_cost_per_day` and `fees_per_day`."""
 
     share_yes: float
     share_no: float
     dollars_per_day: float
+    window: float
     payable: Decimal
-    payable_per_day: float
+    worth: Decimal
+    worth_per_day: float
+    fills_per_day: float
+    fill_cost_per_day: float
+    fees_per_day: float
+
+    @property
+    def net_per_day(self) -> float:
+        """What markets are ranked by."""
+        return self.worth_per_day - self.fill_cost_per_day - self.fees_per_day
 
 
-@dataclass(frozen=True, slots=True)
-class IncentiveProgram:
-    """A market whose resting orders are paid for, with the running programs that pay, richest a day first."""
+class Scored(NamedTuple):
+    """Bids in a book. `sides`: for each program of the market both sides' scores (YES, NO), or None where a side
+    misses the target and every second is excluded; `ahead`: for each bid the rivals' contracts at or ahead of
+    it."""
+
+    bids: tuple[Bid, ...]
+    sides: tuple[tuple[SideScore, SideScore] | None, ...]
+    ahead: tuple[Decimal, ...]
+
+    @property
+    def qualifies(self) -> bool:
+        """Whether any program's seconds count."""
+        return any(self.sides)
+
+
+class IncentiveProgram(NamedTuple):
+    """A market whose resting orders are paid for, with the running programs that pay, richest a day first, and
+    what is known of it: the makers' fee (see `maker_rate`), whether its event's markets exclude each other, the
+    part of our looks at it in which it qualified, dollars earned so far by program id."""
 
     market: Market
     programs: tuple[Program, ...]
+    maker_rate: float = 0.0
+    exclusive: bool = False
+    qualified: float = 1.0
+    earned: Mapping[str, float] = _NONE_EARNED
 
     @property
     def ticker(self) -> str:
@@ -177,161 +177,251 @@ class IncentiveProgram:
     @property
     def target(self) -> Decimal:
         """Contracts a side must hold, by the richest program."""
-        return _published(self.programs[0])[0]
+        return published(self.programs[0])[0]
 
     @property
     def discount(self) -> Decimal:
         """Factor per tick behind the reference, by the richest program."""
-        return _published(self.programs[0])[1]
+        return published(self.programs[0])[1]
 
     @property
     def pool_per_day(self) -> float:
         """Dollars a day that all who quote here share."""
         return sum(map(dollars_per_day, self.programs))
 
-    def estimate(self, rivals: Book, bids: Sequence[Bid], now: datetime) -> Estimate:
-        """What `bids` would earn in the rivals' book (our own orders removed) if nothing else moved until the
-        windows end or the market closes.
+    @property
+    def ends(self) -> datetime:
+        """When the last of the windows ends: quotes are paid no longer."""
+        return max(program.end for program in self.programs)
 
-        Conservative: what was earned before `now` is not counted, and a market with a best bid at the top tick
-        pays nothing (the clean text of the rule no longer says so, practitioners still see it).
-        """
-        book = rivals.with_bids(bids)
-        shares: dict[Side, float] = dict.fromkeys(Side, 0.0)
-        per_day, payable, payable_per_day = 0.0, Decimal(0), 0.0
+    def cost(self, bid: Bid) -> Decimal:
+        """Dollars that a bid ties up and, at worst, loses: its price and the fee of being filled, rounded up to
+        $0.0001 a contract."""
+        if not self.maker_rate:
+            return bid.price * bid.count
+        fee = Decimal(self.maker_rate) * bid.price * bid.other_price
+        return (bid.price + fee.quantize(_PIP, ROUND_CEILING)) * bid.count
+
+    def score(self, rivals: Book, bids: Sequence[Bid]) -> Scored:
+        """The rivals' book (our own orders removed) with `bids` merged in, by every program's terms."""
+        yes, no = [bid for bid in bids if bid.side is YES], [bid for bid in bids if bid.side is NO]
+        grid = self.market.grid
+        yes_top, no_top = grid.tops
+        sides: list[tuple[SideScore, SideScore] | None] = []
         for program in self.programs:
-            target, discount = _published(program)
-            scores = {side: score_side(book, side, self.market.grid, target, discount) for side in Side}
-            if None in scores.values() or any(_at_top(book, side, self.market.grid) for side in Side):
-                continue
-            here = {s: share_of(bids, scores[s], s, self.market.grid, discount) for s in Side}
-            part = (here[Side.YES] + here[Side.NO]) / 2
-            earns_until = min(program.end, self.market.close_time)
-            left = max((earns_until - now).total_seconds(), 0.0)
-            pays = payout(float(program.reward) * part * left / program.seconds, program.cap)
-            per_day += dollars_per_day(program) * part
-            payable += pays
-            payable_per_day += float(pays) * 86_400 / left if left else 0.0
-            shares = {s: max(shares[s], here[s]) for s in Side}
-        return Estimate(shares[Side.YES], shares[Side.NO], per_day, payable, payable_per_day)
+            target, discount = published(program)
+            on_yes = rule.score_side(rivals.yes, yes, target, discount, grid.tick_table(YES), yes_top)
+            on_no = on_yes and rule.score_side(rivals.no, no, target, discount, grid.tick_table(NO), no_top)
+            sides.append((on_yes, on_no) if on_yes and on_no else None)
+        ahead = [contracts_from(rivals.yes, bid.price) for bid in yes]
+        ahead += [contracts_from(rivals.no, bid.price) for bid in no]
+        return Scored((*yes, *no), tuple(sides), tuple(ahead))
+
+    def estimate(self, scored: Scored, now: datetime, caution: Caution = AS_IT_STANDS) -> Estimate:
+        """What scored bids would bring from `now` on, as careful as `caution` says."""
+        times, least, fill_cost = caution
+        share_yes = share_no = per_day = best = worth_per_day = 0.0
+        payable_cents = worth_cents = 0
+        ends = self.market.ends
+        for program, sides in zip(self.programs, scored.sides, strict=True):
+            yes, no = (sides[0].share(times), sides[1].share(times)) if sides else (0.0, 0.0)
+            seconds = program.seconds
+            left = (min(program.end, ends) - now).total_seconds()
+            rate = (yes + no) / 2 * self.qualified * float(program.reward) / seconds
+            so_far = self.earned.get(program.id, 0.0)
+            window = so_far + rate * max(left, 0.0)
+            share_yes, share_no, best = max(share_yes, yes), max(share_no, no), max(best, window)
+            per_day += rate * _DAY
+            if window >= least and left > 0:
+                staying = rule.payout_cents(window, program.cap)
+                missed = max(staying - rule.payout_cents(so_far, program.cap), 0)
+                payable_cents += staying
+                worth_cents += missed
+                worth_per_day += missed / 100 * _DAY / left
+        fills = fees = 0.0
+        volume = float(self.market.volume_24h)
+        for bid, ahead in zip(scored.bids, scored.ahead, strict=True):
+            filled = expected_fills(volume, float(ahead), float(bid.count))
+            fills += filled
+            if self.maker_rate:
+                fees += filled * self.maker_rate * float(bid.price * bid.other_price)
+        return Estimate(
+            share_yes, share_no, per_day, best, dollars(payable_cents), dollars(worth_cents), worth_per_day,
+            fills, fills * fill_cost, fees,
+        )  # fmt: skip
 
 
 INCENTIVE_PROGRAM = IncentiveProgram  # the design document's spelling
 
 
-def _published(program: Program) -> tuple[Decimal, Decimal]:
+def published(program: Program) -> tuple[Decimal, Decimal]:
+    """Target in contracts and discount of a program that has a score."""
     if program.target is None or program.discount is None:
         raise ValueError(f"program {program.id} of {program.ticker} has no published score")
     return program.target, program.discount
 
 
-def _at_top(book: Book, side: Side, grid: PriceGrid) -> bool:
-    best = book.best(side)
-    return best is not None and grid.price(side, grid.ticks(side, best.price) + 1) >= 1
+def contracts_from(levels: Sequence[Level], price: Decimal) -> Decimal:
+    """What rests on a side (best level first) at a price or ahead of it: all of that is filled before a new bid
+    there."""
+    walked = _NOTHING
+    for level, size in levels:
+        if level < price:
+            break
+        walked += size
+    return walked
 
 
-def contracts(count: Decimal | int) -> str:
-    """A number of contracts for the log: thousands apart, decimals only where there are any."""
-    return f"{count:,.2f}".removesuffix(".00")
+def expected_fills(volume_24h: float, ahead: float, count: float) -> float:
+    """Contracts of a resting bid that a day is expected to fill, the bid being renewed each time.
+
+    Half of the market's volume of the last 24 hours comes to each side, and any contract that rests at the bid's
+    price or ahead of it is taken to be as likely to meet it as any other: volume / 2 x count / (ahead + count).
+    Those ahead are filled first, so that this counts too many fills for a bid that rests behind others, rather
+    than too few."""
+    return volume_24h / 2 * count / (ahead + count)
 
 
-def running(programs: Iterable[Program], now: datetime) -> tuple[dict[str, list[Program]], list[Skip]]:
-    """The programs that pay for resting orders now, by market, richest a day first, and a reason for each
-    market that has none of them."""
-    by_ticker: dict[str, list[Program]] = defaultdict(list)
-    refused: dict[str, Skip] = {}
-    for program in programs:
-        skip = _not_running(program, now)
-        if skip is None:
-            by_ticker[program.ticker].append(program)
-        else:
-            refused.setdefault(program.ticker, skip)
-    for same_market in by_ticker.values():
-        same_market.sort(key=lambda p: (-dollars_per_day(p), p.id))
-    return dict(by_ticker), [skip for ticker, skip in refused.items() if ticker not in by_ticker]
-
-
-def _not_running(program: Program, now: datetime) -> Skip | None:
-    if program.type is not IncentiveType.LIQUIDITY:
-        return Skip(program.ticker, Reason.NOT_LIQUIDITY, "Type", program.type.value)
-    if program.paid_out:
-        return Skip(program.ticker, Reason.PAID_OUT, "Ended", f"{program.end:%Y-%m-%d %H:%M} UTC")
-    if not program.start <= now < program.end:
-        return Skip(
-            program.ticker,
-            Reason.NOT_RUNNING,
-            "Window",
-            f"{program.start:%m-%d %H:%M} to {program.end:%m-%d %H:%M} UTC",
-        )
-    if not program.target or program.discount is None:
-        return Skip(program.ticker, Reason.NO_PUBLISHED_SCORE, "Target", str(program.target))
-    return None
-
-
-def tradable(
-    by_ticker: Mapping[str, Sequence[Program]],
-    markets: Mapping[str, Market],
-    status: ExchangeStatus,
-    until: datetime,
-) -> tuple[list[IncentiveProgram], list[Skip]]:
-    """The markets in which an order could rest until `until`, its expiry, and a reason for each of the rest."""
-    found: list[IncentiveProgram] = []
-    skipped: list[Skip] = []
-    for ticker, programs in by_ticker.items():
-        skip = _not_tradable(ticker, markets.get(ticker), status, until)
-        if skip is None:
-            found.append(IncentiveProgram(markets[ticker], tuple(programs)))
-        else:
-            skipped.append(skip)
-    return found, skipped
-
-
-def _not_tradable(ticker: str, market: Market | None, status: ExchangeStatus, until: datetime) -> Skip | None:
-    if market is None:
-        return Skip(ticker, Reason.NO_MARKET, "Market", "not listed by the exchange")
-    if market.status is not MarketStatus.ACTIVE:
-        return Skip(ticker, Reason.MARKET_STATUS, "Status", market.status.value)
-    if not status.trades(market.exchange_index):
-        return Skip(ticker, Reason.TRADING_PAUSED, "Shard", str(market.exchange_index))
-    if market.close_time <= until:
-        return Skip(ticker, Reason.CLOSES_SOON, "Closes", f"{market.close_time:%Y-%m-%d %H:%M} UTC")
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A market that can be quoted: the rivals' book, the bids we mean to rest in it and what they would earn."""
+class Candidate(NamedTuple):
+    """A market that can be quoted: the rivals' book, the bids we mean to rest in it, scored, and what they would
+    bring by the cautious estimate that decides."""
 
     incentive: IncentiveProgram
     rivals: Book
-    bids: tuple[Bid, ...]
-    estimate: Estimate
+    scored: Scored
+    decided: Estimate
+    at: datetime
 
     @property
     def ticker(self) -> str:
         return self.incentive.ticker
 
+    @property
+    def bids(self) -> tuple[Bid, ...]:
+        return self.scored.bids
+
+    @property
+    def collateral(self) -> Decimal:
+        """Dollars that the bids tie up."""
+        return sum(map(self.incentive.cost, self.bids), start=Decimal(0))
+
+    @property
+    def estimate(self) -> Estimate:
+        """What is reported: the book as it stands, before what fills cost."""
+        return self.incentive.estimate(self.scored, self.at)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The markets to quote, best first, and one reason for each of the rest, those that came next first."""
+    """The markets to quote, best first, and one reason for each of the rest, those that came next first. `unpaid`:
+    those of the chosen that would be paid $0.00, taken up because a slot was free."""
 
     chosen: tuple[Candidate, ...]
     skipped: tuple[Skip, ...]
+    unpaid: frozenset[str] = frozenset()
 
 
-def choose(candidates: Iterable[Candidate], skipped: Iterable[Skip], slots: int) -> Choice:
-    """The `slots` best markets by what they would really pay a day. The estimate before the $1.00 floor
-    breaks ties, since small sizes are mostly paid nothing anywhere; the ticker breaks the rest."""
-    ranked = sorted(
-        candidates,
-        key=lambda c: (-c.estimate.payable_per_day, -c.estimate.dollars_per_day, c.ticker),
-    )
-    beyond = [
-        Skip(c.ticker, Reason.TRADE_TICKER_SIZE, "Rank", f"{rank:,}, the best {slots:,} are quoted")
-        for rank, c in enumerate(ranked[slots:], start=slots + 1)
-    ]
-    return Choice(tuple(ranked[:slots]), (*beyond, *skipped))
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants of a choice: so many `slots`, no market that would pay less than `min_reward` dollars,
+    and `fill_cost` dollars charged for each contract that is filled."""
+
+    slots: int
+    min_reward: Decimal = Decimal(0)
+    fill_cost: float = 0.0
+
+
+def choose(
+    candidates: Iterable[Candidate], skipped: Iterable[Skip], wish: Wish, room: Room, quoted: frozenset[str]
+) -> Choice:
+    """Fill the slots by net payable dollars a day, within `room`. `quoted`: the tickers that have a slot now.
+
+    A market must be payable and bring more than its fills cost. With `min_reward` 0 slots that stay free go to
+    markets that would be paid $0.00, by their reward before the $1.00 floor, whatever the fills cost."""
+    paid: list[Candidate] = []
+    unpaid: list[Candidate] = []
+    refused: list[Skip] = []
+    for candidate in candidates:
+        decided = candidate.decided
+        if decided.payable > 0 and decided.payable >= wish.min_reward:
+            if decided.net_per_day > 0:
+                paid.append(candidate)
+            else:
+                refused.append(skip_for_fill_cost(candidate.ticker, decided))
+        elif wish.min_reward > 0:
+            number = f"${decided.payable:.2f} of ${wish.min_reward:.2f} a window"
+            refused.append(Skip(candidate.ticker, Reason.MIN_REWARD, "Payable", number))
+        else:
+            unpaid.append(candidate)
+    ranked = _ranked(paid, quoted, lambda estimate: estimate.net_per_day)
+    ranked += _ranked(unpaid, quoted, lambda estimate: estimate.dollars_per_day)
+    chosen: list[Candidate] = []
+    beyond: list[Skip] = []
+    for rank, candidate in enumerate(ranked, start=1):
+        if len(chosen) == wish.slots:
+            number = f"{rank:,}, the best {wish.slots:,} are quoted"
+            beyond.append(Skip(candidate.ticker, Reason.TRADE_TICKER_SIZE, "Rank", number))
+            continue
+        lacking = what_lacks(candidate, room)
+        if lacking is not None:
+            beyond.append(lacking)
+        else:
+            chosen.append(candidate)
+            room = with_bids(room, candidate)
+    none_paid = frozenset(c.ticker for c in chosen if not c.decided.payable)
+    return Choice(tuple(chosen), (*beyond, *refused, *skipped), none_paid)
+
+
+def _ranked(
+    candidates: Iterable[Candidate], quoted: frozenset[str], value: Callable[[Estimate], float]
+) -> list[Candidate]:
+    """Best first; the ticker breaks ties."""
+
+    def key(candidate: Candidate) -> tuple[float, str]:
+        times = HYSTERESIS if candidate.ticker in quoted else 1.0
+        return -value(candidate.decided) * times, candidate.ticker
+
+    return sorted(candidates, key=key)
+
+
+def skip_for_fill_cost(ticker: str, decided: Estimate) -> Skip:
+    costs = decided.fill_cost_per_day + decided.fees_per_day
+    number = f"-${-decided.net_per_day:.4f}, {decided.fills_per_day:,.1f} fills a day cost ${costs:.4f}"
+    return Skip(ticker, Reason.FILL_COST, "Net a day", number)
+
+
+def losses(candidate: Candidate) -> tuple[Decimal, Decimal]:
+    """Dollars that the bids lose if the market settles YES, and if NO: one side of a quote is filled alone."""
+    by_side = dict.fromkeys(Side, Decimal(0))
+    for bid in candidate.bids:
+        by_side[bid.side.other] += candidate.incentive.cost(bid)
+    return by_side[YES], by_side[NO]
+
+
+def what_lacks(candidate: Candidate, room: Room) -> Skip | None:
+    """The limit that the bids would break, or None where they fit."""
+    market, needs = candidate.incentive.market, candidate.collateral
+    if needs > room.capital:
+        number = f"${needs:.2f}, ${max(room.capital, Decimal(0)):.2f} left"
+        return Skip(candidate.ticker, Reason.MAX_CAPITAL, "Ties up", number)
+    cash = room.cash_on(market.exchange_index)
+    if needs > cash:
+        number = f"${needs:.2f}, ${cash:.2f} free on shard {market.exchange_index}"
+        return Skip(candidate.ticker, Reason.CASH, "Ties up", number)
+    at_risk = with_bids(room, candidate).risk(market.event_ticker)
+    if at_risk > room.event_loss:
+        number = f"${at_risk:.2f} of ${room.event_loss:.2f} with it"
+        return Skip(candidate.ticker, Reason.MAX_EVENT_LOSS, "Event's risk", number)
+    return None
+
+
+def with_bids(room: Room, candidate: Candidate) -> Room:
+    """What is left beside a candidate's bids."""
+    incentive = candidate.incentive
+    return room.less(
+        incentive.market.event_ticker, candidate.ticker, losses(candidate), candidate.collateral,
+        incentive.market.exchange_index, incentive.exclusive,
+    )  # fmt: skip
 
 
 def without(choice: Choice, blocked: Iterable[str]) -> Choice:
@@ -344,4 +434,5 @@ def without(choice: Choice, blocked: Iterable[str]) -> Choice:
             *(Skip(c.ticker, Reason.NOT_CLEARED, "Left", left) for c in choice.chosen if c.ticker in out),
             *choice.skipped,
         ),
+        choice.unpaid - out,
     )

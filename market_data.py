@@ -17,6 +17,7 @@ from fields import Fields, Listing, listing
 from models import Book, Candle, Event, ExchangeStatus, Market, Program, Schedule, Series
 
 TICKERS_PER_CALL = 100
+EVENTS_PER_CALL = 200
 CANDLES_PER_CALL = 10_000
 LONGEST_PAGE = 1_000
 MOST_PAGES = 1_000
@@ -76,19 +77,22 @@ class MarketData:
         ordered = sorted((one for several in sticks for one in several), key=lambda one: (one.ticker, one.end))
         return Listing(tuple(ordered), sticks.unreadable)
 
-    def get_series(self, ticker: str) -> Series:
-        """GET /series/{series_ticker}: what its markets take as a fee."""
-        return parsing.series(self._get("/series/{ticker}", places={"ticker": ticker}).inner("series"))
+    def get_all_series(self) -> Listing[Series]:
+        """GET /series: what the markets of every series take as a fee. All come in one answer."""
+        return listing([self._get("/series")], "series", parsing.series)
 
-    def get_event(self, ticker: str) -> Event:
-        """GET /events/{event_ticker}: its series, its own fees, and whether its markets exclude each other."""
-        query = {"exclude_markets": "true"}
-        return parsing.event(self._get("/events/{ticker}", query, {"ticker": ticker}).inner("event"))
+    def get_events(self, tickers: Iterable[str]) -> Listing[Event]:
+        """GET /events, 200 tickers a call: the series of each named event, its own fees, and whether its markets
+        exclude each other. One that is not listed is left out, and so is every combo."""
+        pages = (
+            page
+            for batch in _batches(tickers, EVENTS_PER_CALL)
+            for page in self._pages("/events", {"tickers": ",".join(batch), "limit": EVENTS_PER_CALL})
+        )
+        return listing(pages, "events", parsing.event)
 
-    def _get(
-        self, path: str, query: Mapping[str, object] | None = None, places: Mapping[str, str] | None = None
-    ) -> Fields:
-        return self._channel.request(Call("GET", path), query, places=places)
+    def _get(self, path: str, query: Mapping[str, object] | None = None) -> Fields:
+        return self._channel.request(Call("GET", path), query)
 
     def _pages(self, path: str, query: Mapping[str, object], cursor_field: str = "cursor") -> Iterator[Fields]:
         seen: set[str] = set()
@@ -106,10 +110,10 @@ class MarketData:
             query = {**query, "cursor": cursor}
 
 
-def _batches(tickers: Iterable[str]) -> Iterator[list[str]]:
+def _batches(tickers: Iterable[str], size: int = TICKERS_PER_CALL) -> Iterator[list[str]]:
     every = list(tickers)
-    for start in range(0, len(every), TICKERS_PER_CALL):
-        yield every[start : start + TICKERS_PER_CALL]
+    for start in range(0, len(every), size):
+        yield every[start : start + size]
 
 
 def _periods(start: datetime, end: datetime, minutes: int) -> Iterator[dict[str, object]]:

@@ -2,7 +2,7 @@
 no network lives here.
 
 Promise: whoever holds one of these holds money that is exact and a time that knows its zone. Most are named
-tuples, quick to make, for a board has ten thousand levels; those with a `count` cannot be.
+tuples, quick to make, for a board has a quarter of a million levels; those with a `count` cannot be.
 
 * Prices and cash are `Decimal` dollars, sizes are `Decimal` contracts (the exchange's smallest is 0.01).
 * Times are aware `datetime`s in UTC.
@@ -13,7 +13,7 @@ tuples, quick to make, for a board has ten thousand levels; those with a `count`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import ROUND_FLOOR, Decimal
@@ -23,6 +23,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 ONE_DOLLAR = Decimal(1)
+MOST_PRICES = 10_001
+"""Prices of the finest grid there is, and what is remembered of a side's at most."""
 
 
 class Side(Enum):
@@ -34,6 +36,10 @@ class Side(Enum):
     @property
     def other(self) -> Side:
         return Side.NO if self is Side.YES else Side.YES
+
+
+YES, NO = SIDES = Side.YES, Side.NO
+"""For who scores a board: to look a member up in its class costs more than what is done with it."""
 
 
 class OrderStatus(Enum):
@@ -85,7 +91,8 @@ class PriceGrid:
     """The prices a market accepts, and how far apart they are, counted in grid steps ("ticks").
 
     The exchange gives the grid in YES prices. A NO bid at q rests as a YES ask at 1 - q, so NO prices
-    live on the mirrored grid. Ticks count up from the lowest price of the side asked for.
+    live on the mirrored grid. Ticks count up from the lowest price of the side asked for. What is on the grid is
+    counted once and remembered: a board asks for the same prices a hundred thousand times.
     """
 
     ranges: tuple[PriceRange, ...]
@@ -123,29 +130,82 @@ class PriceGrid:
             left -= here
         return price
 
+    def _yes_ticks(self, price: Decimal) -> int:
+        return int(self._steps_up_to(price).to_integral_value(ROUND_FLOOR))
+
+    def _no_ticks(self, price: Decimal) -> int:
+        return int((self._steps - self._steps_up_to(ONE_DOLLAR - price)).to_integral_value(ROUND_FLOOR))
+
+    def _no_price(self, steps: int) -> Decimal:
+        return ONE_DOLLAR - self._yes_price(self._steps - steps)
+
+    @cached_property
+    def _yes(self) -> _Remembered:
+        return _Remembered(self._yes_ticks, self._yes_price)
+
+    @cached_property
+    def _no(self) -> _Remembered:
+        return _Remembered(self._no_ticks, self._no_price)
+
+    def tick_table(self, side: Side) -> Mapping[Decimal, int]:
+        """`ticks` of a side as a table, for who asks often. It answers for every price, also those it does not
+        hold yet; quickest for a price that is the same object each time, as those that are parsed are."""
+        return self._yes if side is YES else self._no
+
     def ticks(self, side: Side, price: Decimal) -> int:
         """Grid steps from the side's lowest price up to `price`, rounded down as a bid is (contracts: none)."""
-        if side is Side.YES:
-            return int(self._steps_up_to(price).to_integral_value(ROUND_FLOOR))
-        return int((self._steps - self._steps_up_to(ONE_DOLLAR - price)).to_integral_value(ROUND_FLOOR))
+        return self._yes[price] if side is YES else self._no[price]
 
     def price(self, side: Side, ticks: int) -> Decimal:
         """The price in dollars of `side` that lies `ticks` grid steps above its lowest."""
-        if side is Side.YES:
-            return self._yes_price(ticks)
-        return ONE_DOLLAR - self._yes_price(self._steps - ticks)
+        return (self._yes if side is YES else self._no).prices[ticks]
 
     def below(self, side: Side, price: Decimal, ticks: int) -> Decimal | None:
         """The price `ticks` grid steps under `price`, or None where no order could rest there."""
-        steps = self.ticks(side, price) - ticks
+        known = self._yes if side is YES else self._no
+        steps = known[price] - ticks
         if steps < 0:
             return None
-        lower = self.price(side, steps)
-        return lower if lower > 0 else None
+        return known.prices[steps] or None
+
+    @cached_property
+    def tops(self) -> tuple[Decimal, Decimal]:
+        """The highest prices in dollars that an order can have, YES and NO."""
+        yes, no = (self.below(side, ONE_DOLLAR, 1) for side in SIDES)
+        return yes or ONE_DOLLAR, no or ONE_DOLLAR
 
     def floor(self, side: Side, price: Decimal) -> Decimal:
         """The highest price of the grid that is not above `price`."""
-        return self.price(side, self.ticks(side, price))
+        known = self._yes if side is YES else self._no
+        return known.prices[known[price]]
+
+
+class _Remembered(dict[Decimal, int]):
+    """The ticks of one side's prices, and the prices of its ticks. Each is counted when it is first asked for. A
+    price off the grid is not remembered: there is no end of those."""
+
+    def __init__(self, ticks: Callable[[Decimal], int], price: Callable[[int], Decimal]) -> None:
+        super().__init__()
+        self._ticks = ticks
+        self.prices = _Prices(price)
+
+    def __missing__(self, price: Decimal) -> int:
+        ticks = self._ticks(price)
+        if len(self) < MOST_PRICES and self.prices[ticks] == price:
+            self[price] = ticks
+        return ticks
+
+
+class _Prices(dict[int, Decimal]):
+    def __init__(self, price: Callable[[int], Decimal]) -> None:
+        super().__init__()
+        self._price = price
+
+    def __missing__(self, ticks: int) -> Decimal:
+        price = self._price(ticks)
+        if len(self) < MOST_PRICES:
+            self[ticks] = price
+        return price
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +237,7 @@ class Book(NamedTuple):
     no: tuple[Level, ...]
 
     def side(self, side: Side) -> tuple[Level, ...]:
-        return self.yes if side is Side.YES else self.no
+        return self.yes if side is YES else self.no
 
     def best(self, side: Side) -> Level | None:
         levels = self.side(side)
@@ -199,7 +259,7 @@ class Book(NamedTuple):
         for bid in bids:
             here = sizes[bid.side]
             here[bid.price] = here.get(bid.price, Decimal(0)) + sign * bid.count
-        return Book(self.ticker, *(_levels(sizes[side]) for side in (Side.YES, Side.NO)))
+        return Book(self.ticker, *(_levels(sizes[side]) for side in SIDES))
 
 
 def _levels(sizes: dict[Decimal, Decimal]) -> tuple[Level, ...]:
@@ -208,7 +268,9 @@ def _levels(sizes: dict[Decimal, Decimal]) -> tuple[Level, ...]:
 
 class Market(NamedTuple):
     """One yes/no question. `exchange_index` is the shard that holds its book and its collateral; None where the
-    exchange does not say, and finds it by the ticker."""
+    exchange does not say, and finds it by the ticker. `close_time` is when trading ends,
+    `expected_resolution` when its outcome is expected to be known, None where nobody says. `volume_24h`:
+    contracts traded in the last 24 hours."""
 
     ticker: str
     event_ticker: str
@@ -216,6 +278,14 @@ class Market(NamedTuple):
     close_time: datetime
     grid: PriceGrid
     exchange_index: int | None
+    expected_resolution: datetime | None
+    volume_24h: Decimal
+
+    @property
+    def ends(self) -> datetime:
+        """When trading ends or the outcome is expected, whichever is first."""
+        expected = self.expected_resolution
+        return self.close_time if expected is None else min(self.close_time, expected)
 
 
 class Program(NamedTuple):

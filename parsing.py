@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from account import (
@@ -27,8 +29,10 @@ from account import (
     Settlement,
     Transfer,
 )
+from errors import Unreadable
 from fields import Fields, without_ids
 from models import (
+    ONE_DOLLAR,
     AmendResponse,
     Book,
     Candle,
@@ -55,6 +59,9 @@ CENTI_CENTS = Decimal(10_000)
 """Units of `period_reward` and `max_reward_per_account` in a dollar."""
 
 CENTS = Decimal(100)
+
+MOST_KNOWN = 1 << 15
+"""Prices, and sizes, of books that are remembered at most: a few megabytes."""
 
 DEAREST = 1_000
 """Tokens that a call can cost, at most: more would be waited for without end."""
@@ -92,9 +99,12 @@ def market(f: Fields) -> Market:
         PriceRange(r.decimal("start"), r.decimal("end"), r.decimal("step")) for r in f.objects("price_ranges")
     )
     try:
-        grid = PriceGrid(ranges)
+        grid = _grid(ranges)
     except ValueError as error:
         raise f.wrong("price_ranges", f"should be a price grid ({error})") from None
+    volume = f.decimal("volume_24h_fp")
+    if volume < 0:
+        raise f.wrong("volume_24h_fp", "should be contracts, not fewer than none")
     return Market(
         ticker=f.text("ticker"),
         event_ticker=f.text("event_ticker"),
@@ -102,7 +112,15 @@ def market(f: Fields) -> Market:
         close_time=f.time("close_time"),
         grid=grid,
         exchange_index=f.optional("exchange_index", f.whole),
+        expected_resolution=f.optional("expected_expiration_time", f.time),
+        volume_24h=volume,
     )
+
+
+@lru_cache(maxsize=64)
+def _grid(ranges: tuple[PriceRange, ...]) -> PriceGrid:
+    """One object for all markets with that grid: what it remembers of its prices serves them all."""
+    return PriceGrid(ranges)
 
 
 def book(f: Fields) -> Book:
@@ -111,15 +129,41 @@ def book(f: Fields) -> Book:
 
 
 def _levels(f: Fields, name: str) -> tuple[Level, ...]:
-    levels = []
+    levels: list[Level] = []
+    new = tuple.__new__  # as `Level` itself makes one, without its call: a board has a quarter of a million
     for pair in f.items(name):
         if not isinstance(pair, list) or len(pair) != 2:
             raise f.wrong(name, "should hold [price, size] pairs")
-        level = Level(f.exact(name, pair[0]), f.exact(name, pair[1]))
-        if not 0 <= level.price <= 1 or level.size < 0:
-            raise f.wrong(name, "should hold prices up to a dollar and sizes")
-        levels.append(level)
-    return tuple(sorted(levels, key=lambda level: level.price, reverse=True))
+        price, size = pair
+        try:
+            levels.append(new(Level, (_PRICES[price], _SIZES[size])))
+        except (TypeError, ValueError, Unreadable):
+            f.exact(name, price)
+            f.exact(name, size)
+            raise f.wrong(name, "should hold prices up to a dollar and sizes") from None
+    levels.sort(key=itemgetter(0), reverse=True)
+    return tuple(levels)
+
+
+class _Known(dict[str, Decimal]):
+    """Numbers of books by how they are written, each checked once, 0 to `most`. They are the same objects each
+    time: a `Decimal` remembers its hash, which costs more to find than the number itself."""
+
+    def __init__(self, most: Decimal) -> None:
+        super().__init__()
+        self._most = most
+
+    def __missing__(self, text: str) -> Decimal:
+        number = Fields("", {}).exact("", text)
+        if not 0 <= number <= self._most:
+            raise ValueError
+        if len(self) == MOST_KNOWN:
+            self.clear()
+        self[text] = number
+        return number
+
+
+_PRICES, _SIZES = _Known(ONE_DOLLAR), _Known(Decimal("Infinity"))
 
 
 def candles(f: Fields) -> tuple[Candle, ...]:

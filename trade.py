@@ -1,7 +1,7 @@
 """Prices our orders. Pure: markets, books, positions and limits go in, orders come out.
 
 Promise: an order that leaves this room is on the market's grid, behind the touch by `TRADE_DELTA`, would be
-paid by the rule in `incentive.py` with itself in the book, and cannot rest beyond its expiry.
+paid by the rule in force with itself in the book, and cannot rest beyond its expiry.
 
 The wanted price of a side is its reference, or `TRADE_DELTA` behind the rivals' best bid, whichever is lower.
 Rivals hold everything that the account does not: reading our own quote as a rival's would let a lone quote
@@ -15,22 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
+import rule_2026_07_30 as rule
 from account import Position
-from incentive import (
-    REFERENCE_PART,
-    Candidate,
-    IncentiveProgram,
-    Reason,
-    Skip,
-    contracts,
-    paid_down_to,
-    reference_price,
-)
+from incentive import Candidate, Caution, IncentiveProgram, Reason, Scored, Skip, contracts, contracts_from
 from models import (
+    NO,
     ONE_DOLLAR,
+    YES,
     Bid,
     Book,
+    Level,
     Market,
     MarketStatus,
     Order,
@@ -43,104 +39,165 @@ from models import (
 OWN_PREFIX = "lipbot-"
 """How a client order id of ours begins. No dots: the exchange refuses them in ids."""
 
+_NOTHING = Decimal(0)
+
+
+class Prices(NamedTuple):
+    """Where a market can be quoted: the price of each side, or why it has none."""
+
+    yes: Decimal | Skip
+    no: Decimal | Skip
+
+    def bids(self, yes: Decimal, no: Decimal) -> tuple[Bid, ...]:
+        """Bids of so many contracts on the sides that have a price; none of 0 contracts."""
+        sides = ((YES, self.yes, yes), (NO, self.no, no))
+        return tuple(
+            Bid(side, price, count) for side, price, count in sides if isinstance(price, Decimal) and count
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """How to quote: `size` contracts an order, `delta_ticks` grid steps behind a side's best bid, and at most
-    `rivals_ahead` contracts of others at or ahead of our price (None: no limit)."""
+    """How to quote: `size` contracts an order (None: as many as pay, `TRADE_SIZE = AUTO`), `delta_ticks` grid
+    steps behind a side's best bid, and at most `rivals_ahead` contracts of others at or ahead of our price (None:
+    no limit)."""
 
-    size: Decimal
+    size: Decimal | None
     delta_ticks: int
     rivals_ahead: Decimal | None
 
-    def quote(self, incentive: IncentiveProgram, rivals: Book) -> tuple[Bid, ...] | Skip:
-        """The bids to rest in a market, one a side at most, or why none.
+    def prices(self, incentive: IncentiveProgram, rivals: Book) -> Prices | Skip:
+        """The price for each side of a market, or why it cannot be quoted at all.
 
-        A side may stay empty (too many rivals ahead, or `TRADE_DELTA` behind the best bid is no longer paid)
-        while the other is quoted: each side earns its own half. But both sides of the *book* must reach the
-        target with our bids in it, else no second of the market pays anybody.
+        A side may stay empty (too many rivals ahead, or `TRADE_DELTA` behind the best bid is no longer paid) while
+        the other is quoted: each side earns its own half. A fixed size leaves a side's reference to the rivals;
+        `AUTO` may supply it, behind their best bid, but not where nobody bids.
         """
-        references: dict[Side, Decimal] = {}
-        for side in Side:
-            reference = reference_price(rivals.side(side), incentive.target)
-            if reference is None:
-                resting = sum(level.size for level in rivals.side(side))
+        target = incentive.target
+        needed = target / rule.REFERENCE_PART
+        found: list[Decimal | Skip] = []
+        yes_top, no_top = incentive.market.grid.tops
+        for side, levels, top in ((YES, rivals.yes, yes_top), (NO, rivals.no, no_top)):
+            if levels and levels[0].price >= top:
+                best = f"{levels[0].price:.4f}, the top tick"
+                return Skip(incentive.ticker, Reason.PRICE_BOUNDS, f"Best {side.value} bid", best)
+            reached = _reach(levels, needed)
+            if reached is None and (self.size is not None or not levels):
+                resting = sum((level.size for level in levels), start=_NOTHING)
                 return Skip(
                     incentive.ticker, Reason.NO_REFERENCE, f"Rivals on {side.value}",
-                    f"{contracts(resting)} of {contracts(incentive.target / REFERENCE_PART)}",
+                    f"{contracts(resting)} of {contracts(needed)}",
                 )  # fmt: skip
-            references[side] = reference
-        bids: list[Bid] = []
-        refusals: list[Skip] = []
-        for side, reference in references.items():
-            bid = self._side(incentive, rivals, side, reference)
-            if isinstance(bid, Bid):
-                bids.append(bid)
-            else:
-                refusals.append(bid)
-        return self._judged(incentive, rivals, bids) or tuple(bids) or refusals[0]
+            found.append(self._price(incentive, side, levels, reached, target))
+        return Prices(*found)
+
+    def quote(self, incentive: IncentiveProgram, rivals: Book) -> Scored | Skip:
+        """The bids of the fixed size to rest in a market, one a side at most, scored, or why none. Both sides of
+        the *book* must reach the target with our bids in it, else no second of the market pays anybody."""
+        if self.size is None:
+            raise ValueError("no size is fixed")
+        prices = self.prices(incentive, rivals)
+        if isinstance(prices, Skip):
+            return prices
+        if isinstance(prices.yes, Skip) and isinstance(prices.no, Skip):
+            return prices.yes
+        bids = prices.bids(self.size, self.size)
+        scored = incentive.score(rivals, bids)
+        return scored if scored.qualifies else target_missed(incentive, rivals, bids)
 
     def candidates(
-        self,
-        incentives: Iterable[IncentiveProgram],
-        books: Mapping[str, Book],
-        resting: Iterable[Order],
-        now: datetime,
+        self, incentives: Iterable[IncentiveProgram], rivals: Mapping[str, Book], now: datetime, caution: Caution
     ) -> tuple[list[Candidate], list[Skip]]:
-        """What could be quoted, with its estimate, and a reason for each market that can't. `books` are as the
-        exchange shows them, `resting` is all that the account has in them."""
-        own = bids_by_ticker(resting)
+        """What could be quoted with the fixed size, with the estimate that decides, and a reason for each market
+        that can't."""
         found: list[Candidate] = []
         skipped: list[Skip] = []
         for incentive in incentives:
-            book = books.get(incentive.ticker)
+            book = rivals.get(incentive.ticker)
             if book is None:
-                skipped.append(Skip(incentive.ticker, Reason.NO_BOOK, "Book", "not sent by the exchange"))
+                skipped.append(no_book(incentive))
                 continue
-            rivals = book.without_bids(own.get(incentive.ticker, []))
-            bids = self.quote(incentive, rivals)
-            if isinstance(bids, Skip):
-                skipped.append(bids)
+            scored = self.quote(incentive, book)
+            if isinstance(scored, Skip):
+                skipped.append(scored)
             else:
-                estimate = incentive.estimate(rivals, bids, now)
-                found.append(Candidate(incentive, rivals, bids, estimate))
+                decided = incentive.estimate(scored, now, caution)
+                found.append(Candidate(incentive, book, scored, decided, now))
         return found, skipped
 
-    def _side(self, incentive: IncentiveProgram, rivals: Book, side: Side, reference: Decimal) -> Bid | Skip:
-        levels = rivals.side(side)
-        behind = incentive.market.grid.below(side, levels[0].price, self.delta_ticks)
-        best = f"best {side.value} bid {levels[0].price:.4f}"
+    def _price(
+        self,
+        incentive: IncentiveProgram,
+        side: Side,
+        levels: Sequence[Level],
+        reached: tuple[Decimal, Decimal] | None,
+        target: Decimal,
+    ) -> Decimal | Skip:
+        grid, best = incentive.market.grid, levels[0].price
+        behind = grid.below(side, best, self.delta_ticks)
         if behind is None:
-            return Skip(incentive.ticker, Reason.TRADE_DELTA, "Price", f"none under the {best}")
-        bid = Bid(side, incentive.market.grid.floor(side, min(reference, behind)), self.size)
-        deepest = paid_down_to(rivals.with_bids([bid]).side(side), incentive.target)
-        if deepest is not None and bid.price < deepest:
+            return Skip(incentive.ticker, Reason.PRICE_BOUNDS, "Price", f"none under the {_best(side, best)}")
+        if reached is not None and reached[0] <= behind:
+            price, ahead = grid.floor(side, reached[0]), reached[1]
+        else:
+            price, ahead = behind, contracts_from(levels, behind)
+        if ahead >= target and ahead - _size_at(levels, price) >= target:
             return Skip(
                 incentive.ticker, Reason.TRADE_DELTA, "Price",
-                f"{bid.price:.4f}, paid down to {deepest:.4f}, {best}",
+                f"{price:.4f}, a whole target of {contracts(target)} rests ahead of it, {_best(side, best)}",
             )  # fmt: skip
-        ahead = sum((level.size for level in levels if level.price >= bid.price), start=Decimal(0))
         if self.rivals_ahead is not None and ahead > self.rivals_ahead:
             return Skip(
                 incentive.ticker, Reason.INCENTIVE_SIZE, f"Rivals ahead on {side.value}",
                 f"{contracts(ahead)} of {contracts(self.rivals_ahead)}",
             )  # fmt: skip
-        return bid
-
-    @staticmethod
-    def _judged(incentive: IncentiveProgram, rivals: Book, bids: Sequence[Bid]) -> Skip | None:
-        book = rivals.with_bids(bids)
-        for side in Side:
-            resting = sum((level.size for level in book.side(side)), start=Decimal(0))
-            if resting < incentive.target:
-                return Skip(
-                    incentive.ticker, Reason.TARGET_MISSED, f"Contracts on {side.value}",
-                    f"{contracts(resting)} of {contracts(incentive.target)}",
-                )  # fmt: skip
-        return None
+        return price
 
 
 TRADE = Trade  # the design document's spelling
+
+
+def _reach(levels: Sequence[Level], needed: Decimal) -> tuple[Decimal, Decimal] | None:
+    """The price at which a side (best level first) reaches so many contracts, and how many it has from there on
+    up; None where it falls short."""
+    walked = _NOTHING
+    for price, size in levels:
+        walked += size
+        if walked >= needed:
+            return price, walked
+    return None
+
+
+def _size_at(levels: Sequence[Level], price: Decimal) -> Decimal:
+    return next((level.size for level in levels if level.price == price), _NOTHING)
+
+
+def _best(side: Side, price: Decimal) -> str:
+    return f"best {side.value} bid {price:.4f}"
+
+
+def no_book(incentive: IncentiveProgram) -> Skip:
+    return Skip(incentive.ticker, Reason.NO_BOOK, "Book", "not sent by the exchange")
+
+
+def target_missed(incentive: IncentiveProgram, rivals: Book, bids: Sequence[Bid]) -> Skip:
+    """The reason of a market in which no second counts, with the side that is the furthest from its target."""
+    resting = {
+        side: sum((level.size for level in rivals.side(side)), start=_NOTHING)
+        + sum((bid.count for bid in bids if bid.side is side), start=_NOTHING)
+        for side in Side
+    }
+    side = min(Side, key=lambda one: resting[one])
+    return Skip(
+        incentive.ticker, Reason.TARGET_MISSED, f"Contracts on {side.value}",
+        f"{contracts(resting[side])} of {contracts(incentive.target)}",
+    )  # fmt: skip
+
+
+def rivals_books(books: Iterable[Book], resting: Iterable[Order]) -> dict[str, Book]:
+    """The books by market, `resting`, all that the account has in them, taken out: nobody is their own rival."""
+    own = bids_by_ticker(resting)
+    return {book.ticker: book.without_bids(own.get(book.ticker, ())) for book in books}
 
 
 def open_order(market: Market, bid: Bid, client_order_id: str, expires: datetime) -> OrderRequest:

@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from simulator import kinds, people
+from simulator import history, kinds, people
 from simulator.exchange import Exchange
 from simulator.fees import FeeTerms
 from simulator.kinds import DAY, HOUR, KINDS, SHAPES, Kind, Sizes
@@ -234,6 +234,7 @@ class Board:
         self._exchange.worth[market.ticker] = value.at
         list_market(self._exchange, market, value.outcome)
         people.move_in(self._exchange, market, value, shape, take_seconds, self._who)
+        history.remember(self._exchange, market, value, take_seconds, self._who)
 
     def _program(
         self,

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from simulator.fees import STANDARD, FeeTerms
 from simulator.matching import DOLLAR_PIPS, MatchingBook, Order
@@ -85,8 +86,7 @@ class ListedEvent:
         return self.fees or self.series.fees
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(NamedTuple):
     """A market's best prices (0: none) and its last, from a time on, with all that was traded until then."""
 
     time: float

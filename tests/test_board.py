@@ -5,17 +5,20 @@ reasons that are not there on the first day with money.
 from __future__ import annotations
 
 import statistics
+from itertools import pairwise
 
 import pytest
 
 from simulator import order_entry
+from simulator.api import listing_forms as forms
 from simulator.board import Board, Levels
 from simulator.exchange import Exchange
+from simulator.lifecycle import halt
 from simulator.listing import ListedProgram
 from simulator.matching import CONTRACT
 from simulator.opening import CASH, CUSTOMER, open_exchange
 from simulator.order_entry import OrderTerms
-from simulator.people import EVERYBODY
+from simulator.people import EVERYBODY, NOISE, RIVALS, SWEEPS
 from tests.conftest import START
 
 NOW = START.timestamp()
@@ -151,3 +154,74 @@ def test_a_recorded_book_opens_as_it_was_recorded_also_where_one_side_is_empty()
         book = exchange.markets["KXR-1-T1"].book
         assert dict(book.bids.levels()) == levels.bids
         assert dict(book.asks.levels()) == levels.asks
+
+
+def lately(exchange: Exchange, ticker: str) -> float:
+    """Contracts that a market shows for the last 24 hours."""
+    return float(forms.market(exchange.markets[ticker], exchange.now)["volume_24h_fp"])
+
+
+def test_a_bot_at_its_start_sees_what_was_traded_and_not_a_board_on_which_nobody_ever_did(large: Exchange) -> None:
+    exchange = open_exchange(NOW, 1, programs=60)
+    for ticker, market in exchange.markets.items():
+        shown = forms.market(market, NOW)
+        traded = float(shown["volume_24h_fp"])
+        assert traded <= float(shown["volume_fp"])
+        assert (float(shown["volume_fp"]) > 0) == (market.last_price > 0), ticker
+        if NOW - market.opened > DAY / 2 and market.book.bids.total and market.book.asks.total:
+            assert traded > 0, ticker
+        if not market.book.bids.total and not market.book.asks.total:
+            assert traded == 0, "out of an empty book"
+    mine = len(exchange.accounts[CUSTOMER].fills)
+    assert sum(m.volume > 0 for m in large.markets.values()) == mine, "nobody was there who could have traded"
+
+
+def test_what_was_traded_before_agrees_with_what_the_same_people_trade_in_a_day() -> None:
+    """By chance takers, whose rate is known; else a choice by volume is right or wrong here for no reason."""
+    exchange = open_exchange(NOW, 2, programs=150, who={NOISE, RIVALS})
+    quiet = [t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.closes > NOW + DAY]
+    before = [lately(exchange, ticker) for ticker in quiet]
+    exchange.advance(NOW + DAY)
+    after = [lately(exchange, ticker) for ticker in quiet]
+    assert len(quiet) > 20
+    assert 1 / 1.5 < statistics.median(before) / statistics.median(after) < 1.5
+    assert statistics.correlation(before, after) > 0.7
+
+
+def test_the_day_before_wears_off_and_neither_vanishes_at_once_nor_stays_for_ever() -> None:
+    exchange = open_exchange(NOW, 1, programs=60, who={NOISE})
+    ticker = next(t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.closes > NOW + 2 * DAY)
+    halt(exchange, exchange.markets[ticker])
+    shown = [lately(exchange, ticker)]
+    for hour in range(1, 26):
+        exchange.advance(NOW + hour * 3_600)
+        shown.append(lately(exchange, ticker))
+    assert shown[0] > 0 == shown[-1]
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] / 4 <= shown[12] <= shown[0] * 3 / 4
+    assert max(before - now for before, now in pairwise(shown)) <= shown[0] / 2
+
+
+def test_candles_of_the_day_before_tell_the_prices_of_the_book_and_the_volume_that_is_shown() -> None:
+    exchange = open_exchange(NOW, 1, programs=60)
+    ticker = next(t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.owned == {} and m.volume)
+    market = exchange.markets[ticker]
+    prices = {forms.price(market.book.bids.best() or 0), forms.price(market.book.asks.best() or 10_000)}
+    end = int(NOW) + 3_600
+    sticks = list(forms.candlesticks(market, int(NOW - 2 * DAY), end, 3_600))
+    assert sum(float(stick["volume_fp"]) for stick in sticks) == lately(exchange, ticker)
+    parts = [stick[part] for stick in sticks for part in ("yes_bid", "yes_ask", "price")]
+    assert {value for part in parts for name, value in part.items() if name != "mean_dollars"} == prices
+    assert forms.market(market, NOW)["previous_price_dollars"] in prices
+
+
+def test_a_recorded_book_too_was_traded_and_by_nobody_who_is_left_out() -> None:
+    levels = Levels({4_100: 5_000, 200: 900}, {4_500: 7_000, 9_000: 800})
+    shown = []
+    for who in (EVERYBODY, frozenset({NOISE}), frozenset({RIVALS, SWEEPS}), frozenset[str]()):
+        exchange = Exchange(NOW, 1)
+        Board(exchange, who).recorded("KXR-1-T1", levels)
+        shown.append(lately(exchange, "KXR-1-T1"))
+    assert shown[0] > 0
+    assert shown[1] > 0
+    assert shown[2:] == [0, 0]

@@ -21,6 +21,7 @@ WRONG: dict[str, list[Any]] = {
     "decimal": ["@absent", None, 12, "@fraction", "", "NaN", "Infinity", "1e5", "1,000", " 1", "٣", "9" * 5_000,
                 True],
     "whole": ["@absent", None, "5", True, "@fraction", 10**30, "@large", []],
+    "number": ["@absent", None, "5", True, 10**30, "@large", []],
     "flag": ["@absent", None, "true", 0, 1],
     "time": ["@absent", None, 5, "yesterday", "0001-01-01T00:00:00Z", "99999-01-01T00:00:00Z", ""],
     "unix": ["@absent", None, "5", 10**12, 10**17, True, "@fraction", "@large"],
@@ -36,7 +37,10 @@ PROMISED: dict[str, dict[str, str]] = {
     },
     "get_markets markets": {
         "ticker": "text", "event_ticker": "text", "status": "enum", "close_time": "time", "price_ranges": "list",
+        "volume_24h_fp": "decimal",
     },
+    "get_all_series series": {"ticker": "text", "fee_type": "enum", "fee_multiplier": "number"},
+    "get_events events": {"event_ticker": "text", "series_ticker": "text", "mutually_exclusive": "flag"},
     "get_orderbooks orderbooks": {"ticker": "text"},
     "get_candles markets": {"market_ticker": "text", "candlesticks": "list"},
     "get_positions market_positions": {
@@ -75,7 +79,8 @@ OPTIONAL: dict[str, dict[str, str]] = {
     "get_incentive_programs incentive_programs": {
         "discount_factor_bps": "whole", "max_reward_per_account": "whole", "target_size_fp": "decimal",
     },
-    "get_markets markets": {"exchange_index": "whole"},
+    "get_markets markets": {"exchange_index": "whole", "expected_expiration_time": "time"},
+    "get_events events": {"fee_type_override": "enum", "fee_multiplier_override": "number"},
     "get_resting_orders orders": {"exchange_index": "whole", "expiration_time": "time"},
     "get_deposits deposits": {"finalized_ts": "unix"},
     "get_order_groups order_groups": {"contracts_limit_fp": "decimal", "exchange_index": "whole"},
@@ -144,7 +149,7 @@ def test_an_answer_with_one_wrong_field_is_an_error_that_names_endpoint_and_fiel
 
 
 @pytest.mark.parametrize("raw", ["nan", "infinity", "digits", "deep"])
-@pytest.mark.parametrize("method", ["get_balance", "get_resting_orders", "cancel_order", "get_series"])
+@pytest.mark.parametrize("method", ["get_balance", "get_resting_orders", "cancel_order", "get_all_series"])
 def test_what_is_hardly_json_is_an_error_that_names_the_endpoint(method: str, raw: str) -> None:
     body = body_of(method) | {"field_of_tomorrow": f"@{raw}"}
     with pytest.raises(Unreadable, match=r"(GET|DELETE) /[\w/-]+: answered 200 with no JSON"):
@@ -167,12 +172,12 @@ def test_an_opening_time_that_is_none_is_named(minutes: str) -> None:
 
 @pytest.mark.parametrize("raw", ["large", "larger", "digits"])
 def test_a_number_beyond_all_numbers_is_named(raw: str) -> None:
-    body = body_of("get_series")
-    body["series"]["fee_multiplier"] = f"@{raw}"
+    body = body_of("get_all_series")
+    body["series"][0]["fee_multiplier"] = f"@{raw}"
     with pytest.raises(
-        Unreadable, match=r"GET /series/KXMLBGAME: (field fee_multiplier|answered 200 with no JSON)"
+        Unreadable, match=r"GET /series( series KX\w+: field fee_multiplier|: answered 200 with no JSON)"
     ):
-        CALLS["get_series"](client_that_hears(give(200, sent(body))))
+        CALLS["get_all_series"](client_that_hears(give(200, sent(body)))).whole()
 
 
 @pytest.mark.parametrize("method", CALLS)

@@ -7,8 +7,8 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
+import requests
 
-from errors import Refused
 from models import FeeType, MarketStatus, Side
 from simulator import lifecycle, pauses
 from tests import calls
@@ -79,6 +79,8 @@ def test_a_market_is_what_the_exchange_lists_it_as(bench: Bench) -> None:
         assert (ours.event_ticker, ours.exchange_index) == (theirs.event.ticker, theirs.shard)
         assert ours.status is MarketStatus(theirs.status)
         assert ours.close_time.timestamp() == pytest.approx(theirs.closes, abs=1e-5)
+        assert ours.expected_resolution is not None
+        assert ours.expected_resolution.timestamp() == pytest.approx(theirs.resolves or theirs.closes, abs=1e-5)
         steps = [(int(r.start * 10_000), int(r.end * 10_000), int(r.step * 10_000)) for r in ours.grid.ranges]
         assert steps == list(theirs.grid.ranges)
     assert {m.exchange_index for m in markets.values()} == {0, 1, 3}
@@ -86,6 +88,21 @@ def test_a_market_is_what_the_exchange_lists_it_as(bench: Bench) -> None:
     lifecycle.settle_now(bench.exchange.api.exchange, listed[SHARD_3], "no")
     (settled,) = bench.client.get_markets([SHARD_3])
     assert settled.status is MarketStatus.FINALIZED
+
+
+@about("get_markets")
+def test_what_was_traded_in_a_day_is_counted_and_what_was_traded_before_it_is_not(bench: Bench) -> None:
+    before = {m.ticker: m.volume_24h for m in bench.client.get_markets([SHARD_0, SHARD_3])}
+    best = market(bench, SHARD_0).book.asks.best()
+    assert best is not None
+    taken_by_others(bench, SHARD_0, True, best, 250)
+    after = {m.ticker: m.volume_24h for m in bench.client.get_markets([SHARD_0, SHARD_3])}
+    assert after == before | {SHARD_0: before[SHARD_0] + D("2.5")}
+    wait(bench, 23 * 3_600)
+    (today,) = bench.client.get_markets([SHARD_0])
+    wait(bench, 3_601)
+    (tomorrow,) = bench.client.get_markets([SHARD_0])
+    assert (today.volume_24h, tomorrow.volume_24h) == (D("2.5"), 0)
 
 
 @about("get_orderbooks")
@@ -141,31 +158,52 @@ def test_a_long_history_comes_in_pieces_that_neither_overlap_nor_leave_a_gap(ben
         assert ends[-1] == end
 
 
-@about("get_series")
+@about("get_all_series")
 def test_a_series_with_makers_fees_is_not_taken_for_one_without(bench: Bench) -> None:
-    series = bench.client.get_series("KXMLBGAME")
-    assert (series.ticker, series.fee_type) == ("KXMLBGAME", FeeType.QUADRATIC_WITH_MAKER_FEES)
-    assert series.fee_multiplier == 1
-    assert isinstance(series.fee_multiplier, Decimal)
-    assert bench.client.get_series("KXHIGHCHI").fee_type is FeeType.QUADRATIC
-    for name, listed in bench.exchange.api.exchange.series.items():
-        found = bench.client.get_series(name)
-        assert (found.fee_type.value, found.fee_multiplier * 100) == (listed.fees.kind, listed.fees.percent)
-    with pytest.raises(Refused, match="series not found"):
-        bench.client.get_series("KXNOBODY")
+    series = {one.ticker: one for one in bench.client.get_all_series().whole()}
+    listed = bench.exchange.api.exchange.series
+    assert set(series) == set(listed)
+    assert len(bench.wire.sent) == 1
+    for name, theirs in listed.items():
+        assert (series[name].fee_type.value, series[name].fee_multiplier * 100) == (
+            theirs.fees.kind, theirs.fees.percent,
+        )  # fmt: skip
+        assert isinstance(series[name].fee_multiplier, Decimal)
+    assert series["KXMLBGAME"].fee_type is FeeType.QUADRATIC_WITH_MAKER_FEES
+    assert series["KXHIGHCHI"].fee_type is FeeType.QUADRATIC
 
 
-@about("get_event")
+@about("get_events")
 def test_an_events_own_fees_and_whether_its_markets_exclude_each_other_are_not_missed(bench: Bench) -> None:
-    events = {name: bench.client.get_event(name) for name in bench.exchange.api.exchange.events}
-    for name, listed in bench.exchange.api.exchange.events.items():
-        assert events[name].series_ticker == listed.series.ticker
-        assert events[name].mutually_exclusive is listed.exclusive
-        fees = listed.fees
-        assert events[name].fee_type == (None if fees is None else FeeType(fees.kind))
-        assert events[name].fee_multiplier == (None if fees is None else D(fees.percent) / 100)
+    listed = bench.exchange.api.exchange.events
+    events = {event.ticker: event for event in bench.client.get_events([*listed, "KXNOBODY-1"]).whole()}
+    combos = {name for name, theirs in listed.items() if theirs.combo}
+    assert combos
+    assert set(events) == set(listed) - combos, "one that is not listed is left out, and so are combos"
+    for name, event in events.items():
+        assert event.series_ticker == listed[name].series.ticker
+        assert event.mutually_exclusive is listed[name].exclusive
+        fees = listed[name].fees
+        assert event.fee_type == (None if fees is None else FeeType(fees.kind))
+        assert event.fee_multiplier == (None if fees is None else D(fees.percent) / 100)
     assert events["KXHIGHCHI-26NOV24"].mutually_exclusive
     free = events["KXODDFREE-26NOV23"]
     assert (free.fee_type, free.fee_multiplier) == (FeeType.QUADRATIC, 0), "nothing is a fee too"
-    with pytest.raises(Refused, match="event not found"):
-        bench.client.get_event("KXNOBODY-1")
+
+
+@about("get_events")
+def test_many_events_come_in_pieces_and_no_event_makes_no_call_for_all_of_them(bench: Bench) -> None:
+    listed = [name for name, theirs in bench.exchange.api.exchange.events.items() if not theirs.combo]
+    nobodys = [f"KXNOBODY-{number}" for number in range(401 - len(listed))]
+    assert bench.client.get_events([]).items == ()
+    assert bench.wire.sent == []
+    events = bench.client.get_events([listed[0], *nobodys, *listed[1:]]).whole()
+    assert len(bench.wire.sent) == 3, "200 a call"
+    assert sorted(event.ticker for event in events) == sorted(listed)
+
+    def small_pages(request: requests.PreparedRequest, _: int) -> None:
+        request.url = (request.url or "").replace("limit=200", "limit=2")
+
+    bench.wire.fault = small_pages
+    assert bench.client.get_events(listed).whole() == bench.client.get_events(reversed(listed)).whole()
+    assert {event.ticker for event in bench.client.get_events(listed)} == set(listed), "every page was read"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import Bid, Level, PriceGrid, Side
-from tests.values import CENTS, FINE_BELOW, GRIDS, TAPERED, book, cents, grid
+from models import MOST_PRICES, Bid, Level, PriceGrid, Side
+from tests.values import CENTS, FINE_BELOW, GRIDS, NOW, TAPERED, book, cents, grid, market
 
 ANY_PRICE = st.integers(1, 9_999).map(lambda pips: Decimal(pips) / 10_000)
 
@@ -30,6 +31,50 @@ def test_a_no_price_is_on_the_grid_exactly_where_the_yes_ask_it_is_sent_as_is(
     yes_ask = price_grid.price(Side.YES, step)
     assert price_grid.floor(Side.YES, yes_ask) == yes_ask
     assert price_grid.floor(Side.NO, 1 - yes_ask) == 1 - yes_ask
+
+
+def counted(price_grid: PriceGrid, side: Side) -> list[Decimal]:
+    """All prices of a side, lowest first: the ends of all steps from the first on."""
+    yes = [price_grid.ranges[0].start]
+    for stretch in price_grid.ranges:
+        while yes[-1] < stretch.end:
+            yes.append(yes[-1] + stretch.step)
+    return yes if side is Side.YES else [1 - price for price in reversed(yes)]
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("price_grid", GRIDS)
+def test_the_table_counts_every_price_as_the_definition_does(price_grid: PriceGrid, side: Side) -> None:
+    prices, table = counted(price_grid, side), price_grid.tick_table(side)
+    for _ in range(2):
+        assert [table[price] for price in prices] == list(range(len(prices)))
+        assert [price_grid.price(side, tick) for tick in range(len(prices))] == prices
+    assert set(table) == set(prices)
+
+
+@given(st.sampled_from(GRIDS), st.sampled_from(Side), ANY_PRICE, st.integers(0, 12))
+def test_what_is_remembered_is_what_a_grid_says_that_is_asked_for_the_first_time(
+    price_grid: PriceGrid, side: Side, price: Decimal, ticks: int
+) -> None:
+    fresh = PriceGrid(price_grid.ranges)
+    prices = counted(price_grid, side)
+    behind = sum(one <= price for one in prices) - 1
+    for known in (fresh, fresh, price_grid):
+        assert known.tick_table(side)[price] == known.ticks(side, price) == behind
+        assert known.floor(side, price) == prices[behind]
+        lower = prices[behind - ticks] if behind >= ticks else Decimal(0)
+        assert known.below(side, price, ticks) == (lower or None)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_prices_off_the_grid_do_not_fill_the_memory(side: Side) -> None:
+    price_grid, nano = grid(("0", "1", "0.01")), Decimal("1e-9")
+    table = price_grid.tick_table(side)
+    assert {table[Decimal("0.41") + number * nano] for number in range(1, 1_000)} == {41}
+    assert not table
+    fine = grid(("0", "1", "0.000001"))
+    assert [fine.ticks(side, number * Decimal("0.000001")) for number in range(12_000)] == list(range(12_000))
+    assert len(fine.tick_table(side)) == MOST_PRICES
 
 
 def test_steps_are_the_grids_own_where_it_tapers() -> None:
@@ -63,6 +108,11 @@ def test_there_is_no_price_under_the_lowest() -> None:
 def test_a_grid_that_makes_no_sense_is_not_traded_on(ranges: tuple[tuple[str, str, str], ...]) -> None:
     with pytest.raises(ValueError, match="range"):
         grid(*ranges)
+
+
+@pytest.mark.parametrize(("resolves_in", "ends_in"), [(None, 900), (600, 600), (1_200, 900)])
+def test_a_market_that_is_decided_before_it_closes_ends_there(resolves_in: float | None, ends_in: float) -> None:
+    assert market(closes_in=900, resolves_in=resolves_in).ends == NOW + timedelta(seconds=ends_in)
 
 
 def test_our_own_order_is_not_taken_for_a_rivals() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -20,9 +21,11 @@ import parsing
 from clients import KalshiHttpClient
 from errors import ExchangeError, Unreadable
 from fields import Fields, Listing, decode
+from models import Side
 from tests.answers import CALLS, RAW, body_of, client_that_hears, give, places, real_answers, sent, short_answer
 
 D = Decimal
+UTC = timezone.utc
 
 STRANGE: list[Any] = [
     D("1e999999999"), D("-1e999999999"), D("1e-999999999"), D("0.5"), 10**18 + 1, -(10**40), int("9" * 4_000),
@@ -122,8 +125,8 @@ PARSERS: dict[str, tuple[Callable[[Fields], Any], str, tuple[Any, ...]]] = {
     "market": (parsing.market, "get_markets", ("markets", 0)),
     "book": (parsing.book, "get_orderbooks", ("orderbooks", 0)),
     "candles": (parsing.candles, "get_candles", ("markets", 0)),
-    "series": (parsing.series, "get_series", ("series",)),
-    "event": (parsing.event, "get_event", ("event",)),
+    "series": (parsing.series, "get_all_series", ("series", 0)),
+    "event": (parsing.event, "get_events", ("events", 0)),
     "exchange_status": (parsing.exchange_status, "get_exchange_status", ()),
     "schedule": (parsing.schedule, "get_schedule", ()),
     "order": (parsing.order, "get_resting_orders", ("orders", 0)),
@@ -199,6 +202,91 @@ def test_whatever_a_parser_reads_it_makes_a_value_or_says_what_is_wrong(parser: 
     else:
         value = data.draw(ANYTHING)
     read(parser, value)
+
+
+def changed(parser: str, **fields: Any) -> Fields:
+    """An object that the parser reads but for these fields, which are sent otherwise, or left out where `...`."""
+    whole = sample(parser) | fields
+    return Fields("GET /x", {name: value for name, value in whole.items() if value is not ...})
+
+
+def book_of(*levels: Any) -> Fields:
+    return Fields("GET /x", {"ticker": "KXTEST-1", "orderbook_fp": {"yes_dollars": list(levels)}})
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_best_bid_is_first_whichever_way_a_book_is_sent(order: int) -> None:
+    levels = [["0.0100", "3.00"], ["0.1000", "1.00"], ["0.9900", "2.50"]]
+    assert parsing.book(book_of(*levels[::order])).yes == (
+        (D("0.99"), D("2.5")),
+        (D("0.1"), D(1)),
+        (D("0.01"), D(3)),
+    )
+
+
+def test_levels_at_one_price_keep_their_order_and_their_sizes() -> None:
+    assert [level.size for level in parsing.book(book_of(["0.5", "1"], ["0.50", "9"], ["0.500", "4"])).yes] == [
+        1,
+        9,
+        4,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        (["1.0001", "5"], "should hold prices up to a dollar and sizes"),
+        (["-0.01", "5"], "should hold prices up to a dollar and sizes"),
+        (["0.5", "-5"], "should hold prices up to a dollar and sizes"),
+        (["0.5", 5], "should be a decimal number in a string, is 5"),
+        ([["0.5"], "5"], r"should be a decimal number in a string, is \['0.5'\]"),
+        (["0.5", {}], r"should be a decimal number in a string, is {}"),
+        (["1e-1", "5"], "should be a decimal number in a string, is '1e-1'"),
+        (["0.5"], r"should hold \[price, size\] pairs"),
+        (["0.5", "5", "5"], r"should hold \[price, size\] pairs"),
+        ("05", r"should hold \[price, size\] pairs"),
+        ({"0.5": 1, "5": 1}, r"should hold \[price, size\] pairs"),
+    ],
+)
+def test_a_level_that_is_none_is_refused_also_where_its_words_were_read_before(level: Any, told: str) -> None:
+    """A size may be more than a dollar: what is known of one is not known of the other."""
+    good = [["0.5", "5"], ["0", "1.0001"], ["1", "0.5"]]
+    for _ in range(2):
+        assert len(parsing.book(book_of(*good)).yes) == 3
+        with pytest.raises(Unreadable, match=f"GET /x: field yes_dollars {told}"):
+            parsing.book(book_of(*good, level))
+
+
+def test_what_is_remembered_of_books_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "MOST_KNOWN", 8)
+    known = parsing._Known(D(100))
+    assert [known[str(number)] for number in range(100)] == [D(number) for number in range(100)]
+    assert len(known) <= 8
+
+
+def test_a_markets_volume_and_expected_end_are_read_and_a_volume_below_nothing_is_not() -> None:
+    moment = "2026-11-23T04:00:00Z"
+    market = parsing.market(changed("market", volume_24h_fp="1234.50", expected_expiration_time=moment))
+    assert (market.volume_24h, market.expected_resolution) == (D("1234.5"), datetime(2026, 11, 23, 4, tzinfo=UTC))
+    for nobody_says in (None, ...):
+        market = parsing.market(changed("market", expected_expiration_time=nobody_says))
+        assert (market.expected_resolution, market.ends) == (None, market.close_time)
+    with pytest.raises(Unreadable, match=r"field volume_24h_fp should be contracts, .* is '-0.01'"):
+        parsing.market(changed("market", volume_24h_fp="-0.01"))
+
+
+def test_markets_with_one_grid_share_what_is_known_of_its_prices_and_no_others_do() -> None:
+    cents, tenths = ([{"start": "0.0000", "end": "1.0000", "step": step}] for step in ("0.0100", "0.0010"))
+    one, same, another = (
+        parsing.market(changed("market", ticker=name, price_ranges=ranges)).grid
+        for name, ranges in (("KXA-1", cents), ("KXB-1", cents), ("KXC-1", tenths))
+    )
+    assert one is same
+    assert (one.ticks(Side.YES, D("0.5")), another.ticks(Side.YES, D("0.5"))) == (50, 500)
+    broken = [{"start": "0.0000", "end": "1.0000", "step": "0.0300"}]
+    for _ in range(2):
+        with pytest.raises(Unreadable, match="field price_ranges should be a price grid"):
+            parsing.market(changed("market", price_ranges=broken))
 
 
 @settings(max_examples=40, deadline=None)

@@ -20,6 +20,7 @@ from connection import connect
 from errors import NoAnswer
 from signing import PrivateKey, Signer, load_key
 from simulator.clock import SimulatedClock
+from tests.answers import ORDER
 from tests.conftest import START, Bench
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -70,20 +71,20 @@ class Seen(BaseAdapter):
 
 @given(st.text(min_size=1, max_size=30))
 def test_what_is_signed_is_the_path_that_is_sent_whatever_is_in_it_and_never_the_query(name: str) -> None:
-    """Order ids and tickers are the exchange's, but nobody promised what they are made of."""
+    """Order ids are the exchange's, but nobody promised what they are made of."""
     seen, session = Seen(), requests.Session()
     session.mount("http://", seen)
     clock = SimulatedClock(START, pace=None)
     client = KalshiHttpClient("http://exchange.invalid/trade-api/v2", Signer("an-id", ED25519), clock, session)
     with pytest.raises(NoAnswer):
-        client.get_event(name)
+        client.cancel_order(ORDER._replace(order_id=name))
     request, _ = seen.sent[0]
     assert "?" in request.path_url
     stamp = request.headers["KALSHI-ACCESS-TIMESTAMP"]
     path = request.path_url.partition("?")[0]
     signature = base64.b64decode(request.headers["KALSHI-ACCESS-SIGNATURE"])
-    verify(ED25519, signature, f"{stamp}GET{path}".encode())
-    assert path.startswith("/trade-api/v2/events/")
+    verify(ED25519, signature, f"{stamp}DELETE{path}".encode())
+    assert path.startswith("/trade-api/v2/portfolio/events/orders/")
 
 
 @pytest.mark.parametrize(

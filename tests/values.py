@@ -49,9 +49,15 @@ def book(yes: tuple[Level, ...] = (), no: tuple[Level, ...] = ()) -> Book:
     return Book("KXTEST-1", yes, no)
 
 
-def market(price_grid: PriceGrid = CENTS, closes_in: float = 7 * 86_400) -> Market:
+def market(
+    price_grid: PriceGrid = CENTS,
+    closes_in: float = 7 * 86_400,
+    resolves_in: float | None = None,
+    volume: int = 0,
+) -> Market:
     closes = NOW + timedelta(seconds=closes_in)
-    return Market("KXTEST-1", "KXTEST", MarketStatus.ACTIVE, closes, price_grid, 0)
+    resolves = None if resolves_in is None else NOW + timedelta(seconds=resolves_in)
+    return Market("KXTEST-1", "KXTEST", MarketStatus.ACTIVE, closes, price_grid, 0, resolves, Decimal(volume))
 
 
 def program(

@@ -1,0 +1,325 @@
+"""A market's sizes and what each of them would bring, for `TRADE_SIZE = AUTO`: its menu.
+
+Promise: pure; the prices are fixed, the sizes free and whole. What a size brings is found by scoring the rivals'
+book with our bids merged in, under the rivals' score doubled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+import rule_2026_07_30 as rule
+from incentive import (
+    Candidate,
+    Caution,
+    IncentiveProgram,
+    Skip,
+    contracts_from,
+    expected_fills,
+    published,
+)
+from models import NO, SIDES, YES, Bid, Book, Program, Side
+from risk import Room, event_risk
+from rule_2026_07_30 import SideScore
+from trade import Prices
+
+ONE = Decimal(1)
+
+PIPS = 10_000
+"""Cost is counted in whole 1/10,000 dollar: the finest price grid there is."""
+
+_EVERY_SIZE = 24
+_SIZES = 14
+_DAY = 86_400.0
+_SPLITS = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5), (0.25, 0.25), (0.125, 0.125), (0.05, 0.05))
+
+T = TypeVar("T")
+
+Counts = tuple[int, int]
+"""Contracts on YES and on NO."""
+
+
+class Option(NamedTuple):
+    """Sizes that a market could be given: net dollars a day, and what each side ties up, in 1/10,000 dollar."""
+
+    net: float
+    counts: Counts
+    yes_cost: int
+    no_cost: int
+
+    @property
+    def cost(self) -> int:
+        return self.yes_cost + self.no_cost
+
+
+@dataclass(frozen=True)
+class Purse:
+    """`Room` in whole 1/10,000 dollar."""
+
+    capital: int
+    event_loss: int
+    room: Room
+
+    @classmethod
+    def of(cls, room: Room) -> Purse:
+        return cls(_pips(room.capital), _pips(room.event_loss), room)
+
+    def cash_on(self, shard: int | None) -> int:
+        return _pips(self.room.cash_on(shard))
+
+    def event_fits(self, event_ticker: str, added: Iterable[tuple[str, int, int]], exclusive: bool) -> bool:
+        """Whether an event stays within its limit with (market, YES cost, NO cost) resting in it."""
+        losses = {
+            ticker: (pips_up(yes), pips_up(no))
+            for ticker, (yes, no) in self.room.losses.get(event_ticker, {}).items()
+        }
+        for ticker, yes_cost, no_cost in added:
+            yes, no = losses.get(ticker, (0, 0))
+            losses[ticker] = yes + no_cost, no + yes_cost
+        known = exclusive or event_ticker in self.room.exclusive
+        return event_risk(losses.values(), known, 0) <= self.event_loss
+
+
+def _pips(dollars: Decimal) -> int:
+    return int((dollars * PIPS).to_integral_value(ROUND_FLOOR))
+
+
+def pips_up(dollars: Decimal) -> int:
+    return int((dollars * PIPS).to_integral_value(ROUND_CEILING))
+
+
+class Promise(NamedTuple):
+    """Roughly, net dollars a day for 1/10,000 dollar spent, and in all."""
+
+    a_pip: float
+    net: float
+
+
+class _Window:
+    """What one program's window would pay for a share of its market, told quickly."""
+
+    def __init__(self, incentive: IncentiveProgram, program: Program, now: datetime, least: float) -> None:
+        self.left = max((min(program.end, incentive.market.ends) - now).total_seconds(), 0.0)
+        self.so_far = incentive.earned.get(program.id, 0.0)
+        self._whole = rule.earned(0.5 * incentive.qualified, 1.0, program.reward, self.left, program.seconds)
+        self._cap, self._least = program.cap, least
+        self._leaving = rule.payout_cents(self.so_far, program.cap)
+
+    def expects(self, shares: float) -> float:
+        """Dollars before floor and cap, for the sum of both sides' shares."""
+        return self.so_far + self._whole * shares
+
+    def per_day(self, shares: float) -> float:
+        """Dollars a day that would be missing if we left now; none where the window is not worth funding."""
+        expected = self.so_far + self._whole * shares
+        if expected < self._least or not self.left:
+            return 0.0
+        return max(rule.payout_cents(expected, self._cap) - self._leaving, 0) / 100 * _DAY / self.left
+
+
+class Menu:
+    """A market and what it would bring at any sizes: the prices are fixed, the sizes free."""
+
+    def __init__(
+        self,
+        incentive: IncentiveProgram,
+        rivals: Book,
+        prices: Prices,
+        now: datetime,
+        caution: Caution,
+        purse: Purse,
+    ) -> None:
+        self.incentive, self.rivals, self.prices = incentive, rivals, prices
+        self.event, self.shard = incentive.market.event_ticker, incentive.market.exchange_index
+        self.times = 1.0
+        self._now, self._caution = now, caution
+        self._windows = [_Window(incentive, program, now, caution.least) for program in incentive.programs]
+        bound = max(min(purse.capital, purse.cash_on(self.shard), purse.event_loss), 0)
+        self.units: Counts = self._unit(YES, prices.yes), self._unit(NO, prices.no)
+        self.most: Counts = tuple(bound // unit if unit else 0 for unit in self.units)  # type: ignore[assignment]
+        self._scored: tuple[dict[int, list[SideScore | None]], ...] = ({}, {})
+
+    @property
+    def ticker(self) -> str:
+        return self.incentive.ticker
+
+    def _unit(self, side: Side, price: Decimal | Skip) -> int:
+        """What a contract ties up; 0 where the side has no price."""
+        if not isinstance(price, Decimal):
+            return 0
+        return pips_up(self.incentive.cost(Bid(side, price, ONE)) if self.incentive.maker_rate else price)
+
+    @cached_property
+    def _volume(self) -> float:
+        return float(self.incentive.market.volume_24h)
+
+    @cached_property
+    def _fills(self) -> list[tuple[float, float]]:
+        """Of each side the rivals' contracts at our price or ahead of it, and dollars lost by a fill."""
+        found = []
+        for side, price in zip(SIDES, self.prices, strict=True):
+            if isinstance(price, Decimal):
+                ahead = contracts_from(self.rivals.side(side), price)
+                fee = self.incentive.maker_rate * float(price * (1 - price))
+                found.append((float(ahead), self._caution.fill_cost + fee))
+            else:
+                found.append((0.0, 0.0))
+        return found
+
+    def scores(self, side: int, count: int) -> list[SideScore | None]:
+        """A side (0: YES, 1: NO) with so many contracts of ours, by each program's terms; None where it misses the
+        target."""
+        known = self._scored[side].get(count)
+        if known is None:
+            known = self._scored[side][count] = list(self._score(side, count))
+        return known
+
+    def _score(self, side: int, count: int) -> Iterator[SideScore | None]:
+        which = NO if side else YES
+        price, grid = self.prices[side], self.incentive.market.grid
+        bids = [Bid(which, price, Decimal(count))] if count and isinstance(price, Decimal) else []
+        for program in self.incentive.programs:
+            target, discount = published(program)
+            ticks, top = grid.tick_table(which), grid.tops[side]
+            yield rule.score_side(self.rivals.side(which), bids, target, discount, ticks, top)
+
+    def both(self, counts: Counts) -> Iterator[tuple[_Window, float]]:
+        """Each window whose seconds count, with the sum of our shares."""
+        times = self._caution.rivals_times
+        for window, yes, no in zip(
+            self._windows, self.scores(0, counts[0]), self.scores(1, counts[1]), strict=True
+        ):
+            if yes is not None and no is not None:
+                yield window, yes.share(times) + no.share(times)
+
+    def expects(self, counts: Counts) -> float | None:
+        """Dollars that the window which brings most is expected to bring; None where every second is excluded."""
+        return max((window.expects(shares) for window, shares in self.both(counts)), default=None)
+
+    def net(self, counts: Counts) -> float:
+        """Net payable dollars a day, 0 where no window is worth funding."""
+        paid = sum(window.per_day(shares) for window, shares in self.both(counts))
+        return paid - self.costs(counts) if paid else 0.0
+
+    def costs(self, counts: Counts) -> float:
+        """Dollars a day that fills are expected to cost, fees included."""
+        lost = 0.0
+        for (ahead, a_fill), count in zip(self._fills, counts, strict=True):
+            if count:
+                lost += a_fill * expected_fills(self._volume, ahead, count)
+        return lost
+
+    def option(self, counts: Counts) -> Option:
+        yes, no = self.units
+        return Option(self.net(counts) * self.times, counts, yes * counts[0], no * counts[1])
+
+    def fits(self, option: Option, purse: Purse) -> bool:
+        """Whether the market alone would keep the limits."""
+        cost = option.cost
+        if cost > purse.capital or cost > purse.cash_on(self.shard):
+            return False
+        return purse.event_fits(self.event, [(self.ticker, *option[2:])], self.incentive.exclusive)
+
+    def options(self, purse: Purse, most: int, in_company: bool) -> list[Option]:
+        """Sizes worth their money, cheapest first, at most about `most`: none that brings no more than a cheaper
+        one. `in_company`: other markets of the event are to be had too, so that it also matters which side
+        costs."""
+        tried = {(yes, no) for yes in self._sizes(0) for no in self._sizes(1)}
+        tried |= set(self._just_enough(purse))
+        found = [option for option in map(self.option, tried) if option.net > 0 and self.fits(option, purse)]
+        best = _front(found, lambda option: option.cost)
+        if in_company:
+            best = [*best, *_front(found, lambda option: option.yes_cost), *_front(found, lambda o: o.no_cost)]
+        return thinned(sorted(set(best), key=lambda option: (option.cost, -option.net)), most)
+
+    def _sizes(self, side: int) -> list[int]:
+        most = self.most[side]
+        if most <= _EVERY_SIZE:
+            return list(range(most + 1))
+        spread = {round(math.exp(math.log(most) * step / _SIZES)) for step in range(_SIZES + 1)}
+        return sorted({0, most} | spread | {size for size in self._turning_points(side) if size <= most})
+
+    def _turning_points(self, side: int) -> Iterator[int]:
+        """Sizes at which the walk of a side changes: the one that completes a target, and those from which on a
+        level of rivals is no longer reached."""
+        price = self.prices[side]
+        for program in self.incentive.programs:
+            left = program.target or Decimal(0)
+            for level in self.rivals.side(NO if side else YES):
+                if left <= 0:
+                    break
+                if isinstance(price, Decimal) and level.price < price:
+                    yield math.ceil(left)
+                left -= level.size
+            if left > 0:
+                yield math.ceil(left)
+
+    def _just_enough(self, purse: Purse) -> Iterator[Counts]:
+        """For some sizes of one side the least of the other that makes a window worth funding."""
+        for side in (0, 1):
+            other = 1 - side
+            for given in self._sizes(other):
+                low, high = 0, self.most[side]
+                if not self._enough(side, high, given):
+                    continue
+                while low < high:
+                    middle = (low + high) // 2
+                    low, high = (low, middle) if self._enough(side, middle, given) else (middle + 1, high)
+                yield (low, given) if side == 0 else (given, low)
+
+    def _enough(self, side: int, count: int, given: int) -> bool:
+        return (self.expects((count, given) if side == 0 else (given, count)) or 0.0) >= self._caution.least
+
+    def promise(self, purse: Purse, slots: int) -> Promise:
+        """What the market would bring, roughly, at the best of a few splits of the money; a split that leaves a
+        part of a slot's share of the capital idle is counted as if it took all of it."""
+        strengths = []
+        for side, most in enumerate(self.most):
+            score = self.scores(side, most)[0]
+            weight = score.ours / most if score and most else 0.0
+            strengths.append((weight, self._caution.rivals_times * score.rivals if score else 0.0))
+        whole = min(purse.capital, purse.cash_on(self.shard))
+        best = Promise(-math.inf, -math.inf)
+        for parts in _SPLITS:
+            shares, cost = 0.0, 0
+            counts = []
+            for part, unit, most, (weight, rivals) in zip(parts, self.units, self.most, strengths, strict=True):
+                count = min(int(whole * part / unit), most) if unit else 0
+                shares += weight * count / (rivals + weight * count) if weight and count else 0.0
+                cost += unit * count
+                counts.append(count)
+            net = self._windows[0].per_day(shares) - self.costs((counts[0], counts[1]))
+            best = max(best, Promise(net / max(cost, purse.capital / slots, 1), net))
+        return best
+
+    def candidate(self, counts: Counts) -> Candidate:
+        scored = self.incentive.score(self.rivals, self.prices.bids(Decimal(counts[0]), Decimal(counts[1])))
+        return Candidate(
+            self.incentive,
+            self.rivals,
+            scored,
+            self.incentive.estimate(scored, self._now, self._caution),
+            self._now,
+        )
+
+
+def _front(options: Iterable[Option], cost: Callable[[Option], int]) -> list[Option]:
+    """The options than which no cheaper one brings as much."""
+    best: list[Option] = []
+    for option in sorted(options, key=lambda one: (cost(one), -one.net)):
+        if not best or option.net > best[-1].net:
+            best.append(option)
+    return best
+
+
+def thinned(options: list[T], most: int) -> list[T]:
+    """About `most` of them, the first and the last included, evenly spaced."""
+    if len(options) <= most:
+        return options
+    return [options[round(n * (len(options) - 1) / (most - 1))] for n in range(most)]

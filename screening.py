@@ -1,0 +1,164 @@
+"""Which programs may be quoted at all, told before a book is read: books are what a scan of the board costs.
+
+Promise: pure, and each market that is left out has exactly one reason with its number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fnmatch import translate
+
+from incentive import IncentiveProgram, Reason, Skip, dollars_per_day, maker_rate
+from models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
+
+RATE_WHERE_UNKNOWN = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
+"""The makers' fee of a series that the exchange did not tell of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What a person keeps to: ticker patterns to trade `only` (none: all) and to `avoid`, such as "KXHIGH*", and
+    the hours that a market must have left before it closes or is expected to resolve."""
+
+    only: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
+    hours_to_close: float = 0.0
+
+    def programs(self, programs: Iterable[Program], now: datetime) -> tuple[dict[str, list[Program]], list[Skip]]:
+        """The programs that pay for resting orders now, by market, richest a day first, and a reason for each
+        market that has none of them or is not wanted."""
+        by_ticker: dict[str, list[Program]] = defaultdict(list)
+        refused: dict[str, Skip] = {}
+        for program in programs:
+            skip = _not_running(program, now)
+            if skip is None:
+                by_ticker[program.ticker].append(program)
+            else:
+                refused.setdefault(program.ticker, skip)
+        found: dict[str, list[Program]] = {}
+        skipped = [skip for ticker, skip in refused.items() if ticker not in by_ticker]
+        unwanted = self._unwanted()
+        for ticker, same_market in by_ticker.items():
+            skip = unwanted(ticker)
+            if skip is None:
+                found[ticker] = sorted(same_market, key=lambda p: (-dollars_per_day(p), p.id))
+            else:
+                skipped.append(skip)
+        return found, skipped
+
+    def _unwanted(self) -> Callable[[str], Skip | None]:
+        only, avoid = (_any_of(patterns) for patterns in (self.only, self.avoid))
+
+        def skip(ticker: str) -> Skip | None:
+            if self.only and not only.match(ticker):
+                return Skip(ticker, Reason.ONLY, "Patterns", ", ".join(self.only))
+            if self.avoid and avoid.match(ticker):
+                pattern = next(pattern for pattern in self.avoid if _any_of([pattern]).match(ticker))
+                return Skip(ticker, Reason.AVOID, "Pattern", pattern)
+            return None
+
+        return skip
+
+    def markets(
+        self,
+        by_ticker: Mapping[str, Sequence[Program]],
+        markets: Mapping[str, Market],
+        status: ExchangeStatus,
+        now: datetime,
+        until: datetime,
+    ) -> tuple[list[Market], list[Skip]]:
+        """The markets in which an order could rest until `until`, its expiry, and a reason for each of the
+        rest."""
+        found: list[Market] = []
+        skipped: list[Skip] = []
+        hours = max(self.hours_to_close, (until - now).total_seconds() / 3600)
+        for ticker in by_ticker:
+            market = markets.get(ticker)
+            skip = _not_tradable(ticker, market, status, now, hours)
+            if skip is not None:
+                skipped.append(skip)
+            elif market is not None:
+                found.append(market)
+        return found, skipped
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)), re.IGNORECASE)
+
+
+def _not_running(program: Program, now: datetime) -> Skip | None:
+    if program.type is not IncentiveType.LIQUIDITY:
+        return Skip(program.ticker, Reason.NOT_LIQUIDITY, "Type", program.type.value)
+    if program.paid_out:
+        return Skip(program.ticker, Reason.PAID_OUT, "Ended", f"{program.end:%Y-%m-%d %H:%M} UTC")
+    if not program.start <= now < program.end:
+        return Skip(
+            program.ticker,
+            Reason.NOT_RUNNING,
+            "Window",
+            f"{program.start:%m-%d %H:%M} to {program.end:%m-%d %H:%M} UTC",
+        )
+    if not program.target or program.discount is None:
+        return Skip(program.ticker, Reason.NO_PUBLISHED_SCORE, "Target", str(program.target))
+    return None
+
+
+def _not_tradable(
+    ticker: str, market: Market | None, status: ExchangeStatus, now: datetime, hours: float
+) -> Skip | None:
+    if market is None:
+        return Skip(ticker, Reason.NO_MARKET, "Market", "not listed by the exchange")
+    if market.status is not MarketStatus.ACTIVE:
+        return Skip(ticker, Reason.MARKET_STATUS, "Status", market.status.value)
+    if not status.trades(market.exchange_index):
+        return Skip(ticker, Reason.TRADING_PAUSED, "Shard", str(market.exchange_index))
+    left = (market.ends - now).total_seconds() / 3600
+    if left <= hours:
+        what = "Closes" if market.ends == market.close_time else "Expected to resolve"
+        number = f"in {max(left, 0.0):.1f} of at least {hours:.3g} hours"
+        return Skip(ticker, Reason.MIN_HOURS_TO_CLOSE, what, number)
+    return None
+
+
+def makers_rate(market: Market, series: Mapping[str, Series], event: Event | None) -> float:
+    """What a maker pays in a market (see `incentive.maker_rate`): an event's own terms go before its series'. A
+    market does not name its series; the event's ticker begins with it. Where the exchange does not tell, a fee is
+    assumed."""
+    name = event.series_ticker if event else market.event_ticker.partition("-")[0]
+    known = series.get(name)
+    kind = (event.fee_type if event else None) or (known.fee_type if known else None)
+    multiplier = event.fee_multiplier if event else None
+    if multiplier is None:
+        multiplier = known.fee_multiplier if known else Decimal(1)
+    return RATE_WHERE_UNKNOWN if kind is None else maker_rate(kind, multiplier)
+
+
+def incentives(
+    markets: Iterable[Market],
+    by_ticker: Mapping[str, Sequence[Program]],
+    series: Mapping[str, Series],
+    events: Mapping[str, Event],
+    qualified: Mapping[str, float],
+    earned: Mapping[str, float],
+) -> list[IncentiveProgram]:
+    """Markets with their programs and all else that is known of them: the part of our looks in which each one
+    qualified by ticker, dollars earned so far by program id."""
+    found = []
+    for market in markets:
+        event = events.get(market.event_ticker)
+        found.append(
+            IncentiveProgram(
+                market,
+                tuple(by_ticker[market.ticker]),
+                makers_rate(market, series, event),
+                event is not None and event.mutually_exclusive,
+                qualified.get(market.ticker, 1.0),
+                earned,
+            )
+        )
+    return found

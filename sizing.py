@@ -1,0 +1,276 @@
+"""`TRADE_SIZE = AUTO`: how many contracts to rest in which markets, by what each dollar would bring.
+
+Promise: pure. A plan keeps every limit, has whole contracts alone, and funds a window to at least $1.50 expected
+or not at all; everything it counts on was found by scoring the rivals' book with our bids merged in.
+
+What a dollar brings falls with every dollar, but not smoothly: one contract may take a side that nobody is paid
+for, a target must be completed, a larger order pushes deeper rivals out of the walk, a window pays nothing below
+the floor and nothing above its cap. So sizes are tried, not solved for: each market offers the sizes that are
+worth their money, plans are put together from those, market by market, the best so far for each amount spent being
+kept, and the best one's sizes are then moved contract by contract as long as it gains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from incentive import (
+    HYSTERESIS,
+    RIVALS_ANSWER,
+    Caution,
+    Choice,
+    IncentiveProgram,
+    Reason,
+    Skip,
+    Wish,
+)
+from menu import PIPS, Menu, Option, Purse
+from models import Book
+from risk import Room
+from trade import Trade, no_book, target_missed
+
+LEAST_WINDOW = Decimal("1.50")
+"""Dollars that a window must be expected to bring. The exchange pays from $1.00; rivals come, and nothing is paid
+for what then falls short."""
+
+_FINALISTS = 16
+_PLANS = 360
+_ROUNDS = 12
+
+
+class Plan(NamedTuple):
+    """Sizes for some markets: net dollars a day, 1/10,000 dollars spent, and an option by the menu's number."""
+
+    net: float
+    spent: int
+    picks: tuple[tuple[int, Option], ...]
+
+
+_EMPTY = Plan(0.0, 0, ())
+
+
+class Planner:
+    """Puts plans together from menus, within a purse and so many slots."""
+
+    def __init__(self, menus: Sequence[Menu], purse: Purse, slots: int) -> None:
+        self._menus, self._purse, self._slots = menus, purse, slots
+
+    def best(self) -> Plan:
+        """The best plan that was found."""
+        menus = len(self._menus)
+        if not menus:
+            return _EMPTY
+        most_options = max(12, min(64, 240 // menus))
+        kept = max(12, _PLANS // min(self._slots, menus))
+        events = [menu.event for menu in self._menus]
+        plans = [_EMPTY]
+        for number, menu in enumerate(self._menus):
+            options = menu.options(self._purse, most_options, events.count(menu.event) > 1)
+            plans = self._kept([*plans, *self._extended(plans, number, options)], kept)
+        return max((self._polished(plan) for plan in self._ends(plans)), key=lambda plan: (plan.net, -plan.spent))
+
+    def _extended(self, plans: Iterable[Plan], number: int, options: Sequence[Option]) -> Iterator[Plan]:
+        for net, spent, picks in plans:
+            if len(picks) == self._slots:
+                continue
+            for option in options:
+                if spent + option.cost > self._purse.capital:
+                    break
+                longer = (*picks, (number, option))
+                if not picks or self._fits_in(longer, number):
+                    yield Plan(net + option.net, spent + option.cost, longer)
+
+    def _fits_in(self, picks: Sequence[tuple[int, Option]], number: int) -> bool:
+        """Whether the shard and the event of one of the picks bear them all."""
+        menu = self._menus[number]
+        cost = sum(option.cost for other, option in picks if self._menus[other].shard == menu.shard)
+        if cost > self._purse.cash_on(menu.shard):
+            return False
+        added = [
+            (self._menus[other].ticker, option.yes_cost, option.no_cost)
+            for other, option in picks
+            if self._menus[other].event == menu.event
+        ]
+        return self._purse.event_fits(menu.event, added, menu.incentive.exclusive)
+
+    def _kept(self, plans: Iterable[Plan], most: int) -> list[Plan]:
+        """Of the plans with as many markets the best for each amount spent."""
+        by_length: dict[int, list[Plan]] = {}
+        for plan in sorted(plans, key=lambda one: (one.spent, -one.net)):
+            same = by_length.setdefault(len(plan.picks), [])
+            if not same or plan.net > same[-1].net:
+                same.append(plan)
+        found = []
+        for same in by_length.values():
+            found += (
+                same if len(same) <= most else [same[round(n * (len(same) - 1) / (most - 1))] for n in range(most)]
+            )
+        return found
+
+    def _ends(self, plans: Sequence[Plan]) -> list[Plan]:
+        """The few plans worth polishing: of each length the best ones."""
+        by_length: dict[int, Plan] = {}
+        for plan in plans:
+            held = by_length.get(len(plan.picks))
+            if held is None or plan.net > held.net:
+                by_length[len(plan.picks)] = plan
+        return sorted(by_length.values(), key=lambda plan: -plan.net)[:4]
+
+    def _polished(self, plan: Plan) -> Plan:
+        """The plan with its sizes moved as long as that gains."""
+        for _ in range(_ROUNDS):
+            better = self._moved(plan)
+            if better is None:
+                return plan
+            plan = better
+        return plan
+
+    def _moved(self, plan: Plan) -> Plan | None:
+        """The best of the plans that move one size, or money from one size to another."""
+        start = plan
+        for place in range(len(plan.picks)):
+            for side in (0, 1):
+                for step in self._steps(plan, place, side):
+                    plan = self._better(plan, self._resized(plan, place, side, step))
+                    if step > 0:
+                        continue
+                    plan = self._given_on(plan, place, side, step)
+        return None if plan.net <= start.net + 1e-9 else plan
+
+    def _given_on(self, plan: Plan, place: int, side: int, step: int) -> Plan:
+        """The plan with contracts taken from one size and their money given to another one."""
+        poorer = self._resized(plan, place, side, step)
+        if poorer is None:
+            return plan
+        free = self._purse.capital - poorer.spent
+        for other, (number, option) in enumerate(plan.picks):
+            for end in (0, 1):
+                unit = self._menus[number].units[end]
+                if (other, end) == (place, side) or not unit:
+                    continue
+                more = min(free // unit, self._menus[number].most[end] - option.counts[end])
+                if more > 0:
+                    plan = self._better(plan, self._resized(poorer, other, end, more))
+        return plan
+
+    def _steps(self, plan: Plan, place: int, side: int) -> Iterator[int]:
+        number, option = plan.picks[place]
+        step = 1
+        while step <= max(self._menus[number].most[side] // 2, 1):
+            yield step
+            if step <= option.counts[side]:
+                yield -step
+            step *= 2
+        if option.counts[side]:
+            yield -option.counts[side]
+
+    def _resized(self, plan: Plan, place: int, side: int, step: int) -> Plan | None:
+        """The plan with a size changed by so many contracts, None where that cannot be."""
+        number, option = plan.picks[place]
+        menu = self._menus[number]
+        count = option.counts[side] + step
+        if not 0 <= count <= menu.most[side]:
+            return None
+        changed = menu.option((count, option.counts[1]) if side == 0 else (option.counts[0], count))
+        if plan.spent - option.cost + changed.cost > self._purse.capital:
+            return None
+        picks = (*plan.picks[:place], (number, changed), *plan.picks[place + 1 :])
+        if not self._fits_in(picks, number):
+            return None
+        return Plan(plan.net - option.net + changed.net, plan.spent - option.cost + changed.cost, picks)
+
+    @staticmethod
+    def _better(plan: Plan, other: Plan | None) -> Plan:
+        if other is None or any(option.net <= 0 for _, option in other.picks):
+            return plan
+        return other if other.net > plan.net + 1e-12 else plan
+
+
+def choose_sizes(
+    trade: Trade,
+    incentives: Iterable[IncentiveProgram],
+    rivals: Mapping[str, Book],
+    now: datetime,
+    wish: Wish,
+    room: Room,
+    quoted: frozenset[str],
+    skipped: Iterable[Skip] = (),
+) -> Choice:
+    """The markets to quote and the sizes to quote them with, best first, and one reason for each of the rest."""
+    caution = Caution(RIVALS_ANSWER, float(max(LEAST_WINDOW, wish.min_reward)), wish.fill_cost)
+    purse = Purse.of(room)
+    menus: list[Menu] = []
+    refused: list[Skip] = []
+    for incentive in incentives:
+        menu = _menu(trade, incentive, rivals.get(incentive.ticker), now, caution, purse)
+        if isinstance(menu, Skip):
+            refused.append(menu)
+        else:
+            menus.append(menu)
+    menus, beyond = _finalists(menus, purse, wish.slots)
+    for menu in menus:
+        menu.times = HYSTERESIS if menu.ticker in quoted else 1.0
+    plan = Planner(menus, purse, wish.slots).best()
+    chosen = [menus[number].candidate(option.counts) for number, option in plan.picks]
+    taken = {candidate.ticker for candidate in chosen}
+    left = [_not_in_plan(menu, plan, purse, wish.slots) for menu in menus if menu.ticker not in taken]
+    chosen.sort(key=lambda candidate: (-candidate.decided.net_per_day, candidate.ticker))
+    return Choice(tuple(chosen), (*left, *beyond, *refused, *skipped))
+
+
+def _menu(
+    trade: Trade, incentive: IncentiveProgram, rivals: Book | None, now: datetime, caution: Caution, purse: Purse
+) -> Menu | Skip:
+    """A market that some size within the purse would make worth funding, or the reason that none does."""
+    if rivals is None:
+        return no_book(incentive)
+    prices = trade.prices(incentive, rivals)
+    if isinstance(prices, Skip):
+        return prices
+    if isinstance(prices.yes, Skip) and isinstance(prices.no, Skip):
+        return prices.yes
+    menu = Menu(incentive, rivals, prices, now, caution, purse)
+    expected = menu.expects(menu.most)
+    if expected is None:
+        return target_missed(incentive, rivals, prices.bids(*map(Decimal, menu.most)))
+    if expected < caution.least:
+        number = f"${expected:.2f} of ${caution.least:.2f} a window, with all that may be tied up on each side"
+        return Skip(incentive.ticker, Reason.REWARD_FLOOR, "At most", number)
+    return menu
+
+
+def _finalists(menus: list[Menu], purse: Purse, slots: int) -> tuple[list[Menu], list[Skip]]:
+    """The markets among which a plan is made, and a reason for each of the others."""
+    if len(menus) <= _FINALISTS:
+        return menus, []
+    promises = [(menu.promise(purse, slots), menu) for menu in menus]
+    ranked = sorted(promises, key=lambda pair: (-pair[0].a_pip, pair[1].ticker))
+    most = _FINALISTS + slots
+    beyond = []
+    for rank, (promise, menu) in enumerate(ranked[most:], start=most + 1):
+        if promise.net > 0:
+            number = f"{rank:,} of {len(ranked):,} by what a dollar brings, sizes are tried for the best {most}"
+            beyond.append(Skip(menu.ticker, Reason.TRADE_TICKER_SIZE, "Rank", number))
+        else:
+            beyond.append(_unworthy(menu, promise))
+    return [menu for _, menu in ranked[:most]], beyond
+
+
+def _unworthy(menu: Menu, promise: Promise) -> Skip:
+    """The reason where no size brings more than its fills cost."""
+    number = f"-${-promise.net:.4f} at the best of the sizes tried" if promise.net < 0 else "$0.0000"
+    return Skip(menu.ticker, Reason.FILL_COST, "Net a day", number)
+
+
+def _not_in_plan(menu: Menu, plan: Plan, purse: Purse, slots: int) -> Skip:
+    options = menu.options(purse, 2, in_company=False)
+    if not options:
+        return _unworthy(menu, menu.promise(purse, slots))
+    best = f"${max(option.net for option in options):.4f} a day at best"
+    if len(plan.picks) >= slots:
+        return Skip(menu.ticker, Reason.TRADE_TICKER_SIZE, "Net", f"{best}, the best {slots:,} are quoted")
+    left = (purse.capital - plan.spent) / PIPS
+    return Skip(menu.ticker, Reason.MAX_CAPITAL, "Net", f"{best}, ${left:.2f} left by those that bring more")
