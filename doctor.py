@@ -27,6 +27,7 @@ from clients import Environment, KalshiHttpClient
 from connection import Connection, connect, read_variables
 from errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from schedule import new_york, next_pause
+from screening import Screen
 from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
@@ -246,7 +247,7 @@ def _programs(sheet: Sheet, environment: Environment, client: KalshiHttpClient) 
     listed = _asked(sheet, PROGRAMS, environment, client.get_incentive_programs)
     if listed is None:
         return Counter()
-    running, _ = incentive.running(listed, client.clock.now())
+    running, _ = Screen().programs(listed, client.clock.now())
     if not running:
         sheet.note(PROGRAMS, f"none of {len(listed)} runs and pays: nothing is to be earned, nothing is quoted")
         return Counter()

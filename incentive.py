@@ -45,7 +45,7 @@ _MAKERS_PART = {
 _DAY = 86_400.0
 _PIP = Decimal("0.0001")
 _NOTHING = Decimal(0)
-_NONE_EARNED: Mapping[str, float] = MappingProxyType({})
+NONE_EARNED: Mapping[str, float] = MappingProxyType({})
 
 
 class Reason(Enum):
@@ -168,7 +168,7 @@ class IncentiveProgram(NamedTuple):
     maker_rate: float = 0.0
     exclusive: bool = False
     qualified: float = 1.0
-    earned: Mapping[str, float] = _NONE_EARNED
+    earned: Mapping[str, float] = NONE_EARNED
 
     @property
     def ticker(self) -> str:
@@ -359,7 +359,7 @@ def choose(
     beyond: list[Skip] = []
     for rank, candidate in enumerate(ranked, start=1):
         if len(chosen) == wish.slots:
-            number = f"{rank:,}, the best {wish.slots:,} are quoted"
+            number = f"{rank:,} of {len(ranked):,}, the best {wish.slots:,} are quoted"
             beyond.append(Skip(candidate.ticker, Reason.TRADE_TICKER_SIZE, "Rank", number))
             continue
         lacking = what_lacks(candidate, room)

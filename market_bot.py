@@ -9,24 +9,29 @@ from __future__ import annotations
 
 import sys
 import traceback
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from logging import Logger
 from pathlib import Path
 
+import clearing
 import incentive
+import risk
 import settings
 import trade
 import tradelog
-from account import Position
+from account import Balance
+from clearing import Clearing, new_order_id
 from clients import Environment
 from connection import Connection, connect, read_variables
-from errors import ConfigError, ExchangeError, Gone, OutcomeUnknown, Refused, StillResting
-from fields import Listing
+from errors import ConfigError, ExchangeError, Refused
 from incentive import Candidate, Choice
 from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
+from risk import Room
+from scan import Board, Scanner
+from settings import AUTO
+from strategy import Strategy
 
 # Settings -------------------------------------------------------------------------------------------------
 
@@ -34,8 +39,8 @@ from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStat
 # money, needs a demo key in .env. PROD: real money; this version refuses to start there.
 env = Environment.SIM
 
-# Contracts per order. One is for watching what happens: it almost always earns $0.00, because a window that
-# would pay less than a dollar pays nothing.
+# Contracts per order, or AUTO: as many as bring most for each dollar, within the limits below. One is for watching
+# what happens: it almost always earns $0.00, because a window that would pay less than a dollar pays nothing.
 TRADE_SIZE = 1
 
 # Dollars to stay behind a side's best bid, at least: 0.01 is one tick of a one-cent market, and one tick on
@@ -56,6 +61,41 @@ TRADE_TICKER_SIZE = 2
 # qualifies pays best. None: no limit.
 INCENTIVE_SIZE = 300
 
+# Patterns of tickers to keep to, such as ("KXHIGH*",), and to stay out of. Empty: all, and none. To be avoided by
+# default are families in which people who know more than a resting order can take it: short crypto windows,
+# announcements, index and currency strikes, combos.
+ONLY = ()
+AVOID = (
+    "KX*15M*",
+    "KXCRYPTOLEAD*",
+    "*MENTION*",
+    "KXINX*",
+    "KXNASDAQ*",
+    "KXEURUSD*",
+    "KXUSDJPY*",
+    "KXMVE*",
+)
+
+# Dollars that resting orders and positions may tie up, all together.
+MAX_CAPITAL = 100
+
+# Dollars that may be lost in one event, at its worst outcome. The strikes of an event are one bet.
+MAX_EVENT_LOSS = 20
+
+# Hours that a market must have left before it closes or is expected to resolve. In the last hours those trade who
+# know the outcome.
+MIN_HOURS_TO_CLOSE = 6
+
+# Dollars that a market must be expected to pay, else it is skipped. At 0 a slot that stays free goes to a market
+# that will pay $0.00, and the log says so.
+MIN_REWARD = 0
+
+# Dollars that a filled contract is expected to lose, charged against the reward when markets are ranked and sized.
+FILL_COST = 0.03
+
+# Seconds between scans of the whole board. In between the bot follows the hundred best markets.
+SCAN_TIME = 600
+
 # End of the settings --------------------------------------------------------------------------------------
 
 _HOME = Path(__file__).resolve().parent
@@ -63,8 +103,6 @@ _LOG_FILE = _HOME / "trade.log"
 _DOTENV_FILE = _HOME / ".env"
 
 _RETRY_SECONDS = 10.0
-_VERIFY_TRIES = 5
-_VERIFY_SECONDS = 1.0
 _FILL_OVERLAP = timedelta(seconds=5)
 
 _PROD_REFUSED = (
@@ -82,7 +120,12 @@ class MarketBot:
         self._clock = connection.client.clock
         self._connection = connection
         self._logger = logger
-        self._trade = trade.Trade(rules.trade_size, rules.delta_ticks, rules.incentive_size)
+        self._strategy = Strategy.of(rules)
+        self._scanner = Scanner(self._client, self._strategy)
+        self._clearing = Clearing(self._client, self.log, self._send)
+        self._board: Board | None = None
+        self._quoted: frozenset[str] = frozenset()
+        self._room = risk.room_beside((rules.max_capital, rules.max_event_loss), None, (), ())
         self._session_begun = False
         self._cycle = 0
         self._last_expiry: datetime | None = None
@@ -97,7 +140,9 @@ class MarketBot:
             self._read_limits()
             while True:
                 next_cycle = self._clock.monotonic() + self._rules.wait_seconds
-                complete = self._attempt_cycle()
+                complete = self._attempt(self.start_trading, self._after_failed_cycle)
+                if complete and self._scan_is_due():
+                    self._attempt(self.scan_board, lambda: "The board of the last scan is kept until the next one")
                 self._log_clock()
                 self._clock.sleep(max(next_cycle - self._clock.monotonic(), 0.0) if complete else _RETRY_SECONDS)
         except KeyboardInterrupt:
@@ -113,17 +158,15 @@ class MarketBot:
         began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
         if not self._session_begun and not self._fills_seen:
             self._started = self._fills_since = began
-        if not (status.trading or any(status.trading_by_shard.values())):
+        if not _trades(status):
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
             return None
-        expires = began + timedelta(seconds=self._rules.wait_seconds + self._rules.expiration_seconds)
+        expires = self._expires()
         theirs, blocked = self._clear_orders()
         self._log_fills()
         blocked |= self._close_positions(theirs)
-        choice = incentive.without(self._choose_markets(theirs, status, expires), blocked)
-        for event, fields in self._told.news(choice):
-            self.log(event, fields)
+        choice = self._choose_markets(status, theirs, expires, blocked)
         placed = self.place_order(choice.chosen, expires)
         self._log_cycle(choice, placed, began, sent_before)
         return choice
@@ -135,12 +178,25 @@ class MarketBot:
         resting = 0
         for candidate in candidates:
             self.log("ORDER BOOK", {"Ticker": candidate.ticker}, tradelog.top_levels(candidate.rivals))
+            until = min(expires, candidate.incentive.ends)  # what rests longer is not paid
             for bid in candidate.bids:
                 self.log("OPEN ORDER", tradelog.new_order(candidate.ticker, bid))
-                order = trade.open_order(candidate.incentive.market, bid, _new_order_id(), expires)
+                order = trade.open_order(candidate.incentive.market, bid, new_order_id(), until)
                 response = self._send(order)
                 resting += response is not None and response.status is OrderStatus.RESTING
         return resting
+
+    def scan_board(self) -> None:
+        """Read the whole board while the quotes rest, and withdraw those whose programs have ended."""
+        status = self._client.get_exchange_status()
+        if not _trades(status):
+            return
+        board = self._scan(status, self._client.get_resting_orders().items, self._room)
+        ended = {ticker for ticker in self._quoted if not board.pays(ticker, board.at)}
+        if ended:
+            self.log("INFO", {"Programs ended": "quotes are withdrawn", "Markets": ", ".join(sorted(ended))})
+            self._clearing.withdraw(ended)
+            self._quoted -= ended
 
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         """Write one event to the console and to trade.log."""
@@ -154,12 +210,20 @@ class MarketBot:
         self.log(
             "SETTINGS",
             {
-                "TRADE_SIZE": rules.trade_size,
+                "TRADE_SIZE": AUTO if rules.trade_size is None else rules.trade_size,
                 "TRADE_DELTA": rules.delta_ticks * settings.CENT,
                 "WAIT_TIME": f"{rules.wait_seconds:g} s",
                 "EXPIRATION_TS": f"{rules.expiration_seconds / 60:g} min",
                 "TRADE_TICKER_SIZE": rules.ticker_slots,
                 "INCENTIVE_SIZE": rules.incentive_size,
+                "ONLY": ", ".join(rules.only) or "all",
+                "AVOID": ", ".join(rules.avoid) or "none",
+                "MAX_CAPITAL": f"${rules.max_capital}",
+                "MAX_EVENT_LOSS": f"${rules.max_event_loss}",
+                "MIN_HOURS_TO_CLOSE": f"{rules.hours_to_close:g} h",
+                "MIN_REWARD": f"${rules.min_reward}",
+                "FILL_COST": f"${rules.fill_cost:g}",
+                "SCAN_TIME": f"{rules.scan_seconds:g} s",
             },
         )
 
@@ -178,133 +242,89 @@ class MarketBot:
         if news:
             self.log("INFO", {"Clock": news})
 
-    def _attempt_cycle(self) -> bool:
-        """A cycle that may fail: whatever happens is logged, and the bot goes on."""
+    def _attempt(self, step: Callable[[], object], then: Callable[[], str]) -> bool:
+        """A step that may fail: whatever happens is logged, with what it means (`then`), and the bot goes on."""
         try:
-            self.start_trading()
+            step()
         except ExchangeError as error:
             unknown = "It may have been carried out all the same; the next cycle looks before it acts"
-            self._log_failed_cycle(str(error), [unknown] if error.maybe_done else [])
+            self.log("ERROR", str(error), [*([unknown] if error.maybe_done else []), then()])
         except Exception as error:
             told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
-            self._log_failed_cycle(told, traceback.format_exc().splitlines())
+            self.log("ERROR", told, [*traceback.format_exc().splitlines(), then()])
         else:
             return True
         return False
 
-    def _log_failed_cycle(self, problem: str, details: Iterable[str] = ()) -> None:
+    def _after_failed_cycle(self) -> str:
         rest = "none of ours was placed"
         if self._last_expiry is not None:
             rest = f"what rests expires by {tradelog.local_time(self._last_expiry)}"
-        meaning = f"This cycle ends here and is tried again in {_RETRY_SECONDS:.0f} s; orders: {rest}"
-        self.log("ERROR", problem, [*details, meaning])
+        return f"This cycle ends here and is tried again in {_RETRY_SECONDS:.0f} s; orders: {rest}"
 
     def _clear_orders(self) -> tuple[list[Order], set[str]]:
         """Take down what rests: at a session's start every order of the account, whoever sent it, later our
         own. Returns the orders left alone, and the markets in which one that should be gone may still rest."""
-        if not self._session_begun:
-            self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
-            self._cancel_everything()
-            self._session_begun = True
-            return [], set()
-        self._await_lists()
-        resting = self._client.get_resting_orders()
-        theirs = [order for order in resting if not trade.is_own(order)]
-        kept = self._cancel(order for order in resting if trade.is_own(order))
-        return theirs, kept | self._unread_markets(resting)
+        if self._session_begun:
+            return self._clearing.own_orders()
+        self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
+        self._clearing.everything()
+        self._session_begun = True
+        return [], set()
 
-    def _await_lists(self) -> None:
-        """Wait until the account's lists show all that was sent: by older ones an order would be placed again."""
-        for _ in range(_VERIFY_TRIES):
-            if self._client.lists_are_current():
-                return
-            self._clock.sleep(_VERIFY_SECONDS)
-        raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind what was sent")
-
-    def _unread_markets(self, listing: Listing[Order] | Listing[Position]) -> set[str]:
-        """The markets in which something of the account's could not be read: nothing may be placed there. Raises
-        the `Unreadable` that does not even tell its market."""
-        for error in listing.unreadable:
-            if not error.ticker:
-                raise error
-            self.log("ERROR", str(error), [f"Nothing is placed in {error.ticker} until it can be read"])
-        return {error.ticker for error in listing.unreadable}
-
-    def _cancel_everything(self) -> None:
-        """Cancel every order of the account and verify it, some time later: lists lag behind orders."""
-        for attempt in range(_VERIFY_TRIES + 1):
-            current = self._client.lists_are_current()
-            left = self._client.get_resting_orders()
-            self._cancel(left)
-            if not left.whole() and attempt and current:
-                return
-            self._clock.sleep(_VERIFY_SECONDS)
-        where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
-        raise StillResting("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
-
-    def _choose_markets(self, theirs: list[Order], status: ExchangeStatus, expires: datetime) -> Choice:
-        now = self._clock.now()
-        programs = self._client.get_incentive_programs()
-        running, ended = incentive.running(programs, now)
-        markets = self._client.get_markets(running)
-        by_ticker = {market.ticker: market for market in markets}
-        open_until, closed = incentive.tradable(running, by_ticker, status, expires)
-        books = self._client.get_orderbooks(found.ticker for found in open_until)
-        unreadable = [*programs.unreadable, *markets.unreadable, *books.unreadable]
-        if unreadable:
-            left_out = f"{len(unreadable)} part(s) of the board could not be read; those markets are left out"
-            self.log("ERROR", str(unreadable[0]), [left_out])
-        books_by_ticker = {book.ticker: book for book in books}
-        candidates, unquoted = self._trade.candidates(open_until, books_by_ticker, theirs, now)
-        return incentive.choose(candidates, [*ended, *closed, *unquoted], self._rules.ticker_slots)
-
-    def _cancel(self, orders: Iterable[Order]) -> set[str]:
-        """Cancel orders. Returns the markets in which one could not be: nothing new may be placed there."""
-        kept: set[str] = set()
-        failed: ExchangeError | None = None
-        for order in orders:
-            self.log("CANCEL ORDER", tradelog.resting_order(order))
-            try:
-                self._client.cancel_order(order)
-            except Gone:
-                gone = {"Order": "was gone already: filled, expired or canceled"}
-                self.log("INFO", tradelog.resting_order(order) | gone)
-            except Refused as error:
-                self.log("ERROR", str(error))
-                kept.add(order.ticker)
-            except ExchangeError as error:  # the others are tried all the same
-                failed = error
-        if failed is not None:
-            raise failed
-        return kept
-
-    def _close_positions(self, theirs: list[Order]) -> set[str]:
-        """Sell what is held at the best bids, but never to an order of the account's own (`theirs`: what rests
-        and is not ours). Returns the markets in which something is held afterwards."""
-        positions = self._client.get_positions()
-        tickers = [position.ticker for position in positions]
-        markets = {market.ticker: market for market in self._client.get_markets(tickers)}
-        books = {book.ticker: book for book in self._client.get_orderbooks(tickers)}
-        own = trade.bids_by_ticker(theirs)
-        held = set(tickers)
-        for position in positions:
-            order = trade.close_order(
-                position,
-                markets.get(position.ticker),
-                books.get(position.ticker),
-                own.get(position.ticker, []),
-                _new_order_id(),
-            )
-            if isinstance(order, trade.Unclosable):
-                self.log("SKIP POSITION", tradelog.kept_position(position, order.reason))
-                continue
-            self.log("CLOSE POSITION", tradelog.closing(position, order))
-            response = self._send(order)
-            if response is not None and response.filled >= position.size:
-                held.discard(position.ticker)
+    def _close_positions(self, theirs: Collection[Order]) -> set[str]:
+        """Sell what is held, and find out what then is left to commit. Returns the markets in which something is
+        held afterwards."""
+        positions, held = self._clearing.positions(theirs)
         if positions:
             self._log_fills()
-        return held | self._unread_markets(positions)
+        kept = [position for position in positions if position.ticker in held]
+        limits = (self._rules.max_capital, self._rules.max_event_loss)
+        self._room = risk.room_beside(limits, self._balance(), kept, theirs)
+        return held
+
+    def _balance(self) -> Balance | None:
+        try:
+            return self._client.get_balance()
+        except ExchangeError as error:
+            self.log(
+                "ERROR", str(error), ["Cash is not known; the exchange refuses orders that there is none for"]
+            )
+            return None
+
+    def _expires(self) -> datetime:
+        """When an order that is placed now is gone, if nobody renews it."""
+        return self._clock.now() + timedelta(seconds=self._rules.wait_seconds + self._rules.expiration_seconds)
+
+    def _scan_is_due(self) -> bool:
+        return self._board is not None and self._board.due(self._clock.now(), self._rules.scan_seconds)
+
+    def _scan(self, status: ExchangeStatus, resting: Collection[Order], room: Room) -> Board:
+        """Read the whole board and tell what is new on it."""
+        board = self._scanner.scan(self._board, status, resting, self._expires(), room, self._quoted)
+        self._board = board
+        self._log_problems(board)
+        for event, fields in self._told.board(board):
+            self.log(event, fields)
+        return board
+
+    def _choose_markets(
+        self, status: ExchangeStatus, theirs: Collection[Order], expires: datetime, blocked: set[str]
+    ) -> Choice:
+        """Choose among the watched markets, those left out in which nothing may be placed."""
+        board = self._board or self._scan(status, theirs, self._room)
+        choice, self._board = self._scanner.look(board, status, theirs, expires, self._room, self._quoted)
+        self._log_problems(self._board)
+        choice = incentive.without(choice, blocked)
+        self._quoted = frozenset(candidate.ticker for candidate in choice.chosen)
+        for event, fields in self._told.choice(choice):
+            self.log(event, fields)
+        return choice
+
+    def _log_problems(self, board: Board) -> None:
+        if board.problems:
+            more = f"{len(board.problems)} part(s) of the board are not known; those markets are left out"
+            self.log("ERROR", str(board.problems[0]), [more])
 
     def _send(self, order: OrderRequest) -> OrderResponse | None:
         """Send an order and log what became of it. None where the exchange refused it: it does not rest."""
@@ -331,6 +351,7 @@ class MarketBot:
     def _log_cycle(self, choice: Choice, placed: int, began: datetime, sent_before: int) -> None:
         per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
         payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
+        tied_up = sum((candidate.collateral for candidate in choice.chosen), start=Decimal(0))
         next_cycle = began + timedelta(seconds=self._rules.wait_seconds)
         self.log(
             "CYCLE",
@@ -338,20 +359,14 @@ class MarketBot:
                 "Number": self._cycle,
                 "Markets": len(choice.chosen),
                 "Orders resting": placed,
-                "Free cash": self._free_cash(),
+                "Tied up": f"${tied_up:.2f} of ${self._rules.max_capital:.2f}",
+                "Free cash": f"${self._room.free_cash - tied_up:,.4f}",
                 "Estimate": tradelog.expected(per_day, payable),
                 "Requests": self._client.requests_sent - sent_before,
                 "Took": f"{(self._clock.now() - began).total_seconds():.1f} s",
                 "Next": tradelog.local_time(next_cycle),
             },
         )
-
-    def _free_cash(self) -> str:
-        try:
-            return f"${self._client.get_balance().available:,.4f}"
-        except ExchangeError as error:
-            self.log("ERROR", str(error), ["Nothing depends on it: the quotes stay, the cycle is complete"])
-            return "unknown"
 
     def _shut_down(self) -> int:
         """Cancel what rests of ours and verify it. Returns 0, or 3 where something may still rest."""
@@ -375,14 +390,14 @@ class MarketBot:
                     problem = f"{left} are still listed" if left else "the exchange's lists lag behind"
                     known = [order.expires for order in own if order.expires] + [self._last_expiry]
                     self._last_expiry = max((expiry for expiry in known if expiry), default=None)
-                    self._cancel(own)
+                    self._clearing.cancel(own)
                 except ExchangeError as error:
                     problem = str(error)
                     if self._last_expiry is None and not left:
                         break
-                if attempt >= _VERIFY_TRIES and settled:
+                if attempt >= clearing.VERIFY_TRIES and settled:
                     break
-                self._clock.sleep(_VERIFY_SECONDS)
+                self._clock.sleep(clearing.VERIFY_SECONDS)
                 attempt += 1
         except KeyboardInterrupt:
             problem = "Ctrl-C a second time"
@@ -408,14 +423,16 @@ class MarketBot:
 MARKET_BOT = MarketBot  # the design document's spelling
 
 
-def _new_order_id() -> str:
-    return f"{trade.OWN_PREFIX}{uuid.uuid4().hex}"
+def _trades(status: ExchangeStatus) -> bool:
+    """Whether any part of the exchange takes orders."""
+    return status.trading or any(status.trading_by_shard.values())
 
 
 def read_settings() -> settings.Settings:
     """The settings above, checked. Raises one `ConfigError` that lists every problem."""
     constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
-    del constants["MARKET_BOT"]
+    for name in ("MARKET_BOT", "AUTO"):
+        del constants[name]
     return settings.check({"env": env} | constants)
 
 

@@ -4,12 +4,13 @@ worst outcome counted from what is held and what rests, one side of a quote fill
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeVar
 
-from account import Position
+from account import Balance, Position
+from models import Order, Side
 
 Amount = TypeVar("Amount", Decimal, int)
 
@@ -93,3 +94,31 @@ def held(position: Position) -> Losses:
     that is paid."""
     cost, paid = position.exposure, position.exposure - position.size
     return (paid, cost) if position.count > 0 else (cost, paid)
+
+
+def room_beside(
+    limits: tuple[Decimal, Decimal],
+    balance: Balance | None,
+    positions: Iterable[Position],
+    orders: Iterable[Order],
+) -> Room:
+    """What is left of the `limits` (MAX_CAPITAL, MAX_EVENT_LOSS) beside what the account holds and what rests in
+    it. Where the balance is not known (None) cash limits nothing: the exchange refuses what there is none for."""
+    capital, event_loss = limits
+    losses: dict[str, dict[str, Losses]] = {}
+
+    def add(ticker: str, yes: Decimal, no: Decimal) -> None:
+        event = losses.setdefault(ticker.rpartition("-")[0], {})  # a market's ticker begins with its event's
+        before = event.get(ticker, (_NOTHING, _NOTHING))
+        event[ticker] = (before[0] + yes, before[1] + no)
+
+    for position in positions:
+        capital -= position.exposure
+        add(position.ticker, *held(position))
+    for order in orders:
+        cost = order.price * order.remaining
+        capital -= cost
+        add(order.ticker, *((_NOTHING, cost) if order.side is Side.YES else (cost, _NOTHING)))
+    if balance is None:
+        return Room(capital, event_loss, max(capital, _NOTHING), None, losses)
+    return Room(capital, event_loss, balance.available, balance.by_shard or None, losses)

@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from fnmatch import translate
 
-from incentive import IncentiveProgram, Reason, Skip, dollars_per_day, maker_rate
+from incentive import NONE_EARNED, IncentiveProgram, Reason, Skip, dollars_per_day, maker_rate
 from models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
 
 RATE_WHERE_UNKNOWN = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
@@ -144,7 +144,7 @@ def incentives(
     series: Mapping[str, Series],
     events: Mapping[str, Event],
     qualified: Mapping[str, float],
-    earned: Mapping[str, float],
+    earned: Mapping[str, float] = NONE_EARNED,
 ) -> list[IncentiveProgram]:
     """Markets with their programs and all else that is known of them: the part of our looks in which each one
     qualified by ticker, dollars earned so far by program id."""

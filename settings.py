@@ -16,24 +16,52 @@ from errors import ConfigError
 
 CENT = Decimal("0.01")
 LONGEST_SECONDS = 86_400.0
+LONGEST_HOURS = 24.0 * 365
 
-NAMES = ("TRADE_SIZE", "TRADE_DELTA", "WAIT_TIME", "EXPIRATION_TS", "TRADE_TICKER_SIZE", "INCENTIVE_SIZE")
+AUTO = "AUTO"
+"""`TRADE_SIZE = AUTO`: sizes by what each dollar would bring."""
+
+NAMES = (
+    "TRADE_SIZE",
+    "TRADE_DELTA",
+    "WAIT_TIME",
+    "EXPIRATION_TS",
+    "TRADE_TICKER_SIZE",
+    "INCENTIVE_SIZE",
+    "ONLY",
+    "AVOID",
+    "MAX_CAPITAL",
+    "MAX_EVENT_LOSS",
+    "MIN_HOURS_TO_CLOSE",
+    "MIN_REWARD",
+    "FILL_COST",
+    "SCAN_TIME",
+)
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the bot runs by. Sizes in contracts, `wait_seconds` from the start of a cycle to the start of the
-    next, `expiration_seconds` that an order outlives the cycle that should have renewed it."""
+    """What the bot runs by. Sizes in contracts (`trade_size` None: AUTO), `wait_seconds` from the start of a cycle
+    to the start of the next, `expiration_seconds` that an order outlives the cycle that should have renewed it,
+    `scan_seconds` between scans of the board; limits, rewards and costs in dollars."""
 
     environment: Environment
-    trade_size: Decimal
+    trade_size: Decimal | None
     delta_ticks: int
     wait_seconds: float
     expiration_seconds: float
     ticker_slots: int
     incentive_size: Decimal | None
+    only: tuple[str, ...]
+    avoid: tuple[str, ...]
+    max_capital: Decimal
+    max_event_loss: Decimal
+    hours_to_close: float
+    min_reward: Decimal
+    fill_cost: float
+    scan_seconds: float
 
 
 def check(constants: Mapping[str, object]) -> Settings:
@@ -51,12 +79,20 @@ def check(constants: Mapping[str, object]) -> Settings:
 
     settings = Settings(
         environment=read("env", _environment, Environment.SIM),
-        trade_size=read("TRADE_SIZE", _contracts, CENT),
+        trade_size=read("TRADE_SIZE", _size, None),
         delta_ticks=read("TRADE_DELTA", _ticks, 0),
         wait_seconds=read("WAIT_TIME", lambda value: _seconds(value, 1.0, 1), 1.0),
         expiration_seconds=read("EXPIRATION_TS", lambda value: _seconds(value, 0.1, 60), 60.0),
         ticker_slots=read("TRADE_TICKER_SIZE", _slots, 1),
         incentive_size=read("INCENTIVE_SIZE", _limit, None),
+        only=read("ONLY", _patterns, ()),
+        avoid=read("AVOID", _patterns, ()),
+        max_capital=read("MAX_CAPITAL", _dollars, CENT),
+        max_event_loss=read("MAX_EVENT_LOSS", _dollars, CENT),
+        hours_to_close=read("MIN_HOURS_TO_CLOSE", _hours, 0.0),
+        min_reward=read("MIN_REWARD", _no_less_than_nothing, Decimal(0)),
+        fill_cost=read("FILL_COST", _cost, 0.0),
+        scan_seconds=read("SCAN_TIME", lambda value: _seconds(value, 1.0, 1), 1.0),
     )
     if problems:
         raise ConfigError("; ".join(problems) + ". The settings are at the top of market_bot.py.")
@@ -86,10 +122,15 @@ def _number(value: object) -> Decimal:
     return number
 
 
-def _contracts(value: object) -> Decimal:
-    size = _number(value)
+def _size(value: object) -> Decimal | None:
+    if value == AUTO:
+        return None
+    try:
+        size = _number(value)
+    except ValueError:
+        raise ValueError("must be a number of contracts, or AUTO") from None
     if size <= 0 or size % CENT:
-        raise ValueError("must be a number of contracts above 0, in steps of 0.01")
+        raise ValueError("must be a number of contracts above 0, in steps of 0.01, or AUTO")
     return size
 
 
@@ -120,4 +161,40 @@ def _limit(value: object) -> Decimal | None:
     number = _number(value)
     if number < 0:
         raise ValueError("must be a number of contracts, 0 or more, or None for no limit")
+    return number
+
+
+def _patterns(value: object) -> tuple[str, ...]:
+    if isinstance(value, (tuple, list)) and all(isinstance(pattern, str) and pattern for pattern in value):
+        return tuple(value)
+    raise ValueError(
+        'must be patterns of tickers in brackets, such as ("KXHIGH*", "KXLOWT*"); with one: ("KXHIGH*",)'
+    )
+
+
+def _dollars(value: object) -> Decimal:
+    number = _number(value)
+    if number <= 0:
+        raise ValueError("must be a number of dollars above 0")
+    return number
+
+
+def _no_less_than_nothing(value: object) -> Decimal:
+    number = _number(value)
+    if number < 0:
+        raise ValueError("must be a number of dollars, 0 or more")
+    return number
+
+
+def _cost(value: object) -> float:
+    number = _no_less_than_nothing(value)
+    if number > 1:
+        raise ValueError("must be at most a dollar a contract")
+    return float(number)
+
+
+def _hours(value: object) -> float:
+    number = float(_number(value))
+    if not 0 <= number <= LONGEST_HOURS:
+        raise ValueError(f"must be a number of hours, 0 to {LONGEST_HOURS:g}")
     return number

@@ -27,7 +27,7 @@ from incentive import (
     Skip,
     Wish,
 )
-from menu import PIPS, Menu, Option, Purse
+from menu import PIPS, Menu, Option, Promise, Purse
 from models import Book
 from risk import Room
 from trade import Trade, no_book, target_missed

@@ -19,11 +19,12 @@ from pathlib import Path
 
 from account import Fill, Position
 from errors import ConfigError
-from incentive import Candidate, Choice, Reason, Skip, contracts
+from incentive import Candidate, Choice, Skip, contracts, dollars_per_day
 from models import Bid, Book, Order, OrderRequest, OrderResponse, Program, Side
+from scan import Board, Change
 
 TOP_LEVELS = 5
-SKIPS_IN_DETAIL = 20
+SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
 
 Said = dict[str, str]
 """What an event says, as `Key: value` pairs in the order in which they are shown."""
@@ -44,35 +45,48 @@ class Console(logging.Handler):
 
 
 class Told:
-    """What was told of choices so far, so that the log says what is new: markets taken up, changed, given up, and
-    why the best of the others are not quoted."""
+    """What was told so far, so that the log says what is new: programs that came, changed and ended, markets taken
+    up and given up, and why the best of the others are not quoted."""
 
     def __init__(self) -> None:
-        self._quoted: dict[str, tuple[Program, ...]] = {}
-        self._skips: dict[str, Reason] = {}
+        self._quoted: frozenset[str] = frozenset()
 
-    def news(self, choice: Choice) -> Iterator[tuple[str, Mapping[str, object]]]:
-        """Events and what they say, in the order in which they are logged."""
+    def board(self, board: Board) -> Iterator[tuple[str, Said]]:
+        """What a scan brought: events and what they say, in the order in which they are logged."""
+        pool = sum(map(dollars_per_day, board.programs))
+        if not board.programs:
+            yield (
+                "INFO",
+                {"Board": "the exchange lists no program that pays for resting orders; nothing is quoted"},
+            )
+        changes = sorted(board.changes, key=lambda change: -dollars_per_day(change.program))
+        for change in changes[:CHANGES_IN_DETAIL]:
+            yield program_change(change)
+        if len(changes) > CHANGES_IN_DETAIL:
+            yield "INFO", {"Changes": f"{len(changes) - CHANGES_IN_DETAIL:,} more of smaller programs, not shown"}
+        chosen, skipped = board.choice.chosen, board.choice.skipped
+        counts = Counter(skip.reason.value for skip in skipped)
+        totals = {"Programs": f"{len(board.programs):,}", "Pools": f"${pool:,.0f} a day"}
+        yield (
+            "INFO",
+            totals | {"Worth a slot": str(len(chosen))} | {name: f"{n:,}" for name, n in counts.most_common()},
+        )
+        for skip in skipped[:SKIPS_IN_DETAIL]:
+            yield "SKIP MARKET", {"Ticker": skip.ticker, "Reason": why(skip)}
+        if board.advice:
+            yield "INFO", {"Advice": board.advice}
+
+    def choice(self, choice: Choice) -> Iterator[tuple[str, Said]]:
+        """What is new in what a cycle quotes."""
         chosen = {candidate.ticker: candidate for candidate in choice.chosen}
         reasons = {skip.ticker: skip for skip in choice.skipped}
-        for ticker, candidate in chosen.items():
-            programs = candidate.incentive.programs
-            if ticker not in self._quoted:
-                yield "NEW INCENTIVE", new_incentive(candidate)
-            elif programs != self._quoted[ticker]:
-                was = {"Was": terms(self._quoted[ticker])}
-                yield "UPDATE INCENTIVE", {"Ticker": ticker} | was | {"Now": terms(programs)}
-        for ticker in self._quoted.keys() - chosen.keys():
+        for ticker in sorted(self._quoted - chosen.keys()):
             skip = reasons.get(ticker)
             yield "INFO", {"Ticker": ticker, "No longer quoted": why(skip) if skip else "its programs ended"}
-        counts = Counter(skip.reason.value for skip in choice.skipped)
-        yield "INFO", {"Markets with programs": len(chosen) + len(reasons), "Quoted": len(chosen), **counts}
-        for skip in choice.skipped[:SKIPS_IN_DETAIL]:
-            if skip.ticker not in self._quoted and self._skips.get(skip.ticker) is not skip.reason:
-                yield "SKIP MARKET", {"Ticker": skip.ticker, "Reason": why(skip)}
-            self._skips[skip.ticker] = skip.reason
-        self._skips = {ticker: reason for ticker, reason in self._skips.items() if ticker in reasons}
-        self._quoted = {ticker: candidate.incentive.programs for ticker, candidate in chosen.items()}
+        for ticker, candidate in chosen.items():
+            if ticker not in self._quoted:
+                yield "QUOTE MARKET", quoted_market(candidate, ticker in choice.unpaid)
+        self._quoted = frozenset(chosen)
 
 
 def open_log(path: Path) -> logging.Logger:
@@ -179,15 +193,37 @@ def fill(done: Fill) -> Said:
     }
 
 
-def new_incentive(candidate: Candidate) -> Said:
-    estimate = candidate.estimate
-    return {
+def program_change(change: Change) -> tuple[str, Said]:
+    """A program that is new, has ended, or has other terms than before."""
+    ticker = {"Ticker": change.program.ticker}
+    if change.was is None:
+        pool = {"Pool": f"${dollars_per_day(change.program):,.2f} a day"}
+        return "NEW INCENTIVE", ticker | pool | {"Terms": terms([change.program])}
+    now = terms([change.now]) if change.now else "ended"
+    return "UPDATE INCENTIVE", ticker | {"Was": terms([change.was])} | {"Now": now}
+
+
+def quoted_market(candidate: Candidate, is_unpaid: bool) -> Said:
+    """A market that is taken up, and what it is hoped to bring."""
+    estimate, decided = candidate.estimate, candidate.decided
+    said = {
         "Ticker": candidate.ticker,
         "Pool": f"${candidate.incentive.pool_per_day:,.2f} a day",
         "Terms": terms(candidate.incentive.programs),
         "Our share": f"yes {estimate.share_yes:.3%}, no {estimate.share_no:.3%}",
         "Estimate": expected(estimate.dollars_per_day, estimate.payable),
+        "Net": f"{signed(decided.net_per_day)} a day with twice the rivals, "
+        f"{decided.fills_per_day:,.1f} fills a day at ${decided.fill_cost_per_day + decided.fees_per_day:.4f}",
+        "Ties up": f"${candidate.collateral:.2f}",
     }
+    if is_unpaid:
+        said["Unpaid"] = f"${decided.window:.2f} a window is below the $1.00 floor: it will be paid $0.00"
+    return said
+
+
+def signed(dollars: float) -> str:
+    """Dollars that may be lost."""
+    return f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
 
 
 def expected(dollars_per_day: float, payable: Decimal) -> str:

@@ -1,0 +1,103 @@
+"""What to change where the settings cannot be paid. Promise: pure; a size that is named here would be paid today,
+by the estimate that decides, and within the other settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import ROUND_FLOOR, Decimal
+
+import rule_2026_07_30 as rule
+from incentive import Candidate, Caution, Choice, IncentiveProgram, Skip, what_lacks
+from models import Book
+from risk import Room
+from sizing import LEAST_WINDOW
+from trade import Trade
+
+MOST_CONTRACTS = 100_000
+
+
+def advise(
+    trade: Trade,
+    caution: Caution,
+    choice: Choice,
+    incentives: Iterable[IncentiveProgram],
+    rivals: Mapping[str, Book],
+    now: datetime,
+    room: Room,
+) -> str:
+    """A sentence for a person whose settings earn nothing, empty where a chosen market would be paid. `rivals`:
+    books without our own orders; `caution`: how the estimates are made that decide."""
+    if any(candidate.decided.payable for candidate in choice.chosen):
+        return ""
+    if trade.size is None:
+        return (
+            f"AUTO funds nothing: no market would bring ${LEAST_WINDOW} a window and more than its fills cost "
+            "within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits; [SKIP MARKET] has the reasons"
+        )
+    found = list(incentives)
+    best = max((c.estimate.window for c in trade.candidates(found, rivals, now, caution)[0]), default=None)
+    if best is None:
+        return "no market can be quoted by these settings; [SKIP MARKET] has the reasons"
+    told = f"at TRADE_SIZE = {trade.size.normalize():f} the best market would pay ${best:.2f} a window"
+    told += f", below the ${rule.PAYOUT_FLOOR} floor" if best < float(rule.PAYOUT_FLOOR) else ""
+    smallest = smallest_paid(trade, caution, found, rivals, now, room)
+    if smallest is None:
+        return f"{told}; no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits"
+    paid = smallest.estimate
+    return (
+        f"{told}; the smallest size that is paid today is {smallest.bids[0].count:,} contracts "
+        f"({smallest.ticker}, ${paid.payable:.2f}; it ties up ${smallest.collateral:.2f}, and fills are expected "
+        f"to cost ${smallest.decided.fill_cost_per_day + smallest.decided.fees_per_day:.2f} a day)"
+    )
+
+
+def smallest_paid(
+    trade: Trade,
+    caution: Caution,
+    incentives: Iterable[IncentiveProgram],
+    rivals: Mapping[str, Book],
+    now: datetime,
+    room: Room,
+) -> Candidate | None:
+    """The market that is paid for the smallest whole size, and that size; None where none fits into `room`."""
+    best: Candidate | None = None
+
+    def at(incentive: IncentiveProgram, size: int) -> Candidate | None:
+        sized = replace(trade, size=Decimal(size))
+        scored = sized.quote(incentive, rivals[incentive.ticker])
+        if isinstance(scored, Skip):
+            return None
+        decided = incentive.estimate(scored, now, caution)
+        candidate = Candidate(incentive, rivals[incentive.ticker], scored, decided, now)
+        return candidate if decided.payable > 0 and what_lacks(candidate, room) is None else None
+
+    for incentive in incentives:
+        if incentive.ticker not in rivals:
+            continue
+        high = _most(trade, incentive, rivals[incentive.ticker], room)
+        high = min(high, int(best.bids[0].count) - 1) if best else high
+        found = at(incentive, high) if high > 0 else None
+        low = 1
+        while found and low < high:
+            middle = (low + high) // 2
+            smaller = at(incentive, middle)
+            found, low, high = (smaller, low, middle) if smaller else (found, middle + 1, high)
+        best = found or best
+    return best
+
+
+def _most(trade: Trade, incentive: IncentiveProgram, rivals: Book, room: Room) -> int:
+    """The largest whole size that the limits could bear in a market, 0 where it has no price."""
+    prices = trade.prices(incentive, rivals)
+    if isinstance(prices, Skip):
+        return 0
+    one = prices.bids(Decimal(1), Decimal(1))
+    if not one:
+        return 0
+    costs = [incentive.cost(bid) for bid in one]
+    cash = min(room.capital, room.cash_on(incentive.market.exchange_index))
+    most = min(cash / sum(costs), room.event_loss / max(costs))
+    return min(int(most.to_integral_value(ROUND_FLOOR)), MOST_CONTRACTS)

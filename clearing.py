@@ -1,0 +1,128 @@
+"""Takes down what rests and sells what is held. Promise: what could not be taken down or sold is said, and so is
+every market in which something of the account's may still be: nothing new may be placed there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Iterable
+
+import trade
+import tradelog
+from account import Position
+from clients import KalshiHttpClient
+from errors import ExchangeError, Gone, OutcomeUnknown, Refused, StillResting
+from fields import Listing
+from models import Order, OrderRequest, OrderResponse
+
+VERIFY_TRIES = 5
+VERIFY_SECONDS = 1.0
+
+Log = Callable[..., None]
+"""`MarketBot.log`: an event, what it says, and details."""
+
+Send = Callable[[OrderRequest], "OrderResponse | None"]
+"""Sends an order; None where the exchange refused it."""
+
+
+def new_order_id() -> str:
+    return f"{trade.OWN_PREFIX}{uuid.uuid4().hex}"
+
+
+class Clearing:
+    """The account's orders and positions, on their way out."""
+
+    def __init__(self, client: KalshiHttpClient, log: Log, send: Send) -> None:
+        self._client, self._log, self._send = client, log, send
+
+    def everything(self) -> None:
+        """Cancel every order of the account and verify it, some time later: lists lag behind orders. Raises
+        `StillResting` where some stay."""
+        for attempt in range(VERIFY_TRIES + 1):
+            current = self._client.lists_are_current()
+            left = self._client.get_resting_orders()
+            self.cancel(left)
+            if not left.whole() and attempt and current:
+                return
+            self._client.clock.sleep(VERIFY_SECONDS)
+        where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
+        raise StillResting("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
+
+    def own_orders(self) -> tuple[list[Order], set[str]]:
+        """Cancel the bot's own orders. Returns the orders left alone, somebody else's, and the markets in which
+        one that should be gone may still rest."""
+        self._await_lists()
+        resting = self._client.get_resting_orders()
+        theirs = [order for order in resting if not trade.is_own(order)]
+        kept = self.cancel(order for order in resting if trade.is_own(order))
+        return theirs, kept | self._unread_markets(resting)
+
+    def withdraw(self, tickers: Collection[str]) -> None:
+        """Cancel the bot's own orders in some markets."""
+        self._await_lists()
+        resting = self._client.get_resting_orders()
+        self.cancel(order for order in resting if trade.is_own(order) and order.ticker in tickers)
+
+    def cancel(self, orders: Iterable[Order]) -> set[str]:
+        """Cancel orders. Returns the markets in which one could not be: nothing new may be placed there."""
+        kept: set[str] = set()
+        failed: ExchangeError | None = None
+        for order in orders:
+            self._log("CANCEL ORDER", tradelog.resting_order(order))
+            try:
+                self._client.cancel_order(order)
+            except Gone:
+                gone = {"Order": "was gone already: filled, expired or canceled"}
+                self._log("INFO", tradelog.resting_order(order) | gone)
+            except Refused as error:
+                self._log("ERROR", str(error))
+                kept.add(order.ticker)
+            except ExchangeError as error:  # the others are tried all the same
+                failed = error
+        if failed is not None:
+            raise failed
+        return kept
+
+    def positions(self, theirs: Iterable[Order]) -> tuple[Listing[Position], set[str]]:
+        """Sell what is held at the best bids, but never to an order of the account's own (`theirs`: what rests and
+        is not ours). Returns the positions as they were found, and the markets in which something is held
+        afterwards."""
+        positions = self._client.get_positions()
+        tickers = [position.ticker for position in positions]
+        markets = {market.ticker: market for market in self._client.get_markets(tickers)}
+        books = {book.ticker: book for book in self._client.get_orderbooks(tickers)}
+        own = trade.bids_by_ticker(theirs)
+        held = set(tickers)
+        for position in positions:
+            order = trade.close_order(
+                position,
+                markets.get(position.ticker),
+                books.get(position.ticker),
+                own.get(position.ticker, []),
+                new_order_id(),
+            )
+            if isinstance(order, trade.Unclosable):
+                self._log("SKIP POSITION", tradelog.kept_position(position, order.reason))
+                continue
+            self._log("CLOSE POSITION", tradelog.closing(position, order))
+            response = self._send(order)
+            if response is not None and response.filled >= position.size:
+                held.discard(position.ticker)
+        return positions, held | self._unread_markets(positions)
+
+    def _await_lists(self) -> None:
+        """Wait until the account's lists show all that was sent: by older ones an order would be placed again."""
+        for _ in range(VERIFY_TRIES):
+            if self._client.lists_are_current():
+                return
+            self._client.clock.sleep(VERIFY_SECONDS)
+        raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind what was sent")
+
+    def _unread_markets(self, listing: Listing[Order] | Listing[Position]) -> set[str]:
+        """The markets in which something of the account's could not be read. Raises the `Unreadable` that does not
+        even tell its market."""
+        for error in listing.unreadable:
+            if not error.ticker:
+                raise error
+            self._log("ERROR", str(error), [f"Nothing is placed in {error.ticker} until it can be read"])
+        return {error.ticker for error in listing.unreadable}

@@ -1,0 +1,281 @@
+"""The board as the bot last saw it: what pays, who else is there, what became of it since.
+
+Promise: a scan reads no book of a market that cannot pass, and reads by the hundred; a look reads the few that may
+be quoted. Nothing here decides or sends; what is remembered from one scan to the next is in the `Board` that comes
+back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeVar
+
+from clients import KalshiHttpClient
+from errors import ExchangeError, Unreadable
+from fields import Listing
+from incentive import Choice, IncentiveProgram, Reason, Skip
+from market_data import TICKERS_PER_CALL
+from models import Book, Event, ExchangeStatus, Order, Program, Series
+from risk import Room
+from screening import incentives
+from strategy import Strategy
+from trade import no_book, rivals_books
+
+T = TypeVar("T")
+
+WATCHED = 100
+"""Markets that every cycle reads anew, the quoted ones and the best of the others: one call of markets, one of
+books."""
+
+FEES_KEPT = timedelta(days=1)
+"""So long the fees of series and the kinds of events are taken to stay as they were read."""
+
+LOOKS_KEPT = 1_440
+"""After so many looks at a market, a day of minutes, the older half of them counts no more."""
+
+_NEXT = frozenset({Reason.TRADE_TICKER_SIZE, Reason.MAX_CAPITAL, Reason.MAX_EVENT_LOSS, Reason.CASH})
+"""The reasons of markets that would be quoted if there were room for them."""
+
+_QUALIFIED = _NEXT | {Reason.FILL_COST, Reason.MIN_REWARD, Reason.REWARD_FLOOR}
+_EXCLUDED = frozenset({Reason.TARGET_MISSED, Reason.NO_REFERENCE, Reason.PRICE_BOUNDS})
+"""The reasons that tell whether a second counted in a market; the others leave it open."""
+
+
+class Looks(NamedTuple):
+    """How often a market was looked at, and how often it would have paid."""
+
+    all: int = 0
+    qualified: int = 0
+
+    def then(self, qualified: bool) -> Looks:
+        looks = Looks(self.all + 1, self.qualified + qualified)
+        return Looks(looks.all // 2, looks.qualified // 2) if looks.all >= LOOKS_KEPT else looks
+
+
+class Change(NamedTuple):
+    """A program that is not what it was at the scan before: new (`was` None), ended (`now` None), or with other
+    terms."""
+
+    was: Program | None
+    now: Program | None
+
+    @property
+    def program(self) -> Program:
+        found = self.now or self.was
+        if found is None:
+            raise ValueError("a change of nothing")
+        return found
+
+
+class Seen(NamedTuple):
+    """Some markets as they are now: with their programs, the rivals' books (our own orders removed), and a reason
+    for each that cannot be quoted. `problems`: what of it was not told, or could not be read."""
+
+    incentives: list[IncentiveProgram]
+    rivals: Mapping[str, Book]
+    skipped: list[Skip]
+    problems: tuple[ExchangeError, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """All that was seen of the board at the scan of `at`. `programs`: every one that was listed; `watched`: the
+    markets that a look reads, best first; `choice`: what the scan would have quoted, and why not the rest;
+    `advice`: what to change where the settings cannot be paid, told by the first scan."""
+
+    at: datetime
+    programs: tuple[Program, ...] = ()
+    watched: tuple[str, ...] = ()
+    choice: Choice = field(default_factory=lambda: Choice((), ()))
+    changes: tuple[Change, ...] = ()
+    series: Mapping[str, Series] = field(default_factory=dict)
+    fees_at: datetime | None = None
+    events: Mapping[str, Event] = field(default_factory=dict)
+    looks: Mapping[str, Looks] = field(default_factory=dict)
+    problems: tuple[ExchangeError, ...] = ()
+    advice: str = ""
+
+    def due(self, now: datetime, seconds: float) -> bool:
+        """Whether it is time for another scan: `seconds` have passed, or a window of a watched market has ended,
+        which may have a successor."""
+        if now >= self.at + timedelta(seconds=seconds):
+            return True
+        watched = set(self.watched)
+        return any(self.at < program.end <= now for program in self.programs if program.ticker in watched)
+
+    def pays(self, ticker: str, now: datetime) -> bool:
+        """Whether a listed program of a market runs."""
+        return any(program.start <= now < program.end for program in self.programs if program.ticker == ticker)
+
+
+class Scanner:
+    """Reads the board through a client, for a strategy. `told` hears how far a scan is."""
+
+    def __init__(
+        self, client: KalshiHttpClient, strategy: Strategy, told: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._client = client
+        self._strategy = strategy
+        self._told = told
+
+    def scan(
+        self,
+        before: Board | None,
+        status: ExchangeStatus,
+        resting: Collection[Order],
+        until: datetime,
+        room: Room,
+        quoted: frozenset[str] = frozenset(),
+    ) -> Board:
+        """Read the whole board. `resting`: all that the account has in the books; `until`: when an order that is
+        placed now would expire; `room`: what may be tied up and lost; `quoted`: the tickers that are quoted now.
+        Raises an `ExchangeError` where the exchange does not tell what is needed."""
+        now = self._client.clock.now()
+        self._told("programs")
+        listed = self._client.get_incentive_programs()
+        by_ticker, ended = self._strategy.screen.programs(listed, now)
+        problems: list[ExchangeError] = list(listed.unreadable)
+        board = self._with_fees(before or Board(now), now, problems)
+        seen = self._see(board, by_ticker, status, resting, until, now)
+        choice = self._strategy.decide(seen.incentives, seen.rivals, now, room, quoted, [*ended, *seen.skipped])
+        watched = _watched(choice, quoted)
+        events = self._events(board, seen.incentives, watched, problems)
+        told = "" if before else self._strategy.advise(choice, seen.incentives, seen.rivals, now, room)
+        self._told("")
+        return replace(
+            board,
+            advice=told,
+            at=now,
+            programs=listed.items,
+            watched=watched,
+            choice=choice,
+            changes=tuple(_changes(before.programs, listed.items)) if before else (),
+            events=events,
+            looks=_after_look(board.looks, seen.rivals, choice),
+            problems=(*problems, *seen.problems),
+        )
+
+    def look(
+        self,
+        board: Board,
+        status: ExchangeStatus,
+        resting: Collection[Order],
+        until: datetime,
+        room: Room,
+        quoted: frozenset[str] = frozenset(),
+    ) -> tuple[Choice, Board]:
+        """Read the watched markets anew and choose among them; arguments as for `scan`. Returns the choice, and
+        the board that knows of the look. Raises an `ExchangeError`."""
+        now = self._client.clock.now()
+        watched = set(board.watched) | quoted
+        programs = [program for program in board.programs if program.ticker in watched]
+        by_ticker, ended = self._strategy.screen.programs(programs, now)
+        seen = self._see(board, by_ticker, status, resting, until, now)
+        choice = self._strategy.decide(seen.incentives, seen.rivals, now, room, quoted, [*ended, *seen.skipped])
+        return choice, replace(board, looks=_after_look(board.looks, seen.rivals, choice), problems=seen.problems)
+
+    def close_up(
+        self, board: Board, ticker: str, status: ExchangeStatus, resting: Collection[Order], until: datetime
+    ) -> tuple[IncentiveProgram, Book] | Skip:
+        """One market with the rivals' book in it, or the reason why it is not even read."""
+        now = self._client.clock.now()
+        programs = [program for program in board.programs if program.ticker == ticker]
+        by_ticker, ended = self._strategy.screen.programs(programs, now)
+        seen = self._see(board, by_ticker, status, resting, until, now)
+        for skip in (*ended, *seen.skipped):
+            return skip
+        for incentive in seen.incentives:
+            book = seen.rivals.get(ticker)
+            return no_book(incentive) if book is None else (incentive, book)
+        return Skip(ticker, Reason.NOT_RUNNING, "Programs", "none is listed for it")
+
+    def _see(
+        self,
+        board: Board,
+        by_ticker: Mapping[str, list[Program]],
+        status: ExchangeStatus,
+        resting: Collection[Order],
+        until: datetime,
+        now: datetime,
+    ) -> Seen:
+        markets = self._read("markets", self._client.get_markets, list(by_ticker))
+        listed = {market.ticker: market for market in markets}
+        tradable, skipped = self._strategy.screen.markets(by_ticker, listed, status, now, until)
+        books = self._read("books", self._client.get_orderbooks, [market.ticker for market in tradable])
+        qualified = {ticker: (seen.qualified + 1) / (seen.all + 1) for ticker, seen in board.looks.items()}
+        found = incentives(tradable, by_ticker, board.series, board.events, qualified)
+        return Seen(found, rivals_books(books, resting), skipped, (*markets.unreadable, *books.unreadable))
+
+    def _read(self, what: str, get: Callable[[Iterable[str]], Listing[T]], tickers: Sequence[str]) -> Listing[T]:
+        """All that `get` tells of the tickers, a call's worth at a time."""
+        items: list[T] = []
+        unreadable: list[Unreadable] = []
+        for start in range(0, len(tickers), TICKERS_PER_CALL):
+            self._told(f"{what} {start:,} of {len(tickers):,}")
+            part = get(tickers[start : start + TICKERS_PER_CALL])
+            items += part.items
+            unreadable += part.unreadable
+        return Listing(tuple(items), tuple(unreadable))
+
+    def _with_fees(self, board: Board, now: datetime, problems: list[ExchangeError]) -> Board:
+        """The board with the fees of all series, read once a day. Where they are not told, fees are assumed."""
+        if board.fees_at is not None and now < board.fees_at + FEES_KEPT:
+            return board
+        try:
+            series = {one.ticker: one for one in self._client.get_all_series()}
+        except ExchangeError as error:
+            problems.append(error)
+            return board
+        return replace(board, series=series, events={}, fees_at=now)
+
+    def _events(
+        self,
+        board: Board,
+        found: Iterable[IncentiveProgram],
+        watched: Iterable[str],
+        problems: list[ExchangeError],
+    ) -> Mapping[str, Event]:
+        """What is known of the watched markets' events; those not known yet are asked for. Of one that is not told
+        the worse is assumed: that its markets can all go wrong at once."""
+        by_ticker = {incentive.ticker: incentive.market.event_ticker for incentive in found}
+        wanted = {by_ticker[ticker] for ticker in watched if ticker in by_ticker}
+        known = {ticker: event for ticker, event in board.events.items() if ticker in wanted}
+        try:
+            asked = self._client.get_events(sorted(wanted - known.keys()))
+        except ExchangeError as error:
+            problems.append(error)
+            return known
+        return known | {event.ticker: event for event in asked}
+
+
+def _watched(choice: Choice, quoted: frozenset[str]) -> tuple[str, ...]:
+    """The quoted markets, those that would be, and the best of the others."""
+    best = [candidate.ticker for candidate in choice.chosen]
+    best += [skip.ticker for skip in choice.skipped if skip.reason in _NEXT]
+    return tuple(dict.fromkeys([*sorted(quoted), *best]))[:WATCHED]
+
+
+def _after_look(looks: Mapping[str, Looks], rivals: Mapping[str, Book], choice: Choice) -> dict[str, Looks]:
+    """The looks with one more at each market whose book was read."""
+    after = dict(looks)
+    judged = {
+        skip.ticker: skip.reason in _QUALIFIED for skip in choice.skipped if skip.reason in _QUALIFIED | _EXCLUDED
+    }
+    judged |= dict.fromkeys((candidate.ticker for candidate in choice.chosen), True)
+    for ticker, qualified in judged.items():
+        if ticker in rivals:
+            after[ticker] = after.get(ticker, Looks()).then(qualified)
+    return after
+
+
+def _changes(before: Iterable[Program], now: Iterable[Program]) -> Iterable[Change]:
+    was, listed = ({program.id: program for program in programs} for programs in (before, now))
+    for name, program in listed.items():
+        known = was.get(name)
+        if known != program:
+            yield Change(known, program)
+    for name, program in was.items():
+        if name not in listed:
+            yield Change(program, None)

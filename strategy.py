@@ -1,0 +1,67 @@
+"""What the settings want, put to the rooms that decide. Promise: pure; the same board, time and limits give the
+same choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import advice
+import sizing
+from incentive import RIVALS_ANSWER, Caution, Choice, IncentiveProgram, Skip, Wish, choose
+from models import Book
+from risk import Room
+from screening import Screen
+from settings import Settings
+from trade import Trade
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """How to price (`trade`), what to keep to (`screen`), what a choice is to bring (`wish`)."""
+
+    trade: Trade
+    screen: Screen
+    wish: Wish
+
+    @classmethod
+    def of(cls, rules: Settings) -> Strategy:
+        return cls(
+            Trade(rules.trade_size, rules.delta_ticks, rules.incentive_size),
+            Screen(rules.only, rules.avoid, rules.hours_to_close),
+            Wish(rules.ticker_slots, rules.min_reward, rules.fill_cost),
+        )
+
+    @property
+    def caution(self) -> Caution:
+        """How the estimates of a fixed size are made that decide."""
+        return Caution(RIVALS_ANSWER, fill_cost=self.wish.fill_cost)
+
+    def decide(
+        self,
+        incentives: Iterable[IncentiveProgram],
+        rivals: Mapping[str, Book],
+        now: datetime,
+        room: Room,
+        quoted: frozenset[str],
+        skipped: Iterable[Skip] = (),
+    ) -> Choice:
+        """The markets to quote, with which bids, and one reason for each of the rest. `rivals`: books without our
+        own orders; `quoted`: the tickers that have a slot now; `skipped`: those that were left out before."""
+        if self.trade.size is None:
+            return sizing.choose_sizes(self.trade, incentives, rivals, now, self.wish, room, quoted, skipped)
+        candidates, unquoted = self.trade.candidates(incentives, rivals, now, self.caution)
+        return choose(candidates, [*unquoted, *skipped], self.wish, room, quoted)
+
+    def advise(
+        self,
+        choice: Choice,
+        incentives: Iterable[IncentiveProgram],
+        rivals: Mapping[str, Book],
+        now: datetime,
+        room: Room,
+    ) -> str:
+        """What to change where a choice is paid nothing, empty where it is paid."""
+        return advice.advise(self.trade, self.caution, choice, incentives, rivals, now, room)
