@@ -28,6 +28,8 @@ from rule_2026_07_30 import SideScore
 RIVALS_ANSWER = 2.0
 """What the rivals' score is multiplied by when something is decided. What is reported is the book as it stands."""
 
+RUNNERS_UP = 20
+
 HYSTERESIS = 1.25
 """A market that is quoted already counts for a quarter more than it would pay: one that is only slightly better
 does not take its slot."""
@@ -314,11 +316,13 @@ class Candidate(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The markets to quote, best first, and one reason for each of the rest, those that came next first. `unpaid`:
-    those of the chosen that would be paid $0.00, taken up because a slot was free."""
+    those of the chosen that would be paid $0.00, taken up because a slot was free; `runners_up`: the best of the
+    skipped, as far as they were sized."""
 
     chosen: tuple[Candidate, ...]
     skipped: tuple[Skip, ...]
     unpaid: frozenset[str] = frozenset()
+    runners_up: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,8 +372,10 @@ def choose(
         else:
             chosen.append(candidate)
             room = with_bids(room, candidate)
+    taken = {candidate.ticker for candidate in chosen}
+    runners_up = [candidate for candidate in ranked if candidate.ticker not in taken][:RUNNERS_UP]
     none_paid = frozenset(c.ticker for c in chosen if not c.decided.payable)
-    return Choice(tuple(chosen), (*beyond, *refused, *skipped), none_paid)
+    return Choice(tuple(chosen), (*beyond, *refused, *skipped), none_paid, tuple(runners_up))
 
 
 def _ranked(
@@ -435,4 +441,5 @@ def without(choice: Choice, blocked: Iterable[str]) -> Choice:
             *choice.skipped,
         ),
         choice.unpaid - out,
+        choice.runners_up,
     )

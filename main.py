@@ -1,6 +1,7 @@
 """The account and the machine without the loop: `python main.py` prints cash, positions and resting orders of the
-environment that `market_bot.py` names; `python main.py doctor` tells what a first run still lacks. Promise: it
-reads only, nothing is placed or canceled, and it starts on Python 3.8 too, with or without the packages.
+environment that `market_bot.py` names; `python main.py doctor` tells what a first run still lacks, `python main.py
+incentives` which markets the bot would quote and why. Promise: it reads only, nothing is placed or canceled, and
+it starts on Python 3.8 too, with or without the packages.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet
+from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet, table
 
 # The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
 # and whoever lacks them is to read a line that says so, not a traceback.
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from account import Balance, Position
@@ -110,8 +111,8 @@ def report(environment: Environment, connection: Connection) -> str:
     parts = [
         f"Environment: {environment.value} ({about})",
         _balance(balance),
-        _table("Positions", ("Ticker", "Side", "Count", "Cost"), map(_position, positions)),
-        _table(
+        table("Positions", ("Ticker", "Side", "Count", "Cost"), map(_position, positions)),
+        table(
             "Resting orders",
             ("Ticker", "Side", "Count", "Price", "Expires", "Sent by"),
             map(_order, orders),
@@ -120,7 +121,7 @@ def report(environment: Environment, connection: Connection) -> str:
     unreadable = [*positions.unreadable, *orders.unreadable]
     if unreadable:
         parts.append(
-            _table("There is more, which could not be read", ("",), [[str(error)] for error in unreadable])
+            table("There is more, which could not be read", ("",), [[str(error)] for error in unreadable])
         )
     return "\n\n".join(parts)
 
@@ -151,19 +152,8 @@ def _local(when: datetime) -> str:
     return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    body = list(rows)
-    if not body:
-        return f"{title}: none"
-    widths = [max(len(line[column]) for line in [heads, *body]) for column in range(len(heads))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [heads, *body]
-    ]
-    return "\n".join([f"{title}: {len(body)}", *(f"  {line.rstrip()}" for line in lines)])
-
-
-def look() -> int:
-    """Print the report. Returns the exit code."""
+def look(told: Callable[[Connection], str]) -> int:
+    """Print what `told` reads through a connection. Returns the exit code."""
     problem = _unstartable()
     if problem:
         print(f"main: {problem}", file=sys.stderr)
@@ -174,7 +164,7 @@ def look() -> int:
 
     try:
         connection = connect(market_bot.env, read_variables(DOTENV_FILE))
-        print(report(market_bot.env, connection))
+        print(told(connection))
         for warning in [*connection.warnings, connection.client.clock.take_news()]:
             if warning:
                 print(f"main: {warning}", file=sys.stderr)
@@ -187,6 +177,26 @@ def look() -> int:
         print(f"main: {error}", file=sys.stderr)
         return AT_RUN_TIME
     return 0
+
+
+def account(connection: Connection) -> str:
+    """The account's report, for the environment of the settings."""
+    import market_bot
+
+    return report(market_bot.env, connection)
+
+
+def incentives(ticker: str | None) -> Callable[[Connection], str]:
+    """The ranked board, or every number behind the place of one market."""
+
+    def told(connection: Connection) -> str:
+        import market_bot
+        import why
+
+        seen = why.view(connection.client, market_bot.read_settings())
+        return why.ranked(seen) if ticker is None else why.explained(seen, ticker)
+
+    return told
 
 
 def _unstartable() -> str:
@@ -221,7 +231,7 @@ def examine() -> int:
 
 
 def main() -> int:
-    """Print the report, or what the doctor finds. Returns the exit code, as `--help` says."""
+    """Print what is asked for. Returns the exit code, as `--help` says."""
     parser = argparse.ArgumentParser(
         prog="python main.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -229,14 +239,27 @@ def main() -> int:
         epilog=_EXIT_CODES,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser(
-        "doctor",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        help="check what a first run needs, a line each with the remedy; places nothing",
-        description="Check what a first run needs, a line each with the remedy. Reads only, places nothing.",
-        epilog=_EXIT_CODES,
+
+    def command(name: str, does: str, more: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            help=f"{does}; places nothing",
+            description=f"{does[0].upper()}{does[1:]}{more}. Reads only, places nothing.",
+            epilog=_EXIT_CODES,
+        )
+
+    command("doctor", "check what a first run needs, a line each with the remedy", "")
+    board = command(
+        "incentives",
+        "show which markets the bot would quote, what they would pay, and why not the others",
+        ", by the settings of market_bot.py",
     )
-    return examine() if parser.parse_args().command == "doctor" else look()
+    board.add_argument("--why", metavar="TICKER", help="every number behind the place of one market")
+    asked = parser.parse_args()
+    if asked.command == "doctor":
+        return examine()
+    return look(incentives(asked.why) if asked.command == "incentives" else account)
 
 
 if __name__ == "__main__":

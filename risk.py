@@ -101,6 +101,7 @@ def room_beside(
     balance: Balance | None,
     positions: Iterable[Position],
     orders: Iterable[Order],
+    ours: Iterable[Order] = (),
 ) -> Room:
     """What is left of the `limits` (MAX_CAPITAL, MAX_EVENT_LOSS) beside what the account holds and what rests in
     it. Where the balance is not known (None) cash limits nothing: the exchange refuses what there is none for."""
@@ -121,4 +122,9 @@ def room_beside(
         add(order.ticker, *((_NOTHING, cost) if order.side is Side.YES else (cost, _NOTHING)))
     if balance is None:
         return Room(capital, event_loss, max(capital, _NOTHING), None, losses)
-    return Room(capital, event_loss, balance.available, balance.by_shard or None, losses)
+    free, cash = balance.available, dict(balance.by_shard)
+    for order in ours:
+        free += order.price * order.remaining
+        if order.exchange_index in cash:
+            cash[order.exchange_index] += order.price * order.remaining
+    return Room(capital, event_loss, free, cash or None, losses)

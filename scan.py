@@ -19,9 +19,9 @@ from incentive import Choice, IncentiveProgram, Reason, Skip
 from market_data import TICKERS_PER_CALL
 from models import Book, Event, ExchangeStatus, Order, Program, Series
 from risk import Room
-from screening import incentives
+from screening import Screen, incentives
 from strategy import Strategy
-from trade import no_book, rivals_books
+from trade import rivals_books
 
 T = TypeVar("T")
 
@@ -177,19 +177,18 @@ class Scanner:
         return choice, replace(board, looks=_after_look(board.looks, seen.rivals, choice), problems=seen.problems)
 
     def close_up(
-        self, board: Board, ticker: str, status: ExchangeStatus, resting: Collection[Order], until: datetime
-    ) -> tuple[IncentiveProgram, Book] | Skip:
-        """One market with the rivals' book in it, or the reason why it is not even read."""
-        now = self._client.clock.now()
+        self, board: Board, ticker: str, resting: Collection[Order]
+    ) -> tuple[IncentiveProgram, Book] | None:
+        """One market of the board with the rivals' book in it, None where it has no program that pays for resting
+        orders, or is not listed, or sends no book. Whether it may be quoted is not asked."""
         programs = [program for program in board.programs if program.ticker == ticker]
-        by_ticker, ended = self._strategy.screen.programs(programs, now)
-        seen = self._see(board, by_ticker, status, resting, until, now)
-        for skip in (*ended, *seen.skipped):
-            return skip
-        for incentive in seen.incentives:
-            book = seen.rivals.get(ticker)
-            return no_book(incentive) if book is None else (incentive, book)
-        return Skip(ticker, Reason.NOT_RUNNING, "Programs", "none is listed for it")
+        by_ticker, _ = Screen().programs(programs, self._client.clock.now())
+        markets = self._client.get_markets(by_ticker)
+        books = rivals_books(self._client.get_orderbooks(by_ticker), resting)
+        for incentive in incentives(markets, by_ticker, board.series, board.events, _qualified(board)):
+            if ticker in books:
+                return incentive, books[ticker]
+        return None
 
     def _see(
         self,
@@ -204,8 +203,7 @@ class Scanner:
         listed = {market.ticker: market for market in markets}
         tradable, skipped = self._strategy.screen.markets(by_ticker, listed, status, now, until)
         books = self._read("books", self._client.get_orderbooks, [market.ticker for market in tradable])
-        qualified = {ticker: (seen.qualified + 1) / (seen.all + 1) for ticker, seen in board.looks.items()}
-        found = incentives(tradable, by_ticker, board.series, board.events, qualified)
+        found = incentives(tradable, by_ticker, board.series, board.events, _qualified(board))
         return Seen(found, rivals_books(books, resting), skipped, (*markets.unreadable, *books.unreadable))
 
     def _read(self, what: str, get: Callable[[Iterable[str]], Listing[T]], tickers: Sequence[str]) -> Listing[T]:
@@ -248,6 +246,11 @@ class Scanner:
             problems.append(error)
             return known
         return known | {event.ticker: event for event in asked}
+
+
+def _qualified(board: Board) -> dict[str, float]:
+    """The part of the looks at each market in which it qualified, were it to do so now."""
+    return {ticker: (looks.qualified + 1) / (looks.all + 1) for ticker, looks in board.looks.items()}
 
 
 def _watched(choice: Choice, quoted: frozenset[str]) -> tuple[str, ...]:

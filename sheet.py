@@ -1,8 +1,13 @@
-"""The sheet on which the doctor's findings stand. Promise: a finding is one line, printed as it comes, whatever an
-exchange or a file puts into it; and this file starts on Python 3.8, without any package.
+"""The forms in which `main.py` tells: the sheet on which the doctor's findings stand, and tables. Promise: a
+finding is one line, printed as it comes, whatever an exchange or a file puts into it; and this file starts on
+Python 3.8, without any package.
 """
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 AT_RUN_TIME, IN_CONFIGURATION = 1, 2
 """Exit codes: the exchange does not answer as it should; something on this machine is missing or wrong."""
@@ -47,3 +52,15 @@ class Sheet:
         """One line, whatever an exchange or a file puts into `text`."""
         plain = "".join(sign if sign.isprintable() else " " for sign in text)
         print(f"  {mark:<6}{what:<14}{plain}", flush=True)
+
+
+def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows under their heads, as wide as they need."""
+    body = list(rows)
+    if not body:
+        return f"{title}: none"
+    widths = [max(len(line[column]) for line in [heads, *body]) for column in range(len(heads))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [heads, *body]
+    ]
+    return "\n".join([f"{title}: {len(body)}", *(f"  {line.rstrip()}" for line in lines)])

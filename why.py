@@ -1,0 +1,283 @@
+"""The ranked board, and every number behind a market's place: `python main.py incentives [--why TICKER]`.
+
+Promise: it reads; what it shows is what the bot would decide by the same settings at this moment.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from textwrap import fill
+
+import risk
+import rule_2026_07_30 as rule
+import trade
+import tradelog
+from clients import KalshiHttpClient
+from incentive import (
+    AS_IT_STANDS,
+    RIVALS_ANSWER,
+    Candidate,
+    Caution,
+    Choice,
+    IncentiveProgram,
+    Scored,
+    Skip,
+    contracts,
+    dollars_per_day,
+    published,
+)
+from models import SIDES, Bid, Book, Order, Program, Side
+from risk import Room
+from scan import Board, Scanner
+from settings import Settings
+from sheet import table
+from sizing import LEAST_WINDOW
+from strategy import Strategy
+
+WIDTH = 100
+
+SHOWN = 20
+"""Markets, the best of those without a slot, that are shown one by one."""
+
+
+@dataclass(frozen=True)
+class View:
+    """The board at a moment, and what it was looked at by."""
+
+    scanner: Scanner
+    strategy: Strategy
+    board: Board
+    room: Room
+    resting: Sequence[Order]
+    expires: datetime
+
+
+def view(client: KalshiHttpClient, rules: Settings) -> View:
+    """Scan the board as the bot does. Raises an `ExchangeError` where the exchange does not tell."""
+    strategy = Strategy.of(rules)
+    scanner = Scanner(client, strategy, _progress)
+    status = client.get_exchange_status()
+    resting = client.get_resting_orders().items
+    ours = [order for order in resting if trade.is_own(order)]
+    theirs = [order for order in resting if not trade.is_own(order)]
+    limits = (rules.max_capital, rules.max_event_loss)
+    room = risk.room_beside(limits, client.get_balance(), client.get_positions(), theirs, ours)
+    expires = client.clock.now() + timedelta(seconds=rules.wait_seconds + rules.expiration_seconds)
+    quoted = frozenset(order.ticker for order in ours)
+    board = scanner.scan(None, status, resting, expires, room, quoted)
+    return View(scanner, strategy, board, room, resting, expires)
+
+
+def _progress(text: str) -> None:
+    """How far a scan is, on a terminal; one line that the next one overwrites."""
+    if sys.stderr.isatty():
+        print(f"\r{text:60}", end="\r", file=sys.stderr, flush=True)
+
+
+# -- the ranked board ------------------------------------------------------------------------------------------
+
+
+def ranked(seen: View) -> str:
+    """The markets that would be quoted, the next best, and how many are left out for which reason, as text."""
+    board = seen.board
+    choice = board.choice
+    pool = sum(map(dollars_per_day, board.programs))
+    parts = [
+        f"By the {rule.NAME}: {len(board.programs):,} programs, ${pool:,.0f} a day for all who quote",
+        table("Would be quoted", _HEADS, [_row(candidate) for candidate in choice.chosen]),
+        table("Next, without a slot", _NEXT_HEADS, _next(choice)),
+        table("Left out", ("Reason", "Markets"), _counts(choice.skipped)),
+    ]
+    if board.advice:
+        parts.append(fill(f"Advice: {board.advice}.", WIDTH))
+    parts.append(fill(_READING, WIDTH))
+    if board.problems:
+        parts.append(f"{len(board.problems)} part(s) of the board are not known, the first: {board.problems[0]}")
+    return "\n\n".join(parts)
+
+
+_READING = (
+    "A day and payable: by the book as it stands, if nothing moved, before what fills cost; a window that would pay "
+    f"less than $1.00 pays nothing. Net: with {RIVALS_ANSWER:g} times the rivals, less fills and fees. Every number "
+    "behind a market: python main.py incentives --why TICKER"
+)
+
+_HEADS = ("Ticker", "Pool a day", "Yes", "No", "Share yes, no", "A day", "Payable", "Net a day", "Ties up")
+
+
+def _row(candidate: Candidate) -> Sequence[str]:
+    estimate = candidate.estimate
+    bids = {bid.side: f"{tradelog.plain(bid.count)} at {bid.price:.4f}" for bid in candidate.bids}
+    yes, no = (bids.get(side, "-") for side in SIDES)
+    return (
+        candidate.ticker,
+        f"${candidate.incentive.pool_per_day:,.2f}",
+        yes,
+        no,
+        f"{estimate.share_yes:.2%}, {estimate.share_no:.2%}",
+        f"${estimate.dollars_per_day:.4f}",
+        f"${estimate.payable:.2f}",
+        tradelog.signed(candidate.decided.net_per_day),
+        f"${candidate.collateral:.2f}",
+    )
+
+
+_NEXT_HEADS = ("Ticker", "A day", "Payable", "Net a day", "Reason")
+
+
+def _next(choice: Choice) -> list[Sequence[str]]:
+    """The best of those without a slot, with what they would bring where that was found out."""
+    known = {candidate.ticker: candidate for candidate in choice.runners_up}
+    rows: list[Sequence[str]] = []
+    for skip in choice.skipped[:SHOWN]:
+        candidate = known.get(skip.ticker)
+        if candidate is None:
+            rows.append((skip.ticker, "", "", "", tradelog.why(skip)))
+            continue
+        estimate = candidate.estimate
+        numbers = f"${estimate.dollars_per_day:.4f}", f"${estimate.payable:.2f}"
+        rows.append((skip.ticker, *numbers, tradelog.signed(candidate.decided.net_per_day), tradelog.why(skip)))
+    return rows
+
+
+def _counts(skipped: Sequence[Skip]) -> list[Sequence[str]]:
+    counts = Counter(skip.reason.value for skip in skipped)
+    return [(reason, f"{count:,}") for reason, count in counts.most_common()]
+
+
+# -- one market ------------------------------------------------------------------------------------------------
+
+
+def explained(seen: View, ticker: str) -> str:
+    """Every number behind a market's place, or its one reason, as text."""
+    lines = [f"{ticker}: {_verdict(seen, ticker)}"]
+    for program in seen.board.programs:
+        if program.ticker == ticker:
+            lines.append(f"  Program: {_terms(program, seen.board.at)}")
+    client_view = seen.scanner.close_up(seen.board, ticker, seen.resting)
+    if client_view is None:
+        return "\n".join(lines)
+    incentive, rivals = client_view
+    lines += [f"  {line}" for line in _market(incentive, seen)]
+    bids = _bids(seen, incentive, rivals)
+    scored = incentive.score(rivals, bids)
+    for number, program in enumerate(incentive.programs):
+        if len(incentive.programs) > 1:
+            lines.append(f"  By the program of ${program.reward:,.2f}:")
+        lines += [f"  {line}" for line in _sides(incentive, rivals, scored, number)]
+    lines += [f"  {line}" for line in _estimates(seen, incentive, scored)] if bids else []
+    return "\n".join(lines)
+
+
+def _verdict(seen: View, ticker: str) -> str:
+    choice = seen.board.choice
+    for rank, candidate in enumerate(choice.chosen, start=1):
+        if candidate.ticker == ticker:
+            unpaid = "; it will be paid $0.00, a slot was free" if ticker in choice.unpaid else ""
+            return f"would be quoted, {rank} of {len(choice.chosen)}{unpaid}"
+    for skip in choice.skipped:
+        if skip.ticker == ticker:
+            return f"is not quoted. Reason: {tradelog.why(skip)}"
+    return "has no program that is listed as active"
+
+
+def _terms(program: Program, now: datetime) -> str:
+    left = max((program.end - now).total_seconds(), 0.0) / 3600
+    cap = "" if program.cap is None else f", at most ${program.cap:,.2f} an account"
+    return (
+        f"${program.reward:,.2f} from {program.start:%Y-%m-%d %H:%M} to {program.end:%Y-%m-%d %H:%M} UTC, "
+        f"${dollars_per_day(program):,.2f} a day, {left:,.1f} hours left, target {contracts(program.target or 0)}, "
+        f"discount {program.discount}{cap}"
+    )
+
+
+def _market(incentive: IncentiveProgram, seen: View) -> Iterator[str]:
+    market = incentive.market
+    resolves = f", expected to resolve {market.expected_resolution:%Y-%m-%d %H:%M} UTC"
+    yield (
+        f"Market: {market.status.value}, shard {market.exchange_index}, closes {market.close_time:%Y-%m-%d %H:%M} UTC"
+        f"{resolves if market.expected_resolution else ''}, {contracts(market.volume_24h)} contracts in 24 hours, "
+        f"makers' fee {incentive.maker_rate:.4f} x P x (1 - P)"
+    )
+    kind = "exclude each other" if incentive.exclusive else "are not known to exclude each other"
+    at_risk = seen.room.risk(market.event_ticker)
+    yield f"Event: {market.event_ticker}, its markets {kind}; ${at_risk:.2f} at risk in it already"
+    yield (
+        f"Limits: ${seen.room.capital:.2f} of capital left, "
+        f"${seen.room.cash_on(market.exchange_index):,.2f} free on its shard, "
+        f"${seen.room.event_loss:.2f} may be lost in an event"
+    )
+
+
+def _bids(seen: View, incentive: IncentiveProgram, rivals: Book) -> tuple[Bid, ...]:
+    """The bids that were decided on, or those that the fixed size would rest."""
+    for candidate in seen.board.choice.chosen:
+        if candidate.ticker == incentive.ticker:
+            return candidate.bids
+    prices = seen.strategy.trade.prices(incentive, rivals)
+    size = seen.strategy.trade.size
+    return () if isinstance(prices, Skip) or size is None else prices.bids(size, size)
+
+
+def _sides(incentive: IncentiveProgram, rivals: Book, scored: Scored, number: int) -> Iterator[str]:
+    """Both sides by one program's terms."""
+    target, discount = published(incentive.programs[number])
+    prices = {bid.side: bid for bid in scored.bids}
+    for side in SIDES:
+        levels, ours = rivals.side(side), [bid for bid in scored.bids if bid.side is side]
+        ticks, top = incentive.market.grid.tick_table(side), incentive.market.grid.tops[SIDES.index(side)]
+        score = rule.score_side(levels, ours, target, discount, ticks, top)
+        resting = sum((level.size for level in levels), start=Decimal(0))
+        yield (
+            f"{side.value.title()}: rivals rest {contracts(resting)} of the target {contracts(target)}, "
+            f"{_best(rivals, side)}"
+        )
+        yield f"  {_top(rivals, side)}"
+        if side in prices:
+            bid = prices[side]
+            ahead = scored.ahead[scored.bids.index(bid)]
+            yield (
+                f"  ours: {tradelog.plain(bid.count)} at {bid.price:.4f}, "
+                f"{contracts(ahead)} of others at it or ahead of it"
+            )
+        if score is None:
+            yield "  misses the target, ours included: no second of the market pays anybody"
+        else:
+            yield (
+                f"  reference {score.reference:.4f}, paid down to {score.paid_down_to:.4f}; weighted contracts: "
+                f"rivals {score.rivals:,.2f}, ours {score.ours:,.2f}; share {score.share():.4%}, "
+                f"with {RIVALS_ANSWER:g} times the rivals {score.share(RIVALS_ANSWER):.4%}"
+            )
+
+
+def _best(rivals: Book, side: Side) -> str:
+    best = rivals.best(side)
+    return f"best bid {best.price:.4f}" if best else "nobody bids"
+
+
+def _top(rivals: Book, side: Side) -> str:
+    return tradelog.top_levels(rivals)[SIDES.index(side)]
+
+
+def _estimates(seen: View, incentive: IncentiveProgram, scored: Scored) -> Iterator[str]:
+    caution = seen.strategy.caution
+    if seen.strategy.trade.size is None:
+        caution = Caution(RIVALS_ANSWER, float(LEAST_WINDOW), seen.strategy.wish.fill_cost)
+    for name, taken in (("As it stands", AS_IT_STANDS), ("To decide", caution)):
+        found = incentive.estimate(scored, seen.board.at, taken)
+        yield (
+            f"{name}: ${found.dollars_per_day:.4f} a day before the floor, ${found.window:.4f} a window, "
+            f"${found.payable:.2f} payable, ${found.worth_per_day:.4f} a day of that for staying"
+        )
+    yield (
+        f"Fills: {found.fills_per_day:,.2f} a day expected, ${found.fill_cost_per_day:.4f} of losses and "
+        f"${found.fees_per_day:.4f} of fees; net {tradelog.signed(found.net_per_day)} a day"
+    )
+    qualified = f"qualified in {incentive.qualified:.0%} of the looks at it"
+    tied_up = sum(map(incentive.cost, scored.bids), start=Decimal(0))
+    yield f"Ties up ${tied_up:.4f}; {qualified}"
