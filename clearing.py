@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 
 import trade
 import tradelog
@@ -109,6 +110,56 @@ class Clearing:
             if response is not None and response.filled >= position.size:
                 held.discard(position.ticker)
         return positions, held | self._unread_markets(positions)
+
+    def shut_down(self, last_expiry: datetime | None) -> int:
+        """Cancel what rests of ours and verify it. `last_expiry`: when the last order that was sent expires, None
+        where none was. Returns the process's exit code: 0, or 3 where something may still rest."""
+        if self._client.requests_sent == 0:
+            self._log("SHUTDOWN", "Nothing was sent")
+            return 0
+        self._client.hurry()
+        problem, left, attempt = "", 0, 0
+        try:
+            # One look is not enough: lists lag, and an order may have been on its way when Ctrl-C came.
+            while True:
+                settled = not self._client.unanswered_seconds
+                try:
+                    current = self._lists_are_current()
+                    resting = self._client.get_resting_orders()
+                    own = [order for order in resting if trade.is_own(order)]
+                    left = len(own) + len(resting.unreadable)
+                    if attempt and current and settled and not left:
+                        self._log("SHUTDOWN", "None of our orders rests any more")
+                        return 0
+                    problem = f"{left} are still listed" if left else "the exchange's lists lag behind"
+                    known = [order.expires for order in own if order.expires] + [last_expiry]
+                    last_expiry = max((expiry for expiry in known if expiry), default=None)
+                    self.cancel(own)
+                except ExchangeError as error:
+                    problem = str(error)
+                    if last_expiry is None and not left:
+                        break
+                if attempt >= VERIFY_TRIES and settled:
+                    break
+                self._client.clock.sleep(VERIFY_SECONDS)
+                attempt += 1
+        except KeyboardInterrupt:
+            problem = "Ctrl-C a second time"
+        if last_expiry is None and not left:
+            self._log(
+                "SHUTDOWN", f"No order was placed; whether an earlier run left one could not be seen ({problem})"
+            )
+            return 0
+        until = f"until {tradelog.local_time(last_expiry)}" if last_expiry else "until they are canceled"
+        self._log("SHUTDOWN", f"ORDERS OF OURS MAY STILL REST {until} ({problem}). Cancel them on the website")
+        return 3
+
+    def _lists_are_current(self) -> bool:
+        """Whether lists show all that was sent; no where the exchange does not tell."""
+        try:
+            return self._client.lists_are_current()
+        except ExchangeError:
+            return False
 
     def _await_lists(self) -> None:
         """Wait until the account's lists show all that was sent: by older ones an order would be placed again."""

@@ -15,7 +15,6 @@ from decimal import Decimal
 from logging import Logger
 from pathlib import Path
 
-import clearing
 import incentive
 import risk
 import settings
@@ -146,7 +145,7 @@ class MarketBot:
                 self._log_clock()
                 self._clock.sleep(max(next_cycle - self._clock.monotonic(), 0.0) if complete else _RETRY_SECONDS)
         except KeyboardInterrupt:
-            return self._shut_down()
+            return self._clearing.shut_down(self._last_expiry)
 
     def start_trading(self) -> Choice | None:
         """One trading cycle: from a look at the exchange to quotes that rest on it. Returns what was chosen,
@@ -162,11 +161,12 @@ class MarketBot:
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
             return None
-        expires = self._expires()
         theirs, blocked = self._clear_orders()
         self._log_fills()
         blocked |= self._close_positions(theirs)
-        choice = self._choose_markets(status, theirs, expires, blocked)
+        board = self._board or self._scan(status, theirs, self._room)
+        expires = self._expires()
+        choice = self._choose_markets(board, status, theirs, expires, blocked)
         placed = self.place_order(choice.chosen, expires)
         self._log_cycle(choice, placed, began, sent_before)
         return choice
@@ -309,10 +309,14 @@ class MarketBot:
         return board
 
     def _choose_markets(
-        self, status: ExchangeStatus, theirs: Collection[Order], expires: datetime, blocked: set[str]
+        self,
+        board: Board,
+        status: ExchangeStatus,
+        theirs: Collection[Order],
+        expires: datetime,
+        blocked: set[str],
     ) -> Choice:
         """Choose among the watched markets, those left out in which nothing may be placed."""
-        board = self._board or self._scan(status, theirs, self._room)
         choice, self._board = self._scanner.look(board, status, theirs, expires, self._room, self._quoted)
         self._log_problems(self._board)
         choice = incentive.without(choice, blocked)
@@ -367,57 +371,6 @@ class MarketBot:
                 "Next": tradelog.local_time(next_cycle),
             },
         )
-
-    def _shut_down(self) -> int:
-        """Cancel what rests of ours and verify it. Returns 0, or 3 where something may still rest."""
-        if self._client.requests_sent == 0:
-            self.log("SHUTDOWN", "Nothing was sent")
-            return 0
-        self._client.hurry()
-        problem, left, attempt = "", 0, 0
-        try:
-            # One look is not enough: lists lag, and an order may have been on its way when Ctrl-C came.
-            while True:
-                settled = not self._client.unanswered_seconds
-                try:
-                    current = self._lists_are_current()
-                    resting = self._client.get_resting_orders()
-                    own = [order for order in resting if trade.is_own(order)]
-                    left = len(own) + len(resting.unreadable)
-                    if attempt and current and settled and not left:
-                        self.log("SHUTDOWN", "None of our orders rests any more")
-                        return 0
-                    problem = f"{left} are still listed" if left else "the exchange's lists lag behind"
-                    known = [order.expires for order in own if order.expires] + [self._last_expiry]
-                    self._last_expiry = max((expiry for expiry in known if expiry), default=None)
-                    self._clearing.cancel(own)
-                except ExchangeError as error:
-                    problem = str(error)
-                    if self._last_expiry is None and not left:
-                        break
-                if attempt >= clearing.VERIFY_TRIES and settled:
-                    break
-                self._clock.sleep(clearing.VERIFY_SECONDS)
-                attempt += 1
-        except KeyboardInterrupt:
-            problem = "Ctrl-C a second time"
-        if self._last_expiry is None and not left:
-            self.log(
-                "SHUTDOWN", f"No order was placed; whether an earlier run left one could not be seen ({problem})"
-            )
-            return 0
-        until = (
-            f"until {tradelog.local_time(self._last_expiry)}" if self._last_expiry else "until they are canceled"
-        )
-        self.log("SHUTDOWN", f"ORDERS OF OURS MAY STILL REST {until} ({problem}). Cancel them on the website")
-        return 3
-
-    def _lists_are_current(self) -> bool:
-        """Whether lists show all that was sent; no where the exchange does not tell."""
-        try:
-            return self._client.lists_are_current()
-        except ExchangeError:
-            return False
 
 
 MARKET_BOT = MarketBot  # the design document's spelling

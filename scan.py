@@ -151,7 +151,7 @@ class Scanner:
             programs=listed.items,
             watched=watched,
             choice=choice,
-            changes=tuple(_changes(before.programs, listed.items)) if before else (),
+            changes=self._changes(before.programs, listed) if before else (),
             events=events,
             looks=_after_look(board.looks, seen.rivals, choice),
             problems=(*problems, *seen.problems),
@@ -217,6 +217,14 @@ class Scanner:
             unreadable += part.unreadable
         return Listing(tuple(items), tuple(unreadable))
 
+    def _changes(self, before: Iterable[Program], now: Iterable[Program]) -> tuple[Change, ...]:
+        """What is new, other or gone among the programs of markets that are wanted."""
+        was, listed = ({program.id: program for program in programs} for programs in (before, now))
+        found = [Change(was.get(name), program) for name, program in listed.items() if was.get(name) != program]
+        found += [Change(program, None) for name, program in was.items() if name not in listed]
+        unwanted = self._strategy.screen.unwanted()
+        return tuple(change for change in found if unwanted(change.program.ticker) is None)
+
     def _with_fees(self, board: Board, now: datetime, problems: list[ExchangeError]) -> Board:
         """The board with the fees of all series, read once a day. Where they are not told, fees are assumed."""
         if board.fees_at is not None and now < board.fees_at + FEES_KEPT:
@@ -271,14 +279,3 @@ def _after_look(looks: Mapping[str, Looks], rivals: Mapping[str, Book], choice: 
         if ticker in rivals:
             after[ticker] = after.get(ticker, Looks()).then(qualified)
     return after
-
-
-def _changes(before: Iterable[Program], now: Iterable[Program]) -> Iterable[Change]:
-    was, listed = ({program.id: program for program in programs} for programs in (before, now))
-    for name, program in listed.items():
-        known = was.get(name)
-        if known != program:
-            yield Change(known, program)
-    for name, program in was.items():
-        if name not in listed:
-            yield Change(program, None)

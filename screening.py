@@ -42,7 +42,7 @@ class Screen:
                 refused.setdefault(program.ticker, skip)
         found: dict[str, list[Program]] = {}
         skipped = [skip for ticker, skip in refused.items() if ticker not in by_ticker]
-        unwanted = self._unwanted()
+        unwanted = self.unwanted()
         for ticker, same_market in by_ticker.items():
             skip = unwanted(ticker)
             if skip is None:
@@ -51,7 +51,8 @@ class Screen:
                 skipped.append(skip)
         return found, skipped
 
-    def _unwanted(self) -> Callable[[str], Skip | None]:
+    def unwanted(self) -> Callable[[str], Skip | None]:
+        """What tells of a ticker why it is stayed out of, None where it is not."""
         only, avoid = (_any_of(patterns) for patterns in (self.only, self.avoid))
 
         def skip(ticker: str) -> Skip | None:

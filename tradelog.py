@@ -55,10 +55,7 @@ class Told:
         """What a scan brought: events and what they say, in the order in which they are logged."""
         pool = sum(map(dollars_per_day, board.programs))
         if not board.programs:
-            yield (
-                "INFO",
-                {"Board": "the exchange lists no program that pays for resting orders; nothing is quoted"},
-            )
+            yield "INFO", {"Board": "no program that pays for resting orders is listed; nothing is quoted"}
         changes = sorted(board.changes, key=lambda change: -dollars_per_day(change.program))
         for change in changes[:CHANGES_IN_DETAIL]:
             yield program_change(change)

@@ -102,9 +102,9 @@ def ranked(seen: View) -> str:
 
 
 _READING = (
-    "A day and payable: by the book as it stands, if nothing moved, before what fills cost; a window that would pay "
-    f"less than $1.00 pays nothing. Net: with {RIVALS_ANSWER:g} times the rivals, less fills and fees. Every number "
-    "behind a market: python main.py incentives --why TICKER"
+    "A day and payable: by the book as it stands, if nothing moved, before what fills cost; a window that "
+    f"would pay less than $1.00 pays nothing. Net: with {RIVALS_ANSWER:g} times the rivals, less fills and "
+    "fees. Every number behind a market: python main.py incentives --why TICKER"
 )
 
 _HEADS = ("Ticker", "Pool a day", "Yes", "No", "Share yes, no", "A day", "Payable", "Net a day", "Ties up")
@@ -191,18 +191,23 @@ def _terms(program: Program, now: datetime) -> str:
     cap = "" if program.cap is None else f", at most ${program.cap:,.2f} an account"
     return (
         f"${program.reward:,.2f} from {program.start:%Y-%m-%d %H:%M} to {program.end:%Y-%m-%d %H:%M} UTC, "
-        f"${dollars_per_day(program):,.2f} a day, {left:,.1f} hours left, target {contracts(program.target or 0)}, "
-        f"discount {program.discount}{cap}"
+        f"${dollars_per_day(program):,.2f} a day, {left:,.1f} hours left, "
+        f"target {contracts(program.target or 0)}, discount {program.discount}{cap}"
     )
 
 
 def _market(incentive: IncentiveProgram, seen: View) -> Iterator[str]:
     market = incentive.market
-    resolves = f", expected to resolve {market.expected_resolution:%Y-%m-%d %H:%M} UTC"
+    resolves = ""
+    if market.expected_resolution:
+        resolves = f", expected to resolve {market.expected_resolution:%Y-%m-%d %H:%M} UTC"
     yield (
-        f"Market: {market.status.value}, shard {market.exchange_index}, closes {market.close_time:%Y-%m-%d %H:%M} UTC"
-        f"{resolves if market.expected_resolution else ''}, {contracts(market.volume_24h)} contracts in 24 hours, "
-        f"makers' fee {incentive.maker_rate:.4f} x P x (1 - P)"
+        f"Market: {market.status.value}, shard {market.exchange_index}, "
+        f"closes {market.close_time:%Y-%m-%d %H:%M} UTC{resolves}"
+    )
+    yield (
+        f"Taken: {contracts(market.volume_24h)} contracts in 24 hours; "
+        f"makers' fee {incentive.maker_rate:.4f} x P x (1 - P) a contract"
     )
     kind = "exclude each other" if incentive.exclusive else "are not known to exclude each other"
     at_risk = seen.room.risk(market.event_ticker)

@@ -1,0 +1,195 @@
+"""What scoring a whole board costs: `python -m benchmarks.board [--rounds N]`.
+
+Prints milliseconds of this process for a board of 8,140 books, beside plain `json.loads` of the same books as the
+exchange sends them. The books are recorded ones, in turns, where their file is there, and otherwise the
+simulator's. Timed, each by itself:
+
+* **json.loads**: the pages, text of 100 books each; what comes out is held to the end of the section.
+* **by the shipped settings**: `Trade.candidates` as the top of `market_bot.py` has it, from parsed books and known
+  markets and programs to a scored candidate with its estimate, or one reason, for each market.
+* **all that qualify**: the same where nothing is left out for its price or its rivals: `TRADE_DELTA` 0,
+  `INCENTIVE_SIZE` None.
+* **the rule alone**: `score_side` on both sides of every book, none of our bids in it.
+* **choosing**: `incentive.choose` among 100 scored candidates, by the shipped slots and limits, and where there is
+  room for all 100.
+
+Every program has a target of 1,000 and a discount of 0.5, as most do; a quarter of the markets take a maker's fee.
+Parsing is in none of the sections. Books stay in memory throughout, as the bot keeps them. Garbage is collected
+before each section, the collector runs in it as it always does, and what a section made is dropped at its end. A
+round times every section once; a ratio is the median of the rounds' own ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import gzip
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import market_bot
+import parsing
+import rule_2026_07_30 as rule
+from benchmarks.progress import progress
+from fields import Fields, listing
+from incentive import Candidate, IncentiveProgram, Skip, choose
+from models import NO, ONE_DOLLAR, YES, IncentiveType, Market, MarketStatus, PriceGrid, PriceRange, Program
+from risk import Room, room_beside
+from screening import RATE_WHERE_UNKNOWN
+from simulator.api import listing_forms
+from simulator.listing import LINEAR
+from simulator.opening import open_exchange
+from strategy import Strategy
+from trade import Trade
+
+BOOKS, PAGE, CANDIDATES = 8_140, 100, 100
+RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data" / "books-2026-07-23.jsonl.gz"
+NOW = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
+TARGET, DISCOUNT = Decimal(1_000), Decimal("0.5")
+CENTS = PriceGrid((PriceRange(Decimal(0), ONE_DOLLAR, Decimal("0.01")),))
+AMPLE = Room(Decimal(10**6), Decimal(10**6), Decimal(10**6))
+CHOICES = 10
+"""A choice is made so many times in a section: once would be too short to time."""
+
+JSON, SHIPPED, FULL, RULE = "json.loads", "by the shipped settings", "all that qualify", "the rule alone"
+FEW, MANY = "choosing, shipped limits", "choosing, room for all"
+
+
+def orderbooks() -> tuple[str, list[Any]]:
+    """Where 8,140 order books are from, and the books, in the exchange's own words."""
+    if RECORDED.exists():
+        with gzip.open(RECORDED, "rt", encoding="utf-8") as lines:
+            kinds = [json.loads(line)["orderbook_fp"] for line in lines]
+        source = f"{len(kinds):,} recorded ones, in turns"
+    else:
+        markets = open_exchange(NOW.timestamp(), seed=1, programs=1_000).markets.values()
+        kinds = [listing_forms.orderbook(market) for market in markets if market.grid is LINEAR]
+        source = f"{len(kinds):,} of the simulator's, in turns"
+    named = enumerate(islice(cycle(kinds), BOOKS))
+    return source, [{"ticker": f"KXBENCH-26NOV22-{number}", "orderbook_fp": book} for number, book in named]
+
+
+def pages(books: Sequence[Any]) -> list[str]:
+    """The answers that the exchange would send."""
+    parts = (books[start : start + PAGE] for start in range(0, len(books), PAGE))
+    return [json.dumps({"orderbooks": part}, separators=(",", ":")) for part in parts]
+
+
+def incentive(number: int, ticker: str) -> IncentiveProgram:
+    """A market with one program: a week, $100 to $1,000; events of ten markets."""
+    market = Market(
+        ticker=ticker,
+        event_ticker=f"KXBENCH-{number // 10}",
+        status=MarketStatus.ACTIVE,
+        close_time=NOW + timedelta(days=7),
+        grid=CENTS,
+        exchange_index=number % 4,
+        expected_resolution=None,
+        volume_24h=Decimal(number % 1_000),
+    )
+    program = Program(
+        id=f"program-{number}",
+        ticker=ticker,
+        type=IncentiveType.LIQUIDITY,
+        start=NOW,
+        end=NOW + timedelta(days=7),
+        reward=Decimal(100 * (1 + number % 10)),
+        paid_out=False,
+        target=TARGET,
+        discount=DISCOUNT,
+        cap=None,
+    )
+    return IncentiveProgram(market, (program,), 0.0 if number % 4 else RATE_WHERE_UNKNOWN)
+
+
+class Bench:
+    """A board that is known, and what is timed on it."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        answers = (Fields("the benchmark", json.loads(text)) for text in texts)
+        self.books = {book.ticker: book for book in listing(answers, "orderbooks", parsing.book)}
+        self._incentives = [incentive(number, ticker) for number, ticker in enumerate(self.books)]
+        self._texts = texts
+        strategy = Strategy.of(market_bot.read_settings())
+        self._caution = strategy.caution
+        self.shipped = strategy.trade
+        self.full = replace(strategy.trade, delta_ticks=0, rivals_ahead=None)
+        self._wish = strategy.wish
+        rules = market_bot.read_settings()
+        self._room = room_beside((rules.max_capital, rules.max_event_loss), None, (), ())
+        self._found = self.scored(self.full)[0][:CANDIDATES]
+
+    def scored(self, trade: Trade) -> tuple[list[Candidate], list[Skip]]:
+        return trade.candidates(self._incentives, self.books, NOW, self._caution)
+
+    def sections(self) -> dict[str, tuple[Callable[[], object], int]]:
+        """What is timed by its name, and how many times over."""
+        few, many = self._wish, replace(self._wish, slots=CANDIDATES)
+        return {
+            JSON: (lambda: [json.loads(text) for text in self._texts], 1),
+            SHIPPED: (lambda: self.scored(self.shipped), 1),
+            FULL: (lambda: self.scored(self.full), 1),
+            RULE: (self._rule_alone, 1),
+            FEW: (lambda: choose(self._found, (), few, self._room, frozenset()), CHOICES),
+            MANY: (lambda: choose(self._found, (), many, AMPLE, frozenset()), CHOICES),
+        }
+
+    def _rule_alone(self) -> list[rule.SideScore | None]:
+        yes, no = CENTS.tick_table(YES), CENTS.tick_table(NO)
+        yes_top, no_top = CENTS.tops
+        found = []
+        for book in self.books.values():
+            found.append(rule.score_side(book.yes, (), TARGET, DISCOUNT, yes, yes_top))
+            found.append(rule.score_side(book.no, (), TARGET, DISCOUNT, no, no_top))
+        return found
+
+
+def seconds(work: Callable[[], object], times: int) -> float:
+    """What `work` takes, on a heap without garbage."""
+    gc.collect()
+    began = time.perf_counter()
+    made = [work() for _ in range(times)]
+    took = time.perf_counter() - began
+    del made
+    return took / times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.board", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds (default 7)")
+    arguments = parser.parse_args()
+    progress("books")
+    source, books = orderbooks()
+    texts = pages(books)
+    del books
+    bench = Bench(texts)
+    sections = bench.sections()
+    rounds = []
+    for number in range(-1, arguments.rounds):  # the first is to warm up
+        progress(f"round {max(number + 1, 1)} of {arguments.rounds}")
+        times = {name: seconds(work, often) for name, (work, often) in sections.items()}
+        rounds += [times] if number >= 0 else []
+    progress("")
+    levels = sum(len(book.yes) + len(book.no) for book in bench.books.values())
+    print(
+        f"A board of {BOOKS:,} books, {source}: {levels / BOOKS:.1f} levels a book,"
+        f" {sum(map(len, texts)) / 1e6:.1f} MB. Medians of {arguments.rounds} rounds.\n"
+    )
+    print(f"{'':28}{'ms':>10}{'by json.loads':>17}{'candidates':>14}")
+    scored = {SHIPPED: len(bench.scored(bench.shipped)[0]), FULL: len(bench.scored(bench.full)[0])}
+    for name in sections:
+        took = statistics.median(times[name] for times in rounds)
+        ratio = statistics.median(times[name] / times[JSON] for times in rounds)
+        print(f"{name:28}{took * 1e3:10,.1f}{ratio:15.3f} x{scored[name] if name in scored else '':>14}")
+
+
+if __name__ == "__main__":
+    main()
