@@ -4,13 +4,14 @@ by the estimate that decides, and within the other settings.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
 import rule_2026_07_30 as rule
-from incentive import Candidate, Caution, Choice, IncentiveProgram, Skip, what_lacks
+from incentive import Candidate, Caution, Choice, IncentiveProgram, Reason, Skip, what_lacks
 from models import Book
 from risk import Room
 from sizing import LEAST_WINDOW
@@ -38,20 +39,39 @@ def advise(
             "within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits; [SKIP MARKET] has the reasons"
         )
     found = list(incentives)
-    best = max((c.estimate.window for c in trade.candidates(found, rivals, now, caution)[0]), default=None)
+    candidates, _ = trade.candidates(found, rivals, now, caution)
+    best = max((candidate.estimate.window for candidate in candidates), default=None)
     if best is None:
         return "no market can be quoted by these settings; [SKIP MARKET] has the reasons"
-    told = f"at TRADE_SIZE = {trade.size.normalize():f} the best market would pay ${best:.2f} a window"
-    told += f", below the ${rule.PAYOUT_FLOOR} floor" if best < float(rule.PAYOUT_FLOOR) else ""
-    smallest = smallest_paid(trade, caution, found, rivals, now, room)
-    if smallest is None:
-        return f"{told}; no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits"
-    paid = smallest.estimate
+    at_size = f"at TRADE_SIZE = {trade.size.normalize():f} the best market would pay ${best:.2f} a window"
+    if any(candidate.decided.payable for candidate in candidates):
+        return f"{at_size}, but what would be paid is left out: {_reasons(choice)}"
+    if best < float(rule.PAYOUT_FLOOR):
+        at_size += f", below the ${rule.PAYOUT_FLOOR} floor"
+    else:
+        at_size += ", with twice the rivals less than is ever paid"
+    for worth_it in (True, False):
+        smallest = smallest_paid(trade, caution, found, rivals, now, room, worth_it)
+        if smallest is not None:
+            return f"{at_size}; {_told(smallest, worth_it)}"
+    return f"{at_size}; no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits"
+
+
+def _told(smallest: Candidate, worth_it: bool) -> str:
+    costs = smallest.decided.fill_cost_per_day + smallest.decided.fees_per_day
+    verdict = "" if worth_it else ": more than it brings, so that the bot would skip it"
     return (
-        f"{told}; the smallest size that is paid today is {smallest.bids[0].count:,} contracts "
-        f"({smallest.ticker}, ${paid.payable:.2f}; it ties up ${smallest.collateral:.2f}, and fills are expected "
-        f"to cost ${smallest.decided.fill_cost_per_day + smallest.decided.fees_per_day:.2f} a day)"
+        f"the smallest size that is paid today is {smallest.bids[0].count:,} contracts ({smallest.ticker}, "
+        f"${smallest.estimate.payable:.2f}; it ties up ${smallest.collateral:.2f}, and fills are expected to cost "
+        f"${costs:.2f} a day{verdict})"
     )
+
+
+def _reasons(choice: Choice) -> str:
+    """Why markets that would be paid have no slot, with counts."""
+    kept_out = (Reason.FILL_COST, Reason.MIN_REWARD, Reason.MAX_CAPITAL, Reason.MAX_EVENT_LOSS, Reason.CASH)
+    counts = Counter(skip.reason for skip in choice.skipped)
+    return ", ".join(f"{reason.value} {counts[reason]}" for reason in kept_out if counts[reason])
 
 
 def smallest_paid(
@@ -61,8 +81,10 @@ def smallest_paid(
     rivals: Mapping[str, Book],
     now: datetime,
     room: Room,
+    worth_it: bool,
 ) -> Candidate | None:
-    """The market that is paid for the smallest whole size, and that size; None where none fits into `room`."""
+    """The market that is paid for the smallest whole size, and that size; None where none fits into `room`.
+    `worth_it`: only where more is paid than fills are expected to cost, as the bot would have it."""
     best: Candidate | None = None
 
     def at(incentive: IncentiveProgram, size: int) -> Candidate | None:
@@ -72,7 +94,8 @@ def smallest_paid(
             return None
         decided = incentive.estimate(scored, now, caution)
         candidate = Candidate(incentive, rivals[incentive.ticker], scored, decided, now)
-        return candidate if decided.payable > 0 and what_lacks(candidate, room) is None else None
+        is_paid = decided.payable > 0 and (decided.net_per_day > 0 or not worth_it)
+        return candidate if is_paid and what_lacks(candidate, room) is None else None
 
     for incentive in incentives:
         if incentive.ticker not in rivals:

@@ -206,14 +206,15 @@ class IncentiveProgram(NamedTuple):
 
     def score(self, rivals: Book, bids: Sequence[Bid]) -> Scored:
         """The rivals' book (our own orders removed) with `bids` merged in, by every program's terms."""
-        yes, no = [bid for bid in bids if bid.side is YES], [bid for bid in bids if bid.side is NO]
+        yes = tuple([bid for bid in bids if bid.side is YES])
+        no = tuple([bid for bid in bids if bid.side is NO])
         grid = self.market.grid
-        yes_top, no_top = grid.tops
+        yes_ticks, no_ticks, (yes_top, no_top) = grid.tick_table(YES), grid.tick_table(NO), grid.tops
         sides: list[tuple[SideScore, SideScore] | None] = []
         for program in self.programs:
             target, discount = published(program)
-            on_yes = rule.score_side(rivals.yes, yes, target, discount, grid.tick_table(YES), yes_top)
-            on_no = on_yes and rule.score_side(rivals.no, no, target, discount, grid.tick_table(NO), no_top)
+            on_yes = rule.score_side(rivals.yes, yes, target, discount, yes_ticks, yes_top)
+            on_no = on_yes and rule.score_side(rivals.no, no, target, discount, no_ticks, no_top)
             sides.append((on_yes, on_no) if on_yes and on_no else None)
         ahead = [contracts_from(rivals.yes, bid.price) for bid in yes]
         ahead += [contracts_from(rivals.no, bid.price) for bid in no]
@@ -227,12 +228,14 @@ class IncentiveProgram(NamedTuple):
         ends = self.market.ends
         for program, sides in zip(self.programs, scored.sides, strict=True):
             yes, no = (sides[0].share(times), sides[1].share(times)) if sides else (0.0, 0.0)
-            seconds = program.seconds
-            left = (min(program.end, ends) - now).total_seconds()
+            seconds, end = program.seconds, program.end
+            left = ((end if end < ends else ends) - now).total_seconds()
             rate = (yes + no) / 2 * self.qualified * float(program.reward) / seconds
             so_far = self.earned.get(program.id, 0.0)
-            window = so_far + rate * max(left, 0.0)
-            share_yes, share_no, best = max(share_yes, yes), max(share_no, no), max(best, window)
+            window = so_far + rate * left if left > 0 else so_far
+            share_yes = yes if yes > share_yes else share_yes
+            share_no = no if no > share_no else share_no
+            best = window if window > best else best
             per_day += rate * _DAY
             if window >= least and left > 0:
                 staying = rule.payout_cents(window, program.cap)
@@ -267,10 +270,10 @@ def contracts_from(levels: Sequence[Level], price: Decimal) -> Decimal:
     """What rests on a side (best level first) at a price or ahead of it: all of that is filled before a new bid
     there."""
     walked = _NOTHING
-    for level, size in levels:
-        if level < price:
+    for level in levels:
+        if level.price < price:
             break
-        walked += size
+        walked += level.size
     return walked
 
 

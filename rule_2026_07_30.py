@@ -65,40 +65,50 @@ def score_side(
     of this side. `ticks`: the grid steps of a price above the side's lowest; `top`: the highest price of the grid.
     None where both together miss the target: nobody on the side is paid."""
     levels = _merged(rivals, ours) if ours else rivals
-    needed, walked, walked_levels = target / REFERENCE_PART, _NOTHING, 0
-    reference, full, below = None, _NOTHING, 0
-    for price, size in levels:
-        walked += size
-        walked_levels += 1
-        if reference is None and walked >= needed:
-            reference, full, below = price, walked, walked_levels
-        if walked >= target:
-            break
-    if reference is None or walked < target or levels[0][0] >= top:
+    if not levels or levels[0][0] >= top:
         return None
-    step, weights = ticks[reference], _weights(discount)
-    everyone = float(full)
-    for price, size in levels[below:walked_levels]:
-        everyone += weights[step - ticks[price]] * float(size)
-    paid_down_to, own = levels[walked_levels - 1][0], 0.0
+    needed, walked, walk = target / REFERENCE_PART, _NOTHING, iter(levels)
+    for level in walk:  # not unpacked, which costs a named tuple more than two look-ups
+        walked += level[1]
+        if walked >= needed:
+            break
+    else:
+        return None
+    reference = paid_down_to = level[0]
+    step, weights, everyone = ticks[reference], _weights(discount), float(walked)
+    if walked < target:
+        for level in walk:
+            size = level[1]
+            walked += size
+            everyone += weights[step - ticks[level[0]]] * float(size)
+            if walked >= target:
+                break
+        else:
+            return None
+        paid_down_to = level[0]
+    own = 0.0
     for bid in ours:
-        if bid.price >= paid_down_to:
-            own += weights[max(step - ticks[bid.price], 0)] * float(bid.count)
-    return SideScore(reference, paid_down_to, max(everyone - own, 0.0), own)
+        price = bid.price
+        if price >= paid_down_to:
+            behind = step - ticks[price]
+            own += weights[behind if behind > 0 else 0] * float(bid.count)
+    others = everyone - own
+    return SideScore(reference, paid_down_to, others if others > 0 else 0.0, own)
 
 
 def _merged(rivals: Ladder, ours: Sequence[Bid]) -> Ladder:
     """The levels with our bids in them."""
-    levels = tuple(rivals)
+    levels = list(rivals)
     for bid in ours:
-        place = 0
-        for price, _ in levels:
-            if price <= bid.price:
+        place, bid_price = 0, bid.price
+        for level in levels:
+            if level[0] <= bid_price:
                 break
             place += 1
-        here = levels[place][1] if place < len(levels) and levels[place][0] == bid.price else _NOTHING
-        rest = levels[place + 1 :] if here else levels[place:]
-        levels = (*levels[:place], (bid.price, here + bid.count), *rest)
+        if place < len(levels) and levels[place][0] == bid_price:
+            levels[place] = (bid_price, levels[place][1] + bid.count)
+        else:
+            levels.insert(place, (bid_price, bid.count))
     return levels
 
 

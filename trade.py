@@ -31,6 +31,7 @@ from models import (
     MarketStatus,
     Order,
     OrderRequest,
+    PriceGrid,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -40,6 +41,10 @@ OWN_PREFIX = "lipbot-"
 """How a client order id of ours begins. No dots: the exchange refuses them in ids."""
 
 _NOTHING = Decimal(0)
+
+_Refusal = tuple[Reason, Decimal]
+"""Why a side has no price, and the number behind it: its best bid, the price that is not paid, or the contracts
+ahead."""
 
 
 class Prices(NamedTuple):
@@ -73,35 +78,31 @@ class Trade:
         the other is quoted: each side earns its own half. A fixed size leaves a side's reference to the rivals;
         `AUTO` may supply it, behind their best bid, but not where nobody bids.
         """
-        target = incentive.target
-        needed = target / rule.REFERENCE_PART
-        found: list[Decimal | Skip] = []
-        yes_top, no_top = incentive.market.grid.tops
-        for side, levels, top in ((YES, rivals.yes, yes_top), (NO, rivals.no, no_top)):
-            if levels and levels[0].price >= top:
-                best = f"{levels[0].price:.4f}, the top tick"
-                return Skip(incentive.ticker, Reason.PRICE_BOUNDS, f"Best {side.value} bid", best)
-            reached = _reach(levels, needed)
-            if reached is None and (self.size is not None or not levels):
-                resting = sum((level.size for level in levels), start=_NOTHING)
-                return Skip(
-                    incentive.ticker, Reason.NO_REFERENCE, f"Rivals on {side.value}",
-                    f"{contracts(resting)} of {contracts(needed)}",
-                )  # fmt: skip
-            found.append(self._price(incentive, side, levels, reached, target))
-        return Prices(*found)
+        found = self._find(incentive, rivals)
+        if isinstance(found, Skip):
+            return found
+        yes, no = found
+        return Prices(
+            yes if isinstance(yes, Decimal) else self._skip(incentive, YES, rivals.yes, yes),
+            no if isinstance(no, Decimal) else self._skip(incentive, NO, rivals.no, no),
+        )
 
     def quote(self, incentive: IncentiveProgram, rivals: Book) -> Scored | Skip:
         """The bids of the fixed size to rest in a market, one a side at most, scored, or why none. Both sides of
         the *book* must reach the target with our bids in it, else no second of the market pays anybody."""
-        if self.size is None:
+        size = self.size
+        if size is None:
             raise ValueError("no size is fixed")
-        prices = self.prices(incentive, rivals)
-        if isinstance(prices, Skip):
-            return prices
-        if isinstance(prices.yes, Skip) and isinstance(prices.no, Skip):
-            return prices.yes
-        bids = prices.bids(self.size, self.size)
+        found = self._find(incentive, rivals)
+        if isinstance(found, Skip):
+            return found
+        yes, no = found
+        if isinstance(yes, Decimal):
+            bids = (Bid(YES, yes, size), Bid(NO, no, size)) if isinstance(no, Decimal) else (Bid(YES, yes, size),)
+        elif isinstance(no, Decimal):
+            bids = (Bid(NO, no, size),)
+        else:
+            return self._skip(incentive, YES, rivals.yes, yes)
         scored = incentive.score(rivals, bids)
         return scored if scored.qualifies else target_missed(incentive, rivals, bids)
 
@@ -125,33 +126,63 @@ class Trade:
                 found.append(Candidate(incentive, book, scored, decided, now))
         return found, skipped
 
+    def _find(
+        self, incentive: IncentiveProgram, rivals: Book
+    ) -> tuple[Decimal | _Refusal, Decimal | _Refusal] | Skip:
+        """As `prices`; why a side has none is not put into words yet, for most of a board is left out."""
+        target, grid = incentive.target, incentive.market.grid
+        needed = target / rule.REFERENCE_PART
+        yes_top, no_top = grid.tops
+        found: list[Decimal | _Refusal] = []
+        for side, levels, top in ((YES, rivals.yes, yes_top), (NO, rivals.no, no_top)):
+            if levels and levels[0].price >= top:
+                best = f"{levels[0].price:.4f}, the top tick"
+                return Skip(incentive.ticker, Reason.PRICE_BOUNDS, f"Best {side.value} bid", best)
+            reached = _reach(levels, needed)
+            if reached is None and (self.size is not None or not levels):
+                resting = sum((level.size for level in levels), start=_NOTHING)
+                return Skip(
+                    incentive.ticker, Reason.NO_REFERENCE, f"Rivals on {side.value}",
+                    f"{contracts(resting)} of {contracts(needed)}",
+                )  # fmt: skip
+            found.append(self._price(grid, side, levels, reached, target))
+        return found[0], found[1]
+
     def _price(
         self,
-        incentive: IncentiveProgram,
+        grid: PriceGrid,
         side: Side,
         levels: Sequence[Level],
         reached: tuple[Decimal, Decimal] | None,
         target: Decimal,
-    ) -> Decimal | Skip:
-        grid, best = incentive.market.grid, levels[0].price
+    ) -> Decimal | _Refusal:
+        best = levels[0].price
         behind = grid.below(side, best, self.delta_ticks)
         if behind is None:
-            return Skip(incentive.ticker, Reason.PRICE_BOUNDS, "Price", f"none under the {_best(side, best)}")
+            return Reason.PRICE_BOUNDS, best
         if reached is not None and reached[0] <= behind:
             price, ahead = grid.floor(side, reached[0]), reached[1]
         else:
             price, ahead = behind, contracts_from(levels, behind)
         if ahead >= target and ahead - _size_at(levels, price) >= target:
-            return Skip(
-                incentive.ticker, Reason.TRADE_DELTA, "Price",
-                f"{price:.4f}, a whole target of {contracts(target)} rests ahead of it, {_best(side, best)}",
-            )  # fmt: skip
+            return Reason.TRADE_DELTA, price
         if self.rivals_ahead is not None and ahead > self.rivals_ahead:
-            return Skip(
-                incentive.ticker, Reason.INCENTIVE_SIZE, f"Rivals ahead on {side.value}",
-                f"{contracts(ahead)} of {contracts(self.rivals_ahead)}",
-            )  # fmt: skip
+            return Reason.INCENTIVE_SIZE, ahead
         return price
+
+    def _skip(self, incentive: IncentiveProgram, side: Side, levels: Sequence[Level], why: _Refusal) -> Skip:
+        """What `_price` refused, in words."""
+        reason, number = why
+        best = f"best {side.value} bid {levels[0].price:.4f}"
+        if reason is Reason.PRICE_BOUNDS:
+            return Skip(incentive.ticker, reason, "Price", f"none under the {best}")
+        if reason is Reason.TRADE_DELTA:
+            return Skip(
+                incentive.ticker, reason, "Price",
+                f"{number:.4f}, a whole target of {contracts(incentive.target)} rests ahead of it, {best}",
+            )  # fmt: skip
+        limit = contracts(self.rivals_ahead or _NOTHING)
+        return Skip(incentive.ticker, reason, f"Rivals ahead on {side.value}", f"{contracts(number)} of {limit}")
 
 
 TRADE = Trade  # the design document's spelling
@@ -161,19 +192,18 @@ def _reach(levels: Sequence[Level], needed: Decimal) -> tuple[Decimal, Decimal] 
     """The price at which a side (best level first) reaches so many contracts, and how many it has from there on
     up; None where it falls short."""
     walked = _NOTHING
-    for price, size in levels:
-        walked += size
+    for level in levels:
+        walked += level.size
         if walked >= needed:
-            return price, walked
+            return level.price, walked
     return None
 
 
 def _size_at(levels: Sequence[Level], price: Decimal) -> Decimal:
-    return next((level.size for level in levels if level.price == price), _NOTHING)
-
-
-def _best(side: Side, price: Decimal) -> str:
-    return f"best {side.value} bid {price:.4f}"
+    for level in levels:
+        if level.price <= price:
+            return level.size if level.price == price else _NOTHING
+    return _NOTHING
 
 
 def no_book(incentive: IncentiveProgram) -> Skip:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import strategies as st
 
 from incentive import IncentiveProgram
 from models import (
+    Bid,
     Book,
     IncentiveType,
     Level,
@@ -54,10 +56,14 @@ def market(
     closes_in: float = 7 * 86_400,
     resolves_in: float | None = None,
     volume: int = 0,
+    ticker: str = "KXTEST-1",
+    shard: int | None = 0,
 ) -> Market:
+    """A market of the event that its ticker begins with."""
     closes = NOW + timedelta(seconds=closes_in)
     resolves = None if resolves_in is None else NOW + timedelta(seconds=resolves_in)
-    return Market("KXTEST-1", "KXTEST", MarketStatus.ACTIVE, closes, price_grid, 0, resolves, Decimal(volume))
+    event = ticker.rpartition("-")[0]
+    return Market(ticker, event, MarketStatus.ACTIVE, closes, price_grid, shard, resolves, Decimal(volume))
 
 
 def program(
@@ -70,11 +76,12 @@ def program(
     kind: IncentiveType = IncentiveType.LIQUIDITY,
     starts_in: float = 0,
     paid_out: bool = False,
+    ticker: str = "KXTEST-1",
 ) -> Program:
     start = NOW + timedelta(days=starts_in)
     return Program(
         id=name,
-        ticker="KXTEST-1",
+        ticker=ticker,
         type=kind,
         start=start,
         end=start + timedelta(days=days),
@@ -86,18 +93,26 @@ def program(
     )
 
 
-def incentive(price_grid: PriceGrid = CENTS, *programs: Program) -> IncentiveProgram:
-    return IncentiveProgram(market(price_grid), programs or (program(),))
+def incentive(price_grid: PriceGrid = CENTS, *programs: Program, **known: Any) -> IncentiveProgram:
+    """A market with its programs, and what else is `known` of it."""
+    return IncentiveProgram(market(price_grid), programs or (program(),))._replace(**known)
+
+
+def bid(side: Side, price: str, count: float) -> Bid:
+    return Bid(side, Decimal(price), Decimal(str(count)))
+
+
+SIZES = st.integers(1, 150_000).map(lambda n: Decimal(n) / 100)
 
 
 @st.composite
 def sides(draw: st.DrawFn, price_grid: PriceGrid, yes: bool, highest: Decimal) -> tuple[Level, ...]:
-    """One side of a book on a grid, its best bid at most `highest`."""
+    """One side of a book on a grid, its best bid at most `highest`: near it, or anywhere below."""
     side = Side.YES if yes else Side.NO
     top = price_grid.ticks(side, highest)
-    ticks = draw(st.sets(st.integers(1, max(top, 1)), max_size=8)) if top >= 1 else set()
-    sizes = st.integers(1, 150_000).map(lambda n: Decimal(n) / 100)
-    return tuple(Level(price_grid.price(side, t), draw(sizes)) for t in sorted(ticks, reverse=True))
+    lowest = draw(st.sampled_from((1, max(top - 12, 1))))
+    ticks = draw(st.sets(st.integers(lowest, max(top, 1)), max_size=8)) if top >= 1 else set()
+    return tuple(Level(price_grid.price(side, t), draw(SIZES)) for t in sorted(ticks, reverse=True))
 
 
 @st.composite
@@ -107,3 +122,31 @@ def books(draw: st.DrawFn, price_grid: PriceGrid) -> Book:
     best = yes[0].price if yes else Decimal("0.01")
     no = draw(sides(price_grid, False, 1 - best - Decimal("0.001")))
     return book(yes, no)
+
+
+@st.composite
+def targets(draw: st.DrawFn, levels: tuple[Level, ...]) -> Decimal:
+    """Any target, often one that a level just reaches or just misses, or whose fifth it does."""
+    walked, edges = Decimal(0), []
+    for level in levels:
+        walked += level.size
+        edges += [walked, walked * 5]
+    cent = Decimal("0.01")
+    drawn = st.integers(1, 600_000).map(lambda n: Decimal(n) / 100)
+    if edges:
+        near = st.tuples(st.sampled_from(edges), st.sampled_from((-cent, Decimal(0), cent)))
+        drawn = st.one_of(near.map(lambda pair: max(sum(pair), cent)), drawn)
+    return draw(drawn)
+
+
+@st.composite
+def own_bids(draw: st.DrawFn, price_grid: PriceGrid, levels: tuple[Level, ...], side: Side) -> list[Bid]:
+    """Up to four bids of ours on a side of a book: at its levels, between them, behind and ahead of them, never at
+    the top tick."""
+    top = price_grid.ticks(side, Decimal(1)) - 2
+    near = [price_grid.ticks(side, price) + step for price, _ in levels for step in (-1, 0, 1)]
+    places = st.integers(1, top)
+    if near:
+        places = st.one_of(st.sampled_from(near).map(lambda tick: min(max(tick, 1), top)), places)
+    drawn = draw(st.lists(st.tuples(places, SIZES), max_size=4))
+    return [Bid(side, price_grid.price(side, tick), size) for tick, size in drawn]
