@@ -244,7 +244,7 @@ class IncentiveProgram(NamedTuple):
                 worth_cents += missed
                 worth_per_day += missed / 100 * _DAY / left
         fills = fees = 0.0
-        volume = float(self.market.volume_24h)
+        volume = self.market.volume_a_day(now)
         for bid, ahead in zip(scored.bids, scored.ahead, strict=True):
             filled = expected_fills(volume, float(ahead), float(bid.count))
             fills += filled
@@ -277,14 +277,14 @@ def contracts_from(levels: Sequence[Level], price: Decimal) -> Decimal:
     return walked
 
 
-def expected_fills(volume_24h: float, ahead: float, count: float) -> float:
+def expected_fills(volume_a_day: float, ahead: float, count: float) -> float:
     """Contracts of a resting bid that a day is expected to fill, the bid being renewed each time.
 
-    Half of the market's volume of the last 24 hours comes to each side, and any contract that rests at the bid's
-    price or ahead of it is taken to be as likely to meet it as any other: volume / 2 x count / (ahead + count).
-    Those ahead are filled first, so that this counts too many fills for a bid that rests behind others, rather
-    than too few."""
-    return volume_24h / 2 * count / (ahead + count)
+    Half of the market's volume of the last 24 hours, or of a day at that pace where it was listed later, comes to
+    each side, and any contract that rests at the bid's price or ahead of it is taken to be as likely to meet it as
+    any other: volume / 2 x count / (ahead + count). Those ahead are filled first, so that this counts too many
+    fills for a bid that rests behind others, rather than too few."""
+    return volume_a_day / 2 * count / (ahead + count)
 
 
 class Candidate(NamedTuple):

@@ -157,7 +157,7 @@ class Menu:
 
     @cached_property
     def _volume(self) -> float:
-        return float(self.incentive.market.volume_24h)
+        return self.incentive.market.volume_a_day(self._now)
 
     @cached_property
     def _fills(self) -> list[tuple[float, float]]:

@@ -23,6 +23,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 ONE_DOLLAR = Decimal(1)
+
+_HOUR, _DAY = 3_600.0, 86_400.0
 MOST_PRICES = 10_001
 """Prices of the finest grid there is, and what is remembered of a side's at most."""
 
@@ -270,7 +272,7 @@ class Market(NamedTuple):
     """One yes/no question. `exchange_index` is the shard that holds its book and its collateral; None where the
     exchange does not say, and finds it by the ticker. `close_time` is when trading ends,
     `expected_resolution` when its outcome is expected to be known, None where nobody says. `volume_24h`:
-    contracts traded in the last 24 hours."""
+    contracts traded in the last 24 hours, of which it may have been open, since `opened`, for a part only."""
 
     ticker: str
     event_ticker: str
@@ -280,6 +282,16 @@ class Market(NamedTuple):
     exchange_index: int | None
     expected_resolution: datetime | None
     volume_24h: Decimal
+    opened: datetime | None = None
+
+    def volume_a_day(self, now: datetime) -> float:
+        """Contracts a day that are traded lately: what a market saw that was listed this morning is not all that a
+        day brings. Of its first hour nothing is concluded: it counts as a whole one."""
+        volume = float(self.volume_24h)
+        if not volume or self.opened is None:
+            return volume
+        open_for = (now - self.opened).total_seconds()
+        return volume * _DAY / min(max(open_for, _HOUR), _DAY)
 
     @property
     def ends(self) -> datetime:

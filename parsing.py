@@ -114,6 +114,7 @@ def market(f: Fields) -> Market:
         exchange_index=f.optional("exchange_index", f.whole),
         expected_resolution=f.optional("expected_expiration_time", f.time),
         volume_24h=volume,
+        opened=f.optional("open_time", f.time),
     )
 
 

@@ -23,6 +23,7 @@ from incentive import Candidate, Caution, IncentiveProgram, Reason, Scored, Skip
 from models import (
     NO,
     ONE_DOLLAR,
+    SIDES,
     YES,
     Bid,
     Book,
@@ -212,15 +213,15 @@ def no_book(incentive: IncentiveProgram) -> Skip:
 
 def target_missed(incentive: IncentiveProgram, rivals: Book, bids: Sequence[Bid]) -> Skip:
     """The reason of a market in which no second counts, with the side that is the furthest from its target."""
-    resting = {
-        side: sum((level.size for level in rivals.side(side)), start=_NOTHING)
-        + sum((bid.count for bid in bids if bid.side is side), start=_NOTHING)
-        for side in Side
-    }
-    side = min(Side, key=lambda one: resting[one])
+    yes, no = (
+        sum([level.size for level in rivals.side(side)], start=_NOTHING)
+        + sum([bid.count for bid in bids if bid.side is side], start=_NOTHING)
+        for side in SIDES
+    )
+    side, resting = (YES, yes) if yes <= no else (NO, no)
     return Skip(
         incentive.ticker, Reason.TARGET_MISSED, f"Contracts on {side.value}",
-        f"{contracts(resting[side])} of {contracts(incentive.target)}",
+        f"{contracts(resting)} of {contracts(incentive.target)}",
     )  # fmt: skip
 
 

@@ -206,7 +206,8 @@ def _market(incentive: IncentiveProgram, seen: View) -> Iterator[str]:
         f"closes {market.close_time:%Y-%m-%d %H:%M} UTC{resolves}"
     )
     yield (
-        f"Taken: {contracts(market.volume_24h)} contracts in 24 hours; "
+        f"Taken: {contracts(market.volume_24h)} contracts in 24 hours, "
+        f"{market.volume_a_day(seen.board.at):,.0f} a day at that pace; "
         f"makers' fee {incentive.maker_rate:.4f} x P x (1 - P) a contract"
     )
     kind = "exclude each other" if incentive.exclusive else "are not known to exclude each other"

@@ -84,7 +84,8 @@ def pages(books: Sequence[Any]) -> list[str]:
 
 
 def incentive(number: int, ticker: str) -> IncentiveProgram:
-    """A market with one program: a week, $100 to $1,000; events of ten markets."""
+    """A market with one program as a scan reads it, every number an object of its own: a week, $100 to $1,000,
+    target 1,000, discount 0.5; events of ten markets."""
     market = Market(
         ticker=ticker,
         event_ticker=f"KXBENCH-{number // 10}",
@@ -103,8 +104,8 @@ def incentive(number: int, ticker: str) -> IncentiveProgram:
         end=NOW + timedelta(days=7),
         reward=Decimal(100 * (1 + number % 10)),
         paid_out=False,
-        target=TARGET,
-        discount=DISCOUNT,
+        target=Decimal(1_000),
+        discount=Decimal(5_000) / 10_000,
         cap=None,
     )
     return IncentiveProgram(market, (program,), 0.0 if number % 4 else RATE_WHERE_UNKNOWN)
@@ -116,8 +117,8 @@ class Bench:
     def __init__(self, texts: Sequence[str]) -> None:
         answers = (Fields("the benchmark", json.loads(text)) for text in texts)
         self.books = {book.ticker: book for book in listing(answers, "orderbooks", parsing.book)}
-        self._incentives = [incentive(number, ticker) for number, ticker in enumerate(self.books)]
         self._texts = texts
+        self.renew()
         strategy = Strategy.of(market_bot.read_settings())
         self._caution = strategy.caution
         self.shipped = strategy.trade
@@ -126,6 +127,10 @@ class Bench:
         rules = market_bot.read_settings()
         self._room = room_beside((rules.max_capital, rules.max_event_loss), None, (), ())
         self._found = self.scored(self.full)[0][:CANDIDATES]
+
+    def renew(self) -> None:
+        """Read markets and programs anew, as before every scan: nothing is known yet of their numbers."""
+        self._incentives = [incentive(number, ticker) for number, ticker in enumerate(self.books)]
 
     def scored(self, trade: Trade) -> tuple[list[Candidate], list[Skip]]:
         return trade.candidates(self._incentives, self.books, NOW, self._caution)
@@ -175,20 +180,25 @@ def main() -> None:
     rounds = []
     for number in range(-1, arguments.rounds):  # the first is to warm up
         progress(f"round {max(number + 1, 1)} of {arguments.rounds}")
-        times = {name: seconds(work, often) for name, (work, often) in sections.items()}
-        rounds += [times] if number >= 0 else []
+        times = {}
+        for name, (work, often) in sections.items():
+            bench.renew()
+            times[name] = seconds(work, often)
+        if number >= 0:
+            rounds.append(times)
     progress("")
     levels = sum(len(book.yes) + len(book.no) for book in bench.books.values())
     print(
         f"A board of {BOOKS:,} books, {source}: {levels / BOOKS:.1f} levels a book,"
         f" {sum(map(len, texts)) / 1e6:.1f} MB. Medians of {arguments.rounds} rounds.\n"
     )
-    print(f"{'':28}{'ms':>10}{'by json.loads':>17}{'candidates':>14}")
-    scored = {SHIPPED: len(bench.scored(bench.shipped)[0]), FULL: len(bench.scored(bench.full)[0])}
+    print(f"{'':28}{'ms':>10}{'by json.loads':>17}")
     for name in sections:
         took = statistics.median(times[name] for times in rounds)
         ratio = statistics.median(times[name] / times[JSON] for times in rounds)
-        print(f"{name:28}{took * 1e3:10,.1f}{ratio:15.3f} x{scored[name] if name in scored else '':>14}")
+        print(f"{name:28}{took * 1e3:10,.1f}{ratio:15.3f} x")
+    counts = [len(bench.scored(trade)[0]) for trade in (bench.shipped, bench.full)]
+    print(f"\nCandidates: {counts[0]:,} {SHIPPED}, {counts[1]:,} where {FULL} are scored.")
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ class Board:
         self._exchange.worth[market.ticker] = value.at
         list_market(self._exchange, market, value.outcome)
         people.move_in(self._exchange, market, value, shape, take_seconds, self._who)
-        history.remember(self._exchange, market, value, take_seconds, self._who)
+        history.remember(self._exchange, market, take_seconds, self._who)
 
     def _program(
         self,

@@ -37,7 +37,7 @@ class EventValue:
 
     def __init__(self, seed: int, event: str, start: float, reads: float, news_a_day: float) -> None:
         self.reads = reads
-        self.start = start
+        self._start = start
         self._last_hour = max(reads - LAST_HOUR, start)
         quiet = max(self._last_hour - start, STEP)
         even, jumps = 1 - AT_THE_READING - IN_THE_LAST_HOUR - BY_NEWS, BY_NEWS
@@ -61,27 +61,7 @@ class EventValue:
 
     def step(self, time: float) -> int:
         """The number of the walk's point at a time. What markets are worth changes with it, and at the reading."""
-        return int((time - self.start) / STEP) if time > self.start else 0
-
-    def unrest(self, seconds: float, ago: float) -> tuple[float, float, float]:
-        """How the walk moved in so many seconds, `ago` before its start, had it begun earlier: the standard
-        deviation without news and with a piece of it, measured by all that was then still to come, and the chance
-        of news."""
-        in_last_hour = self._last_hour <= self.start
-        calm = (self._last_move if in_last_hour else self._move) ** 2 / STEP
-        a_second = self._last if in_last_hour else self._even
-        news, chance = (0.0, 0.0) if in_last_hour else (self._jump**2, self._news_chance * seconds / STEP)
-        left = 0.5 / self._scale[0] ** 2 + a_second * ago
-        variance = calm * seconds
-        return math.sqrt(variance / left), math.sqrt((variance + news) / left), min(chance, 1.0)
-
-    def density(self, strike: float, ago: float) -> float:
-        """How much likelier an end above a strike got as the walk moved by one such measure, on average over
-        where it may have been then."""
-        a_second = self._last if self._last_hour <= self.start else self._even
-        wide = 1 + 2 * self._scale[0] ** 2 * a_second * ago
-        z = strike * self._scale[0]
-        return math.exp(-z * z / wide) / math.sqrt(2 * math.pi * wide)
+        return int((time - self._start) / STEP) if time > self._start else 0
 
     def _at(self, step: int) -> float:
         while len(self._walk) <= step:
@@ -92,7 +72,7 @@ class EventValue:
         """Walk one step further."""
         step = len(self._walk)
         roll, move = self._dice.random(), self._dice.gauss(0.0, 1.0)
-        if self.start + step * STEP > self._last_hour:
+        if self._start + step * STEP > self._last_hour:
             size = self._last_move
         else:
             size = math.hypot(self._move, self._jump) if roll < self._news_chance else self._move
@@ -101,7 +81,7 @@ class EventValue:
 
     def _scale_at(self, step: int) -> float:
         """What a distance is multiplied by in the normal distribution of what is still to come."""
-        time = min(self.start + step * STEP, self.reads)
+        time = min(self._start + step * STEP, self.reads)
         quiet = max(self._last_hour - time, 0.0)
         left = AT_THE_READING + quiet * self._even + (self.reads - max(time, self._last_hour)) * self._last
         return 1 / math.sqrt(2 * left)
@@ -124,16 +104,6 @@ class MarketValue:
     def chance(self, time: float) -> float:
         value = self.event.above(self.above, time)
         return value if self.below is None else value - self.event.above(self.below, time)
-
-    def chance_to_move(self, by: float, seconds: float, ago: float) -> float:
-        """About how likely the worth was to rise by so many dollars in so many seconds, `ago` before the event's
-        start. It was as likely to fall by them."""
-        slope = self.event.density(self.above, ago)
-        if self.below is not None:
-            slope -= self.event.density(self.below, ago)
-        calm, with_news, chance = self.event.unrest(seconds, ago)
-        needed = by / max(abs(slope) * math.sqrt(2), 1e-9)
-        return 0.5 * ((1 - chance) * math.erfc(needed / calm) + chance * math.erfc(needed / with_news))
 
     def outcome(self) -> str:
         """`yes` or `no`, as it will be read."""

@@ -1,232 +1,512 @@
-"""The score and the choice: whoever gets them wrong quotes for nothing.
-
-The vectors are numbers published by practitioners and by the exchange's help page; they are copied here so that
-the tests need no other file.
+"""What bids would bring, and the choice: an estimate that flatters buys losses, and a market that is left out
+without a reason is one that nobody looks for.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import incentive as rule
-from incentive import Candidate, Estimate, Reason
-from models import Bid, Book, ExchangeStatus, IncentiveType, MarketStatus, PriceGrid, Side
+from incentive import (
+    AS_IT_STANDS,
+    Candidate,
+    Caution,
+    Choice,
+    Estimate,
+    IncentiveProgram,
+    Reason,
+    Scored,
+    Skip,
+    Wish,
+    choose,
+    expected_fills,
+    maker_rate,
+    without,
+)
+from models import NO, YES, Bid, Book, FeeType, Side
+from risk import Room
 from tests import values
-from tests.values import CENTS, GRIDS, NOW, book, cents, program
+from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, book, cents, level, market, program
 
-HALF = Decimal("0.5")
-
-VECTORS = [
-    ("T1", 1000, [(40, 150), (39, 100), (37, 1000), (30, 5000)], [], 39, 500.0, 0.0),
-    ("T2", 1000, [(4, 301), (3, 1100), (1, 1000)], [(4, 1000)], 4, 1301.0, 1000 / 1301),
-    ("T3", 1000, [(4, 301), (3, 1100), (1, 1000)], [(5, 1000)], 5, 1000.0, 1.0),
-    ("T4", 1000, [(40, 12000), (39, 5000)], [(40, 200)], 40, 12200.0, 200 / 12200),
-    ("T6", 1000, [(4, 301), (3, 1100), (1, 1000)], [(5, 300)], 5, 725.5, 300 / 725.5),
-    ("T9", 100, [(50, 1), (49, 99)], [(49, 100)], 49, 200.0, 0.5),
-    (
-        "T12", 1000,
-        [(38, 120), (34, 120), (31, 120), (27, 220), (23, 120), (19, 120), (15, 120), (11, 120)],
-        [(35, 50)], 34, 306.7812490463257, 0.1629825817432855,
-    ),
-]  # fmt: skip
-
-
-def own_bids(*bids: tuple[int, float]) -> list[Bid]:
-    return [Bid(Side.YES, Decimal(price) / 100, Decimal(str(size))) for price, size in bids]
-
-
-@pytest.mark.parametrize(("name", "target", "levels", "own", "reference", "total", "share"), VECTORS)
-def test_a_side_is_scored_as_others_have_measured_it(
-    name: str, target: int, levels: list[tuple[int, float]], own: list[tuple[int, float]],
-    reference: int, total: float, share: float,
-) -> None:  # fmt: skip
-    bids = own_bids(*own)
-    merged = book(yes=cents(*levels)).with_bids(bids)
-    score = rule.score_side(merged, Side.YES, CENTS, Decimal(target), HALF)
-    assert score is not None
-    assert score.reference == Decimal(reference) / 100
-    assert score.total == pytest.approx(total, rel=1e-12)
-    assert rule.share_of(bids, score, Side.YES, CENTS, HALF) == pytest.approx(share, rel=1e-12)
-
-
-def test_a_side_short_of_the_target_pays_nobody() -> None:
-    merged = book(yes=cents((30, 50), (20, 40))).with_bids(own_bids((30, 100)))
-    assert rule.score_side(merged, Side.YES, CENTS, Decimal(1000), HALF) is None
-
-
-@pytest.mark.parametrize(
-    ("earned", "cap", "paid"),
-    [
-        (0.2 * 100 * 8000 / 10000, None, "16.00"),
-        (20.0, None, "20.00"),
-        (0.0499 * 20, None, "0"),
-        (0.05 * 20, None, "1.00"),
-        (3.999, None, "3.99"),
-        (12.0, 5, "5.00"),
-        (0.1 + 0.2 + 0.7, None, "1.00"),
-    ],
-)
-def test_a_window_pays_whole_cents_and_nothing_below_a_dollar(earned: float, cap: int | None, paid: str) -> None:
-    assert rule.payout(earned, None if cap is None else Decimal(cap)) == Decimal(paid)
-
-
-@given(
-    st.data(),
-    st.sampled_from(GRIDS),
-    st.sampled_from(Side),
-    st.integers(1, 3000),
-    st.sampled_from(["0.5", "0.9", "1"]),
-)
-def test_the_shares_of_a_side_sum_to_one_and_nothing_below_the_walk_earns(
-    data: st.DataObject, grid: PriceGrid, side: Side, target: int, discount: str
-) -> None:
-    drawn = data.draw(values.books(grid))
-    score = rule.score_side(drawn, side, grid, Decimal(target), Decimal(discount))
-    resting = sum(level.size for level in drawn.side(side))
-    assert (score is None) == (resting < target)
-    if score is None:
-        return
-    shares = [
-        rule.share_of([Bid(side, level.price, level.size)], score, side, grid, Decimal(discount))
-        for level in drawn.side(side)
-    ]
-    assert sum(shares) == pytest.approx(1.0)
-    walked = Decimal(0)
-    for level, share in zip(drawn.side(side), shares, strict=True):
-        assert (share > 0) == (walked < target)
-        walked += level.size
-
-
+DAY = timedelta(days=1)
 QUALIFYING = book(yes=cents((54, 80), (52, 160), (50, 900)), no=cents((44, 60), (42, 180), (40, 900)))
+RIVALS = 80 + 160 + 900 / 4
+"""Their score on YES by a target of 1,000 and a discount of a half."""
+BID = values.bid(YES, "0.52", 100)
+SHARE = 100 / (RIVALS + 100)
+WHOLE = 100 * SHARE / 2
+"""Dollars that BID would bring in the whole of a window of $100: about $8.84."""
 
 
-def test_an_estimate_is_half_of_each_sides_share_of_the_pool() -> None:
-    bids = [Bid(Side.YES, Decimal("0.52"), Decimal(100))]
-    estimate = values.incentive().estimate(QUALIFYING, bids, NOW)
-    share = 100 / (80 + 160 + 100 + 900 * 0.25)
-    assert estimate.share_yes == pytest.approx(share)
-    assert estimate.share_no == 0
-    assert estimate.dollars_per_day == pytest.approx(20 * share / 2)
-    assert estimate.payable == Decimal(int(100 * share / 2 * 100)) / 100
+def estimated(found: IncentiveProgram, *bids: Bid, after: timedelta = 0 * DAY, **care: float) -> Estimate:
+    return found.estimate(found.score(QUALIFYING, bids or (BID,)), NOW + after, Caution(**care))
 
 
-def test_one_side_missing_the_target_is_worth_nothing_on_the_other() -> None:
-    lopsided = book(yes=QUALIFYING.yes, no=cents((44, 60), (42, 180)))
-    bids = [Bid(Side.YES, Decimal("0.52"), Decimal(100))]
-    estimate = values.incentive().estimate(lopsided, bids, NOW)
-    assert (estimate.dollars_per_day, estimate.payable) == (0, 0)
+# -- what a market is ------------------------------------------------------------------------------------------
 
 
-def test_half_a_window_gone_halves_what_is_payable_not_what_a_day_brings() -> None:
-    bids = [Bid(Side.YES, Decimal("0.52"), Decimal(100))]
-    first = values.incentive().estimate(QUALIFYING, bids, NOW)
-    later = values.incentive().estimate(QUALIFYING, bids, NOW + timedelta(days=2.5))
-    assert later.dollars_per_day == first.dollars_per_day
-    assert float(later.payable) == pytest.approx(float(first.payable) / 2, abs=0.01)
+def test_a_markets_terms_are_those_of_its_richest_program_and_its_pool_is_all_of_them() -> None:
+    found = values.incentive(
+        CENTS, program(100, 5, target=300, discount="0.05"), program(50, 10, target=1_000, name="later")
+    )
+    assert (found.ticker, found.target, found.discount) == ("KXTEST-1", 300, Decimal("0.05"))
+    assert found.pool_per_day == pytest.approx(25)
+    assert found.ends == NOW + 10 * DAY
+    with pytest.raises(ValueError, match="p of KXTEST-1 has no published score"):
+        _ = values.incentive(CENTS, program(target=None)).target
+
+
+def test_a_quarter_of_an_hour_and_a_month_are_compared_by_the_day() -> None:
+    assert rule.dollars_per_day(program(20, 1 / 96)) == pytest.approx(1_920)
+    assert rule.dollars_per_day(program(310, 31)) == pytest.approx(10)
+
+
+# -- scoring ---------------------------------------------------------------------------------------------------
+
+
+def test_bids_are_scored_in_the_rivals_book_and_told_with_the_rivals_ahead_of_each() -> None:
+    no, deep = values.bid(NO, "0.43", 7), values.bid(YES, "0.50", 30)
+    scored = values.incentive().score(QUALIFYING, [no, deep, BID])
+    assert scored.bids == (deep, BID, no)
+    assert scored.ahead == (80 + 160 + 900, 80 + 160, 60)
+    ((on_yes, on_no),) = [sides for sides in scored.sides if sides]
+    assert (on_yes.reference, on_yes.ours) == (Decimal("0.52"), 100 + 30 / 4)
+    assert (on_no.reference, on_no.ours) == (Decimal("0.42"), 7)
 
 
 @pytest.mark.parametrize("side", Side)
 def test_a_best_bid_at_the_top_tick_of_either_side_is_taken_to_pay_nothing(side: Side) -> None:
-    high, low = cents((99, 2_000)), cents((1, 2_000))
-    crossed_out = book(high, low) if side is Side.YES else book(low, high)
-    bids = [Bid(side, Decimal("0.99"), Decimal(100))]
-    assert values.incentive().estimate(crossed_out, bids, NOW).dollars_per_day == 0
+    for grid, top, low in ((CENTS, "0.99", "0.01"), (TAPERED, "0.999", "0.001")):
+        ends = ((level(top, 2_000),), (level(low, 2_000),))
+        found = values.incentive(grid)
+        scored = found.score(book(*ends) if side is YES else book(*reversed(ends)), [values.bid(side, top, 100)])
+        assert not scored.qualifies
+        assert found.estimate(scored, NOW).dollars_per_day == 0
+
+
+def test_no_prices_are_scored_by_the_steps_of_the_mirrored_grid() -> None:
+    on_no = (level("0.849", 300), level("0.848", 900))
+    (sides,) = values.incentive(FINE_BELOW).score(book(cents((10, 2_000)), on_no), []).sides
+    assert sides is not None
+    assert sides[1].rivals == 300 + 900 / 2
+
+
+# -- estimates -------------------------------------------------------------------------------------------------
+
+
+def test_an_estimate_is_half_of_each_sides_share_of_the_pool() -> None:
+    estimate = estimated(values.incentive())
+    assert estimate.share_yes == pytest.approx(SHARE)
+    assert estimate.share_no == 0
+    assert estimate.dollars_per_day == pytest.approx(WHOLE / 5)
+    assert estimate.window == pytest.approx(WHOLE)
+    assert estimate.payable == estimate.worth == Decimal(int(WHOLE * 100)) / 100
+    assert estimate.worth_per_day == pytest.approx(float(estimate.worth) / 5)
+    both = estimated(values.incentive(), BID, values.bid(NO, "0.42", 50))
+    on_no = 50 / (60 + 180 + 900 / 4 + 50)
+    assert (both.share_yes, both.share_no) == (pytest.approx(SHARE), pytest.approx(on_no))
+    assert both.window == pytest.approx(WHOLE + 100 * on_no / 2)
+
+
+def test_one_side_missing_the_target_is_worth_nothing_on_the_other() -> None:
+    lopsided = book(yes=QUALIFYING.yes, no=cents((44, 60), (42, 180)))
+    found = values.incentive()
+    estimate = found.estimate(found.score(lopsided, [BID]), NOW)
+    assert (estimate.share_yes, estimate.dollars_per_day, estimate.payable) == (0, 0, 0)
+
+
+def test_looks_at_which_a_market_did_not_qualify_count_as_seconds_that_pay_nothing() -> None:
+    always, seldom = estimated(values.incentive()), estimated(values.incentive(qualified=0.25))
+    assert seldom.window == pytest.approx(always.window / 4)
+    assert seldom.dollars_per_day == pytest.approx(always.dollars_per_day / 4)
+    assert seldom.payable == Decimal(int(WHOLE / 4 * 100)) / 100
+    assert seldom.share_yes == always.share_yes
+    assert estimated(values.incentive(qualified=0.1)).payable == 0
+
+
+def test_half_a_window_gone_halves_what_is_payable_not_what_a_day_brings() -> None:
+    first, later = estimated(values.incentive()), estimated(values.incentive(), after=2.5 * DAY)
+    assert later.dollars_per_day == first.dollars_per_day
+    assert later.worth_per_day == pytest.approx(first.worth_per_day, abs=0.01)
+    assert later.payable == Decimal(int(WHOLE / 2 * 100)) / 100
+    ended = estimated(values.incentive(), after=5 * DAY)
+    assert (ended.payable, ended.worth, ended.window) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "ending", [{"closes_in": 86_400}, {"resolves_in": 86_400}, {"closes_in": 86_400, "resolves_in": 2 * 86_400}]
+)
+def test_a_market_counts_only_until_it_closes_or_is_expected_to_resolve(ending: dict[str, float]) -> None:
+    estimate = estimated(IncentiveProgram(market(**ending), (program(),)))  # type: ignore[arg-type]
+    assert estimate.window == pytest.approx(WHOLE / 5)
+    assert estimate.payable == Decimal(int(WHOLE / 5 * 100)) / 100
+    assert estimate.worth_per_day == pytest.approx(float(estimate.payable))
 
 
 def test_a_market_pays_nothing_after_it_has_closed() -> None:
-    bids = [Bid(Side.YES, Decimal("0.52"), Decimal(100))]
-    closing = rule.IncentiveProgram(values.market(closes_in=600), (program(1_400, 14),))
-    open_longer = rule.IncentiveProgram(values.market(closes_in=14 * 86_400), (program(1_400, 14),))
-    assert closing.estimate(QUALIFYING, bids, NOW).payable == 0
-    assert open_longer.estimate(QUALIFYING, bids, NOW).payable > 100
+    closed = IncentiveProgram(market(closes_in=-60), (program(),), earned={"p": 30.0})
+    estimate = estimated(closed)
+    assert (estimate.payable, estimate.worth, estimate.worth_per_day, estimate.window) == (0, 0, 0, 30.0)
 
 
-def test_the_cap_of_an_account_caps_the_estimate() -> None:
-    bids = [Bid(Side.YES, Decimal("0.52"), Decimal(100))]
-    capped = values.incentive(CENTS, program(100, 5, cap=3))
-    assert capped.estimate(QUALIFYING, bids, NOW).payable == 3
+def test_what_a_window_has_earned_counts_towards_the_floor_and_only_what_leaving_costs_is_worth_anything() -> None:
+    small = program(10)
+    fresh = estimated(values.incentive(CENTS, small))
+    assert (fresh.window, fresh.payable, fresh.worth) == (pytest.approx(WHOLE / 10), 0, 0)
+    rescued = estimated(values.incentive(CENTS, small, earned={"p": 0.99, "another": 50.0}))
+    assert rescued.window == pytest.approx(0.99 + WHOLE / 10)
+    assert rescued.payable == rescued.worth == Decimal("1.87")
+    safe = estimated(values.incentive(CENTS, small, earned={"p": 1.50}))
+    assert (safe.payable, safe.worth) == (Decimal("2.38"), Decimal("0.88"))
+    assert safe.worth_per_day == pytest.approx(0.88 / 5)
 
 
-def test_two_programs_on_one_market_add_up() -> None:
-    bids = [Bid(Side.YES, Decimal("0.52"), Decimal(100))]
-    both = values.incentive(CENTS, program(100, 5, name="a"), program(40, 4, name="b"))
-    one = values.incentive(CENTS, program(100, 5))
-    other = values.incentive(CENTS, program(40, 4))
-    estimates = [found.estimate(QUALIFYING, bids, NOW) for found in (both, one, other)]
-    assert estimates[0].dollars_per_day == pytest.approx(sum(e.dollars_per_day for e in estimates[1:]))
-    assert estimates[0].payable == sum(e.payable for e in estimates[1:])
+def test_the_last_cents_below_the_floor_are_worth_a_dollar() -> None:
+    estimate = estimated(values.incentive(CENTS, program(1), earned={"p": 0.99}), after=4 * DAY)
+    assert estimate.dollars_per_day == pytest.approx(WHOLE / 500)
+    assert estimate.payable == estimate.worth == 1
+    assert estimate.worth_per_day == pytest.approx(1)
+
+
+def test_staying_is_worth_nothing_once_the_accounts_cap_is_earned() -> None:
+    capped = program(100, cap=3)
+    assert estimated(values.incentive(CENTS, capped)).payable == 3
+    half = estimated(values.incentive(CENTS, capped, earned={"p": 1.25}))
+    assert (half.payable, half.worth) == (3, Decimal("1.75"))
+    full = estimated(values.incentive(CENTS, capped, earned={"p": 3.5}))
+    assert (full.payable, full.worth, full.worth_per_day) == (3, 0, 0)
+
+
+def test_overlapping_programs_add_up_each_with_a_floor_of_its_own() -> None:
+    long, short, small = program(100, 5, name="a"), program(40, 4, name="b"), program(10, 5, name="c")
+    alone = [estimated(values.incentive(CENTS, one)) for one in (long, short, small)]
+    all_three = estimated(values.incentive(CENTS, long, short, small))
+    assert alone[2].payable == 0
+    assert all_three.dollars_per_day == pytest.approx(sum(one.dollars_per_day for one in alone))
+    assert all_three.window == alone[0].window
+    assert all_three.payable == alone[0].payable + alone[1].payable
+    assert all_three.worth == alone[0].worth + alone[1].worth
+    assert all_three.worth_per_day == pytest.approx(alone[0].worth_per_day + alone[1].worth_per_day)
+    earned = estimated(values.incentive(CENTS, long, short, small, earned={"b": 4.0}))
+    assert earned.worth == all_three.worth
+    assert earned.payable == all_three.payable + 4
+
+
+def test_each_program_is_scored_by_its_own_target_and_discount() -> None:
+    steep, far = program(100, discount="0.05", name="a"), program(100, target=5_000, name="b")
+    both = values.incentive(CENTS, steep, far)
+    scored = both.score(QUALIFYING, [BID])
+    assert scored.sides[1] is None
+    assert scored.qualifies
+    estimate = both.estimate(scored, NOW)
+    assert estimate.share_yes == pytest.approx(100 / (80 + 160 + 900 / 400 + 100))
+    assert estimate.dollars_per_day == pytest.approx(100 * estimate.share_yes / 2 / 5)
+
+
+def test_a_decision_doubles_the_rivals_score() -> None:
+    decided = estimated(values.incentive(), rivals_times=2.0)
+    assert decided.share_yes == pytest.approx(100 / (2 * RIVALS + 100))
+    assert decided.payable == Decimal(int(100 * decided.share_yes / 2 * 100)) / 100
+    assert estimated(values.incentive()).share_yes == pytest.approx(SHARE)
+    assert (AS_IT_STANDS, rule.RIVALS_ANSWER) == (Caution(1.0, 1.0, 0.0), 2.0)
+
+
+@pytest.mark.parametrize(("least", "counts"), [(8.8, True), (8.9, False)])
+def test_a_window_that_falls_short_of_the_least_is_worth_nothing(least: float, counts: bool) -> None:
+    careful = estimated(values.incentive(), least=least)
+    assert (careful.payable, careful.worth) == ((Decimal("8.84"),) * 2 if counts else (0, 0))
+    assert careful.window == pytest.approx(WHOLE)
+
+
+# -- what fills cost -------------------------------------------------------------------------------------------
+
+
+def test_half_of_the_volume_comes_to_each_side_and_is_shared_with_those_ahead() -> None:
+    assert expected_fills(1_000, 300, 100) == pytest.approx(125)
+    assert expected_fills(1_000, 0, 1) == 500
+    assert expected_fills(0, 300, 100) == 0
+
+
+def test_fills_cost_what_a_fill_loses_and_the_makers_fee_on_each_side() -> None:
+    no = values.bid(NO, "0.42", 50)
+    busy = IncentiveProgram(market(volume=4_000), (program(),), maker_rate=0.0175)
+    estimate = estimated(busy, BID, no, fill_cost=0.03)
+    yes_fills, no_fills = 2_000 * 100 / (240 + 100), 2_000 * 50 / (240 + 50)
+    assert estimate.fills_per_day == pytest.approx(yes_fills + no_fills)
+    assert estimate.fill_cost_per_day == pytest.approx((yes_fills + no_fills) * 0.03)
+    fees = 0.0175 * (yes_fills * 0.52 * 0.48 + no_fills * 0.42 * 0.58)
+    assert estimate.fees_per_day == pytest.approx(fees)
+    net = estimate.worth_per_day - estimate.fill_cost_per_day - fees
+    assert estimate.net_per_day == pytest.approx(net)
+    assert estimated(busy, BID, no).fill_cost_per_day == 0
+    free = estimated(busy._replace(maker_rate=0.0), BID, no, fill_cost=0.03)
+    assert (free.fees_per_day, free.fill_cost_per_day) == (0, estimate.fill_cost_per_day)
 
 
 @pytest.mark.parametrize(
-    ("seen", "reason"),
+    ("kind", "rate"),
     [
-        (program(kind=IncentiveType.VOLUME), Reason.NOT_LIQUIDITY),
-        (program(paid_out=True), Reason.PAID_OUT),
-        (program(starts_in=1), Reason.NOT_RUNNING),
-        (program(starts_in=-5, days=5), Reason.NOT_RUNNING),
-        (program(target=None), Reason.NO_PUBLISHED_SCORE),
+        (FeeType.QUADRATIC, 0.0),
+        (FeeType.QUADRATIC_WITH_MAKER_FEES, 0.0175),
+        (FeeType.QUADRATIC_WITH_COMBO_MAKER_FEES, 0.035),
+        (FeeType.FLAT, 0.07),
     ],
 )
-def test_a_program_that_does_not_pay_for_resting_orders_now_is_left_with_its_reason(
-    seen: rule.Program, reason: Reason
-) -> None:
-    running, skipped = rule.running([seen], NOW)
-    assert running == {}
-    assert [skip.reason for skip in skipped] == [reason]
+def test_a_makers_fee_is_a_part_of_the_takers_by_kind_and_multiplier(kind: FeeType, rate: float) -> None:
+    assert maker_rate(kind, Decimal(1)) == pytest.approx(rate)
+    assert maker_rate(kind, Decimal("0.5")) == pytest.approx(rate / 2)
+    assert maker_rate(kind, Decimal(0)) == 0
 
 
-def test_a_market_with_one_running_program_needs_no_reason_for_another() -> None:
-    running, skipped = rule.running([program(paid_out=True, name="old"), program(name="new")], NOW)
-    assert [p.id for p in running["KXTEST-1"]] == ["new"]
-    assert skipped == []
+def test_what_a_bid_ties_up_is_its_price_and_the_fee_of_being_filled_rounded_up() -> None:
+    bid = values.bid(NO, "0.42", 50)
+    assert values.incentive().cost(bid) == Decimal("21")
+    assert values.incentive(maker_rate=0.0175).cost(bid) == 50 * (Decimal("0.42") + Decimal("0.0043"))
+    small = values.incentive(maker_rate=0.0175).cost(values.bid(YES, "0.01", 1))
+    assert small == Decimal("0.01") + Decimal("0.0002")
 
 
-def test_a_program_of_two_weeks_does_not_outrank_a_richer_day() -> None:
-    running, _ = rule.running([program(300, 14, name="long"), program(50, 1, name="short")], NOW)
-    assert [p.id for p in running["KXTEST-1"]] == ["short", "long"]
+# -- the choice ------------------------------------------------------------------------------------------------
 
 
-OPEN = ExchangeStatus(True, {0: True, 2: False}, None)
+def candidate(
+    ticker: str,
+    net: float = 1.0,
+    *,
+    payable: float | None = None,
+    per_day: float = 0.0,
+    costs: float = 0.0,
+    yes: float = 0,
+    no: float = 0,
+    shard: int | None = 0,
+    exclusive: bool = False,
+) -> Candidate:
+    """A market with bids for 50 cents of so many contracts a side, and what they would bring a day."""
+    found = IncentiveProgram(market(ticker=ticker, shard=shard), (program(ticker=ticker),), exclusive=exclusive)
+    bids = tuple(values.bid(side, "0.50", count) for side, count in ((YES, yes), (NO, no)) if count)
+    paid = Decimal(str(net + costs if payable is None else payable))
+    estimate = Estimate(0, 0, per_day, 0, paid, paid, net + costs, costs / 0.04, costs * 3 / 4, costs / 4)
+    return Candidate(found, Book(ticker, (), ()), Scored(bids, (None,), (Decimal(0),) * len(bids)), estimate, NOW)
 
 
-@pytest.mark.parametrize(
-    ("changes", "closes_in", "reason"),
-    [
-        ({"status": MarketStatus.INACTIVE}, 1e6, Reason.MARKET_STATUS),
-        ({"exchange_index": 2}, 1e6, Reason.TRADING_PAUSED),
-        ({}, 119, Reason.CLOSES_SOON),
-        ({}, 121, None),
-    ],
-)
-def test_no_order_is_left_in_a_market_that_cannot_be_traded_until_it_expires(
-    changes: dict[str, object], closes_in: float, reason: Reason | None
-) -> None:
-    market = values.market(closes_in=closes_in)._replace(**changes)  # type: ignore[arg-type]
-    found, skipped = rule.tradable(
-        {"KXTEST-1": [program()]}, {"KXTEST-1": market}, OPEN, NOW + timedelta(seconds=120)
-    )
-    assert [skip.reason for skip in skipped] == ([reason] if reason else [])
-    assert len(found) == (0 if reason else 1)
+AMPLE = Room(Decimal(1_000), Decimal(1_000), Decimal(1_000))
+NONE: frozenset[str] = frozenset()
 
 
-def candidate(ticker: str, per_day: float, payable_per_day: float) -> Candidate:
-    market = values.market()._replace(ticker=ticker)
-    found = rule.IncentiveProgram(market, (program(),))
-    estimate = Estimate(0.1, 0.1, per_day, Decimal(str(payable_per_day)), payable_per_day)
-    return Candidate(found, Book(ticker, (), ()), (), estimate)
+def chosen(choice: Choice) -> list[str]:
+    return [candidate.ticker for candidate in choice.chosen]
 
 
-def test_what_is_really_paid_outranks_what_the_floor_takes_away() -> None:
-    below_floor = candidate("KXBELOW-1", per_day=0.9, payable_per_day=0.0)
-    paid = candidate("KXPAID-1", per_day=0.3, payable_per_day=0.3)
-    small = candidate("KXSMALL-1", per_day=0.1, payable_per_day=0.0)
-    choice = rule.choose([small, below_floor, paid], [], slots=2)
-    assert [c.ticker for c in choice.chosen] == ["KXPAID-1", "KXBELOW-1"]
-    assert [(skip.ticker, skip.reason, skip.number) for skip in choice.skipped] == [
-        ("KXSMALL-1", Reason.TRADE_TICKER_SIZE, "3, the best 2 are quoted")
+def reasons(choice: Choice) -> dict[str, Reason]:
+    assert len({skip.ticker for skip in choice.skipped}) == len(choice.skipped)
+    return {skip.ticker: skip.reason for skip in choice.skipped}
+
+
+def test_the_slots_go_to_what_brings_most_after_what_its_fills_cost() -> None:
+    busy = candidate("KXBUSY-1", 1.0, costs=5.0)
+    quiet = candidate("KXQUIET-1", 2.0)
+    fair = candidate("KXFAIR-1", 1.5)
+    choice = choose([busy, fair, quiet], [], Wish(2), AMPLE, NONE)
+    assert chosen(choice) == ["KXQUIET-1", "KXFAIR-1"]
+    (skip,) = choice.skipped
+    assert skip == Skip("KXBUSY-1", Reason.TRADE_TICKER_SIZE, "Rank", "3 of 3, the best 2 are quoted")
+    assert choice.runners_up == (busy,)
+    assert choice.unpaid == NONE
+
+
+def test_equals_are_chosen_by_ticker_not_by_the_order_they_came_in() -> None:
+    ones = [candidate(f"KX{name}-1") for name in "BCA"]
+    assert chosen(choose(ones, [], Wish(2), AMPLE, NONE)) == ["KXA-1", "KXB-1"]
+
+
+@pytest.mark.parametrize(("net", "quoted"), [(0.01, True), (0.0, False), (-2.0, False)])
+def test_a_market_whose_fills_eat_its_reward_is_not_quoted(net: float, quoted: bool) -> None:
+    choice = choose([candidate("KXBUSY-1", net, payable=5, costs=4.0)], [], Wish(2), AMPLE, NONE)
+    assert chosen(choice) == (["KXBUSY-1"] if quoted else [])
+    if not quoted:
+        (skip,) = choice.skipped
+        assert (skip.reason, skip.label) == (Reason.FILL_COST, "Net a day")
+        assert skip.number == f"-${-net:.4f}, 100.0 fills a day cost $4.0000"
+
+
+def test_a_market_that_pays_less_than_is_wanted_is_not_quoted_even_in_a_free_slot() -> None:
+    ones = [
+        candidate("KXA-1", 1, payable=1.99),
+        candidate("KXB-1", 1, payable=2),
+        candidate("KXC-1", 0, per_day=9),
     ]
+    choice = choose(ones, [], Wish(3, Decimal(2)), AMPLE, NONE)
+    assert chosen(choice) == ["KXB-1"]
+    assert reasons(choice) == {"KXA-1": Reason.MIN_REWARD, "KXC-1": Reason.MIN_REWARD}
+    assert choice.skipped[0].number == "$1.99 of $2.00 a window"
+    assert choice.unpaid == NONE
+
+
+def test_free_slots_go_to_markets_below_the_floor_by_their_reward_before_it_and_that_is_told() -> None:
+    ones = [
+        candidate("KXLESS-1", 0, per_day=0.1),
+        candidate("KXMORE-1", -3, payable=0, per_day=0.9, costs=3),
+        candidate("KXPAID-1", 0.3, per_day=0.3),
+    ]
+    choice = choose(ones, [], Wish(2), AMPLE, NONE)
+    assert chosen(choice) == ["KXPAID-1", "KXMORE-1"]
+    assert choice.unpaid == {"KXMORE-1"}
+    assert reasons(choice) == {"KXLESS-1": Reason.TRADE_TICKER_SIZE}
+    assert chosen(choose(ones, [], Wish(1), AMPLE, NONE)) == ["KXPAID-1"]
+
+
+def test_what_quoting_already_brings_a_market_never_lifts_it_over_one_that_is_paid() -> None:
+    ones = [candidate("KXIDLE-1", 0, per_day=50), candidate("KXPAID-1", 0.1)]
+    choice = choose(ones, [], Wish(1), AMPLE, frozenset({"KXIDLE-1"}))
+    assert chosen(choice) == ["KXPAID-1"]
+
+
+@pytest.mark.parametrize(("other", "stays"), [(1.2, True), (1.3, False)])
+@pytest.mark.parametrize("paid", [True, False])
+def test_a_quoted_market_keeps_its_slot_against_one_that_is_only_slightly_better(
+    other: float, stays: bool, paid: bool
+) -> None:
+    if paid:
+        ones = [candidate("KXOTHER-1", other), candidate("KXQUOTED-1", 1.0)]
+    else:
+        ones = [candidate("KXOTHER-1", 0, per_day=other), candidate("KXQUOTED-1", 0, per_day=1.0)]
+    assert chosen(choose(ones, [], Wish(1), AMPLE, NONE)) == ["KXOTHER-1"]
+    kept = chosen(choose(ones, [], Wish(1), AMPLE, frozenset({"KXQUOTED-1"})))
+    assert kept == (["KXQUOTED-1"] if stays else ["KXOTHER-1"])
+
+
+def test_what_does_not_fit_in_the_capital_gives_way_to_the_next_that_does() -> None:
+    room = Room(Decimal(10), Decimal(1_000), Decimal(1_000))
+    ones = [
+        candidate("KXA-1", 3, yes=12), candidate("KXB-1", 2, yes=6, no=4), candidate("KXC-1", 1, no=8),
+        candidate("KXD-1", 0.5, yes=1),
+    ]  # fmt: skip
+    choice = choose(ones, [], Wish(3), room, NONE)
+    assert chosen(choice) == ["KXA-1", "KXC-1"]
+    assert reasons(choice) == {"KXB-1": Reason.MAX_CAPITAL, "KXD-1": Reason.MAX_CAPITAL}
+    assert [skip.number for skip in choice.skipped] == ["$5.00, $4.00 left", "$0.50, $0.00 left"]
+
+
+def test_cash_on_another_shard_is_of_no_use() -> None:
+    room = Room(Decimal(1_000), Decimal(1_000), Decimal(20), {0: Decimal(3), 1: Decimal(17)})
+    ones = [
+        candidate("KXA-1", 3, yes=8), candidate("KXB-1", 2, yes=34, shard=1), candidate("KXC-1", 1, yes=6),
+        candidate("KXD-1", 0.5, yes=1, shard=2),
+    ]  # fmt: skip
+    choice = choose(ones, [], Wish(4), room, NONE)
+    assert chosen(choice) == ["KXB-1", "KXC-1"]
+    assert reasons(choice) == {"KXA-1": Reason.CASH, "KXD-1": Reason.CASH}
+    assert choice.skipped[0].number == "$4.00, $3.00 free on shard 0"
+
+
+def test_the_strikes_of_one_event_are_one_bet_that_may_lose_so_much_together() -> None:
+    room = Room(Decimal(1_000), Decimal(10), Decimal(1_000))
+    strikes = [candidate(f"KXRAIN-1-{name}", 3, yes=12) for name in "AB"]
+    choice = choose([*strikes, candidate("KXSUN-1-A", 1, yes=12)], [], Wish(2), room, NONE)
+    assert chosen(choice) == ["KXRAIN-1-A", "KXSUN-1-A"]
+    assert reasons(choice) == {"KXRAIN-1-B": Reason.MAX_EVENT_LOSS}
+    assert choice.skipped[0].number == "$12.00 of $10.00 with it"
+
+
+def test_strikes_that_exclude_each_other_do_not_all_go_wrong_at_once() -> None:
+    room = Room(Decimal(1_000), Decimal(10), Decimal(1_000))
+    no = [candidate(f"KXRAIN-1-{name}", 3, no=12, exclusive=True) for name in "ABC"]
+    yes = [candidate(f"KXRAIN-1-{name}", 3, yes=12, exclusive=True) for name in "ABC"]
+    assert len(choose(no, [], Wish(3), room, NONE).chosen) == 3
+    assert len(choose(yes, [], Wish(3), room, NONE).chosen) == 1
+
+
+def test_one_side_of_a_quote_is_filled_alone() -> None:
+    pair = candidate("KXA-1", yes=12, no=8)
+    assert rule.losses(pair) == (Decimal(4), Decimal(6))
+    assert rule.what_lacks(pair, Room(Decimal(10), Decimal(6), Decimal(10))) is None
+    lacking = rule.what_lacks(pair, Room(Decimal(10), Decimal("5.99"), Decimal(10)))
+    assert lacking is not None
+    assert lacking.reason is Reason.MAX_EVENT_LOSS
+
+
+def test_a_market_that_is_left_out_before_keeps_its_reason_and_comes_last() -> None:
+    before = Skip("KXZ-1", Reason.NO_BOOK, "Book", "not sent by the exchange")
+    choice = choose([candidate("KXA-1"), candidate("KXB-1")], [before], Wish(1), AMPLE, NONE)
+    assert choice.skipped[-1] == before
+    assert len(choice.skipped) == 2
+
+
+def test_a_market_that_could_not_be_cleared_is_taken_out_with_its_reason() -> None:
+    ones = [candidate("KXA-1"), candidate("KXB-1", 0, per_day=1)]
+    choice = without(choose(ones, [], Wish(2), AMPLE, NONE), ["KXB-1", "KXELSEWHERE-1"])
+    assert chosen(choice) == ["KXA-1"]
+    assert reasons(choice) == {"KXB-1": Reason.NOT_CLEARED}
+    assert choice.unpaid == NONE
+
+
+@st.composite
+def boards(draw: st.DrawFn) -> list[Candidate]:
+    """Markets of a few events on a few shards. What is known of an event holds for all of its markets."""
+    exclusive = {event: draw(st.booleans()) for event in "PQR"}
+    count = st.integers(0, 40)
+    found = []
+    for number in range(draw(st.integers(0, 12))):
+        name = draw(st.sampled_from("PQR"))
+        found.append(
+            candidate(
+                f"KX-{name}-{number}",
+                draw(st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0])),
+                payable=draw(st.sampled_from([0, 1, 1.5, 3])),
+                per_day=draw(st.sampled_from([0.0, 0.5, 1.0, 2.0])),
+                yes=draw(count),
+                no=draw(count),
+                shard=draw(st.sampled_from([None, 0, 1])),
+                exclusive=exclusive[name],
+            )
+        )
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    boards(), st.integers(1, 6), st.sampled_from([0, 1, 2]), st.integers(0, 60), st.integers(0, 20),
+    st.tuples(st.integers(0, 40), st.integers(0, 40)), st.booleans(), st.sets(st.integers(0, 11)),
+)  # fmt: skip
+def test_every_market_is_chosen_or_has_exactly_one_reason_and_the_chosen_keep_every_limit(
+    board: list[Candidate], slots: int, min_reward: int, capital: int, event_loss: int,
+    cash: tuple[int, int], told: bool, quoted: set[int],
+) -> None:  # fmt: skip
+    by_shard = {0: Decimal(cash[0]), 1: Decimal(cash[1])} if told else None
+    room = Room(Decimal(capital), Decimal(event_loss), Decimal(sum(cash)), by_shard)
+    names = frozenset(one.ticker for one in board if int(one.ticker.rpartition("-")[2]) in quoted)
+    before = Skip("KXBEFORE-1", Reason.NO_BOOK, "Book", "not sent by the exchange")
+    choice = choose(board, [before], Wish(slots, Decimal(min_reward)), room, names)
+    told_of = Counter([*chosen(choice), *(skip.ticker for skip in choice.skipped)])
+    assert told_of == Counter([*(one.ticker for one in board), "KXBEFORE-1"])
+    assert len(choice.chosen) <= slots
+    for reason in set(reasons(choice).values()):
+        event(reason.name)
+    paid = [bool(one.decided.payable) for one in choice.chosen]
+    assert paid == sorted(paid, reverse=True)
+    assert choice.unpaid == {one.ticker for one in choice.chosen if not one.decided.payable}
+    assert all(one.decided.payable >= min_reward for one in choice.chosen)
+    assert all(one.decided.net_per_day > 0 for one in choice.chosen if one.decided.payable)
+    if Reason.TRADE_TICKER_SIZE in reasons(choice).values():
+        assert len(choice.chosen) == slots
+    tied_up = {one.ticker: sum(bid.price * bid.count for bid in one.bids) for one in choice.chosen}
+    assert sum(tied_up.values()) <= capital
+    assert sum(tied_up.values()) <= sum(cash)
+    for shard, free in (by_shard or {}).items():
+        on_it = [one.ticker for one in choice.chosen if one.incentive.market.exchange_index == shard]
+        assert sum(tied_up[ticker] for ticker in on_it) <= free
+    for name in "PQR":
+        same = [one for one in choice.chosen if one.incentive.market.event_ticker == f"KX-{name}"]
+        worst = [{bid.side: bid.price * bid.count for bid in one.bids} for one in same]
+        if same and same[0].incentive.exclusive:
+            yes_loses = sum(cost.get(YES, 0) for cost in worst)
+            outcomes = [yes_loses - cost.get(YES, 0) + cost.get(NO, 0) for cost in worst]
+            assert max(yes_loses, *outcomes) <= event_loss
+        else:
+            assert sum(max(cost.values(), default=0) for cost in worst) <= event_loss
