@@ -50,7 +50,8 @@ class SideScore(NamedTuple):
 
     def share(self, rivals_times: float = 1.0) -> float:
         """Our part of the side, 0 to 1, were the rivals' score so many times what it is."""
-        return self.ours / (self.ours + rivals_times * self.rivals) if self.ours else 0.0
+        ours = self.ours
+        return ours / (ours + rivals_times * self.rivals) if ours else 0.0
 
 
 def score_side(

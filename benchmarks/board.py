@@ -1,10 +1,12 @@
 """What scoring a whole board costs: `python -m benchmarks.board [--rounds N]`.
 
 Prints milliseconds of this process for a board of 8,140 books, beside plain `json.loads` of the same books as the
-exchange sends them. The books are recorded ones, in turns, where their file is there, and otherwise the
-simulator's. Timed, each by itself:
+exchange sends them. The books are recorded ones, in turns, where their file is there, and otherwise
+invented ones that are as deep. Timed, each by itself:
 
-* **json.loads**: the pages, text of 100 books each; what comes out is held to the end of the section.
+* **json.loads**: the pages, text of 100 books each; what comes out is held to the end of the section. Most of that
+  time is the garbage collector's, which looks through all that is held again and again.
+* **nothing held**: the same with each page dropped before the next one is read, which spares the collector that.
 * **by the shipped settings**: `Trade.candidates` as the top of `market_bot.py` has it, from parsed books and known
   markets and programs to a scored candidate with its estimate, or one reason, for each market.
 * **all that qualify**: the same where nothing is left out for its price or its rivals: `TRADE_DELTA` 0,
@@ -25,6 +27,7 @@ import argparse
 import gc
 import gzip
 import json
+import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -44,9 +47,6 @@ from incentive import Candidate, IncentiveProgram, Skip, choose
 from models import NO, ONE_DOLLAR, YES, IncentiveType, Market, MarketStatus, PriceGrid, PriceRange, Program
 from risk import Room, room_beside
 from screening import RATE_WHERE_UNKNOWN
-from simulator.api import listing_forms
-from simulator.listing import LINEAR
-from simulator.opening import open_exchange
 from strategy import Strategy
 from trade import Trade
 
@@ -55,11 +55,13 @@ RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data" / "books-2026
 NOW = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
 TARGET, DISCOUNT = Decimal(1_000), Decimal("0.5")
 CENTS = PriceGrid((PriceRange(Decimal(0), ONE_DOLLAR, Decimal("0.01")),))
+EMPTY, FILLED = 0.25, 0.45
 AMPLE = Room(Decimal(10**6), Decimal(10**6), Decimal(10**6))
 CHOICES = 10
 """A choice is made so many times in a section: once would be too short to time."""
 
-JSON, SHIPPED, FULL, RULE = "json.loads", "by the shipped settings", "all that qualify", "the rule alone"
+JSON, DROPPED = "json.loads", "json.loads, nothing held"
+SHIPPED, FULL, RULE = "by the shipped settings", "all that qualify", "the rule alone"
 FEW, MANY = "choosing, shipped limits", "choosing, room for all"
 
 
@@ -70,11 +72,25 @@ def orderbooks() -> tuple[str, list[Any]]:
             kinds = [json.loads(line)["orderbook_fp"] for line in lines]
         source = f"{len(kinds):,} recorded ones, in turns"
     else:
-        markets = open_exchange(NOW.timestamp(), seed=1, programs=1_000).markets.values()
-        kinds = [listing_forms.orderbook(market) for market in markets if market.grid is LINEAR]
-        source = f"{len(kinds):,} of the simulator's, in turns"
+        dice = random.Random(1)
+        kinds = [_invented(dice) for _ in range(BOOKS)]
+        source = "invented ones as deep as real ones"
     named = enumerate(islice(cycle(kinds), BOOKS))
     return source, [{"ticker": f"KXBENCH-26NOV22-{number}", "orderbook_fp": book} for number, book in named]
+
+
+def _invented(dice: random.Random) -> Any:
+    """A book as deep as those recorded in July 2026: a quarter of the sides is empty, the others have 22 levels on
+    about half of the prices below the best, of 213 contracts in the median and of 3 to 6,000 in eight of ten."""
+    best = dice.randint(13, 85)
+
+    def side(top: int) -> list[tuple[str, str]]:
+        if dice.random() < EMPTY:
+            return []
+        prices = [cents for cents in range(1, top) if dice.random() < FILLED] + [top]
+        return [(f"{cents / 100:.4f}", f"{dice.lognormvariate(5.36, 2.6) + 0.01:.2f}") for cents in prices]
+
+    return {"yes_dollars": side(best), "no_dollars": side(100 - best - dice.randint(1, 5))}
 
 
 def pages(books: Sequence[Any]) -> list[str]:
@@ -95,6 +111,7 @@ def incentive(number: int, ticker: str) -> IncentiveProgram:
         exchange_index=number % 4,
         expected_resolution=None,
         volume_24h=Decimal(number % 1_000),
+        opened=NOW - timedelta(days=2),
     )
     program = Program(
         id=f"program-{number}",
@@ -140,12 +157,17 @@ class Bench:
         few, many = self._wish, replace(self._wish, slots=CANDIDATES)
         return {
             JSON: (lambda: [json.loads(text) for text in self._texts], 1),
+            DROPPED: (self._read_and_drop, 1),
             SHIPPED: (lambda: self.scored(self.shipped), 1),
             FULL: (lambda: self.scored(self.full), 1),
             RULE: (self._rule_alone, 1),
             FEW: (lambda: choose(self._found, (), few, self._room, frozenset()), CHOICES),
             MANY: (lambda: choose(self._found, (), many, AMPLE, frozenset()), CHOICES),
         }
+
+    def _read_and_drop(self) -> None:
+        for text in self._texts:
+            json.loads(text)
 
     def _rule_alone(self) -> list[rule.SideScore | None]:
         yes, no = CENTS.tick_table(YES), CENTS.tick_table(NO)

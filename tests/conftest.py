@@ -25,7 +25,9 @@ import settings
 import tradelog
 from clients import KalshiHttpClient
 from connection import Connection
+from incentive import Choice
 from market_bot import MarketBot
+from scan import Board
 from signing import Signer
 from simulator import embedded
 from simulator.account import Account
@@ -147,6 +149,11 @@ class Bench:
     def events(self, name: str) -> list[str]:
         return [line for line in self.log.splitlines() if f"[{name}]" in line]
 
+    def board(self) -> Board:
+        """The board as the bot last saw it."""
+        assert self.bot._board is not None
+        return self.bot._board
+
     def resting(self) -> list[Order]:
         """What really rests, by the exchange's own word."""
         return self.exchange.api.exchange.resting(CUSTOMER)
@@ -231,3 +238,10 @@ def assert_quoting_once(bench: Bench) -> None:
     sides = Counter((order.ticker, order.is_bid) for order in bench.resting())
     assert len(sides) == 4
     assert set(sides.values()) == {1}
+
+
+def assert_told_apart(choice: Choice, tickers: set[str]) -> None:
+    """Each market is chosen, or has exactly one reason."""
+    told = [candidate.ticker for candidate in choice.chosen] + [skip.ticker for skip in choice.skipped]
+    assert len(told) == len(set(told)), "more than one reason"
+    assert set(told) == tickers

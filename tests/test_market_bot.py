@@ -34,23 +34,25 @@ def test_a_cycle_shows_each_step_in_the_order_in_which_it_is_documented(bench: B
     for number, line in enumerate(bench.log.splitlines()):
         event = line.partition("[")[2].partition("]")[0]
         first_of.setdefault(event, number)
-    steps = ["CANCEL ORDER", "CLOSE POSITION", "NEW INCENTIVE", "ORDER BOOK", "OPEN ORDER"]
+    steps = ["CANCEL ORDER", "CLOSE POSITION", "SKIP MARKET", "QUOTE MARKET", "ORDER BOOK", "OPEN ORDER"]
     assert [first_of[step] for step in steps] == sorted(first_of[step] for step in steps)
     assert first_of["ORDER RESPONSE"] > first_of["CLOSE POSITION"]
     assert first_of["CYCLE"] == max(first_of.values())
 
 
 def test_quotes_are_post_only_and_die_with_the_bot(bench: Bench) -> None:
+    bench.bot.start_trading()  # it also scans the board, which takes its time
+    assert len([request for request in bench.wire.sent if is_quote(request)]) == 4
+    began = bench.exchange.clock.now()
     bench.bot.start_trading()
     resting = bench.resting()
     assert len(resting) == 4
+    planned = (began + timedelta(seconds=60 + 60)).timestamp()
     for order in resting:
         assert order.client_order_id.startswith(trade.OWN_PREFIX)
         assert order.size == 100
         assert order.expires is not None
-        planned = (START + timedelta(seconds=60 + 60)).timestamp()
-        assert planned <= order.expires <= planned + 1
-    assert len([request for request in bench.wire.sent if is_quote(request)]) == 4
+        assert planned <= order.expires <= planned + 2
     bench.pass_time(125)
     bench.client.get_exchange_status()
     assert bench.resting() == []
@@ -72,7 +74,8 @@ def test_after_its_start_the_bot_leaves_a_persons_orders_alone(bench: Bench) -> 
     assert theirs in {order.order_id for order in bench.resting()}
 
 
-def test_a_persons_order_does_not_move_the_bots_price_as_a_rivals_would(bench: Bench) -> None:
+def test_a_persons_order_does_not_move_the_bots_price_as_a_rivals_would(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(MAX_CAPITAL=1_000, MAX_EVENT_LOSS=1_000)
     choice = bench.bot.start_trading()
     assert choice is not None
     first = choice.chosen[0]
@@ -150,7 +153,7 @@ def test_a_position_whose_sale_is_refused_gets_no_new_quote_beside_it(bench: Ben
 
 
 def test_a_quote_is_priced_after_our_own_sale_not_before_it(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(TRADE_SIZE=50)
+    bench = make_bench(TRADE_SIZE=20, FILL_COST=0)
     choice = bench.bot.start_trading()
     assert choice is not None
     first = choice.chosen[0]
@@ -158,10 +161,9 @@ def test_a_quote_is_priced_after_our_own_sale_not_before_it(make_bench: Callable
     bench.exchange.api.exchange.accounts["customer"].holdings[first.ticker].count = int(touch.size * 100)
     again = bench.bot.start_trading()
     assert again is not None
-    for candidate in again.chosen:
-        if candidate.ticker == first.ticker:
-            assert candidate.rivals.yes[0].price < touch.price
-            assert all(bid.price < candidate.rivals.yes[0].price for bid in candidate.bids if bid.side is Side.YES)
+    (candidate,) = [candidate for candidate in again.chosen if candidate.ticker == first.ticker]
+    assert candidate.rivals.yes[0].price < touch.price
+    assert all(bid.price < candidate.rivals.yes[0].price for bid in candidate.bids if bid.side is Side.YES)
 
 
 def test_a_person_keeps_an_order_that_a_sale_of_the_bots_would_have_met(bench: Bench) -> None:
@@ -176,15 +178,18 @@ def test_a_person_keeps_an_order_that_a_sale_of_the_bots_would_have_met(bench: B
 
 
 def test_changed_terms_of_quoted_markets_are_told(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(TRADE_TICKER_SIZE=50)
+    bench = make_bench(TRADE_TICKER_SIZE=5)
     choice = bench.bot.start_trading()
     assert choice is not None
     exchange = bench.exchange.api.exchange
     exchange.programs[:] = [replace(program, reward=program.reward * 2) for program in exchange.programs]
-    bench.bot.start_trading()
+    bench.bot.scan_board()
     told = bench.events("UPDATE INCENTIVE")
-    assert len(told) == len(choice.chosen)
-    assert all("Was: $" in line and "Now: $" in line for line in told)
+    for candidate in choice.chosen:
+        for program in candidate.incentive.programs:
+            was, now = (f"{when}: ${program.reward * times:,.2f} until" for when, times in (("Was", 1), ("Now", 2)))
+            line = next(line for line in told if f"Ticker: {candidate.ticker} | {was}" in line)
+            assert now in line
 
 
 def drop_crowd(bench: Bench, ticker: str, is_bid: bool) -> None:
@@ -208,14 +213,20 @@ def test_a_position_is_sold_at_the_best_bid_seen_and_never_worse(bench: Bench) -
 def test_filled_quotes_are_told_and_sold_and_cost_money(make_bench: Callable[..., Bench]) -> None:
     """The simulator can hurt: quoting at the touch in a busy market is filled, and each exit pays the spread
     and the fee."""
-    bench = make_bench(TRADE_DELTA=0.00, TRADE_SIZE=20, INCENTIVE_SIZE=None, TRADE_TICKER_SIZE=6)
+    bench = make_bench(
+        TRADE_DELTA=0.00, TRADE_SIZE=20, INCENTIVE_SIZE=None, TRADE_TICKER_SIZE=6, FILL_COST=0, MAX_EVENT_LOSS=100
+    )
     bench.bot.start_trading()
     cash = bench.client.get_balance().available + sum_collateral(bench)
-    for _ in range(120):
+    fills: list[str] = []
+    cycles = 0
+    while len(fills) < 5 and cycles < 120:
         bench.pass_time(60)
         bench.bot.start_trading()
-    fills = [line[20:] for line in bench.events("FILL") if "Role: maker" in line]
+        cycles += 1
+        fills = [line[20:] for line in bench.events("FILL") if "Role: maker" in line]
     assert fills
+    assert bench.held() == {}
     assert len(fills) == len(set(fills)), "a fill was told twice"
     assert bench.client.get_balance().available + sum_collateral(bench) < cash
 
@@ -238,16 +249,18 @@ def test_the_next_best_markets_are_explained_also_when_they_were_far_down_before
     make_bench: Callable[..., Bench],
 ) -> None:
     bench = make_bench(TRADE_TICKER_SIZE=1)
-    choice = bench.bot.start_trading()
-    assert choice is not None
-    assert len(choice.skipped) > 30
-    gone = {skip.ticker for skip in choice.skipped[:10]}
+    bench.bot.start_trading()
+    skipped = bench.board().choice.skipped
+    assert len(skipped) > 30
+    gone = {skip.ticker for skip in skipped[:10]}
     programs = bench.exchange.api.exchange.programs
     programs[:] = [program for program in programs if program.ticker not in gone]
-    again = bench.bot.start_trading()
-    assert again is not None
-    told = "\n".join(bench.events("SKIP MARKET"))
-    assert all(f"Ticker: {skip.ticker} |" in told for skip in again.skipped[:20])
+    told_before = len(bench.events("SKIP MARKET"))
+    bench.bot.scan_board()
+    told = bench.events("SKIP MARKET")[told_before:]
+    again = bench.board().choice.skipped[:20]
+    assert [line.partition("Ticker: ")[2].partition(" ")[0] for line in told] == [skip.ticker for skip in again]
+    assert not gone & {skip.ticker for skip in again}
 
 
 def sum_collateral(bench: Bench) -> Decimal:

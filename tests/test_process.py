@@ -70,7 +70,7 @@ def stop(process: subprocess.Popen[str]) -> tuple[int, float]:
     return process.wait(timeout=10), time.monotonic() - began
 
 
-STEPS = ("CANCEL ORDER", "CLOSE POSITION", "NEW INCENTIVE", "ORDER BOOK", "OPEN ORDER", "ORDER RESPONSE")
+STEPS = ("CANCEL ORDER", "CLOSE POSITION", "QUOTE MARKET", "ORDER BOOK", "OPEN ORDER", "ORDER RESPONSE")
 
 
 def test_a_newcomer_sees_it_trade_within_seconds_keep_on_and_stop_clean(

@@ -1,7 +1,8 @@
 """What the exchange pays for resting orders: a judge that scores wrongly would bless a bot that scores wrongly.
 
-The rule is transcribed twice, in `incentive.py` and in the simulator, by nobody's copy of the other: here they
-must agree. What the simulator adds up in stretches is also added up second by second, the slow way.
+The rule is transcribed twice, in `rule_2026_07_30.py` and in the simulator, by nobody's copy of the other. They
+must agree: here on recorded books, in `test_rule.py` on drawn ones. What the simulator adds up in stretches is
+also added up second by second, the slow way.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import incentive
-from models import Bid, Book, Level, PriceGrid, Side
+import rule_2026_07_30 as rule
+from models import Bid, Book, Level, Side
 from simulator import lifecycle, order_entry, pauses
 from simulator.exchange import Exchange
 from simulator.listing import LINEAR, ListedEvent, ListedMarket, ListedProgram, ListedSeries
@@ -27,7 +28,6 @@ from simulator.recorded import read_books
 from simulator.rewards import Level as SimulatedLevel
 from simulator.rewards import ladder, payment, score_side
 from simulator.statement import meters, rewards, seconds, statement
-from tests import values
 from tests.conftest import RECORDED_BOOKS, SHARED, START
 from tests.values import CENTS
 
@@ -98,32 +98,11 @@ def test_a_sides_shares_sum_to_one_and_what_lies_deeper_than_the_target_earns_no
     assert shares.keys() == paid
 
 
-@given(st.data(), st.sampled_from(values.GRIDS), st.sampled_from(Side), st.integers(1, 3_000))
-def test_the_bot_and_the_exchange_read_the_rule_alike(
-    data: st.DataObject, grid: PriceGrid, side: Side, target: int
-) -> None:
-    book = data.draw(values.books(grid))
-    if not book.side(side):
-        return
-    ours = data.draw(st.sampled_from(book.side(side)))
-    bid = Bid(side, ours.price, ours.size)
-    score = incentive.score_side(book, side, grid, Decimal(target), Decimal("0.5"))
-    by_bot = incentive.share_of([bid], score, side, grid, Decimal("0.5"))
-    by_tick = [
-        (grid.ticks(side, level.price), {"us" if level == ours else None: int(level.size * CONTRACT)})
-        for level in book.side(side)
-    ]
-    by_exchange = score_side(by_tick, target * CONTRACT, HALF).get("us", Fraction(0))
-    assert by_bot == pytest.approx(float(by_exchange), rel=1e-9)
-
-
 @pytest.mark.skipif(not RECORDED_BOOKS.exists(), reason=f"the recorded books are not here: {RECORDED_BOOKS}")
 def test_the_bot_and_the_exchange_agree_on_every_recorded_book() -> None:
-    scored = 0
+    scored = disqualified = 0
     for levels in read_books(RECORDED_BOOKS).values():
         book = Book("R", *(tuple(_bot_levels(levels, side)) for side in Side))
-        if not all(CENTS.ticks(side, level.price) is not None for side in Side for level in book.side(side)):
-            continue
         for side, is_bid in ((Side.YES, True), (Side.NO, False)):
             half = HalfBook(is_bid)
             sizes = levels.bids if is_bid else levels.asks
@@ -138,12 +117,17 @@ def test_the_bot_and_the_exchange_agree_on_every_recorded_book() -> None:
             price = half.best()
             assert price is not None
             half.add(Order("R", is_bid, price, 7 * CONTRACT, owner="us"))
-            score = incentive.score_side(book.with_bids([own]), side, CENTS, Decimal(1000), Decimal("0.5"))
-            by_bot = incentive.share_of([own], score, side, CENTS, Decimal("0.5"))
             by_exchange = score_side(ladder(half, LINEAR, is_bid), 1_000 * CONTRACT, HALF).get("us", Fraction(0))
-            assert by_bot == pytest.approx(float(by_exchange), rel=1e-9)
+            ticks, top = CENTS.tick_table(side), CENTS.tops[0]
+            by_bot = rule.score_side(book.side(side), [own], Decimal(1000), Decimal("0.5"), ticks, top)
+            if touch.price >= top:
+                assert by_bot is None
+                disqualified += 1
+                continue
+            assert (by_bot.share() if by_bot else 0) == pytest.approx(float(by_exchange), rel=1e-9)
             scored += by_exchange > 0
     assert scored > 1_000
+    assert 0 < disqualified < scored / 10
 
 
 def _bot_levels(levels: Any, side: Side) -> list[Level]:

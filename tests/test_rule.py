@@ -257,6 +257,7 @@ def counted(levels: Sequence[Level]) -> Decimal:
     return sum((size for _, size in levels), start=Decimal(0))
 
 
+@settings(deadline=None)
 @given(one_side(), st.sampled_from(DISCOUNTS))
 def test_a_book_scores_the_same_whether_our_bids_are_told_apart_or_merged_already(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal], discount: Decimal
@@ -271,6 +272,7 @@ def test_a_book_scores_the_same_whether_our_bids_are_told_apart_or_merged_alread
         assert apart.rivals + apart.ours == pytest.approx(merged.rivals)
 
 
+@settings(deadline=None)
 @given(one_side(), st.sampled_from(DISCOUNTS), st.data())
 def test_the_shares_of_all_who_bid_on_a_side_sum_to_one(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal], discount: Decimal, data: st.DataObject
@@ -288,6 +290,7 @@ def test_the_shares_of_all_who_bid_on_a_side_sum_to_one(
     assert total == pytest.approx(1.0 if sum(bid.count for bid in bids) >= target else 0.0)
 
 
+@settings(deadline=None)
 @given(one_side())
 def test_each_bid_down_to_the_level_that_reaches_the_target_earns_and_none_below_it(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal],
@@ -351,6 +354,7 @@ def quoted_books(draw: st.DrawFn) -> tuple[PriceGrid, Book, list[Bid], Decimal]:
     return grid, rivals, ours, draw(values.targets(draw(st.sampled_from([merged.yes, merged.no]))))
 
 
+@settings(deadline=None)
 @given(quoted_books(), st.sampled_from(DISCOUNTS))
 def test_a_market_pays_nobody_where_either_side_misses_the_target_our_own_bids_counted(
     drawn: tuple[PriceGrid, Book, list[Bid], Decimal], discount: Decimal
@@ -403,6 +407,7 @@ DOLLARS = st.one_of(
 CAPS = st.none() | st.integers(1, 100_000).map(lambda n: Decimal(n) / 100)
 
 
+@settings(deadline=None)
 @given(DOLLARS, DOLLARS, CAPS)
 def test_what_is_paid_is_nothing_or_a_dollar_or_more_in_whole_cents_and_more_for_more(
     earned: float, other: float, cap: Decimal | None
@@ -419,6 +424,7 @@ def test_what_is_paid_is_nothing_or_a_dollar_or_more_in_whole_cents_and_more_for
     assert rule.payout(less, cap) <= rule.payout(more, cap) <= rule.payout(more)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1_000), st.integers(1, 5_000), st.integers(0, 10_000), CAPS)
 def test_a_window_is_paid_as_the_simulated_exchange_pays_it(
     thousandths: int, reward: int, valid: int, cap: Decimal | None

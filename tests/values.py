@@ -106,21 +106,24 @@ SIZES = st.integers(1, 150_000).map(lambda n: Decimal(n) / 100)
 
 
 @st.composite
-def sides(draw: st.DrawFn, price_grid: PriceGrid, yes: bool, highest: Decimal) -> tuple[Level, ...]:
-    """One side of a book on a grid, its best bid at most `highest`: near it, or anywhere below."""
+def sides(
+    draw: st.DrawFn, price_grid: PriceGrid, yes: bool, highest: Decimal, least: int = 0
+) -> tuple[Level, ...]:
+    """One side of a book on a grid, its best bid at most `highest`: near it, or anywhere below. It has at least
+    so many levels where there is room for them."""
     side = Side.YES if yes else Side.NO
     top = price_grid.ticks(side, highest)
     lowest = draw(st.sampled_from((1, max(top - 12, 1))))
-    ticks = draw(st.sets(st.integers(lowest, max(top, 1)), max_size=8)) if top >= 1 else set()
+    ticks = draw(st.sets(st.integers(lowest, top), min_size=min(least, top), max_size=8)) if top >= 1 else set()
     return tuple(Level(price_grid.price(side, t), draw(SIZES)) for t in sorted(ticks, reverse=True))
 
 
 @st.composite
-def books(draw: st.DrawFn, price_grid: PriceGrid) -> Book:
-    """Any book that is not crossed."""
-    yes = draw(sides(price_grid, True, Decimal("0.98")))
+def books(draw: st.DrawFn, price_grid: PriceGrid, least: int = 0) -> Book:
+    """Any book that is not crossed, with at least so many levels a side where there is room for them."""
+    yes = draw(sides(price_grid, True, Decimal("0.98"), least))
     best = yes[0].price if yes else Decimal("0.01")
-    no = draw(sides(price_grid, False, 1 - best - Decimal("0.001")))
+    no = draw(sides(price_grid, False, 1 - best - Decimal("0.001"), least))
     return book(yes, no)
 
 

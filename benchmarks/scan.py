@@ -1,0 +1,153 @@
+"""What reading a whole board takes: `python -m benchmarks.scan [--programs N] [--seeds N]`.
+
+Prints simulated seconds of a scan by the shipped settings, and of a look at the watched markets, on an embedded
+exchange with its lowest limits over a wire of 20 ms, beside the least that the exchange's bucket of tokens allows,
+with requests, tokens and how often it said 429. The bucket is full at first, and nobody trades meanwhile. The last
+column is wall time of this process, the simulated exchange's part of it included.
+
+The first scan reads the fees of all series and the kinds of the watched markets' events too; the next one within a
+day reads them no more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import requests
+
+import market_bot
+from benchmarks.progress import progress
+from budget import BASIC, COSTS
+from clients import KalshiHttpClient
+from risk import room_beside
+from scan import Board, Scanner
+from signing import Signer
+from simulator import embedded
+from simulator.transport import ExchangeAdapter
+from strategy import Strategy
+
+PROGRAMS = 8_140
+WAY = 0.02
+"""Simulated seconds from a request to its answer."""
+
+START = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
+
+
+class CountingWire(ExchangeAdapter):
+    """Takes 20 simulated ms; counts requests and refusals."""
+
+    def __init__(self, exchange: embedded.EmbeddedExchange) -> None:
+        super().__init__(exchange.api, exchange.clock, WAY)
+        self.requests = self.refusals = 0
+
+    def send(self, request: requests.PreparedRequest, *rest: Any, **options: Any) -> requests.Response:
+        response = super().send(request, *rest, **options)
+        self.requests += 1
+        self.refusals += response.status_code == 429
+        return response
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Simulated seconds that something took, its requests, the 429s among them, tokens that the bucket held at
+    first, and seconds on the wall."""
+
+    seconds: float
+    requests: int
+    refusals: int
+    held: int
+    wall: float
+
+    @property
+    def tokens(self) -> int:
+        """Every read here costs the same."""
+        return self.requests * COSTS.default
+
+    @property
+    def floor(self) -> float:
+        """Simulated seconds that the lowest tier's bucket dictates: it refills evenly."""
+        return max((self.tokens - self.held) / BASIC.read.rate, 0.0)
+
+
+class Reader:
+    """A bot's eyes alone, on an exchange of the lowest tier: a board of so many programs without people."""
+
+    def __init__(self, programs: int, seed: int = 1) -> None:
+        self._exchange = exchange = embedded.start(seed, None, at=START, programs=programs, who=())
+        self._wire = CountingWire(exchange)
+        exchange.session.mount(embedded.HOST, self._wire)
+        signer = Signer(exchange.key_id, exchange.private_key)
+        self._client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
+        rules = market_bot.read_settings()
+        self._scanner = Scanner(self._client, Strategy.of(rules), self._told)
+        self._lives = timedelta(seconds=rules.wait_seconds + rules.expiration_seconds)
+        self._client.read_limits()
+        self._status = self._client.get_exchange_status()
+        self._resting = self._client.get_resting_orders().whole()
+        positions = self._client.get_positions().whole()
+        limits = rules.max_capital, rules.max_event_loss
+        self._room = room_beside(limits, self._client.get_balance(), positions, self._resting)
+
+    def scan(self, before: Board | None = None, dry: bool = False) -> tuple[Board, Pace]:
+        """Read the whole board, from a bucket that is full, or `dry`."""
+        until = self._exchange.clock.now() + self._lives
+        return self._timed(lambda: self._scanner.scan(before, self._status, self._resting, until, self._room), dry)
+
+    def look(self, board: Board) -> tuple[Board, Pace]:
+        """Read the watched markets of a board, from a full bucket."""
+        until = self._exchange.clock.now() + self._lives
+        return self._timed(lambda: self._scanner.look(board, self._status, self._resting, until, self._room)[1])
+
+    def _timed(self, read: Callable[[], Board], dry: bool = False) -> tuple[Board, Pace]:
+        clock, wire = self._exchange.clock, self._wire
+        clock.advance(BASIC.read.capacity / BASIC.read.rate)
+        if dry:
+            for _ in range(2 * BASIC.read.capacity // COSTS.default):  # twice over: it refills meanwhile
+                self._client.get_exchange_status()
+        began, wall, sent, refused = clock.monotonic(), time.perf_counter(), wire.requests, wire.refusals
+        board = read()
+        return board, Pace(
+            clock.monotonic() - began,
+            wire.requests - sent,
+            wire.refusals - refused,
+            0 if dry else BASIC.read.capacity,
+            time.perf_counter() - wall,
+        )
+
+    def _told(self, what: str) -> None:
+        progress(f"{what}, {self._wire.requests:,} requests" if what else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scan", description=__doc__)
+    parser.add_argument(
+        "--programs", type=int, default=PROGRAMS, help=f"programs of the board (default {PROGRAMS})"
+    )
+    parser.add_argument("--seeds", type=int, default=2, help="boards to try (default 2)")
+    arguments = parser.parse_args()
+    print(
+        f"A board of {arguments.programs:,} programs, read at {BASIC.read.rate} tokens a second from a bucket of"
+        f" {BASIC.read.capacity}, over a way of {WAY * 1e3:.0f} ms. Simulated but for the last column.\n"
+    )
+    print(f"{'':20}{'took':>10}{'least':>10}{'':>11}{'requests':>10}{'tokens':>9}{'429s':>6}{'wall':>10}")
+    for seed in range(1, arguments.seeds + 1):
+        progress(f"seed {seed}: the exchange opens")
+        reader = Reader(arguments.programs, seed)
+        board, first = reader.scan()
+        board, look = reader.look(board)
+        _, again = reader.scan(board)
+        for name, pace in (("first scan", first), ("next scan", again), ("look", look)):
+            over = f"{pace.seconds / pace.floor:9.3f} x" if pace.floor else ""
+            print(
+                f"seed {seed}, {name:12}{pace.seconds:8.2f} s{pace.floor:8.2f} s{over:>11}"
+                f"{pace.requests:10,}{pace.tokens:9,}{pace.refusals:6,}{pace.wall:8.1f} s"
+            )
+
+
+if __name__ == "__main__":
+    main()
