@@ -201,7 +201,7 @@ class IncentiveProgram(NamedTuple):
         $0.0001 a contract."""
         if not self.maker_rate:
             return bid.price * bid.count
-        fee = Decimal(self.maker_rate) * bid.price * bid.other_price
+        fee = Decimal(repr(round(self.maker_rate, 9))) * bid.price * bid.other_price
         return (bid.price + fee.quantize(_PIP, ROUND_CEILING)) * bid.count
 
     def score(self, rivals: Book, bids: Sequence[Bid]) -> Scored:

@@ -56,7 +56,7 @@ class Room:
         """Cash that an order on a shard can use: elsewhere it is of no use to it."""
         if exchange_index is None or self.cash is None:
             return self.free_cash
-        return self.cash.get(exchange_index, _NOTHING)
+        return min(self.cash.get(exchange_index, _NOTHING), self.free_cash)
 
     def risk(self, event_ticker: str) -> Decimal:
         """Dollars at risk in an event, worst outcome."""

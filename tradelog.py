@@ -56,7 +56,9 @@ class Told:
         pool = sum(map(dollars_per_day, board.programs))
         if not board.programs:
             yield "INFO", {"Board": "no program that pays for resting orders is listed; nothing is quoted"}
-        changes = sorted(board.changes, key=lambda change: -dollars_per_day(change.program))
+        changes = sorted(
+            board.changes, key=lambda c: (c.program.ticker not in self._quoted, -dollars_per_day(c.program))
+        )
         for change in changes[:CHANGES_IN_DETAIL]:
             yield program_change(change)
         if len(changes) > CHANGES_IN_DETAIL:

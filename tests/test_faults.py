@@ -141,7 +141,8 @@ def test_a_shutdown_that_cannot_cancel_says_that_orders_may_rest_and_until_when(
     last = bench.log.splitlines()[-1]
     until = max(order.expires for order in bench.resting() if order.expires)
     assert START.timestamp() + 120 <= until <= START.timestamp() + 125
-    assert f"MAY STILL REST until {datetime.fromtimestamp(until):%H:%M:%S}" in last
+    told = [f"MAY STILL REST until {datetime.fromtimestamp(until - early):%H:%M:%S}" for early in (0, 1)]
+    assert any(words in last for words in told), "an expiry goes out rounded up to a second"
     assert len(bench.resting()) == 4
 
 
@@ -288,7 +289,8 @@ def test_a_clock_ten_minutes_off_costs_no_cycle_and_is_told_once(make_bench: Cal
     assert_quoting_once(bench)
     ours = [o for o in bench.resting() if o.client_order_id.startswith(trade.OWN_PREFIX)]
     by_exchange = bench.exchange.clock.now().timestamp() + 600  # where expiries are compared with its own clock
-    assert all(60 < (order.expires or 0) - by_exchange <= 121 for order in ours)
+    # Both the correction and the expiry are in whole seconds.
+    assert all(60 < (order.expires or 0) - by_exchange <= 122 for order in ours)
 
 
 def test_a_market_in_which_an_order_of_the_account_cannot_be_read_gets_no_second_one(bench: Bench) -> None:

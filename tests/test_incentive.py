@@ -248,6 +248,14 @@ def test_fills_cost_what_a_fill_loses_and_the_makers_fee_on_each_side() -> None:
     assert (free.fees_per_day, free.fill_cost_per_day) == (0, estimate.fill_cost_per_day)
 
 
+@pytest.mark.parametrize(("hours", "times"), [(48, 1), (6, 4), (0.25, 24)])
+def test_a_young_markets_fills_are_counted_at_its_pace(hours: float, times: float) -> None:
+    young = market(volume=680)._replace(opened=NOW - timedelta(hours=hours))
+    estimate = estimated(IncentiveProgram(young, (program(),)), fill_cost=0.03)
+    assert estimate.fills_per_day == pytest.approx(340 * times * 100 / (240 + 100))
+    assert estimate.fill_cost_per_day == pytest.approx(estimate.fills_per_day * 0.03)
+
+
 @pytest.mark.parametrize(
     ("kind", "rate"),
     [
@@ -267,8 +275,8 @@ def test_what_a_bid_ties_up_is_its_price_and_the_fee_of_being_filled_rounded_up(
     bid = values.bid(NO, "0.42", 50)
     assert values.incentive().cost(bid) == Decimal("21")
     assert values.incentive(maker_rate=0.0175).cost(bid) == 50 * (Decimal("0.42") + Decimal("0.0043"))
-    small = values.incentive(maker_rate=0.0175).cost(values.bid(YES, "0.01", 1))
-    assert small == Decimal("0.01") + Decimal("0.0002")
+    odd = values.incentive(maker_rate=0.0175).cost(values.bid(YES, "0.45", 1))  # a fee of 0.00433125
+    assert odd == Decimal("0.45") + Decimal("0.0044")
 
 
 # -- the choice ------------------------------------------------------------------------------------------------
@@ -406,7 +414,7 @@ def test_cash_on_another_shard_is_of_no_use() -> None:
 
 def test_the_strikes_of_one_event_are_one_bet_that_may_lose_so_much_together() -> None:
     room = Room(Decimal(1_000), Decimal(10), Decimal(1_000))
-    strikes = [candidate(f"KXRAIN-1-{name}", 3, yes=12) for name in "AB"]
+    strikes = [candidate(f"KXRAIN-1-{name}", 3, no=12) for name in "AB"]
     choice = choose([*strikes, candidate("KXSUN-1-A", 1, yes=12)], [], Wish(2), room, NONE)
     assert chosen(choice) == ["KXRAIN-1-A", "KXSUN-1-A"]
     assert reasons(choice) == {"KXRAIN-1-B": Reason.MAX_EVENT_LOSS}

@@ -14,6 +14,7 @@ from clients import Environment
 from incentive import Reason
 from models import Side
 from signing import Signer
+from simulator.people import EVERYBODY
 from tests.conftest import START, Bench, answer, assert_quoting_once, is_quote, unavailable
 
 
@@ -153,7 +154,7 @@ def test_a_position_whose_sale_is_refused_gets_no_new_quote_beside_it(bench: Ben
 
 
 def test_a_quote_is_priced_after_our_own_sale_not_before_it(make_bench: Callable[..., Bench]) -> None:
-    bench = make_bench(TRADE_SIZE=20, FILL_COST=0)
+    bench = make_bench(TRADE_SIZE=20, FILL_COST=0, TRADE_TICKER_SIZE=50, MAX_CAPITAL=1_000, MAX_EVENT_LOSS=1_000)
     choice = bench.bot.start_trading()
     assert choice is not None
     first = choice.chosen[0]
@@ -214,7 +215,17 @@ def test_filled_quotes_are_told_and_sold_and_cost_money(make_bench: Callable[...
     """The simulator can hurt: quoting at the touch in a busy market is filled, and each exit pays the spread
     and the fee."""
     bench = make_bench(
-        TRADE_DELTA=0.00, TRADE_SIZE=20, INCENTIVE_SIZE=None, TRADE_TICKER_SIZE=6, FILL_COST=0, MAX_EVENT_LOSS=100
+        seed=2,
+        who=EVERYBODY,
+        TRADE_DELTA=0.00,
+        TRADE_SIZE=20,
+        INCENTIVE_SIZE=None,
+        TRADE_TICKER_SIZE=12,
+        FILL_COST=0,
+        MAX_CAPITAL=500,
+        MAX_EVENT_LOSS=500,
+        MIN_HOURS_TO_CLOSE=1,
+        ONLY=("KXBTCD*", "KXTENNIS*", "KXHIGH*", "KXLOWT*"),
     )
     bench.bot.start_trading()
     cash = bench.client.get_balance().available + sum_collateral(bench)

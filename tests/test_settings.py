@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ import settings
 from clients import Environment
 from connection import connect, read_variables
 from errors import ConfigError
+from settings import AUTO
 from simulator.keyfile import UnusableKey, key_id, read_or_make
 
 SHIPPED = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
@@ -28,6 +30,22 @@ def test_the_owners_settings_are_there_with_their_defaults_and_reach_the_bot() -
     assert (rules.wait_seconds, rules.expiration_seconds) == (60, 60)
     assert rules.ticker_slots == 2
     assert rules.incentive_size == 300
+    assert rules.only == ()
+    assert {"KX*15M*", "*MENTION*", "KXMVE*"} < set(rules.avoid)
+    assert (rules.max_capital, rules.max_event_loss) == (100, 20)
+    assert rules.hours_to_close == 6
+    assert (rules.min_reward, rules.fill_cost) == (0, 0.03)
+    assert rules.scan_seconds == 600
+
+
+def test_every_setting_stands_at_the_top_of_market_bot_with_a_comment_and_no_other() -> None:
+    source = Path(market_bot.__file__).read_text(encoding="utf-8")
+    section = source.partition("# Settings --")[2].partition("# End of the settings --")[0]
+    lines = section.splitlines()
+    found = {line.split(" ")[0]: number for number, line in enumerate(lines) if re.match(r"\w+ = ", line)}
+    assert set(found) == {"env", *settings.NAMES}
+    for name, number in found.items():
+        assert lines[number - 1].startswith("# ") or name == "AVOID", f"{name} has no comment of its own"
 
 
 @pytest.mark.parametrize(
@@ -52,13 +70,75 @@ def test_the_owners_settings_are_there_with_their_defaults_and_reach_the_bot() -
         ("INCENTIVE_SIZE", -1),
         ("INCENTIVE_SIZE", "none"),
         ("env", "DEMO"),
-        ("MAX_CAPITAL", 100),
+        ("TRADE_SIZE", "auto"),
+        ("TRADE_SIZE", None),
+        ("ONLY", "KXHIGH*"),
+        ("ONLY", ("",)),
+        ("ONLY", ("KXHIGH*", 5)),
+        ("AVOID", "*"),
+        ("AVOID", None),
+        ("MAX_CAPITAL", 0),
+        ("MAX_CAPITAL", -100),
+        ("MAX_CAPITAL", "$100"),
+        ("MAX_CAPITAL", float("inf")),
+        ("MAX_CAPITAL", None),
+        ("MAX_EVENT_LOSS", 0),
+        ("MAX_EVENT_LOSS", -1),
+        ("MAX_EVENT_LOSS", float("nan")),
+        ("MIN_HOURS_TO_CLOSE", -1),
+        ("MIN_HOURS_TO_CLOSE", 9_000),
+        ("MIN_HOURS_TO_CLOSE", "6h"),
+        ("MIN_REWARD", -0.01),
+        ("MIN_REWARD", "1"),
+        ("MIN_REWARD", None),
+        ("FILL_COST", -0.03),
+        ("FILL_COST", 1.01),
+        ("FILL_COST", True),
+        ("SCAN_TIME", 0),
+        ("SCAN_TIME", -600),
+        ("SCAN_TIME", 86_401),
+        ("SCAN_TIME", None),
+        ("DAILY_LOSS_LIMIT", 25),
+        ("EXIT", "CROSS"),
         ("TRADE_SISE", 5),
     ],
 )
 def test_an_impossible_or_unknown_setting_is_named_before_anything_is_sent(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=name):
         settings.check(SHIPPED | {name: value})
+
+
+@pytest.mark.parametrize("name", [name for name in settings.NAMES if name != "TRADE_SIZE"])
+def test_auto_is_refused_where_only_a_person_can_say(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} = 'AUTO': must be"):
+        settings.check(SHIPPED | {name: AUTO})
+
+
+def test_auto_is_a_size_and_one_contract_is_not_auto() -> None:
+    assert settings.check(SHIPPED | {"TRADE_SIZE": market_bot.AUTO}).trade_size is None
+    assert settings.check(SHIPPED | {"TRADE_SIZE": 1}).trade_size == 1
+
+
+def test_auto_typed_in_market_bot_as_its_comment_says_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(market_bot, "TRADE_SIZE", market_bot.AUTO)
+    assert market_bot.read_settings().trade_size is None
+
+
+def test_a_setting_that_is_missing_is_named() -> None:
+    for name in ("env", *settings.NAMES):
+        with pytest.raises(ConfigError, match=f"{name} is missing"):
+            settings.check({other: value for other, value in SHIPPED.items() if other != name})
+
+
+def test_the_edges_of_what_is_possible_are_possible() -> None:
+    edges = {
+        "ONLY": ["KXHIGH*"], "AVOID": (), "MAX_CAPITAL": 0.01, "MAX_EVENT_LOSS": 0.01, "MIN_HOURS_TO_CLOSE": 0,
+        "MIN_REWARD": 0.01, "FILL_COST": 1, "SCAN_TIME": 1, "INCENTIVE_SIZE": 0, "TRADE_SIZE": 0.01,
+    }  # fmt: skip
+    rules = settings.check(SHIPPED | edges)
+    assert (rules.only, rules.avoid) == (("KXHIGH*",), ())
+    assert (rules.max_capital, rules.max_event_loss, rules.min_reward) == (Decimal("0.01"),) * 3
+    assert (rules.hours_to_close, rules.fill_cost, rules.scan_seconds) == (0, 1, 1)
 
 
 def test_every_wrong_setting_is_named_at_once() -> None:

@@ -160,7 +160,9 @@ def test_a_quote_never_crosses_leads_leaves_the_grid_or_earns_nothing(
     if rules.size is not None:
         assert quote.bids
         assert quote.qualifies
-        assert {bid.count for bid in quote.bids} == {rules.size}
+        prices = rules.prices(found, rivals)
+        assert isinstance(prices, Prices)
+        assert quote.bids == prices.bids(rules.size, rules.size)
     for bid, ahead in zip(quote.bids, quote.ahead, strict=True):
         best, opposite = rivals.best(bid.side), rivals.best(bid.side.other)
         assert best is not None
@@ -266,10 +268,15 @@ def test_an_exit_waits_for_a_bid_and_for_an_open_market() -> None:
 
 
 def test_an_exit_neither_takes_nor_cancels_an_order_that_a_person_rests() -> None:
-    above, below = (Bid(Side.YES, Decimal(price), Decimal(50)) for price in ("0.55", "0.53"))
-    kept = trade.close_order(position("3"), values.market(), THIN.with_bids([above]), [above], "lipbot-x")
-    assert isinstance(kept, Unclosable)
-    assert "0.5500" in kept.reason
+    above, beside, below = (values.bid(Side.YES, price, 50) for price in ("0.55", "0.54", "0.53"))
+    for own in (above, beside):
+        kept = trade.close_order(position("3"), values.market(), THIN.with_bids([own]), [own], "lipbot-x")
+        assert isinstance(kept, Unclosable)
+        assert f"yes at {own.price:.4f}" in kept.reason
+    lone = trade.close_order(
+        position("3"), values.market(), book(no=THIN.no).with_bids([below]), [below], "lipbot-x"
+    )
+    assert lone == Unclosable("nobody bids for yes")
     sold = trade.close_order(position("3"), values.market(), THIN.with_bids([below]), [below], "lipbot-x")
     assert not isinstance(sold, Unclosable)
     assert sold.bid.other_price == Decimal("0.54")
