@@ -7,11 +7,12 @@ book with our bids merged in, under the rivals' score doubled.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import cached_property
+from decimal import Decimal
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import rule_2026_07_30 as rule
@@ -65,13 +66,21 @@ class Purse:
     capital: int
     event_loss: int
     room: Room
+    _cash: dict[int | None, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, room: Room) -> Purse:
         return cls(_pips(room.capital), _pips(room.event_loss), room)
 
+    def told(self, shard: int | None) -> bool:
+        """Whether the cash on a shard is known; else it comes out of all the cash there is."""
+        return shard is not None and self.room.cash is not None
+
     def cash_on(self, shard: int | None) -> int:
-        return _pips(self.room.cash_on(shard))
+        known = self._cash.get(shard)
+        if known is None:
+            known = self._cash[shard] = _pips(self.room.cash_on(shard))
+        return known
 
     def event_fits(self, event_ticker: str, added: Iterable[tuple[str, int, int]], exclusive: bool) -> bool:
         """Whether an event stays within its limit with (market, YES cost, NO cost) resting in it."""
@@ -85,13 +94,30 @@ class Purse:
         known = exclusive or event_ticker in self.room.exclusive
         return event_risk(losses.values(), known, 0) <= self.event_loss
 
+    def most_on(self, incentive: IncentiveProgram) -> Counts:
+        """What either side of a market may tie up while nothing else rests beside it."""
+        market = incentive.market
+        money = max(min(self.capital, self.cash_on(market.exchange_index)), 0)
+        event = market.event_ticker
+        if event not in self.room.losses:
+            most = min(money, max(self.event_loss, 0))
+            return most, most
+
+        def breaks(side: int, cost: int) -> bool:
+            added = (market.ticker, cost, 0) if side == 0 else (market.ticker, 0, cost)
+            return not self.event_fits(event, [added], incentive.exclusive)
+
+        # what is held may gain where a bid loses, so that more than the limit can rest there
+        amounts = range(1, money + 1)
+        return bisect_left(amounts, True, key=partial(breaks, 0)), bisect_left(amounts, True, key=partial(breaks, 1))
+
 
 def _pips(dollars: Decimal) -> int:
-    return int((dollars * PIPS).to_integral_value(ROUND_FLOOR))
+    return math.floor(dollars * PIPS)
 
 
 def pips_up(dollars: Decimal) -> int:
-    return int((dollars * PIPS).to_integral_value(ROUND_CEILING))
+    return math.ceil(dollars * PIPS)
 
 
 class Promise(NamedTuple):
@@ -99,6 +125,9 @@ class Promise(NamedTuple):
 
     a_pip: float
     net: float
+
+
+_NO_PROMISE = Promise(-math.inf, -math.inf)
 
 
 class _Window:
@@ -140,14 +169,21 @@ class Menu:
         self.times = 1.0
         self._now, self._caution = now, caution
         self._windows = [_Window(incentive, program, now, caution.least) for program in incentive.programs]
-        bound = max(min(purse.capital, purse.cash_on(self.shard), purse.event_loss), 0)
-        self.units: Counts = self._unit(YES, prices.yes), self._unit(NO, prices.no)
-        self.most: Counts = tuple(bound // unit if unit else 0 for unit in self.units)  # type: ignore[assignment]
+        yes, no = self.units = self._unit(YES, prices.yes), self._unit(NO, prices.no)
+        most_yes, most_no = purse.most_on(incentive)
+        self.most: Counts = (most_yes // yes if yes else 0, most_no // no if no else 0)
         self._scored: tuple[dict[int, list[SideScore | None]], ...] = ({}, {})
+        self._volume = incentive.market.volume_a_day(now)
+        self._fills = self._lost_by_fills(YES, prices.yes), self._lost_by_fills(NO, prices.no)
 
     @property
     def ticker(self) -> str:
         return self.incentive.ticker
+
+    @property
+    def least(self) -> float:
+        """Dollars that a window must be expected to bring."""
+        return self._caution.least
 
     def _unit(self, side: Side, price: Decimal | Skip) -> int:
         """What a contract ties up; 0 where the side has no price."""
@@ -155,39 +191,30 @@ class Menu:
             return 0
         return pips_up(self.incentive.cost(Bid(side, price, ONE)) if self.incentive.maker_rate else price)
 
-    @cached_property
-    def _volume(self) -> float:
-        return self.incentive.market.volume_a_day(self._now)
-
-    @cached_property
-    def _fills(self) -> list[tuple[float, float]]:
-        """Of each side the rivals' contracts at our price or ahead of it, and dollars lost by a fill."""
-        found = []
-        for side, price in zip(SIDES, self.prices, strict=True):
-            if isinstance(price, Decimal):
-                ahead = contracts_from(self.rivals.side(side), price)
-                fee = self.incentive.maker_rate * float(price * (1 - price))
-                found.append((float(ahead), self._caution.fill_cost + fee))
-            else:
-                found.append((0.0, 0.0))
-        return found
+    def _lost_by_fills(self, side: Side, price: Decimal | Skip) -> tuple[float, float]:
+        """The rivals' contracts at our price or ahead of it, and dollars lost by a fill."""
+        if not isinstance(price, Decimal) or not self._volume:
+            return 0.0, 0.0
+        lost, rate = self._caution.fill_cost, self.incentive.maker_rate
+        if rate:
+            lost += rate * float(price * (ONE - price))
+        return float(contracts_from(self.rivals.side(side), price)), lost
 
     def scores(self, side: int, count: int) -> list[SideScore | None]:
         """A side (0: YES, 1: NO) with so many contracts of ours, by each program's terms; None where it misses the
         target."""
         known = self._scored[side].get(count)
         if known is None:
-            known = self._scored[side][count] = list(self._score(side, count))
+            known = self._scored[side][count] = self._score(NO if side else YES, self.prices[side], count)
         return known
 
-    def _score(self, side: int, count: int) -> Iterator[SideScore | None]:
-        which = NO if side else YES
-        price, grid = self.prices[side], self.incentive.market.grid
-        bids = [Bid(which, price, Decimal(count))] if count and isinstance(price, Decimal) else []
-        for program in self.incentive.programs:
-            target, discount = published(program)
-            ticks, top = grid.tick_table(which), grid.tops[side]
-            yield rule.score_side(self.rivals.side(which), bids, target, discount, ticks, top)
+    def _score(self, side: Side, price: Decimal | Skip, count: int) -> list[SideScore | None]:
+        grid, levels = self.incentive.market.grid, self.rivals.side(side)
+        ticks, top = grid.tick_table(side), grid.tops[side is NO]
+        bids = [Bid(side, price, Decimal(count))] if count and isinstance(price, Decimal) else []
+        return [
+            rule.score_side(levels, bids, *published(program), ticks, top) for program in self.incentive.programs
+        ]
 
     def both(self, counts: Counts) -> Iterator[tuple[_Window, float]]:
         """Each window whose seconds count, with the sum of our shares."""
@@ -209,11 +236,10 @@ class Menu:
 
     def costs(self, counts: Counts) -> float:
         """Dollars a day that fills are expected to cost, fees included."""
-        lost = 0.0
-        for (ahead, a_fill), count in zip(self._fills, counts, strict=True):
-            if count:
-                lost += a_fill * expected_fills(self._volume, ahead, count)
-        return lost
+        (yes_ahead, yes_fill), (no_ahead, no_fill) = self._fills
+        yes, no = counts
+        lost = yes_fill * expected_fills(self._volume, yes_ahead, yes) if yes and yes_fill else 0.0
+        return lost + (no_fill * expected_fills(self._volume, no_ahead, no) if no and no_fill else 0.0)
 
     def option(self, counts: Counts) -> Option:
         yes, no = self.units
@@ -231,7 +257,7 @@ class Menu:
         one. `in_company`: other markets of the event are to be had too, so that it also matters which side
         costs."""
         tried = {(yes, no) for yes in self._sizes(0) for no in self._sizes(1)}
-        tried |= set(self._just_enough(purse))
+        tried |= set(self._just_enough())
         found = [option for option in map(self.option, tried) if option.net > 0 and self.fits(option, purse)]
         best = _front(found, lambda option: option.cost)
         if in_company:
@@ -260,43 +286,69 @@ class Menu:
             if left > 0:
                 yield math.ceil(left)
 
-    def _just_enough(self, purse: Purse) -> Iterator[Counts]:
-        """For some sizes of one side the least of the other that makes a window worth funding."""
-        for side in (0, 1):
-            other = 1 - side
-            for given in self._sizes(other):
-                low, high = 0, self.most[side]
-                if not self._enough(side, high, given):
-                    continue
-                while low < high:
-                    middle = (low + high) // 2
-                    low, high = (low, middle) if self._enough(side, middle, given) else (middle + 1, high)
-                yield (low, given) if side == 0 else (given, low)
+    def _just_enough(self) -> Iterator[Counts]:
+        """For some sizes of one side the least of the other that makes a window worth funding, for each window."""
+        for number, window in enumerate(self._windows):
+            if window.so_far >= self._caution.least:
+                continue
+            for side in (0, 1):
+                for given in self._sizes(1 - side):
+                    low, high = 0, self.most[side]
+                    if not self._enough(number, side, high, given):
+                        continue
+                    while low < high:
+                        middle = (low + high) // 2
+                        if self._enough(number, side, middle, given):
+                            high = middle
+                        else:
+                            low = middle + 1
+                    yield (low, given) if side == 0 else (given, low)
 
-    def _enough(self, side: int, count: int, given: int) -> bool:
-        return (self.expects((count, given) if side == 0 else (given, count)) or 0.0) >= self._caution.least
+    def _enough(self, number: int, side: int, count: int, given: int) -> bool:
+        """Whether a window is worth funding with so many contracts on a side, and `given` ones on the other."""
+        ours, other = self.scores(side, count)[number], self.scores(1 - side, given)[number]
+        if ours is None or other is None:
+            return False
+        times = self._caution.rivals_times
+        expected = self._windows[number].expects(ours.share(times) + other.share(times))
+        return expected >= self._caution.least
 
-    def promise(self, purse: Purse, slots: int) -> Promise:
-        """What the market would bring, roughly, at the best of a few splits of the money; a split that leaves a
-        part of a slot's share of the capital idle is counted as if it took all of it."""
-        strengths = []
-        for side, most in enumerate(self.most):
-            score = self.scores(side, most)[0]
-            weight = score.ours / most if score and most else 0.0
-            strengths.append((weight, self._caution.rivals_times * score.rivals if score else 0.0))
+    def promise(self, purse: Purse, slots: int, exactly: bool = False) -> Promise:
+        """What the market would bring at the best of a few splits of the money, nothing at all if none of them
+        makes a window worth funding. A split that leaves a part of a slot's share of the capital idle is counted as
+        if it took all of it. Unless asked `exactly`, each contract is taken to weigh what it does in the largest
+        order, which flatters."""
+        (yes_unit, no_unit), (yes_most, no_most) = self.units, self.most
+        strengths = None if exactly else (self._strength(0), self._strength(1))
         whole = min(purse.capital, purse.cash_on(self.shard))
-        best = Promise(-math.inf, -math.inf)
-        for parts in _SPLITS:
-            shares, cost = 0.0, 0
-            counts = []
-            for part, unit, most, (weight, rivals) in zip(parts, self.units, self.most, strengths, strict=True):
-                count = min(int(whole * part / unit), most) if unit else 0
-                shares += weight * count / (rivals + weight * count) if weight and count else 0.0
-                cost += unit * count
-                counts.append(count)
-            net = self._windows[0].per_day(shares) - self.costs((counts[0], counts[1]))
-            best = max(best, Promise(net / max(cost, purse.capital / slots, 1), net))
+        least_cost, best = max(purse.capital / slots, 1.0), _NO_PROMISE
+        for yes_part, no_part in _SPLITS:
+            yes = min(int(whole * yes_part / yes_unit), yes_most) if yes_unit and yes_part else 0
+            no = min(int(whole * no_part / no_unit), no_most) if no_unit and no_part else 0
+            if not yes and not no:
+                continue
+            net = self.net((yes, no)) if strengths is None else self._roughly(yes, no, *strengths)
+            if net:
+                best = max(best, Promise(net / max(yes_unit * yes + no_unit * no, least_cost), net))
         return best
+
+    def _strength(self, side: int) -> tuple[float, float]:
+        """What one of our contracts counts on a side by the richest program, and the rivals' score."""
+        most = self.most[side]
+        score = self.scores(side, most)[0]
+        if score is None:
+            return 0.0, 1.0
+        return score.ours / most if most else 0.0, self._caution.rivals_times * score.rivals
+
+    def _roughly(self, yes: int, no: int, on_yes: tuple[float, float], on_no: tuple[float, float]) -> float:
+        own_yes, own_no = yes * on_yes[0], no * on_no[0]
+        shares = own_yes / (on_yes[1] + own_yes) if own_yes else 0.0
+        if own_no:
+            shares += own_no / (on_no[1] + own_no)
+        paid = 0.0
+        for window in self._windows:
+            paid += window.per_day(shares)
+        return paid - self.costs((yes, no)) if paid else 0.0
 
     def candidate(self, counts: Counts) -> Candidate:
         scored = self.incentive.score(self.rivals, self.prices.bids(Decimal(counts[0]), Decimal(counts[1])))

@@ -12,6 +12,7 @@ kept, and the best one's sizes are then moved contract by contract as long as it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +27,7 @@ from incentive import (
     Reason,
     Skip,
     Wish,
+    what_lacks,
 )
 from menu import PIPS, Menu, Option, Promise, Purse
 from models import Book
@@ -37,6 +39,7 @@ LEAST_WINDOW = Decimal("1.50")
 for what then falls short."""
 
 _FINALISTS = 16
+_LOOKED_AT_TWICE = 4
 _PLANS = 360
 _ROUNDS = 12
 
@@ -84,17 +87,24 @@ class Planner:
                     yield Plan(net + option.net, spent + option.cost, longer)
 
     def _fits_in(self, picks: Sequence[tuple[int, Option]], number: int) -> bool:
-        """Whether the shard and the event of one of the picks bear them all."""
-        menu = self._menus[number]
-        cost = sum(option.cost for other, option in picks if self._menus[other].shard == menu.shard)
-        if cost > self._purse.cash_on(menu.shard):
+        """Whether the shards and the event of one of the picks bear them all."""
+        menu, purse = self._menus[number], self._purse
+        cost = on_shard = 0
+        untold = False
+        added = []
+        for other, option in picks:
+            one = self._menus[other]
+            cost += option.cost
+            if one.shard == menu.shard:
+                on_shard += option.cost
+            untold = untold or not purse.told(one.shard)
+            if one.event == menu.event:
+                added.append((one.ticker, option.yes_cost, option.no_cost))
+        if purse.told(menu.shard) and on_shard > purse.cash_on(menu.shard):
             return False
-        added = [
-            (self._menus[other].ticker, option.yes_cost, option.no_cost)
-            for other, option in picks
-            if self._menus[other].event == menu.event
-        ]
-        return self._purse.event_fits(menu.event, added, menu.incentive.exclusive)
+        if untold and cost > purse.cash_on(None):
+            return False
+        return purse.event_fits(menu.event, added, menu.incentive.exclusive)
 
     def _kept(self, plans: Iterable[Plan], most: int) -> list[Plan]:
         """Of the plans with as many markets the best for each amount spent."""
@@ -209,10 +219,9 @@ def choose_sizes(
         if isinstance(menu, Skip):
             refused.append(menu)
         else:
+            menu.times = HYSTERESIS if menu.ticker in quoted else 1.0
             menus.append(menu)
     menus, beyond = _finalists(menus, purse, wish.slots)
-    for menu in menus:
-        menu.times = HYSTERESIS if menu.ticker in quoted else 1.0
     plan = Planner(menus, purse, wish.slots).best()
     chosen = [menus[number].candidate(option.counts) for number, option in plan.picks]
     taken = {candidate.ticker for candidate in chosen}
@@ -233,11 +242,14 @@ def _menu(
     if isinstance(prices.yes, Skip) and isinstance(prices.no, Skip):
         return prices.yes
     menu = Menu(incentive, rivals, prices, now, caution, purse)
+    if menu.most == (0, 0):
+        one_contract = menu.candidate((1, 0) if menu.units[0] else (0, 1))
+        return what_lacks(one_contract, purse.room) or _unworthy(menu, -math.inf)
     expected = menu.expects(menu.most)
     if expected is None:
         return target_missed(incentive, rivals, prices.bids(*map(Decimal, menu.most)))
     if expected < caution.least:
-        number = f"${expected:.2f} of ${caution.least:.2f} a window, with all that may be tied up on each side"
+        number = f"${expected:.2f} of ${caution.least:.2f} a window, with all the money that the limits allow on each side"
         return Skip(incentive.ticker, Reason.REWARD_FLOOR, "At most", number)
     return menu
 
@@ -246,8 +258,9 @@ def _finalists(menus: list[Menu], purse: Purse, slots: int) -> tuple[list[Menu],
     """The markets among which a plan is made, and a reason for each of the others."""
     if len(menus) <= _FINALISTS:
         return menus, []
-    promises = [(menu.promise(purse, slots), menu) for menu in menus]
-    ranked = sorted(promises, key=lambda pair: (-pair[0].a_pip, pair[1].ticker))
+    rough = _ranked(menus, purse, slots)
+    again = (_FINALISTS + slots) * _LOOKED_AT_TWICE
+    ranked = _ranked([menu for _, menu in rough[:again]], purse, slots, exactly=True) + rough[again:]
     most = _FINALISTS + slots
     beyond = []
     for rank, (promise, menu) in enumerate(ranked[most:], start=most + 1):
@@ -255,20 +268,30 @@ def _finalists(menus: list[Menu], purse: Purse, slots: int) -> tuple[list[Menu],
             number = f"{rank:,} of {len(ranked):,} by what a dollar brings, sizes are tried for the best {most}"
             beyond.append(Skip(menu.ticker, Reason.TRADE_TICKER_SIZE, "Rank", number))
         else:
-            beyond.append(_unworthy(menu, promise))
+            beyond.append(_unworthy(menu, promise.net))
     return [menu for _, menu in ranked[:most]], beyond
 
 
-def _unworthy(menu: Menu, promise: Promise) -> Skip:
-    """The reason where no size brings more than its fills cost."""
-    number = f"-${-promise.net:.4f} at the best of the sizes tried" if promise.net < 0 else "$0.0000"
-    return Skip(menu.ticker, Reason.FILL_COST, "Net a day", number)
+def _ranked(
+    menus: Iterable[Menu], purse: Purse, slots: int, exactly: bool = False
+) -> list[tuple[Promise, Menu]]:
+    """By what a dollar brings, best first; the ticker breaks ties."""
+    promises = [(menu.promise(purse, slots, exactly), menu) for menu in menus]
+    return sorted(promises, key=lambda pair: (-pair[0].a_pip * pair[1].times, pair[1].ticker))
+
+
+def _unworthy(menu: Menu, net: float) -> Skip:
+    """The reason where no size is worth its fills, or none makes a window worth funding."""
+    if net == -math.inf:
+        number = f"at every size tried: less than ${menu.least:.2f} a window, or its cap is earned already"
+        return Skip(menu.ticker, Reason.REWARD_FLOOR, "Adds", f"$0.00 {number}")
+    return Skip(menu.ticker, Reason.FILL_COST, "Net a day", f"-${-net:.4f} at the best of the sizes tried")
 
 
 def _not_in_plan(menu: Menu, plan: Plan, purse: Purse, slots: int) -> Skip:
     options = menu.options(purse, 2, in_company=False)
     if not options:
-        return _unworthy(menu, menu.promise(purse, slots))
+        return _unworthy(menu, menu.promise(purse, slots, exactly=True).net)
     best = f"${max(option.net for option in options):.4f} a day at best"
     if len(plan.picks) >= slots:
         return Skip(menu.ticker, Reason.TRADE_TICKER_SIZE, "Net", f"{best}, the best {slots:,} are quoted")

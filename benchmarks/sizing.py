@@ -16,10 +16,11 @@ a heap without garbage, the collector running as it always does; a ratio is the 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import statistics
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -48,10 +49,9 @@ from models import (
 )
 from risk import Room, room_beside
 from screening import RATE_WHERE_UNKNOWN
-from settings import AUTO
 from sizing import LEAST_WINDOW, choose_sizes
 from strategy import Strategy
-from trade import Trade
+from trade import Prices, Trade
 
 NOW = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
 TAPERED = PriceGrid(
@@ -104,14 +104,14 @@ def problem(seed: int) -> Problem:
     capital = Decimal(dice.randint(300, 1_400)) / 100
     room = Room(
         capital,
-        capital * dice.choice((2, 1, 1, Decimal("0.7"), Decimal("0.4"))),
+        round(capital * dice.choice((2, 1, 1, Decimal("0.7"), Decimal("0.4"))), 2),
         capital * dice.choice((2, 1, Decimal("0.7"))),
         _cash(dice, capital),
         _held(dice, events, incentives, capital),
         frozenset(event for event in events if alike[event] and dice.random() < 0.3),
     )
     return Problem(
-        Trade(None, dice.choice((0, 1, 1, 2, 3)), dice.choice((None, None, Decimal(dice.randint(5, 150))))),
+        Trade(None, dice.choice((0, 1, 1, 2, 3)), dice.choice((None, None, Decimal(dice.randint(20, 200))))),
         Wish(dice.randint(1, 3), dice.choice((Decimal(0), Decimal(0), Decimal(3))), dice.choice((0.0, 0.01, 0.03))),
         room,
         tuple(incentives),
@@ -136,9 +136,8 @@ def _held(
         for ticker in tickers:
             if dice.random() < 0.2:
                 cost = capital * dice.randint(5, 40) / 100
-                gain = -cost * dice.randint(0, 300) / 100
-                pair = (cost, gain) if dice.random() < 0.5 else (gain, cost)
-                held.setdefault(event, {})[ticker] = pair
+                pair = round(cost, 2), round(-cost * dice.randint(0, 300) / 100, 2)
+                held.setdefault(event, {})[ticker] = pair if dice.random() < 0.5 else pair[::-1]
     return held
 
 
@@ -146,12 +145,12 @@ def _market(dice: random.Random, ticker: str, event: str, exclusive: bool) -> tu
     grid = dice.choice((CENTS, CENTS, TAPERED))
     best_yes = dice.randint(3, 92)
     best_no = dice.randint(3, 97 - best_yes) if best_yes < 94 else 3
-    target = dice.choice((20, 30, 50, 80, 120, 200))
+    target = dice.choice((20, 20, 30, 40, 60, 100, 200))
     closes = NOW + timedelta(days=dice.uniform(0.2, 20))
     resolves = None if dice.random() < 0.6 else NOW + timedelta(days=dice.uniform(0.1, 10))
     market = Market(
         ticker, event, MarketStatus.ACTIVE, closes, grid, dice.choice((0, 1, None)), resolves,
-        Decimal(round(10 ** dice.uniform(0, 4))), NOW - timedelta(days=dice.uniform(0, 3)),
+        Decimal(round(10 ** dice.uniform(0, 3.5))), NOW - timedelta(days=dice.uniform(0, 3)),
     )  # fmt: skip
     programs = [_program(dice, f"{ticker}-p0", ticker, target)]
     if dice.random() < 0.3:
@@ -166,14 +165,14 @@ def _market(dice: random.Random, ticker: str, event: str, exclusive: bool) -> tu
 
 def _program(dice: random.Random, name: str, ticker: str, target: int) -> Program:
     days = 10 ** dice.uniform(-1, 1.2)
-    left = days * dice.choice((0.02, 0.3, 1.0, dice.random()))
+    left = days * dice.choice((0.05, 0.5, 1.0, dice.random()))
     return Program(
         id=name,
         ticker=ticker,
         type=IncentiveType.LIQUIDITY,
         start=NOW - timedelta(days=days - left),
         end=NOW + timedelta(days=left),
-        reward=Decimal(round(10 ** dice.uniform(0.6, 2.3))),
+        reward=Decimal(round(10 ** dice.uniform(1, 2.5))),
         paid_out=False,
         target=Decimal(target),
         discount=dice.choice((Decimal("0.5"), Decimal("0.5"), Decimal("0.05"), Decimal("0.9"))),
@@ -188,13 +187,13 @@ def _side(dice: random.Random, best: int, target: int, grid: PriceGrid) -> tuple
     parts = {
         "nearly none": [0.0005 * dice.random()],
         "no reference": [dice.uniform(0.005, 0.19)],
-        "short": [dice.uniform(0.02, 0.5) for _ in range(dice.randint(1, 3))],
+        "short": [dice.uniform(0.2, 0.6) for _ in range(dice.randint(1, 3))],
         "touch": [dice.uniform(0.6, 1.5), dice.uniform(0.1, 3)],
-        "spread": [dice.uniform(0.02, 0.4) for _ in range(dice.randint(3, 8))],
-        "deep": [dice.uniform(0.02, 0.3), dice.uniform(0.02, 0.3), dice.uniform(0.5, 6), dice.uniform(0.5, 6)],
+        "spread": [dice.uniform(0.04, 0.4) for _ in range(dice.randint(4, 8))],
+        "deep": [dice.uniform(0.05, 0.3), dice.uniform(0.05, 0.3), dice.uniform(0.5, 6), dice.uniform(0.5, 6)],
         "empty": [],
     }
-    kind = dice.choices(list(parts), (1, 2, 4, 2, 4, 4, 0.3))[0]
+    kind = dice.choices(list(parts), (0.6, 1, 4, 1, 8, 8, 0.1))[0]
     step = Decimal("0.001") if grid is TAPERED and best < 10 else Decimal("0.01")
     price, levels = Decimal(best) / 100, []
     for part in parts[kind]:
@@ -242,9 +241,10 @@ class Exhaustive:
 
     def __init__(self, problem: Problem) -> None:
         self._problem, self._room = problem, problem.room
-        self._capital, self._event_loss = _pips(problem.room.capital), _pips(problem.room.event_loss)
+        self._capital = _pips(min(problem.room.capital, problem.room.free_cash))
+        self._event_loss = _pips(problem.room.event_loss)
         self._free = _pips(problem.room.free_cash)
-        self._markets = [one for one in problem.incentives if isinstance(self._prices(one), tuple)]
+        self._markets = [one for one in problem.incentives if isinstance(self._prices(one), Prices)]
         self._sizes = [sorted(self._useful(one), reverse=True) for one in self._markets]
         self._beyond = self._relaxed()
         self.best: tuple[float, tuple[tuple[IncentiveProgram, Size], ...]] = 0.0, ()
@@ -254,7 +254,7 @@ class Exhaustive:
         }
         self._search(0, problem.wish.slots, Spent(0, {}, False, losses), 0.0, ())
 
-    def _prices(self, incentive: IncentiveProgram) -> tuple[Decimal | Skip, Decimal | Skip] | Skip:
+    def _prices(self, incentive: IncentiveProgram) -> Prices | Skip:
         return self._problem.trade.prices(incentive, self._problem.books[incentive.ticker])
 
     def _cash(self, incentive: IncentiveProgram) -> int:
@@ -281,7 +281,7 @@ class Exhaustive:
     def _all(self, incentive: IncentiveProgram) -> Iterator[Size]:
         """All sizes that the limits allow to the market alone."""
         prices = self._prices(incentive)
-        assert isinstance(prices, tuple)  # noqa: S101
+        assert isinstance(prices, Prices)  # noqa: S101
         most = min(self._capital, self._cash(incentive))
         units = [_contract(incentive, side, price) for side, price in zip(SIDES, prices, strict=True)]
         for yes in range(most // units[0] + 1 if units[0] else 1):
@@ -432,3 +432,91 @@ def compared(problem: Problem) -> Outcome:
     if outcome.auto is not None and outcome.auto > best + NEAR:
         raise AssertionError(f"AUTO's {outcome.auto} beats the best plan, {best}")
     return outcome
+
+
+class Board:
+    """A board of 8,140 books and its programs, as large ones are. `times`: what AUTO and scoring take on it."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        answers = (Fields("the benchmark", json.loads(text)) for text in texts)
+        self.books = {book.ticker: book for book in listing(answers, "orderbooks", parsing.book)}
+        strategy, rules = Strategy.of(market_bot.read_settings()), market_bot.read_settings()
+        self.shipped, self._wish = replace(strategy.trade, size=None), strategy.wish
+        self.full = replace(self.shipped, delta_ticks=0, rivals_ahead=None)
+        self._caution = strategy.caution
+        self._room = room_beside((rules.max_capital, rules.max_event_loss), None, (), ())
+
+    def auto(self, trade: Trade, incentives: Sequence[IncentiveProgram]) -> Choice:
+        return choose_sizes(trade, incentives, self.books, NOW, self._wish, self._room, frozenset())
+
+    def times(self, trade: Trade) -> tuple[float, float]:
+        """Seconds of scoring with one contract, and of AUTO; before each, markets and programs are read anew."""
+        fixed, known, anew = replace(trade, size=Decimal(1)), self.incentives(), self.incentives()
+        scoring = seconds(lambda: fixed.candidates(known, self.books, NOW, self._caution), 1)
+        return scoring, seconds(lambda: self.auto(trade, anew), 1)
+
+    def incentives(self) -> list[IncentiveProgram]:
+        """One program a market: $20 to $500 for 1 to 14 days, target 1,000, discount 0.5; events of some five
+        markets, a third of which exclude each other, on four shards; every fourth takes a maker's fee."""
+        dice, found = random.Random(1), []
+        for number, (ticker, book) in enumerate(self.books.items()):
+            days, event = dice.uniform(1, 14), number // 5
+            fine = any(level.price * 100 % 1 for level in (*book.yes, *book.no))
+            market = Market(
+                ticker, f"KXBENCH-{event}", MarketStatus.ACTIVE, NOW + timedelta(days=days + 7),
+                TAPERED if fine else CENTS, event % 4, None, Decimal(round(10 ** dice.uniform(0, 4))),
+            )  # fmt: skip
+            program = Program(
+                f"p{number}", ticker, IncentiveType.LIQUIDITY, NOW, NOW + timedelta(days=days),
+                Decimal(dice.randint(20, 500)), False, Decimal(1_000), Decimal("0.5"), None,
+            )  # fmt: skip
+            rate = 0.0 if number % 4 else RATE_WHERE_UNKNOWN
+            found.append(IncentiveProgram(market, (program,), rate, event % 3 == 0))
+        return found
+
+
+def print_quality(boards: int) -> None:
+    outcomes = []
+    for seed in range(boards):
+        progress(f"board {seed + 1:,} of {boards:,}")
+        outcomes.append(compared(problem(seed)))
+    progress("")
+    ratios = [outcome.ratio for outcome in outcomes]
+    worst = min(range(boards), key=ratios.__getitem__)
+    nothing = sum(not outcome.best for outcome in outcomes)
+    print(f"Net of AUTO's plan by the best one's, {boards:,} random boards, {nothing:,} of them not worth a cent:\n")
+    print(f"  on average  {statistics.mean(ratios):.4f}")
+    print(f"  at worst    {ratios[worst]:.4f} (board {worst})")
+    print(f"  below 0.98  {sum(ratio < 0.98 for ratio in ratios)}\n")
+
+
+def print_time(rounds: int) -> None:
+    source, books = orderbooks()
+    board = Board(pages(books))
+    print(f"A board of {BOOKS:,} books, {source}. Medians of {rounds} rounds, ms:\n")
+    print(f"{'':28}{'scoring':>10}{'AUTO':>10}{'ratio':>10}")
+    for name, trade in (("by the shipped settings", board.shipped), ("all that qualify", board.full)):
+        times = []
+        for number in range(rounds + 1):
+            progress(f"{name}, round {max(number, 1)} of {rounds}")
+            times.append(board.times(trade))
+        progress("")
+        scoring, auto = zip(*times[1:], strict=True)  # the first is to warm up
+        ratio = statistics.median(one / other for one, other in zip(auto, scoring, strict=True))
+        middle = [statistics.median(part) * 1e3 for part in (scoring, auto)]
+        print(f"{name:28}{middle[0]:10,.0f}{middle[1]:10,.0f}{ratio:8.2f} x")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sizing", description=__doc__)
+    parser.add_argument("--boards", type=int, default=200, help="random boards (default 200)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds (default 7)")
+    arguments = parser.parse_args()
+    if arguments.boards:
+        print_quality(arguments.boards)
+    if arguments.rounds:
+        print_time(arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

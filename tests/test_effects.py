@@ -104,11 +104,11 @@ def test_max_event_loss_keeps_the_strikes_of_one_event_to_one_bet(make_bench: Ma
         bench.bot.start_trading()
         by_limit[limit] = {order.ticker for order in bench.resting() if order.ticker.startswith("KXODD-")}
         for event in {order.ticker.rpartition("-")[0] for order in bench.resting()}:
-            mine = [order for order in bench.client.get_resting_orders() if order.ticker.startswith(event)]
-            worst = sum(
-                max(sum(o.price * o.remaining for o in mine if o.ticker == ticker and o.side is side) for side in Side)
-                for ticker in {order.ticker for order in mine}
-            )
+            sides: dict[str, dict[Side, Decimal]] = {}
+            for order in bench.client.get_resting_orders():
+                if order.ticker.startswith(event):
+                    sides.setdefault(order.ticker, {})[order.side] = order.price * order.remaining
+            worst = sum(max(costs.values()) for costs in sides.values())
             assert worst <= limit, "strikes that are not known to exclude each other can all go wrong"
     assert len(by_limit[8]) == 1 < len(by_limit[1_000])
 

@@ -1,8 +1,8 @@
-"""What the bot promises itself, against what it is then paid: an estimate that does not hold is not worth ranking by.
+"""What the bot promises itself, against what it is then paid: an estimate that does not hold is no rank.
 
 Nobody else moves here, so that only the estimate itself can be wrong. Each minute the quotes are down for the half
-second in which the cycle takes them down and puts them up again, about 1 % of the time, and the first ones come two
-seconds after the window's start.
+second in which the cycle takes them down and puts them up again, about 1 % of the time, and the first ones come
+two seconds after the window's start.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import pytest
 
+from settings import AUTO
 from simulator import statement
 from simulator.lifecycle import list_program
 from simulator.listing import ListedProgram
@@ -72,22 +73,33 @@ def estimated(bench: Bench) -> dict[str, Decimal]:
     return found
 
 
+ONE: Windows = {"KXRAINCHI-26DEC09-T2": (9, 15, 1_000, 5_000)}
+"""Worth little more than a window must be worth to be taken up."""
+
+LEFT_EARLY = pytest.mark.xfail(
+    strict=True, reason="what a window has earned so far is not counted, so that its rest alone seems not worth it"
+)
+
+
 @pytest.mark.parametrize(
-    ("size", "capital", "windows"),
-    [(20, 500, MIXED), (100, 500, MIXED), ("AUTO", 400, ALIKE), ("AUTO", 40, ALIKE)],
-    ids=["20", "100", "AUTO with $400", "AUTO with $40"],
+    ("size", "windows", "limits"),
+    [
+        pytest.param(20, MIXED, {}, id="20"),
+        pytest.param(100, MIXED, {}, id="100"),
+        pytest.param(20, MIXED, {"MIN_REWARD": 1}, id="20, no window below a dollar", marks=LEFT_EARLY),
+        pytest.param(AUTO, ALIKE, {"MAX_CAPITAL": 40}, id="AUTO", marks=LEFT_EARLY),
+        pytest.param(AUTO, ONE, {}, id="AUTO, a small window", marks=LEFT_EARLY),
+    ],
 )
 def test_the_estimate_at_the_start_is_what_is_paid_at_the_end(
-    make_bench: Callable[..., Bench], size: object, capital: int, windows: Windows
+    make_bench: Callable[..., Bench], size: object, windows: Windows, limits: dict[str, object]
 ) -> None:
-    bench = make_bench(
-        who=(), TRADE_SIZE=size, TRADE_TICKER_SIZE=4, MAX_CAPITAL=capital, MAX_EVENT_LOSS=200, FILL_COST=0,
-        ONLY=list(windows),
-    )  # fmt: skip
+    usual = {"TRADE_TICKER_SIZE": 4, "MAX_CAPITAL": 500, "MAX_EVENT_LOSS": 200, "FILL_COST": 0}
+    bench = make_bench(who=(), TRADE_SIZE=size, ONLY=list(windows), **usual | limits)
     ids = with_windows(bench, windows)
     bench.run(cycles=max(minutes for _, minutes, *_ in windows.values()) + 2)
     said, came = estimated(bench), paid(bench, ids)
-    print(f"\nTRADE_SIZE = {size}")
+    print(f"\nTRADE_SIZE = {size}, {limits}")
     for ticker, dollars in said.items():
         print(f"  {ticker:22} estimated ${dollars:>6} paid ${came[ticker]:>6} ({came[ticker] / dollars - 1:+.1%})")
     assert said

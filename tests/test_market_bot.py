@@ -15,7 +15,7 @@ from incentive import Reason
 from models import Side
 from signing import Signer
 from simulator.people import EVERYBODY
-from tests.conftest import START, Bench, answer, assert_quoting_once, is_quote, unavailable
+from tests.conftest import Bench, answer, assert_quoting_once, is_quote, unavailable
 
 
 def test_a_session_does_not_leave_the_orders_and_positions_it_found(bench: Bench) -> None:
@@ -188,9 +188,9 @@ def test_changed_terms_of_quoted_markets_are_told(make_bench: Callable[..., Benc
     told = bench.events("UPDATE INCENTIVE")
     for candidate in choice.chosen:
         for program in candidate.incentive.programs:
-            was, now = (f"{when}: ${program.reward * times:,.2f} until" for when, times in (("Was", 1), ("Now", 2)))
-            line = next(line for line in told if f"Ticker: {candidate.ticker} | {was}" in line)
-            assert now in line
+            was = f"Ticker: {candidate.ticker} | Was: ${program.reward:,.2f} until"
+            (line,) = [line for line in told if was in line]
+            assert f"| Now: ${program.reward * 2:,.2f} until" in line
 
 
 def drop_crowd(bench: Bench, ticker: str, is_bid: bool) -> None:
