@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 import trade
 import tradelog
@@ -24,6 +25,15 @@ Log = Callable[..., None]
 
 Send = Callable[[OrderRequest], "OrderResponse | None"]
 """Sends an order; None where the exchange refused it."""
+
+
+class Cleared(NamedTuple):
+    """What rested: `theirs`, somebody else's, left alone, and `ours`, taken down, but for those in the markets of
+    `blocked`, in which an order that should be gone may still rest."""
+
+    theirs: tuple[Order, ...] = ()
+    ours: tuple[Order, ...] = ()
+    blocked: frozenset[str] = frozenset()
 
 
 def new_order_id() -> str:
@@ -49,14 +59,13 @@ class Clearing:
         where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
         raise StillResting("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
 
-    def own_orders(self) -> tuple[list[Order], set[str]]:
-        """Cancel the bot's own orders. Returns the orders left alone, somebody else's, and the markets in which
-        one that should be gone may still rest."""
+    def own_orders(self) -> Cleared:
+        """Cancel the bot's own orders."""
         self._await_lists()
         resting = self._client.get_resting_orders()
-        theirs = [order for order in resting if not trade.is_own(order)]
-        kept = self.cancel(order for order in resting if trade.is_own(order))
-        return theirs, kept | self._unread_markets(resting)
+        theirs = tuple(order for order in resting if not trade.is_own(order))
+        ours = tuple(order for order in resting if trade.is_own(order))
+        return Cleared(theirs, ours, frozenset(self.cancel(ours) | self._unread_markets(resting)))
 
     def withdraw(self, tickers: Collection[str]) -> None:
         """Cancel the bot's own orders in some markets."""

@@ -21,7 +21,7 @@ import settings
 import trade
 import tradelog
 from account import Balance
-from clearing import Clearing, new_order_id
+from clearing import Cleared, Clearing, new_order_id
 from clients import Environment
 from connection import Connection, connect, read_variables
 from errors import ConfigError, ExchangeError, Refused
@@ -161,12 +161,12 @@ class MarketBot:
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
             return None
-        theirs, blocked = self._clear_orders()
+        cleared = self._clear_orders()
         self._log_fills()
-        blocked |= self._close_positions(theirs)
-        board = self._board or self._scan(status, theirs, self._room)
-        expires = self._expires()
-        choice = self._choose_markets(board, status, theirs, expires, blocked)
+        blocked = cleared.blocked | self._close_positions(cleared.theirs)
+        board = self._board or self._scan(status, cleared.theirs, self._room)
+        expires = self._expires(began)
+        choice = self._choose_markets(board, status, cleared, expires, blocked)
         placed = self.place_order(choice.chosen, expires)
         self._log_cycle(choice, placed, began, sent_before)
         return choice
@@ -194,7 +194,8 @@ class MarketBot:
         board = self._scan(status, self._client.get_resting_orders().items, self._room)
         ended = {ticker for ticker in self._quoted if not board.pays(ticker, board.at)}
         if ended:
-            self.log("INFO", {"Programs ended": "quotes are withdrawn", "Markets": ", ".join(sorted(ended))})
+            told = {"Programs ended": "or cannot be read any more; their quotes are withdrawn"}
+            self.log("INFO", told | {"Markets": ", ".join(sorted(ended))})
             self._clearing.withdraw(ended)
             self._quoted -= ended
 
@@ -262,15 +263,15 @@ class MarketBot:
             rest = f"what rests expires by {tradelog.local_time(self._last_expiry)}"
         return f"This cycle ends here and is tried again in {_RETRY_SECONDS:.0f} s; orders: {rest}"
 
-    def _clear_orders(self) -> tuple[list[Order], set[str]]:
+    def _clear_orders(self) -> Cleared:
         """Take down what rests: at a session's start every order of the account, whoever sent it, later our
-        own. Returns the orders left alone, and the markets in which one that should be gone may still rest."""
+        own."""
         if self._session_begun:
             return self._clearing.own_orders()
         self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
         self._clearing.everything()
         self._session_begun = True
-        return [], set()
+        return Cleared()
 
     def _close_positions(self, theirs: Collection[Order]) -> set[str]:
         """Sell what is held, and find out what then is left to commit. Returns the markets in which something is
@@ -292,16 +293,23 @@ class MarketBot:
             )
             return None
 
-    def _expires(self) -> datetime:
-        """When an order that is placed now is gone, if nobody renews it."""
-        return self._clock.now() + timedelta(seconds=self._rules.wait_seconds + self._rules.expiration_seconds)
+    def _expires(self, began: datetime) -> datetime:
+        """When an order is gone that is placed in the cycle that `began` then, if nobody renews it: some time
+        after the next cycle, which may have to wait for the end of this one."""
+        next_cycle = max(began + timedelta(seconds=self._rules.wait_seconds), self._clock.now())
+        return next_cycle + timedelta(seconds=self._rules.expiration_seconds)
 
     def _scan_is_due(self) -> bool:
-        return self._board is not None and self._board.due(self._clock.now(), self._rules.scan_seconds)
+        """Whether this cycle's slack is the one that is nearest to the time of the next scan."""
+        half_a_cycle = self._rules.wait_seconds / 2
+        seconds = max(self._rules.scan_seconds - half_a_cycle, half_a_cycle)
+        return self._board is not None and self._board.due(self._clock.now(), seconds)
 
     def _scan(self, status: ExchangeStatus, resting: Collection[Order], room: Room) -> Board:
         """Read the whole board and tell what is new on it."""
-        board = self._scanner.scan(self._board, status, resting, self._expires(), room, self._quoted)
+        board = self._scanner.scan(
+            self._board, status, resting, self._expires(self._clock.now()), room, self._quoted
+        )
         self._board = board
         self._log_problems(board)
         for event, fields in self._told.board(board):
@@ -312,12 +320,14 @@ class MarketBot:
         self,
         board: Board,
         status: ExchangeStatus,
-        theirs: Collection[Order],
+        cleared: Cleared,
         expires: datetime,
-        blocked: set[str],
+        blocked: frozenset[str],
     ) -> Choice:
         """Choose among the watched markets, those left out in which nothing may be placed."""
-        choice, self._board = self._scanner.look(board, status, theirs, expires, self._room, self._quoted)
+        choice, self._board = self._scanner.look(
+            board, status, cleared.theirs, expires, self._room, self._quoted, cleared.ours
+        )
         self._log_problems(self._board)
         choice = incentive.without(choice, blocked)
         self._quoted = frozenset(candidate.ticker for candidate in choice.chosen)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from clients import KalshiHttpClient
+from earning import earned_since, parts
 from errors import ExchangeError, Unreadable
 from fields import Listing
 from incentive import Choice, IncentiveProgram, Reason, Skip
@@ -21,7 +22,7 @@ from models import Book, Event, ExchangeStatus, Order, Program, Series
 from risk import Room
 from screening import Screen, incentives
 from strategy import Strategy
-from trade import rivals_books
+from trade import bids_by_ticker, rivals_books
 
 T = TypeVar("T")
 
@@ -83,7 +84,9 @@ class Seen(NamedTuple):
 class Board:
     """All that was seen of the board at the scan of `at`. `programs`: every one that was listed; `watched`: the
     markets that a look reads, best first; `choice`: what the scan would have quoted, and why not the rest;
-    `advice`: what to change where the settings cannot be paid, told by the first scan."""
+    `advice`: what to change where the settings cannot be paid, told by the first scan. `parts`: by program id our
+    part of the reward in a second, as of the look at `looked`; `earned`: dollars by program id, as far as this
+    process saw it."""
 
     at: datetime
     programs: tuple[Program, ...] = ()
@@ -96,6 +99,9 @@ class Board:
     looks: Mapping[str, Looks] = field(default_factory=dict)
     problems: tuple[ExchangeError, ...] = ()
     advice: str = ""
+    looked: datetime | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    earned: Mapping[str, float] = field(default_factory=dict)
 
     def due(self, now: datetime, seconds: float) -> bool:
         """Whether it is time for another scan: `seconds` have passed, or a window of a watched market has ended,
@@ -152,6 +158,7 @@ class Scanner:
             watched=watched,
             choice=choice,
             changes=self._changes(before.programs, listed) if before else (),
+            earned={p.id: board.earned[p.id] for p in listed if p.id in board.earned},
             events=events,
             looks=_after_look(board.looks, seen.rivals, choice),
             problems=(*problems, *seen.problems),
@@ -165,16 +172,33 @@ class Scanner:
         until: datetime,
         room: Room,
         quoted: frozenset[str] = frozenset(),
+        rested: Collection[Order] = (),
     ) -> tuple[Choice, Board]:
-        """Read the watched markets anew and choose among them; arguments as for `scan`. Returns the choice, and
-        the board that knows of the look. Raises an `ExchangeError`."""
+        """Read the watched markets anew and choose among them; arguments as for `scan`. `rested`: orders of the
+        bot that rested since the look before, and have just been taken down. Returns the choice, and the board
+        that knows of the look. Raises an `ExchangeError`."""
         now = self._client.clock.now()
         watched = set(board.watched) | quoted
         programs = [program for program in board.programs if program.ticker in watched]
         by_ticker, ended = self._strategy.screen.programs(programs, now)
         seen = self._see(board, by_ticker, status, resting, until, now)
-        choice = self._strategy.decide(seen.incentives, seen.rivals, now, room, quoted, [*ended, *seen.skipped])
-        return choice, replace(board, looks=_after_look(board.looks, seen.rivals, choice), problems=seen.problems)
+        earned = dict(board.earned)
+        if board.looked is not None:
+            bids = bids_by_ticker(rested)
+            added = earned_since(board.parts, board.looked, seen.incentives, seen.rivals, bids, now)
+            for name, dollars in added.items():
+                earned[name] = earned.get(name, 0.0) + dollars
+        known = [incentive._replace(earned=earned) for incentive in seen.incentives]
+        choice = self._strategy.decide(known, seen.rivals, now, room, quoted, [*ended, *seen.skipped])
+        shares = [parts(candidate.incentive, candidate.scored) for candidate in choice.chosen]
+        return choice, replace(
+            board,
+            looks=_after_look(board.looks, seen.rivals, choice),
+            problems=seen.problems,
+            looked=now,
+            parts={name: part for market in shares for name, part in market.items()},
+            earned=earned,
+        )
 
     def close_up(
         self, board: Board, ticker: str, resting: Collection[Order]
@@ -185,7 +209,9 @@ class Scanner:
         by_ticker, _ = Screen().programs(programs, self._client.clock.now())
         markets = self._client.get_markets(by_ticker)
         books = rivals_books(self._client.get_orderbooks(by_ticker), resting)
-        for incentive in incentives(markets, by_ticker, board.series, board.events, _qualified(board)):
+        for incentive in incentives(
+            markets, by_ticker, board.series, board.events, _qualified(board), board.earned
+        ):
             if ticker in books:
                 return incentive, books[ticker]
         return None
@@ -203,7 +229,7 @@ class Scanner:
         listed = {market.ticker: market for market in markets}
         tradable, skipped = self._strategy.screen.markets(by_ticker, listed, status, now, until)
         books = self._read("books", self._client.get_orderbooks, [market.ticker for market in tradable])
-        found = incentives(tradable, by_ticker, board.series, board.events, _qualified(board))
+        found = incentives(tradable, by_ticker, board.series, board.events, _qualified(board), board.earned)
         return Seen(found, rivals_books(books, resting), skipped, (*markets.unreadable, *books.unreadable))
 
     def _read(self, what: str, get: Callable[[Iterable[str]], Listing[T]], tickers: Sequence[str]) -> Listing[T]:
@@ -217,11 +243,12 @@ class Scanner:
             unreadable += part.unreadable
         return Listing(tuple(items), tuple(unreadable))
 
-    def _changes(self, before: Iterable[Program], now: Iterable[Program]) -> tuple[Change, ...]:
+    def _changes(self, before: Iterable[Program], now: Listing[Program]) -> tuple[Change, ...]:
         """What is new, other or gone among the programs of markets that are wanted."""
         was, listed = ({program.id: program for program in programs} for programs in (before, now))
         found = [Change(was.get(name), program) for name, program in listed.items() if was.get(name) != program]
-        found += [Change(program, None) for name, program in was.items() if name not in listed]
+        unread = {error.ticker for error in now.unreadable}  # nobody knows whether those have ended
+        found += [Change(p, None) for name, p in was.items() if name not in listed and p.ticker not in unread]
         unwanted = self._strategy.screen.unwanted()
         return tuple(change for change in found if unwanted(change.program.ticker) is None)
 
