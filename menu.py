@@ -25,7 +25,7 @@ from incentive import (
     expected_fills,
     published,
 )
-from models import NO, SIDES, YES, Bid, Book, Program, Side
+from models import NO, YES, Bid, Book, Program, Side
 from risk import Room, event_risk
 from rule_2026_07_30 import SideScore
 from trade import Prices
@@ -36,9 +36,9 @@ PIPS = 10_000
 """Cost is counted in whole 1/10,000 dollar: the finest price grid there is."""
 
 _EVERY_SIZE = 24
-_SIZES = 14
+_SIZES, _FEWER_SIZES, _MANY = 14, 7, 24
 _DAY = 86_400.0
-_SPLITS = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5), (0.25, 0.25), (0.125, 0.125), (0.05, 0.05))
+_SPLITS = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5), (0.1, 0.1))
 
 T = TypeVar("T")
 
@@ -61,25 +61,22 @@ class Option(NamedTuple):
 
 @dataclass(frozen=True)
 class Purse:
-    """`Room` in whole 1/10,000 dollar."""
+    """`Room` in whole 1/10,000 dollar. `money`: what may be spent in all, of MAX_CAPITAL and of the cash."""
 
-    capital: int
+    money: int
     event_loss: int
     room: Room
-    _cash: dict[int | None, int] = field(default_factory=dict)
+    _on_shards: dict[int | None, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, room: Room) -> Purse:
-        return cls(_pips(room.capital), _pips(room.event_loss), room)
+        return cls(_pips(min(room.capital, room.free_cash)), _pips(room.event_loss), room)
 
-    def told(self, shard: int | None) -> bool:
-        """Whether the cash on a shard is known; else it comes out of all the cash there is."""
-        return shard is not None and self.room.cash is not None
-
-    def cash_on(self, shard: int | None) -> int:
-        known = self._cash.get(shard)
+    def money_on(self, shard: int | None) -> int:
+        """What may be spent on a shard: no more than is there."""
+        known = self._on_shards.get(shard)
         if known is None:
-            known = self._cash[shard] = _pips(self.room.cash_on(shard))
+            known = self._on_shards[shard] = max(min(self.money, _pips(self.room.cash_on(shard))), 0)
         return known
 
     def event_fits(self, event_ticker: str, added: Iterable[tuple[str, int, int]], exclusive: bool) -> bool:
@@ -95,9 +92,10 @@ class Purse:
         return event_risk(losses.values(), known, 0) <= self.event_loss
 
     def most_on(self, incentive: IncentiveProgram) -> Counts:
-        """What either side of a market may tie up while nothing else rests beside it."""
+        """What either side of a market may tie up while nothing rests in others. Both sides may at once, as far as
+        their event goes: in no outcome do both lose."""
         market = incentive.market
-        money = max(min(self.capital, self.cash_on(market.exchange_index)), 0)
+        money = self.money_on(market.exchange_index)
         event = market.event_ticker
         if event not in self.room.losses:
             most = min(money, max(self.event_loss, 0))
@@ -108,8 +106,8 @@ class Purse:
             return not self.event_fits(event, [added], incentive.exclusive)
 
         # what is held may gain where a bid loses, so that more than the limit can rest there
-        amounts = range(1, money + 1)
-        return bisect_left(amounts, True, key=partial(breaks, 0)), bisect_left(amounts, True, key=partial(breaks, 1))
+        costs = range(1, money + 1)
+        return bisect_left(costs, True, key=partial(breaks, 0)), bisect_left(costs, True, key=partial(breaks, 1))
 
 
 def _pips(dollars: Decimal) -> int:
@@ -127,18 +125,17 @@ class Promise(NamedTuple):
     net: float
 
 
-_NO_PROMISE = Promise(-math.inf, -math.inf)
-
-
 class _Window:
     """What one program's window would pay for a share of its market, told quickly."""
 
-    def __init__(self, incentive: IncentiveProgram, program: Program, now: datetime, least: float) -> None:
-        self.left = max((min(program.end, incentive.market.ends) - now).total_seconds(), 0.0)
+    __slots__ = ("_cap", "_least", "_leaving", "_whole", "left", "so_far")
+
+    def __init__(self, incentive: IncentiveProgram, program: Program, seconds: float, least: float) -> None:
+        """`seconds`: how long the window lasts yet."""
+        self.left, self._cap, self._least = seconds, program.cap, least
         self.so_far = incentive.earned.get(program.id, 0.0)
-        self._whole = rule.earned(0.5 * incentive.qualified, 1.0, program.reward, self.left, program.seconds)
-        self._cap, self._least = program.cap, least
-        self._leaving = rule.payout_cents(self.so_far, program.cap)
+        self._whole = rule.earned(0.5 * incentive.qualified, 1.0, program.reward, seconds, program.seconds)
+        self._leaving = rule.payout_cents(self.so_far, program.cap) if self.so_far else 0
 
     def expects(self, shares: float) -> float:
         """Dollars before floor and cap, for the sum of both sides' shares."""
@@ -149,7 +146,7 @@ class _Window:
         expected = self.so_far + self._whole * shares
         if expected < self._least or not self.left:
             return 0.0
-        return max(rule.payout_cents(expected, self._cap) - self._leaving, 0) / 100 * _DAY / self.left
+        return (rule.payout_cents(expected, self._cap) - self._leaving) / 100 * _DAY / self.left
 
 
 class Menu:
@@ -166,9 +163,13 @@ class Menu:
     ) -> None:
         self.incentive, self.rivals, self.prices = incentive, rivals, prices
         self.event, self.shard = incentive.market.event_ticker, incentive.market.exchange_index
-        self.times = 1.0
+        self.times, self.best_net = 1.0, 0.0
         self._now, self._caution = now, caution
-        self._windows = [_Window(incentive, program, now, caution.least) for program in incentive.programs]
+        ends = incentive.market.ends
+        self._windows = [
+            _Window(incentive, program, max((min(program.end, ends) - now).total_seconds(), 0.0), caution.least)
+            for program in incentive.programs
+        ]
         yes, no = self.units = self._unit(YES, prices.yes), self._unit(NO, prices.no)
         most_yes, most_no = purse.most_on(incentive)
         self.most: Counts = (most_yes // yes if yes else 0, most_no // no if no else 0)
@@ -216,22 +217,24 @@ class Menu:
             rule.score_side(levels, bids, *published(program), ticks, top) for program in self.incentive.programs
         ]
 
-    def both(self, counts: Counts) -> Iterator[tuple[_Window, float]]:
+    def both(self, counts: Counts) -> list[tuple[_Window, float]]:
         """Each window whose seconds count, with the sum of our shares."""
-        times = self._caution.rivals_times
-        for window, yes, no in zip(
-            self._windows, self.scores(0, counts[0]), self.scores(1, counts[1]), strict=True
-        ):
-            if yes is not None and no is not None:
-                yield window, yes.share(times) + no.share(times)
+        times, on_yes, on_no = self._caution.rivals_times, self.scores(0, counts[0]), self.scores(1, counts[1])
+        return [
+            (window, yes.share(times) + no.share(times))
+            for window, yes, no in zip(self._windows, on_yes, on_no, strict=True)
+            if yes is not None and no is not None
+        ]
 
     def expects(self, counts: Counts) -> float | None:
         """Dollars that the window which brings most is expected to bring; None where every second is excluded."""
-        return max((window.expects(shares) for window, shares in self.both(counts)), default=None)
+        return max([window.expects(shares) for window, shares in self.both(counts)], default=None)
 
     def net(self, counts: Counts) -> float:
         """Net payable dollars a day, 0 where no window is worth funding."""
-        paid = sum(window.per_day(shares) for window, shares in self.both(counts))
+        paid = 0.0
+        for window, shares in self.both(counts):
+            paid += window.per_day(shares)
         return paid - self.costs(counts) if paid else 0.0
 
     def costs(self, counts: Counts) -> float:
@@ -245,30 +248,27 @@ class Menu:
         yes, no = self.units
         return Option(self.net(counts) * self.times, counts, yes * counts[0], no * counts[1])
 
-    def fits(self, option: Option, purse: Purse) -> bool:
-        """Whether the market alone would keep the limits."""
-        cost = option.cost
-        if cost > purse.capital or cost > purse.cash_on(self.shard):
-            return False
-        return purse.event_fits(self.event, [(self.ticker, *option[2:])], self.incentive.exclusive)
-
     def options(self, purse: Purse, most: int, in_company: bool) -> list[Option]:
         """Sizes worth their money, cheapest first, at most about `most`: none that brings no more than a cheaper
         one. `in_company`: other markets of the event are to be had too, so that it also matters which side
         costs."""
-        tried = {(yes, no) for yes in self._sizes(0) for no in self._sizes(1)}
-        tried |= set(self._just_enough())
-        found = [option for option in map(self.option, tried) if option.net > 0 and self.fits(option, purse)]
+        steps = _SIZES if most >= _MANY else _FEWER_SIZES
+        tried = {(yes, no) for yes in self._sizes(0, steps) for no in self._sizes(1, steps)}
+        tried |= set(self._just_enough(steps))
+        money, (yes_unit, no_unit) = purse.money_on(self.shard), self.units
+        affordable = (counts for counts in tried if counts[0] * yes_unit + counts[1] * no_unit <= money)
+        found = [option for option in map(self.option, affordable) if option.net > 0]
+        self.best_net = max([option.net for option in found], default=0.0)
         best = _front(found, lambda option: option.cost)
         if in_company:
             best = [*best, *_front(found, lambda option: option.yes_cost), *_front(found, lambda o: o.no_cost)]
         return thinned(sorted(set(best), key=lambda option: (option.cost, -option.net)), most)
 
-    def _sizes(self, side: int) -> list[int]:
+    def _sizes(self, side: int, steps: int) -> list[int]:
         most = self.most[side]
         if most <= _EVERY_SIZE:
             return list(range(most + 1))
-        spread = {round(math.exp(math.log(most) * step / _SIZES)) for step in range(_SIZES + 1)}
+        spread = {round(math.exp(math.log(most) * step / steps)) for step in range(steps + 1)}
         return sorted({0, most} | spread | {size for size in self._turning_points(side) if size <= most})
 
     def _turning_points(self, side: int) -> Iterator[int]:
@@ -286,13 +286,13 @@ class Menu:
             if left > 0:
                 yield math.ceil(left)
 
-    def _just_enough(self) -> Iterator[Counts]:
+    def _just_enough(self, steps: int) -> Iterator[Counts]:
         """For some sizes of one side the least of the other that makes a window worth funding, for each window."""
         for number, window in enumerate(self._windows):
             if window.so_far >= self._caution.least:
                 continue
             for side in (0, 1):
-                for given in self._sizes(1 - side):
+                for given in self._sizes(1 - side, steps):
                     low, high = 0, self.most[side]
                     if not self._enough(number, side, high, given):
                         continue
@@ -315,22 +315,24 @@ class Menu:
 
     def promise(self, purse: Purse, slots: int, exactly: bool = False) -> Promise:
         """What the market would bring at the best of a few splits of the money, nothing at all if none of them
-        makes a window worth funding. A split that leaves a part of a slot's share of the capital idle is counted as
+        makes a window worth funding. A split that leaves a part of a slot's share of the money idle is counted as
         if it took all of it. Unless asked `exactly`, each contract is taken to weigh what it does in the largest
         order, which flatters."""
         (yes_unit, no_unit), (yes_most, no_most) = self.units, self.most
         strengths = None if exactly else (self._strength(0), self._strength(1))
-        whole = min(purse.capital, purse.cash_on(self.shard))
-        least_cost, best = max(purse.capital / slots, 1.0), _NO_PROMISE
+        money = purse.money_on(self.shard)
+        all_yes, all_no = money / yes_unit if yes_unit else 0.0, money / no_unit if no_unit else 0.0
+        least_cost, best, best_a_pip = max(purse.money / slots, 1.0), -math.inf, -math.inf
         for yes_part, no_part in _SPLITS:
-            yes = min(int(whole * yes_part / yes_unit), yes_most) if yes_unit and yes_part else 0
-            no = min(int(whole * no_part / no_unit), no_most) if no_unit and no_part else 0
+            yes, no = int(all_yes * yes_part), int(all_no * no_part)
+            yes, no = yes if yes < yes_most else yes_most, no if no < no_most else no_most
             if not yes and not no:
                 continue
             net = self.net((yes, no)) if strengths is None else self._roughly(yes, no, *strengths)
-            if net:
-                best = max(best, Promise(net / max(yes_unit * yes + no_unit * no, least_cost), net))
-        return best
+            a_pip = net / max(yes_unit * yes + no_unit * no, least_cost)
+            if net and a_pip > best_a_pip:
+                best, best_a_pip = net, a_pip
+        return Promise(best_a_pip, best)
 
     def _strength(self, side: int) -> tuple[float, float]:
         """What one of our contracts counts on a side by the richest program, and the rivals' score."""
@@ -341,10 +343,11 @@ class Menu:
         return score.ours / most if most else 0.0, self._caution.rivals_times * score.rivals
 
     def _roughly(self, yes: int, no: int, on_yes: tuple[float, float], on_no: tuple[float, float]) -> float:
-        own_yes, own_no = yes * on_yes[0], no * on_no[0]
-        shares = own_yes / (on_yes[1] + own_yes) if own_yes else 0.0
+        (yes_weight, yes_rivals), (no_weight, no_rivals) = on_yes, on_no
+        own_yes, own_no = yes * yes_weight, no * no_weight
+        shares = own_yes / (yes_rivals + own_yes) if own_yes else 0.0
         if own_no:
-            shares += own_no / (on_no[1] + own_no)
+            shares += own_no / (no_rivals + own_no)
         paid = 0.0
         for window in self._windows:
             paid += window.per_day(shares)

@@ -38,9 +38,9 @@ LEAST_WINDOW = Decimal("1.50")
 """Dollars that a window must be expected to bring. The exchange pays from $1.00; rivals come, and nothing is paid
 for what then falls short."""
 
-_FINALISTS = 16
-_LOOKED_AT_TWICE = 4
-_PLANS = 360
+_FINALISTS = 12
+_LOOKED_AT_TWICE = 3
+_PLANS = 240
 _ROUNDS = 12
 
 
@@ -66,7 +66,7 @@ class Planner:
         menus = len(self._menus)
         if not menus:
             return _EMPTY
-        most_options = max(12, min(64, 240 // menus))
+        most_options = max(12, min(64, 180 // menus))
         kept = max(12, _PLANS // min(self._slots, menus))
         events = [menu.event for menu in self._menus]
         plans = [_EMPTY]
@@ -80,31 +80,26 @@ class Planner:
             if len(picks) == self._slots:
                 continue
             for option in options:
-                if spent + option.cost > self._purse.capital:
+                if spent + option.cost > self._purse.money:
                     break
                 longer = (*picks, (number, option))
                 if not picks or self._fits_in(longer, number):
                     yield Plan(net + option.net, spent + option.cost, longer)
 
     def _fits_in(self, picks: Sequence[tuple[int, Option]], number: int) -> bool:
-        """Whether the shards and the event of one of the picks bear them all."""
+        """Whether the shard and the event of one of the picks bear them all. Alone each keeps its event's limit:
+        no option is larger than that."""
         menu, purse = self._menus[number], self._purse
-        cost = on_shard = 0
-        untold = False
-        added = []
+        on_shard, added = 0, []
         for other, option in picks:
             one = self._menus[other]
-            cost += option.cost
             if one.shard == menu.shard:
                 on_shard += option.cost
-            untold = untold or not purse.told(one.shard)
             if one.event == menu.event:
                 added.append((one.ticker, option.yes_cost, option.no_cost))
-        if purse.told(menu.shard) and on_shard > purse.cash_on(menu.shard):
+        if on_shard > purse.money_on(menu.shard):
             return False
-        if untold and cost > purse.cash_on(None):
-            return False
-        return purse.event_fits(menu.event, added, menu.incentive.exclusive)
+        return len(added) == 1 or purse.event_fits(menu.event, added, menu.incentive.exclusive)
 
     def _kept(self, plans: Iterable[Plan], most: int) -> list[Plan]:
         """Of the plans with as many markets the best for each amount spent."""
@@ -155,7 +150,7 @@ class Planner:
         poorer = self._resized(plan, place, side, step)
         if poorer is None:
             return plan
-        free = self._purse.capital - poorer.spent
+        free = self._purse.money - poorer.spent
         for other, (number, option) in enumerate(plan.picks):
             for end in (0, 1):
                 unit = self._menus[number].units[end]
@@ -185,7 +180,7 @@ class Planner:
         if not 0 <= count <= menu.most[side]:
             return None
         changed = menu.option((count, option.counts[1]) if side == 0 else (option.counts[0], count))
-        if plan.spent - option.cost + changed.cost > self._purse.capital:
+        if plan.spent - option.cost + changed.cost > self._purse.money:
             return None
         picks = (*plan.picks[:place], (number, changed), *plan.picks[place + 1 :])
         if not self._fits_in(picks, number):
@@ -249,7 +244,7 @@ def _menu(
     if expected is None:
         return target_missed(incentive, rivals, prices.bids(*map(Decimal, menu.most)))
     if expected < caution.least:
-        number = f"${expected:.2f} of ${caution.least:.2f} a window, with all the money that the limits allow on each side"
+        number = f"${expected:.2f} of ${caution.least:.2f} a window, with all that the limits allow on each side"
         return Skip(incentive.ticker, Reason.REWARD_FLOOR, "At most", number)
     return menu
 
@@ -272,9 +267,7 @@ def _finalists(menus: list[Menu], purse: Purse, slots: int) -> tuple[list[Menu],
     return [menu for _, menu in ranked[:most]], beyond
 
 
-def _ranked(
-    menus: Iterable[Menu], purse: Purse, slots: int, exactly: bool = False
-) -> list[tuple[Promise, Menu]]:
+def _ranked(menus: Iterable[Menu], purse: Purse, slots: int, exactly: bool = False) -> list[tuple[Promise, Menu]]:
     """By what a dollar brings, best first; the ticker breaks ties."""
     promises = [(menu.promise(purse, slots, exactly), menu) for menu in menus]
     return sorted(promises, key=lambda pair: (-pair[0].a_pip * pair[1].times, pair[1].ticker))
@@ -289,11 +282,11 @@ def _unworthy(menu: Menu, net: float) -> Skip:
 
 
 def _not_in_plan(menu: Menu, plan: Plan, purse: Purse, slots: int) -> Skip:
-    options = menu.options(purse, 2, in_company=False)
-    if not options:
+    if not menu.best_net:
         return _unworthy(menu, menu.promise(purse, slots, exactly=True).net)
-    best = f"${max(option.net for option in options):.4f} a day at best"
+    best = f"${menu.best_net / menu.times:.4f} a day at best"
     if len(plan.picks) >= slots:
         return Skip(menu.ticker, Reason.TRADE_TICKER_SIZE, "Net", f"{best}, the best {slots:,} are quoted")
-    left = (purse.capital - plan.spent) / PIPS
-    return Skip(menu.ticker, Reason.MAX_CAPITAL, "Net", f"{best}, ${left:.2f} left by those that bring more")
+    left = (purse.money - plan.spent) / PIPS
+    reason = Reason.MAX_CAPITAL if purse.room.capital <= purse.room.free_cash else Reason.CASH
+    return Skip(menu.ticker, reason, "Net", f"{best}, ${left:.2f} left by those that bring more")
