@@ -29,7 +29,7 @@ from incentive import (
     Wish,
     what_lacks,
 )
-from menu import PIPS, Menu, Option, Promise, Purse
+from menu import PIPS, Menu, Option, Promise, Purse, thinned
 from models import Book
 from risk import Room
 from trade import Trade, no_book, target_missed
@@ -110,9 +110,7 @@ class Planner:
                 same.append(plan)
         found = []
         for same in by_length.values():
-            found += (
-                same if len(same) <= most else [same[round(n * (len(same) - 1) / (most - 1))] for n in range(most)]
-            )
+            found += thinned(same, most)
         return found
 
     def _ends(self, plans: Sequence[Plan]) -> list[Plan]:

@@ -142,7 +142,7 @@ def test_no_money_is_spent_on_a_target_that_it_cannot_complete() -> None:
 
 
 def test_a_window_that_would_not_bring_one_dollar_fifty_is_not_funded() -> None:
-    """6 contracts a side hold 1/11 of it: $14 would bring $1.27, which the exchange would pay, $18 brings $1.64."""
+    """6 contracts a side hold 1/11: $14 would bring $1.27, which the exchange would pay, $18 bring $1.64."""
     choice = chosen([known(program(reward=14, target=20))], [book(FULL, FULL)], room(5))
     assert choice.chosen == ()
     assert reason(choice) is Reason.REWARD_FLOOR
@@ -167,6 +167,29 @@ def test_a_larger_order_pushes_deep_rivals_out_of_the_walk() -> None:
     deep = [level("0.30", 19), level("0.29", 400)]
     choice = chosen([known(program(reward=200, target=20))], [book(deep, FULL)], room(0.35))
     assert only(choice) == {YES: 1, NO: 0}
+
+
+def large(reward: int, price: str) -> tuple[list[IncentiveProgram], list[Book]]:
+    """Two markets alike, 1,000 contracts of rivals on each side."""
+    side = [level(price, 1_000)]
+    names = "KXA-1", "KXB-1"
+    return (
+        [known(program(reward=reward, target=1_000, ticker=name, name=name), name=name) for name in names],
+        [book(side, [level("0.95", 1_000)], name) for name in names],
+    )
+
+
+def test_windows_are_funded_to_just_enough_where_money_is_short() -> None:
+    """353 contracts at $0.03 are the least that bring $1.50; there is money for 708."""
+    choice = chosen(*large(20, "0.03"), room(21.24))
+    assert [counts(candidate)[YES] >= 353 for candidate in choice.chosen] == [True, True]
+
+
+def test_money_is_shared_so_that_each_dollar_brings_as_much() -> None:
+    choice = chosen(*large(1_000, "0.03"), room(40))
+    first, second = (counts(candidate)[YES] for candidate in choice.chosen)
+    assert abs(first - second) <= 0.03 * first
+    assert first + second >= 0.99 * 40 / 0.03
 
 
 # Slots ----------------------------------------------------------------------------------------------------
