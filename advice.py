@@ -11,7 +11,8 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
 import rule_2026_07_30 as rule
-from incentive import Candidate, Caution, Choice, IncentiveProgram, Reason, Skip, what_lacks
+from choice import Choice, what_lacks
+from incentive import Candidate, Caution, IncentiveProgram, Reason, Skip
 from models import Book
 from risk import Room
 from sizing import LEAST_WINDOW

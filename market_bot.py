@@ -15,17 +15,17 @@ from decimal import Decimal
 from logging import Logger
 from pathlib import Path
 
-import incentive
 import risk
 import settings
 import trade
 import tradelog
 from account import Balance
+from choice import Choice, without
 from clearing import Cleared, Clearing, new_order_id
 from clients import Environment
 from connection import Connection, connect, read_variables
 from errors import ConfigError, ExchangeError, Refused
-from incentive import Candidate, Choice
+from incentive import Candidate
 from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
 from risk import Room
 from scan import Board, Scanner
@@ -329,7 +329,7 @@ class MarketBot:
             board, status, cleared.theirs, expires, self._room, self._quoted, cleared.ours
         )
         self._log_problems(self._board)
-        choice = incentive.without(choice, blocked)
+        choice = without(choice, blocked)
         self._quoted = frozenset(candidate.ticker for candidate in choice.chosen)
         for event, fields in self._told.choice(choice):
             self.log(event, fields)

@@ -163,7 +163,8 @@ class Menu:
     ) -> None:
         self.incentive, self.rivals, self.prices = incentive, rivals, prices
         self.event, self.shard = incentive.market.event_ticker, incentive.market.exchange_index
-        self.times, self.best_net = 1.0, 0.0
+        self.times = 1.0
+        self.best: Option | None = None
         self._now, self._caution = now, caution
         ends = incentive.market.ends
         self._windows = [
@@ -258,7 +259,7 @@ class Menu:
         money, (yes_unit, no_unit) = purse.money_on(self.shard), self.units
         affordable = (counts for counts in tried if counts[0] * yes_unit + counts[1] * no_unit <= money)
         found = [option for option in map(self.option, affordable) if option.net > 0]
-        self.best_net = max([option.net for option in found], default=0.0)
+        self.best = max(found, default=None)
         best = _front(found, lambda option: option.cost)
         if in_company:
             best = [*best, *_front(found, lambda option: option.yes_cost), *_front(found, lambda o: o.no_cost)]

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
+from choice import Choice
 from clients import KalshiHttpClient
 from earning import earned_since, parts
 from errors import ExchangeError, Unreadable
 from fields import Listing
-from incentive import Choice, IncentiveProgram, Reason, Skip
+from incentive import IncentiveProgram, Reason, Skip
 from market_data import TICKERS_PER_CALL
 from models import Book, Event, ExchangeStatus, Order, Program, Series
 from risk import Room

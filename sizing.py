@@ -16,19 +16,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
 from typing import NamedTuple
 
-from incentive import (
-    HYSTERESIS,
-    RIVALS_ANSWER,
-    Caution,
-    Choice,
-    IncentiveProgram,
-    Reason,
-    Skip,
-    Wish,
-    what_lacks,
-)
+from choice import HYSTERESIS, Choice, Wish, what_lacks, with_bids
+from incentive import RIVALS_ANSWER, Caution, IncentiveProgram, Reason, Skip
 from menu import PIPS, Menu, Option, Promise, Purse, thinned
 from models import Book
 from risk import Room
@@ -218,7 +210,8 @@ def choose_sizes(
     plan = Planner(menus, purse, wish.slots).best()
     chosen = [menus[number].candidate(option.counts) for number, option in plan.picks]
     taken = {candidate.ticker for candidate in chosen}
-    left = [_not_in_plan(menu, plan, purse, wish.slots) for menu in menus if menu.ticker not in taken]
+    beside = reduce(with_bids, chosen, room)
+    left = [_not_in_plan(menu, plan, purse, wish.slots, beside) for menu in menus if menu.ticker not in taken]
     chosen.sort(key=lambda candidate: (-candidate.decided.net_per_day, candidate.ticker))
     return Choice(tuple(chosen), (*left, *beyond, *refused, *skipped))
 
@@ -279,12 +272,14 @@ def _unworthy(menu: Menu, net: float) -> Skip:
     return Skip(menu.ticker, Reason.FILL_COST, "Net a day", f"-${-net:.4f} at the best of the sizes tried")
 
 
-def _not_in_plan(menu: Menu, plan: Plan, purse: Purse, slots: int) -> Skip:
-    if not menu.best_net:
+def _not_in_plan(menu: Menu, plan: Plan, purse: Purse, slots: int, beside: Room) -> Skip:
+    """Why a market was left out among which the plan was made. `beside`: what the plan leaves."""
+    best = menu.best
+    if best is None:
         return _unworthy(menu, menu.promise(purse, slots, exactly=True).net)
-    best = f"${menu.best_net / menu.times:.4f} a day at best"
+    net = f"${best.net / menu.times:.4f} a day at best"
     if len(plan.picks) >= slots:
-        return Skip(menu.ticker, Reason.TRADE_TICKER_SIZE, "Net", f"{best}, the best {slots:,} are quoted")
-    left = (purse.money - plan.spent) / PIPS
-    reason = Reason.MAX_CAPITAL if purse.room.capital <= purse.room.free_cash else Reason.CASH
-    return Skip(menu.ticker, reason, "Net", f"{best}, ${left:.2f} left by those that bring more")
+        return Skip(menu.ticker, Reason.TRADE_TICKER_SIZE, "Net", f"{net}, the best {slots:,} are quoted")
+    left = f"{net}, ${(purse.money - plan.spent) / PIPS:.2f} left by those that bring more"
+    lacking = what_lacks(menu.candidate(best.counts), beside)
+    return lacking or Skip(menu.ticker, Reason.MAX_CAPITAL, "Net", left)

@@ -10,7 +10,8 @@ from datetime import datetime
 
 import advice
 import sizing
-from incentive import RIVALS_ANSWER, Caution, Choice, IncentiveProgram, Skip, Wish, choose
+from choice import Choice, Wish, choose
+from incentive import RIVALS_ANSWER, Caution, IncentiveProgram, Skip
 from models import Book
 from risk import Room
 from screening import Screen

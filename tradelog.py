@@ -18,8 +18,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from account import Fill, Position
+from choice import Choice
 from errors import ConfigError
-from incentive import Candidate, Choice, Skip, contracts, dollars_per_day
+from incentive import Candidate, Skip, contracts, dollars_per_day
 from models import Bid, Book, Order, OrderRequest, OrderResponse, Program, Side
 from scan import Board, Change
 

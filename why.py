@@ -17,13 +17,13 @@ import risk
 import rule_2026_07_30 as rule
 import trade
 import tradelog
+from choice import Choice
 from clients import KalshiHttpClient
 from incentive import (
     AS_IT_STANDS,
     RIVALS_ANSWER,
     Candidate,
     Caution,
-    Choice,
     IncentiveProgram,
     Scored,
     Skip,

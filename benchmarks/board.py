@@ -12,7 +12,7 @@ invented ones that are as deep. Timed, each by itself:
 * **all that qualify**: the same where nothing is left out for its price or its rivals: `TRADE_DELTA` 0,
   `INCENTIVE_SIZE` None.
 * **the rule alone**: `score_side` on both sides of every book, none of our bids in it.
-* **choosing**: `incentive.choose` among 100 scored candidates, by the shipped slots and limits, and where there is
+* **choosing**: `choice.choose` among 100 scored candidates, by the shipped slots and limits, and where there is
   room for all 100.
 
 Every program has a target of 1,000 and a discount of 0.5, as most do; a quarter of the markets take a maker's fee.
@@ -42,8 +42,9 @@ import market_bot
 import parsing
 import rule_2026_07_30 as rule
 from benchmarks.progress import progress
+from choice import choose
 from fields import Fields, listing
-from incentive import Candidate, IncentiveProgram, Skip, choose
+from incentive import Candidate, IncentiveProgram, Skip
 from models import NO, ONE_DOLLAR, YES, IncentiveType, Market, MarketStatus, PriceGrid, PriceRange, Program
 from risk import Room, room_beside
 from screening import RATE_WHERE_UNKNOWN

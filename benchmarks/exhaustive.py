@@ -15,16 +15,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from benchmarks.board import CENTS
-from incentive import (
-    RIVALS_ANSWER,
-    Candidate,
-    Caution,
-    Choice,
-    IncentiveProgram,
-    Skip,
-    Wish,
-    what_lacks,
-)
+from choice import Choice, Wish, what_lacks
+from incentive import RIVALS_ANSWER, Candidate, Caution, IncentiveProgram, Skip
 from models import (
     SIDES,
     Bid,

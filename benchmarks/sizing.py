@@ -30,8 +30,9 @@ import parsing
 from benchmarks.board import BOOKS, CENTS, orderbooks, pages, seconds
 from benchmarks.exhaustive import NOW, TAPERED, Exhaustive, Problem, problem, valued
 from benchmarks.progress import progress
+from choice import Choice, what_lacks, with_bids
 from fields import Fields, listing
-from incentive import Candidate, Choice, IncentiveProgram, what_lacks, with_bids
+from incentive import Candidate, IncentiveProgram
 from models import NO, YES, IncentiveType, Market, MarketStatus, Program
 from risk import room_beside
 from screening import RATE_WHERE_UNKNOWN

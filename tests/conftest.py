@@ -23,9 +23,9 @@ from urllib3 import HTTPResponse
 import market_bot
 import settings
 import tradelog
+from choice import Choice
 from clients import KalshiHttpClient
 from connection import Connection
-from incentive import Choice
 from market_bot import MarketBot
 from scan import Board
 from signing import Signer

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from incentive import Candidate, Reason, what_lacks
+from choice import what_lacks
+from incentive import Candidate, Reason
 from settings import AUTO
 from simulator.people import NOISE, RIVALS
 from tests.conftest import Bench

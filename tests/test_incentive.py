@@ -12,21 +12,19 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+import choice as choices
 import incentive as rule
+from choice import Choice, Wish, choose, without
 from incentive import (
     Candidate,
     Caution,
-    Choice,
     Estimate,
     IncentiveProgram,
     Reason,
     Scored,
     Skip,
-    Wish,
-    choose,
     expected_fills,
     maker_rate,
-    without,
 )
 from models import NO, YES, Bid, Book, FeeType, Side
 from risk import Room
@@ -431,9 +429,9 @@ def test_strikes_that_exclude_each_other_do_not_all_go_wrong_at_once() -> None:
 
 def test_one_side_of_a_quote_is_filled_alone() -> None:
     pair = candidate("KXA-1", yes=12, no=8)
-    assert rule.losses(pair) == (Decimal(4), Decimal(6))
-    assert rule.what_lacks(pair, Room(Decimal(10), Decimal(6), Decimal(10))) is None
-    lacking = rule.what_lacks(pair, Room(Decimal(10), Decimal("5.99"), Decimal(10)))
+    assert choices.losses(pair) == (Decimal(4), Decimal(6))
+    assert choices.what_lacks(pair, Room(Decimal(10), Decimal(6), Decimal(10))) is None
+    lacking = choices.what_lacks(pair, Room(Decimal(10), Decimal("5.99"), Decimal(10)))
     assert lacking is not None
     assert lacking.reason is Reason.MAX_EVENT_LOSS
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from benchmarks.exhaustive import Problem, problem
 from benchmarks.sizing import compared, honest_net
-from incentive import Candidate, Choice, IncentiveProgram, Reason, Wish
+from choice import Choice, Wish
+from incentive import Candidate, IncentiveProgram, Reason
 from models import NO, SIDES, YES, Book, Program, Side
 from risk import Room
 from sizing import LEAST_WINDOW, choose_sizes
@@ -249,6 +250,14 @@ def test_where_not_one_contract_fits_the_limit_is_named(money: Room, why: Reason
     choice = chosen([known()], [book(FULL, FULL)], money)
     assert choice.chosen == ()
     assert reason(choice) is why
+
+
+def test_a_market_that_its_event_has_no_room_for_is_not_said_to_lack_capital() -> None:
+    incentives, books = two(100, 200)
+    same = [one._replace(market=one.market._replace(event_ticker="KXEV")) for one in incentives]
+    choice = chosen(same, books, Room(Decimal(100), Decimal("0.90"), Decimal(100)))
+    assert [c.ticker for c in choice.chosen] == ["KXB-1"]
+    assert reason(choice, "KXA-1") is Reason.MAX_EVENT_LOSS
 
 
 # Prices and fills -----------------------------------------------------------------------------------------

@@ -1,0 +1,154 @@
+"""Which markets get a slot, and why not the others.
+
+Promise: pure; what is chosen keeps within the room there is, and every market that is not chosen has exactly one
+reason with its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from incentive import Candidate, Estimate, Reason, Skip
+from models import NO, YES
+from risk import Room
+
+RUNNERS_UP = 20
+"""So many of the best without a slot are kept to be shown with their estimates."""
+
+HYSTERESIS = 1.25
+"""A market that is quoted already counts for a quarter more than it would pay: one that is only slightly better
+does not take its slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The markets to quote, best first, and one reason for each of the rest, those that came next first. `unpaid`:
+    those of the chosen that would be paid $0.00, taken up because a slot was free; `runners_up`: the best of the
+    skipped, as far as they were sized."""
+
+    chosen: tuple[Candidate, ...]
+    skipped: tuple[Skip, ...]
+    unpaid: frozenset[str] = frozenset()
+    runners_up: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants of a choice: so many `slots`, no market that would pay less than `min_reward` dollars,
+    and `fill_cost` dollars charged for each contract that is filled."""
+
+    slots: int
+    min_reward: Decimal = Decimal(0)
+    fill_cost: float = 0.0
+
+
+def choose(
+    candidates: Iterable[Candidate], skipped: Iterable[Skip], wish: Wish, room: Room, quoted: frozenset[str]
+) -> Choice:
+    """Fill the slots by net payable dollars a day, within `room`. `quoted`: the tickers that have a slot now.
+
+    A market must be payable and bring more than its fills cost. With `min_reward` 0 slots that stay free go to
+    markets that would be paid $0.00, by their reward before the $1.00 floor, whatever the fills cost."""
+    paid: list[Candidate] = []
+    unpaid: list[Candidate] = []
+    refused: list[Skip] = []
+    for candidate in candidates:
+        decided = candidate.decided
+        if decided.payable > 0 and decided.payable >= wish.min_reward:
+            if decided.net_per_day > 0:
+                paid.append(candidate)
+            else:
+                refused.append(skip_for_fill_cost(candidate.ticker, decided))
+        elif wish.min_reward > 0:
+            number = f"${decided.payable:.2f} of ${wish.min_reward:.2f} a window"
+            refused.append(Skip(candidate.ticker, Reason.MIN_REWARD, "Payable", number))
+        else:
+            unpaid.append(candidate)
+    ranked = _ranked(paid, quoted, lambda estimate: estimate.net_per_day)
+    ranked += _ranked(unpaid, quoted, lambda estimate: estimate.dollars_per_day)
+    chosen: list[Candidate] = []
+    beyond: list[Skip] = []
+    for rank, candidate in enumerate(ranked, start=1):
+        if len(chosen) == wish.slots:
+            number = f"{rank:,} of {len(ranked):,}, the best {wish.slots:,} are quoted"
+            beyond.append(Skip(candidate.ticker, Reason.TRADE_TICKER_SIZE, "Rank", number))
+            continue
+        lacking = what_lacks(candidate, room)
+        if lacking is not None:
+            beyond.append(lacking)
+        else:
+            chosen.append(candidate)
+            room = with_bids(room, candidate)
+    taken = {candidate.ticker for candidate in chosen}
+    runners_up = [candidate for candidate in ranked if candidate.ticker not in taken][:RUNNERS_UP]
+    none_paid = frozenset(c.ticker for c in chosen if not c.decided.payable)
+    return Choice(tuple(chosen), (*beyond, *refused, *skipped), none_paid, tuple(runners_up))
+
+
+def _ranked(
+    candidates: Iterable[Candidate], quoted: frozenset[str], value: Callable[[Estimate], float]
+) -> list[Candidate]:
+    """Best first; the ticker breaks ties."""
+
+    def key(candidate: Candidate) -> tuple[float, str]:
+        times = HYSTERESIS if candidate.ticker in quoted else 1.0
+        return -value(candidate.decided) * times, candidate.ticker
+
+    return sorted(candidates, key=key)
+
+
+def skip_for_fill_cost(ticker: str, decided: Estimate) -> Skip:
+    costs = decided.fill_cost_per_day + decided.fees_per_day
+    number = f"-${-decided.net_per_day:.4f}, {decided.fills_per_day:,.1f} fills a day cost ${costs:.4f}"
+    return Skip(ticker, Reason.FILL_COST, "Net a day", number)
+
+
+def losses(candidate: Candidate) -> tuple[Decimal, Decimal]:
+    """Dollars that the bids lose if the market settles YES, and if NO: one side of a quote is filled alone."""
+    by_side = dict.fromkeys((YES, NO), Decimal(0))
+    for bid in candidate.bids:
+        by_side[bid.side.other] += candidate.incentive.cost(bid)
+    return by_side[YES], by_side[NO]
+
+
+def what_lacks(candidate: Candidate, room: Room) -> Skip | None:
+    """The limit that the bids would break, or None where they fit."""
+    market, needs = candidate.incentive.market, candidate.collateral
+    if needs > room.capital:
+        number = f"${needs:.2f}, ${max(room.capital, Decimal(0)):.2f} left"
+        return Skip(candidate.ticker, Reason.MAX_CAPITAL, "Ties up", number)
+    cash = room.cash_on(market.exchange_index)
+    if needs > cash:
+        number = f"${needs:.2f}, ${cash:.2f} free on shard {market.exchange_index}"
+        return Skip(candidate.ticker, Reason.CASH, "Ties up", number)
+    at_risk = with_bids(room, candidate).risk(market.event_ticker)
+    if at_risk > room.event_loss:
+        number = f"${at_risk:.2f} of ${room.event_loss:.2f} with it"
+        return Skip(candidate.ticker, Reason.MAX_EVENT_LOSS, "Event's risk", number)
+    return None
+
+
+def with_bids(room: Room, candidate: Candidate) -> Room:
+    """What is left beside a candidate's bids."""
+    incentive = candidate.incentive
+    return room.less(
+        incentive.market.event_ticker, candidate.ticker, losses(candidate), candidate.collateral,
+        incentive.market.exchange_index, incentive.exclusive,
+    )  # fmt: skip
+
+
+def without(choice: Choice, blocked: Iterable[str]) -> Choice:
+    """The choice less the markets in which an order or a position of ours could not be removed."""
+    out = set(blocked)
+    left = "an order or a position of ours that could not be removed"
+    return Choice(
+        tuple(c for c in choice.chosen if c.ticker not in out),
+        (
+            *(Skip(c.ticker, Reason.NOT_CLEARED, "Left", left) for c in choice.chosen if c.ticker in out),
+            *choice.skipped,
+        ),
+        choice.unpaid - out,
+        choice.runners_up,
+    )
