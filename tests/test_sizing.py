@@ -25,7 +25,7 @@ TWO_SLOTS = Wish(2)
 PLENTY = Room(Decimal(100), Decimal(100), Decimal(100))
 
 # hard boards among the generator's: held positions that gain, tight cash, shared events, two programs, caps
-BOARDS = range(25)
+BOARDS = range(12)
 
 
 def room(capital: float, event_loss: float = 1_000, **known: Any) -> Room:
