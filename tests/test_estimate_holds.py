@@ -81,7 +81,6 @@ ONE: Windows = {"KXRAINCHI-26DEC09-T2": (9, 15, 1_000, 5_000)}
     ("size", "windows", "limits"),
     [
         pytest.param(20, MIXED, {}, id="20"),
-        pytest.param(100, MIXED, {}, id="100"),
         pytest.param(20, MIXED, {"MIN_REWARD": 1}, id="20, no window below a dollar"),
         pytest.param(AUTO, ALIKE, {"MAX_CAPITAL": 40}, id="AUTO"),
         pytest.param(AUTO, ONE, {}, id="AUTO, a small window"),
