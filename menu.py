@@ -141,6 +141,11 @@ class _Window:
         """Dollars before floor and cap, for the sum of both sides' shares."""
         return self.so_far + self._whole * shares
 
+    def roughly(self, shares: float) -> float:
+        """As `per_day`, without counting cents and caps."""
+        added = self._whole * shares
+        return added * _DAY / self.left if self.left and self.so_far + added >= self._least else 0.0
+
     def per_day(self, shares: float) -> float:
         """Dollars a day that would be missing if we left now; none where the window is not worth funding."""
         expected = self.so_far + self._whole * shares
@@ -351,7 +356,7 @@ class Menu:
             shares += own_no / (no_rivals + own_no)
         paid = 0.0
         for window in self._windows:
-            paid += window.per_day(shares)
+            paid += window.roughly(shares)
         return paid - self.costs((yes, no)) if paid else 0.0
 
     def candidate(self, counts: Counts) -> Candidate:

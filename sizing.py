@@ -31,8 +31,8 @@ LEAST_WINDOW = Decimal("1.50")
 for what then falls short."""
 
 _FINALISTS = 12
-_LOOKED_AT_TWICE = 3
-_PLANS = 240
+_LOOKED_AT_TWICE = 2
+_PLANS, _FEW = 480, 3
 _ROUNDS = 12
 
 
@@ -54,18 +54,34 @@ class Planner:
         self._menus, self._purse, self._slots = menus, purse, slots
 
     def best(self) -> Plan:
-        """The best plan that was found."""
-        menus = len(self._menus)
-        if not menus:
-            return _EMPTY
-        most_options = max(12, min(64, 180 // menus))
-        kept = max(12, _PLANS // min(self._slots, menus))
-        events = [menu.event for menu in self._menus]
+        """The best plan that was found: among all markets with few sizes of each, then among few with many."""
+        plans = self._put_together(range(len(self._menus)))
+        if len(self._menus) > _FEW:
+            plans += self._put_together(self._prominent(plans))
+        return max((self._polished(plan) for plan in self._ends(plans)), key=lambda plan: (plan.net, -plan.spent))
+
+    def _put_together(self, numbers: Sequence[int]) -> list[Plan]:
+        """Plans for some of the menus; the fewer they are, the more sizes are tried."""
+        menus = max(len(numbers), 1)
+        most_options = max(12, min(48, 150 // menus))
+        kept = max(12, _PLANS // (menus * min(self._slots, menus)))
+        events = [self._menus[number].event for number in numbers]
         plans = [_EMPTY]
-        for number, menu in enumerate(self._menus):
+        for number in numbers:
+            menu = self._menus[number]
             options = menu.options(self._purse, most_options, events.count(menu.event) > 1)
             plans = self._kept([*plans, *self._extended(plans, number, options)], kept)
-        return max((self._polished(plan) for plan in self._ends(plans)), key=lambda plan: (plan.net, -plan.spent))
+        return plans
+
+    def _prominent(self, plans: Iterable[Plan]) -> list[int]:
+        """The markets of the best plans, and those that would bring most alone."""
+        found: set[int] = set()
+        for plan in sorted(plans, key=lambda plan: -plan.net):
+            found.update(number for number, _ in plan.picks)
+            if len(found) >= _FEW:
+                break
+        alone = [(menu.best.net, number) for number, menu in enumerate(self._menus) if menu.best is not None]
+        return sorted(found.union(number for _, number in sorted(alone)[-_FEW:]))
 
     def _extended(self, plans: Iterable[Plan], number: int, options: Sequence[Option]) -> Iterator[Plan]:
         for net, spent, picks in plans:
@@ -225,8 +241,6 @@ def _menu(
     prices = trade.prices(incentive, rivals)
     if isinstance(prices, Skip):
         return prices
-    if isinstance(prices.yes, Skip) and isinstance(prices.no, Skip):
-        return prices.yes
     menu = Menu(incentive, rivals, prices, now, caution, purse)
     if menu.most == (0, 0):
         one_contract = menu.candidate((1, 0) if menu.units[0] else (0, 1))

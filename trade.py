@@ -83,6 +83,8 @@ class Trade:
         if isinstance(found, Skip):
             return found
         yes, no = found
+        if not isinstance(yes, Decimal) and not isinstance(no, Decimal):
+            return self._skip(incentive, YES, rivals.yes, yes)
         return Prices(
             yes if isinstance(yes, Decimal) else self._skip(incentive, YES, rivals.yes, yes),
             no if isinstance(no, Decimal) else self._skip(incentive, NO, rivals.no, no),
