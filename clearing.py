@@ -1,5 +1,6 @@
 """Takes down what rests and sells what is held. Promise: what could not be taken down or sold is said, and so is
-every market in which something of the account's may still be: nothing new may be placed there.
+every market in which something of the account's may still be: nothing new may be placed there. Stopping ends with
+none of our orders resting, or says loudly until when they may.
 """
 
 from __future__ import annotations

@@ -104,7 +104,8 @@ def room_beside(
     ours: Iterable[Order] = (),
 ) -> Room:
     """What is left of the `limits` (MAX_CAPITAL, MAX_EVENT_LOSS) beside what the account holds and what rests in
-    it. Where the balance is not known (None) cash limits nothing: the exchange refuses what there is none for."""
+    it. The money behind `ours`, quotes of the bot, can be used anew. Where the balance is not known (None) cash
+    limits nothing: the exchange refuses what there is none for."""
     capital, event_loss = limits
     losses: dict[str, dict[str, Losses]] = {}
 
