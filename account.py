@@ -15,6 +15,15 @@ from typing import NamedTuple
 from models import Side
 
 
+class Identity(NamedTuple):
+    """Whose account on which exchange. `run`: of a simulator, which forgets everything when it stops; empty
+    elsewhere."""
+
+    base_url: str
+    key_id: str
+    run: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """Contracts held in a market: `count` > 0 is YES, < 0 is NO. `exposure` is what they cost, in dollars."""

@@ -46,6 +46,9 @@ PATIENCE = 12.0
 TIMEOUTS = (5.0, 10.0)
 """Seconds to wait for a connection, and for an answer."""
 
+RUN_HEADER = "Simulator-Run"
+"""By this a simulator tells one run of it from the next: ids and times begin anew with each."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 """Seconds before the second attempt, doubled before each further one."""
 
@@ -54,6 +57,7 @@ class Channel:
     """Signed requests of one account, over one `requests.Session`."""
 
     def __init__(self, base_url: str, signer: Signer, clock: Clock, session: requests.Session) -> None:
+        self.base_url = base_url
         self.clock = ExchangeClock(clock)
         self.budget = Budget(self.clock)
         self.patience = PATIENCE
@@ -63,7 +67,8 @@ class Channel:
         """Monotonic seconds until which an order that nobody answered may still be on its way."""
         self._told_write: datetime | None = None
         self._untold_write: float | None = None
-        self._base_url = base_url
+        self.simulator_run = ""
+        """Which run of a simulator answers; empty where none does, and before the first answer."""
         self._signer = signer
         self._session = session
         self._dice = random.Random()
@@ -101,6 +106,10 @@ class Channel:
                 corrected = corrected or by_clock
                 attempt += 1
                 self.clock.sleep(pause)
+
+    @property
+    def key_id(self) -> str:
+        return self._signer.key_id
 
     def clean(self, text: str) -> str:
         """`text` without what nobody may see of the key."""
@@ -150,6 +159,7 @@ class Channel:
                 self.clock.learn(response.headers, took, refused=True)
             raise error  # whoever answers in the exchange's place need not have its time
         self.clock.learn(response.headers, took)
+        self.simulator_run = response.headers.get(RUN_HEADER, self.simulator_run)
         if status == 204:
             return Fields(source, {})
         try:
@@ -183,7 +193,7 @@ class Channel:
         try:
             return self._session.request(
                 method,
-                self._base_url + path,
+                self.base_url + path,
                 params=query,  # type: ignore[arg-type]
                 json=body,
                 auth=self._sign,

@@ -16,7 +16,7 @@ from account import Position
 from clients import KalshiHttpClient
 from errors import ExchangeError, Gone, OutcomeUnknown, Refused, StillResting
 from fields import Listing
-from models import Order, OrderRequest, OrderResponse
+from models import Book, Order, OrderRequest, OrderResponse
 
 VERIFY_TRIES = 5
 VERIFY_SECONDS = 1.0
@@ -42,10 +42,10 @@ def new_order_id() -> str:
 
 
 class Clearing:
-    """The account's orders and positions, on their way out."""
+    """The account's orders and positions, on their way out. `canceled` hears of each order that was taken down."""
 
-    def __init__(self, client: KalshiHttpClient, log: Log, send: Send) -> None:
-        self._client, self._log, self._send = client, log, send
+    def __init__(self, client: KalshiHttpClient, log: Log, send: Send, canceled: Callable[[Order], None]) -> None:
+        self._client, self._log, self._send, self._canceled = client, log, send, canceled
 
     def everything(self) -> None:
         """Cancel every order of the account and verify it, some time later: lists lag behind orders. Raises
@@ -82,6 +82,7 @@ class Clearing:
             self._log("CANCEL ORDER", tradelog.resting_order(order))
             try:
                 self._client.cancel_order(order)
+                self._canceled(order)
             except Gone:
                 gone = {"Order": "was gone already: filled, expired or canceled"}
                 self._log("INFO", tradelog.resting_order(order) | gone)
@@ -94,10 +95,10 @@ class Clearing:
             raise failed
         return kept
 
-    def positions(self, theirs: Iterable[Order]) -> tuple[Listing[Position], set[str]]:
+    def positions(self, theirs: Iterable[Order]) -> tuple[Listing[Position], set[str], dict[str, Book]]:
         """Sell what is held at the best bids, but never to an order of the account's own (`theirs`: what rests and
-        is not ours). Returns the positions as they were found, and the markets in which something is held
-        afterwards."""
+        is not ours). Returns the positions as they were found, the markets in which something is held afterwards,
+        and the books by which it was sold."""
         positions = self._client.get_positions()
         tickers = [position.ticker for position in positions]
         markets = {market.ticker: market for market in self._client.get_markets(tickers)}
@@ -119,7 +120,7 @@ class Clearing:
             response = self._send(order)
             if response is not None and response.filled >= position.size:
                 held.discard(position.ticker)
-        return positions, held | self._unread_markets(positions)
+        return positions, held | self._unread_markets(positions), books
 
     def shut_down(self, last_expiry: datetime | None) -> int:
         """Cancel what rests of ours and verify it. `last_expiry`: when the last order that was sent expires, None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import requests
 
 import parsing
-from account import AccountLimits, Balance, Fill, OrderGroup, Payment, Position, Settlement, Transfer
+from account import AccountLimits, Balance, Fill, Identity, OrderGroup, Payment, Position, Settlement, Transfer
 from budget import Call, largest_batch
 from channel import Channel
 from clock import Clock, ExchangeClock
@@ -89,6 +89,11 @@ class KalshiHttpClient(MarketData):
         return self._channel.clock
 
     @property
+    def identity(self) -> Identity:
+        """Whose calls these are: base address, key id and, where answers come from a simulator, its run."""
+        return Identity(self._channel.base_url, self._channel.key_id, self._channel.simulator_run)
+
+    @property
     def requests_sent(self) -> int:
         """Requests that left this machine or tried to, repeated ones included."""
         return self._channel.requests_sent
@@ -136,6 +141,10 @@ class KalshiHttpClient(MarketData):
         orders = self._account_list("orders", {"status": "resting"}, parsing.order)
         self._resting = {order.order_id: order.exchange_index or 0 for order in orders}
         return orders
+
+    def get_orders(self, since: datetime) -> Listing[Order]:
+        """GET /portfolio/orders: every order, in whatever state, that was made from `since` (whole seconds) on."""
+        return self._account_list("orders", _from(since), parsing.order)
 
     def get_fills(self, since: datetime) -> Listing[Fill]:
         """GET /portfolio/fills from `since` (whole seconds) on, oldest first."""

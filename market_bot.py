@@ -19,18 +19,22 @@ import risk
 import settings
 import trade
 import tradelog
-from account import Balance
+from account import Balance, Fill
+from bookkeeping import Bookkeeper
 from choice import Choice, without
 from clearing import Cleared, Clearing, new_order_id
 from clients import Environment
 from connection import Connection, connect, read_variables
+from entries import Cycle
 from errors import ConfigError, ExchangeError, Refused
 from incentive import Candidate
-from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
+from ledger import Ledger, LedgerError, file_name
+from models import Book, ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
 from risk import Room
 from scan import Board, Scanner
 from settings import AUTO
 from strategy import Strategy
+from writing import PRIMARY_SUBACCOUNT
 
 # Settings -------------------------------------------------------------------------------------------------
 
@@ -102,7 +106,6 @@ _LOG_FILE = _HOME / "trade.log"
 _DOTENV_FILE = _HOME / ".env"
 
 _RETRY_SECONDS = 10.0
-_FILL_OVERLAP = timedelta(seconds=5)
 
 _PROD_REFUSED = (
     "PROD is closed in this version: the limit on a day's loss, the halt and the tested stopping that real money "
@@ -113,7 +116,7 @@ _PROD_REFUSED = (
 class MarketBot:
     """One account on one exchange, traded in a loop."""
 
-    def __init__(self, rules: settings.Settings, connection: Connection, logger: Logger) -> None:
+    def __init__(self, rules: settings.Settings, connection: Connection, ledger: Ledger, logger: Logger) -> None:
         self._rules = rules
         self._client = connection.client
         self._clock = connection.client.clock
@@ -121,7 +124,8 @@ class MarketBot:
         self._logger = logger
         self._strategy = Strategy.of(rules)
         self._scanner = Scanner(self._client, self._strategy)
-        self._clearing = Clearing(self._client, self.log, self._send)
+        self._books = Bookkeeper(self._client, ledger, rules.wait_seconds, self.log)
+        self._clearing = Clearing(self._client, self.log, self._send, self._books.canceled)
         self._board: Board | None = None
         self._quoted: frozenset[str] = frozenset()
         self._room = risk.room_beside((rules.max_capital, rules.max_event_loss), None, (), ())
@@ -129,8 +133,8 @@ class MarketBot:
         self._cycle = 0
         self._last_expiry: datetime | None = None
         self._told = tradelog.Told()
-        self._started = self._fills_since = self._clock.now()
-        self._fills_seen: set[str] = set()
+        self._balance: Balance | None = None
+        self._held_books: Mapping[str, Book] = {}
 
     def run(self) -> int:
         """Trade until Ctrl-C. Returns the process's exit code: 0, or 3 where orders of ours may still rest."""
@@ -145,7 +149,7 @@ class MarketBot:
                 self._log_clock()
                 self._clock.sleep(max(next_cycle - self._clock.monotonic(), 0.0) if complete else _RETRY_SECONDS)
         except KeyboardInterrupt:
-            return self._clearing.shut_down(self._last_expiry)
+            return self._stop()
 
     def start_trading(self) -> Choice | None:
         """One trading cycle: from a look at the exchange to quotes that rest on it. Returns what was chosen,
@@ -155,14 +159,12 @@ class MarketBot:
         self._cycle += 1
         status = self._client.get_exchange_status()
         began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
-        if not self._session_begun and not self._fills_seen:
-            self._started = self._fills_since = began
         if not _trades(status):
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
             return None
         cleared = self._clear_orders()
-        self._log_fills()
+        self._log_fills(self._books.read_fills())
         blocked = cleared.blocked | self._close_positions(cleared.theirs)
         board = self._board or self._scan(status, cleared.theirs, self._room)
         expires = self._expires(began)
@@ -170,6 +172,23 @@ class MarketBot:
         placed = self.place_order(choice.chosen, expires)
         self._log_cycle(choice, placed, began, sent_before)
         return choice
+
+    def _stop(self) -> int:
+        """Take down what rests, then finish the ledger. Returns the process's exit code."""
+        code = self._clearing.shut_down(self._last_expiry)
+        try:
+            if self._session_begun and not code:
+                self._attempt(self._finish_books, lambda: "The next start asks the exchange for what is missing")
+        except KeyboardInterrupt:
+            pass  # whoever is in a hurry need not wait for what the next start does as well
+        self._books.end_session("stopped by Ctrl-C")
+        return code
+
+    def _finish_books(self) -> None:
+        self._books.rested(())
+        self._log_fills(self._books.read_fills())
+        self._books.look(self._clock.now(), {}, {}, self._board.programs if self._board else ())
+        self._books.close(None, self._client.get_balance(), {})
 
     def place_order(self, candidates: Iterable[Candidate], expires: datetime) -> int:
         """Quote the chosen markets until `expires`. An order that the exchange refuses is logged and left out.
@@ -247,6 +266,8 @@ class MarketBot:
         """A step that may fail: whatever happens is logged, with what it means (`then`), and the bot goes on."""
         try:
             step()
+        except LedgerError as error:
+            self.log("ERROR", str(error), [then()])
         except ExchangeError as error:
             unknown = "It may have been carried out all the same; the next cycle looks before it acts"
             self.log("ERROR", str(error), [*([unknown] if error.maybe_done else []), then()])
@@ -267,24 +288,29 @@ class MarketBot:
         """Take down what rests: at a session's start every order of the account, whoever sent it, later our
         own."""
         if self._session_begun:
-            return self._clearing.own_orders()
+            cleared = self._clearing.own_orders()
+            self._books.rested(cleared.ours)
+            return cleared
         self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
         self._clearing.everything()
+        self._log_fills(self._books.begin_session())
         self._session_begun = True
         return Cleared()
 
     def _close_positions(self, theirs: Collection[Order]) -> set[str]:
         """Sell what is held, and find out what then is left to commit. Returns the markets in which something is
         held afterwards."""
-        positions, held = self._clearing.positions(theirs)
+        positions, held, self._held_books = self._clearing.positions(theirs)
         if positions:
-            self._log_fills()
+            self._log_fills(self._books.read_fills())
+        self._books.held(positions)
         kept = [position for position in positions if position.ticker in held]
         limits = (self._rules.max_capital, self._rules.max_event_loss)
-        self._room = risk.room_beside(limits, self._balance(), kept, theirs)
+        self._balance = self._read_balance()
+        self._room = risk.room_beside(limits, self._balance, kept, theirs)
         return held
 
-    def _balance(self) -> Balance | None:
+    def _read_balance(self) -> Balance | None:
         try:
             return self._client.get_balance()
         except ExchangeError as error:
@@ -308,9 +334,16 @@ class MarketBot:
     def _scan(self, status: ExchangeStatus, resting: Collection[Order], room: Room) -> Board:
         """Read the whole board and tell what is new on it."""
         board = self._scanner.scan(
-            self._board, status, resting, self._expires(self._clock.now()), room, self._quoted
+            self._board,
+            status,
+            resting,
+            self._expires(self._clock.now()),
+            room,
+            self._quoted,
+            self._books.earned(),
         )
         self._board = board
+        self._books.saw(board.programs)
         self._log_problems(board)
         for event, fields in self._told.board(board):
             self.log(event, fields)
@@ -325,9 +358,10 @@ class MarketBot:
         blocked: frozenset[str],
     ) -> Choice:
         """Choose among the watched markets, those left out in which nothing may be placed."""
-        choice, self._board = self._scanner.look(
-            board, status, cleared.theirs, expires, self._room, self._quoted, cleared.ours
-        )
+        seen = self._scanner.look(board, status, cleared.theirs, expires, self._quoted)
+        self._books.look(seen.at, seen.markets, seen.books, board.programs)
+        self._held_books = {**self._held_books, **seen.books}
+        choice, self._board = self._scanner.choose(board, seen, self._room, self._quoted, self._books.earned())
         self._log_problems(self._board)
         choice = without(choice, blocked)
         self._quoted = frozenset(candidate.ticker for candidate in choice.chosen)
@@ -350,23 +384,19 @@ class MarketBot:
         self.log("ORDER RESPONSE", tradelog.order_response(response))
         return response
 
-    def _log_fills(self) -> None:
-        listed = self._client.get_fills(self._fills_since)
-        fills = listed.items
+    def _log_fills(self, fills: Iterable[Fill]) -> None:
         for fill in fills:
-            if fill.time > self._started and fill.fill_id not in self._fills_seen:
-                self.log("FILL", tradelog.fill(fill))
-        for error in listed.unreadable:
-            self.log("ERROR", str(error), ["A fill is not told here; what is held is read by itself"])
-        if fills:  # the next look begins a little earlier, since a fill may be listed late
-            self._fills_since = max(self._fills_since, fills[-1].time - _FILL_OVERLAP)
-            self._fills_seen = {fill.fill_id for fill in fills}
+            self.log("FILL", tradelog.fill(fill))
 
     def _log_cycle(self, choice: Choice, placed: int, began: datetime, sent_before: int) -> None:
         per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
         payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
         tied_up = sum((candidate.collateral for candidate in choice.chosen), start=Decimal(0))
         next_cycle = began + timedelta(seconds=self._rules.wait_seconds)
+        took = (self._clock.now() - began).total_seconds()
+        requests = self._client.requests_sent - sent_before
+        cycle = Cycle(began, took, requests, len(choice.chosen), placed)
+        mark = self._books.close(cycle, self._balance, self._held_books)
         self.log(
             "CYCLE",
             {
@@ -376,8 +406,10 @@ class MarketBot:
                 "Tied up": f"${tied_up:.2f} of ${self._rules.max_capital:.2f}",
                 "Free cash": f"${self._room.free_cash - tied_up:,.4f}",
                 "Estimate": tradelog.expected(per_day, payable),
-                "Requests": self._client.requests_sent - sent_before,
-                "Took": f"{(self._clock.now() - began).total_seconds():.1f} s",
+                "Accrued today": "not known" if mark.accrued is None else f"${mark.accrued:.4f}",
+                "Trading today": "not known" if mark.day_profit is None else tradelog.signed(mark.day_profit),
+                "Requests": requests,
+                "Took": f"{took:.1f} s",
                 "Next": tradelog.local_time(next_cycle),
             },
         )
@@ -394,7 +426,7 @@ def _trades(status: ExchangeStatus) -> bool:
 def read_settings() -> settings.Settings:
     """The settings above, checked. Raises one `ConfigError` that lists every problem."""
     constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
-    for name in ("MARKET_BOT", "AUTO"):
+    for name in ("MARKET_BOT", "AUTO", "PRIMARY_SUBACCOUNT"):
         del constants[name]
     return settings.check({"env": env} | constants)
 
@@ -412,13 +444,14 @@ def main() -> int:
         if rules.environment is Environment.PROD:
             raise ConfigError(_PROD_REFUSED)
         connection = connect(rules.environment, read_variables(_DOTENV_FILE))
-    except ConfigError as error:
+        ledger = Ledger(_LOG_FILE.with_name(file_name(rules.environment.value, PRIMARY_SUBACCOUNT)))
+    except (ConfigError, LedgerError) as error:
         logger.info(tradelog.entry(datetime.now().astimezone(), "ERROR", str(error)))
         return 2
     except KeyboardInterrupt:
         logger.info(tradelog.entry(datetime.now().astimezone(), "SHUTDOWN", "Nothing was sent"))
         return 0
-    return MarketBot(rules, connection, logger).run()
+    return MarketBot(rules, connection, ledger, logger).run()
 
 
 if __name__ == "__main__":

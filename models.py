@@ -327,7 +327,8 @@ class Program(NamedTuple):
 
 class Order(NamedTuple):
     """An order of the account. Of `asked` contracts `filled` are done; `remaining` counts only while it rests.
-    `fees` in dollars, over all fills."""
+    `fees` in dollars, over all fills. `created` and `updated`, when it came and when it last changed, where the
+    exchange tells it."""
 
     order_id: str
     client_order_id: str
@@ -341,6 +342,8 @@ class Order(NamedTuple):
     fees: Decimal
     exchange_index: int | None
     expires: datetime | None
+    created: datetime | None = None
+    updated: datetime | None = None
 
     @property
     def bid(self) -> Bid:

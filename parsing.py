@@ -260,6 +260,8 @@ def order(f: Fields) -> Order:
         fees=f.decimal("maker_fees_dollars") + f.decimal("taker_fees_dollars"),
         exchange_index=f.optional("exchange_index", f.whole),
         expires=f.optional("expiration_time", f.time),
+        created=f.optional("created_time", f.time),
+        updated=f.optional("last_update_time", f.time),
     )
 
 

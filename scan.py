@@ -14,16 +14,15 @@ from typing import NamedTuple, TypeVar
 
 from choice import Choice
 from clients import KalshiHttpClient
-from earning import earned_since, parts
 from errors import ExchangeError, Unreadable
 from fields import Listing
-from incentive import IncentiveProgram, Reason, Skip
+from incentive import NONE_EARNED, IncentiveProgram, Reason, Skip
 from market_data import TICKERS_PER_CALL
-from models import Book, Event, ExchangeStatus, Order, Program, Series
+from models import Book, Event, ExchangeStatus, Market, Order, Program, Series
 from risk import Room
 from screening import Screen, incentives
 from strategy import Strategy
-from trade import bids_by_ticker, rivals_books
+from trade import rivals_books
 
 T = TypeVar("T")
 
@@ -72,9 +71,13 @@ class Change(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Some markets as they are now: with their programs, the rivals' books (our own orders removed), and a reason
-    for each that cannot be quoted. `problems`: what of it was not told, or could not be read."""
+    """Some markets as they are now: with their programs, their `books`, those of the rivals (the account's orders
+    removed), and a reason for each that cannot be quoted. `problems`: what of it was not told, or could not be
+    read."""
 
+    at: datetime
+    markets: Mapping[str, Market]
+    books: Mapping[str, Book]
     incentives: list[IncentiveProgram]
     rivals: Mapping[str, Book]
     skipped: list[Skip]
@@ -85,9 +88,8 @@ class Seen(NamedTuple):
 class Board:
     """All that was seen of the board at the scan of `at`. `programs`: every one that was listed; `watched`: the
     markets that a look reads, best first; `choice`: what the scan would have quoted, and why not the rest;
-    `advice`: what to change where the settings cannot be paid, told by the first scan. `parts`: by program id our
-    part of the reward in a second, as of the look at `looked`; `earned`: dollars by program id, as far as this
-    process saw it."""
+    `advice`: what to change where the settings cannot be paid, told by the first scan. `earned`: dollars that
+    windows have earned so far, by program id."""
 
     at: datetime
     programs: tuple[Program, ...] = ()
@@ -100,8 +102,6 @@ class Board:
     looks: Mapping[str, Looks] = field(default_factory=dict)
     problems: tuple[ExchangeError, ...] = ()
     advice: str = ""
-    looked: datetime | None = None
-    parts: Mapping[str, float] = field(default_factory=dict)
     earned: Mapping[str, float] = field(default_factory=dict)
 
     def due(self, now: datetime, seconds: float) -> bool:
@@ -135,16 +135,18 @@ class Scanner:
         until: datetime,
         room: Room,
         quoted: frozenset[str] = frozenset(),
+        earned: Mapping[str, float] = NONE_EARNED,
     ) -> Board:
         """Read the whole board. `resting`: all that the account has in the books; `until`: when an order that is
-        placed now would expire; `room`: what may be tied up and lost; `quoted`: the tickers that are quoted now.
+        placed now would expire; `room`: what may be tied up and lost; `quoted`: the tickers that are quoted now;
+        `earned`: dollars that windows have earned so far, by program id.
         Raises an `ExchangeError` where the exchange does not tell what is needed."""
         now = self._client.clock.now()
         self._told("programs")
         listed = self._client.get_incentive_programs()
         by_ticker, ended = self._strategy.screen.programs(listed, now)
         problems: list[ExchangeError] = list(listed.unreadable)
-        board = self._with_fees(before or Board(now), now, problems)
+        board = replace(self._with_fees(before or Board(now), now, problems), earned=earned)
         seen = self._see(board, by_ticker, status, resting, until, now)
         choice = self._strategy.decide(seen.incentives, seen.rivals, now, room, quoted, [*ended, *seen.skipped])
         watched = _watched(choice, quoted)
@@ -159,7 +161,6 @@ class Scanner:
             watched=watched,
             choice=choice,
             changes=self._changes(before.programs, listed) if before else (),
-            earned={p.id: board.earned[p.id] for p in listed if p.id in board.earned},
             events=events,
             looks=_after_look(board.looks, seen.rivals, choice),
             problems=(*problems, *seen.problems),
@@ -171,35 +172,30 @@ class Scanner:
         status: ExchangeStatus,
         resting: Collection[Order],
         until: datetime,
-        room: Room,
         quoted: frozenset[str] = frozenset(),
-        rested: Collection[Order] = (),
-    ) -> tuple[Choice, Board]:
-        """Read the watched markets anew and choose among them; arguments as for `scan`. `rested`: orders of the
-        bot that rested since the look before, and have just been taken down. Returns the choice, and the board
-        that knows of the look. Raises an `ExchangeError`."""
+    ) -> Seen:
+        """Read the watched markets anew; arguments as for `scan`. Raises an `ExchangeError`."""
         now = self._client.clock.now()
         watched = set(board.watched) | quoted
         programs = [program for program in board.programs if program.ticker in watched]
         by_ticker, ended = self._strategy.screen.programs(programs, now)
         seen = self._see(board, by_ticker, status, resting, until, now)
-        earned = dict(board.earned)
-        if board.looked is not None:
-            bids = bids_by_ticker(rested)
-            added = earned_since(board.parts, board.looked, seen.incentives, seen.rivals, bids, now)
-            for name, dollars in added.items():
-                earned[name] = earned.get(name, 0.0) + dollars
+        return seen._replace(skipped=[*ended, *seen.skipped])
+
+    def choose(
+        self,
+        board: Board,
+        seen: Seen,
+        room: Room,
+        quoted: frozenset[str] = frozenset(),
+        earned: Mapping[str, float] = NONE_EARNED,
+    ) -> tuple[Choice, Board]:
+        """Choose among the markets of a look; arguments as for `scan`. Returns the choice, and the board that
+        knows of the look."""
         known = [incentive._replace(earned=earned) for incentive in seen.incentives]
-        choice = self._strategy.decide(known, seen.rivals, now, room, quoted, [*ended, *seen.skipped])
-        shares = [parts(candidate.incentive, candidate.scored) for candidate in choice.chosen]
-        return choice, replace(
-            board,
-            looks=_after_look(board.looks, seen.rivals, choice),
-            problems=seen.problems,
-            looked=now,
-            parts={name: part for market in shares for name, part in market.items()},
-            earned=earned,
-        )
+        choice = self._strategy.decide(known, seen.rivals, seen.at, room, quoted, seen.skipped)
+        looks = _after_look(board.looks, seen.rivals, choice)
+        return choice, replace(board, looks=looks, problems=seen.problems, earned=earned)
 
     def close_up(
         self, board: Board, ticker: str, resting: Collection[Order]
@@ -231,7 +227,10 @@ class Scanner:
         tradable, skipped = self._strategy.screen.markets(by_ticker, listed, status, now, until)
         books = self._read("books", self._client.get_orderbooks, [market.ticker for market in tradable])
         found = incentives(tradable, by_ticker, board.series, board.events, _qualified(board), board.earned)
-        return Seen(found, rivals_books(books, resting), skipped, (*markets.unreadable, *books.unreadable))
+        return Seen(
+            now, listed, {book.ticker: book for book in books}, found, rivals_books(books, resting), skipped,
+            (*markets.unreadable, *books.unreadable),
+        )  # fmt: skip
 
     def _read(self, what: str, get: Callable[[Iterable[str]], Listing[T]], tickers: Sequence[str]) -> Listing[T]:
         """All that `get` tells of the tickers, a call's worth at a time."""

@@ -30,7 +30,7 @@ class Signer:
     """Signs requests for one API key. Its `repr` shows neither the key nor its id."""
 
     def __init__(self, key_id: str, key: PrivateKey) -> None:
-        self._key_id = key_id
+        self.key_id = key_id
         self._sign: Callable[[bytes], bytes]
         if isinstance(key, rsa.RSAPrivateKey):
             pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
@@ -42,14 +42,14 @@ class Signer:
         """The three headers that authenticate a request. `path` runs from the host's root, without query."""
         signature = self._sign(f"{timestamp_ms}{method}{path}".encode())
         return {
-            "KALSHI-ACCESS-KEY": self._key_id,
+            "KALSHI-ACCESS-KEY": self.key_id,
             "KALSHI-ACCESS-TIMESTAMP": str(timestamp_ms),
             "KALSHI-ACCESS-SIGNATURE": b64encode(signature).decode(),
         }
 
     def without_secrets(self, text: str) -> str:
         """`text` with the key's id taken out, which an exchange may repeat in what it says."""
-        return text.replace(self._key_id, "[key id]")
+        return text.replace(self.key_id, "[key id]")
 
 
 def load_key(path: Path, variable: str) -> PrivateKey:

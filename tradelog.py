@@ -221,7 +221,7 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Said:
     return said
 
 
-def signed(dollars: float) -> str:
+def signed(dollars: float | Decimal) -> str:
     """Dollars that may be lost."""
     return f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
 

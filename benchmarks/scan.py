@@ -101,7 +101,12 @@ class Reader:
     def look(self, board: Board) -> tuple[Board, Pace]:
         """Read the watched markets of a board, from a full bucket."""
         until = self._exchange.clock.now() + self._lives
-        return self._timed(lambda: self._scanner.look(board, self._status, self._resting, until, self._room)[1])
+
+        def look() -> Board:
+            seen = self._scanner.look(board, self._status, self._resting, until)
+            return self._scanner.choose(board, seen, self._room)[1]
+
+        return self._timed(look)
 
     def _timed(self, read: Callable[[], Board], dry: bool = False) -> tuple[Board, Pace]:
         clock, wire = self._exchange.clock, self._wire

@@ -26,6 +26,7 @@ import tradelog
 from choice import Choice
 from clients import KalshiHttpClient
 from connection import Connection
+from ledger import Ledger
 from market_bot import MarketBot
 from scan import Board
 from signing import Signer
@@ -132,15 +133,25 @@ class Bench:
     wire: Wire
     client: KalshiHttpClient
     log_file: Path
-    new_bot: Callable[[], MarketBot]
+    new_bot: Callable[[Ledger], MarketBot]
+    ledger_file: Path
     waits: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._ledger: Ledger | None = None
         self.restart()
 
     def restart(self) -> None:
-        """A new process, as far as the bot can tell: it remembers nothing."""
-        self.bot = self.new_bot()
+        """A new process, as far as the bot can tell: it remembers its ledger and nothing else."""
+        if self._ledger is not None:
+            self._ledger.close()
+        self._ledger = Ledger(self.ledger_file)
+        self.bot = self.new_bot(self._ledger)
+
+    @property
+    def ledger(self) -> Ledger:
+        """As another program reads it."""
+        return Ledger(self.ledger_file, read_only=True)
 
     @property
     def log(self) -> str:
@@ -217,7 +228,12 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         shipped = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
         rules = settings.check(shipped | changed)
         connection = Connection(client, exchange.about)
-        return Bench(exchange, wire, client, log_file, lambda: MarketBot(rules, connection, logger))
+        ledger_file = tmp_path / f"trade-sim-{len(loggers)}.db"
+
+        def new_bot(ledger: Ledger) -> MarketBot:
+            return MarketBot(rules, connection, ledger, logger)
+
+        return Bench(exchange, wire, client, log_file, new_bot, ledger_file)
 
     yield make
     for logger in loggers:

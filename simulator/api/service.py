@@ -7,8 +7,9 @@ signed; market data is public. Whatever is signed is billed to the key's budget.
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
@@ -24,6 +25,7 @@ from simulator.opening import CUSTOMER
 
 ROOT = "/trade-api/v2"
 DEFAULT_COST = 10
+RUN_HEADER = "Simulator-Run"
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ LIMITS, COSTS = "/account/limits", "/account/endpoint_costs"
 class Api:
     """Answers requests for one exchange. `keys` maps key ids to the public keys of the customer's account; those
     of `read_only` may not write. `read_account` is what reads of the account see; `clocks` tells the times, Unix
-    seconds, that a signature's may be near, in place of the exchange's own."""
+    seconds, that a signature's may be near, in place of the exchange's own. `run` tells this opening of the
+    exchange from every other one, also of the same seed: every answer carries it."""
 
     exchange: Exchange
     keys: dict[str, PublicKey] = field(default_factory=dict)
@@ -121,11 +124,16 @@ class Api:
     tier: Tier = TIERS["basic"]
     read_account: Callable[[], Account] | None = None
     clocks: Callable[[], list[float]] | None = None
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
     _budgets: dict[str, Budget] = field(default_factory=dict)
 
     def handle(self, request: Request, now: float) -> Answer:
         """Answer a request that arrives at `now`, Unix seconds."""
         self.exchange.advance(now)
+        answer = self._answered(request)
+        return replace(answer, headers={**answer.headers, RUN_HEADER: self.run})
+
+    def _answered(self, request: Request) -> Answer:
         try:
             return self._answer(request)
         except TooMany:

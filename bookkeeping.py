@@ -1,0 +1,334 @@
+"""Keeps the ledger: what became of our orders, what was filled, what is held, what the seconds were worth.
+
+Promise: all of it is the exchange's word, and whatever was missed while the bot was down or blind is asked for;
+what nobody can know is recorded as unknown. A ledger that cannot be written stops nothing but itself: it is told
+once, and what it lost are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import earning
+import profit
+import trade
+from account import Balance, Fill, Position
+from clients import KalshiHttpClient
+from entries import EPOCH, Cycle, DayMark, Entry, Look, Mark, Quotes, Stay
+from errors import ExchangeError
+from ledger import Ledger, LedgerError
+from models import (
+    ONE_DOLLAR,
+    SIDES,
+    Book,
+    Market,
+    MarketStatus,
+    Order,
+    OrderRequest,
+    OrderResponse,
+    OrderStatus,
+    Program,
+)
+from profit import midnight
+
+Log = Callable[..., None]
+"""`MarketBot.log`: an event, what it says, and details."""
+
+_OVERLAP = timedelta(seconds=60)
+"""What is listed late is this late at most."""
+
+_THINNED = timedelta(hours=1)
+_BEFORE_MIDNIGHT = timedelta(hours=6)
+
+
+class Bookkeeper:
+    """One account's ledger, kept cycle by cycle. Two looks that are further apart than twice `wait_seconds` tell
+    nothing of the time between them."""
+
+    def __init__(self, client: KalshiHttpClient, ledger: Ledger, wait_seconds: float, log: Log) -> None:
+        self._client, self._ledger, self._log = client, ledger, log
+        self._longest = timedelta(seconds=2 * wait_seconds)
+        self._entry = Entry(EPOCH)
+        self._is_open = False
+        self._is_written = True
+        self._stays: dict[str, Stay] = {}
+        self._fills: dict[str, Fill] = {}
+        self._fills_since = EPOCH
+        self._looked: datetime | None = None
+        self._books: Mapping[str, Book] = {}
+        self._held: dict[str, Decimal] = {}
+        self._earned: dict[str, float] = {}
+        self._thinned = EPOCH
+
+    # -- at a session's start ----------------------------------------------------------------------------------
+
+    def begin_session(self) -> list[Fill]:
+        """Take up the ledger, the first time, and catch up with the exchange, on which nothing of ours rests now.
+        Returns the fills that were missed. Raises `LedgerError`, and an `ExchangeError` where something could not
+        be read."""
+        now = self._client.clock.now()
+        if not self._is_open:
+            self._take_up(now)
+        last = self._ledger.last_mark()
+        begun = self._ledger.begun or now
+        since = min([last.at if last else begun, *(stay.created for stay in self._stays.values())])
+        self._read_orders(since - _OVERLAP)
+        self._fills_since = self._ledger.last_fill() or midnight(begun.date())
+        fills = self.read_fills()
+        self._read_settlements(self._ledger.last_settlement() or midnight(begun.date()))
+        if self._ledger.is_opened:
+            return fills
+        positions = self._client.get_positions().whole()
+        self._held = {position.ticker: position.count for position in positions}
+        self._entry.at, self._entry.opening = now, self._held
+        self._ledger.record(self._entry)
+        self._written()
+        return []
+
+    def _take_up(self, now: datetime) -> None:
+        aside = self._ledger.claim(self._client.identity, now)
+        if aside is not None:
+            self._log("INFO", {"Ledger": f"{self._ledger.path.name} was another account's, now {aside.name}"})
+        begun = self._ledger.begun or now
+        told = f"of {begun:%Y-%m-%d %H:%M} UTC, kept on" if self._ledger.is_opened else "begun"
+        self._log("INFO", {"Ledger": f"{self._ledger.path.name}, {told}"})
+        self._ledger.begin_session(now)
+        self._held, self._earned = self._ledger.positions(), self._ledger.earned()
+        looks = self._ledger.looks()
+        self._looked = max((look.at for look in looks.values()), default=None)
+        self._books = {ticker: look.book for ticker, look in looks.items()}
+        known = self._ledger.orders(self._looked or now)
+        self._stays = {stay.order_id: stay for stay in known} | self._stays
+        since = min([self._looked or now, self._ledger.last_fill() or now, *(stay.created for stay in known)])
+        self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP)}
+        self._is_open = True
+
+    # -- in a cycle --------------------------------------------------------------------------------------------
+
+    def placed(self, order: OrderRequest, response: OrderResponse) -> None:
+        """An order of ours was taken."""
+        now = self._client.clock.now()
+        fees = (response.average_fee or Decimal(0)) * response.filled
+        rests = response.status is OrderStatus.RESTING
+        stay = Stay(
+            response.order_id, order.client_order_id, order.ticker, order.bid.side, order.bid.price, order.bid.count,
+            response.filled, fees, response.status, now, order.expires, None if rests else now,
+        )  # fmt: skip
+        self._note(stay)
+
+    def canceled(self, order: Order) -> None:
+        """An order was taken down just now."""
+        if trade.is_own(order):
+            now = self._client.clock.now()
+            stay = self._stays.get(order.order_id, Stay.of(order, now))
+            self._note(stay._replace(status=OrderStatus.CANCELED, ended=now))
+
+    def rested(self, ours: Collection[Order]) -> None:
+        """These, and no others, still rested when the cycle began. What became of others is asked for."""
+        now = self._client.clock.now()
+        for order in ours:
+            known = self._stays.get(order.order_id)
+            ended = known.ended if known else None
+            status = known.status if known else order.status
+            self._note(Stay.of(order, now)._replace(ended=ended, status=status))
+        listed = {order.order_id for order in ours}
+        missing = [stay for name, stay in self._stays.items() if stay.ended is None and name not in listed]
+        if missing:
+            self._read_orders(min(stay.created for stay in missing) - _OVERLAP)
+
+    def read_fills(self) -> list[Fill]:
+        """The fills that were not known yet, oldest first. Raises an `ExchangeError`."""
+        listed = self._client.get_fills(self._fills_since - _OVERLAP)
+        new = [fill for fill in listed if fill.fill_id not in self._fills]
+        for fill in new:
+            self._fills[fill.fill_id] = self._entry.fills[fill.fill_id] = fill
+            self._held[fill.ticker] = self._held.get(fill.ticker, Decimal(0)) + profit.signed(fill)
+            self._fills_since = max(self._fills_since, fill.time)
+        for error in listed.unreadable:
+            self._log("ERROR", str(error), ["A fill is missing in the ledger; what is held is read by itself"])
+        return new
+
+    def held(self, positions: Iterable[Position]) -> None:
+        """These are the exchange's positions. What the ledger holds beside them may have been settled."""
+        listed = {position.ticker for position in positions}
+        gone = [ticker for ticker, count in self._held.items() if count and ticker not in listed]
+        if gone:
+            self._read_settlements(self._client.clock.now() - timedelta(days=1))
+
+    def look(
+        self,
+        at: datetime,
+        markets: Mapping[str, Market],
+        books: Mapping[str, Book],
+        programs: Iterable[Program],
+    ) -> None:
+        """Count the seconds since the look before, by what `markets` and `books` look like now, our own orders not
+        in them. Those of markets that were not looked at are read. Raises an `ExchangeError`."""
+        tickers = {stay.ticker for stay in self._stays.values() if self._is_uncounted(stay)}
+        missing = sorted(tickers - books.keys())
+        if missing:
+            books = {**books, **{book.ticker: book for book in self._client.get_orderbooks(missing)}}
+            markets = {**markets, **{market.ticker: market for market in self._client.get_markets(missing)}}
+        by_ticker: dict[str, list[Program]] = {ticker: [] for ticker in sorted(tickers)}
+        for program in programs:
+            if program.ticker in tickers and program.target is not None and program.discount is not None:
+                by_ticker[program.ticker].append(program)
+        for ticker, scored in by_ticker.items():
+            self._count(at, ticker, markets.get(ticker), books.get(ticker), scored)
+        self._looked, self._books = at, books
+
+    def _is_uncounted(self, stay: Stay) -> bool:
+        return stay.ended is None or self._looked is None or stay.ended > self._looked
+
+    def _count(
+        self, at: datetime, ticker: str, market: Market | None, book: Book | None, programs: list[Program]
+    ) -> None:
+        stays = [stay for stay in self._stays.values() if stay.ticker == ticker]
+        fills = [fill for fill in self._fills.values() if fill.ticker == ticker]
+        since = self._looked or min(stay.created for stay in stays)
+        trusted = at - since <= self._longest and market is not None and market.status is MarketStatus.ACTIVE
+        looks = (self._books.get(ticker), book) if trusted else (None, None)
+        self._entry.add(earning.accrue(market, programs, looks, earning.pieces(stays, fills, since, at)))
+
+    def earned(self) -> dict[str, float]:
+        """Dollars accrued so far by program id, before floor and cap."""
+        found = dict(self._earned)
+        for key, seconds in self._entry.seconds.items():
+            found[key.program_id] = found.get(key.program_id, 0.0) + seconds.reward
+        return found
+
+    def saw(self, programs: Iterable[Program]) -> None:
+        """These programs were listed."""
+        self._entry.programs = list(programs)
+
+    # -- at a cycle's end --------------------------------------------------------------------------------------
+
+    def close(self, cycle: Cycle | None, balance: Balance | None, books: Mapping[str, Book]) -> Mark:
+        """Write down what the cycle brought. `books`: of the markets in which something is held, as far as they
+        were read. Returns what there is now. Raises nothing: what cannot be written is told, and kept for the next
+        time."""
+        now = self._client.clock.now()
+        entry = self._entry
+        entry.at, entry.cycle = now, cycle
+        held = {ticker: count for ticker, count in self._held.items() if count}
+        cash = balance.available if balance else None
+        try:
+            quotes = self._quotes(held, books)
+            profit_today, accrued = self._day_profit(now, quotes), self._accrued(now.date())
+            entry.mark = Mark(now, cash, profit.value(held, quotes), profit_today, accrued)
+            entry.looks = self._looks()
+            if now >= self._thinned + _THINNED:
+                self._ledger.thin(now)
+                self._thinned = now
+            self._ledger.record(entry)
+        except LedgerError as error:
+            self._not_written(error)
+            return Mark(now, cash, Decimal(0), None, None)
+        self._written()
+        return entry.mark
+
+    def end_session(self, how: str) -> None:
+        """Say how the session ended."""
+        if self._is_open:
+            try:
+                self._ledger.end_session(self._client.clock.now(), how)
+            except LedgerError as error:
+                self._not_written(error)
+
+    def _looks(self) -> dict[str, Look]:
+        """The last look at the markets in which orders of ours rest."""
+        if self._looked is None:
+            return {}
+        resting = {stay.ticker for stay in self._stays.values() if stay.ended is None}
+        return {ticker: Look(self._looked, book) for ticker, book in self._books.items() if ticker in resting}
+
+    def _quotes(self, held: Iterable[str], books: Mapping[str, Book]) -> dict[str, Quotes]:
+        """The best bids where something is held. Where no book was read, or nobody is in it any more, they are
+        what they were before."""
+        known = self._ledger.prices() if held else {}
+        for ticker in held:
+            book = books.get(ticker)
+            if book and (book.yes or book.no):
+                yes, no = (book.best(side) for side in SIDES)
+                known[ticker] = self._entry.prices[ticker] = (yes.price if yes else None, no.price if no else None)
+        return known
+
+    def _accrued(self, day: date) -> float:
+        """Dollars accrued on a UTC day, before floor and cap."""
+        before = sum(one.reward for one in self._ledger.seconds(day).values())
+        return before + sum(one.reward for key, one in self._entry.seconds.items() if key.day == day)
+
+    def _day_profit(self, now: datetime, quotes: Mapping[str, Quotes]) -> Decimal | None:
+        day, start = now.date(), midnight(now.date())
+        fills = {fill.fill_id: fill for fill in self._ledger.fills(start)}
+        fills |= {name: fill for name, fill in self._entry.fills.items() if fill.time >= start}
+        settled = {(one.ticker, one.time): one for one in self._ledger.settlements(start)}
+        settled |= {key: one for key, one in self._entry.settlements.items() if one.time >= start}
+        opening = self._ledger.day_marks(day)
+        if opening is None:
+            held = profit.held_before(self._held, fills.values(), settled.values())
+            try:
+                opening = self._opening(start, held, quotes)
+            except ExchangeError as error:
+                self._log("ERROR", str(error), ["The day's profit is not known before this can be read"])
+                return None
+            self._entry.days[day] = opening
+        return profit.day_profit(opening, fills.values(), settled.values(), quotes)
+
+    def _opening(
+        self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
+    ) -> dict[str, DayMark]:
+        """What was held when a day began, at the best bids of the last minute before it, whenever that is asked
+        for; where the exchange has none, at those of now."""
+        then = dict(quotes)
+        if held:
+            for candle in self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start):
+                then[candle.ticker] = (
+                    candle.yes_bid,
+                    None if candle.yes_ask is None else ONE_DOLLAR - candle.yes_ask,
+                )
+        prices = {ticker: profit.price(then.get(ticker, (None, None)), count) for ticker, count in held.items()}
+        return {ticker: DayMark(count, prices[ticker]) for ticker, count in held.items()}
+
+    def _written(self) -> None:
+        if not self._is_written:
+            self._log("INFO", {"Ledger": "is written again; what it missed counts as unknown time"})
+        self._is_written = True
+        self._earned = self.earned()
+        self._entry = Entry(EPOCH)
+        self._stays = {name: stay for name, stay in self._stays.items() if self._is_uncounted(stay)}
+        recent = max((fill.time for fill in self._fills.values()), default=EPOCH) - 2 * _OVERLAP
+        self._fills = {
+            name: fill for name, fill in self._fills.items() if fill.time >= recent or fill.order_id in self._stays
+        }
+
+    def _not_written(self, error: LedgerError) -> None:
+        """Quoting goes on: what the ledger lacks the exchange still knows, but for what the seconds were worth."""
+        if self._is_written:
+            told = "Trading goes on, what is earned meanwhile is not counted; free some disk, or make it writable"
+            self._log("ERROR", str(error), [told])
+        self._is_written = False
+        self._entry.lose_estimates()
+
+    # -- what the exchange tells -------------------------------------------------------------------------------
+
+    def _read_orders(self, since: datetime) -> None:
+        """What became of our orders, those of a process that was killed among them."""
+        now = self._client.clock.now()
+        for order in filter(trade.is_own, self._client.get_orders(since)):
+            known = self._stays.get(order.order_id)
+            if known is None or known.ended is None or order.status is not OrderStatus.RESTING:
+                self._note(Stay.of(order, now))
+
+    def _read_settlements(self, since: datetime) -> None:
+        known = {(one.ticker, one.time) for one in self._ledger.settlements(since - _OVERLAP)}
+        for one in self._client.get_settlements(since - _OVERLAP):
+            key = one.ticker, one.time
+            if key not in known and key not in self._entry.settlements:
+                self._entry.settlements[key] = one
+                self._held[one.ticker] = self._held.get(one.ticker, Decimal(0)) - one.yes_count + one.no_count
+
+    def _note(self, stay: Stay) -> None:
+        self._stays[stay.order_id] = self._entry.orders[stay.order_id] = stay

@@ -1,0 +1,278 @@
+"""What the ledger holds, as typed values, and each as the row that it is written as. Promise: what is written and
+read again is the same, to the last digit and microsecond.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeVar
+
+from account import Fill, Settlement
+from models import Book, IncentiveType, Level, Order, OrderStatus, Program, Side
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+
+Row = Sequence[Any]
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Stay(NamedTuple):
+    """An order of ours and its life: it rested from `created` to `ended`, None as long as it does. `fees` in
+    dollars."""
+
+    order_id: str
+    client_order_id: str
+    ticker: str
+    side: Side
+    price: Decimal
+    asked: Decimal
+    filled: Decimal
+    fees: Decimal
+    status: OrderStatus
+    created: datetime
+    expires: datetime | None
+    ended: datetime | None
+
+    @classmethod
+    def of(cls, order: Order, seen: datetime) -> Stay:
+        """An order as the exchange lists it. Where it does not say when something happened, it is taken to have
+        been when it was `seen`."""
+        rests = order.status is OrderStatus.RESTING
+        return cls(
+            order.order_id, order.client_order_id, order.ticker, order.side, order.price, order.asked, order.filled,
+            order.fees, order.status, order.created or seen, order.expires, None if rests else order.updated or seen,
+        )  # fmt: skip
+
+
+class Look(NamedTuple):
+    """A market's book at a time, without our own orders."""
+
+    at: datetime
+    book: Book
+
+
+class Mark(NamedTuple):
+    """What there was at a time, in dollars: cash that nothing ties up (None where the exchange did not tell), what
+    is held, at the best bids, and of the UTC day its profit and what it accrued, before floor and cap (None where
+    that is not known)."""
+
+    at: datetime
+    free_cash: Decimal | None
+    held: Decimal
+    day_profit: Decimal | None
+    accrued: float | None
+
+
+class DayMark(NamedTuple):
+    """What was held of a market at 00:00 UTC (`contracts` > 0: YES), and what a contract would have brought then,
+    in dollars."""
+
+    contracts: Decimal
+    price: Decimal
+
+
+class Cycle(NamedTuple):
+    """A cycle of the bot. `orders`: how many rested at its end; `problem`: why it failed, empty where it did
+    not."""
+
+    began: datetime
+    seconds: float
+    requests: int
+    markets: int
+    orders: int
+    problem: str = ""
+
+
+class Halt(NamedTuple):
+    """The bot stopped trading by itself. `cleared`: when a person let it go on, `cleared_by` how."""
+
+    at: datetime
+    reason: str
+    cleared: datetime | None
+    cleared_by: str | None
+
+
+class SecondsOf(NamedTuple):
+    """Which seconds: those of a side of a program's market, by UTC day."""
+
+    program_id: str
+    side: Side
+    day: date
+    ticker: str
+
+
+class Seconds(NamedTuple):
+    """Seconds in which an order of ours rested (`present`), and what they were: they counted, paid nobody, or
+    nobody knows. `shares`: our part of the side, 0 to 1, added up over the qualified ones; `reward`: dollars
+    accrued, before floor and cap. Estimates, all of them."""
+
+    present: float = 0.0
+    qualified: float = 0.0
+    excluded: float = 0.0
+    unknown: float = 0.0
+    shares: float = 0.0
+    reward: float = 0.0
+
+    def __add__(self, other: object) -> Seconds:
+        if not isinstance(other, Seconds):
+            return NotImplemented
+        return Seconds(*(mine + yours for mine, yours in zip(self, other, strict=True)))
+
+    def lost(self) -> Seconds:
+        """The same seconds, of which nobody knows any more what they were."""
+        return Seconds(present=self.present, unknown=self.present)
+
+
+Quotes = tuple["Decimal | None", "Decimal | None"]
+"""Best bids of both sides, YES and NO, in dollars; None where nobody bids."""
+
+
+@dataclass
+class Entry:
+    """What goes into the ledger at once. Fills and settlements may be told again; an order replaces what was known
+    of it; seconds are added up. `opening`: positions held when the ledger is begun; the fills and settlements
+    beside them are from before. `looks`, where there are any, replace all earlier ones."""
+
+    at: datetime
+    cycle: Cycle | None = None
+    mark: Mark | None = None
+    programs: list[Program] = field(default_factory=list)
+    orders: dict[str, Stay] = field(default_factory=dict)
+    fills: dict[str, Fill] = field(default_factory=dict)
+    settlements: dict[tuple[str, datetime], Settlement] = field(default_factory=dict)
+    opening: Mapping[str, Decimal] | None = None
+    days: dict[date, Mapping[str, DayMark]] = field(default_factory=dict)
+    prices: dict[str, Quotes] = field(default_factory=dict)
+    seconds: dict[SecondsOf, Seconds] = field(default_factory=dict)
+    looks: Mapping[str, Look] | None = None
+
+    def add(self, seconds: Mapping[SecondsOf, Seconds]) -> None:
+        for key, more in seconds.items():
+            self.seconds[key] = self.seconds.get(key, Seconds()) + more
+
+    def lose_estimates(self) -> None:
+        """Say that it could not be written: its seconds are unknown from now on, whenever it is."""
+        self.seconds = {key: one.lost() for key, one in self.seconds.items()}
+
+
+# -- as rows -----------------------------------------------------------------------------------------------------
+
+
+def moment(when: datetime) -> int:
+    """Whole microseconds since 1970."""
+    return (when - EPOCH) // _MICROSECOND
+
+
+def time(microseconds: int) -> datetime:
+    return EPOCH + microseconds * _MICROSECOND
+
+
+def maybe(convert: Callable[[S], T], value: S | None) -> T | None:
+    return None if value is None else convert(value)
+
+
+def order_row(stay: Stay) -> Row:
+    return (
+        stay.order_id, stay.client_order_id, stay.ticker, stay.side.value, str(stay.price), str(stay.asked),
+        str(stay.filled), str(stay.fees), stay.status.value, moment(stay.created), maybe(moment, stay.expires),
+        maybe(moment, stay.ended),
+    )  # fmt: skip
+
+
+def order_of(row: Row) -> Stay:
+    order_id, client_id, ticker, side, price, asked, filled, fees, status, created, expires, ended = row
+    return Stay(
+        order_id, client_id, ticker, Side(side), Decimal(price), Decimal(asked), Decimal(filled), Decimal(fees),
+        OrderStatus(status), time(created), maybe(time, expires), maybe(time, ended),
+    )  # fmt: skip
+
+
+def fill_row(fill: Fill, earlier: bool) -> Row:
+    return (
+        fill.fill_id, fill.order_id, fill.ticker, fill.side.value, str(fill.price), str(fill.count), str(fill.fee),
+        fill.is_taker, moment(fill.time), earlier,
+    )  # fmt: skip
+
+
+def fill_of(row: Row) -> Fill:
+    fill_id, order_id, ticker, side, price, count, fee, is_taker, at, _ = row
+    return Fill(
+        fill_id,
+        order_id,
+        ticker,
+        Side(side),
+        Decimal(price),
+        Decimal(count),
+        Decimal(fee),
+        bool(is_taker),
+        time(at),
+    )
+
+
+def settlement_row(one: Settlement, earlier: bool) -> Row:
+    return (
+        one.ticker, moment(one.time), one.event_ticker, str(one.yes_count), str(one.yes_cost), str(one.no_count),
+        str(one.no_cost), str(one.revenue), str(one.fee), maybe(str, one.yes_payout), one.exchange_index, earlier,
+    )  # fmt: skip
+
+
+def settlement_of(row: Row) -> Settlement:
+    ticker, at, event, yes, yes_cost, no, no_cost, revenue, fee, payout, exchange_index, _ = row
+    return Settlement(
+        ticker, event, Decimal(yes), Decimal(yes_cost), Decimal(no), Decimal(no_cost), Decimal(revenue), Decimal(fee),
+        maybe(Decimal, payout), exchange_index, time(at),
+    )  # fmt: skip
+
+
+def program_row(program: Program) -> Row:
+    return (
+        program.id, program.ticker, program.type.value, moment(program.start), moment(program.end),
+        str(program.reward), program.paid_out, maybe(str, program.target), maybe(str, program.discount),
+        maybe(str, program.cap),
+    )  # fmt: skip
+
+
+def program_of(row: Row) -> Program:
+    program_id, ticker, kind, starts, ends, reward, paid_out, *terms = row
+    target, discount, cap = (maybe(Decimal, term) for term in terms)
+    return Program(
+        program_id, ticker, IncentiveType(kind), time(starts), time(ends), Decimal(reward), bool(paid_out), target,
+        discount, cap,
+    )  # fmt: skip
+
+
+def look_row(ticker: str, look: Look) -> Row:
+    sides = ([[str(price), str(size)] for price, size in levels] for levels in (look.book.yes, look.book.no))
+    return (ticker, moment(look.at), *map(json.dumps, sides))
+
+
+def look_of(row: Row) -> Look:
+    ticker, at, *sides = row
+    yes, no = (
+        tuple(Level(Decimal(price), Decimal(size)) for price, size in json.loads(levels)) for levels in sides
+    )
+    return Look(time(at), Book(ticker, yes, no))
+
+
+def mark_row(mark: Mark) -> Row:
+    return moment(mark.at), maybe(str, mark.free_cash), str(mark.held), maybe(str, mark.day_profit), mark.accrued
+
+
+def mark_of(row: Row) -> Mark:
+    at, cash, held, profit, accrued = row
+    return Mark(time(at), maybe(Decimal, cash), Decimal(held), maybe(Decimal, profit), accrued)
+
+
+def seconds_row(key: SecondsOf, seconds: Seconds) -> Row:
+    return (key.program_id, key.side.value, key.day.isoformat(), key.ticker, *seconds)
+
+
+def seconds_of(row: Row) -> tuple[SecondsOf, Seconds]:
+    program_id, side, day, ticker, *numbers = row
+    return SecondsOf(program_id, Side(side), date.fromisoformat(day), ticker), Seconds(*numbers)

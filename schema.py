@@ -1,0 +1,89 @@
+"""How the ledger's file is laid out, and how an older one becomes that. Promise: whatever is in a file of an
+earlier version is in it afterwards too.
+
+Times are whole microseconds since 1970 (UTC); money, prices and counts are decimals in text, exact as the exchange
+gave them. Seconds, shares and accrued rewards are estimates and floats. `sqlite3 trade-sim.db` reads it while the
+bot runs: `SELECT datetime(began / 1e6, 'unixepoch'), * FROM cycles`.
+"""
+
+from __future__ import annotations
+
+_FIRST = """
+-- `opened`: when the opening positions were read.
+CREATE TABLE account (
+    base_url TEXT NOT NULL, key_id TEXT NOT NULL, run TEXT NOT NULL, begun INTEGER NOT NULL,
+    opened INTEGER
+);
+
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY, began INTEGER NOT NULL, ended INTEGER, how TEXT NOT NULL DEFAULT 'did not say goodbye'
+);
+CREATE TABLE cycles (
+    id INTEGER PRIMARY KEY, session INTEGER NOT NULL REFERENCES sessions, began INTEGER NOT NULL,
+    seconds REAL NOT NULL, requests INTEGER NOT NULL, markets INTEGER NOT NULL, orders INTEGER NOT NULL,
+    problem TEXT NOT NULL
+);
+
+-- A row for each set of terms that a program was seen with.
+CREATE TABLE programs (
+    id INTEGER PRIMARY KEY, program_id TEXT NOT NULL, seen INTEGER NOT NULL, ticker TEXT NOT NULL, type TEXT NOT NULL,
+    starts INTEGER NOT NULL, ends INTEGER NOT NULL, reward TEXT NOT NULL, paid_out INTEGER NOT NULL, target TEXT,
+    discount TEXT, cap TEXT
+);
+CREATE INDEX programs_by_id ON programs (program_id);
+
+-- Orders of ours. `ended` is when one left the book, NULL while it rests.
+CREATE TABLE orders (
+    order_id TEXT PRIMARY KEY, client_order_id TEXT NOT NULL, ticker TEXT NOT NULL, side TEXT NOT NULL,
+    price TEXT NOT NULL, asked TEXT NOT NULL, filled TEXT NOT NULL, fees TEXT NOT NULL, status TEXT NOT NULL,
+    created INTEGER NOT NULL, expires INTEGER, ended INTEGER
+) WITHOUT ROWID;
+CREATE INDEX orders_at_rest ON orders (created) WHERE ended IS NULL;
+CREATE INDEX orders_by_end ON orders (ended);
+
+-- Of the whole account: an order_id that is not in `orders` is somebody else's. `earlier`: from before the ledger's
+-- opening positions, which count it already.
+CREATE TABLE fills (
+    fill_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, ticker TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL,
+    count TEXT NOT NULL, fee TEXT NOT NULL, is_taker INTEGER NOT NULL, time INTEGER NOT NULL, earlier INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX fills_by_time ON fills (time);
+CREATE TABLE settlements (
+    ticker TEXT NOT NULL, time INTEGER NOT NULL, event_ticker TEXT NOT NULL, yes_count TEXT NOT NULL,
+    yes_cost TEXT NOT NULL, no_count TEXT NOT NULL, no_cost TEXT NOT NULL, revenue TEXT NOT NULL, fee TEXT NOT NULL,
+    yes_payout TEXT, exchange_index INTEGER NOT NULL, earlier INTEGER NOT NULL, PRIMARY KEY (ticker, time)
+) WITHOUT ROWID;
+CREATE INDEX settlements_by_time ON settlements (time);
+
+-- What was held when the ledger was begun, YES positive.
+CREATE TABLE opening_positions (ticker TEXT PRIMARY KEY, count TEXT NOT NULL) WITHOUT ROWID;
+
+-- What was held at 00:00 UTC, and what a contract of it would have brought then.
+CREATE TABLE days (day TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE day_marks (
+    day TEXT NOT NULL, ticker TEXT NOT NULL, count TEXT NOT NULL, price TEXT NOT NULL, PRIMARY KEY (day, ticker)
+) WITHOUT ROWID;
+CREATE TABLE marks (
+    at INTEGER PRIMARY KEY, free_cash TEXT, held TEXT NOT NULL, day_profit TEXT, accrued REAL
+);
+CREATE TABLE prices (ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes_bid TEXT, no_bid TEXT) WITHOUT ROWID;
+
+-- The last look at each market in which orders of ours rest: everybody else's bids, as JSON.
+CREATE TABLE looks (ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes TEXT NOT NULL, no TEXT NOT NULL) WITHOUT ROWID;
+
+-- Seconds in which an order of ours rested on a side of a program's market, within the program's window, and what they
+-- were: they counted (qualified), paid nobody (excluded), or nobody knows. `shares`: our part of the side, 0 to 1,
+-- added up over the qualified ones; `reward`: dollars accrued, before floor and cap.
+CREATE TABLE seconds (
+    program_id TEXT NOT NULL, side TEXT NOT NULL, day TEXT NOT NULL, ticker TEXT NOT NULL, present REAL NOT NULL,
+    qualified REAL NOT NULL, excluded REAL NOT NULL, unknown REAL NOT NULL, shares REAL NOT NULL, reward REAL NOT NULL,
+    PRIMARY KEY (program_id, side, day)
+) WITHOUT ROWID;
+
+CREATE TABLE halts (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, reason TEXT NOT NULL, cleared INTEGER, cleared_by TEXT
+);
+"""
+
+MIGRATIONS = (_FIRST,)
+"""What makes a file of version n, counted from 0, an empty file, one of version n + 1."""
