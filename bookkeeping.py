@@ -113,8 +113,8 @@ class Bookkeeper:
         fees = (response.average_fee or Decimal(0)) * response.filled
         rests = response.status is OrderStatus.RESTING
         stay = Stay(
-            response.order_id, order.client_order_id, order.ticker, order.bid.side, order.bid.price, order.bid.count,
-            response.filled, fees, response.status, now, order.expires, None if rests else now,
+            response.order_id, order.client_order_id, order.ticker, order.bid.side, order.bid.price,
+            order.bid.count, response.filled, fees, response.status, now, order.expires, None if rests else now,
         )  # fmt: skip
         self._note(stay)
 

@@ -45,8 +45,9 @@ class Stay(NamedTuple):
         been when it was `seen`."""
         rests = order.status is OrderStatus.RESTING
         return cls(
-            order.order_id, order.client_order_id, order.ticker, order.side, order.price, order.asked, order.filled,
-            order.fees, order.status, order.created or seen, order.expires, None if rests else order.updated or seen,
+            order.order_id, order.client_order_id, order.ticker, order.side, order.price, order.asked,
+            order.filled, order.fees, order.status, order.created or seen, order.expires,
+            None if rests else order.updated or seen,
         )  # fmt: skip
 
 

@@ -345,6 +345,6 @@ def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA foreign_keys = ON")
     while version < len(MIGRATIONS):
-        # A script commits what was begun before it: it brings its own transaction, and is done whole or not at all.
+        # A script commits what was begun before it; with a transaction of its own it is done whole or not at all.
         db.executescript(f"BEGIN IMMEDIATE;{MIGRATIONS[version]};PRAGMA user_version = {version + 1};COMMIT;")
         version += 1

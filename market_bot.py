@@ -381,6 +381,7 @@ class MarketBot:
         except Refused as error:
             self.log("ERROR", f"{error}", [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
             return None
+        self._books.placed(order, response)
         self.log("ORDER RESPONSE", tradelog.order_response(response))
         return response
 

@@ -26,9 +26,9 @@ CREATE TABLE cycles (
 
 -- A row for each set of terms that a program was seen with.
 CREATE TABLE programs (
-    id INTEGER PRIMARY KEY, program_id TEXT NOT NULL, seen INTEGER NOT NULL, ticker TEXT NOT NULL, type TEXT NOT NULL,
-    starts INTEGER NOT NULL, ends INTEGER NOT NULL, reward TEXT NOT NULL, paid_out INTEGER NOT NULL, target TEXT,
-    discount TEXT, cap TEXT
+    id INTEGER PRIMARY KEY, seen INTEGER NOT NULL, program_id TEXT NOT NULL, ticker TEXT NOT NULL,
+    type TEXT NOT NULL, starts INTEGER NOT NULL, ends INTEGER NOT NULL, reward TEXT NOT NULL,
+    paid_out INTEGER NOT NULL, target TEXT, discount TEXT, cap TEXT
 );
 CREATE INDEX programs_by_id ON programs (program_id);
 
@@ -41,17 +41,19 @@ CREATE TABLE orders (
 CREATE INDEX orders_at_rest ON orders (created) WHERE ended IS NULL;
 CREATE INDEX orders_by_end ON orders (ended);
 
--- Of the whole account: an order_id that is not in `orders` is somebody else's. `earlier`: from before the ledger's
--- opening positions, which count it already.
+-- Of the whole account: an order_id that is not in `orders` is somebody else's. `earlier`: from before the
+-- ledger's opening positions, which count it already.
 CREATE TABLE fills (
-    fill_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, ticker TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL,
-    count TEXT NOT NULL, fee TEXT NOT NULL, is_taker INTEGER NOT NULL, time INTEGER NOT NULL, earlier INTEGER NOT NULL
+    fill_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, ticker TEXT NOT NULL, side TEXT NOT NULL,
+    price TEXT NOT NULL, count TEXT NOT NULL, fee TEXT NOT NULL, is_taker INTEGER NOT NULL,
+    time INTEGER NOT NULL, earlier INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX fills_by_time ON fills (time);
 CREATE TABLE settlements (
     ticker TEXT NOT NULL, time INTEGER NOT NULL, event_ticker TEXT NOT NULL, yes_count TEXT NOT NULL,
-    yes_cost TEXT NOT NULL, no_count TEXT NOT NULL, no_cost TEXT NOT NULL, revenue TEXT NOT NULL, fee TEXT NOT NULL,
-    yes_payout TEXT, exchange_index INTEGER NOT NULL, earlier INTEGER NOT NULL, PRIMARY KEY (ticker, time)
+    yes_cost TEXT NOT NULL, no_count TEXT NOT NULL, no_cost TEXT NOT NULL, revenue TEXT NOT NULL,
+    fee TEXT NOT NULL, yes_payout TEXT, exchange_index INTEGER NOT NULL, earlier INTEGER NOT NULL,
+    PRIMARY KEY (ticker, time)
 ) WITHOUT ROWID;
 CREATE INDEX settlements_by_time ON settlements (time);
 
@@ -69,15 +71,17 @@ CREATE TABLE marks (
 CREATE TABLE prices (ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes_bid TEXT, no_bid TEXT) WITHOUT ROWID;
 
 -- The last look at each market in which orders of ours rest: everybody else's bids, as JSON.
-CREATE TABLE looks (ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes TEXT NOT NULL, no TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE looks (
+    ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes TEXT NOT NULL, no TEXT NOT NULL
+) WITHOUT ROWID;
 
--- Seconds in which an order of ours rested on a side of a program's market, within the program's window, and what they
--- were: they counted (qualified), paid nobody (excluded), or nobody knows. `shares`: our part of the side, 0 to 1,
--- added up over the qualified ones; `reward`: dollars accrued, before floor and cap.
+-- Seconds in which an order of ours rested on a side of a program's market, within the program's window, and what
+-- they were: they counted (qualified), paid nobody (excluded), or nobody knows. `shares`: our part of the side, 0 to
+-- 1, added up over the qualified ones; `reward`: dollars accrued, before floor and cap.
 CREATE TABLE seconds (
-    program_id TEXT NOT NULL, side TEXT NOT NULL, day TEXT NOT NULL, ticker TEXT NOT NULL, present REAL NOT NULL,
-    qualified REAL NOT NULL, excluded REAL NOT NULL, unknown REAL NOT NULL, shares REAL NOT NULL, reward REAL NOT NULL,
-    PRIMARY KEY (program_id, side, day)
+    program_id TEXT NOT NULL, side TEXT NOT NULL, day TEXT NOT NULL, ticker TEXT NOT NULL,
+    present REAL NOT NULL, qualified REAL NOT NULL, excluded REAL NOT NULL, unknown REAL NOT NULL,
+    shares REAL NOT NULL, reward REAL NOT NULL, PRIMARY KEY (program_id, side, day)
 ) WITHOUT ROWID;
 
 CREATE TABLE halts (

@@ -11,7 +11,7 @@ from typing import Any
 
 from simulator.account import Account
 from simulator.api import account_forms as forms
-from simulator.api.listing_forms import dollars, moment
+from simulator.api.listing_forms import contracts, dollars, moment
 from simulator.exchange import Exchange, account_value
 from simulator.matching import DOLLAR
 from simulator.rewards import SHARE, Meter
@@ -19,13 +19,14 @@ from simulator.rewards import SHARE, Meter
 
 def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
     """Everything about an account, in plain values: `journal` (why cash changed, in order), `orders`, `fills`,
-    `settlements`, `rewards` (one for each window in which it scored), `cash` by shard, `value` of what is held at
-    the best bids. Money is dollars in strings, times are ISO 8601."""
+    `settlements`, `rewards` (one for each window in which it scored), `cash` by shard, `positions` (YES positive) and
+    their `value` at the best bids. Money is dollars in strings, times are ISO 8601."""
     account = exchange.accounts[owner]
     return {
         "owner": owner,
         "time": moment(exchange.now),
         "cash": {str(shard): dollars(amount) for shard, amount in account.cash.items()},
+        "positions": {ticker: contracts(held.count) for ticker, held in account.holdings.items() if held.count},
         "value": dollars(account_value(exchange, account)),
         "totals": _totals(account),
         "journal": [

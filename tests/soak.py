@@ -1,0 +1,333 @@
+"""Days of simulated trading, and whether the ledger agrees with the exchange's own statement: `python -m tests.soak`.
+
+The simulator is a process of its own whose clock stands still until the bot, another process, waits; so a day takes as
+long as its requests do. The bot is killed (SIGKILL) as often as is asked, in the middle of whatever it does, and
+started again with its ledger. At its end it is stopped by Ctrl-C, and all that the ledger says is held against what the
+exchange says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import requests
+
+import connection
+import market_bot
+import settings
+import tradelog
+from benchmarks.progress import progress
+from entries import Seconds
+from ledger import Ledger
+from models import SIDES, Program, Side
+from profit import midnight
+
+PROJECT = Path(__file__).resolve().parents[1]
+DAY = 86_400.0
+PROGRAMS = 20
+
+RULES: Mapping[str, object] = {
+    "TRADE_SIZE": 10,
+    "TRADE_TICKER_SIZE": 3,
+    "INCENTIVE_SIZE": None,
+    "MAX_CAPITAL": 400,
+    "MAX_EVENT_LOSS": 200,
+    "MIN_HOURS_TO_CLOSE": 1,
+    "FILL_COST": 0,
+    "AVOID": (),
+}
+"""Settings under which something happens: quotes that are filled now and then."""
+
+_READS, _WRITES = "GET /*", "POST /*"
+FAULTS: list[dict[str, Any]] = [
+    {"do": "500", "on": _READS, "chance": 0.002},
+    {"do": "429", "on": _READS, "chance": 0.002},
+    {"do": "truncated", "on": _READS, "chance": 0.001},
+    {"do": "reset_before", "on": _READS, "chance": 0.001},
+    {"do": "503", "on": _WRITES, "chance": 0.004, "acted": True},
+    {"do": "reset_after", "on": _WRITES, "chance": 0.004},
+    {"do": "reset_before", "on": "DELETE /*", "chance": 0.004},
+    {"do": "reset_after", "on": "DELETE /*", "chance": 0.004},
+    {"do": "partial_fill", "on": "DELETE /*", "chance": 0.004},
+    {"do": "stale", "on": "GET /portfolio/*", "chance": 0.002, "seconds": 3},
+    {"do": "trading_paused", "from": 20_000, "until": 20_400},
+    {"do": "exchange_paused", "from": 50_000, "until": 50_100},
+]
+"""A bad day: about one request in a hundred goes wrong, and trading stands still twice."""
+
+
+class SteppedClock:
+    """The simulator's clock, which stands still until somebody waits."""
+
+    def __init__(self, root: str) -> None:
+        self._control = requests.Session()
+        self._root = root
+        self._now = datetime.fromtimestamp(self._ask("GET", "time")["unix"], timezone.utc)
+        self._began = self._now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return (self._now - self._began).total_seconds()
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            unix = self._ask("POST", "advance", {"seconds": seconds})["unix"]
+            self._now = datetime.fromtimestamp(unix, timezone.utc)
+
+    def _ask(self, method: str, what: str, body: object = None) -> Any:
+        return self._control.request(method, f"{self._root}/simulator/{what}", json=body, timeout=120).json()
+
+
+def trade(folder: Path, rules: Mapping[str, object], until: float) -> int:
+    """The bot's process: trade by the environment's SIM_ variables until a Unix second, then stop as by Ctrl-C."""
+    clock = SteppedClock(os.environ["SIM_URL"].rpartition("/trade-api")[0])
+    connection.WallClock = lambda: clock  # type: ignore[assignment, misc]
+    connected = connection.connect(market_bot.env, os.environ)
+    shipped = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
+    logger = tradelog.open_log(folder / "trade.log")
+    logger.handlers = logger.handlers[1:]
+    sleep = clock.sleep
+
+    def watched(seconds: float) -> None:
+        if clock.now().timestamp() >= until:
+            clock.sleep = sleep  # type: ignore[method-assign]
+            raise KeyboardInterrupt
+        sleep(seconds)
+
+    clock.sleep = watched  # type: ignore[method-assign]
+    ledger = Ledger(folder / "trade-sim.db")
+    return market_bot.MarketBot(settings.check(shipped | dict(rules)), connected, ledger, logger).run()
+
+
+@dataclass
+class Outcome:
+    """What the ledger (`said`) and the exchange (`true`) say of the same, and what else happened."""
+
+    said: dict[str, Any] = field(default_factory=dict)
+    true: dict[str, Any] = field(default_factory=dict)
+    seconds: Seconds = Seconds()
+    truly_present: float = 0.0
+    truly_earned: float = 0.0
+    sessions: int = 0
+    cycles: int = 0
+    problems: int = 0
+    errors: int = 0
+    bytes: int = 0
+    took: float = 0.0
+
+    def off(self) -> float:
+        """The accrued reward against the exchange's, 0 where they agree."""
+        return self.seconds.reward / self.truly_earned - 1 if self.truly_earned else 0.0
+
+    def told(self) -> str:
+        said, one = self.said, self.seconds
+        present = one.present / self.truly_present - 1 if self.truly_present else 0.0
+        return "\n".join(
+            [
+                f"{self.cycles:,} cycles kept, {self.sessions} sessions, {self.errors} errors in the log, "
+                f"{self.bytes / 1e6:.1f} MB, {self.took:.0f} s",
+                f"  fills {len(said['fills']):,}, fees ${said['fees']:.4f}, cash ${said['cash']:.4f}, held "
+                f"{len(said['positions'])}: {'as the statement says' if said == self.true else 'NOT AS STATED'}",
+                f"  present {one.present:,.0f} s, truly {self.truly_present:,.0f} s ({present:+.2%}); qualified "
+                f"{one.qualified:,.0f}, excluded {one.excluded:,.0f}, unknown {one.unknown:,.0f}",
+                f"  accrued ${one.reward:.4f}, truly ${self.truly_earned:.4f} ({self.off():+.2%})",
+            ]
+        )
+
+
+def run(
+    folder: Path,
+    days: float = 1.0,
+    seed: int = 1,
+    kills: int = 2,
+    faults: bool = True,
+    without: str = "",
+    programs: int = PROGRAMS,
+    **changed: object,
+) -> Outcome:
+    """Trade for `days` with `kills` on the way. `without`: people who stay away, with commas between."""
+    began = time.monotonic()
+    rules = {**RULES, **changed}
+    script = folder / "faults.json"
+    script.write_text(json.dumps(FAULTS if faults else []))
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--step", "--seed", str(seed)]
+    command += ["--programs", str(programs), "--key-file", str(folder / "key.pem"), "--faults", str(script)]
+    command += ["--without", without] if without else []
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as simulator:
+        try:
+            variables = _variables(simulator)
+            clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
+            _trade_on(folder, rules, variables, clock, days, kills)
+            statement = clock._ask("GET", "statement")
+        finally:
+            simulator.kill()
+    outcome = compare(folder, statement)
+    outcome.took = time.monotonic() - began
+    return outcome
+
+
+def _variables(simulator: subprocess.Popen[str]) -> dict[str, str]:
+    """The variables of .env that a simulator prints when it is ready."""
+    assert simulator.stdout is not None
+    found: dict[str, str] = {}
+    for line in simulator.stdout:
+        name, is_variable, value = line.strip().partition("=")
+        if is_variable and name.startswith("SIM_"):
+            found[name] = value
+        if name == "SIM_KEYFILE":
+            return found
+    raise RuntimeError("the simulator did not start")
+
+
+def _trade_on(
+    folder: Path,
+    rules: Mapping[str, object],
+    variables: Mapping[str, str],
+    clock: SteppedClock,
+    days: float,
+    kills: int,
+) -> None:
+    start = clock._ask("GET", "time")["unix"]
+    until = start + days * DAY
+    command = [sys.executable, "-m", "tests.soak", "--bot", str(folder), "--until", str(until)]
+    command += ["--rules", json.dumps(rules)]
+    killed = [start + days * DAY * (number + 1) / (kills + 1) for number in range(kills)]
+    while True:
+        with subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **variables}) as bot:
+            while bot.poll() is None:
+                now = clock._ask("GET", "time")["unix"]
+                progress(f"{(now - start) / DAY:.2f} of {days:g} days")
+                if killed and now >= killed[0]:
+                    os.kill(bot.pid, signal.SIGKILL)
+                time.sleep(0.05)
+        if bot.returncode == -signal.SIGKILL:
+            clock.sleep(45.0 if len(killed) % 2 else 400.0)
+            killed.pop(0)
+            continue
+        if bot.returncode:
+            raise RuntimeError(f"the bot ended with {bot.returncode}, see {folder / 'trade.log'}")
+        return
+
+
+def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
+    """Hold a ledger against a statement."""
+    file = folder / "trade-sim.db"
+    ledger = Ledger(file, read_only=True)
+    mark = ledger.last_mark()
+    assert mark is not None
+    assert mark.free_cash is not None
+    fills = ledger.fills()
+    seconds = sum(ledger.seconds().values(), start=Seconds())
+    log = (folder / "trade.log").read_text(encoding="utf-8")
+    day = mark.at.date()
+    return Outcome(
+        said={
+            "fills": {
+                fill.fill_id: (fill.ticker, fill.side.value, fill.price, fill.count, fill.fee) for fill in fills
+            },
+            "fees": sum(fill.fee for fill in fills),
+            "settled": sum(one.revenue for one in ledger.settlements()),
+            "positions": ledger.positions(),
+            "cash": mark.free_cash,
+            "held": mark.held,
+            "today": None if ledger.day_marks(day) else mark.day_profit,
+        },
+        true={
+            "fills": dict(map(_stated_fill, statement["fills"])),
+            "fees": sum(Decimal(fill["fee_cost"]) for fill in statement["fills"]),
+            "settled": Decimal(statement["totals"].get("settlement", 0)),
+            "positions": {ticker: Decimal(count) for ticker, count in statement["positions"].items()},
+            "cash": sum(map(Decimal, statement["cash"].values())),
+            "held": Decimal(statement["value"]),
+            "today": None if ledger.day_marks(day) else _traded_since(statement, midnight(day)),
+        },
+        seconds=seconds,
+        truly_present=present(statement["orders"], (terms[-1] for terms in ledger.programs().values())),
+        truly_earned=sum(map(_earned, statement["rewards"])),
+        sessions=len(ledger.sessions()),
+        cycles=len(ledger.cycles()),
+        errors=len(re.findall(r"\[ERROR\]", log)),
+        bytes=sum(path.stat().st_size for path in folder.glob("trade-sim.db*")),
+    )
+
+
+def _stated_fill(fill: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    side = fill["outcome_side"]
+    numbers = (fill[f"{side}_price_dollars"], fill["count_fp"], fill["fee_cost"])
+    return fill["fill_id"], (fill["ticker"], side, *map(Decimal, numbers))
+
+
+def _traded_since(statement: Mapping[str, Any], start: datetime) -> Decimal:
+    """Dollars that trades, fees and settlements brought since a time, and what is held now."""
+    kinds = ("trade", "fee", "settlement")
+    moved = [entry for entry in statement["journal"] if entry["kind"] in kinds and _time(entry["time"]) >= start]
+    return sum((Decimal(entry["amount"]) for entry in moved), start=Decimal(statement["value"]))
+
+
+def _earned(window: Mapping[str, Any]) -> float:
+    """Dollars that a window has brought so far, before floor and cap."""
+    return float(window["reward"]) * window["share_seconds"] / 2 / window["snapshots"]
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def present(orders: Iterable[Mapping[str, Any]], programs: Iterable[Program]) -> float:
+    """Seconds, added up over windows and sides, in which an order of the bot's rested by the exchange's own record."""
+    spans: dict[tuple[str, Side], list[tuple[datetime, datetime]]] = {}
+    for order in orders:
+        if order["client_order_id"].startswith("lipbot-"):
+            key = order["ticker"], Side(order["outcome_side"])
+            spans.setdefault(key, []).append((_time(order["created_time"]), _time(order["last_update_time"])))
+    total = timedelta(0)
+    for program in programs:
+        if program.target is None:
+            continue
+        for side in SIDES:
+            until = program.start
+            for start, end in sorted(spans.get((program.ticker, side), [])):
+                begins, ends = max(start, until), min(end, program.end)
+                total += max(ends - begins, timedelta(0))
+                until = max(until, ends)
+    return total.total_seconds()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--days", type=float, default=1.0, help="simulated days (default 1)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument("--no-faults", action="store_true")
+    parser.add_argument("--without", default="", help="people who stay away, as of `python -m simulator`")
+    parser.add_argument("--bot", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--rules", type=json.loads, default={}, help="settings, as JSON")
+    asked = parser.parse_args()
+    if asked.bot:
+        return trade(asked.bot, asked.rules, asked.until)
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    outcome = run(folder, asked.days, asked.seed, asked.kills, not asked.no_faults, asked.without, **asked.rules)
+    progress("")
+    print(f"{asked.days:g} simulated days, seed {asked.seed}, in {folder}\n{outcome.told()}")
+    return outcome.said != outcome.true
+
+
+if __name__ == "__main__":
+    sys.exit(main())
