@@ -226,8 +226,8 @@ def settlement_row(one: Settlement, earlier: bool) -> Row:
 def settlement_of(row: Row) -> Settlement:
     ticker, at, event, yes, yes_cost, no, no_cost, revenue, fee, payout, exchange_index, _ = row
     return Settlement(
-        ticker, event, Decimal(yes), Decimal(yes_cost), Decimal(no), Decimal(no_cost), Decimal(revenue), Decimal(fee),
-        maybe(Decimal, payout), exchange_index, time(at),
+        ticker, event, Decimal(yes), Decimal(yes_cost), Decimal(no), Decimal(no_cost), Decimal(revenue),
+        Decimal(fee), maybe(Decimal, payout), exchange_index, time(at),
     )  # fmt: skip
 
 

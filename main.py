@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from account import Balance, Position
     from clients import Environment
     from connection import Connection
+    from ledger import Ledger
     from models import Order
 
 HOME = Path(__file__).resolve().parent
@@ -103,14 +104,16 @@ def _remedy() -> str:
 # -- the report ------------------------------------------------------------------------------------------------
 
 
-def report(environment: Environment, connection: Connection) -> str:
-    """What the account has, as text. Raises an `ExchangeError` where the exchange does not tell."""
+def report(environment: Environment, connection: Connection, ledger: Ledger | None) -> str:
+    """What the account has, as text, and what its `ledger` says of the day, where there is one. Raises an
+    `ExchangeError` where the exchange does not tell."""
     client = connection.client
     about = ", ".join(f"{name.lower()}: {what}" for name, what in connection.about.items())
     balance, positions, orders = client.get_balance(), client.get_positions(), client.get_resting_orders()
     parts = [
         f"Environment: {environment.value} ({about})",
         _balance(balance),
+        *([_today(ledger)] if ledger else []),
         table("Positions", ("Ticker", "Side", "Count", "Cost"), map(_position, positions)),
         table(
             "Resting orders",
@@ -129,6 +132,19 @@ def report(environment: Environment, connection: Connection) -> str:
 def _balance(balance: Balance) -> str:
     shards = ", ".join(f"shard {index}: ${cash:,.4f}" for index, cash in sorted(balance.by_shard.items()))
     return f"Free cash: ${balance.available:,.4f}" + (f" ({shards})" if shards else "")
+
+
+def _today(ledger: Ledger) -> str:
+    mark = ledger.last_mark()
+    if mark is None:
+        return f"Ledger: {ledger.path.name}, no cycle has ended yet"
+    start = mark.at.replace(hour=0, minute=0, second=0, microsecond=0)
+    trading = "not known" if mark.day_profit is None else f"${mark.day_profit:,.4f}"
+    accrued = "not known" if mark.accrued is None else f"${mark.accrued:,.4f}"
+    return (
+        f"Day of {start:%Y-%m-%d} (UTC) by {ledger.path.name}, as of {_local(mark.at)}: trading {trading}, "
+        f"{len(ledger.fills(start))} fills; rewards accrued {accrued}, an estimate before the $1.00 floor"
+    )
 
 
 def _position(position: Position) -> Sequence[str]:
@@ -161,6 +177,7 @@ def look(told: Callable[[Connection], str]) -> int:
     import market_bot
     from connection import connect, read_variables
     from errors import ConfigError, ExchangeError
+    from ledger import LedgerError
 
     try:
         connection = connect(market_bot.env, read_variables(DOTENV_FILE))
@@ -170,7 +187,7 @@ def look(told: Callable[[Connection], str]) -> int:
                 print(f"main: {warning}", file=sys.stderr)
         if connection.is_private:
             print(f"\n{PRIVATE_SIMULATOR}")
-    except ConfigError as error:
+    except (ConfigError, LedgerError) as error:
         print(f"main: {error}", file=sys.stderr)
         return IN_CONFIGURATION
     except ExchangeError as error:
@@ -183,7 +200,21 @@ def account(connection: Connection) -> str:
     """The account's report, for the environment of the settings."""
     import market_bot
 
-    return report(market_bot.env, connection)
+    connection.client.get_exchange_status()  # its answer tells a simulator's run
+    return report(market_bot.env, connection, remembered(connection))
+
+
+def remembered(connection: Connection) -> Ledger | None:
+    """The ledger of the bot that trades, or traded, on this account; None where there is none. Raises a
+    `LedgerError` where it cannot be read."""
+    import market_bot
+    from ledger import Ledger
+
+    path = market_bot.ledger_file(market_bot.env)
+    if connection.is_private or not path.exists():
+        return None
+    ledger = Ledger(path, read_only=True)
+    return ledger if ledger.identity == connection.client.identity else None
 
 
 def incentives(ticker: str | None) -> Callable[[Connection], str]:
@@ -193,7 +224,10 @@ def incentives(ticker: str | None) -> Callable[[Connection], str]:
         import market_bot
         import why
 
-        seen = why.view(connection.client, market_bot.read_settings())
+        rules = market_bot.read_settings()
+        connection.client.get_exchange_status()  # its answer tells a simulator's run
+        ledger = remembered(connection)
+        seen = why.view(connection.client, rules, ledger.earned() if ledger else {})
         return why.ranked(seen) if ticker is None else why.explained(seen, ticker)
 
     return told

@@ -432,6 +432,11 @@ def read_settings() -> settings.Settings:
     return settings.check({"env": env} | constants)
 
 
+def ledger_file(environment: Environment) -> Path:
+    """Where the ledger of an environment is: beside the log."""
+    return _LOG_FILE.with_name(file_name(environment.value, PRIMARY_SUBACCOUNT))
+
+
 def main() -> int:
     """Check the settings, connect, trade. Returns the exit code: 2 where nothing was sent for want of a
     setting, a variable or a key."""
@@ -445,7 +450,7 @@ def main() -> int:
         if rules.environment is Environment.PROD:
             raise ConfigError(_PROD_REFUSED)
         connection = connect(rules.environment, read_variables(_DOTENV_FILE))
-        ledger = Ledger(_LOG_FILE.with_name(file_name(rules.environment.value, PRIMARY_SUBACCOUNT)))
+        ledger = Ledger(ledger_file(rules.environment))
     except (ConfigError, LedgerError) as error:
         logger.info(tradelog.entry(datetime.now().astimezone(), "ERROR", str(error)))
         return 2

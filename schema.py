@@ -76,8 +76,8 @@ CREATE TABLE looks (
 ) WITHOUT ROWID;
 
 -- Seconds in which an order of ours rested on a side of a program's market, within the program's window, and what
--- they were: they counted (qualified), paid nobody (excluded), or nobody knows. `shares`: our part of the side, 0 to
--- 1, added up over the qualified ones; `reward`: dollars accrued, before floor and cap.
+-- they were: they counted (qualified), paid nobody (excluded), or nobody knows. `shares`: our part of the side, 0
+-- to 1, added up over the qualified ones; `reward`: dollars accrued, before floor and cap.
 CREATE TABLE seconds (
     program_id TEXT NOT NULL, side TEXT NOT NULL, day TEXT NOT NULL, ticker TEXT NOT NULL,
     present REAL NOT NULL, qualified REAL NOT NULL, excluded REAL NOT NULL, unknown REAL NOT NULL,

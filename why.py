@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from choice import Choice
 from clients import KalshiHttpClient
 from incentive import (
     AS_IT_STANDS,
+    NONE_EARNED,
     RIVALS_ANSWER,
     Candidate,
     Caution,
@@ -57,8 +58,8 @@ class View:
     expires: datetime
 
 
-def view(client: KalshiHttpClient, rules: Settings) -> View:
-    """Scan the board as the bot does. Raises an `ExchangeError` where the exchange does not tell."""
+def view(client: KalshiHttpClient, rules: Settings, earned: Mapping[str, float] = NONE_EARNED) -> View:
+    """Scan the board as the bot does, which knows what windows have `earned` so far. Raises an `ExchangeError` where the exchange does not tell."""
     strategy = Strategy.of(rules)
     scanner = Scanner(client, strategy, _progress)
     status = client.get_exchange_status()
@@ -69,7 +70,7 @@ def view(client: KalshiHttpClient, rules: Settings) -> View:
     room = risk.room_beside(limits, client.get_balance(), client.get_positions(), theirs, ours)
     expires = client.clock.now() + timedelta(seconds=rules.wait_seconds + rules.expiration_seconds)
     quoted = frozenset(order.ticker for order in ours)
-    board = scanner.scan(None, status, resting, expires, room, quoted)
+    board = scanner.scan(None, status, resting, expires, room, quoted, earned)
     return View(scanner, strategy, board, room, resting, expires)
 
 

@@ -19,8 +19,8 @@ from simulator.rewards import SHARE, Meter
 
 def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
     """Everything about an account, in plain values: `journal` (why cash changed, in order), `orders`, `fills`,
-    `settlements`, `rewards` (one for each window in which it scored), `cash` by shard, `positions` (YES positive) and
-    their `value` at the best bids. Money is dollars in strings, times are ISO 8601."""
+    `settlements`, `rewards` (one for each window in which it scored), `cash` by shard, `positions` (YES positive)
+    and their `value` at the best bids. Money is dollars in strings, times are ISO 8601."""
     account = exchange.accounts[owner]
     return {
         "owner": owner,

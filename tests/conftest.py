@@ -36,6 +36,7 @@ from simulator.embedded import EmbeddedExchange
 from simulator.matching import Order
 from simulator.opening import CUSTOMER
 from simulator.people import NOISE, RIVALS
+from tests.struck import Killed
 
 START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -121,10 +122,6 @@ class Wire(BaseAdapter):
         return [f"{request.method} {request.path_url.partition('?')[0]}" for request in self.sent]
 
 
-class Killed(BaseException):
-    """Ends a bot as `kill -9` does: nothing of it runs any more."""
-
-
 @dataclass
 class Bench:
     """A bot, the exchange it trades on, the wire between them and the log."""
@@ -139,10 +136,12 @@ class Bench:
 
     def __post_init__(self) -> None:
         self._ledger: Ledger | None = None
+        self._reader: Ledger | None = None
         self.restart()
 
     def restart(self) -> None:
         """A new process, as far as the bot can tell: it remembers its ledger and nothing else."""
+        self._close_reader()
         if self._ledger is not None:
             self._ledger.close()
         self._ledger = Ledger(self.ledger_file)
@@ -150,8 +149,14 @@ class Bench:
 
     @property
     def ledger(self) -> Ledger:
-        """As another program reads it."""
-        return Ledger(self.ledger_file, read_only=True)
+        """As another program reads it, for now."""
+        self._close_reader()
+        self._reader = Ledger(self.ledger_file, read_only=True)
+        return self._reader
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
 
     @property
     def log(self) -> str:

@@ -1,9 +1,10 @@
-"""Days of simulated trading, and whether the ledger agrees with the exchange's own statement: `python -m tests.soak`.
+"""Days of simulated trading, and whether the ledger agrees with the exchange's own statement: `python -m
+tests.soak`.
 
-The simulator is a process of its own whose clock stands still until the bot, another process, waits; so a day takes as
-long as its requests do. The bot is killed (SIGKILL) as often as is asked, in the middle of whatever it does, and
-started again with its ledger. At its end it is stopped by Ctrl-C, and all that the ledger says is held against what the
-exchange says.
+The simulator is a process of its own whose clock stands still until the bot, another process, waits; so a day
+takes as long as its requests do. The bot is killed (SIGKILL) as often as is asked, in the middle of whatever it
+does, and started again with its ledger. At its end it is stopped by Ctrl-C, and all that the ledger says is held
+against what the exchange says.
 """
 
 from __future__ import annotations
@@ -255,11 +256,11 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
             "positions": {ticker: Decimal(count) for ticker, count in statement["positions"].items()},
             "cash": sum(map(Decimal, statement["cash"].values())),
             "held": Decimal(statement["value"]),
-            "today": None if ledger.day_marks(day) else _traded_since(statement, midnight(day)),
+            "today": None if ledger.day_marks(day) else traded_since(statement, midnight(day)),
         },
         seconds=seconds,
         truly_present=present(statement["orders"], (terms[-1] for terms in ledger.programs().values())),
-        truly_earned=sum(map(_earned, statement["rewards"])),
+        truly_earned=sum(map(earned, statement["rewards"])),
         sessions=len(ledger.sessions()),
         cycles=len(ledger.cycles()),
         errors=len(re.findall(r"\[ERROR\]", log)),
@@ -273,14 +274,14 @@ def _stated_fill(fill: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
     return fill["fill_id"], (fill["ticker"], side, *map(Decimal, numbers))
 
 
-def _traded_since(statement: Mapping[str, Any], start: datetime) -> Decimal:
+def traded_since(statement: Mapping[str, Any], start: datetime) -> Decimal:
     """Dollars that trades, fees and settlements brought since a time, and what is held now."""
     kinds = ("trade", "fee", "settlement")
     moved = [entry for entry in statement["journal"] if entry["kind"] in kinds and _time(entry["time"]) >= start]
     return sum((Decimal(entry["amount"]) for entry in moved), start=Decimal(statement["value"]))
 
 
-def _earned(window: Mapping[str, Any]) -> float:
+def earned(window: Mapping[str, Any]) -> float:
     """Dollars that a window has brought so far, before floor and cap."""
     return float(window["reward"]) * window["share_seconds"] / 2 / window["snapshots"]
 
@@ -290,7 +291,8 @@ def _time(text: str) -> datetime:
 
 
 def present(orders: Iterable[Mapping[str, Any]], programs: Iterable[Program]) -> float:
-    """Seconds, added up over windows and sides, in which an order of the bot's rested by the exchange's own record."""
+    """Seconds, added up over windows and sides, in which an order of the bot's rested by the exchange's own
+    record."""
     spans: dict[tuple[str, Side], list[tuple[datetime, datetime]]] = {}
     for order in orders:
         if order["client_order_id"].startswith("lipbot-"):

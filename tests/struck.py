@@ -32,6 +32,12 @@ CREATE, CANCEL = f"POST {ORDERS}", f"DELETE {ORDERS}/*"
 PATIENCE = 3.0
 
 SHOWN: set[str] = set()
+
+
+class Killed(BaseException):
+    """Ends a bot as `kill -9` does: nothing of it runs any more."""
+
+
 Test = TypeVar("Test", bound=Callable[..., None])
 
 

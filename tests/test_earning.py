@@ -1,0 +1,172 @@
+"""What a second was worth: an estimate that a trader can believe is never more than was earned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import earning
+from account import Fill
+from entries import Seconds, SecondsOf, Stay
+from models import NO, YES, OrderStatus, Side
+from tests.values import CENTS, NOW, bid, book, books, cents, market, program
+
+D = Decimal
+HOUR = timedelta(hours=1)
+DEEP = book(cents((50, 500), (49, 900)), cents((48, 600), (47, 900)))
+"""Both sides hold a target of 1,000."""
+
+
+def at(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+def stay(
+    side: Side = YES,
+    price: str = "0.50",
+    count: int = 100,
+    start: float = 0,
+    end: float | None = 60,
+    name: str = "o",
+) -> Stay:
+    ended = None if end is None else NOW + at(end)
+    return Stay(
+        name, f"lipbot-{name}", "KXTEST-1", side, D(price), D(count), D(0), D(0), OrderStatus.CANCELED, NOW + at(start),
+        NOW + HOUR, ended,
+    )  # fmt: skip
+
+
+def fill(order: Stay, seconds: float, count: int) -> Fill:
+    return Fill(
+        f"f{seconds}",
+        order.order_id,
+        "KXTEST-1",
+        order.side,
+        order.price,
+        D(count),
+        D(0),
+        False,
+        NOW + at(seconds),
+    )
+
+
+def total(found: object) -> Seconds:
+    assert isinstance(found, dict)
+    return sum(found.values(), start=Seconds())
+
+
+def accrued(stays: list[Stay], before: object = DEEP, after: object = DEEP, **terms: object) -> Seconds:
+    window = program(**terms)  # type: ignore[arg-type]
+    rested = earning.pieces(stays, [], NOW, NOW + at(60))
+    return total(earning.accrue(market(CENTS), [window], (before, after), rested))  # type: ignore[arg-type]
+
+
+def test_a_filled_order_earns_nothing_from_its_fill_on() -> None:
+    order = stay(count=100)
+    whole, half = (
+        earning.pieces([order], fills, NOW, NOW + at(60))
+        for fills in ([], [fill(order, 20, 40), fill(order, 30, 60)])
+    )
+    assert [(p.end - p.start, p.bids[0].count) for p in whole] == [(at(60), 100)]
+    assert [(p.end - p.start, p.bids[0].count) for p in half] == [(at(20), 100), (at(10), 60)]
+
+
+def test_an_order_whose_end_nobody_saw_is_not_taken_to_outlive_its_expiry() -> None:
+    order = stay(end=None)._replace(expires=NOW + at(25))
+    (piece,) = earning.pieces([order], [], NOW, NOW + at(60))
+    assert piece.end == NOW + at(25)
+
+
+def test_seconds_before_the_last_look_are_not_counted_again() -> None:
+    found = earning.pieces([stay(start=-100, end=90)], [], NOW, NOW + at(60))
+    assert [(piece.start, piece.end) for piece in found] == [(NOW, NOW + at(60))]
+
+
+def test_an_order_taken_down_and_put_up_again_leaves_its_gap_uncounted() -> None:
+    found = earning.pieces([stay(end=20, name="a"), stay(start=30, end=50, name="b")], [], NOW, NOW + at(60))
+    assert sum((piece.end - piece.start for piece in found), start=timedelta(0)) == at(40)
+
+
+def test_of_two_looks_the_worse_one_counts() -> None:
+    better = book(cents((50, 500), (49, 900)), DEEP.no)
+    crowded = book(cents((50, 5000), (49, 900)), DEEP.no)
+    lone, worse = accrued([stay()], better, better), accrued([stay()], crowded, crowded)
+    assert worse.reward < lone.reward
+    for looks in ((better, crowded), (crowded, better)):
+        assert accrued([stay()], *looks) == worse
+
+
+def test_a_second_that_pays_nobody_in_either_look_is_excluded() -> None:
+    empty = book(cents((50, 100)), DEEP.no)
+    for looks in ((empty, DEEP), (DEEP, empty)):
+        assert accrued([stay()], *looks) == Seconds(present=60, excluded=60)
+
+
+@pytest.mark.parametrize("looks", [(None, DEEP), (DEEP, None), (None, None)])
+def test_seconds_that_nobody_saw_are_unknown_and_accrue_nothing(looks: tuple[object, object]) -> None:
+    assert accrued([stay()], *looks) == Seconds(present=60, unknown=60)
+
+
+def test_a_market_that_is_not_listed_any_more_leaves_its_seconds_unknown() -> None:
+    rested = earning.pieces([stay()], [], NOW, NOW + at(60))
+    found = earning.accrue(None, [program()], (DEEP, DEEP), rested)
+    assert total(found) == Seconds(present=60, unknown=60)
+
+
+def test_only_seconds_of_the_window_count() -> None:
+    rested = earning.pieces([stay()], [], NOW, NOW + at(60))
+    window = program()._replace(start=NOW + at(15), end=NOW + at(40))
+    found = earning.accrue(market(CENTS), [window], (DEEP, DEEP), rested)
+    assert total(found).present == 25
+
+
+def test_a_side_without_an_order_is_not_present() -> None:
+    window = program()
+    rested = earning.pieces([stay(NO, "0.48")], [], NOW, NOW + at(9))
+    found = earning.accrue(market(CENTS), [window], (DEEP, DEEP), rested)
+    assert set(found) == {SecondsOf("p", NO, NOW.date(), "KXTEST-1")}
+
+
+def test_alone_on_both_sides_a_whole_window_brings_the_whole_reward() -> None:
+    """The anchor: shares of 1 on both sides, all the time, are the reward to the cent."""
+    window = program()
+    prices = ((YES, "0.40"), (NO, "0.50"))
+    stays = [
+        stay(side, price, 1000, 0, window.seconds, side.value)._replace(expires=None) for side, price in prices
+    ]
+    rested = earning.pieces(stays, [], window.start, window.end)
+    found = total(earning.accrue(market(CENTS), [window], (book(), book()), rested))
+    assert found.reward == pytest.approx(float(window.reward))
+    assert found.qualified == found.present == 2 * window.seconds
+
+
+@given(books(CENTS), books(CENTS), st.integers(1, 2_000), st.integers(1, 99))
+def test_what_is_accrued_is_never_more_than_either_look_says(
+    first: object, second: object, count: int, price: int
+) -> None:
+    order = stay(price=f"{D(price) / 100}", count=count)
+    both = accrued([order], first, second, target=500)
+    alone = [accrued([order], one, one, target=500) for one in (first, second)]
+    assert both.reward <= min(one.reward for one in alone) + 1e-12
+    assert both.present == both.qualified + both.excluded + both.unknown
+
+
+def test_of_two_programs_each_has_its_own_terms() -> None:
+    rested = earning.pieces([stay()], [], NOW, NOW + at(60))
+    small, large = program(name="small"), program(target=100_000, name="large")
+    found = earning.accrue(market(CENTS), [small, large], (DEEP, DEEP), rested)
+    by_program = {key.program_id: seconds for key, seconds in found.items()}
+    assert by_program["small"].qualified == 60
+    assert by_program["large"] == Seconds(present=60, excluded=60)
+
+
+def test_fills_of_other_orders_take_nothing_from_ours() -> None:
+    order = stay()
+    theirs = replace(fill(order, 10, 50), order_id="somebody's")
+    (piece,) = earning.pieces([order], [theirs], NOW, NOW + at(60))
+    assert piece.bids == (bid(YES, "0.50", 100),)
