@@ -59,7 +59,8 @@ class View:
 
 
 def view(client: KalshiHttpClient, rules: Settings, earned: Mapping[str, float] = NONE_EARNED) -> View:
-    """Scan the board as the bot does, which knows what windows have `earned` so far. Raises an `ExchangeError` where the exchange does not tell."""
+    """Scan the board as the bot does, which knows what windows have `earned` so far. Raises an `ExchangeError`
+    where the exchange does not tell."""
     strategy = Strategy.of(rules)
     scanner = Scanner(client, strategy, _progress)
     status = client.get_exchange_status()

@@ -79,6 +79,7 @@ CALLS: dict[str, Callable[[KalshiHttpClient], Any]] = {
     "get_markets": lambda c: c.get_markets([TICKER, "KXODD-26NOV23-FINEGRID"]),
     "get_order_groups": lambda c: c.get_order_groups(),
     "get_orderbooks": lambda c: c.get_orderbooks([TICKER, "KXODD-26NOV23-FINEGRID"]),
+    "get_orders": lambda c: c.get_orders(START),
     "get_positions": lambda c: c.get_positions(),
     "get_resting_orders": lambda c: c.get_resting_orders(),
     "get_schedule": lambda c: c.get_schedule(),

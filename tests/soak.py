@@ -43,7 +43,7 @@ PROGRAMS = 20
 
 RULES: Mapping[str, object] = {
     "TRADE_SIZE": 10,
-    "TRADE_TICKER_SIZE": 3,
+    "TRADE_TICKER_SIZE": 2,
     "INCENTIVE_SIZE": None,
     "MAX_CAPITAL": 400,
     "MAX_EVENT_LOSS": 200,
@@ -118,20 +118,25 @@ def trade(folder: Path, rules: Mapping[str, object], until: float) -> int:
 
 @dataclass
 class Outcome:
-    """What the ledger (`said`) and the exchange (`true`) say of the same, and what else happened."""
+    """What the ledger (`said`) and the exchange (`true`) say of the same, and what else happened. `windows`:
+    dollars accrued by a program before floor and cap, by both."""
 
     said: dict[str, Any] = field(default_factory=dict)
     true: dict[str, Any] = field(default_factory=dict)
-    seconds: Seconds = Seconds()
+    seconds: Seconds = field(default_factory=Seconds)
     truly_present: float = 0.0
-    truly_earned: float = 0.0
+    windows: dict[str, tuple[float, float]] = field(default_factory=dict)
     sessions: int = 0
     cycles: int = 0
-    problems: int = 0
     errors: int = 0
     bytes: int = 0
     took: float = 0.0
 
+    @property
+    def truly_earned(self) -> float:
+        return sum(true for _, true in self.windows.values())
+
+    @property
     def off(self) -> float:
         """The accrued reward against the exchange's, 0 where they agree."""
         return self.seconds.reward / self.truly_earned - 1 if self.truly_earned else 0.0
@@ -139,17 +144,17 @@ class Outcome:
     def told(self) -> str:
         said, one = self.said, self.seconds
         present = one.present / self.truly_present - 1 if self.truly_present else 0.0
-        return "\n".join(
-            [
-                f"{self.cycles:,} cycles kept, {self.sessions} sessions, {self.errors} errors in the log, "
-                f"{self.bytes / 1e6:.1f} MB, {self.took:.0f} s",
-                f"  fills {len(said['fills']):,}, fees ${said['fees']:.4f}, cash ${said['cash']:.4f}, held "
-                f"{len(said['positions'])}: {'as the statement says' if said == self.true else 'NOT AS STATED'}",
-                f"  present {one.present:,.0f} s, truly {self.truly_present:,.0f} s ({present:+.2%}); qualified "
-                f"{one.qualified:,.0f}, excluded {one.excluded:,.0f}, unknown {one.unknown:,.0f}",
-                f"  accrued ${one.reward:.4f}, truly ${self.truly_earned:.4f} ({self.off():+.2%})",
-            ]
-        )
+        agrees = "as the statement says" if said == self.true else "NOT AS THE STATEMENT SAYS"
+        money = f"fees ${said['fees']:.4f}, settled ${said['settled']:.2f}, cash ${said['cash']:.4f}"
+        counted = f"qualified {one.qualified:,.0f} s, excluded {one.excluded:,.0f} s, unknown {one.unknown:,.0f} s"
+        lines = [
+            f"{self.cycles:,} cycles kept, {self.sessions} sessions, {self.errors} errors in the log",
+            f"ledger {self.bytes / 1e6:.1f} MB, {self.took:.0f} s",
+            f"fills {len(said['fills']):,}, {money}, {len(said['positions'])} positions: {agrees}",
+            f"present {one.present:,.0f} s, truly {self.truly_present:,.0f} s ({present:+.2%}); {counted}",
+            f"accrued ${one.reward:.4f}, truly ${self.truly_earned:.4f} ({self.off:+.2%})",
+        ]
+        return "\n".join(lines)
 
 
 def run(
@@ -167,7 +172,7 @@ def run(
     rules = {**RULES, **changed}
     script = folder / "faults.json"
     script.write_text(json.dumps(FAULTS if faults else []))
-    command = [sys.executable, "-m", "simulator", "--port", "0", "--step", "--seed", str(seed)]
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--step", "--ed25519", "--seed", str(seed)]
     command += ["--programs", str(programs), "--key-file", str(folder / "key.pem"), "--faults", str(script)]
     command += ["--without", without] if without else []
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as simulator:
@@ -234,6 +239,7 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
     assert mark is not None
     assert mark.free_cash is not None
     fills = ledger.fills()
+    accrued = ledger.earned()
     seconds = sum(ledger.seconds().values(), start=Seconds())
     log = (folder / "trade.log").read_text(encoding="utf-8")
     day = mark.at.date()
@@ -260,7 +266,9 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
         },
         seconds=seconds,
         truly_present=present(statement["orders"], (terms[-1] for terms in ledger.programs().values())),
-        truly_earned=sum(map(earned, statement["rewards"])),
+        windows={
+            one["program_id"]: (accrued.get(one["program_id"], 0.0), earned(one)) for one in statement["rewards"]
+        },
         sessions=len(ledger.sessions()),
         cycles=len(ledger.cycles()),
         errors=len(re.findall(r"\[ERROR\]", log)),

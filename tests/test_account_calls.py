@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from account import BucketLimit, PaymentStatus
 from models import OrderStatus, Side, TimeInForce
 from simulator import lifecycle
@@ -143,6 +145,30 @@ def test_an_order_that_was_filled_in_part_shows_what_is_left_of_it_and_what_it_p
     (order,) = [o for o in bench.client.get_resting_orders() if o.order_id == order.order_id]
     assert (order.asked, order.filled, order.remaining) == (4, D("1.5"), D("2.5"))
     assert order.fees == dollars(real(bench, order).maker_fees) > 0
+
+
+@about("get_orders")
+def test_what_became_of_an_order_is_told_with_its_times_whether_it_rests_or_not(bench: Bench) -> None:
+    wait(bench, 3_600)
+    since = bench.client.clock.now()
+    gone, filled, rests = (
+        place(bench, name, price="0.5200", count="4.00") for name in ("gone", "filled", "rests")
+    )
+    bench.client.cancel_order(gone)
+    wait(bench, 100)
+    taken_by_others(bench, SHARD_3, False, 5_200, queue(bench, filled) + 400)
+    orders = {order.order_id: order for order in bench.client.get_orders(since)}
+    assert set(orders) == {gone.order_id, filled.order_id, rests.order_id}
+    statuses = [orders[one.order_id].status for one in (gone, filled, rests)]
+    assert statuses == [OrderStatus.CANCELED, OrderStatus.EXECUTED, OrderStatus.RESTING]
+    for order in orders.values():
+        theirs = real(bench, order)
+        assert order.created is not None
+        assert order.updated is not None
+        assert order.created.timestamp() == pytest.approx(theirs.created, abs=1e-5)
+        assert order.updated.timestamp() == pytest.approx(theirs.updated, abs=1e-5)
+    assert (orders[filled.order_id].updated or since) >= since + timedelta(seconds=100)
+    assert len(bench.client.get_orders(since + timedelta(seconds=50))) == 0
 
 
 @about("get_fills")

@@ -35,10 +35,9 @@ def stay(
     name: str = "o",
 ) -> Stay:
     ended = None if end is None else NOW + at(end)
-    return Stay(
-        name, f"lipbot-{name}", "KXTEST-1", side, D(price), D(count), D(0), D(0), OrderStatus.CANCELED, NOW + at(start),
-        NOW + HOUR, ended,
-    )  # fmt: skip
+    began, expires = NOW + at(start), NOW + HOUR
+    terms = ("KXTEST-1", side, D(price), D(count), D(0), D(0), OrderStatus.CANCELED)
+    return Stay(name, f"lipbot-{name}", *terms, began, expires, ended)
 
 
 def fill(order: Stay, seconds: float, count: int) -> Fill:
@@ -68,10 +67,8 @@ def accrued(stays: list[Stay], before: object = DEEP, after: object = DEEP, **te
 
 def test_a_filled_order_earns_nothing_from_its_fill_on() -> None:
     order = stay(count=100)
-    whole, half = (
-        earning.pieces([order], fills, NOW, NOW + at(60))
-        for fills in ([], [fill(order, 20, 40), fill(order, 30, 60)])
-    )
+    fills = [fill(order, 20, 40), fill(order, 30, 60)]
+    whole, half = (earning.pieces([order], told, NOW, NOW + at(60)) for told in ([], fills))
     assert [(p.end - p.start, p.bids[0].count) for p in whole] == [(at(60), 100)]
     assert [(p.end - p.start, p.bids[0].count) for p in half] == [(at(20), 100), (at(10), 60)]
 

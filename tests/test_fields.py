@@ -52,6 +52,11 @@ PROMISED: dict[str, dict[str, str]] = {
         "yes_price_dollars": "decimal", "initial_count_fp": "decimal", "fill_count_fp": "decimal",
         "remaining_count_fp": "decimal", "maker_fees_dollars": "decimal", "taker_fees_dollars": "decimal",
     },
+    "get_orders orders": {
+        "order_id": "text", "client_order_id": "text", "ticker": "text", "outcome_side": "enum", "status": "enum",
+        "yes_price_dollars": "decimal", "initial_count_fp": "decimal", "fill_count_fp": "decimal",
+        "remaining_count_fp": "decimal", "maker_fees_dollars": "decimal", "taker_fees_dollars": "decimal",
+    },
     "get_fills fills": {
         "fill_id": "text", "order_id": "text", "ticker": "text", "outcome_side": "enum", "count_fp": "decimal",
         "yes_price_dollars": "decimal", "fee_cost": "decimal", "is_taker": "flag",

@@ -1,4 +1,5 @@
-"""The file itself: what a cycle brought is there whole, once, and for whoever reads along, or the bot says why not."""
+"""The file itself: what a cycle brought is there whole, once, and for whoever reads along, or the bot says why
+not."""
 
 from __future__ import annotations
 
