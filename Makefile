@@ -1,9 +1,10 @@
 # make run: trade on the embedded exchange.  make test: everything CI checks.
+# make soak: three simulated days, with a bad day's faults and without; some twenty minutes.
 # PYTHON picks the interpreter (3.10 or newer) that the virtual environment is made from.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test format clean
+.PHONY: run test soak format clean
 
 run: .venv/.run-installed
 	$(BIN)/python market_bot.py
@@ -13,6 +14,10 @@ test: .venv/.test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+soak: .venv/.test-installed
+	$(BIN)/python -m tests.soak --days 3
+	$(BIN)/python -m tests.soak --days 3 --still
 
 format: .venv/.test-installed
 	$(BIN)/ruff check --fix .

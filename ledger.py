@@ -250,9 +250,11 @@ class Ledger:
 
     def seconds(self, day: date | None = None) -> dict[SecondsOf, Seconds]:
         """What our orders' seconds were: of a UTC day, of all time where none is given."""
-        wanted = "SELECT * FROM seconds WHERE ? IS NULL OR day = ?"
-        text = entries.maybe(date.isoformat, day)
-        return dict(entries.seconds_of(row) for row in self._all(wanted, text, text))
+        if day is None:
+            rows = self._all("SELECT * FROM seconds")
+        else:
+            rows = self._all("SELECT * FROM seconds WHERE day = ?", day.isoformat())
+        return dict(map(entries.seconds_of, rows))
 
     def earned(self) -> dict[str, float]:
         """Dollars accrued so far by program id, before floor and cap."""

@@ -84,6 +84,8 @@ CREATE TABLE seconds (
     shares REAL NOT NULL, reward REAL NOT NULL, PRIMARY KEY (program_id, side, day)
 ) WITHOUT ROWID;
 
+CREATE INDEX seconds_by_day ON seconds (day);
+
 CREATE TABLE halts (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, reason TEXT NOT NULL, cleared INTEGER, cleared_by TEXT
 );

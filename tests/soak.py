@@ -36,6 +36,7 @@ from entries import Seconds
 from ledger import Ledger
 from models import SIDES, Program, Side
 from profit import midnight
+from simulator.people import EVERYBODY
 
 PROJECT = Path(__file__).resolve().parents[1]
 DAY = 86_400.0
@@ -64,7 +65,7 @@ FAULTS: list[dict[str, Any]] = [
     {"do": "reset_before", "on": "DELETE /*", "chance": 0.004},
     {"do": "reset_after", "on": "DELETE /*", "chance": 0.004},
     {"do": "partial_fill", "on": "DELETE /*", "chance": 0.004},
-    {"do": "stale", "on": "GET /portfolio/*", "chance": 0.002, "seconds": 3},
+    {"do": "stale", "on": "GET /portfolio/*", "chance": 0.05, "seconds": 3, "from": 30_000, "until": 36_000},
     {"do": "trading_paused", "from": 20_000, "until": 20_400},
     {"do": "exchange_paused", "from": 50_000, "until": 50_100},
 ]
@@ -141,6 +142,21 @@ class Outcome:
         """The accrued reward against the exchange's, 0 where they agree."""
         return self.seconds.reward / self.truly_earned - 1 if self.truly_earned else 0.0
 
+    def wrong(self, still: bool) -> list[str]:
+        """What does not agree as it must. `still`: only our orders moved and nothing failed, so that the estimate
+        has to be right in every window, and not only on the safe side."""
+        found = [
+            f"{what} is not as the statement says" for what, said in self.said.items() if said != self.true[what]
+        ]
+        if abs(self.seconds.present - self.truly_present) > 0.01 * self.truly_present:
+            found.append("the seconds present are off by more than 1 %")
+        if self.off > 0.02:
+            found.append("the estimate flatters by more than 2 %")
+        if still:
+            off = [abs(said - true) > 0.01 * true + 1e-6 for said, true in self.windows.values()]
+            found += [f"{sum(off)} windows are estimated wrong by more than 1 %"] if any(off) else []
+        return found
+
     def told(self) -> str:
         said, one = self.said, self.seconds
         present = one.present / self.truly_present - 1 if self.truly_present else 0.0
@@ -162,24 +178,23 @@ def run(
     days: float = 1.0,
     seed: int = 1,
     kills: int = 2,
-    faults: bool = True,
-    without: str = "",
-    programs: int = PROGRAMS,
+    still: bool = False,
     **changed: object,
 ) -> Outcome:
-    """Trade for `days` with `kills` on the way. `without`: people who stay away, with commas between."""
+    """Trade for `days`, with `kills` and faults on the way, or where nobody else moves and nothing fails.
+    `changed` are settings."""
     began = time.monotonic()
     rules = {**RULES, **changed}
     script = folder / "faults.json"
-    script.write_text(json.dumps(FAULTS if faults else []))
+    script.write_text(json.dumps([] if still else FAULTS))
     command = [sys.executable, "-m", "simulator", "--port", "0", "--step", "--ed25519", "--seed", str(seed)]
-    command += ["--programs", str(programs), "--key-file", str(folder / "key.pem"), "--faults", str(script)]
-    command += ["--without", without] if without else []
+    command += ["--programs", str(PROGRAMS), "--key-file", str(folder / "key.pem"), "--faults", str(script)]
+    command += ["--without", ",".join(EVERYBODY)] if still else []
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as simulator:
         try:
             variables = _variables(simulator)
             clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
-            _trade_on(folder, rules, variables, clock, days, kills)
+            _trade_on(folder, rules, variables, clock, days, 0 if still else kills)
             statement = clock._ask("GET", "statement")
         finally:
             simulator.kill()
@@ -223,7 +238,10 @@ def _trade_on(
                     os.kill(bot.pid, signal.SIGKILL)
                 time.sleep(0.05)
         if bot.returncode == -signal.SIGKILL:
-            clock.sleep(45.0 if len(killed) % 2 else 400.0)
+            # Awake again before the next look is due, then long after it: those seconds nobody can know.
+            clock.sleep(
+                45.0 if len(killed) % 2 else 3.0 * float(str(rules.get("WAIT_TIME", market_bot.WAIT_TIME)))
+            )
             killed.pop(0)
             continue
         if bot.returncode:
@@ -324,8 +342,7 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=1.0, help="simulated days (default 1)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=2)
-    parser.add_argument("--no-faults", action="store_true")
-    parser.add_argument("--without", default="", help="people who stay away, as of `python -m simulator`")
+    parser.add_argument("--still", action="store_true", help="nobody else moves, nothing fails, nobody is killed")
     parser.add_argument("--bot", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--rules", type=json.loads, default={}, help="settings, as JSON")
@@ -333,10 +350,14 @@ def main() -> int:
     if asked.bot:
         return trade(asked.bot, asked.rules, asked.until)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    outcome = run(folder, asked.days, asked.seed, asked.kills, not asked.no_faults, asked.without, **asked.rules)
+    outcome = run(folder, asked.days, asked.seed, asked.kills, asked.still, **asked.rules)
     progress("")
-    print(f"{asked.days:g} simulated days, seed {asked.seed}, in {folder}\n{outcome.told()}")
-    return outcome.said != outcome.true
+    how = "nobody else moves" if asked.still else f"with people, faults and {asked.kills} kills"
+    print(f"{asked.days:g} simulated days, {how}, seed {asked.seed}, in {folder}\n{outcome.told()}")
+    wrong = outcome.wrong(asked.still)
+    for line in wrong:
+        print(f"WRONG: {line}")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -269,7 +269,9 @@ def test_fills_are_told_although_the_clock_of_the_machine_is_wrong(make_bench: C
     for seconds in (600, -600):
         bench = make_bench(faults=[{"do": "clock_jump", "on": "*", "seconds": seconds}])
         bench.run(cycles=1)
-        assert abs((bench.bot._started - bench.exchange.clock.now()).total_seconds() - seconds) < 5
+        begun = bench.ledger.begun
+        assert begun is not None
+        assert abs((begun - bench.exchange.clock.now()).total_seconds() - seconds) < 5
 
 
 def test_lists_that_never_catch_up_are_not_taken_for_empty_ones(make_bench: Callable[..., Bench]) -> None:

@@ -1,0 +1,173 @@
+"""What the ledger costs: time a cycle, and room on the disk in a week. `python -m benchmarks.ledger`.
+
+The cycles are written down as a bot does that quotes two markets, both sides, and takes its orders down and puts
+them up again every minute: what it costs at most. Beside it the same entry as JSON, appended to a file and synced
+by nobody, which is the least that remembering can cost. Exit code 1 where a limit is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import entries
+from account import Fill, Identity
+from benchmarks.progress import progress
+from entries import Cycle, Entry, Look, Mark, Seconds, SecondsOf, Stay
+from ledger import Ledger
+from models import SIDES, Book, IncentiveType, Level, OrderStatus, Program, Side
+
+MOST_MILLISECONDS = 5.0
+MOST_BYTES = 20_000_000
+
+BOARD, NEW_A_DAY = 8_140, 1_000
+"""Programs on the board, and how many of them are new every day."""
+
+FILLS_A_DAY = 200
+LEVELS = 30
+"""Of each side of a book."""
+
+WEEK = 7 * 1_440
+START = datetime(2026, 11, 16, tzinfo=timezone.utc)
+
+
+def programs(dice: random.Random, count: int, start: datetime) -> list[Program]:
+    def one() -> Program:
+        name = str(uuid.UUID(int=dice.getrandbits(128)))
+        ticker = f"KXSERIES-26NOV{dice.randrange(30):02d}-T{dice.randrange(999)}"
+        end, reward = start + timedelta(days=5), Decimal(dice.randrange(10, 500))
+        terms = (reward, False, Decimal(1_000), Decimal("0.5"), None)
+        return Program(name, ticker, IncentiveType.LIQUIDITY, start, end, *terms)
+
+    return [one() for _ in range(count)]
+
+
+def cycles(count: int, markets: int, board: bool = True) -> Iterator[Entry]:
+    """What a bot writes down, a cycle a minute: first what became of the orders of the cycle before."""
+    dice = random.Random(1)
+    quoted = programs(dice, markets, START)
+    listed = quoted + programs(dice, BOARD - markets, START) if board else quoted
+    resting: list[Stay] = []
+    for number in range(count):
+        now = START + timedelta(minutes=number)
+        if board and number and number % 1_440 == 0:
+            listed = quoted + programs(dice, NEW_A_DAY, now) + listed[markets : BOARD - NEW_A_DAY]
+        entry = Entry(now, Cycle(now, 0.75, 16, markets, 2 * markets), programs=listed if number % 10 == 0 else [])
+        entry.mark = Mark(now, Decimal("1499.659000"), Decimal(0), Decimal("-0.341000"), 0.0021)
+        stays = [one._replace(ended=now, status=OrderStatus.CANCELED) for one in resting]
+        resting = [_stay(dice, program, side, now) for program in quoted for side in SIDES]
+        entry.orders = {stay.order_id: stay for stay in (*stays, *resting)}
+        if dice.random() < FILLS_A_DAY / 1_440:
+            fill = _fill(dice, resting[0], now)
+            entry.fills[fill.fill_id] = fill
+        entry.seconds = {
+            SecondsOf(program.id, side, now.date(), program.ticker): Seconds(59.5, 59.5, 0, 0, 0.13, 1e-4)
+            for program in quoted
+            for side in SIDES
+        }
+        entry.looks = {program.ticker: Look(now, _book(dice, program.ticker)) for program in quoted}
+        yield entry
+
+
+def _stay(dice: random.Random, program: Program, side: Side, now: datetime) -> Stay:
+    name = uuid.UUID(int=dice.getrandbits(128))
+    terms = (program.ticker, side, Decimal("0.4300"), Decimal("10.00"), Decimal("0.00"), Decimal("0.0000"))
+    expires = now + timedelta(minutes=2)
+    return Stay(str(name), f"lipbot-{name.hex}", *terms, OrderStatus.RESTING, now, expires, None)
+
+
+def _fill(dice: random.Random, stay: Stay, now: datetime) -> Fill:
+    name = str(uuid.UUID(int=dice.getrandbits(128)))
+    fee = Decimal("0.014231")
+    return Fill(name, stay.order_id, stay.ticker, stay.side, stay.price, stay.asked, fee, False, now)
+
+
+def _book(dice: random.Random, ticker: str) -> Book:
+    def side() -> tuple[Level, ...]:
+        prices = range(48, 48 - LEVELS, -1)
+        return tuple(Level(Decimal(price) / 100, Decimal(dice.randrange(100, 99_999)) / 100) for price in prices)
+
+    return Book(ticker, side(), side())
+
+
+def new_ledger(folder: Path, name: str) -> Ledger:
+    ledger = Ledger(folder / f"{name}.db")
+    ledger.claim(Identity("https://exchange.example", "a-key"), START)
+    ledger.begin_session(START)
+    return ledger
+
+
+def time_cycles(folder: Path, markets: int, count: int) -> tuple[float, float, float]:
+    """Milliseconds of a cycle's writes: the median, one in a hundred, and the median of the same as plain JSON."""
+    ledger, plain = new_ledger(folder, f"time-{markets}"), (folder / "plain.jsonl").open("w")
+    written, jotted = [], []
+    for number, entry in enumerate(cycles(count, markets, board=False)):
+        progress(f"writing {markets} markets, {number:,} of {count:,} cycles")
+        began = time.perf_counter()
+        ledger.record(entry)
+        written.append((time.perf_counter() - began) * 1_000)
+        began = time.perf_counter()
+        rows = [entries.order_row(stay) for stay in entry.orders.values()]
+        rows += [entries.look_row(*look) for look in (entry.looks or {}).items()]
+        rows += [entries.seconds_row(*one) for one in entry.seconds.items()]
+        print(json.dumps(rows), file=plain, flush=True)
+        jotted.append((time.perf_counter() - began) * 1_000)
+    ledger.close()
+    plain.close()
+    return statistics.median(written), statistics.quantiles(written, n=100)[98], statistics.median(jotted)
+
+
+def weigh(folder: Path, count: int, markets: int = 2) -> int:
+    """Bytes that so many cycles take, all files together, thinned every hour."""
+    ledger = new_ledger(folder, "week")
+    most = 0
+    for number, entry in enumerate(cycles(count, markets)):
+        if number % 60 == 0:
+            progress(f"a week, {number:,} of {count:,} cycles")
+            ledger.thin(entry.at)
+            most = max(most, sum(file.stat().st_size for file in folder.glob("week.db*")))
+        ledger.record(entry)
+    ledger.close()
+    return max(most, sum(file.stat().st_size for file in folder.glob("week.db*")))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ledger", description=__doc__)
+    parser.add_argument("--cycles", type=int, default=1_500, help="cycles that are timed (default 1500)")
+    parser.add_argument(
+        "--week", type=int, default=WEEK, help=f"cycles that are weighed (default {WEEK:,}, a week)"
+    )
+    asked = parser.parse_args()
+    fine = True
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for markets in (2, 20):
+            median, slowest, plain = time_cycles(folder, markets, asked.cycles)
+            fine = fine and median <= MOST_MILLISECONDS
+            progress("")
+            print(
+                f"{markets:2} markets: {median:.2f} ms a cycle (median; 1 % take more than {slowest:.1f} ms), "
+                f"{median / plain:.1f} x the same as plain JSON; at most {MOST_MILLISECONDS:g} ms"
+            )
+        size = weigh(folder, asked.week)
+        progress("")
+        days = asked.week / 1_440
+        print(
+            f"{days:.1f} days of two markets on a board of {BOARD:,} programs, {FILLS_A_DAY} fills a day: "
+            f"{size / 1e6:.1f} MB at most; limit {MOST_BYTES / 1e6:g} MB"
+        )
+    return 0 if fine and size <= MOST_BYTES else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
