@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 import earning
 import profit
@@ -18,6 +19,7 @@ from account import Balance, Fill, Position
 from clients import KalshiHttpClient
 from entries import EPOCH, Cycle, DayMark, Entry, Look, Mark, Quotes, Stay
 from errors import ExchangeError
+from fields import Listing
 from ledger import Ledger, LedgerError
 from models import (
     ONE_DOLLAR,
@@ -32,6 +34,8 @@ from models import (
     Program,
 )
 from profit import midnight
+
+T = TypeVar("T")
 
 Log = Callable[..., None]
 """`MarketBot.log`: an event, what it says, and details."""
@@ -81,8 +85,10 @@ class Bookkeeper:
         if self._ledger.is_opened:
             return fills
         positions = self._client.get_positions().whole()
+        while self.read_fills():  # one that came between the two lists is in the one and not in the other
+            positions = self._client.get_positions().whole()
         self._held = {position.ticker: position.count for position in positions}
-        self._entry.at, self._entry.opening = now, self._held
+        self._entry.at, self._entry.opening = now, dict(self._held)
         self._ledger.record(self._entry)
         self._written()
         return []
@@ -146,8 +152,7 @@ class Bookkeeper:
             self._fills[fill.fill_id] = self._entry.fills[fill.fill_id] = fill
             self._held[fill.ticker] = self._held.get(fill.ticker, Decimal(0)) + profit.signed(fill)
             self._fills_since = max(self._fills_since, fill.time)
-        for error in listed.unreadable:
-            self._log("ERROR", str(error), ["A fill is missing in the ledger; what is held is read by itself"])
+        self._tell(listed, "A fill is missing in the ledger; what is held is read by itself")
         return new
 
     def held(self, positions: Iterable[Position]) -> None:
@@ -206,28 +211,39 @@ class Bookkeeper:
     # -- at a cycle's end --------------------------------------------------------------------------------------
 
     def close(self, cycle: Cycle | None, balance: Balance | None, books: Mapping[str, Book]) -> Mark:
-        """Write down what the cycle brought. `books`: of the markets in which something is held, as far as they
-        were read. Returns what there is now. Raises nothing: what cannot be written is told, and kept for the next
-        time."""
+        """Write down what a cycle, or the end of a session (None), brought. `books`: of the markets in which
+        something is held, as far as they were read. Returns what there is now. Raises nothing: what cannot be
+        written is told, and kept for the next time."""
         now = self._client.clock.now()
-        entry = self._entry
-        entry.at, entry.cycle = now, cycle
-        held = {ticker: count for ticker, count in self._held.items() if count}
         cash = balance.available if balance else None
+        held = {ticker: count for ticker, count in self._held.items() if count}
         try:
             quotes = self._quotes(held, books)
-            profit_today, accrued = self._day_profit(now, quotes), self._accrued(now.date())
-            entry.mark = Mark(now, cash, profit.value(held, quotes), profit_today, accrued)
-            entry.looks = self._looks()
-            if now >= self._thinned + _THINNED:
-                self._ledger.thin(now)
-                self._thinned = now
-            self._ledger.record(entry)
+            brought, accrued = self._day_profit(now, quotes), self._accrued(now.date())
         except LedgerError as error:
             self._not_written(error)
             return Mark(now, cash, Decimal(0), None, None)
-        self._written()
-        return entry.mark
+        mark = Mark(now, cash, profit.value(held, quotes), brought, accrued)
+        self._entry.looks = self._looks()
+        self._write(now, cycle, mark)
+        return mark
+
+    def failed(self, cycle: Cycle) -> None:
+        """Write down that a cycle failed, and what it brought until then. Raises nothing."""
+        if self._is_open:
+            self._write(self._client.clock.now(), cycle, None)
+
+    def _write(self, now: datetime, cycle: Cycle | None, mark: Mark | None) -> None:
+        self._entry.at, self._entry.cycle, self._entry.mark = now, cycle, mark
+        try:
+            if now >= self._thinned + _THINNED:
+                self._ledger.thin(now)
+                self._thinned = now
+            self._ledger.record(self._entry)
+        except LedgerError as error:
+            self._not_written(error)
+        else:
+            self._written()
 
     def end_session(self, how: str) -> None:
         """Say how the session ended."""
@@ -317,18 +333,28 @@ class Bookkeeper:
     def _read_orders(self, since: datetime) -> None:
         """What became of our orders, those of a process that was killed among them."""
         now = self._client.clock.now()
-        for order in filter(trade.is_own, self._client.get_orders(since)):
+        listed = self._client.get_orders(since)
+        self._tell(
+            listed, "How long an order of ours rested is not known; its seconds are taken to end with its expiry"
+        )
+        for order in filter(trade.is_own, listed):
             known = self._stays.get(order.order_id)
             if known is None or known.ended is None or order.status is not OrderStatus.RESTING:
                 self._note(Stay.of(order, now))
 
     def _read_settlements(self, since: datetime) -> None:
         known = {(one.ticker, one.time) for one in self._ledger.settlements(since - _OVERLAP)}
-        for one in self._client.get_settlements(since - _OVERLAP):
+        listed = self._client.get_settlements(since - _OVERLAP)
+        self._tell(listed, "A settlement is missing in the ledger, and in the day's profit")
+        for one in listed:
             key = one.ticker, one.time
             if key not in known and key not in self._entry.settlements:
                 self._entry.settlements[key] = one
                 self._held[one.ticker] = self._held.get(one.ticker, Decimal(0)) - one.yes_count + one.no_count
+
+    def _tell(self, listed: Listing[T], means: str) -> None:
+        for error in listed.unreadable:
+            self._log("ERROR", str(error), [means])
 
     def _note(self, stay: Stay) -> None:
         self._stays[stay.order_id] = self._entry.orders[stay.order_id] = stay

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
 from logging import Logger
@@ -143,11 +144,15 @@ class MarketBot:
             self._read_limits()
             while True:
                 next_cycle = self._clock.monotonic() + self._rules.wait_seconds
-                complete = self._attempt(self.start_trading, self._after_failed_cycle)
-                if complete and self._scan_is_due():
+                began, sent_before = self._clock.now(), self._client.requests_sent
+                problem = self._attempt(self.start_trading, self._after_failed_cycle)
+                if problem:
+                    took, sent = self._since(began, sent_before)
+                    self._books.failed(Cycle(began, took, sent, 0, 0, problem))
+                elif self._scan_is_due():
                     self._attempt(self.scan_board, lambda: "The board of the last scan is kept until the next one")
                 self._log_clock()
-                self._clock.sleep(max(next_cycle - self._clock.monotonic(), 0.0) if complete else _RETRY_SECONDS)
+                self._clock.sleep(_RETRY_SECONDS if problem else max(next_cycle - self._clock.monotonic(), 0.0))
         except KeyboardInterrupt:
             return self._stop()
 
@@ -262,21 +267,22 @@ class MarketBot:
         if news:
             self.log("INFO", {"Clock": news})
 
-    def _attempt(self, step: Callable[[], object], then: Callable[[], str]) -> bool:
-        """A step that may fail: whatever happens is logged, with what it means (`then`), and the bot goes on."""
+    def _attempt(self, step: Callable[[], object], then: Callable[[], str]) -> str:
+        """A step that may fail: whatever happens is logged, with what it means (`then`), and the bot goes on.
+        Returns what went wrong, empty where all went well."""
         try:
             step()
-        except LedgerError as error:
-            self.log("ERROR", str(error), [then()])
-        except ExchangeError as error:
-            unknown = "It may have been carried out all the same; the next cycle looks before it acts"
-            self.log("ERROR", str(error), [*([unknown] if error.maybe_done else []), then()])
+        except (ExchangeError, LedgerError) as error:
+            told, details = str(error), []
+            if isinstance(error, ExchangeError) and error.maybe_done:
+                details = ["It may have been carried out all the same; the next cycle looks before it acts"]
         except Exception as error:
             told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
-            self.log("ERROR", told, [*traceback.format_exc().splitlines(), then()])
+            details = traceback.format_exc().splitlines()
         else:
-            return True
-        return False
+            return ""
+        self.log("ERROR", told, [*details, then()])
+        return told
 
     def _after_failed_cycle(self) -> str:
         rest = "none of ours was placed"
@@ -389,13 +395,16 @@ class MarketBot:
         for fill in fills:
             self.log("FILL", tradelog.fill(fill))
 
+    def _since(self, began: datetime, sent_before: int) -> tuple[float, int]:
+        """Seconds and requests that a cycle has taken so far."""
+        return (self._clock.now() - began).total_seconds(), self._client.requests_sent - sent_before
+
     def _log_cycle(self, choice: Choice, placed: int, began: datetime, sent_before: int) -> None:
         per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
         payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
         tied_up = sum((candidate.collateral for candidate in choice.chosen), start=Decimal(0))
         next_cycle = began + timedelta(seconds=self._rules.wait_seconds)
-        took = (self._clock.now() - began).total_seconds()
-        requests = self._client.requests_sent - sent_before
+        took, requests = self._since(began, sent_before)
         cycle = Cycle(began, took, requests, len(choice.chosen), placed)
         mark = self._books.close(cycle, self._balance, self._held_books)
         self.log(
@@ -457,7 +466,8 @@ def main() -> int:
     except KeyboardInterrupt:
         logger.info(tradelog.entry(datetime.now().astimezone(), "SHUTDOWN", "Nothing was sent"))
         return 0
-    return MarketBot(rules, connection, ledger, logger).run()
+    with closing(ledger):
+        return MarketBot(rules, connection, ledger, logger).run()
 
 
 if __name__ == "__main__":

@@ -374,3 +374,15 @@ def test_a_ledger_is_thinned_while_the_bot_runs(bench: Bench) -> None:
     cycles(bench, 2)
     assert len(bench.ledger.cycles()) == 2
     assert len(bench.ledger.orders()) < 5 * 4
+
+
+def test_a_cycle_that_failed_is_remembered_with_its_reason(bench: Bench) -> None:
+    bench.run(cycles=1)
+    bench.wire.fault = lambda request, _: unavailable if "/markets/orderbooks" in (request.url or "") else None
+    bench.run(cycles=2)
+    bench.wire.fault = None
+    bench.run(cycles=1)
+    problems = [cycle.problem for cycle in bench.ledger.cycles()]
+    assert [bool(problem) for problem in problems] == [False, True, True, False]
+    assert "GET /markets/orderbooks" in problems[1]
+    assert "503" in problems[1]
