@@ -20,6 +20,7 @@ import risk
 import settings
 import trade
 import tradelog
+import writing
 from account import Balance, Fill
 from bookkeeping import Bookkeeper
 from choice import Choice, without
@@ -33,9 +34,8 @@ from ledger import Ledger, LedgerError, file_name
 from models import Book, ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
 from risk import Room
 from scan import Board, Scanner
-from settings import AUTO
+from settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
 from strategy import Strategy
-from writing import PRIMARY_SUBACCOUNT
 
 # Settings -------------------------------------------------------------------------------------------------
 
@@ -231,26 +231,7 @@ class MarketBot:
         self.log("START", {"Environment": self._rules.environment.value, **self._connection.about})
         for warning in self._connection.warnings:
             self.log("INFO", {"Warning": warning})
-        rules = self._rules
-        self.log(
-            "SETTINGS",
-            {
-                "TRADE_SIZE": AUTO if rules.trade_size is None else rules.trade_size,
-                "TRADE_DELTA": rules.delta_ticks * settings.CENT,
-                "WAIT_TIME": f"{rules.wait_seconds:g} s",
-                "EXPIRATION_TS": f"{rules.expiration_seconds / 60:g} min",
-                "TRADE_TICKER_SIZE": rules.ticker_slots,
-                "INCENTIVE_SIZE": rules.incentive_size,
-                "ONLY": ", ".join(rules.only) or "all",
-                "AVOID": ", ".join(rules.avoid) or "none",
-                "MAX_CAPITAL": f"${rules.max_capital}",
-                "MAX_EVENT_LOSS": f"${rules.max_event_loss}",
-                "MIN_HOURS_TO_CLOSE": f"{rules.hours_to_close:g} h",
-                "MIN_REWARD": f"${rules.min_reward}",
-                "FILL_COST": f"${rules.fill_cost:g}",
-                "SCAN_TIME": f"{rules.scan_seconds:g} s",
-            },
-        )
+        self.log("SETTINGS", self._rules.in_words())
 
     def _read_limits(self) -> None:
         """Go by the account's own limits. Where it does not tell them the lowest tier's are kept to."""
@@ -436,14 +417,14 @@ def _trades(status: ExchangeStatus) -> bool:
 def read_settings() -> settings.Settings:
     """The settings above, checked. Raises one `ConfigError` that lists every problem."""
     constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
-    for name in ("MARKET_BOT", "AUTO", "PRIMARY_SUBACCOUNT"):
+    for name in ("MARKET_BOT", "AUTO"):
         del constants[name]
     return settings.check({"env": env} | constants)
 
 
 def ledger_file(environment: Environment) -> Path:
     """Where the ledger of an environment is: beside the log."""
-    return _LOG_FILE.with_name(file_name(environment.value, PRIMARY_SUBACCOUNT))
+    return _LOG_FILE.with_name(file_name(environment.value, writing.PRIMARY_SUBACCOUNT))
 
 
 def main() -> int:

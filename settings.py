@@ -63,6 +63,25 @@ class Settings:
     fill_cost: float
     scan_seconds: float
 
+    def in_words(self) -> dict[str, object]:
+        """By name, as the log shows them."""
+        return {
+            "TRADE_SIZE": AUTO if self.trade_size is None else self.trade_size,
+            "TRADE_DELTA": self.delta_ticks * CENT,
+            "WAIT_TIME": f"{self.wait_seconds:g} s",
+            "EXPIRATION_TS": f"{self.expiration_seconds / 60:g} min",
+            "TRADE_TICKER_SIZE": self.ticker_slots,
+            "INCENTIVE_SIZE": self.incentive_size,
+            "ONLY": ", ".join(self.only) or "all",
+            "AVOID": ", ".join(self.avoid) or "none",
+            "MAX_CAPITAL": f"${self.max_capital}",
+            "MAX_EVENT_LOSS": f"${self.max_event_loss}",
+            "MIN_HOURS_TO_CLOSE": f"{self.hours_to_close:g} h",
+            "MIN_REWARD": f"${self.min_reward}",
+            "FILL_COST": f"${self.fill_cost:g}",
+            "SCAN_TIME": f"{self.scan_seconds:g} s",
+        }
+
 
 def check(constants: Mapping[str, object]) -> Settings:
     """Settings from the constants `env` and `NAMES`. Raises one `ConfigError` that lists every problem."""
