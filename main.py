@@ -135,11 +135,13 @@ def _balance(balance: Balance) -> str:
 
 
 def _today(ledger: Ledger) -> str:
+    import tradelog
+
     mark = ledger.last_mark()
     if mark is None:
         return f"Ledger: {ledger.path.name}, no cycle has ended yet"
     start = mark.at.replace(hour=0, minute=0, second=0, microsecond=0)
-    trading = "not known" if mark.day_profit is None else f"${mark.day_profit:,.4f}"
+    trading = "not known" if mark.day_profit is None else tradelog.signed(mark.day_profit)
     accrued = "not known" if mark.accrued is None else f"${mark.accrued:,.4f}"
     return (
         f"Day of {start:%Y-%m-%d} (UTC) by {ledger.path.name}, as of {_local(mark.at)}: trading {trading}, "
