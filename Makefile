@@ -1,5 +1,5 @@
 # make run: trade on the embedded exchange.  make test: everything CI checks.
-# make soak: three simulated days, with a bad day's faults and without; some twenty minutes.
+# make soak: three simulated days, with a bad day's faults and without; ten minutes or so.
 # PYTHON picks the interpreter (3.10 or newer) that the virtual environment is made from.
 PYTHON ?= python3
 BIN := .venv/bin

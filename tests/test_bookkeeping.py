@@ -110,14 +110,17 @@ def test_fills_that_came_while_the_bot_was_down_are_told_and_counted_once(
     assert_as_stated(bench)
 
 
-def test_a_market_that_was_settled_while_the_bot_was_down_is_not_held_for_ever(bench: Bench) -> None:
+def test_a_market_that_was_settled_while_the_bot_was_down_is_not_held_for_ever(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(programs=20, **STILL)
     bench.bot.start_trading()
     exchange = bench.exchange.api.exchange
     order = bench.resting()[0]
     market = exchange.markets[order.ticker]
     exchange.crowd_take(market, not order.is_bid, order.price, ALL)
     lifecycle.settle_now(exchange, market, "yes")
-    bench.pass_time(90)
+    bench.pass_time(50 * 3_600)
     bench.restart()
     bench.bot.start_trading()
     assert len(bench.ledger.settlements()) == 1
@@ -159,20 +162,41 @@ def test_what_is_held_over_midnight_is_marked_at_midnights_bids_whoever_was_awak
     ticker = hold(bench)
     bench.pass_time(60)
     bench.bot.start_trading()
-    best = bench.exchange.api.exchange.markets[ticker].book.bids.best()
+    book = bench.exchange.api.exchange.markets[ticker].book
+    best = book.bids.best()
     assert best
     bench.pass_time(8 * 3600 + 55 * 60)  # 23:57
     if down:
         bench.restart()
-        bench.pass_time(600)
-    cycles(bench, 6)
+    else:
+        cycles(bench, 1)
+    bench.pass_time(600)
+    while book.bids.best() == best:
+        book.bids.remove(book.bids.first(best))
+    worse = book.bids.best()
+    assert worse
+    cycles(bench, 3)
     (mark,) = (bench.ledger.day_marks(bench.exchange.clock.now().date()) or {}).values()
     assert mark.contracts == 20
     assert mark.price == D(best) / 10_000
     last = bench.ledger.last_mark()
     assert last is not None
-    assert last.day_profit == 0
-    assert last.held == 20 * mark.price
+    assert last.held == 20 * D(worse) / 10_000
+    assert last.day_profit == last.held - 20 * mark.price < 0
+
+
+def test_seconds_in_a_halted_market_are_not_taken_to_be_paid(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(**STILL)
+    cycles(bench, 2)
+    before = total(bench)
+    exchange = bench.exchange.api.exchange
+    for ticker in {order.ticker for order in bench.resting()}:
+        lifecycle.halt(exchange, exchange.markets[ticker])
+    bench.bot.start_trading()
+    added = total(bench) + Seconds(*(-number for number in before))
+    assert added.unknown == pytest.approx(added.present)
+    assert added.present > 100
+    assert added.reward == 0
 
 
 def test_the_seconds_of_a_short_gap_count_and_those_of_a_long_one_are_unknown(

@@ -122,15 +122,16 @@ def test_a_program_is_written_again_only_when_a_term_changes(ours: Ledger, path:
 
 def test_seconds_add_up_and_days_stay_apart(ours: Ledger) -> None:
     for day in (NOW.date(), NOW.date(), NOW.date() + timedelta(days=1)):
-        ours.record(Entry(NOW, seconds={SECONDS._replace(day=day): Seconds(60, 50, 10, 0, 0.5, 0.25)}))
-    assert ours.seconds(NOW.date()) == {SECONDS: Seconds(120, 100, 20, 0, 1, 0.5)}
+        ours.record(Entry(NOW, seconds={SECONDS._replace(day=day): Seconds(60, 40, 12, 8, 0.5, 0.25)}))
+    assert ours.seconds(NOW.date()) == {SECONDS: Seconds(120, 80, 24, 16, 1, 0.5)}
+    assert len(ours.seconds()) == 2
     assert ours.earned() == {"p": 0.75}
 
 
 def test_what_was_held_before_the_ledger_began_is_held(ours: Ledger) -> None:
     earlier = fill("before", "2.00")
     ours.record(Entry(NOW, fills={"before": earlier}, opening={"M": D(5)}))
-    ours.record(Entry(NOW, fills={"after": fill("after", "1.00", NO)}))
+    ours.record(Entry(NOW, fills={"after": fill("after", "1.00", NO), "before": earlier}))
     assert ours.positions() == {"M": D(4)}
     ours.record(Entry(NOW, settlements={("M", NOW + later(60)): settlement("4.00")}))
     assert ours.positions() == {}

@@ -54,6 +54,11 @@ def test_a_settlement_pays_what_was_held_and_no_fee_twice() -> None:
     assert day_profit(opening, [], [settlement("3", "0")], {}) == D("-1.5")
 
 
+def test_what_was_settled_today_was_held_at_midnight() -> None:
+    assert held_before({}, [fill(YES, "0.60", "1")], [settlement("4", "4")]) == {"M": D(3)}
+    assert held_before({}, [], [settlement("-4", "0")]) == {"M": D(-4)}
+
+
 def test_a_day_begins_at_midnight_utc() -> None:
     assert midnight(NOW.date()) == datetime(2026, 11, 22, tzinfo=timezone.utc)
 
