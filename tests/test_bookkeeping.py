@@ -22,6 +22,7 @@ from tests.conftest import START, Bench, is_quote, unavailable
 from tests.soak import earned, present, traded_since
 from tests.struck import Killed
 from tests.test_estimate_holds import with_windows
+from tests.test_market_bot import place
 
 D = Decimal
 BUSY: dict[str, Any] = {
@@ -325,11 +326,9 @@ def test_ctrl_c_is_not_held_up_by_an_exchange_that_does_not_answer(bench: Bench)
     assert "The next start asks the exchange for what is missing" in bench.log
 
 
-def test_a_persons_trades_are_in_the_profit_and_not_among_our_orders(bench: Bench) -> None:
-    cycles(bench, 1)
-    exchange = bench.exchange.api.exchange
-    ticker = next(ticker for ticker, market in exchange.markets.items() if market.book.asks.best())
-    body = {
+def by_hand(ticker: str) -> dict[str, object]:
+    """Somebody at the website buys three contracts, whatever they cost."""
+    return {
         "ticker": ticker,
         "side": "bid",
         "count": "3.00",
@@ -338,9 +337,13 @@ def test_a_persons_trades_are_in_the_profit_and_not_among_our_orders(bench: Benc
         "self_trade_prevention_type": "taker_at_cross",
         "client_order_id": "typed-by-hand",
     }
-    from tests.test_market_bot import place
 
-    order_id = place(bench, body)
+
+def test_a_persons_trades_are_in_the_profit_and_not_among_our_orders(bench: Bench) -> None:
+    cycles(bench, 1)
+    exchange = bench.exchange.api.exchange
+    ticker = next(ticker for ticker, market in exchange.markets.items() if market.book.asks.best())
+    order_id = place(bench, by_hand(ticker))
     bench.bot.start_trading()
     assert order_id in {fill.order_id for fill in bench.ledger.fills()}
     assert order_id not in {stay.order_id for stay in bench.ledger.orders()}
@@ -410,3 +413,55 @@ def test_a_cycle_that_failed_is_remembered_with_its_reason(bench: Bench) -> None
     assert [bool(problem) for problem in problems] == [False, True, True, False]
     assert "GET /markets/orderbooks" in problems[1]
     assert "503" in problems[1]
+
+
+def test_a_market_that_settles_while_the_bot_runs_leaves_its_position(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(programs=20, **STILL)
+    bench.bot.start_trading()
+    ticker = hold(bench)
+    bench.pass_time(60)
+    cycles(bench, 2)
+    assert bench.ledger.positions() == {ticker: D(20)}
+    exchange = bench.exchange.api.exchange
+    lifecycle.settle_now(exchange, exchange.markets[ticker], "no")
+    cycles(bench, 2)
+    assert bench.ledger.positions() == {}
+    assert_as_stated(bench)
+
+
+def test_a_quiet_cycle_asks_for_no_order_that_it_took_down_itself(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(**STILL)
+    cycles(bench, 2)
+    sent = len(bench.wire.sent)
+    cycles(bench, 1)
+    asked = [request.path_url for request in bench.wire.sent[sent:] if "/portfolio/orders" in request.path_url]
+    assert asked
+    assert all("status=resting" in url for url in asked)
+
+
+def test_a_fill_between_the_two_lists_that_begin_a_ledger_is_counted_once(bench: Bench) -> None:
+    """A person trades in the very moment in which the ledger takes down what is held."""
+    exchange = bench.exchange.api.exchange
+    ticker = next(ticker for ticker, market in exchange.markets.items() if market.book.asks.best())
+    seen = 0
+
+    def trade(request: Any, _: int) -> None:
+        nonlocal seen
+        if "/portfolio/positions" in (request.url or ""):
+            seen += 1
+            if seen == 1:
+                place(bench, by_hand(ticker))
+
+    bench.wire.after = trade
+    bench.bot.start_trading()
+    bench.bot.start_trading()
+    assert seen > 1
+    assert_as_stated(bench)
+
+
+def test_a_fill_that_cannot_be_read_is_told_and_ends_no_cycle(make_bench: Callable[..., Bench]) -> None:
+    faults = [{"do": "missing_field", "on": "GET /portfolio/fills", "field": "fee_cost", "times": 1}]
+    bench = make_bench(faults=faults)
+    bench.bot.start_trading()
+    assert "A fill is missing in the ledger" in bench.log
+    assert len(bench.resting()) == 4
