@@ -452,7 +452,7 @@ def test_a_fill_between_the_two_lists_that_begin_a_ledger_is_counted_once(bench:
             if seen == 1:
                 place(bench, by_hand(ticker))
 
-    bench.wire.after = trade
+    bench.wire.fault = trade
     bench.bot.start_trading()
     bench.bot.start_trading()
     assert seen > 1
