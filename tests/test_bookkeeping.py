@@ -395,7 +395,8 @@ def test_nothing_is_traded_beside_a_ledger_that_cannot_be_read(
     assert "[ERROR] The ledger trade-sim.db cannot be opened: file is not a database" in capsys.readouterr().out
 
 
-def test_a_ledger_is_thinned_while_the_bot_runs(bench: Bench) -> None:
+def test_a_ledger_is_thinned_while_the_bot_runs(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(programs=20, **STILL)
     cycles(bench, 3)
     bench.pass_time(timedelta(days=2, hours=1).total_seconds())
     cycles(bench, 2)

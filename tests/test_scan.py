@@ -377,8 +377,8 @@ def test_a_scan_that_fails_keeps_the_quotes_and_the_last_board_and_is_told(bench
     for path in ("incentive_programs", "markets?", "orderbooks"):
         bench.wire.fault = lambda request, _, path=path: unavailable if path in (request.url or "") else None
         told = len(bench.events("ERROR"))
-        complete = bench.bot._attempt(bench.bot.scan_board, lambda: "kept")
-        assert not complete
+        problem = bench.bot._attempt(bench.bot.scan_board, lambda: "kept")
+        assert "503" in problem
         assert len(bench.events("ERROR")) == told + 1
         assert bench.board() is board
         assert {order.order_id for order in bench.resting()} == {order.order_id for order in was}
