@@ -17,7 +17,7 @@ import profit
 import trade
 from account import Balance, Fill, Position
 from clients import KalshiHttpClient
-from entries import EPOCH, Cycle, DayMark, Entry, Look, Mark, Quotes, Stay
+from entries import EPOCH, Cycle, DayMark, Entry, Mark, Quotes, Stay
 from errors import ExchangeError
 from fields import Listing
 from ledger import Ledger, LedgerError
@@ -62,6 +62,7 @@ class Bookkeeper:
         self._fills_since = EPOCH
         self._looked: datetime | None = None
         self._books: Mapping[str, Book] = {}
+        self._programs: dict[str, Program] = {}
         self._held: dict[str, Decimal] = {}
         self._earned: dict[str, float] = {}
         self._thinned = EPOCH
@@ -102,9 +103,8 @@ class Bookkeeper:
         self._log("INFO", {"Ledger": f"{self._ledger.path.name}, {told}"})
         self._ledger.begin_session(now)
         self._held, self._earned = self._ledger.positions(), self._ledger.earned()
-        looks = self._ledger.looks()
-        self._looked = max((look.at for look in looks.values()), default=None)
-        self._books = {ticker: look.book for ticker, look in looks.items()}
+        self._looked, self._books = self._ledger.looked(), self._ledger.looks()
+        self.saw(terms[-1] for terms in self._ledger.programs().values())
         known = self._ledger.orders(self._looked or now)
         self._stays = {stay.order_id: stay for stay in known} | self._stays
         since = min([self._looked or now, self._ledger.last_fill() or now, *(stay.created for stay in known)])
@@ -167,7 +167,6 @@ class Bookkeeper:
         at: datetime,
         markets: Mapping[str, Market],
         books: Mapping[str, Book],
-        programs: Iterable[Program],
     ) -> None:
         """Count the seconds since the look before, by what `markets` and `books` look like now, our own orders not
         in them. Those of markets that were not looked at are read. Raises an `ExchangeError`."""
@@ -177,7 +176,7 @@ class Bookkeeper:
             books = {**books, **{book.ticker: book for book in self._client.get_orderbooks(missing)}}
             markets = {**markets, **{market.ticker: market for market in self._client.get_markets(missing)}}
         by_ticker: dict[str, list[Program]] = {ticker: [] for ticker in sorted(tickers)}
-        for program in programs:
+        for program in self._programs.values():
             if program.ticker in tickers and program.target is not None and program.discount is not None:
                 by_ticker[program.ticker].append(program)
         for ticker, scored in by_ticker.items():
@@ -205,8 +204,14 @@ class Bookkeeper:
         return found
 
     def saw(self, programs: Iterable[Program]) -> None:
-        """These programs were listed."""
+        """These programs are listed. Those that are so no more may have had seconds since the last look."""
         self._entry.programs = list(programs)
+        uncounted = {
+            name: program
+            for name, program in self._programs.items()
+            if self._looked is None or program.end > self._looked
+        }
+        self._programs = uncounted | {program.id: program for program in self._entry.programs}
 
     # -- at a cycle's end --------------------------------------------------------------------------------------
 
@@ -224,7 +229,6 @@ class Bookkeeper:
             self._not_written(error)
             return Mark(now, cash, Decimal(0), None, None)
         mark = Mark(now, cash, profit.value(held, quotes), brought, accrued)
-        self._entry.looks = self._looks()
         self._write(now, cycle, mark)
         return mark
 
@@ -234,12 +238,16 @@ class Bookkeeper:
             self._write(self._client.clock.now(), cycle, None)
 
     def _write(self, now: datetime, cycle: Cycle | None, mark: Mark | None) -> None:
-        self._entry.at, self._entry.cycle, self._entry.mark = now, cycle, mark
+        entry = self._entry
+        entry.at, entry.cycle, entry.mark = now, cycle, mark
+        resting = {stay.ticker for stay in self._stays.values() if stay.ended is None}
+        entry.looked = self._looked
+        entry.looks = {ticker: book for ticker, book in self._books.items() if ticker in resting}
         try:
             if now >= self._thinned + _THINNED:
                 self._ledger.thin(now)
                 self._thinned = now
-            self._ledger.record(self._entry)
+            self._ledger.record(entry)
         except LedgerError as error:
             self._not_written(error)
         else:
@@ -252,13 +260,6 @@ class Bookkeeper:
                 self._ledger.end_session(self._client.clock.now(), how)
             except LedgerError as error:
                 self._not_written(error)
-
-    def _looks(self) -> dict[str, Look]:
-        """The last look at the markets in which orders of ours rest."""
-        if self._looked is None:
-            return {}
-        resting = {stay.ticker for stay in self._stays.values() if stay.ended is None}
-        return {ticker: Look(self._looked, book) for ticker, book in self._books.items() if ticker in resting}
 
     def _quotes(self, held: Iterable[str], books: Mapping[str, Book]) -> dict[str, Quotes]:
         """The best bids where something is held. Where no book was read, or nobody is in it any more, they are

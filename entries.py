@@ -51,13 +51,6 @@ class Stay(NamedTuple):
         )  # fmt: skip
 
 
-class Look(NamedTuple):
-    """A market's book at a time, without our own orders."""
-
-    at: datetime
-    book: Book
-
-
 class Mark(NamedTuple):
     """What there was at a time, in dollars: cash that nothing ties up (None where the exchange did not tell), what
     is held, at the best bids, and of the UTC day its profit and what it accrued, before floor and cap (None where
@@ -138,7 +131,7 @@ Quotes = tuple["Decimal | None", "Decimal | None"]
 class Entry:
     """What goes into the ledger at once. Fills and settlements may be told again; an order replaces what was known
     of it; seconds are added up. `opening`: positions held when the ledger is begun; the fills and settlements
-    beside them are from before. `looks`, where there are any, replace all earlier ones."""
+    beside them are from before. `looked`: when the books were looked at that replace all earlier `looks`."""
 
     at: datetime
     cycle: Cycle | None = None
@@ -151,7 +144,8 @@ class Entry:
     days: dict[date, Mapping[str, DayMark]] = field(default_factory=dict)
     prices: dict[str, Quotes] = field(default_factory=dict)
     seconds: dict[SecondsOf, Seconds] = field(default_factory=dict)
-    looks: Mapping[str, Look] | None = None
+    looked: datetime | None = None
+    looks: Mapping[str, Book] = field(default_factory=dict)
 
     def add(self, seconds: Mapping[SecondsOf, Seconds]) -> None:
         for key, more in seconds.items():
@@ -248,17 +242,17 @@ def program_of(row: Row) -> Program:
     )  # fmt: skip
 
 
-def look_row(ticker: str, look: Look) -> Row:
-    sides = ([[str(price), str(size)] for price, size in levels] for levels in (look.book.yes, look.book.no))
-    return (ticker, moment(look.at), *map(json.dumps, sides))
+def look_row(book: Book) -> Row:
+    sides = ([[str(price), str(size)] for price, size in levels] for levels in (book.yes, book.no))
+    return (book.ticker, *map(json.dumps, sides))
 
 
-def look_of(row: Row) -> Look:
-    ticker, at, *sides = row
+def look_of(row: Row) -> Book:
+    ticker, *sides = row
     yes, no = (
         tuple(Level(Decimal(price), Decimal(size)) for price, size in json.loads(levels)) for levels in sides
     )
-    return Look(time(at), Book(ticker, yes, no))
+    return Book(ticker, yes, no)
 
 
 def mark_row(mark: Mark) -> Row:

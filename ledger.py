@@ -18,9 +18,9 @@ from typing import Any
 
 import entries
 from account import Fill, Identity, Settlement
-from entries import EPOCH, Cycle, DayMark, Entry, Halt, Look, Mark, Quotes, Row, Seconds, SecondsOf, Stay
+from entries import EPOCH, Cycle, DayMark, Entry, Halt, Mark, Quotes, Row, Seconds, SecondsOf, Stay
 from errors import BotError
-from models import Program, Side
+from models import Book, Program, Side
 from schema import MIGRATIONS
 
 DETAIL_KEPT = timedelta(days=2)
@@ -90,7 +90,7 @@ class Ledger:
             return None
         aside = self._put_aside() if found else None
         with self._transaction() as db:
-            db.execute("INSERT INTO account VALUES (?, ?, ?, ?, NULL)", (*identity, entries.moment(now)))
+            db.execute("INSERT INTO account VALUES (?, ?, ?, ?, NULL, NULL)", (*identity, entries.moment(now)))
         return aside
 
     # -- writing -----------------------------------------------------------------------------------------------
@@ -135,9 +135,10 @@ class Ledger:
             prices = ((t, at, *(entries.maybe(str, bid) for bid in quotes)) for t, quotes in entry.prices.items())
             _insert(db, "prices", prices, "OR REPLACE")
             db.executemany(_ADD_SECONDS, [entries.seconds_row(*one) for one in entry.seconds.items()])
-            if entry.looks is not None:
+            if entry.looked is not None:
+                db.execute("UPDATE account SET looked = ?", (entries.moment(entry.looked),))
                 db.execute("DELETE FROM looks")
-                _insert(db, "looks", [entries.look_row(*one) for one in entry.looks.items()])
+                _insert(db, "looks", map(entries.look_row, entry.looks.values()))
         if self._terms is not None:
             self._terms.update({program.id: program for program in changed})
 
@@ -244,8 +245,13 @@ class Ledger:
         rows = self._all("SELECT ticker, yes_bid, no_bid FROM prices")
         return {ticker: (entries.maybe(Decimal, yes), entries.maybe(Decimal, no)) for ticker, yes, no in rows}
 
-    def looks(self) -> dict[str, Look]:
-        """The last look at each market in which orders of ours rest, by ticker."""
+    def looked(self) -> datetime | None:
+        """When the bot last looked at the books: until then the seconds are counted."""
+        rows = self._all("SELECT looked FROM account")
+        return entries.maybe(entries.time, rows[0][0]) if rows else None
+
+    def looks(self) -> dict[str, Book]:
+        """The books of the last look, without our own orders, where some of those rest, by ticker."""
         return {row[0]: entries.look_of(row) for row in self._all("SELECT * FROM looks")}
 
     def seconds(self, day: date | None = None) -> dict[SecondsOf, Seconds]:

@@ -192,7 +192,7 @@ class MarketBot:
     def _finish_books(self) -> None:
         self._books.rested(())
         self._log_fills(self._books.read_fills())
-        self._books.look(self._clock.now(), {}, {}, self._board.programs if self._board else ())
+        self._books.look(self._clock.now(), {}, {})
         self._books.close(None, self._client.get_balance(), {})
 
     def place_order(self, candidates: Iterable[Candidate], expires: datetime) -> int:
@@ -346,7 +346,7 @@ class MarketBot:
     ) -> Choice:
         """Choose among the watched markets, those left out in which nothing may be placed."""
         seen = self._scanner.look(board, status, cleared.theirs, expires, self._quoted)
-        self._books.look(seen.at, seen.markets, seen.books, board.programs)
+        self._books.look(seen.at, seen.markets, seen.books)
         self._held_books = {**self._held_books, **seen.books}
         choice, self._board = self._scanner.choose(board, seen, self._room, self._quoted, self._books.earned())
         self._log_problems(self._board)

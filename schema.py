@@ -9,10 +9,11 @@ bot runs: `SELECT datetime(began / 1e6, 'unixepoch'), * FROM cycles`.
 from __future__ import annotations
 
 _FIRST = """
--- `opened`: when the opening positions were read.
+-- `opened`: when the opening positions were read. `looked`: when the bot last looked at the books: until then the
+-- seconds are counted.
 CREATE TABLE account (
     base_url TEXT NOT NULL, key_id TEXT NOT NULL, run TEXT NOT NULL, begun INTEGER NOT NULL,
-    opened INTEGER
+    opened INTEGER, looked INTEGER
 );
 
 CREATE TABLE sessions (
@@ -70,10 +71,8 @@ CREATE TABLE marks (
 );
 CREATE TABLE prices (ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes_bid TEXT, no_bid TEXT) WITHOUT ROWID;
 
--- The last look at each market in which orders of ours rest: everybody else's bids, as JSON.
-CREATE TABLE looks (
-    ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes TEXT NOT NULL, no TEXT NOT NULL
-) WITHOUT ROWID;
+-- The books of the last look, where orders of ours rest: everybody else's bids, as JSON.
+CREATE TABLE looks (ticker TEXT PRIMARY KEY, yes TEXT NOT NULL, no TEXT NOT NULL) WITHOUT ROWID;
 
 -- Seconds in which an order of ours rested on a side of a program's market, within the program's window, and what
 -- they were: they counted (qualified), paid nobody (excluded), or nobody knows. `shares`: our part of the side, 0

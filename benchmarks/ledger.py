@@ -23,7 +23,7 @@ from pathlib import Path
 import entries
 from account import Fill, Identity
 from benchmarks.progress import progress
-from entries import Cycle, Entry, Look, Mark, Seconds, SecondsOf, Stay
+from entries import Cycle, Entry, Mark, Seconds, SecondsOf, Stay
 from ledger import Ledger
 from models import SIDES, Book, IncentiveType, Level, OrderStatus, Program, Side
 
@@ -75,7 +75,8 @@ def cycles(count: int, markets: int, board: bool = True) -> Iterator[Entry]:
             for program in quoted
             for side in SIDES
         }
-        entry.looks = {program.ticker: Look(now, _book(dice, program.ticker)) for program in quoted}
+        entry.looked = now
+        entry.looks = {program.ticker: _book(dice, program.ticker) for program in quoted}
         yield entry
 
 
@@ -118,7 +119,7 @@ def time_cycles(folder: Path, markets: int, count: int) -> tuple[float, float, f
         written.append((time.perf_counter() - began) * 1_000)
         began = time.perf_counter()
         rows = [entries.order_row(stay) for stay in entry.orders.values()]
-        rows += [entries.look_row(*look) for look in (entry.looks or {}).items()]
+        rows += [entries.look_row(book) for book in entry.looks.values()]
         rows += [entries.seconds_row(*one) for one in entry.seconds.items()]
         print(json.dumps(rows), file=plain, flush=True)
         jotted.append((time.perf_counter() - began) * 1_000)

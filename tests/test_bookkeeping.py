@@ -466,3 +466,30 @@ def test_a_fill_that_cannot_be_read_is_told_and_ends_no_cycle(make_bench: Callab
     bench.bot.start_trading()
     assert "A fill is missing in the ledger" in bench.log
     assert len(bench.resting()) == 4
+
+
+def test_seconds_that_were_counted_before_a_cycle_failed_are_not_counted_again_after_a_kill(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(**STILL)
+    cycles(bench, 3)
+    bench.wire.fault = lambda request, _: unavailable if request.method == "POST" else None
+    bench.run(cycles=1)
+    bench.wire.fault = None
+    assert bench.ledger.cycles()[-1].problem
+    bench.restart()
+    cycles(bench, 2)
+    bench.bot.start_trading()
+    programs = [terms[-1] for terms in bench.ledger.programs().values()]
+    assert total(bench).present == pytest.approx(present(truth(bench)["orders"], programs), rel=0.01)
+
+
+def test_a_window_that_a_scan_no_longer_lists_is_counted_to_its_end(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(FILL_COST=0, **STILL)
+    ids = with_windows(bench, {"KXRAINCHI-26DEC09-T2": (60, 5, 1_000, 5_000)})
+    cycles(bench, 5)
+    bench.bot.scan_board()
+    bench.bot.start_trading()
+    (window,) = [one for one in truth(bench)["rewards"] if one["program_id"] in ids]
+    assert bench.board().programs == ()
+    assert bench.ledger.earned()[window["program_id"]] == pytest.approx(earned(window), rel=0.01)

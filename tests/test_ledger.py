@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import ledger as ledger_room
 from account import Fill, Identity, Settlement
-from entries import Cycle, DayMark, Entry, Look, Mark, Seconds, SecondsOf, Stay
+from entries import Cycle, DayMark, Entry, Mark, Seconds, SecondsOf, Stay
 from ledger import Ledger, LedgerError, file_name
 from models import NO, YES, OrderStatus, Side
 from tests.test_profit import FILLS
@@ -81,7 +81,8 @@ def full_entry() -> Entry:
         days={NOW.date(): {"M": DayMark(D("-3.00"), D("0.8400"))}},
         prices={"M": (D("0.3800"), None)},
         seconds={SECONDS: Seconds(60, 50, 10, 0, 0.25, 0.001)},
-        looks={"M": Look(NOW, book(cents((50, 100.5), (49, 3)), ())._replace(ticker="M"))},
+        looked=NOW + timedelta(seconds=1),
+        looks={"M": book(cents((50, 100.5), (49, 3)), ())._replace(ticker="M")},
     )
 
 
@@ -99,7 +100,7 @@ def test_what_goes_in_comes_out_to_the_last_digit(ours: Ledger, path: Path) -> N
         assert read.day_marks(NOW.date()) == entry.days[NOW.date()]
         assert read.prices() == entry.prices
         assert read.seconds() == entry.seconds
-        assert read.looks() == entry.looks
+        assert (read.looked(), read.looks()) == (entry.looked, entry.looks)
         assert read.earned() == {"p": 0.001}
 
 
@@ -258,7 +259,7 @@ def test_who_reads_sees_whole_cycles_and_holds_nobody_up(ours: Ledger, path: Pat
 
 def test_a_cycle_that_cannot_be_written_whole_is_not_written_at_all(ours: Ledger) -> None:
     entry = full_entry()
-    entry.looks = {"M": Look(NOW, None)}  # type: ignore[arg-type]
+    entry.looks = {"M": None}  # type: ignore[dict-item]
     with pytest.raises(AttributeError):
         ours.record(entry)
     assert ours.fills() == []
