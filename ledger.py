@@ -147,7 +147,7 @@ class Ledger:
         not shrink; what is free in it is used again."""
         before = (entries.moment(now - DETAIL_KEPT),)
         with self._transaction() as db:
-            db.execute("DELETE FROM cycles WHERE began < ? AND problem = ''", before)
+            db.execute("DELETE FROM cycles WHERE began < ?", before)
             db.execute("DELETE FROM marks WHERE at < ?", before)
             db.execute(
                 "DELETE FROM orders WHERE ended < ? AND order_id NOT IN (SELECT order_id FROM fills)", before

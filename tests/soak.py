@@ -78,7 +78,7 @@ class SteppedClock:
     def __init__(self, root: str) -> None:
         self._control = requests.Session()
         self._root = root
-        self._now = datetime.fromtimestamp(self._ask("GET", "time")["unix"], timezone.utc)
+        self._now = datetime.fromtimestamp(self.ask("GET", "time")["unix"], timezone.utc)
         self._began = self._now
 
     def now(self) -> datetime:
@@ -89,10 +89,10 @@ class SteppedClock:
 
     def sleep(self, seconds: float) -> None:
         if seconds > 0:
-            unix = self._ask("POST", "advance", {"seconds": seconds})["unix"]
+            unix = self.ask("POST", "advance", {"seconds": seconds})["unix"]
             self._now = datetime.fromtimestamp(unix, timezone.utc)
 
-    def _ask(self, method: str, what: str, body: object = None) -> Any:
+    def ask(self, method: str, what: str, body: object = None) -> Any:
         return self._control.request(method, f"{self._root}/simulator/{what}", json=body, timeout=120).json()
 
 
@@ -195,7 +195,7 @@ def run(
             variables = _variables(simulator)
             clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
             _trade_on(folder, rules, variables, clock, days, 0 if still else kills)
-            statement = clock._ask("GET", "statement")
+            statement = clock.ask("GET", "statement")
         finally:
             simulator.kill()
     outcome = compare(folder, statement)
@@ -224,7 +224,7 @@ def _trade_on(
     days: float,
     kills: int,
 ) -> None:
-    start = clock._ask("GET", "time")["unix"]
+    start = clock.ask("GET", "time")["unix"]
     until = start + days * DAY
     command = [sys.executable, "-m", "tests.soak", "--bot", str(folder), "--until", str(until)]
     command += ["--rules", json.dumps(rules)]
@@ -232,7 +232,7 @@ def _trade_on(
     while True:
         with subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **variables}) as bot:
             while bot.poll() is None:
-                now = clock._ask("GET", "time")["unix"]
+                now = clock.ask("GET", "time")["unix"]
                 progress(f"{(now - start) / DAY:.2f} of {days:g} days")
                 if killed and now >= killed[0]:
                     os.kill(bot.pid, signal.SIGKILL)
