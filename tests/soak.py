@@ -68,8 +68,12 @@ FAULTS: list[dict[str, Any]] = [
     {"do": "stale", "on": "GET /portfolio/*", "chance": 0.05, "seconds": 3, "from": 30_000, "until": 36_000},
     {"do": "trading_paused", "from": 20_000, "until": 20_400},
     {"do": "exchange_paused", "from": 50_000, "until": 50_100},
+    {"do": "settles", "on": "POST /portfolio/events/orders", "chance": 0.005, "times": 4, "result": "yes"},
+    {"do": "cash_withdrawn", "from": 40_000, "amount": 50},
+    {"do": "cash_moved", "from": 45_000, "source": 0, "destination": 3, "amount": 20},
 ]
-"""A bad day: about one request in a hundred goes wrong, and trading stands still twice."""
+"""A bad day: about one request in a hundred goes wrong, trading stands still twice, markets settle when an order for
+them is on its way, and a person takes money out."""
 
 
 class SteppedClock:
