@@ -72,8 +72,8 @@ FAULTS: list[dict[str, Any]] = [
     {"do": "cash_withdrawn", "from": 40_000, "amount": 50},
     {"do": "cash_moved", "from": 45_000, "source": 0, "destination": 3, "amount": 20},
 ]
-"""A bad day: about one request in a hundred goes wrong, trading stands still twice, markets settle when an order for
-them is on its way, and a person takes money out."""
+"""A bad day: about one request in a hundred goes wrong, trading stands still twice, markets settle when an order
+for them is on its way, and a person takes money out."""
 
 
 class SteppedClock:
