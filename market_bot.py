@@ -158,8 +158,9 @@ class MarketBot:
 
     def start_trading(self) -> Choice | None:
         """One trading cycle: from a look at the exchange to quotes that rest on it. Returns what was chosen,
-        None while trading is paused. Raises an `ExchangeError` where the exchange does not play along; nothing
-        is placed blindly then, and the orders that rest expire."""
+        None while trading is paused. Raises an `ExchangeError` where the exchange does not play along, and a
+        `LedgerError` where the ledger cannot be begun; nothing is placed blindly then, and the orders that rest
+        expire."""
         sent_before = self._client.requests_sent
         self._cycle += 1
         status = self._client.get_exchange_status()
