@@ -56,6 +56,11 @@ class Fill:
     is_taker: bool
     time: datetime
 
+    @property
+    def change(self) -> Decimal:
+        """What it adds to a position, YES positive."""
+        return self.count if self.side is Side.YES else -self.count
+
 
 class Settlement(NamedTuple):
     """A market that was paid out. Contracts held then and what they had cost, by side; `revenue`: what came in,
@@ -72,6 +77,11 @@ class Settlement(NamedTuple):
     yes_payout: Decimal | None
     exchange_index: int
     time: datetime
+
+    @property
+    def change(self) -> Decimal:
+        """What it adds to a position, YES positive: it ends it."""
+        return self.no_count - self.yes_count
 
 
 class PaymentStatus(Enum):

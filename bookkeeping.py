@@ -15,7 +15,7 @@ from typing import TypeVar
 import earning
 import profit
 import trade
-from account import Balance, Fill, Position
+from account import Balance, Fill, Position, Settlement
 from clients import KalshiHttpClient
 from entries import EPOCH, Cycle, DayMark, Entry, Mark, Quotes, Stay
 from errors import ExchangeError
@@ -64,6 +64,7 @@ class Bookkeeper:
         self._books: Mapping[str, Book] = {}
         self._programs: dict[str, Program] = {}
         self._held: dict[str, Decimal] = {}
+        self._held_books: Mapping[str, Book] = {}
         self._earned: dict[str, float] = {}
         self._thinned = EPOCH
 
@@ -104,7 +105,7 @@ class Bookkeeper:
         self._ledger.begin_session(now)
         self._held, self._earned = self._ledger.positions(), self._ledger.earned()
         self._looked, self._books = self._ledger.looked(), self._ledger.looks()
-        self.saw(terms[-1] for terms in self._ledger.programs().values())
+        self._programs = self._uncounted(self._ledger.terms())
         known = self._ledger.orders(self._looked or now)
         self._stays = {stay.order_id: stay for stay in known} | self._stays
         since = min([self._looked or now, self._ledger.last_fill() or now, *(stay.created for stay in known)])
@@ -150,13 +151,15 @@ class Bookkeeper:
         new = [fill for fill in listed if fill.fill_id not in self._fills]
         for fill in new:
             self._fills[fill.fill_id] = self._entry.fills[fill.fill_id] = fill
-            self._held[fill.ticker] = self._held.get(fill.ticker, Decimal(0)) + profit.signed(fill)
+            self._change(fill)
             self._fills_since = max(self._fills_since, fill.time)
         self._tell(listed, "A fill is missing in the ledger; what is held is read by itself")
         return new
 
-    def held(self, positions: Iterable[Position]) -> None:
-        """These are the exchange's positions. What the ledger holds beside them may have been settled."""
+    def held(self, positions: Iterable[Position], books: Mapping[str, Book]) -> None:
+        """These are the exchange's positions, and the books of their markets. What the ledger holds beside them
+        may have been settled."""
+        self._held_books = books
         listed = {position.ticker for position in positions}
         gone = [ticker for ticker, count in self._held.items() if count and ticker not in listed]
         if gone:
@@ -206,24 +209,24 @@ class Bookkeeper:
     def saw(self, programs: Iterable[Program]) -> None:
         """These programs are listed. Those that are so no more may have had seconds since the last look."""
         self._entry.programs = list(programs)
-        uncounted = {
-            name: program
-            for name, program in self._programs.items()
-            if self._looked is None or program.end > self._looked
+        self._programs = self._uncounted(self._programs) | {
+            program.id: program for program in self._entry.programs
         }
-        self._programs = uncounted | {program.id: program for program in self._entry.programs}
+
+    def _uncounted(self, programs: Mapping[str, Program]) -> dict[str, Program]:
+        looked = self._looked
+        return {name: program for name, program in programs.items() if looked is None or program.end > looked}
 
     # -- at a cycle's end --------------------------------------------------------------------------------------
 
-    def close(self, cycle: Cycle | None, balance: Balance | None, books: Mapping[str, Book]) -> Mark:
-        """Write down what a cycle, or the end of a session (None), brought. `books`: of the markets in which
-        something is held, as far as they were read. Returns what there is now. Raises nothing: what cannot be
-        written is told, and kept for the next time."""
+    def close(self, cycle: Cycle | None, balance: Balance | None) -> Mark:
+        """Write down what a cycle, or the end of a session (None), brought. Returns what there is now. Raises
+        nothing: what cannot be written is told, and kept for the next time."""
         now = self._client.clock.now()
         cash = balance.available if balance else None
         held = {ticker: count for ticker, count in self._held.items() if count}
         try:
-            quotes = self._quotes(held, books)
+            quotes = self._quotes(held)
             brought, accrued = self._day_profit(now, quotes), self._accrued(now.date())
         except LedgerError as error:
             self._not_written(error)
@@ -261,12 +264,12 @@ class Bookkeeper:
             except LedgerError as error:
                 self._not_written(error)
 
-    def _quotes(self, held: Iterable[str], books: Mapping[str, Book]) -> dict[str, Quotes]:
+    def _quotes(self, held: Collection[str]) -> dict[str, Quotes]:
         """The best bids where something is held. Where no book was read, or nobody is in it any more, they are
         what they were before."""
         known = self._ledger.prices() if held else {}
         for ticker in held:
-            book = books.get(ticker)
+            book = self._books.get(ticker) or self._held_books.get(ticker)
             if book and (book.yes or book.no):
                 yes, no = (book.best(side) for side in SIDES)
                 known[ticker] = self._entry.prices[ticker] = (yes.price if yes else None, no.price if no else None)
@@ -306,8 +309,7 @@ class Bookkeeper:
                     candle.yes_bid,
                     None if candle.yes_ask is None else ONE_DOLLAR - candle.yes_ask,
                 )
-        prices = {ticker: profit.price(then.get(ticker, (None, None)), count) for ticker, count in held.items()}
-        return {ticker: DayMark(count, prices[ticker]) for ticker, count in held.items()}
+        return {ticker: DayMark(count, profit.price(then, ticker, count)) for ticker, count in held.items()}
 
     def _written(self) -> None:
         if not self._is_written:
@@ -351,11 +353,14 @@ class Bookkeeper:
             key = one.ticker, one.time
             if key not in known and key not in self._entry.settlements:
                 self._entry.settlements[key] = one
-                self._held[one.ticker] = self._held.get(one.ticker, Decimal(0)) - one.yes_count + one.no_count
+                self._change(one)
 
     def _tell(self, listed: Listing[T], means: str) -> None:
         for error in listed.unreadable:
             self._log("ERROR", str(error), [means])
+
+    def _change(self, one: Fill | Settlement) -> None:
+        self._held[one.ticker] = self._held.get(one.ticker, Decimal(0)) + one.change
 
     def _note(self, stay: Stay) -> None:
         self._stays[stay.order_id] = self._entry.orders[stay.order_id] = stay

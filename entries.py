@@ -123,7 +123,7 @@ class Seconds(NamedTuple):
         return Seconds(present=self.present, unknown=self.present)
 
 
-Quotes = tuple["Decimal | None", "Decimal | None"]
+Quotes = tuple[Decimal | None, Decimal | None]
 """Best bids of both sides, YES and NO, in dollars; None where nobody bids."""
 
 

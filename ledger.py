@@ -20,7 +20,7 @@ import entries
 from account import Fill, Identity, Settlement
 from entries import EPOCH, Cycle, DayMark, Entry, Halt, Mark, Quotes, Row, Seconds, SecondsOf, Stay
 from errors import BotError
-from models import Book, Program, Side
+from models import Book, Program
 from schema import MIGRATIONS
 
 DETAIL_KEPT = timedelta(days=2)
@@ -194,6 +194,12 @@ class Ledger:
             found[row[0]].append(entries.program_of(row))
         return dict(found)
 
+    def terms(self) -> Mapping[str, Program]:
+        """The latest terms of every program, by id."""
+        if self._terms is None:
+            self._terms = {name: seen[-1] for name, seen in self.programs().items()}
+        return self._terms
+
     def orders(self, since: datetime = EPOCH) -> list[Stay]:
         """Our orders that rest, or did so at a time or later, oldest first."""
         wanted = "SELECT * FROM orders WHERE ended IS NULL OR ended >= ? ORDER BY created, order_id"
@@ -222,11 +228,11 @@ class Ledger:
         held: dict[str, Decimal] = defaultdict(Decimal)
         for ticker, count in self._all("SELECT ticker, count FROM opening_positions"):
             held[ticker] += Decimal(count)
-        for ticker, side, count in self._all("SELECT ticker, side, count FROM fills WHERE NOT earlier"):
-            held[ticker] += Decimal(count) if Side(side) is Side.YES else -Decimal(count)
-        settled = "SELECT ticker, yes_count, no_count FROM settlements WHERE NOT earlier"
-        for ticker, yes, no in self._all(settled):
-            held[ticker] -= Decimal(yes) - Decimal(no)
+        fills = map(entries.fill_of, self._all("SELECT * FROM fills WHERE NOT earlier"))
+        settled = map(entries.settlement_of, self._all("SELECT * FROM settlements WHERE NOT earlier"))
+        changes: list[Fill | Settlement] = [*fills, *settled]
+        for one in changes:
+            held[one.ticker] += one.change
         return {ticker: count for ticker, count in held.items() if count}
 
     def day_marks(self, day: date) -> dict[str, DayMark] | None:
@@ -270,10 +276,7 @@ class Ledger:
 
     def _changed(self, programs: list[Program]) -> list[Program]:
         """The programs that were never seen, or not with these terms."""
-        if programs and self._terms is None:
-            self._terms = {name: seen[-1] for name, seen in self.programs().items()}
-        terms: Mapping[str, Program] = self._terms or {}
-        return [program for program in programs if terms.get(program.id) != program]
+        return [program for program in programs if self.terms().get(program.id) != program]
 
     def _latest(self, table: str) -> datetime | None:
         rows = self._all(f"SELECT max(time) FROM {table}")  # noqa: S608  (no input is in it)

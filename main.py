@@ -135,18 +135,16 @@ def _balance(balance: Balance) -> str:
 
 
 def _today(ledger: Ledger) -> str:
-    import tradelog
+    from profit import midnight
+    from tradelog import known
 
     mark = ledger.last_mark()
     if mark is None:
         return f"Ledger: {ledger.path.name}, no cycle has ended yet"
-    start = mark.at.replace(hour=0, minute=0, second=0, microsecond=0)
-    trading = "not known" if mark.day_profit is None else tradelog.signed(mark.day_profit)
-    accrued = "not known" if mark.accrued is None else f"${mark.accrued:,.4f}"
-    return (
-        f"Day of {start:%Y-%m-%d} (UTC) by {ledger.path.name}, as of {_local(mark.at)}: trading {trading}, "
-        f"{len(ledger.fills(start))} fills; rewards accrued {accrued}, an estimate before the $1.00 floor"
-    )
+    start = midnight(mark.at.date())
+    brought = f"trading {known(mark.day_profit)}, {len(ledger.fills(start))} fills"
+    accrued = f"rewards accrued {known(mark.accrued)}, an estimate before the $1.00 floor"
+    return f"Day of {start:%Y-%m-%d} (UTC) by {ledger.path.name}, as of {_local(mark.at)}: {brought}; {accrued}"
 
 
 def _position(position: Position) -> Sequence[str]:
@@ -202,7 +200,6 @@ def account(connection: Connection) -> str:
     """The account's report, for the environment of the settings."""
     import market_bot
 
-    connection.client.get_exchange_status()  # its answer tells a simulator's run
     return report(market_bot.env, connection, remembered(connection))
 
 
@@ -216,6 +213,7 @@ def remembered(connection: Connection) -> Ledger | None:
     if connection.is_private or not path.exists():
         return None
     ledger = Ledger(path, read_only=True)
+    connection.client.get_exchange_status()  # its answer tells a simulator's run
     return ledger if ledger.identity == connection.client.identity else None
 
 
@@ -227,7 +225,6 @@ def incentives(ticker: str | None) -> Callable[[Connection], str]:
         import why
 
         rules = market_bot.read_settings()
-        connection.client.get_exchange_status()  # its answer tells a simulator's run
         ledger = remembered(connection)
         seen = why.view(connection.client, rules, ledger.earned() if ledger else {})
         return why.ranked(seen) if ticker is None else why.explained(seen, ticker)

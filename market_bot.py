@@ -27,11 +27,11 @@ from choice import Choice, without
 from clearing import Cleared, Clearing, new_order_id
 from clients import Environment
 from connection import Connection, connect, read_variables
-from entries import Cycle
+from entries import Cycle, Mark
 from errors import ConfigError, ExchangeError, Refused
 from incentive import Candidate
 from ledger import Ledger, LedgerError, file_name
-from models import Book, ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
+from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
 from risk import Room
 from scan import Board, Scanner
 from settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
@@ -135,7 +135,6 @@ class MarketBot:
         self._last_expiry: datetime | None = None
         self._told = tradelog.Told()
         self._balance: Balance | None = None
-        self._held_books: Mapping[str, Book] = {}
 
     def run(self) -> int:
         """Trade until Ctrl-C. Returns the process's exit code: 0, or 3 where orders of ours may still rest."""
@@ -147,8 +146,7 @@ class MarketBot:
                 began, sent_before = self._clock.now(), self._client.requests_sent
                 problem = self._attempt(self.start_trading, self._after_failed_cycle)
                 if problem:
-                    took, sent = self._since(began, sent_before)
-                    self._books.failed(Cycle(began, took, sent, 0, 0, problem))
+                    self._books.failed(self._so_far(began, sent_before, problem=problem))
                 elif self._scan_is_due():
                     self._attempt(self.scan_board, lambda: "The board of the last scan is kept until the next one")
                 self._log_clock()
@@ -176,7 +174,8 @@ class MarketBot:
         expires = self._expires(began)
         choice = self._choose_markets(board, status, cleared, expires, blocked)
         placed = self.place_order(choice.chosen, expires)
-        self._log_cycle(choice, placed, began, sent_before)
+        cycle = self._so_far(began, sent_before, len(choice.chosen), placed)
+        self._log_cycle(choice, cycle, self._books.close(cycle, self._balance))
         return choice
 
     def _stop(self) -> int:
@@ -194,7 +193,7 @@ class MarketBot:
         self._books.rested(())
         self._log_fills(self._books.read_fills())
         self._books.look(self._clock.now(), {}, {})
-        self._books.close(None, self._client.get_balance(), {})
+        self._books.close(None, self._client.get_balance())
 
     def place_order(self, candidates: Iterable[Candidate], expires: datetime) -> int:
         """Quote the chosen markets until `expires`. An order that the exchange refuses is logged and left out.
@@ -288,10 +287,10 @@ class MarketBot:
     def _close_positions(self, theirs: Collection[Order]) -> set[str]:
         """Sell what is held, and find out what then is left to commit. Returns the markets in which something is
         held afterwards."""
-        positions, held, self._held_books = self._clearing.positions(theirs)
+        positions, held, books = self._clearing.positions(theirs)
         if positions:
             self._log_fills(self._books.read_fills())
-        self._books.held(positions)
+        self._books.held(positions, books)
         kept = [position for position in positions if position.ticker in held]
         limits = (self._rules.max_capital, self._rules.max_event_loss)
         self._balance = self._read_balance()
@@ -348,7 +347,6 @@ class MarketBot:
         """Choose among the watched markets, those left out in which nothing may be placed."""
         seen = self._scanner.look(board, status, cleared.theirs, expires, self._quoted)
         self._books.look(seen.at, seen.markets, seen.books)
-        self._held_books = {**self._held_books, **seen.books}
         choice, self._board = self._scanner.choose(board, seen, self._room, self._quoted, self._books.earned())
         self._log_problems(self._board)
         choice = without(choice, blocked)
@@ -377,31 +375,31 @@ class MarketBot:
         for fill in fills:
             self.log("FILL", tradelog.fill(fill))
 
-    def _since(self, began: datetime, sent_before: int) -> tuple[float, int]:
-        """Seconds and requests that a cycle has taken so far."""
-        return (self._clock.now() - began).total_seconds(), self._client.requests_sent - sent_before
+    def _so_far(
+        self, began: datetime, sent_before: int, markets: int = 0, orders: int = 0, problem: str = ""
+    ) -> Cycle:
+        """What the cycle that `began` then, when so many requests had been sent, has come to."""
+        took = (self._clock.now() - began).total_seconds()
+        return Cycle(began, took, self._client.requests_sent - sent_before, markets, orders, problem)
 
-    def _log_cycle(self, choice: Choice, placed: int, began: datetime, sent_before: int) -> None:
+    def _log_cycle(self, choice: Choice, cycle: Cycle, mark: Mark) -> None:
         per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
         payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
         tied_up = sum((candidate.collateral for candidate in choice.chosen), start=Decimal(0))
-        next_cycle = began + timedelta(seconds=self._rules.wait_seconds)
-        took, requests = self._since(began, sent_before)
-        cycle = Cycle(began, took, requests, len(choice.chosen), placed)
-        mark = self._books.close(cycle, self._balance, self._held_books)
+        next_cycle = cycle.began + timedelta(seconds=self._rules.wait_seconds)
         self.log(
             "CYCLE",
             {
                 "Number": self._cycle,
-                "Markets": len(choice.chosen),
-                "Orders resting": placed,
+                "Markets": cycle.markets,
+                "Orders resting": cycle.orders,
                 "Tied up": f"${tied_up:.2f} of ${self._rules.max_capital:.2f}",
                 "Free cash": f"${self._room.free_cash - tied_up:,.4f}",
                 "Estimate": tradelog.expected(per_day, payable),
-                "Accrued today": "not known" if mark.accrued is None else f"${mark.accrued:.4f}",
-                "Trading today": "not known" if mark.day_profit is None else tradelog.signed(mark.day_profit),
-                "Requests": requests,
-                "Took": f"{took:.1f} s",
+                "Accrued today": tradelog.known(mark.accrued),
+                "Trading today": tradelog.known(mark.day_profit),
+                "Requests": cycle.requests,
+                "Took": f"{cycle.seconds:.1f} s",
                 "Next": tradelog.local_time(next_cycle),
             },
         )

@@ -27,27 +27,21 @@ def held_before(
 ) -> dict[str, Decimal]:
     """What was held, YES positive, before some fills and settlements led to what is `held`."""
     before = defaultdict(Decimal, held)
-    for fill in fills:
-        before[fill.ticker] -= signed(fill)
-    for one in settlements:
-        before[one.ticker] += one.yes_count - one.no_count
+    changes: list[Fill | Settlement] = [*fills, *settlements]
+    for one in changes:
+        before[one.ticker] -= one.change
     return {ticker: count for ticker, count in before.items() if count}
 
 
-def signed(fill: Fill) -> Decimal:
-    """What a fill adds to a position, YES positive."""
-    return fill.count if fill.side is Side.YES else -fill.count
-
-
-def price(quotes: Quotes, count: Decimal) -> Decimal:
-    """Dollars that a contract of a position brings at the best bids."""
-    bid = quotes[0] if count > 0 else quotes[1]
-    return _NOTHING if bid is None else bid
+def price(quotes: Mapping[str, Quotes], ticker: str, count: Decimal) -> Decimal:
+    """Dollars that a contract of a position of `count`, YES positive, brings at the best bids."""
+    yes, no = quotes.get(ticker, _NOBODY)
+    return (yes if count > 0 else no) or _NOTHING
 
 
 def value(held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]) -> Decimal:
     """Dollars that positions bring at the best bids."""
-    return sum((abs(count) * price(quotes.get(t, _NOBODY), count) for t, count in held.items()), start=_NOTHING)
+    return sum((abs(count) * price(quotes, ticker, count) for ticker, count in held.items()), start=_NOTHING)
 
 
 def day_profit(
@@ -70,5 +64,5 @@ def day_profit(
     profit += sum((min(yes[ticker], no[ticker]) for ticker in held), start=_NOTHING)  # a YES and a NO are a dollar
     for one in settlements:
         profit += one.revenue
-        held[one.ticker] = held.get(one.ticker, _NOTHING) - one.yes_count + one.no_count
+        held[one.ticker] = held.get(one.ticker, _NOTHING) + one.change
     return profit + value(held, quotes)

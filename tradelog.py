@@ -226,6 +226,11 @@ def signed(dollars: float | Decimal) -> str:
     return f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
 
 
+def known(dollars: float | Decimal | None) -> str:
+    """Dollars that may be lost, where anybody knows."""
+    return "not known" if dollars is None else signed(dollars)
+
+
 def expected(dollars_per_day: float, payable: Decimal) -> str:
     """What quotes would earn by the rule, and what would really be paid: nothing below $1.00 a window."""
     return f"${dollars_per_day:.4f} a day before the $1.00 floor, ${payable:.2f} payable"

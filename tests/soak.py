@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -37,6 +37,7 @@ from ledger import Ledger
 from models import SIDES, Program, Side
 from profit import midnight
 from simulator.people import EVERYBODY
+from trade import OWN_PREFIX
 
 PROJECT = Path(__file__).resolve().parents[1]
 DAY = 86_400.0
@@ -320,14 +321,18 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+def ours(orders: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Those of a statement's orders that the bot has sent."""
+    return (order for order in orders if order["client_order_id"].startswith(OWN_PREFIX))
+
+
 def present(orders: Iterable[Mapping[str, Any]], programs: Iterable[Program]) -> float:
     """Seconds, added up over windows and sides, in which an order of the bot's rested by the exchange's own
     record."""
     spans: dict[tuple[str, Side], list[tuple[datetime, datetime]]] = {}
-    for order in orders:
-        if order["client_order_id"].startswith("lipbot-"):
-            key = order["ticker"], Side(order["outcome_side"])
-            spans.setdefault(key, []).append((_time(order["created_time"]), _time(order["last_update_time"])))
+    for order in ours(orders):
+        key = order["ticker"], Side(order["outcome_side"])
+        spans.setdefault(key, []).append((_time(order["created_time"]), _time(order["last_update_time"])))
     total = timedelta(0)
     for program in programs:
         if program.target is None:

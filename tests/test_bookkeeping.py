@@ -19,7 +19,7 @@ from simulator.matching import CONTRACT
 from simulator.opening import CUSTOMER
 from simulator.people import EVERYBODY
 from tests.conftest import START, Bench, is_quote, unavailable
-from tests.soak import earned, present, traded_since
+from tests.soak import earned, ours, present, traded_since
 from tests.struck import Killed
 from tests.test_estimate_holds import with_windows
 from tests.test_market_bot import place
@@ -65,8 +65,7 @@ def opening(bench: Bench) -> Decimal:
 
 def stated_orders(bench: Bench) -> set[str]:
     """The bot's orders by the exchange's own word."""
-    orders = truth(bench)["orders"]
-    return {order["order_id"] for order in orders if order["client_order_id"].startswith("lipbot-")}
+    return {order["order_id"] for order in ours(truth(bench)["orders"])}
 
 
 def total(bench: Bench) -> Seconds:

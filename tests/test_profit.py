@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from account import Fill, Settlement
 from entries import DayMark, Quotes
 from models import NO, YES, Side
-from profit import day_profit, held_before, midnight, signed, value
+from profit import day_profit, held_before, midnight, value
 from tests.values import NOW
 
 D = Decimal
@@ -94,7 +94,7 @@ def cash_account(fills: list[Fill], start: dict[str, Decimal]) -> tuple[Decimal,
         against = -before if one.side is YES else before
         closes = min(max(against, D(0)), one.count)
         cash += closes * (1 - one.price) - (one.count - closes) * one.price - one.fee
-        held[one.ticker] = before + signed(one)
+        held[one.ticker] = before + one.change
     return cash, held
 
 
