@@ -26,12 +26,14 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Contracts held in a market: `count` > 0 is YES, < 0 is NO. `exposure` is what they cost, in dollars."""
+    """Contracts held in a market: `count` > 0 is YES, < 0 is NO. `exposure` is what they cost, `fees` what was
+    paid in fees in this market so far, in dollars."""
 
     ticker: str
     count: Decimal
     exposure: Decimal
     exchange_index: int
+    fees: Decimal = Decimal(0)
 
     @property
     def side(self) -> Side:

@@ -24,6 +24,7 @@ from ledger import Ledger, LedgerError
 from models import (
     ONE_DOLLAR,
     SIDES,
+    Bid,
     Book,
     Market,
     MarketStatus,
@@ -42,6 +43,9 @@ Log = Callable[..., None]
 
 _OVERLAP = timedelta(seconds=60)
 """What is listed late is this late at most."""
+
+_EARLY = timedelta(seconds=2)
+"""An order that ends so long before its expiry did not expire: the exchange counts that in whole seconds."""
 
 _THINNED = timedelta(hours=1)
 _BEFORE_MIDNIGHT = timedelta(hours=6)
@@ -67,6 +71,7 @@ class Bookkeeper:
         self._held_books: Mapping[str, Book] = {}
         self._earned: dict[str, float] = {}
         self._thinned = EPOCH
+        self._asked: set[str] = set()
 
     # -- at a session's start ----------------------------------------------------------------------------------
 
@@ -75,16 +80,18 @@ class Bookkeeper:
         Returns the fills that were missed. Raises `LedgerError`, and an `ExchangeError` where something could not
         be read."""
         now = self._client.clock.now()
-        if not self._is_open:
-            self._take_up(now)
+        self.take_up()
         last = self._ledger.last_mark()
         begun = self._ledger.begun or now
         since = min([last.at if last else begun, *(stay.created for stay in self._stays.values())])
+        was_halted = any(halt.cleared and (not last or halt.cleared > last.at) for halt in self._ledger.halts())
         self._read_orders(since - _OVERLAP)
         self._fills_since = self._ledger.last_fill() or midnight(begun.date())
         fills = self.read_fills()
         self._read_settlements(self._ledger.last_settlement() or midnight(begun.date()))
         if self._ledger.is_opened:
+            if was_halted:
+                self._adopt()
             return fills
         positions = self._client.get_positions().whole()
         while self.read_fills():  # one that came between the two lists is in the one and not in the other
@@ -95,7 +102,12 @@ class Bookkeeper:
         self._written()
         return []
 
-    def _take_up(self, now: datetime) -> None:
+    def take_up(self) -> None:
+        """Open the account's ledger, once an answer has told which account on which exchange this is. Raises
+        `LedgerError`."""
+        if self._is_open:
+            return
+        now = self._client.clock.now()
         aside = self._ledger.claim(self._client.identity, now)
         if aside is not None:
             self._log("INFO", {"Ledger": f"{self._ledger.path.name} was another account's, now {aside.name}"})
@@ -112,6 +124,34 @@ class Bookkeeper:
         self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP)}
         self._is_open = True
 
+    def _adopt(self) -> None:
+        """Take the exchange's word for what is held: a person has let the bot go on."""
+        changes = {
+            ticker: there - here
+            for ticker, (here, there) in self.differences(self._client.get_positions()).items()
+        }
+        if changes:
+            self._ledger.adjust(changes, self._client.clock.now().date())
+            self._held = self._ledger.positions()
+            held = ", ".join(f"{ticker} {change:+}" for ticker, change in changes.items())
+            self._log("INFO", {"Ledger": "positions are taken as the exchange has them", "Changed": held})
+
+    def differences(self, positions: Listing[Position]) -> dict[str, tuple[Decimal, Decimal]]:
+        """Where what is held by all fills and settlements is not what the exchange lists: by ticker what we and
+        what it says, YES positive. What is not known of one that closed is its settlement, which comes late."""
+        listed = {position.ticker: position.count for position in positions}
+        unread = {error.ticker for error in positions.unreadable}
+        found = {}
+        for ticker in sorted(listed.keys() | self._held.keys()):
+            here, there = self._held.get(ticker, Decimal(0)), listed.get(ticker, Decimal(0))
+            if here != there and ticker not in unread:
+                found[ticker] = here, there
+        if not found:
+            return found
+        markets = {market.ticker: market for market in self._client.get_markets(found)}
+        trading = {ticker for ticker, market in markets.items() if market.status is MarketStatus.ACTIVE}
+        return {ticker: both for ticker, both in found.items() if both[1] or ticker in trading}
+
     # -- in a cycle --------------------------------------------------------------------------------------------
 
     def placed(self, order: OrderRequest, response: OrderResponse) -> None:
@@ -125,6 +165,15 @@ class Bookkeeper:
         )  # fmt: skip
         self._note(stay)
 
+    def canceling(self, order: Order) -> None:
+        """An order is about to be taken down: should it be gone, it was us."""
+        self._asked.add(order.order_id)
+
+    def amended(self, order: Order, bid: Bid, until: datetime) -> None:
+        """An order rests as `bid` until a time from now on. The second or so since the last look counts so too."""
+        known = self._stays.get(order.order_id, Stay.of(order, self._client.clock.now()))
+        self._note(known._replace(price=bid.price, asked=order.filled + bid.count, expires=until))
+
     def canceled(self, order: Order) -> None:
         """An order was taken down just now."""
         if trade.is_own(order):
@@ -132,8 +181,9 @@ class Bookkeeper:
             stay = self._stays.get(order.order_id, Stay.of(order, now))
             self._note(stay._replace(status=OrderStatus.CANCELED, ended=now))
 
-    def rested(self, ours: Collection[Order]) -> None:
-        """These, and no others, still rested when the cycle began. What became of others is asked for."""
+    def rested(self, ours: Collection[Order]) -> list[Stay]:
+        """These, and no others, still rested when the cycle began. What became of others is asked for. Returns
+        those that were taken down early, and not by us."""
         now = self._client.clock.now()
         for order in ours:
             known = self._stays.get(order.order_id)
@@ -144,6 +194,9 @@ class Bookkeeper:
         missing = [stay for name, stay in self._stays.items() if stay.ended is None and name not in listed]
         if missing:
             self._read_orders(min(stay.created for stay in missing) - _OVERLAP)
+        now_known = [self._stays[stay.order_id] for stay in missing]
+        early = [stay for stay in now_known if stay.status is OrderStatus.CANCELED and _is_early(stay)]
+        return [stay for stay in early if stay.order_id not in self._asked]
 
     def read_fills(self) -> list[Fill]:
         """The fills that were not known yet, oldest first. Raises an `ExchangeError`."""
@@ -156,10 +209,9 @@ class Bookkeeper:
         self._tell(listed, "A fill is missing in the ledger; what is held is read by itself")
         return new
 
-    def held(self, positions: Iterable[Position], books: Mapping[str, Book]) -> None:
-        """These are the exchange's positions, and the books of their markets. What the ledger holds beside them
-        may have been settled."""
-        self._held_books = books
+    def settled(self, positions: Iterable[Position]) -> None:
+        """These are the exchange's positions. What the ledger holds beside them may have been settled: that is
+        asked for. Raises an `ExchangeError`."""
         listed = {position.ticker for position in positions}
         gone = [ticker for ticker, count in self._held.items() if count and ticker not in listed]
         if gone:
@@ -170,9 +222,12 @@ class Bookkeeper:
         at: datetime,
         markets: Mapping[str, Market],
         books: Mapping[str, Book],
+        held: Mapping[str, Book],
     ) -> None:
         """Count the seconds since the look before, by what `markets` and `books` look like now, our own orders not
-        in them. Those of markets that were not looked at are read. Raises an `ExchangeError`."""
+        in them. Those of markets that were not looked at are read. By the books of `held` goes what positions are
+        worth. Raises an `ExchangeError`."""
+        self._held_books = held
         tickers = {stay.ticker for stay in self._stays.values() if self._is_uncounted(stay)}
         missing = sorted(tickers - books.keys())
         if missing:
@@ -222,18 +277,26 @@ class Bookkeeper:
     def close(self, cycle: Cycle | None, balance: Balance | None) -> Mark:
         """Write down what a cycle, or the end of a session (None), brought. Returns what there is now. Raises
         nothing: what cannot be written is told, and kept for the next time."""
-        now = self._client.clock.now()
-        cash = balance.available if balance else None
-        held = {ticker: count for ticker, count in self._held.items() if count}
         try:
-            quotes = self._quotes(held)
-            brought, accrued = self._day_profit(now, quotes), self._accrued(now.date())
-        except LedgerError as error:
-            self._not_written(error)
-            return Mark(now, cash, Decimal(0), None, None)
-        mark = Mark(now, cash, profit.value(held, quotes), brought, accrued)
-        self._write(now, cycle, mark)
+            mark = self.mark(balance)
+        except (ExchangeError, LedgerError) as error:
+            now, cash = self._client.clock.now(), balance.available if balance else None
+            mark = Mark(now, cash, Decimal(0), None, None)
+            if isinstance(error, LedgerError):
+                self._not_written(error)
+                return mark
+            self._log("ERROR", str(error), ["The day's profit is not known before this can be read"])
+        self._write(mark.at, cycle, mark)
         return mark
+
+    def mark(self, balance: Balance | None) -> Mark:
+        """What there is now, and what the day has brought. Raises an `ExchangeError` or a `LedgerError` where that
+        cannot be told."""
+        now = self._client.clock.now()
+        held = {ticker: count for ticker, count in self._held.items() if count}
+        quotes = self._quotes(held)
+        brought, accrued = self._day_profit(now, quotes), self._accrued(now.date())
+        return Mark(now, balance.available if balance else None, profit.value(held, quotes), brought, accrued)
 
     def failed(self, cycle: Cycle) -> None:
         """Write down that a cycle failed, and what it brought until then. Raises nothing."""
@@ -280,7 +343,7 @@ class Bookkeeper:
         before = sum(one.reward for one in self._ledger.seconds(day).values())
         return before + sum(one.reward for key, one in self._entry.seconds.items() if key.day == day)
 
-    def _day_profit(self, now: datetime, quotes: Mapping[str, Quotes]) -> Decimal | None:
+    def _day_profit(self, now: datetime, quotes: Mapping[str, Quotes]) -> Decimal:
         day, start = now.date(), midnight(now.date())
         fills = {fill.fill_id: fill for fill in self._ledger.fills(start)}
         fills |= {name: fill for name, fill in self._entry.fills.items() if fill.time >= start}
@@ -289,11 +352,7 @@ class Bookkeeper:
         opening = self._ledger.day_marks(day)
         if opening is None:
             held = profit.held_before(self._held, fills.values(), settled.values())
-            try:
-                opening = self._opening(start, held, quotes)
-            except ExchangeError as error:
-                self._log("ERROR", str(error), ["The day's profit is not known before this can be read"])
-                return None
+            opening = self._opening(start, held, quotes)
             self._entry.days[day] = opening
         return profit.day_profit(opening, fills.values(), settled.values(), quotes)
 
@@ -318,6 +377,7 @@ class Bookkeeper:
         self._earned = self.earned()
         self._entry = Entry(EPOCH)
         self._stays = {name: stay for name, stay in self._stays.items() if self._is_uncounted(stay)}
+        self._asked &= self._stays.keys()
         recent = max((fill.time for fill in self._fills.values()), default=EPOCH) - 2 * _OVERLAP
         self._fills = {
             name: fill for name, fill in self._fills.items() if fill.time >= recent or fill.order_id in self._stays
@@ -364,3 +424,7 @@ class Bookkeeper:
 
     def _note(self, stay: Stay) -> None:
         self._stays[stay.order_id] = self._entry.orders[stay.order_id] = stay
+
+
+def _is_early(stay: Stay) -> bool:
+    return stay.ended is not None and (stay.expires is None or stay.ended < stay.expires - _EARLY)

@@ -105,6 +105,10 @@ def skip_for_fill_cost(ticker: str, decided: Estimate) -> Skip:
     return Skip(ticker, Reason.FILL_COST, "Net a day", number)
 
 
+def no_slot_left(ticker: str) -> Skip:
+    return Skip(ticker, Reason.TRADE_TICKER_SIZE, "Slots", "all are kept by markets that are quoted")
+
+
 def losses(candidate: Candidate) -> tuple[Decimal, Decimal]:
     """Dollars that the bids lose if the market settles YES, and if NO: one side of a quote is filled alone."""
     by_side = dict.fromkeys((YES, NO), Decimal(0))
@@ -137,18 +141,3 @@ def with_bids(room: Room, candidate: Candidate) -> Room:
         incentive.market.event_ticker, candidate.ticker, losses(candidate), candidate.collateral,
         incentive.market.exchange_index, incentive.exclusive,
     )  # fmt: skip
-
-
-def without(choice: Choice, blocked: Iterable[str]) -> Choice:
-    """The choice less the markets in which an order or a position of ours could not be removed."""
-    out = set(blocked)
-    left = "an order or a position of ours that could not be removed"
-    return Choice(
-        tuple(c for c in choice.chosen if c.ticker not in out),
-        (
-            *(Skip(c.ticker, Reason.NOT_CLEARED, "Left", left) for c in choice.chosen if c.ticker in out),
-            *choice.skipped,
-        ),
-        choice.unpaid - out,
-        choice.runners_up,
-    )

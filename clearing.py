@@ -1,22 +1,18 @@
-"""Takes down what rests and sells what is held. Promise: what could not be taken down or sold is said, and so is
-every market in which something of the account's may still be: nothing new may be placed there. Stopping ends with
-none of our orders resting, or says loudly until when they may.
+"""Takes down what rests. Promise: cancels pass no gate, no limit and no halt; what could not be taken down is
+said, and stopping ends with none of our orders resting, or says loudly until when they may.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Protocol
 
 import trade
 import tradelog
-from account import Position
 from clients import KalshiHttpClient
 from errors import ExchangeError, Gone, OutcomeUnknown, Refused, StillResting
-from fields import Listing
-from models import Book, Order, OrderRequest, OrderResponse
+from models import Bid, Order, OrderRequest, OrderResponse
 
 VERIFY_TRIES = 5
 VERIFY_SECONDS = 1.0
@@ -24,28 +20,40 @@ VERIFY_SECONDS = 1.0
 Log = Callable[..., None]
 """`MarketBot.log`: an event, what it says, and details."""
 
-Send = Callable[[OrderRequest], "OrderResponse | None"]
-"""Sends an order; None where the exchange refused it."""
+
+class Records(Protocol):
+    """Hears what becomes of orders."""
+
+    def placed(self, order: OrderRequest, response: OrderResponse) -> None:
+        """An order was taken."""
+
+    def amended(self, order: Order, bid: Bid, until: datetime) -> None:
+        """An order rests as `bid` until a time from now on."""
+
+    def canceling(self, order: Order) -> None:
+        """An order is about to be taken down."""
+
+    def canceled(self, order: Order) -> None:
+        """An order was taken down."""
 
 
-class Cleared(NamedTuple):
-    """What rested: `theirs`, somebody else's, left alone, and `ours`, taken down, but for those in the markets of
-    `blocked`, in which an order that should be gone may still rest."""
+class NoRecords:
+    """For who keeps none: the bot that runs on the same account reads it all from the exchange."""
 
-    theirs: tuple[Order, ...] = ()
-    ours: tuple[Order, ...] = ()
-    blocked: frozenset[str] = frozenset()
+    def placed(self, order: OrderRequest, response: OrderResponse) -> None: ...
 
+    def amended(self, order: Order, bid: Bid, until: datetime) -> None: ...
 
-def new_order_id() -> str:
-    return f"{trade.OWN_PREFIX}{uuid.uuid4().hex}"
+    def canceling(self, order: Order) -> None: ...
+
+    def canceled(self, order: Order) -> None: ...
 
 
 class Clearing:
-    """The account's orders and positions, on their way out. `canceled` hears of each order that was taken down."""
+    """The account's orders, on their way out."""
 
-    def __init__(self, client: KalshiHttpClient, log: Log, send: Send, canceled: Callable[[Order], None]) -> None:
-        self._client, self._log, self._send, self._canceled = client, log, send, canceled
+    def __init__(self, client: KalshiHttpClient, log: Log, records: Records) -> None:
+        self._client, self._log, self._records = client, log, records
 
     def everything(self) -> None:
         """Cancel every order of the account and verify it, some time later: lists lag behind orders. Raises
@@ -60,67 +68,48 @@ class Clearing:
         where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
         raise StillResting("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
 
-    def own_orders(self) -> Cleared:
-        """Cancel the bot's own orders."""
-        self._await_lists()
+    def withdraw(self, tickers: Collection[str] | None = None) -> int:
+        """Cancel the bot's own orders, in some markets where they are named. Returns how many rested."""
+        self.await_lists()
         resting = self._client.get_resting_orders()
-        theirs = tuple(order for order in resting if not trade.is_own(order))
-        ours = tuple(order for order in resting if trade.is_own(order))
-        return Cleared(theirs, ours, frozenset(self.cancel(ours) | self._unread_markets(resting)))
+        own = [order for order in resting if trade.is_own(order) and (tickers is None or order.ticker in tickers)]
+        self.cancel(own)
+        return len(own)
 
-    def withdraw(self, tickers: Collection[str]) -> None:
-        """Cancel the bot's own orders in some markets."""
-        self._await_lists()
-        resting = self._client.get_resting_orders()
-        self.cancel(order for order in resting if trade.is_own(order) and order.ticker in tickers)
+    def await_lists(self) -> None:
+        """Wait until the account's lists show all that was sent: by older ones an order would be placed again."""
+        for _ in range(VERIFY_TRIES):
+            if self._client.lists_are_current():
+                return
+            self._client.clock.sleep(VERIFY_SECONDS)
+        raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind what was sent")
 
-    def cancel(self, orders: Iterable[Order]) -> set[str]:
-        """Cancel orders. Returns the markets in which one could not be: nothing new may be placed there."""
-        kept: set[str] = set()
+    def cancel(self, orders: Iterable[Order]) -> None:
+        """Cancel orders. Raises the last `ExchangeError` that was no refusal, once all were tried."""
         failed: ExchangeError | None = None
         for order in orders:
-            self._log("CANCEL ORDER", tradelog.resting_order(order))
             try:
-                self._client.cancel_order(order)
-                self._canceled(order)
-            except Gone:
-                gone = {"Order": "was gone already: filled, expired or canceled"}
-                self._log("INFO", tradelog.resting_order(order) | gone)
-            except Refused as error:
-                self._log("ERROR", str(error))
-                kept.add(order.ticker)
+                self.cancel_one(order)
             except ExchangeError as error:  # the others are tried all the same
                 failed = error
         if failed is not None:
             raise failed
-        return kept
 
-    def positions(self, theirs: Iterable[Order]) -> tuple[Listing[Position], set[str], dict[str, Book]]:
-        """Sell what is held at the best bids, but never to an order of the account's own (`theirs`: what rests and
-        is not ours). Returns the positions as they were found, the markets in which something is held afterwards,
-        and the books by which it was sold."""
-        positions = self._client.get_positions()
-        tickers = [position.ticker for position in positions]
-        markets = {market.ticker: market for market in self._client.get_markets(tickers)}
-        books = {book.ticker: book for book in self._client.get_orderbooks(tickers)}
-        own = trade.bids_by_ticker(theirs)
-        held = set(tickers)
-        for position in positions:
-            order = trade.close_order(
-                position,
-                markets.get(position.ticker),
-                books.get(position.ticker),
-                own.get(position.ticker, []),
-                new_order_id(),
-            )
-            if isinstance(order, trade.Unclosable):
-                self._log("SKIP POSITION", tradelog.kept_position(position, order.reason))
-                continue
-            self._log("CLOSE POSITION", tradelog.closing(position, order))
-            response = self._send(order)
-            if response is not None and response.filled >= position.size:
-                held.discard(position.ticker)
-        return positions, held | self._unread_markets(positions), books
+    def cancel_one(self, order: Order, why: str = "") -> bool:
+        """Cancel an order. Returns whether it is gone; raises an `ExchangeError` where that is not known."""
+        said = tradelog.resting_order(order)
+        self._log("CANCEL ORDER", said | {"Reason": why} if why else said)
+        self._records.canceling(order)
+        try:
+            self._client.cancel_order(order)
+        except Gone:
+            self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
+        except Refused as error:
+            self._log("ERROR", str(error), [f"It still rests; nothing is added in {order.ticker} meanwhile"])
+            return False
+        else:
+            self._records.canceled(order)
+        return True
 
     def shut_down(self, last_expiry: datetime | None) -> int:
         """Cancel what rests of ours and verify it. `last_expiry`: when the last order that was sent expires, None
@@ -171,20 +160,3 @@ class Clearing:
             return self._client.lists_are_current()
         except ExchangeError:
             return False
-
-    def _await_lists(self) -> None:
-        """Wait until the account's lists show all that was sent: by older ones an order would be placed again."""
-        for _ in range(VERIFY_TRIES):
-            if self._client.lists_are_current():
-                return
-            self._client.clock.sleep(VERIFY_SECONDS)
-        raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind what was sent")
-
-    def _unread_markets(self, listing: Listing[Order] | Listing[Position]) -> set[str]:
-        """The markets in which something of the account's could not be read. Raises the `Unreadable` that does not
-        even tell its market."""
-        for error in listing.unreadable:
-            if not error.ticker:
-                raise error
-            self._log("ERROR", str(error), [f"Nothing is placed in {error.ticker} until it can be read"])
-        return {error.ticker for error in listing.unreadable}

@@ -158,6 +158,17 @@ class Ledger:
             )
         self._terms = None
 
+    def adjust(self, changes: Mapping[str, Decimal], day: date) -> None:
+        """Hold so many contracts more (YES positive) than fills and settlements tell, by ticker, and always have
+        held them: what `day` began with is to be found out anew."""
+        with self._transaction() as db:
+            for ticker, change in changes.items():
+                rows = db.execute("SELECT count FROM opening_positions WHERE ticker = ?", (ticker,)).fetchall()
+                count = str(change + (Decimal(rows[0][0]) if rows else 0))
+                db.execute("INSERT OR REPLACE INTO opening_positions VALUES (?, ?)", (ticker, count))
+            for table in ("day_marks", "days"):
+                db.execute(f"DELETE FROM {table} WHERE day = ?", (day.isoformat(),))  # noqa: S608  (no input)
+
     def halt(self, now: datetime, reason: str) -> None:
         """Remember, also through a power cut, that trading has stopped until a person clears it."""
         with self._transaction(durable=True) as db:
@@ -234,6 +245,15 @@ class Ledger:
         for one in changes:
             held[one.ticker] += one.change
         return {ticker: count for ticker, count in held.items() if count}
+
+    def opened_positions(self) -> dict[str, Decimal]:
+        """What is held of what our own orders were filled with, by ticker, YES positive."""
+        held: dict[str, Decimal] = defaultdict(Decimal)
+        ours = "SELECT * FROM fills WHERE order_id IN (SELECT order_id FROM orders)"
+        for fill in map(entries.fill_of, self._all(ours)):
+            held[fill.ticker] += fill.change
+        settled = {row[0] for row in self._all("SELECT ticker FROM settlements")}
+        return {ticker: count for ticker, count in held.items() if count and ticker not in settled}
 
     def day_marks(self, day: date) -> dict[str, DayMark] | None:
         """What was held at the beginning of a UTC day; None where nobody has looked."""

@@ -1,39 +1,55 @@
 """The bot: `python market_bot.py` runs it, Ctrl-C stops it, trade.log tells what it does and why.
 
 Promise: this is the only room that keeps state from one cycle to the next, sleeps, or decides to log. A cycle
-looks at the exchange, takes down what the bot has up, closes what it holds, chooses the markets that pay best,
-and quotes them. Whatever goes wrong in a cycle is logged, and the next one begins.
+looks at the account and at the books, chooses the markets that pay best, and sends what leads from the orders that
+rest to those that are wanted. Whatever goes wrong in a cycle is logged, and the next one begins; what nobody can
+explain, and a day that lost too much, halt it until a person lets it go on.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
-from decimal import Decimal
 from logging import Logger
 from pathlib import Path
 
-import risk
 import settings
-import trade
+import takeover
 import tradelog
 import writing
-from account import Balance, Fill
+from account import Fill
 from bookkeeping import Bookkeeper
-from choice import Choice, without
-from clearing import Cleared, Clearing, new_order_id
+from breaker import Breaker
+from choice import Choice
+from clearing import Clearing
 from clients import Environment
-from connection import Connection, connect, read_variables
+from connection import Connection, connect, is_on_this_machine, read_variables
+from cycle import (
+    Account,
+    Circumstances,
+    Decision,
+    View,
+    decide,
+    held_risks,
+    look_at_account,
+    look_at_held,
+    room,
+    session_start,
+    taken_down,
+)
 from entries import Cycle, Mark
-from errors import ConfigError, ExchangeError, Refused
-from incentive import Candidate
+from errors import ConfigError, ExchangeError
+from guards import Guards, Patience
+from halting import HOW_TO_GO_ON, Halting, worst_case
 from ledger import Ledger, LedgerError, file_name
-from models import ExchangeStatus, Order, OrderRequest, OrderResponse, OrderStatus
-from risk import Room
+from models import ExchangeStatus, OrderRequest, OrderResponse
+from planning import Plan
 from scan import Board, Scanner
+from sending import Sender
 from settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
 from strategy import Strategy
 
@@ -97,6 +113,21 @@ MIN_REWARD = 0
 # Dollars that a filled contract is expected to lose, charged against the reward when markets are ranked and sized.
 FILL_COST = 0.03
 
+# How positions are closed. "CROSS": sold at once at the best bid, which pays the spread and the taker's fee.
+# "REST": by an order that waits on the other side and earns that side's reward meanwhile; the price may run away.
+EXIT = "CROSS"
+
+# Dollars that may be lost in a UTC day. Beyond it the bot cancels everything and halts until you let it go on.
+DAILY_LOSS_LIMIT = 25
+
+# Seconds that a side stays away after it was filled. A market that is filled again and again, or whose price
+# jumps, is left alone ten times as long.
+FILL_PAUSE = 120
+
+# Contracts filled within 15 seconds beyond which the exchange itself takes all our quotes down. None: one largest
+# order.
+FILL_LIMIT = None
+
 # Seconds between scans of the whole board. In between the bot follows the hundred best markets.
 SCAN_TIME = 600
 
@@ -107,115 +138,130 @@ _LOG_FILE = _HOME / "trade.log"
 _DOTENV_FILE = _HOME / ".env"
 
 _RETRY_SECONDS = 10.0
+_OUTAGE_AFTER = 3
+_LONGEST_RETRY = 300.0
 
 _PROD_REFUSED = (
-    "PROD is closed in this version: the limit on a day's loss, the halt and the tested stopping that real money "
-    "needs are not built yet. Nothing was sent. Set env = Environment.SIM or Environment.DEMO in market_bot.py."
+    "PROD is closed in this version: the tested stopping that real money needs is not complete yet. Nothing was "
+    "sent. Set env = Environment.SIM or Environment.DEMO in market_bot.py, or rehearse with PROD_URL on a simulator."
 )
 
 
 class MarketBot:
-    """One account on one exchange, traded in a loop."""
+    """One account on one exchange, traded in a loop. `confirm` asks the person at the keyboard; None where nobody
+    sits there."""
 
-    def __init__(self, rules: settings.Settings, connection: Connection, ledger: Ledger, logger: Logger) -> None:
-        self._rules = rules
+    def __init__(
+        self,
+        rules: settings.Settings,
+        connection: Connection,
+        ledger: Ledger,
+        logger: Logger,
+        confirm: takeover.Confirm | None = None,
+    ) -> None:
+        self._rules, self._connection, self._ledger = rules, connection, ledger
         self._client = connection.client
         self._clock = connection.client.clock
-        self._connection = connection
-        self._logger = logger
-        self._strategy = Strategy.of(rules)
-        self._scanner = Scanner(self._client, self._strategy)
+        self._logger, self._confirm = logger, confirm
+        self._scanner = Scanner(self._client, Strategy.of(rules))
         self._books = Bookkeeper(self._client, ledger, rules.wait_seconds, self.log)
-        self._clearing = Clearing(self._client, self.log, self._send, self._books.canceled)
+        self._clearing = Clearing(self._client, self.log, self._books)
+        self._breaker = Breaker(self._client, rules.fill_limit, self.log)
+        self._halting = Halting(ledger)
+        self._sender = Sender(
+            self._client, self._clearing, self._books, self._halting.standing, self.log, self._breaker
+        )
+        self._guards = Guards(timedelta(seconds=rules.fill_pause))
+        self._patience = Patience()
+        self._told = tradelog.Told()
         self._board: Board | None = None
         self._quoted: frozenset[str] = frozenset()
-        self._room = risk.room_beside((rules.max_capital, rules.max_event_loss), None, (), ())
         self._session_begun = False
-        self._cycle = 0
-        self._last_expiry: datetime | None = None
-        self._told = tradelog.Told()
-        self._balance: Balance | None = None
+        self._halted = ""
+        self._paused = False
+        self._cycle = self._failures = 0
+        self.plan: Plan | None = None
+
+    # -- the loop ----------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Trade until Ctrl-C. Returns the process's exit code: 0, or 3 where orders of ours may still rest."""
+        """Trade until Ctrl-C. Returns the process's exit code: 0, 2 where nothing was touched for want of a
+        person's consent, or 3 where orders of ours may still rest."""
         try:
             self._announce()
             self._read_limits()
+            if not self._may_take_over():
+                return 2
             while True:
-                next_cycle = self._clock.monotonic() + self._rules.wait_seconds
+                due = self._clock.monotonic() + self._rules.wait_seconds
                 began, sent_before = self._clock.now(), self._client.requests_sent
                 problem = self._attempt(self.start_trading, self._after_failed_cycle)
                 if problem:
                     self._books.failed(self._so_far(began, sent_before, problem=problem))
-                elif self._scan_is_due():
-                    self._attempt(self.scan_board, lambda: "The board of the last scan is kept until the next one")
+                    due = self._clock.monotonic() + self._after_failure(problem)
+                else:
+                    self._failures = 0
+                    if self._scan_is_due():
+                        self._attempt(
+                            self.scan_board, lambda: "The board of the last scan is kept until the next one"
+                        )
                 self._log_clock()
-                self._clock.sleep(_RETRY_SECONDS if problem else max(next_cycle - self._clock.monotonic(), 0.0))
+                self._wait(due)
         except KeyboardInterrupt:
             return self._stop()
 
     def start_trading(self) -> Choice | None:
-        """One trading cycle: from a look at the exchange to quotes that rest on it. Returns what was chosen,
-        None while trading is paused. Raises an `ExchangeError` where the exchange does not play along, and a
-        `LedgerError` where the ledger cannot be begun; nothing is placed blindly then, and the orders that rest
-        expire."""
+        """One trading cycle: from a look at the exchange to quotes that rest on it. Returns what was chosen, None
+        while trading is paused or halted. Raises an `ExchangeError` where the exchange does not play along, and a
+        `LedgerError` where the ledger cannot be read; nothing is placed or renewed blindly then, and the orders
+        that rest expire."""
         sent_before = self._client.requests_sent
         self._cycle += 1
+        self.plan = None
         status = self._client.get_exchange_status()
         began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
-        if not _trades(status):
-            resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
-            self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
+        due = self._clock.monotonic() + self._rules.wait_seconds
+        self._books.take_up()
+        if self._is_halted() or self._is_paused(status):
             return None
-        cleared = self._clear_orders()
-        self._log_fills(self._books.read_fills())
-        blocked = cleared.blocked | self._close_positions(cleared.theirs)
-        board = self._board or self._scan(status, cleared.theirs, self._room)
-        expires = self._expires(began)
-        choice = self._choose_markets(board, status, cleared, expires, blocked)
-        placed = self.place_order(choice.chosen, expires)
-        cycle = self._so_far(began, sent_before, len(choice.chosen), placed)
-        self._log_cycle(choice, cycle, self._books.close(cycle, self._balance))
-        return choice
+        if not self._session_begun:
+            self._begin_session(status)
+        account = look_at_account(self._client, self._clearing, self._books, self.log)
+        self._take_fills(account.fills)
+        strangers = [order for order in account.ours if not self._sender.is_mine(order)]
+        reason = self._halting.suspect(account.differences, strangers)
+        if reason:
+            self._halt(reason, account)
+            return None
+        decision, mark = self._decide(status, account, began)
+        if mark.day_profit is not None and mark.day_profit <= -self._rules.daily_loss_limit:
+            lost = f"lost ${-mark.day_profit:.4f} today, DAILY_LOSS_LIMIT is ${self._rules.daily_loss_limit:.2f}"
+            self._halt(lost, account)
+            return None
+        self._board, self._quoted, self.plan = decision.board, decision.quoted, decision.plan
+        for event, fields in self._told.choice(decision.choice, decision.stay):
+            self.log(event, fields)
+        resting = self._sender.carry_out(decision.plan, decision.situation, due)
+        for shard, why in self._sender.tripped.items():
+            self._tell_guards(self._guards.tripped(shard, why, self._clock.now()))
+        cycle = self._so_far(began, sent_before, len(self._quoted), resting)
+        self._log_cycle(decision, cycle, self._books.close(cycle, account.balance))
+        return decision.choice
 
-    def _stop(self) -> int:
-        """Take down what rests, then finish the ledger. Returns the process's exit code."""
-        code = self._clearing.shut_down(self._last_expiry)
-        try:
-            if self._session_begun and not code:
-                self._attempt(self._finish_books, lambda: "The next start asks the exchange for what is missing")
-        except KeyboardInterrupt:
-            pass  # whoever is in a hurry need not wait for what the next start does as well
-        self._books.end_session("stopped by Ctrl-C")
-        return code
-
-    def _finish_books(self) -> None:
-        self._books.rested(())
-        self._log_fills(self._books.read_fills())
-        self._books.look(self._clock.now(), {}, {})
-        self._books.close(None, self._client.get_balance())
-
-    def place_order(self, candidates: Iterable[Candidate], expires: datetime) -> int:
-        """Quote the chosen markets until `expires`. An order that the exchange refuses is logged and left out.
-        Returns how many orders rest."""
-        self._last_expiry = expires
-        resting = 0
-        for candidate in candidates:
-            self.log("ORDER BOOK", {"Ticker": candidate.ticker}, tradelog.top_levels(candidate.rivals))
-            until = min(expires, candidate.incentive.ends)  # what rests longer is not paid
-            for bid in candidate.bids:
-                self.log("OPEN ORDER", tradelog.new_order(candidate.ticker, bid))
-                order = trade.open_order(candidate.incentive.market, bid, new_order_id(), until)
-                response = self._send(order)
-                resting += response is not None and response.status is OrderStatus.RESTING
-        return resting
+    def place_order(self, order: OrderRequest) -> OrderResponse | None:
+        """Send one order through the gate, judged by the last cycle's look at the account. None where it does not
+        exist: the gate or the exchange refused it, and the log says why. Raises an `ExchangeError` where that is
+        not known."""
+        return self._sender.place_order(order)
 
     def scan_board(self) -> None:
         """Read the whole board while the quotes rest, and withdraw those whose programs have ended."""
         status = self._client.get_exchange_status()
         if not _trades(status):
             return
-        board = self._scan(status, self._client.get_resting_orders().items, self._room)
+        orders = self._client.get_resting_orders()
+        account = Account(orders.items, self._client.get_positions(), None, (), (), frozenset(), {})
+        board = self._scan(status, account)
         ended = {ticker for ticker in self._quoted if not board.pays(ticker, board.at)}
         if ended:
             told = {"Programs ended": "or cannot be read any more; their quotes are withdrawn"}
@@ -226,6 +272,222 @@ class MarketBot:
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         """Write one event to the console and to trade.log."""
         self._logger.info(tradelog.entry(self._clock.now(), event, fields, details))
+
+    # -- sessions ----------------------------------------------------------------------------------------------
+
+    def _may_take_over(self) -> bool:
+        """Ask, once, before real money's account is cleared. Asked again until the exchange answers."""
+        answers: list[bool] = []
+
+        def ask() -> None:
+            self._client.get_exchange_status()
+            self._books.take_up()
+            if self._halting.standing():  # then nothing is closed, and what rests of others is left alone
+                answers.append(True)
+                return
+            found = takeover.find(self._client, self._ledger.opened_positions())
+            answers.append(takeover.confirmed(found, self.log, self._confirm))
+
+        if self._rules.environment is not Environment.PROD:
+            return True
+        while self._attempt(ask, lambda: f"Nothing was touched; asked again in {_RETRY_SECONDS:.0f} s"):
+            self._clock.sleep(_RETRY_SECONDS)
+        return answers[-1]
+
+    def _begin_session(self, status: ExchangeStatus) -> None:
+        """Clear the account: cancel every order, whoever sent it, and close the positions."""
+        self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
+        self._clearing.everything()
+        self._take_fills(self._books.begin_session())
+        account = look_at_account(self._client, self._clearing, self._books, self.log)
+        plan, situation = session_start(
+            self._rules, self._client, account, status, self._expires(self._clock.now())
+        )
+        self._sender.carry_out(plan, situation)
+        self._session_begun, self._paused = True, False
+
+    def _end_session(self) -> None:
+        """What was quoted is taken down, or may be gone: the next session begins anew."""
+        self._session_begun, self._quoted = False, frozenset()
+        self._guards.forget_books()
+        self._halting.forget()
+
+    def _is_paused(self, status: ExchangeStatus) -> bool:
+        """Whether no part of the exchange takes orders; what rests is withdrawn then."""
+        if _trades(status):
+            return False
+        if not self._paused:
+            resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
+            self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
+            self._attempt(self._clearing.withdraw, lambda: "Orders of ours may rest until they expire")
+        self._paused = True
+        self._end_session()
+        return True
+
+    def _after_failure(self, problem: str) -> float:
+        """Seconds until a failed cycle is tried again. Many in a row are an outage: what can be is withdrawn, and
+        the exchange left alone for longer and longer, until it answers and a new session begins."""
+        self._failures += 1
+        if self._failures < _OUTAGE_AFTER:
+            return _RETRY_SECONDS
+        if self._failures == _OUTAGE_AFTER:
+            rest = "what rests is withdrawn as far as that works, and expires by itself"
+            self.log("OUTAGE", {"Failed cycles": self._failures, "Last": problem, "Orders": rest})
+            self._attempt(self._clearing.withdraw, lambda: "Orders of ours may rest until they expire")
+            self._end_session()
+        return float(min(_RETRY_SECONDS * 2 ** (self._failures - _OUTAGE_AFTER), _LONGEST_RETRY))
+
+    # -- halts -------------------------------------------------------------------------------------------------
+
+    def _halt(self, reason: str, account: Account) -> None:
+        """Stop trading until a person lets it go on: cancel what is ours, keep what is held."""
+        error = self._halting.declare(self._clock.now(), reason)
+        if error is not None:
+            self.log(
+                "ERROR", str(error), ["The halt stands as long as this process, and is written once that works"]
+            )
+        self._tell_halt(reason, account)
+        self._end_session()
+        self._clearing.withdraw()
+        self._books.close(None, account.balance)
+
+    def _is_halted(self) -> bool:
+        """Whether a halt stands; cancels are all that is sent then."""
+        self._halting.write(self._clock.now())
+        reason = self._halting.standing()
+        if not reason:
+            if self._halted:
+                self.log("INFO", {"Halt": "cleared, a new session begins"})
+            self._halted = ""
+            return False
+        if reason != self._halted:
+            self._tell_halt(reason, None)
+        self._end_session()
+        self._clearing.withdraw()
+        return True
+
+    def _tell_halt(self, reason: str, account: Account | None) -> None:
+        self._halted = reason
+        positions = account.positions if account else self._client.get_positions()
+        risks = held_risks(positions)
+        details = takeover.listed(positions, risks)
+        said = {"Reason": reason, "Orders": "ours are canceled", "Positions": f"{len(positions)} kept"}
+        self.log("HALT", said | {"Worst case": worst_case(risks.items()), "Then": HOW_TO_GO_ON}, details)
+
+    # -- within a cycle ----------------------------------------------------------------------------------------
+
+    def _decide(self, status: ExchangeStatus, account: Account, began: datetime) -> tuple[Decision, Mark]:
+        """Look at the market, count what was earned since the last look, and decide."""
+        board = self._board or self._scan(status, account)
+        until = self._expires(began)
+        seen = self._scanner.look(board, status, account.orders, until, self._quoted)
+        view = look_at_held(self._client, seen, account)
+        self._books.look(seen.at, seen.markets, view.without(account.ours), view.rivals)
+        self._see_to_guards(account, view, seen.at)
+        now = Circumstances(status, self._quoted, self._books.earned(), until, self._sender.sent_lately())
+        decision = decide(
+            self._rules, self._scanner, board, account, view, now, self._guards, self._patience, self._breaker
+        )
+        self._log_problems(decision.board)
+        return decision, self._books.mark(account.balance)
+
+    def _see_to_guards(self, account: Account, view: View, now: datetime) -> None:
+        """Let go what waited long enough, and stay out of what moved or was taken down."""
+        before = dict(self._guards.shards)
+        self._tell_guards(self._guards.ended(now))
+        for shard in before.keys() - self._guards.shards.keys():
+            self._breaker.reset(shard)
+        self._tell_guards(self._guards.looked(view.markets, view.seen.rivals, self._quoted, now))
+        for shard, why in taken_down(account.early, view.markets).items():
+            self._tell_guards(self._guards.tripped(shard, why, now))
+
+    def _tell_guards(self, told: Iterable[Mapping[str, str]]) -> None:
+        for said in told:
+            self.log("GUARD", said)
+
+    def _take_fills(self, fills: Iterable[Fill]) -> None:
+        found = list(fills)
+        for fill in found:
+            self.log("FILL", tradelog.fill(fill))
+        self._tell_guards(self._guards.filled(found, self._clock.now()))
+
+    def _expires(self, began: datetime) -> datetime:
+        """When an order is gone that is placed or renewed in the cycle that `began` then, if nobody renews it:
+        some time after the next cycle, which may have to wait for the end of this one."""
+        next_cycle = max(began + timedelta(seconds=self._rules.wait_seconds), self._clock.now())
+        return next_cycle + timedelta(seconds=self._rules.expiration_seconds)
+
+    def _scan_is_due(self) -> bool:
+        """Whether this cycle's slack is the one that is nearest to the time of the next scan."""
+        half_a_cycle = self._rules.wait_seconds / 2
+        seconds = max(self._rules.scan_seconds - half_a_cycle, half_a_cycle)
+        return self._session_begun and self._board is not None and self._board.due(self._clock.now(), seconds)
+
+    def _scan(self, status: ExchangeStatus, account: Account) -> Board:
+        """Read the whole board and tell what is new on it."""
+        left, until = room(self._rules, account), self._expires(self._clock.now())
+        earned = self._books.earned()
+        board = self._scanner.scan(self._board, status, account.orders, until, left, self._quoted, earned)
+        self._board = board
+        self._books.saw(board.programs)
+        self._log_problems(board)
+        for event, fields in self._told.board(board):
+            self.log(event, fields)
+        return board
+
+    def _wait(self, due: float) -> None:
+        """Sleep until the next cycle is due. One that took longer than a cycle may is told, never made up for."""
+        left = due - self._clock.monotonic()
+        if left < 0:
+            says = f"it took {self._rules.wait_seconds - left:.1f} s of {self._rules.wait_seconds:g}"
+            self.log("INFO", {"Slow cycle": f"{says}; the next one begins at once"})
+        self._clock.sleep(max(left, 0.0))
+
+    def _attempt(self, step: Callable[[], object], then: Callable[[], str]) -> str:
+        """A step that may fail: whatever happens is logged, with what it means (`then`), and the bot goes on.
+        Returns what went wrong, empty where all went well."""
+        try:
+            step()
+        except (ExchangeError, LedgerError) as error:
+            told, details = str(error), []
+            if isinstance(error, ExchangeError) and error.maybe_done:
+                details = ["It may have been carried out all the same; the next cycle looks before it acts"]
+        except Exception as error:
+            told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
+            details = traceback.format_exc().splitlines()
+        else:
+            return ""
+        self.log("ERROR", told, [*details, then()])
+        return told
+
+    def _after_failed_cycle(self) -> str:
+        rest = "none of ours was placed"
+        if self._sender.last_expiry is not None:
+            rest = f"what rests expires by {tradelog.local_time(self._sender.last_expiry)}"
+        return f"This cycle ends here and is tried again; orders: {rest}"
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def _stop(self) -> int:
+        """Take down what rests, then finish the ledger. Returns the process's exit code."""
+        code = self._clearing.shut_down(self._sender.last_expiry)
+        try:
+            if not code:
+                self._breaker.close()
+            if self._session_begun and not code:
+                self._attempt(self._finish_books, lambda: "The next start asks the exchange for what is missing")
+        except KeyboardInterrupt:
+            pass  # whoever is in a hurry need not wait for what the next start does as well
+        self._books.end_session("stopped by Ctrl-C")
+        return code
+
+    def _finish_books(self) -> None:
+        self._books.rested(())
+        self._take_fills(self._books.read_fills())
+        self._books.look(self._clock.now(), {}, {}, {})
+        self._books.close(None, self._client.get_balance())
+
+    # -- what is told ------------------------------------------------------------------------------------------
 
     def _announce(self) -> None:
         self.log("START", {"Environment": self._rules.environment.value, **self._connection.about})
@@ -248,132 +510,10 @@ class MarketBot:
         if news:
             self.log("INFO", {"Clock": news})
 
-    def _attempt(self, step: Callable[[], object], then: Callable[[], str]) -> str:
-        """A step that may fail: whatever happens is logged, with what it means (`then`), and the bot goes on.
-        Returns what went wrong, empty where all went well."""
-        try:
-            step()
-        except (ExchangeError, LedgerError) as error:
-            told, details = str(error), []
-            if isinstance(error, ExchangeError) and error.maybe_done:
-                details = ["It may have been carried out all the same; the next cycle looks before it acts"]
-        except Exception as error:
-            told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
-            details = traceback.format_exc().splitlines()
-        else:
-            return ""
-        self.log("ERROR", told, [*details, then()])
-        return told
-
-    def _after_failed_cycle(self) -> str:
-        rest = "none of ours was placed"
-        if self._last_expiry is not None:
-            rest = f"what rests expires by {tradelog.local_time(self._last_expiry)}"
-        return f"This cycle ends here and is tried again in {_RETRY_SECONDS:.0f} s; orders: {rest}"
-
-    def _clear_orders(self) -> Cleared:
-        """Take down what rests: at a session's start every order of the account, whoever sent it, later our
-        own."""
-        if self._session_begun:
-            cleared = self._clearing.own_orders()
-            self._books.rested(cleared.ours)
-            return cleared
-        self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
-        self._clearing.everything()
-        self._log_fills(self._books.begin_session())
-        self._session_begun = True
-        return Cleared()
-
-    def _close_positions(self, theirs: Collection[Order]) -> set[str]:
-        """Sell what is held, and find out what then is left to commit. Returns the markets in which something is
-        held afterwards."""
-        positions, held, books = self._clearing.positions(theirs)
-        if positions:
-            self._log_fills(self._books.read_fills())
-        self._books.held(positions, books)
-        kept = [position for position in positions if position.ticker in held]
-        limits = (self._rules.max_capital, self._rules.max_event_loss)
-        self._balance = self._read_balance()
-        self._room = risk.room_beside(limits, self._balance, kept, theirs)
-        return held
-
-    def _read_balance(self) -> Balance | None:
-        try:
-            return self._client.get_balance()
-        except ExchangeError as error:
-            self.log(
-                "ERROR", str(error), ["Cash is not known; the exchange refuses orders that there is none for"]
-            )
-            return None
-
-    def _expires(self, began: datetime) -> datetime:
-        """When an order is gone that is placed in the cycle that `began` then, if nobody renews it: some time
-        after the next cycle, which may have to wait for the end of this one."""
-        next_cycle = max(began + timedelta(seconds=self._rules.wait_seconds), self._clock.now())
-        return next_cycle + timedelta(seconds=self._rules.expiration_seconds)
-
-    def _scan_is_due(self) -> bool:
-        """Whether this cycle's slack is the one that is nearest to the time of the next scan."""
-        half_a_cycle = self._rules.wait_seconds / 2
-        seconds = max(self._rules.scan_seconds - half_a_cycle, half_a_cycle)
-        return self._board is not None and self._board.due(self._clock.now(), seconds)
-
-    def _scan(self, status: ExchangeStatus, resting: Collection[Order], room: Room) -> Board:
-        """Read the whole board and tell what is new on it."""
-        board = self._scanner.scan(
-            self._board,
-            status,
-            resting,
-            self._expires(self._clock.now()),
-            room,
-            self._quoted,
-            self._books.earned(),
-        )
-        self._board = board
-        self._books.saw(board.programs)
-        self._log_problems(board)
-        for event, fields in self._told.board(board):
-            self.log(event, fields)
-        return board
-
-    def _choose_markets(
-        self,
-        board: Board,
-        status: ExchangeStatus,
-        cleared: Cleared,
-        expires: datetime,
-        blocked: frozenset[str],
-    ) -> Choice:
-        """Choose among the watched markets, those left out in which nothing may be placed."""
-        seen = self._scanner.look(board, status, cleared.theirs, expires, self._quoted)
-        self._books.look(seen.at, seen.markets, seen.books)
-        choice, self._board = self._scanner.choose(board, seen, self._room, self._quoted, self._books.earned())
-        self._log_problems(self._board)
-        choice = without(choice, blocked)
-        self._quoted = frozenset(candidate.ticker for candidate in choice.chosen)
-        for event, fields in self._told.choice(choice):
-            self.log(event, fields)
-        return choice
-
     def _log_problems(self, board: Board) -> None:
         if board.problems:
             more = f"{len(board.problems)} part(s) of the board are not known; those markets are left out"
             self.log("ERROR", str(board.problems[0]), [more])
-
-    def _send(self, order: OrderRequest) -> OrderResponse | None:
-        """Send an order and log what became of it. None where the exchange refused it: it does not rest."""
-        try:
-            response = self._client.create_order(order)
-        except Refused as error:
-            self.log("ERROR", f"{error}", [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
-            return None
-        self._books.placed(order, response)
-        self.log("ORDER RESPONSE", tradelog.order_response(response))
-        return response
-
-    def _log_fills(self, fills: Iterable[Fill]) -> None:
-        for fill in fills:
-            self.log("FILL", tradelog.fill(fill))
 
     def _so_far(
         self, began: datetime, sent_before: int, markets: int = 0, orders: int = 0, problem: str = ""
@@ -382,27 +522,11 @@ class MarketBot:
         took = (self._clock.now() - began).total_seconds()
         return Cycle(began, took, self._client.requests_sent - sent_before, markets, orders, problem)
 
-    def _log_cycle(self, choice: Choice, cycle: Cycle, mark: Mark) -> None:
-        per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
-        payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
-        tied_up = sum((candidate.collateral for candidate in choice.chosen), start=Decimal(0))
+    def _log_cycle(self, decision: Decision, cycle: Cycle, mark: Mark) -> None:
         next_cycle = cycle.began + timedelta(seconds=self._rules.wait_seconds)
-        self.log(
-            "CYCLE",
-            {
-                "Number": self._cycle,
-                "Markets": cycle.markets,
-                "Orders resting": cycle.orders,
-                "Tied up": f"${tied_up:.2f} of ${self._rules.max_capital:.2f}",
-                "Free cash": f"${self._room.free_cash - tied_up:,.4f}",
-                "Estimate": tradelog.expected(per_day, payable),
-                "Accrued today": tradelog.known(mark.accrued),
-                "Trading today": tradelog.known(mark.day_profit),
-                "Requests": cycle.requests,
-                "Took": f"{cycle.seconds:.1f} s",
-                "Next": tradelog.local_time(next_cycle),
-            },
-        )
+        said = tradelog.cycle(cycle, decision.choice, decision.plan, decision.situation, mark)
+        worst = {"Worst case": worst_case(decision.plan.risks.items())}
+        self.log("CYCLE", {"Number": self._cycle} | said | worst | {"Next": tradelog.local_time(next_cycle)})
 
 
 MARKET_BOT = MarketBot  # the design document's spelling
@@ -416,7 +540,7 @@ def _trades(status: ExchangeStatus) -> bool:
 def read_settings() -> settings.Settings:
     """The settings above, checked. Raises one `ConfigError` that lists every problem."""
     constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
-    for name in ("MARKET_BOT", "AUTO"):
+    for name in ("MARKET_BOT", "AUTO", "HOW_TO_GO_ON"):
         del constants[name]
     return settings.check({"env": env} | constants)
 
@@ -426,9 +550,19 @@ def ledger_file(environment: Environment) -> Path:
     return _LOG_FILE.with_name(file_name(environment.value, writing.PRIMARY_SUBACCOUNT))
 
 
+def keyboard() -> takeover.Confirm | None:
+    """How to ask the person at the keyboard; None where nobody sits there."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return None
+    return lambda question: input(f"{question} Type yes: ").strip().lower() == "yes"
+
+
 def main() -> int:
     """Check the settings, connect, trade. Returns the exit code: 2 where nothing was sent for want of a
-    setting, a variable or a key."""
+    setting, a variable, a key or a person's consent."""
+    parser = argparse.ArgumentParser(prog="python market_bot.py", description="Trade until Ctrl-C.")
+    parser.add_argument("--yes", action="store_true", help="with real money: clear the account without asking")
+    confirm = (lambda _: True) if parser.parse_args().yes else keyboard()
     try:
         logger = tradelog.open_log(_LOG_FILE)
     except ConfigError as error:
@@ -436,9 +570,10 @@ def main() -> int:
         return 2
     try:
         rules = read_settings()
-        if rules.environment is Environment.PROD:
+        variables = read_variables(_DOTENV_FILE)
+        if rules.environment is Environment.PROD and not is_on_this_machine(rules.environment, variables):
             raise ConfigError(_PROD_REFUSED)
-        connection = connect(rules.environment, read_variables(_DOTENV_FILE))
+        connection = connect(rules.environment, variables)
         ledger = Ledger(ledger_file(rules.environment))
     except (ConfigError, LedgerError) as error:
         logger.info(tradelog.entry(datetime.now().astimezone(), "ERROR", str(error)))
@@ -447,7 +582,7 @@ def main() -> int:
         logger.info(tradelog.entry(datetime.now().astimezone(), "SHUTDOWN", "Nothing was sent"))
         return 0
     with closing(ledger):
-        return MarketBot(rules, connection, ledger, logger).run()
+        return MarketBot(rules, connection, ledger, logger, confirm).run()
 
 
 if __name__ == "__main__":

@@ -328,7 +328,7 @@ class Program(NamedTuple):
 class Order(NamedTuple):
     """An order of the account. Of `asked` contracts `filled` are done; `remaining` counts only while it rests.
     `fees` in dollars, over all fills. `created` and `updated`, when it came and when it last changed, where the
-    exchange tells it."""
+    exchange tells it. `group_id`: the order group it belongs to."""
 
     order_id: str
     client_order_id: str
@@ -344,6 +344,7 @@ class Order(NamedTuple):
     expires: datetime | None
     created: datetime | None = None
     updated: datetime | None = None
+    group_id: str | None = None
 
     @property
     def bid(self) -> Bid:

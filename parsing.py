@@ -262,6 +262,7 @@ def order(f: Fields) -> Order:
         expires=f.optional("expiration_time", f.time),
         created=f.optional("created_time", f.time),
         updated=f.optional("last_update_time", f.time),
+        group_id=f.optional("order_group_id", f.text) or None,
     )
 
 
@@ -303,6 +304,7 @@ def position(f: Fields) -> Position:
         count=f.decimal("position_fp"),
         exposure=f.decimal("market_exposure_dollars"),
         exchange_index=f.whole("exchange_index"),
+        fees=f.optional("fees_paid_dollars", f.decimal) or Decimal(0),
     )
 
 

@@ -90,9 +90,10 @@ class Room:
 
 
 def held(position: Position) -> Losses:
-    """What a position loses if its market settles YES, and if NO: what it cost, less a dollar for each contract
-    that is paid."""
-    cost, paid = position.exposure, position.exposure - position.size
+    """What a position loses if its market settles YES, and if NO: what it cost with its fees, less a dollar for
+    each contract that is paid."""
+    cost = position.exposure + position.fees
+    paid = cost - position.size
     return (paid, cost) if position.count > 0 else (cost, paid)
 
 

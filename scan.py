@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from choice import Choice
@@ -32,6 +33,8 @@ books."""
 
 FEES_KEPT = timedelta(days=1)
 """So long the fees of series and the kinds of events are taken to stay as they were read."""
+
+NONE_ASIDE: Mapping[str, Skip] = MappingProxyType({})
 
 LOOKS_KEPT = 1_440
 """After so many looks at a market, a day of minutes, the older half of them counts no more."""
@@ -189,11 +192,17 @@ class Scanner:
         room: Room,
         quoted: frozenset[str] = frozenset(),
         earned: Mapping[str, float] = NONE_EARNED,
+        aside: Mapping[str, Skip] = NONE_ASIDE,
+        stay: Collection[str] = (),
     ) -> tuple[Choice, Board]:
-        """Choose among the markets of a look; arguments as for `scan`. Returns the choice, and the board that
-        knows of the look."""
-        known = [incentive._replace(earned=earned) for incentive in seen.incentives]
-        choice = self._strategy.decide(known, seen.rivals, seen.at, room, quoted, seen.skipped)
+        """Choose among the markets of a look; arguments as for `scan`. `aside`: markets that are out of the
+        question, and why; `stay`: those of them that keep their slot. Returns the choice, and the board that knows
+        of the look."""
+        known = [one._replace(earned=earned) for one in seen.incentives if one.ticker not in aside]
+        skipped = [skip for skip in seen.skipped if skip.ticker not in aside]
+        skipped += [aside[ticker] for ticker in aside if ticker in seen.markets]
+        strategy = self._strategy.with_fewer_slots(len(stay))
+        choice = strategy.decide(known, seen.rivals, seen.at, room, quoted, skipped)
         looks = _after_look(board.looks, seen.rivals, choice)
         return choice, replace(board, looks=looks, problems=seen.problems, earned=earned)
 

@@ -13,10 +13,13 @@ from typing import TypeVar
 
 from clients import Environment
 from errors import ConfigError
+from planning import Exit
 
 CENT = Decimal("0.01")
 LONGEST_SECONDS = 86_400.0
 LONGEST_HOURS = 24.0 * 365
+LARGEST_GROUP = 1_000_000
+"""Contracts: the largest limit of an order group that the exchange takes."""
 
 AUTO = "AUTO"
 """`TRADE_SIZE = AUTO`: sizes by what each dollar would bring."""
@@ -35,6 +38,10 @@ NAMES = (
     "MIN_HOURS_TO_CLOSE",
     "MIN_REWARD",
     "FILL_COST",
+    "EXIT",
+    "DAILY_LOSS_LIMIT",
+    "FILL_PAUSE",
+    "FILL_LIMIT",
     "SCAN_TIME",
 )
 
@@ -45,7 +52,8 @@ T = TypeVar("T")
 class Settings:
     """What the bot runs by. Sizes in contracts (`trade_size` None: AUTO), `wait_seconds` from the start of a cycle
     to the start of the next, `expiration_seconds` that an order outlives the cycle that should have renewed it,
-    `scan_seconds` between scans of the board; limits, rewards and costs in dollars."""
+    `scan_seconds` between scans of the board, `fill_pause` in seconds, `fill_limit` in contracts (None: one
+    largest order); limits, rewards and costs in dollars."""
 
     environment: Environment
     trade_size: Decimal | None
@@ -61,6 +69,10 @@ class Settings:
     hours_to_close: float
     min_reward: Decimal
     fill_cost: float
+    exit: Exit
+    daily_loss_limit: Decimal
+    fill_pause: float
+    fill_limit: Decimal | None
     scan_seconds: float
 
     def in_words(self) -> dict[str, object]:
@@ -79,6 +91,10 @@ class Settings:
             "MIN_HOURS_TO_CLOSE": f"{self.hours_to_close:g} h",
             "MIN_REWARD": f"${self.min_reward}",
             "FILL_COST": f"${self.fill_cost:g}",
+            "EXIT": self.exit.value,
+            "DAILY_LOSS_LIMIT": f"${self.daily_loss_limit}",
+            "FILL_PAUSE": f"{self.fill_pause:g} s",
+            "FILL_LIMIT": "one largest order" if self.fill_limit is None else self.fill_limit,
             "SCAN_TIME": f"{self.scan_seconds:g} s",
         }
 
@@ -111,6 +127,10 @@ def check(constants: Mapping[str, object]) -> Settings:
         hours_to_close=read("MIN_HOURS_TO_CLOSE", _hours, 0.0),
         min_reward=read("MIN_REWARD", _no_less_than_nothing, Decimal(0)),
         fill_cost=read("FILL_COST", _cost, 0.0),
+        exit=read("EXIT", _exit, Exit.CROSS),
+        daily_loss_limit=read("DAILY_LOSS_LIMIT", _dollars, CENT),
+        fill_pause=read("FILL_PAUSE", lambda value: _seconds(value, 0.0, 1), 0.0),
+        fill_limit=read("FILL_LIMIT", _group_limit, None),
         scan_seconds=read("SCAN_TIME", lambda value: _seconds(value, 1.0, 1), 1.0),
     )
     if problems:
@@ -181,6 +201,22 @@ def _limit(value: object) -> Decimal | None:
     if number < 0:
         raise ValueError("must be a number of contracts, 0 or more, or None for no limit")
     return number
+
+
+def _group_limit(value: object) -> Decimal | None:
+    if value is None:
+        return None
+    number = _number(value)
+    if not 1 <= number <= LARGEST_GROUP or number % CENT:
+        raise ValueError("must be a number of contracts from 1 to 1,000,000, or None for one largest order")
+    return number
+
+
+def _exit(value: object) -> Exit:
+    try:
+        return Exit(value)
+    except ValueError:
+        raise ValueError('must be "CROSS" or "REST"') from None
 
 
 def _patterns(value: object) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ same choice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import advice
 import sizing
-from choice import Choice, Wish, choose
+from choice import Choice, Wish, choose, no_slot_left
 from incentive import RIVALS_ANSWER, Caution, IncentiveProgram, Skip
 from models import Book
 from risk import Room
@@ -40,6 +40,10 @@ class Strategy:
         """How the estimates of a fixed size are made that decide."""
         return Caution(RIVALS_ANSWER, fill_cost=self.wish.fill_cost)
 
+    def with_fewer_slots(self, taken: int) -> Strategy:
+        """The same, with so many slots taken already."""
+        return replace(self, wish=replace(self.wish, slots=max(self.wish.slots - taken, 0))) if taken else self
+
     def decide(
         self,
         incentives: Iterable[IncentiveProgram],
@@ -51,8 +55,10 @@ class Strategy:
     ) -> Choice:
         """The markets to quote, with which bids, and one reason for each of the rest. `rivals`: books without our
         own orders; `quoted`: the tickers that have a slot now; `skipped`: those that were left out before."""
-        if self.trade.size is None:
+        if self.trade.size is None and self.wish.slots:
             return sizing.choose_sizes(self.trade, incentives, rivals, now, self.wish, room, quoted, skipped)
+        if self.trade.size is None:
+            return Choice((), (*(no_slot_left(one.ticker) for one in incentives), *skipped))
         candidates, unquoted = self.trade.candidates(incentives, rivals, now, self.caution)
         return choose(candidates, [*unquoted, *skipped], self.wish, room, quoted)
 

@@ -233,9 +233,12 @@ def rivals_books(books: Iterable[Book], resting: Iterable[Order]) -> dict[str, B
     return {book.ticker: book.without_bids(own.get(book.ticker, ())) for book in books}
 
 
-def open_order(market: Market, bid: Bid, client_order_id: str, expires: datetime) -> OrderRequest:
+def open_order(
+    market: Market, bid: Bid, client_order_id: str, expires: datetime, group_id: str | None = None
+) -> OrderRequest:
     """A resting quote: post-only, so that it never pays the taker's fee, gone at `expires` if nobody renews
-    it, and gone when trading pauses, since prices move while it stands still."""
+    it, and gone when trading pauses, since prices move while it stands still. `group_id`: the order group that
+    takes it down where too much is filled at once."""
     return OrderRequest(
         ticker=market.ticker,
         exchange_index=market.exchange_index,
@@ -246,7 +249,17 @@ def open_order(market: Market, bid: Bid, client_order_id: str, expires: datetime
         post_only=True,
         cancel_on_pause=True,
         expires=expires,
+        group_id=group_id,
     )
+
+
+def moved_order(order: Order, bid: Bid, expires: datetime) -> OrderRequest:
+    """An order of ours, as if it were placed as it is to rest from now on."""
+    return OrderRequest(
+        order.ticker, order.exchange_index, order.client_order_id, bid, TimeInForce.GOOD_TILL_CANCELED,
+        SelfTradePrevention.TAKER_AT_CROSS, post_only=True, cancel_on_pause=True, expires=expires,
+        group_id=order.group_id,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,16 +270,16 @@ class Unclosable:
 
 
 def close_order(
-    position: Position, market: Market | None, book: Book | None, own: Sequence[Bid], client_order_id: str
+    position: Position, market: Market | None, rivals: Book | None, own: Sequence[Bid], client_order_id: str
 ) -> OrderRequest | Unclosable:
     """The order that sells `position` at the rivals' best bid for its side, never worse: immediate or cancel,
     and reduce-only, so that it cannot open anything. Selling a side at p is bidding 1 - p for the other.
 
-    `book` is as the exchange shows it, `own` what the account rests in it: a sale would cancel such an order
-    rather than trade with it, so one that stands in the way keeps the position."""
+    `own`: what a person rests in the market from the same account: a sale would cancel such an order rather than
+    trade with it, so one that stands in the way keeps the position."""
     if market is None or market.status is not MarketStatus.ACTIVE:
         return Unclosable(f"market is {market.status.value if market else 'not listed'}")
-    best = book.without_bids(own).best(position.side) if book else None
+    best = rivals.best(position.side) if rivals else None
     if best is None:
         return Unclosable(f"nobody bids for {position.side.value}")
     in_the_way = [bid.price for bid in own if bid.side is position.side and bid.price >= best.price]
@@ -283,6 +296,25 @@ def close_order(
         self_trade_prevention=SelfTradePrevention.MAKER,
         reduce_only=True,
     )
+
+
+def resting_exit_price(position: Position, market: Market | None, rivals: Book | None) -> Decimal | Unclosable:
+    """The price at which an order rests alone that sells `position`, in dollars of the other side: beside the best
+    of those who bid there, so that it is next to be filled and earns that side's reward meanwhile."""
+    if market is None or market.status is not MarketStatus.ACTIVE:
+        return Unclosable(f"market is {market.status.value if market else 'not listed'}")
+    best = rivals.best(position.side.other) if rivals else None
+    if best is None:
+        return Unclosable(f"nobody bids for {position.side.other.value}, so there is no price to rest at")
+    return best.price
+
+
+def exit_spread(position: Position, rivals: Book, price: Decimal) -> Decimal:
+    """Dollars a contract that a sale at `price` gives away against the middle of the book; all of the price there
+    is to the dollar where nobody asks."""
+    other = rivals.best(position.side.other)
+    asked = ONE_DOLLAR - other.price if other else ONE_DOLLAR
+    return (asked - price) / 2
 
 
 def bids_by_ticker(orders: Iterable[Order]) -> dict[str, list[Bid]]:

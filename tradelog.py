@@ -19,9 +19,12 @@ from pathlib import Path
 
 from account import Fill, Position
 from choice import Choice
+from entries import Cycle, Mark
 from errors import ConfigError
+from gate import Situation
 from incentive import Candidate, Skip, contracts, dollars_per_day
 from models import Bid, Book, Order, OrderRequest, OrderResponse, Program, Side
+from planning import Plan
 from scan import Board, Change
 
 TOP_LEVELS = 5
@@ -76,17 +79,18 @@ class Told:
         if board.advice:
             yield "INFO", {"Advice": board.advice}
 
-    def choice(self, choice: Choice) -> Iterator[tuple[str, Said]]:
-        """What is new in what a cycle quotes."""
+    def choice(self, choice: Choice, stay: frozenset[str] = frozenset()) -> Iterator[tuple[str, Said]]:
+        """What is new in what a cycle quotes. `stay`: markets that keep their orders though they are not
+        chosen."""
         chosen = {candidate.ticker: candidate for candidate in choice.chosen}
         reasons = {skip.ticker: skip for skip in choice.skipped}
-        for ticker in sorted(self._quoted - chosen.keys()):
+        for ticker in sorted(self._quoted - chosen.keys() - stay):
             skip = reasons.get(ticker)
             yield "INFO", {"Ticker": ticker, "No longer quoted": why(skip) if skip else "its programs ended"}
         for ticker, candidate in chosen.items():
             if ticker not in self._quoted:
                 yield "QUOTE MARKET", quoted_market(candidate, ticker in choice.unpaid)
-        self._quoted = frozenset(chosen)
+        self._quoted = frozenset(chosen) | (stay & self._quoted)
 
 
 def open_log(path: Path) -> logging.Logger:
@@ -146,6 +150,14 @@ def resting_order(order: Order) -> Said:
     return {"Ticker": order.ticker, "Side": order.side.value, "Price": price(order.price)}
 
 
+def kept_order(order: Order, bid: Bid, until: datetime | None) -> Said:
+    """An order that rests on, as `bid` from now on."""
+    said = {"Ticker": order.ticker, "Side": order.side.value, "Price": price(bid.price), "Count": plain(bid.count)}
+    if bid != order.bid:
+        said["Was"] = f"{plain(order.remaining)} at {price(order.price)}"
+    return said | ({"Until": local_time(until)} if until else {})
+
+
 def new_order(ticker: str, bid: Bid) -> Said:
     return {
         "Ticker": ticker,
@@ -173,6 +185,11 @@ def closing(position: Position, order: OrderRequest) -> Said:
     """The side is the one held, the price what it is sold at."""
     sold_at = {"Price": price(order.bid.other_price)}
     return {"Ticker": position.ticker, "Side": position.side.value} | sold_at | {"Count": plain(position.size)}
+
+
+def held_position(position: Position) -> Said:
+    said = {"Ticker": position.ticker, "Side": position.side.value, "Count": plain(position.size)}
+    return said | {"Cost": f"${position.exposure:.4f}"}
 
 
 def kept_position(position: Position, reason: str) -> Said:
@@ -224,6 +241,24 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Said:
 def signed(dollars: float | Decimal) -> str:
     """Dollars that may be lost."""
     return f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
+
+
+def cycle(done: Cycle, choice: Choice, plan: Plan, situation: Situation, mark: Mark) -> Said:
+    """What a cycle came to. What is tied up and free is what it would be with all of the plan done."""
+    per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
+    payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
+    balance = situation.balance
+    return {
+        "Markets": str(done.markets),
+        "Orders resting": str(done.orders),
+        "Tied up": f"${plan.tied_up:.2f} of ${situation.limits.capital:.2f}",
+        "Free cash": f"${balance.available - plan.spends:,.4f}" if balance else "not known",
+        "Estimate": expected(per_day, payable),
+        "Accrued today": known(mark.accrued),
+        "Trading today": known(mark.day_profit),
+        "Requests": str(done.requests),
+        "Took": f"{done.seconds:.1f} s",
+    }
 
 
 def known(dollars: float | Decimal | None) -> str:

@@ -1,0 +1,164 @@
+"""What the bot stays out of for a while, and why: those who fill a quote often know something.
+
+Promise: what is paused says why and until when, and its end is told too. Nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from account import Fill
+from gate import Place
+from incentive import Reason, Skip
+from models import NO, ONE_DOLLAR, YES, Book, Market
+
+MANY_FILLS = 3
+"""So many fills of quotes in one market within a minute are not chance."""
+
+FILLS_APART = timedelta(minutes=1)
+
+JUMP = 5
+"""A middle of the book that moved by more grid steps than this from one look to the next has news behind it."""
+
+WITHDRAWN_TIMES = 10
+"""A whole market is stayed out of so many times longer than a side that was filled."""
+
+LOOKS_MISSED = 3
+"""A quoted market is given up when its target was missed at so many looks in a row: until then it may come back,
+and what is taken down would miss it."""
+
+_MISSED = frozenset({Reason.TARGET_MISSED, Reason.NO_REFERENCE})
+
+
+class Pause(NamedTuple):
+    """Until when something is stayed out of, and why."""
+
+    until: datetime
+    why: str
+
+
+Told = dict[str, str]
+"""What to tell of a pause, as the log shows it."""
+
+
+class Guards:
+    """Sides, markets and shards that are not quoted for now. `pause`: how long a filled side stays away."""
+
+    def __init__(self, pause: timedelta) -> None:
+        self._pause = pause
+        self._sides: dict[Place, Pause] = {}
+        self._markets: dict[str, Pause] = {}
+        self._shards: dict[int, Pause] = {}
+        self._fills: list[Fill] = []
+        self._middles: dict[str, int] = {}
+
+    @property
+    def sides(self) -> frozenset[Place]:
+        """The sides that are not quoted."""
+        return frozenset(self._sides)
+
+    @property
+    def shards(self) -> Mapping[int, Pause]:
+        """The shards on which nothing is quoted."""
+        return self._shards
+
+    def filled(self, fills: Iterable[Fill], now: datetime) -> list[Told]:
+        """Quotes were filled: their sides are left alone for a while, and their markets where there were many."""
+        told = []
+        for fill in fills:
+            if fill.is_taker:
+                continue
+            pause = Pause(fill.time + self._pause, "it was filled")
+            if pause.until > now:
+                self._sides[fill.ticker, fill.side] = pause
+                told.append({"Ticker": fill.ticker, "Side": fill.side.value} | _begins(pause))
+            self._fills = [one for one in self._fills if one.time > fill.time - FILLS_APART] + [fill]
+            many = sum(1 for one in self._fills if one.ticker == fill.ticker)
+            if many >= MANY_FILLS:
+                told += self._withdraw(fill.ticker, fill.time, f"{many} fills within a minute", now)
+        return told
+
+    def looked(self, markets: Mapping[str, Market], books: Mapping[str, Book], quoted: Collection[str],
+               now: datetime) -> list[Told]:  # fmt: skip
+        """The rivals' books were looked at: a market whose price jumped is left alone. Told of those `quoted`."""
+        told = []
+        middles: dict[str, int] = {}
+        for ticker, book in books.items():
+            market, yes, no = markets.get(ticker), book.best(YES), book.best(NO)
+            if market is None or yes is None or no is None:
+                continue
+            grid = market.grid
+            middle = grid.ticks(YES, yes.price) + grid.ticks(YES, ONE_DOLLAR - no.price)  # twice, to stay whole
+            moved = abs(middle - self._middles.get(ticker, middle))
+            if moved > 2 * JUMP:
+                says = self._withdraw(ticker, now, f"the middle of its book moved by {moved / 2:g} steps", now)
+                told += says if ticker in quoted else []
+            middles[ticker] = middle
+        self._middles = middles
+        return told
+
+    def tripped(self, shard: int, why: str, now: datetime) -> list[Told]:
+        """The exchange took quotes down on a shard, or takes none."""
+        known = self._shards.get(shard)
+        if not self._pause or (known and known.until > now):
+            return []
+        self._shards[shard] = Pause(now + self._pause, why)
+        return [{"Shard": str(shard)} | _begins(self._shards[shard])]
+
+    def ended(self, now: datetime) -> list[Told]:
+        """Let go what has waited long enough."""
+        told = []
+        for place in [place for place, pause in self._sides.items() if pause.until <= now]:
+            del self._sides[place]
+            told.append({"Ticker": place[0], "Side": place[1].value, "Guard": "ended"})
+        for ticker in [ticker for ticker, pause in self._markets.items() if pause.until <= now]:
+            del self._markets[ticker]
+            told.append({"Ticker": ticker, "Guard": "ended"})
+        for shard in [shard for shard, pause in self._shards.items() if pause.until <= now]:
+            del self._shards[shard]
+            told.append({"Shard": str(shard), "Guard": "ended"})
+        return told
+
+    def skips(self, markets: Iterable[Market], now: datetime) -> dict[str, Skip]:
+        """The markets that are stayed out of, whole, with the reason."""
+        found = {}
+        for market in markets:
+            pause = self._markets.get(market.ticker) or self._shards.get(market.exchange_index or 0)
+            if pause is not None and pause.until > now:
+                number = f"{pause.why}, {(pause.until - now).total_seconds():.0f} s more"
+                found[market.ticker] = Skip(market.ticker, Reason.GUARD, "Because", number)
+        return found
+
+    def forget_books(self) -> None:
+        """What is seen next is not compared with what was seen last: too much time lies between."""
+        self._middles = {}
+
+    def _withdraw(self, ticker: str, since: datetime, why: str, now: datetime) -> list[Told]:
+        known, pause = self._markets.get(ticker), Pause(since + WITHDRAWN_TIMES * self._pause, why)
+        if pause.until <= now or (known and known.until >= pause.until):
+            return []
+        self._markets[ticker] = pause
+        return [{"Ticker": ticker} | _begins(pause)]
+
+
+class Patience:
+    """How often in a row quoted markets missed their target."""
+
+    def __init__(self) -> None:
+        self._missed: dict[str, int] = {}
+
+    def keeps(self, quoted: Collection[str], skipped: Iterable[Skip]) -> frozenset[str]:
+        """The quoted markets that are kept though a look would have skipped them for their target."""
+        missed = {
+            skip.ticker: self._missed.get(skip.ticker, 0) + 1
+            for skip in skipped
+            if skip.ticker in quoted and skip.reason in _MISSED
+        }
+        self._missed = missed
+        return frozenset(ticker for ticker, looks in missed.items() if looks < LOOKS_MISSED)
+
+
+def _begins(pause: Pause) -> Told:
+    return {"Guard": pause.why, "Until": f"{pause.until.astimezone():%H:%M:%S}"}

@@ -1,0 +1,359 @@
+"""The plan of a cycle: what rests against what is wanted, as the fewest requests that lead from one to the other.
+
+Promise: pure and deterministic; every new or changed order in it has passed the gate, whatever becomes of the
+others; an order that is what is wanted stays and is renewed, which keeps its place in the queue; nothing is taken
+down that would be put up again, but where a moved order could meet the book: an amend knows no post-only. What the
+bot did not send it does not touch.
+
+Prices come from `trade.py`. What is held is sold: at the best bid now (`CROSS`), the side it is on unquoted until
+it is gone, or by an order that rests on the other side, one with that side's quote (`REST`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import NamedTuple
+
+import trade
+from account import Position
+from gate import Gate, Place, Refusal, Situation
+from models import ONE_DOLLAR, Bid, Market, Order, OrderRequest
+from writing import unix_up
+
+CLEARANCE = 2
+"""Grid steps that must lie between a moved order and the best bid of the other side: the book may have moved on by
+one since it was read."""
+
+_NOTHING = Decimal(0)
+
+
+class Exit(Enum):
+    """How positions are closed: taking the best bid, or resting on the other side."""
+
+    CROSS = "CROSS"
+    REST = "REST"
+
+
+class Wanted(NamedTuple):
+    """A side that is to be quoted until a time, if nobody renews it."""
+
+    market: Market
+    bid: Bid
+    until: datetime
+
+    @property
+    def place(self) -> Place:
+        return self.market.ticker, self.bid.side
+
+
+class Change(Enum):
+    """What becomes of an order that rests: more time alone, fewer contracts, or another price or more
+    contracts."""
+
+    RENEW = "renewed"
+    REDUCE = "reduced"
+    REPLACE = "moved"
+
+
+_CHANGES = tuple(Change)
+
+
+class Amendment(NamedTuple):
+    """An order of ours that is to rest as `bid` until `until`."""
+
+    order: Order
+    bid: Bid
+    until: datetime
+    change: Change
+
+
+class Kept(NamedTuple):
+    """A position that cannot be closed now, and why."""
+
+    position: Position
+    reason: str
+
+
+class Sale(NamedTuple):
+    """A position and the order that sells it now."""
+
+    position: Position
+    order: OrderRequest
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, in the order in which it is done. New orders have no client order id yet. `places`: the sides on
+    which an order of ours rests when all is done; `sizes`: the size of the quote that is meant to stand on each
+    side; `largest`: the largest quote on each shard; `risks`: dollars at risk by event then, worst outcome,
+    whether what is to be sold is sold or not, and `tied_up` dollars with it, of which the orders take `spends`
+    from the cash."""
+
+    cancels: tuple[tuple[Order, str], ...] = ()
+    amendments: tuple[Amendment, ...] = ()
+    sales: tuple[Sale, ...] = ()
+    orders: tuple[OrderRequest, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    stays: tuple[Order, ...] = ()
+    places: frozenset[Place] = frozenset()
+    sizes: Mapping[Place, Decimal] = field(default_factory=dict)
+    largest: Mapping[int, Decimal] = field(default_factory=dict)
+    risks: Mapping[str, Decimal] = field(default_factory=dict)
+    tied_up: Decimal = _NOTHING
+    spends: Decimal = _NOTHING
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to send."""
+        return not (self.cancels or self.amendments or self.sales or self.orders)
+
+    def amended(self, *changes: Change) -> tuple[Amendment, ...]:
+        return tuple(one for one in self.amendments if one.change in changes)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a cycle wants. `quotes`, the most important first; `keep`: markets whose orders stay as they are and
+    are renewed; `leave`: those that could not be read, in which nothing is touched, for the expiry is the way out;
+    `until`: when what is not renewed expires."""
+
+    quotes: Sequence[Wanted] = ()
+    keep: Collection[str] = ()
+    leave: Collection[str] = ()
+    until: datetime | None = None
+    exit: Exit = Exit.CROSS
+
+
+def plan(situation: Situation, wishes: Wishes, groups: Mapping[int, str] | None = None) -> Plan:
+    """From what is to what is wanted. `groups`: the order group of quotes by shard; an order in another one, or in
+    none, is placed anew."""
+    return _Planner(situation, wishes, groups or {}).plan()
+
+
+class _Target(NamedTuple):
+    """A side on which an order is to rest. `size`: the quote's own, of which `bid` may have more, to sell what is
+    held, or less, for it is held already."""
+
+    market: Market
+    bid: Bid
+    until: datetime
+    size: Decimal
+    group_id: str | None
+
+
+class _Planner:
+    def __init__(self, situation: Situation, wishes: Wishes, groups: Mapping[int, str]) -> None:
+        self._situation, self._wishes, self._groups = situation, wishes, groups
+        self._ours: dict[Place, list[Order]] = defaultdict(list)
+        beside: list[Order] = []
+        for order in situation.orders:
+            if trade.is_own(order) and order.ticker not in wishes.leave:
+                self._ours[order.ticker, order.side].append(order)
+            else:
+                beside.append(order)
+        self._beside = tuple(beside)
+        self._cancels: list[tuple[Order, str]] = []
+        self._amendments: list[Amendment] = []
+        self._orders: list[OrderRequest] = []
+        self._refused: list[Refusal] = []
+        self._stays: list[Order] = []
+        self._largest: dict[int, Decimal] = {}
+        self._places: set[Place] = {(order.ticker, order.side) for order in beside if trade.is_own(order)}
+
+    def plan(self) -> Plan:
+        sales, kept, exits = self._exits()
+        targets = self._targets(exits, {sale.position.ticker: sale.position.side for sale in sales})
+        sizes = {place: target.size for place, target in targets.items()}
+        sizes |= {(one.ticker, one.side): one.remaining for one in self._beside if trade.is_own(one)}
+        gate = Gate(self._situation, trade.is_own, sizes)
+        for order in (order for orders in self._ours.values() for order in orders):
+            gate.gone(order.ticker, order.order_id)  # until it is known that it stays, and the money is free again
+        for one in kept:
+            gate.block(one.position.ticker)
+        blocked = {one.position.ticker for one in kept}
+        for place, target in targets.items():
+            self._fill(gate, place, target, target.market.ticker in blocked)
+        for orders in self._ours.values():
+            self._cancels += [(order, "not wanted any more") for order in orders]
+        passed = []
+        for sale in sales:
+            refusal = gate.check(sale.order)
+            if refusal is None:
+                passed.append(sale)
+            else:
+                self._refused.append(refusal)
+        self._amendments.sort(key=self._rank)
+        return Plan(
+            tuple(self._cancels), tuple(self._amendments), tuple(passed), tuple(self._orders), tuple(kept),
+            tuple(self._refused), tuple(self._stays), frozenset(self._places), sizes, self._largest, gate.risks(),
+            gate.tied_up, gate.spent,
+        )  # fmt: skip
+
+    # -- what is held ------------------------------------------------------------------------------------------
+
+    def _exits(self) -> tuple[list[Sale], list[Kept], list[Wanted]]:
+        """The sales, what cannot be sold, and where an order is to rest that sells."""
+        theirs = trade.bids_by_ticker(order for order in self._situation.orders if not trade.is_own(order))
+        sales: list[Sale] = []
+        kept: list[Kept] = []
+        exits: list[Wanted] = []
+        for position in self._situation.positions:
+            ticker = position.ticker
+            if not position.count:
+                continue
+            if ticker in self._wishes.leave:
+                kept.append(Kept(position, "what rests there could not be read"))
+                continue
+            market, book = self._situation.markets.get(ticker), self._situation.books.get(ticker)
+            if not self._situation.status.trades(market.exchange_index if market else None):
+                kept.append(Kept(position, "trading is paused there"))
+                continue
+            own = theirs.get(ticker, [])
+            if self._wishes.exit is Exit.CROSS:
+                order = trade.close_order(position, market, book, own, "")
+                if isinstance(order, trade.Unclosable):
+                    kept.append(Kept(position, order.reason))
+                else:
+                    sales.append(Sale(position, order))
+                continue
+            price = trade.resting_exit_price(position, market, book)
+            if isinstance(price, trade.Unclosable):
+                kept.append(Kept(position, price.reason))
+            elif market is not None and self._wishes.until is not None:
+                exits.append(Wanted(market, Bid(position.side.other, price, position.size), self._wishes.until))
+        return sales, kept, exits
+
+    # -- where an order is to rest -----------------------------------------------------------------------------
+
+    def _targets(self, exits: Iterable[Wanted], sold: Mapping[str, object]) -> dict[Place, _Target]:
+        """By side, the most important first. `sold`: the sides of what is sold at once, by market."""
+        held = {position.ticker: position for position in self._situation.positions}
+        found: dict[Place, _Target] = {}
+        for wanted in [*self._wishes.quotes, *self._as_they_are()]:
+            market, bid = wanted.market, wanted.bid
+            if sold.get(market.ticker) is bid.side or wanted.place in found:
+                continue
+            position = held.get(market.ticker)
+            on_this_side = position.size if position and position.side is bid.side else _NOTHING
+            count = max(bid.count - on_this_side, _NOTHING)
+            group = self._groups.get(market.exchange_index or 0)
+            found[wanted.place] = _Target(market, Bid(bid.side, bid.price, count), wanted.until, bid.count, group)
+        for wanted in exits:
+            quoted = found.get(wanted.place)
+            if quoted is None:
+                found[wanted.place] = _Target(wanted.market, wanted.bid, wanted.until, _NOTHING, None)
+            else:
+                both = Bid(quoted.bid.side, quoted.bid.price, quoted.bid.count + wanted.bid.count)
+                found[wanted.place] = quoted._replace(bid=both)
+        return found
+
+    def _as_they_are(self) -> Iterable[Wanted]:
+        """The orders of the markets in which ours are to stay for now."""
+        until = self._wishes.until
+        for (ticker, side), orders in self._ours.items():
+            market = self._situation.markets.get(ticker)
+            if ticker in self._wishes.keep and market is not None and until is not None:
+                best = max(orders, key=lambda order: (order.remaining, order.order_id))
+                yield Wanted(market, Bid(side, best.price, best.remaining), until)
+
+    # -- from what rests to what is wanted ---------------------------------------------------------------------
+
+    def _fill(self, gate: Gate, place: Place, target: _Target, is_blocked: bool) -> None:
+        """See to it that an order rests on a side as it is wanted, as far as it may."""
+        if not target.bid.count:
+            return
+        orders = self._ours.pop(place, [])
+        order = max(orders, key=lambda one: self._likeness(one, target), default=None)
+        self._cancels += [(one, "there are two of it") for one in orders if one is not order]
+        if order is None:
+            self._place(gate, place, target)
+            return
+        bid = target.bid
+        if is_blocked:  # nothing may be added there: it stays as far as it is wanted
+            bid = Bid(bid.side, order.price, min(bid.count, order.remaining))
+        elif order.group_id != target.group_id or not self._may_move(order, target):
+            self._cancels.append((order, _moves(order, bid)))
+            self._place(gate, place, target)
+            return
+        if self._amend(gate, place, order, target, bid):
+            return
+        as_it_is = Bid(bid.side, order.price, min(bid.count, order.remaining))
+        if order.price == target.bid.price and self._amend(gate, place, order, target, as_it_is):
+            return
+        self._cancels.append((order, "no limit allows it any more"))
+
+    def _place(self, gate: Gate, place: Place, target: _Target) -> None:
+        request = trade.open_order(target.market, target.bid, "", target.until, target.group_id)
+        refusal = gate.check(request)
+        if refusal is not None:
+            self._refused.append(refusal)
+            return
+        gate.sending()
+        gate.rests(target.market.ticker, f"new {target.bid.side.value}", target.bid)
+        self._note(target, target.bid)
+        self._orders.append(request)
+        self._places.add(place)
+
+    def _amend(self, gate: Gate, place: Place, order: Order, target: _Target, bid: Bid) -> bool:
+        """Let an order rest as `bid`. False where the gate refuses it."""
+        change = _change(order, bid)
+        request = trade.open_order(target.market, bid, order.client_order_id, target.until, target.group_id)
+        refusal = gate.check(request) if change is Change.REPLACE else gate.check_kept(request)
+        if refusal is not None:
+            self._refused.append(refusal)
+            return False
+        if change is Change.REPLACE:
+            gate.sending()
+        gate.rests(order.ticker, order.order_id, bid)
+        self._note(target, bid)
+        self._places.add(place)
+        if change is Change.RENEW and order.expires and unix_up(order.expires) == unix_up(target.until):
+            self._stays.append(order)
+        else:
+            self._amendments.append(Amendment(order, bid, target.until, change))
+        return True
+
+    def _note(self, target: _Target, bid: Bid) -> None:
+        if target.group_id is not None:
+            shard = target.market.exchange_index or 0
+            self._largest[shard] = max(bid.count, self._largest.get(shard, _NOTHING))
+
+    def _may_move(self, order: Order, target: _Target) -> bool:
+        """Whether an order can be moved in place: not where the new price could meet the book."""
+        side, price = target.bid.side, target.bid.price
+        if price == order.price:
+            return True
+        book = self._situation.books.get(order.ticker)
+        best = book.best(side.other) if book else None
+        if best is None:
+            return True
+        grid = target.market.grid
+        return grid.ticks(side, ONE_DOLLAR - best.price) - grid.ticks(side, price) >= CLEARANCE
+
+    def _rank(self, one: Amendment) -> tuple[int, Decimal]:
+        """Renewals first, then what frees money before what needs it."""
+        cost = self._situation.cost
+        return _CHANGES.index(one.change), cost(one.order.ticker, one.bid) - cost(one.order.ticker, one.order.bid)
+
+    @staticmethod
+    def _likeness(order: Order, target: _Target) -> tuple[bool, bool, Decimal, str]:
+        is_its = order.group_id == target.group_id
+        return is_its, order.price == target.bid.price, order.remaining, order.order_id
+
+
+def _change(order: Order, bid: Bid) -> Change:
+    if bid.price != order.price or bid.count > order.remaining:
+        return Change.REPLACE
+    return Change.RENEW if bid.count == order.remaining else Change.REDUCE
+
+
+def _moves(order: Order, bid: Bid) -> str:
+    if order.price == bid.price:
+        return "is placed anew, in its order group"
+    return f"is placed anew, at {bid.price:.4f}"

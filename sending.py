@@ -1,0 +1,232 @@
+"""Carries a plan out: cancels, renewals, sales, then what is reduced, moved and placed.
+
+Promise: every new or changed order passes the gate once more, by what has really become of the orders before it,
+and with a look at whether a person has halted the bot meanwhile. Renewals wait for nothing but cancels. What is
+refused is told and left out; where the outcome of an order is not known nothing more is sent in this cycle.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import trade
+import tradelog
+from account import Position
+from breaker import NEW_GROUP, Breaker
+from clearing import Clearing, Log, Records
+from clients import KalshiHttpClient
+from errors import ExchangeError, Gone, Refused
+from gate import Gate, Refusal, Situation
+from models import ONE_DOLLAR, Book, Order, OrderRequest, OrderResponse, OrderStatus
+from planning import Amendment, Change, Plan, Sale
+
+_MINUTE = 60.0
+
+
+class Sender:
+    """Sends orders. `halted` tells why none may go out, empty where they may; `breaker` is None for who only
+    sells."""
+
+    def __init__(
+        self,
+        client: KalshiHttpClient,
+        clearing: Clearing,
+        records: Records,
+        halted: Callable[[], str],
+        log: Log,
+        breaker: Breaker | None = None,
+    ) -> None:
+        self._client, self._clearing, self._records = client, clearing, records
+        self._halted, self._log, self._breaker = halted, log, breaker
+        self._name = f"{trade.OWN_PREFIX}{uuid.uuid4().hex[:8]}-"
+        self._sent: deque[float] = deque()
+        self._gate: Gate | None = None
+        self._resting: set[str] = set()
+        self.tripped: dict[int, str] = {}
+        self.last_expiry: datetime | None = None
+
+    def sent_lately(self) -> int:
+        """Orders that were sent or moved in the last minute."""
+        while self._sent and self._sent[0] <= self._client.clock.monotonic() - _MINUTE:
+            self._sent.popleft()
+        return len(self._sent)
+
+    def is_mine(self, order: Order) -> bool:
+        """Whether this process sent an order."""
+        return order.client_order_id.startswith(self._name)
+
+    def carry_out(self, plan: Plan, situation: Situation, until: float | None = None) -> int:
+        """Do what a plan says. `until`: when, by the monotonic clock, the next cycle is due, which places what
+        this one could not. Returns how many orders of ours rest then. `tripped` has the shards on which the
+        exchange's breaker was found triggered. Raises an `ExchangeError` where something went wrong that is no
+        refusal."""
+        self._gate = Gate(situation, trade.is_own, plan.sizes)
+        self._resting = {order.order_id for order in plan.stays}
+        self.tripped = {}
+        for kept in plan.kept:
+            self._gate.block(kept.position.ticker)
+            self._log("SKIP POSITION", tradelog.kept_position(kept.position, kept.reason))
+        for refusal in plan.refused:
+            self._tell(refusal)
+        failed = self._cancel(plan)
+        for order in plan.stays:
+            self._log("KEEP ORDER", tradelog.kept_order(order, order.bid, order.expires))
+        for amendment in plan.amended(Change.RENEW):
+            self._amend(amendment)
+        if failed is not None:
+            raise failed
+        for sale in plan.sales:
+            self._sell(sale, situation.books.get(sale.position.ticker))
+        if self._breaker is not None:
+            self._breaker.prepare(plan.largest)
+        for amendment in plan.amended(Change.REDUCE, Change.REPLACE):
+            self._amend(amendment)
+        self._place(plan, situation, until)
+        return len(self._resting)
+
+    def place_order(self, order: OrderRequest) -> OrderResponse | None:
+        """Send one order through the gate, and log what became of it. None where it does not exist: the gate or
+        the exchange refused it. Raises an `ExchangeError` where that is not known."""
+        if self._gate is None:
+            raise ValueError("the account was not looked at: there is nothing to judge an order by")
+        if self._halted():
+            self._gate.halt(self._halted())
+        refusal = self._gate.check(order)
+        if refusal is not None:
+            self._tell(refusal)
+            return None
+        if order.group_id == NEW_GROUP and self._breaker is not None:
+            order = order._replace(group_id=self._breaker.group_on(order.exchange_index or 0))
+        order = order._replace(client_order_id=f"{self._name}{uuid.uuid4().hex}")
+        self._count()
+        if order.expires is not None:
+            self.last_expiry = max(self.last_expiry or order.expires, order.expires)
+        try:
+            response = self._client.create_order(order)
+        except Refused as error:
+            self._refused(order, error)
+            return None
+        except ExchangeError:
+            self._gate.block(order.ticker)
+            raise
+        self._records.placed(order, response)
+        self._log("ORDER RESPONSE", tradelog.order_response(response))
+        if response.status is OrderStatus.RESTING:
+            self._gate.rests(order.ticker, response.order_id, order.bid)
+            self._resting.add(response.order_id)
+        return response
+
+    # -- the steps of a plan -----------------------------------------------------------------------------------
+
+    def _cancel(self, plan: Plan) -> ExchangeError | None:
+        """Take down what is not wanted. Returns the last error that leaves open what became of an order."""
+        failed = None
+        for order, why in plan.cancels:
+            try:
+                gone = self._clearing.cancel_one(order, why)
+            except ExchangeError as error:
+                gone, failed = False, error
+            if self._gate is None:
+                continue
+            if gone:
+                self._gate.gone(order.ticker, order.order_id)
+            else:
+                self._gate.block(order.ticker)
+        return failed
+
+    def _amend(self, amendment: Amendment) -> None:
+        """Let an order rest otherwise. One that no limit allows to move is taken down: it is not wanted where it
+        is."""
+        order, bid, until, change = amendment
+        if self._gate is None:
+            return
+        if change is Change.REPLACE:
+            moved = trade.moved_order(order, bid, until)
+            if self._halted():
+                self._gate.halt(self._halted())
+            refusal = self._gate.check(moved, instead_of=order)
+            if refusal is not None:
+                self._tell(refusal)
+                if self._clearing.cancel_one(order, "it could not be moved"):
+                    self._gate.gone(order.ticker, order.order_id)
+                return
+            self._count()
+        said = tradelog.kept_order(order, bid, until)
+        self._log("KEEP ORDER" if change is Change.RENEW else "MOVE ORDER", said)
+        self.last_expiry = max(self.last_expiry or until, until)
+        try:
+            self._client.amend_order(order, bid, until)
+        except Gone:
+            self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
+            self._gate.gone(order.ticker, order.order_id)
+            return
+        except Refused as error:
+            self._log("ERROR", str(error), ["It stays as it was, and expires if nobody can renew it"])
+            self._gate.block(order.ticker)
+        else:
+            self._records.amended(order, bid, until)
+            self._gate.rests(order.ticker, order.order_id, bid)
+        self._resting.add(order.order_id)
+
+    def _sell(self, sale: Sale, rivals: Book | None) -> None:
+        position, order = sale
+        self._log("CLOSE POSITION", tradelog.closing(position, order))
+        response = self.place_order(order)
+        sold = response.filled if response else Decimal(0)
+        if self._gate is not None:
+            self._gate.sold(position.ticker, sold)
+            if sold < position.size:
+                self._gate.block(position.ticker)
+        if response is not None and sold and rivals is not None:
+            self._log("INFO", sale_cost(position, order, response, rivals))
+
+    def _place(self, plan: Plan, situation: Situation, until: float | None) -> None:
+        shown = set()
+        for number, order in enumerate(plan.orders):
+            if until is not None and self._client.clock.monotonic() >= until:
+                left = f"{len(plan.orders) - number} orders are left to the next cycle, which is due"
+                self._log("INFO", {"Slow": left})
+                return
+            if order.ticker not in shown and order.ticker in situation.books:
+                self._log(
+                    "ORDER BOOK", {"Ticker": order.ticker}, tradelog.top_levels(situation.books[order.ticker])
+                )
+                shown.add(order.ticker)
+            if self.tripped.get(order.exchange_index or 0):
+                continue
+            self._log("OPEN ORDER", tradelog.new_order(order.ticker, order.bid))
+            self.place_order(order)
+
+    # -- how it is told ----------------------------------------------------------------------------------------
+
+    def _refused(self, order: OrderRequest, error: Refused) -> None:
+        shard = order.exchange_index or 0
+        if self._breaker is not None and self._breaker.caused(error, shard):
+            self.tripped[shard] = "the exchange's breaker takes no order"
+        self._log("ERROR", str(error), [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
+
+    def _count(self) -> None:
+        self._sent.append(self._client.clock.monotonic())
+        if self._gate is not None:
+            self._gate.sending()
+
+    def _tell(self, refusal: Refusal) -> None:
+        said = tradelog.new_order(refusal.order.ticker, refusal.order.bid)
+        self._log("REFUSED ORDER", said | {"Reason": f"{refusal.code.value} | {refusal.number}"})
+
+
+def sale_cost(
+    position: Position, order: OrderRequest, response: OrderResponse, rivals: Book
+) -> Mapping[str, object]:
+    """What a sale has cost: what it gave away against the middle of the book, and the fee."""
+    spread = trade.exit_spread(position, rivals, ONE_DOLLAR - order.bid.price) * response.filled
+    fee = (response.average_fee or Decimal(0)) * response.filled
+    said = {
+        "Ticker": position.ticker,
+        "Sold": f"{tradelog.plain(response.filled)} of {tradelog.plain(position.size)}",
+    }
+    return said | {"Spread": f"${spread:.4f}", "Fee": f"${fee:.4f}", "Exit cost": f"${spread + fee:.4f}"}

@@ -1,0 +1,84 @@
+"""What a session's start would cancel and sell that the bot did not open, and the question that goes before it
+where money is real. Promise: until it is answered nothing on the exchange is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+import trade
+import tradelog
+from account import Position
+from clearing import Log
+from clients import KalshiHttpClient
+from incentive import TAKER_RATE
+from models import Book, Order
+
+Confirm = Callable[[str], bool]
+"""Asks the person at the keyboard; true where they agree."""
+
+QUESTION = "Cancel these orders and sell these positions, and treat the account as the bot's from now on?"
+NO_KEYBOARD = (
+    "Nothing was touched: nobody sits at a keyboard to confirm this. Close what is yours, or start with --yes: "
+    "python market_bot.py --yes"
+)
+
+
+class Found(NamedTuple):
+    """What of the account the bot did not open, with the rivals' books of the positions' markets."""
+
+    orders: tuple[Order, ...]
+    positions: tuple[Position, ...]
+    books: Mapping[str, Book]
+
+
+def find(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> Found:
+    """Look for orders without our prefix, and for positions that are not what the bot `opened` (contracts by
+    ticker, YES positive). Raises an `ExchangeError`."""
+    orders = client.get_resting_orders().whole()
+    positions = tuple(one for one in client.get_positions().whole() if opened.get(one.ticker) != one.count)
+    books = client.get_orderbooks([position.ticker for position in positions])
+    foreign = tuple(order for order in orders if not trade.is_own(order))
+    return Found(foreign, positions, trade.rivals_books(books, orders))
+
+
+def confirmed(found: Found, log: Log, confirm: Confirm | None) -> bool:
+    """List what was found, with what closing it costs, and ask, where there is anything. `confirm` is None where
+    nobody can be asked."""
+    if not found.orders and not found.positions:
+        return True
+    for order in found.orders:
+        said = tradelog.resting_order(order) | {"Count": tradelog.plain(order.remaining)}
+        log("FOUND ORDER", said | {"Closing": "it is canceled"})
+    for position in found.positions:
+        log(
+            "FOUND POSITION",
+            tradelog.held_position(position) | closing(position, found.books.get(position.ticker)),
+        )
+    if confirm is None:
+        log("ERROR", NO_KEYBOARD)
+        return False
+    if confirm(QUESTION):
+        return True
+    log("SHUTDOWN", "Not confirmed; nothing was touched")
+    return False
+
+
+def closing(position: Position, rivals: Book | None) -> dict[str, str]:
+    """What selling a position at the best bid brings and gives away, the fee by the exchange's common rate."""
+    best = rivals.best(position.side) if rivals else None
+    if rivals is None or best is None:
+        return {"Closing": f"nobody bids for {position.side.value}: it would be kept"}
+    spread = trade.exit_spread(position, rivals, best.price) * position.size
+    fee = Decimal(str(TAKER_RATE)) * best.price * (1 - best.price) * position.size
+    more = "" if best.size >= position.size else f"; only {tradelog.plain(best.size)} are bid for there"
+    cost = f"costs ${spread:.4f} of spread and about ${fee:.4f} of fees"
+    return {"Closing": f"at {tradelog.price(best.price)} it {cost}{more}"}
+
+
+def listed(positions: Iterable[Position], risks: Mapping[str, Decimal]) -> list[str]:
+    """Positions, and what the events they are in can lose, as details of the log."""
+    lines = [" | ".join(f"{k}: {v}" for k, v in tradelog.held_position(one).items()) for one in positions]
+    return lines + [f"Event: {event} | Worst case: -${risk:.2f}" for event, risk in risks.items() if risk]
