@@ -84,14 +84,11 @@ class Bookkeeper:
         last = self._ledger.last_mark()
         begun = self._ledger.begun or now
         since = min([last.at if last else begun, *(stay.created for stay in self._stays.values())])
-        was_halted = any(halt.cleared and (not last or halt.cleared > last.at) for halt in self._ledger.halts())
         self._read_orders(since - _OVERLAP)
         self._fills_since = self._ledger.last_fill() or midnight(begun.date())
         fills = self.read_fills()
         self._read_settlements(self._ledger.last_settlement() or midnight(begun.date()))
         if self._ledger.is_opened:
-            if was_halted:
-                self._adopt()
             return fills
         positions = self._client.get_positions().whole()
         while self.read_fills():  # one that came between the two lists is in the one and not in the other
@@ -124,15 +121,15 @@ class Bookkeeper:
         self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP)}
         self._is_open = True
 
-    def _adopt(self) -> None:
-        """Take the exchange's word for what is held: a person has let the bot go on."""
-        changes = {
-            ticker: there - here
-            for ticker, (here, there) in self.differences(self._client.get_positions()).items()
-        }
+    def adopt(self, differences: Mapping[str, tuple[Decimal, Decimal]]) -> None:
+        """Take the exchange's word for what is held, at a session's start. Raises `LedgerError`."""
+        changes = {ticker: there - here for ticker, (here, there) in differences.items()}
         if changes:
-            self._ledger.adjust(changes, self._client.clock.now().date())
-            self._held = self._ledger.positions()
+            now = self._client.clock.now()
+            self._write(now, None, None)  # what was filled meanwhile is in it before it is adjusted
+            self._ledger.adjust(changes, now.date())
+            for ticker, change in changes.items():
+                self._held[ticker] = self._held.get(ticker, Decimal(0)) + change
             held = ", ".join(f"{ticker} {change:+}" for ticker, change in changes.items())
             self._log("INFO", {"Ledger": "positions are taken as the exchange has them", "Changed": held})
 

@@ -43,12 +43,14 @@ _GRAIN, _MOMENT = 1e-6, 1e-5
 
 class Call(NamedTuple):
     """A kind of request, its places in the path written `{name}`. `repeats`: sent twice it does what it does
-    once, so it may be sent again where the outcome is not known."""
+    once, so it may be sent again where the outcome is not known; `shows`: what it does shows in the account's
+    lists."""
 
     method: str
     path: str
     bucket: str = "read"
     repeats: bool = True
+    shows: bool = True
 
 
 class TokenBucket:

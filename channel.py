@@ -141,11 +141,12 @@ class Channel:
             answer = self._answer(f"{call.method} {path}", "{order_id}" in call.path, response, took)
         except BaseException as error:  # a Ctrl-C too leaves a write of which nobody knows
             if call.bucket == "write" and getattr(error, "maybe_done", True):
-                self._note_write(None)
+                if call.shows:
+                    self._note_write(None)
                 if not call.repeats and not isinstance(error, (Unavailable, Unreadable)):
                     self.unanswered_until = self.clock.monotonic() + TIMEOUTS[1]
             raise
-        if call.bucket == "write":
+        if call.bucket == "write" and call.shows:
             self._note_write(answer)
         return answer
 

@@ -47,7 +47,7 @@ _CANCEL = Call("DELETE", f"{_ORDERS}/{{order_id}}", "write")
 _CANCEL_BATCH = Call("DELETE", f"{_ORDERS}/batched", "write")
 _CANCEL_ALL = Call("DELETE", _ORDERS, "write")
 _AMEND = Call("POST", f"{_ORDERS}/{{order_id}}/amend", "write")
-_CREATE_GROUP = Call("POST", f"{_GROUPS}/create", "write", repeats=False)
+_CREATE_GROUP = Call("POST", f"{_GROUPS}/create", "write", shows=False)
 _BALANCE = Call("GET", "/portfolio/balance", "balance")
 
 T = TypeVar("T")
@@ -246,7 +246,7 @@ class KalshiHttpClient(MarketData):
 
     def create_order_group(self, limit: Decimal, exchange_index: int) -> str:
         """POST /portfolio/order_groups/create: the id of a new group on a shard, of `limit` contracts in 15
-        seconds. Where the answer is lost there may be a group that nobody uses; look at the groups."""
+        seconds. Where an answer is lost it is asked for again, and there may be one that nobody uses."""
         body = {
             "contracts_limit_fp": fixed(limit, 2),
             "subaccount": PRIMARY_SUBACCOUNT,
@@ -261,7 +261,7 @@ class KalshiHttpClient(MarketData):
 
     def reset_order_group(self, group: OrderGroup) -> None:
         """PUT /portfolio/order_groups/{order_group_id}/reset: a triggered group takes orders again."""
-        self._group_call("PUT", group, "/reset", {})
+        self._group_call("PUT", group, "/reset", {}, shows=False)
 
     def trigger_order_group(self, group: OrderGroup) -> None:
         """PUT /portfolio/order_groups/{order_group_id}/trigger: cancel all its orders, take no more."""
@@ -272,9 +272,14 @@ class KalshiHttpClient(MarketData):
         self._group_call("DELETE", group, "")
 
     def _group_call(
-        self, method: str, group: OrderGroup, action: str, body: Mapping[str, object] | None = None
+        self,
+        method: str,
+        group: OrderGroup,
+        action: str,
+        body: Mapping[str, object] | None = None,
+        shows: bool = True,
     ) -> None:
-        call = Call(method, f"{_GROUPS}/{{group_id}}{action}", "write")
+        call = Call(method, f"{_GROUPS}/{{group_id}}{action}", "write", shows=shows)
         # Group calls are not routed: without an index they go to shard 0.
         query = {"subaccount": PRIMARY_SUBACCOUNT, "exchange_index": group.exchange_index}
         self._channel.request(call, query, body, places={"group_id": group.id}, shard=group.exchange_index)

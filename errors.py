@@ -15,6 +15,7 @@
         │       ├── Gone           404 for an order: filled, expired or canceled. Look at the fills
         │       └── AlreadyExists  409 for an order: this client order id was used. It landed before
         ├── OutcomeUnknown         an order that could not be found, nor shown not to be  maybe done
+        ├── TookTooLong            reads that were given up for what is more urgent               not done
         └── StillResting           orders that were canceled are still listed
 
 The text of each is made for the log: what was asked, what the exchange said, what to do. None carries a key,
@@ -85,6 +86,13 @@ class OutcomeUnknown(ExchangeError):
     before that is known."""
 
     advice = "look at the resting orders and the fills before anything else is done in that market"
+
+
+class TookTooLong(ExchangeError):
+    """Many reads were given up, for something else is more urgent."""
+
+    maybe_done = False
+    advice = "if it stays, raise WAIT_TIME or EXPIRATION_TS"
 
 
 class StillResting(ExchangeError):

@@ -1,7 +1,8 @@
 """The account and the machine without the loop: `python main.py` prints cash, positions and resting orders of the
 environment that `market_bot.py` names; `python main.py doctor` tells what a first run still lacks, `python main.py
-incentives` which markets the bot would quote and why. Promise: it reads only, nothing is placed or canceled, and
-it starts on Python 3.8 too, with or without the packages.
+incentives` which markets the bot would quote and why; `cancel-all` and `close-all` halt the bot and tidy up, `resume`
+lets it go on. Promise: nothing is ever quoted from here, what acts asks first, all else only reads; and it starts on
+Python 3.8 too, with or without the packages.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from ledger import Ledger
     from models import Order
 
+    Parser = argparse.ArgumentParser
+
 HOME = Path(__file__).resolve().parent
 DOTENV_FILE = HOME / ".env"
 
@@ -39,9 +42,15 @@ PRIVATE_SIMULATOR = (
     "start `python -m simulator` and put the SIM_ lines that it prints into .env."
 )
 
+OUT_OF_REACH = (
+    "The simulated exchange of a running bot lives inside its process, out of reach from here: that bot cancels its\n"
+    "orders with its next cycle. To share an exchange, start `python -m simulator` and put the SIM_ lines that it\n"
+    "prints into .env."
+)
+
 _EXIT_CODES = """\
-exit code: 0 nothing failed, 1 the exchange does not answer as it should, 2 something on this machine is missing or
-wrong (Python, packages, settings, .env, key file, log)"""
+exit code: 0 nothing failed, 1 the exchange does not answer as it should, or something still rests or is held, 2
+something on this machine is missing or wrong (Python, packages, settings, .env, key file, log), or nobody agreed"""
 
 
 # -- what this machine must have -------------------------------------------------------------------------------
@@ -232,6 +241,60 @@ def incentives(ticker: str | None) -> Callable[[Connection], str]:
     return told
 
 
+# -- what acts -------------------------------------------------------------------------------------------------
+
+
+def act(command: str, is_agreed: bool) -> int:
+    """Do what changes something, once a person has agreed. Returns the exit code."""
+    problem = _unstartable()
+    if problem:
+        print(f"main: {problem}", file=sys.stderr)
+        return IN_CONFIGURATION
+    import market_bot
+    import tidying
+    from connection import connect, read_variables
+    from errors import ConfigError, ExchangeError
+    from ledger import LedgerError
+
+    try:
+        file = market_bot.ledger_file(market_bot.env)
+        if command == "resume":
+            print(tidying.resume(file))
+            return 0
+        rules = market_bot.read_settings()
+        connection = connect(market_bot.env, read_variables(DOTENV_FILE))
+        if not is_agreed and not _agreed(command, market_bot.env, connection):
+            return IN_CONFIGURATION
+        print(tidying.halt(file, connection, f"python main.py {command}"))
+        if connection.is_private:
+            print(OUT_OF_REACH)
+            return 0
+        by_hand = tidying.ByHand(connection)
+        if command == "close-all":
+            return by_hand.close_all(rules)
+        by_hand.cancel_all()
+    except (ConfigError, LedgerError) as error:
+        print(f"main: {error}", file=sys.stderr)
+        return IN_CONFIGURATION
+    except ExchangeError as error:
+        print(f"main: {error}", file=sys.stderr)
+        return AT_RUN_TIME
+    return 0
+
+
+def _agreed(command: str, environment: Environment, connection: Connection) -> bool:
+    import market_bot
+
+    what = "cancel every resting order" + (" and sell every position" if command == "close-all" else "")
+    where = f"{environment.value} ({', '.join(connection.about.values())})"
+    ask = market_bot.keyboard()
+    if ask is None:
+        told = f"nobody sits at a keyboard to confirm this: python main.py {command} --yes"
+        print(f"main: nothing was done, {told}", file=sys.stderr)
+        return False
+    return ask(f"Halt the bot and {what} of the account on {where}?")
+
+
 def _unstartable() -> str:
     """Why the rest of the project cannot be imported, and the remedy; empty where it can."""
     needed = ".".join(map(str, PYTHON_NEEDED))
@@ -268,17 +331,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python main.py",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Print the account's cash, positions and resting orders. Reads only.",
+        description="Print the account's cash, positions and resting orders. Without a command it reads only.",
         epilog=_EXIT_CODES,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def command(name: str, does: str, more: str) -> argparse.ArgumentParser:
+    def command(name: str, does: str, more: str, only: str = "Reads only, places nothing.") -> Parser:
         return commands.add_parser(
             name,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            help=f"{does}; places nothing",
-            description=f"{does[0].upper()}{does[1:]}{more}. Reads only, places nothing.",
+            help=does,
+            description=f"{does[0].upper()}{does[1:]}{more}. {only}",
             epilog=_EXIT_CODES,
         )
 
@@ -289,9 +352,18 @@ def main() -> int:
         ", by the settings of market_bot.py",
     )
     board.add_argument("--why", metavar="TICKER", help="every number behind the place of one market")
+    halts = "A running bot is halted first, and stays so until resume."
+    for name, does in (
+        ("cancel-all", "cancel every resting order of the account"),
+        ("close-all", "cancel every order and sell every position at the best bids"),
+    ):
+        command(name, does, "", halts).add_argument("--yes", action="store_true", help="do not ask")
+    command("resume", "let a halted bot go on", "", "A running bot begins a new session with its next cycle.")
     asked = parser.parse_args()
     if asked.command == "doctor":
         return examine()
+    if asked.command in ("cancel-all", "close-all", "resume"):
+        return act(asked.command, getattr(asked, "yes", False))
     return look(incentives(asked.why) if asked.command == "incentives" else account)
 
 

@@ -9,6 +9,7 @@ explain, and a day that lost too much, halt it until a person lets it go on.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -300,6 +301,8 @@ class MarketBot:
         self._clearing.everything()
         self._take_fills(self._books.begin_session())
         account = look_at_account(self._client, self._clearing, self._books, self.log)
+        self._take_fills(account.fills)
+        self._books.adopt(account.differences)
         plan, situation = session_start(
             self._rules, self._client, account, status, self._expires(self._clock.now())
         )
@@ -427,7 +430,13 @@ class MarketBot:
         """Read the whole board and tell what is new on it."""
         left, until = room(self._rules, account), self._expires(self._clock.now())
         earned = self._books.earned()
-        board = self._scanner.scan(self._board, status, account.orders, until, left, self._quoted, earned)
+        urgent = math.inf
+        if (
+            self._sender.last_expiry is not None and self._session_begun
+        ):  # half of what is left then is for renewals
+            rests = (self._sender.last_expiry - self._clock.now()).total_seconds()
+            urgent = self._clock.monotonic() + rests - self._rules.expiration_seconds / 2
+        board = self._scanner.scan(self._board, status, account.orders, until, left, self._quoted, earned, urgent)
         self._board = board
         self._books.saw(board.programs)
         self._log_problems(board)

@@ -235,32 +235,40 @@ class _Planner:
         """By side, the most important first. `sold`: the sides of what is sold at once, by market."""
         held = {position.ticker: position for position in self._situation.positions}
         found: dict[Place, _Target] = {}
-        for wanted in [*self._wishes.quotes, *self._as_they_are()]:
-            market, bid = wanted.market, wanted.bid
-            if sold.get(market.ticker) is bid.side or wanted.place in found:
-                continue
+        for market, bid, until in self._wishes.quotes:
             position = held.get(market.ticker)
             on_this_side = position.size if position and position.side is bid.side else _NOTHING
-            count = max(bid.count - on_this_side, _NOTHING)
+            rest = Bid(bid.side, bid.price, max(bid.count - on_this_side, _NOTHING))
             group = self._groups.get(market.exchange_index or 0)
-            found[wanted.place] = _Target(market, Bid(bid.side, bid.price, count), wanted.until, bid.count, group)
+            found.setdefault((market.ticker, bid.side), _Target(market, rest, until, bid.count, group))
+        for place, kept in self._as_they_are():
+            found.setdefault(place, kept)
+        for ticker, side in [place for place in found if sold.get(place[0]) is place[1]]:
+            del found[ticker, side]
         for wanted in exits:
             quoted = found.get(wanted.place)
             if quoted is None:
                 found[wanted.place] = _Target(wanted.market, wanted.bid, wanted.until, _NOTHING, None)
-            else:
-                both = Bid(quoted.bid.side, quoted.bid.price, quoted.bid.count + wanted.bid.count)
-                found[wanted.place] = quoted._replace(bid=both)
+                continue
+            count, sells = quoted.bid.count, wanted.bid.count
+            count = max(count, sells) if wanted.market.ticker in self._wishes.keep else count + sells
+            both = Bid(quoted.bid.side, quoted.bid.price, count)
+            found[wanted.place] = quoted._replace(bid=both, size=max(quoted.size, count - sells))
         return found
 
-    def _as_they_are(self) -> Iterable[Wanted]:
-        """The orders of the markets in which ours are to stay for now."""
+    def _as_they_are(self) -> Iterable[tuple[Place, _Target]]:
+        """The orders of the markets in which ours are to stay for now. What one of them sells is in it already."""
         until = self._wishes.until
-        for (ticker, side), orders in self._ours.items():
+        held = {position.ticker: position for position in self._situation.positions}
+        for place, orders in self._ours.items():
+            ticker, side = place
             market = self._situation.markets.get(ticker)
             if ticker in self._wishes.keep and market is not None and until is not None:
                 best = max(orders, key=lambda order: (order.remaining, order.order_id))
-                yield Wanted(market, Bid(side, best.price, best.remaining), until)
+                position = held.get(ticker)
+                on_this_side = position.size if position and position.side is side else _NOTHING
+                bid = Bid(side, best.price, best.remaining)
+                yield place, _Target(market, bid, until, best.remaining + on_this_side, best.group_id)
 
     # -- from what rests to what is wanted ---------------------------------------------------------------------
 
@@ -284,7 +292,8 @@ class _Planner:
         if self._amend(gate, place, order, target, bid):
             return
         as_it_is = Bid(bid.side, order.price, min(bid.count, order.remaining))
-        if order.price == target.bid.price and self._amend(gate, place, order, target, as_it_is):
+        may_stay = as_it_is != bid and order.price == target.bid.price
+        if may_stay and self._amend(gate, place, order, target, as_it_is):
             return
         self._cancels.append((order, "no limit allows it any more"))
 

@@ -7,6 +7,7 @@ back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from choice import Choice
 from clients import KalshiHttpClient
-from errors import ExchangeError, Unreadable
+from errors import ExchangeError, TookTooLong, Unreadable
 from fields import Listing
 from incentive import NONE_EARNED, IncentiveProgram, Reason, Skip
 from market_data import TICKERS_PER_CALL
@@ -129,6 +130,7 @@ class Scanner:
         self._client = client
         self._strategy = strategy
         self._told = told
+        self._give_up = math.inf
 
     def scan(
         self,
@@ -139,12 +141,14 @@ class Scanner:
         room: Room,
         quoted: frozenset[str] = frozenset(),
         earned: Mapping[str, float] = NONE_EARNED,
+        give_up: float = math.inf,
     ) -> Board:
         """Read the whole board. `resting`: all that the account has in the books; `until`: when an order that is
         placed now would expire; `room`: what may be tied up and lost; `quoted`: the tickers that are quoted now;
-        `earned`: dollars that windows have earned so far, by program id.
-        Raises an `ExchangeError` where the exchange does not tell what is needed."""
-        now = self._client.clock.now()
+        `earned`: dollars that windows have earned so far, by program id; `give_up`: when, by the monotonic clock,
+        other things are more urgent. Raises an `ExchangeError` where the exchange does not tell what is needed, or
+        not in time."""
+        now, self._give_up = self._client.clock.now(), give_up
         self._told("programs")
         listed = self._client.get_incentive_programs()
         by_ticker, ended = self._strategy.screen.programs(listed, now)
@@ -178,7 +182,7 @@ class Scanner:
         quoted: frozenset[str] = frozenset(),
     ) -> Seen:
         """Read the watched markets anew; arguments as for `scan`. Raises an `ExchangeError`."""
-        now = self._client.clock.now()
+        now, self._give_up = self._client.clock.now(), math.inf
         watched = set(board.watched) | quoted
         programs = [program for program in board.programs if program.ticker in watched]
         by_ticker, ended = self._strategy.screen.programs(programs, now)
@@ -247,6 +251,8 @@ class Scanner:
         unreadable: list[Unreadable] = []
         for start in range(0, len(tickers), TICKERS_PER_CALL):
             self._told(f"{what} {start:,} of {len(tickers):,}")
+            if self._client.clock.monotonic() > self._give_up:
+                raise TookTooLong("Reading the board", f"{what} {start:,} of {len(tickers):,} were read in time")
             part = get(tickers[start : start + TICKERS_PER_CALL])
             items += part.items
             unreadable += part.unreadable

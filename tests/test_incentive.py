@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import choice as choices
 import incentive as rule
-from choice import Choice, Wish, choose, without
+from choice import Choice, Wish, choose
 from incentive import (
     Candidate,
     Caution,
@@ -442,16 +442,6 @@ def test_a_market_that_is_left_out_before_keeps_its_reason_and_comes_last() -> N
     assert choice.skipped[-1] == before
     assert len(choice.skipped) == 2
 
-
-def test_a_market_that_could_not_be_cleared_is_taken_out_with_its_reason() -> None:
-    ones = [candidate("KXA-1"), candidate("KXB-1", 0, per_day=1)]
-    choice = without(choose(ones, [], Wish(2), AMPLE, NONE), ["KXB-1", "KXELSEWHERE-1"])
-    assert chosen(choice) == ["KXA-1"]
-    assert reasons(choice) == {"KXB-1": Reason.NOT_CLEARED}
-    assert choice.unpaid == NONE
-
-
-@st.composite
 def boards(draw: st.DrawFn) -> list[Candidate]:
     """Markets of a few events on a few shards. What is known of an event holds for all of its markets."""
     exclusive = {event: draw(st.booleans()) for event in "PQR"}
