@@ -42,13 +42,21 @@ class Breaker:
             wanted = self._limit or max(count.to_integral_value(ROUND_CEILING), LEAST)
             group = self._groups.get(shard)
             if group is None:
-                group = OrderGroup(self._client.create_order_group(wanted, shard), wanted, shard)
+                group = OrderGroup(self._open(wanted, shard), wanted, shard)
                 self._groups[shard] = group
                 says = f"the exchange withdraws our quotes where more than {wanted:f} contracts are filled in 15 s"
                 self._log("INFO", {"Shard": shard, "Breaker": says})
             elif group.limit is not None and not group.limit / _TOO_WIDE < wanted <= group.limit:
                 self._client.limit_order_group(group, wanted)
                 self._groups[shard] = group._replace(limit=wanted)
+
+    def _open(self, limit: Decimal, shard: int) -> str:
+        try:
+            return self._client.create_order_group(limit, shard)
+        except ExchangeError as error:
+            if not error.maybe_done:
+                raise
+            return self._client.create_order_group(limit, shard)  # an empty group that nobody uses harms nobody
 
     def group_on(self, shard: int) -> str:
         """The id of a shard's group, which `prepare` has opened."""

@@ -47,7 +47,7 @@ _CANCEL = Call("DELETE", f"{_ORDERS}/{{order_id}}", "write")
 _CANCEL_BATCH = Call("DELETE", f"{_ORDERS}/batched", "write")
 _CANCEL_ALL = Call("DELETE", _ORDERS, "write")
 _AMEND = Call("POST", f"{_ORDERS}/{{order_id}}/amend", "write")
-_CREATE_GROUP = Call("POST", f"{_GROUPS}/create", "write", shows=False)
+_CREATE_GROUP = Call("POST", f"{_GROUPS}/create", "write", repeats=False, shows=False)
 _BALANCE = Call("GET", "/portfolio/balance", "balance")
 
 T = TypeVar("T")
@@ -246,7 +246,7 @@ class KalshiHttpClient(MarketData):
 
     def create_order_group(self, limit: Decimal, exchange_index: int) -> str:
         """POST /portfolio/order_groups/create: the id of a new group on a shard, of `limit` contracts in 15
-        seconds. Where an answer is lost it is asked for again, and there may be one that nobody uses."""
+        seconds. Where the answer is lost there may be a group that nobody uses; look at the groups."""
         body = {
             "contracts_limit_fp": fixed(limit, 2),
             "subaccount": PRIMARY_SUBACCOUNT,

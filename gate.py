@@ -214,7 +214,7 @@ class Gate:
 
     def check_kept(self, order: OrderRequest) -> Refusal | None:
         """Why an order that rests may not stay as `order` says, with as many contracts as before at most."""
-        refused = self._beside_another(order) or self._beyond(order)
+        refused = self._meets_own(order) or self._beside_another(order) or self._beyond(order)
         return Refusal(order, *refused) if refused else None
 
     def _may_not(self, order: OrderRequest) -> tuple[Code, str] | None:

@@ -144,7 +144,7 @@ _LONGEST_RETRY = 300.0
 
 _PROD_REFUSED = (
     "PROD is closed in this version: the tested stopping that real money needs is not complete yet. Nothing was "
-    "sent. Set env = Environment.SIM or Environment.DEMO in market_bot.py, or rehearse with PROD_URL on a simulator."
+    "sent. Set env = Environment.SIM or Environment.DEMO in market_bot.py, or rehearse it on a simulator: PROD_URL."
 )
 
 
@@ -176,6 +176,7 @@ class MarketBot:
         self._patience = Patience()
         self._told = tradelog.Told()
         self._board: Board | None = None
+        self._account: Account | None = None
         self._quoted: frozenset[str] = frozenset()
         self._session_begun = False
         self._halted = ""
@@ -222,12 +223,12 @@ class MarketBot:
         status = self._client.get_exchange_status()
         began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
         due = self._clock.monotonic() + self._rules.wait_seconds
-        self._books.take_up()
+        self._take_up_ledger()
         if self._is_halted() or self._is_paused(status):
             return None
         if not self._session_begun:
             self._begin_session(status)
-        account = look_at_account(self._client, self._clearing, self._books, self.log)
+        self._account = account = look_at_account(self._client, self._clearing, self._books, self.log)
         self._take_fills(account.fills)
         strangers = [order for order in account.ours if not self._sender.is_mine(order)]
         reason = self._halting.suspect(account.differences, strangers)
@@ -243,6 +244,8 @@ class MarketBot:
         for event, fields in self._told.choice(decision.choice, decision.stay):
             self.log(event, fields)
         resting = self._sender.carry_out(decision.plan, decision.situation, due)
+        if decision.plan.sales:
+            self._take_fills(self._books.read_fills())
         for shard, why in self._sender.tripped.items():
             self._tell_guards(self._guards.tripped(shard, why, self._clock.now()))
         cycle = self._so_far(began, sent_before, len(self._quoted), resting)
@@ -260,9 +263,10 @@ class MarketBot:
         status = self._client.get_exchange_status()
         if not _trades(status):
             return
-        orders = self._client.get_resting_orders()
-        account = Account(orders.items, self._client.get_positions(), None, (), (), frozenset(), {})
-        board = self._scan(status, account)
+        if self._account is None:
+            return
+        orders = self._client.get_resting_orders().items
+        board = self._scan(status, self._account._replace(orders=orders))
         ended = {ticker for ticker in self._quoted if not board.pays(ticker, board.at)}
         if ended:
             told = {"Programs ended": "or cannot be read any more; their quotes are withdrawn"}
@@ -295,6 +299,14 @@ class MarketBot:
             self._clock.sleep(_RETRY_SECONDS)
         return answers[-1]
 
+    def _take_up_ledger(self) -> None:
+        """Open the account's ledger. Without it nobody knows whether trading is halted: our orders go."""
+        try:
+            self._books.take_up()
+        except LedgerError:
+            self._clearing.withdraw()
+            raise
+
     def _begin_session(self, status: ExchangeStatus) -> None:
         """Clear the account: cancel every order, whoever sent it, and close the positions."""
         self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
@@ -307,6 +319,7 @@ class MarketBot:
             self._rules, self._client, account, status, self._expires(self._clock.now())
         )
         self._sender.carry_out(plan, situation)
+        self._take_fills(self._books.read_fills())
         self._session_begun, self._paused = True, False
 
     def _end_session(self) -> None:
@@ -430,11 +443,9 @@ class MarketBot:
         """Read the whole board and tell what is new on it."""
         left, until = room(self._rules, account), self._expires(self._clock.now())
         earned = self._books.earned()
-        urgent = math.inf
-        if (
-            self._sender.last_expiry is not None and self._session_begun
-        ):  # half of what is left then is for renewals
-            rests = (self._sender.last_expiry - self._clock.now()).total_seconds()
+        urgent, expiry = math.inf, self._sender.last_expiry
+        if expiry is not None and expiry > self._clock.now():  # what rests is to be renewed well before
+            rests = (expiry - self._clock.now()).total_seconds()
             urgent = self._clock.monotonic() + rests - self._rules.expiration_seconds / 2
         board = self._scanner.scan(self._board, status, account.orders, until, left, self._quoted, earned, urgent)
         self._board = board

@@ -257,7 +257,8 @@ class _Planner:
         return found
 
     def _as_they_are(self) -> Iterable[tuple[Place, _Target]]:
-        """The orders of the markets in which ours are to stay for now. What one of them sells is in it already."""
+        """The orders of the markets in which ours are to stay for now, but not beside contracts of their own side.
+        What one of them sells is in it already."""
         until = self._wishes.until
         held = {position.ticker: position for position in self._situation.positions}
         for place, orders in self._ours.items():
@@ -266,9 +267,9 @@ class _Planner:
             if ticker in self._wishes.keep and market is not None and until is not None:
                 best = max(orders, key=lambda order: (order.remaining, order.order_id))
                 position = held.get(ticker)
-                on_this_side = position.size if position and position.side is side else _NOTHING
-                bid = Bid(side, best.price, best.remaining)
-                yield place, _Target(market, bid, until, best.remaining + on_this_side, best.group_id)
+                if position is None or position.side is not side:
+                    bid = Bid(side, best.price, best.remaining)
+                    yield place, _Target(market, bid, until, best.remaining, best.group_id)
 
     # -- from what rests to what is wanted ---------------------------------------------------------------------
 

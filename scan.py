@@ -204,7 +204,7 @@ class Scanner:
         of the look."""
         known = [one._replace(earned=earned) for one in seen.incentives if one.ticker not in aside]
         skipped = [skip for skip in seen.skipped if skip.ticker not in aside]
-        skipped += [aside[ticker] for ticker in aside if ticker in seen.markets]
+        skipped += [skip for ticker, skip in aside.items() if ticker in seen.markets or ticker in stay]
         strategy = self._strategy.with_fewer_slots(len(stay))
         choice = strategy.decide(known, seen.rivals, seen.at, room, quoted, skipped)
         looks = _after_look(board.looks, seen.rivals, choice)

@@ -1,8 +1,8 @@
 """What a person does by hand: `python main.py cancel-all`, `close-all` and `resume`.
 
-Promise: the halt is written before anything is sent, so that a running bot does not put up again what a person took
-down; where that fails it is said, and what was asked for is done all the same. What could not be canceled or sold is
-said.
+Promise: the halt is written before anything is sent, so that a running bot does not put up again what a person
+took down; where that fails it is said, and what was asked for is done all the same. What could not be canceled or
+sold is said.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 
 from choice import what_lacks
 from incentive import Candidate, Reason
+from risk import room_beside
 from settings import AUTO
 from simulator.people import NOISE, RIVALS
 from tests.conftest import Bench
@@ -42,8 +43,10 @@ def paid_at(make_bench: MakeBench, size: int, **changed: object) -> list[Candida
     found = []
     bench.bot.start_trading()
     board = bench.board()
+    limits = Decimal(str(many.get("MAX_CAPITAL", 100))), Decimal(str(many.get("MAX_EVENT_LOSS", 20)))
+    empty = room_beside(limits, bench.client.get_balance(), (), (), bench.client.get_resting_orders())
     for candidate in (*board.choice.chosen, *board.choice.runners_up):
-        if candidate.decided.payable > 0 and what_lacks(candidate, bench.bot._room) is None:
+        if candidate.decided.payable > 0 and what_lacks(candidate, empty) is None:
             found.append(candidate)
     return found
 

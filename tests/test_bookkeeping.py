@@ -219,6 +219,7 @@ def test_the_seconds_of_a_short_gap_count_and_those_of_a_long_one_are_unknown(
 def test_orders_that_the_ledger_never_saw_are_found_after_a_kill(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(**STILL)
     cycles(bench, 2)
+    bench.restart()
     quotes = 0
 
     def kill(request: Any, _: int) -> None:
@@ -262,10 +263,10 @@ def test_a_full_disk_stops_no_cancel_is_told_once_and_its_seconds_are_unknown(
     cycles(bench, 3)
     before = total(bench)
     assert bench.bot._books._ledger._db.execute("PRAGMA query_only = 1")  # SQLite's own "read-only"
-    old = {order.order_id for order in bench.resting()}
+    old = {order.order_id: order.expires or 0 for order in bench.resting()}
     cycles(bench, 3)
-    assert not old & {order.order_id for order in bench.resting()}
-    assert len(bench.resting()) == 4
+    assert old.keys() == {order.order_id for order in bench.resting()}
+    assert all((order.expires or 0) > old[order.order_id] + 150 for order in bench.resting()), "renewed"
     (line,) = bench.events("ERROR")
     assert f"The ledger {bench.ledger_file.name} cannot be written: attempt to write a readonly database" in line
     assert "Trading goes on, what is earned meanwhile is not counted" in bench.log
@@ -281,9 +282,12 @@ def test_a_full_disk_stops_no_cancel_is_told_once_and_its_seconds_are_unknown(
     assert_as_stated(bench)
 
 
-def test_a_ledger_that_cannot_be_begun_leaves_nothing_resting(bench: Bench) -> None:
+def test_a_ledger_that_cannot_be_begun_leaves_nothing_of_ours_resting(bench: Bench) -> None:
+    cycles(bench, 1)
+    assert len(bench.resting()) == 4
+    bench.ledger_file = bench.ledger_file.with_name("another.db")
+    bench.restart()
     bench.bot._books._ledger._db.execute("PRAGMA query_only = 1")
-    assert len(bench.resting()) == 2
     bench.run(cycles=3)
     assert bench.resting() == []
     assert "cannot be written" in bench.events("ERROR")[0]
@@ -298,7 +302,7 @@ def test_a_new_simulator_gets_a_new_ledger_and_the_old_one_is_kept(bench: Bench)
     bench.bot.start_trading()
     (line,) = [line for line in bench.events("INFO") if "was another account's" in line]
     aside = line.rpartition("now ")[2]
-    assert aside == f"{bench.ledger_file.stem}-2026-11-22-150001.db"
+    assert aside == f"{bench.ledger_file.stem}-2026-11-22-150000.db"
     assert Ledger(bench.ledger_file.with_name(aside), read_only=True).fills() == fills
     assert bench.ledger.identity is not None
     assert bench.ledger.identity.run == "another"

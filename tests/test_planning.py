@@ -101,7 +101,9 @@ def test_what_was_filled_of_an_order_is_topped_up_and_what_is_too_much_is_taken_
 
 def test_renewals_go_out_before_whatever_else_rests_is_changed() -> None:
     markets = {f"KXA-{n}": market(ticker=f"KXA-{n}") for n in range(4)}
-    orders = tuple(order(ticker, YES, price, 5, ticker) for ticker, price in zip(markets, ("0.47", "0.49") * 2, strict=True))
+    orders = tuple(
+        order(ticker, YES, price, 5, ticker) for ticker, price in zip(markets, ("0.47", "0.49") * 2, strict=True)
+    )
     books = {ticker: BOOK._replace(ticker=ticker) for ticker in markets}
     quotes = [quote(YES, "0.49", ticker=ticker) for ticker in markets]
     made = plan(situation(orders=orders, markets=markets, books=books), wishes(*quotes), GROUPS)

@@ -270,14 +270,12 @@ def test_an_exit_waits_for_a_bid_and_for_an_open_market() -> None:
 def test_an_exit_neither_takes_nor_cancels_an_order_that_a_person_rests() -> None:
     above, beside, below = (values.bid(Side.YES, price, 50) for price in ("0.55", "0.54", "0.53"))
     for own in (above, beside):
-        kept = trade.close_order(position("3"), values.market(), THIN.with_bids([own]), [own], "lipbot-x")
+        kept = trade.close_order(position("3"), values.market(), THIN, [own], "lipbot-x")
         assert isinstance(kept, Unclosable)
         assert f"yes at {own.price:.4f}" in kept.reason
-    lone = trade.close_order(
-        position("3"), values.market(), book(no=THIN.no).with_bids([below]), [below], "lipbot-x"
-    )
+    lone = trade.close_order(position("3"), values.market(), book(no=THIN.no), [below], "lipbot-x")
     assert lone == Unclosable("nobody bids for yes")
-    sold = trade.close_order(position("3"), values.market(), THIN.with_bids([below]), [below], "lipbot-x")
+    sold = trade.close_order(position("3"), values.market(), THIN, [below], "lipbot-x")
     assert not isinstance(sold, Unclosable)
     assert sold.bid.other_price == Decimal("0.54")
 

@@ -91,7 +91,9 @@ def test_our_own_quotes_are_not_rivals_and_their_money_can_be_moved(make_bench: 
     seen = why.view(bench.client, rules(TRADE_SIZE=20, FILL_COST=0))
     assert {c.ticker: c.bids for c in seen.board.choice.chosen} == {c.ticker: c.bids for c in choice.chosen}
     assert seen.room.capital == 100
-    reserved_for_fees = bench.bot._room.free_cash - seen.room.free_cash
+    for order in bench.client.get_resting_orders():
+        bench.client.cancel_order(order)
+    reserved_for_fees = bench.client.get_balance().available - seen.room.free_cash
     assert 0 <= reserved_for_fees < Decimal("0.1")
 
 
