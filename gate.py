@@ -33,6 +33,7 @@ from models import (
 )
 
 _NOTHING = Decimal(0)
+_NO_LOSSES = (_NOTHING, _NOTHING)
 _SMALLEST = Decimal("0.01")
 
 Place = tuple[str, Side]
@@ -110,6 +111,7 @@ class Situation:
 
 class _Resting(NamedTuple):
     bid: Bid
+    cost: Decimal
     is_ours: bool
 
 
@@ -137,7 +139,7 @@ class Gate:
             self._exposure[position.ticker] = position.exposure
         self._held_losses = {position.ticker: risk.held(position) for position in situation.positions}
         for order in situation.orders:
-            self._resting[order.ticker][order.order_id] = _Resting(order.bid, is_own(order))
+            self._resting[order.ticker][order.order_id] = self._as_resting(order.ticker, order.bid, is_own(order))
         for ticker in self._held.keys() | self._resting.keys():
             self._count(ticker)
         self._spent = dict.fromkeys(self._spent, _NOTHING)  # of what the balance is without already
@@ -146,12 +148,12 @@ class Gate:
 
     def rests(self, ticker: str, order_id: str, bid: Bid) -> None:
         """An order of ours rests now, or rests so from now on."""
-        self._resting[ticker][order_id] = _Resting(bid, is_ours=True)
+        self._resting[ticker][order_id] = self._as_resting(ticker, bid, is_ours=True)
         self._count(ticker)
 
-    def gone(self, ticker: str, order_id: str) -> None:
-        """An order rests no more."""
-        if self._resting[ticker].pop(order_id, None):
+    def gone(self, ticker: str, *order_ids: str) -> None:
+        """Orders rest no more."""
+        if any([self._resting[ticker].pop(order_id, None) for order_id in order_ids]):
             self._count(ticker)
 
     def sold(self, ticker: str, count: Decimal) -> None:
@@ -207,14 +209,21 @@ class Gate:
             refused = self._bad_exit(order)
         elif refused is None:
             before = self._resting[order.ticker].pop(instead_of.order_id, None) if instead_of else None
-            refused = self._bad_quote(order) or self._one_too_many() or self._beyond(order)
+            refused = self._bad_quote(order) or self._one_too_many() or self._beyond(order, "as if")
+            self.gone(order.ticker, "as if")
             if before and instead_of:
                 self.rests(order.ticker, instead_of.order_id, before.bid)
         return Refusal(order, *refused) if refused else None
 
-    def check_kept(self, order: OrderRequest) -> Refusal | None:
-        """Why an order that rests may not stay as `order` says, with as many contracts as before at most."""
-        refused = self._meets_own(order) or self._beside_another(order) or self._beyond(order)
+    def admit(self, order: OrderRequest, order_id: str, is_kept: bool = False) -> Refusal | None:
+        """Count an order in that is to rest, or say why it may not. `is_kept`: it rests already, with as many
+        contracts at least, so that it is no news to the market."""
+        if is_kept:
+            refused = self._meets_own(order) or self._beside_another(order)
+        else:
+            refused = self._may_not(order) or self._malformed(order, exits=False) or self._bad_quote(order)
+            refused = refused or self._one_too_many()
+        refused = refused or self._beyond(order, order_id)
         return Refusal(order, *refused) if refused else None
 
     def _may_not(self, order: OrderRequest) -> tuple[Code, str] | None:
@@ -270,10 +279,12 @@ class Gate:
         most = self._situation.limits.orders_a_minute
         return (Code.ORDER_RATE, f"{self._sent} of {most} a minute") if self._sent >= most else None
 
-    def _beyond(self, order: OrderRequest) -> tuple[Code, str] | None:
-        self.rests(order.ticker, "as if", order.bid)
+    def _beyond(self, order: OrderRequest, order_id: str) -> tuple[Code, str] | None:
+        """Let an order rest, unless that breaks a limit."""
+        self.rests(order.ticker, order_id, order.bid)
         beyond = self._beyond_a_limit(order)
-        self.gone(order.ticker, "as if")
+        if beyond:
+            self.gone(order.ticker, order_id)
         return beyond
 
     def _meets_own(self, order: OrderRequest) -> tuple[Code, str] | None:
@@ -322,26 +333,36 @@ class Gate:
         held = self._held.get(ticker, _NOTHING)
         return held if side is YES else -held
 
+    def _as_resting(self, ticker: str, bid: Bid, is_ours: bool) -> _Resting:
+        return _Resting(bid, self._situation.cost(ticker, bid), is_ours)
+
     def _count(self, ticker: str) -> None:
         """What a market ties up, and loses if it settles YES and if NO: what is held, and each order's cost where
         it would be lost. Of an order that sells what is held only the rest ties anything up."""
-        yes_loss, no_loss = self._held_losses.get(ticker, (_NOTHING, _NOTHING))
+        yes_loss, no_loss = self._held_losses.get(ticker, _NO_LOSSES)
         tied = _NOTHING
-        for side in SIDES:
-            bids = [one.bid for one in self._resting[ticker].values() if one.bid.side is side]
-            closes = max(-self._signed(ticker, side), _NOTHING)
-            for bid in sorted(bids, key=lambda bid: -bid.price):
-                cost = self._situation.cost(ticker, bid)
-                if side is YES:
-                    no_loss += cost
-                else:
-                    yes_loss += cost
-                opens = max(bid.count - closes, _NOTHING)
-                closes = max(closes - bid.count, _NOTHING)
-                tied += cost * opens / bid.count if bid.count else _NOTHING
+        resting = self._resting[ticker].values()
+        for bid, cost, _ in resting:
+            tied += cost
+            if bid.side is YES:
+                no_loss += cost
+            else:
+                yes_loss += cost
+        if self._held.get(ticker):
+            tied -= sum((self._closing_part(ticker, side) for side in SIDES), start=_NOTHING)
         more, market = tied - self._tied[ticker], self._situation.markets.get(ticker)
         shard = market.exchange_index if market else None
         self._spent[shard] = self._spent.get(shard, _NOTHING) + more
         self._tied_up += more
         self._tied[ticker] = tied
         self._losses[self._event(ticker)][ticker] = (yes_loss, no_loss)
+
+    def _closing_part(self, ticker: str, side: Side) -> Decimal:
+        """Dollars of a side's orders' cost that are not tied up, for they would sell what is held."""
+        closes, spared = max(-self._signed(ticker, side), _NOTHING), _NOTHING
+        here = [one for one in self._resting[ticker].values() if one.bid.side is side]
+        for bid, cost, _ in sorted(here, key=lambda one: -one.bid.price):
+            part = min(closes, bid.count)
+            closes -= part
+            spared += cost * part / bid.count if part else _NOTHING
+        return spared

@@ -172,8 +172,8 @@ class _Planner:
         sizes = {place: target.size for place, target in targets.items()}
         sizes |= {(one.ticker, one.side): one.remaining for one in self._beside if trade.is_own(one)}
         gate = Gate(self._situation, trade.is_own, sizes)
-        for order in (order for orders in self._ours.values() for order in orders):
-            gate.gone(order.ticker, order.order_id)  # until it is known that it stays, and the money is free again
+        for (ticker, _), orders in self._ours.items():  # until it is known what stays, and the money is free again
+            gate.gone(ticker, *[order.order_id for order in orders])
         for one in kept:
             gate.block(one.position.ticker)
         blocked = {one.position.ticker for one in kept}
@@ -300,12 +300,11 @@ class _Planner:
 
     def _place(self, gate: Gate, place: Place, target: _Target) -> None:
         request = trade.open_order(target.market, target.bid, "", target.until, target.group_id)
-        refusal = gate.check(request)
+        refusal = gate.admit(request, f"new {target.bid.side.value}")
         if refusal is not None:
             self._refused.append(refusal)
             return
         gate.sending()
-        gate.rests(target.market.ticker, f"new {target.bid.side.value}", target.bid)
         self._note(target, target.bid)
         self._orders.append(request)
         self._places.add(place)
@@ -314,13 +313,12 @@ class _Planner:
         """Let an order rest as `bid`. False where the gate refuses it."""
         change = _change(order, bid)
         request = trade.open_order(target.market, bid, order.client_order_id, target.until, target.group_id)
-        refusal = gate.check(request) if change is Change.REPLACE else gate.check_kept(request)
+        refusal = gate.admit(request, order.order_id, is_kept=change is not Change.REPLACE)
         if refusal is not None:
             self._refused.append(refusal)
             return False
         if change is Change.REPLACE:
             gate.sending()
-        gate.rests(order.ticker, order.order_id, bid)
         self._note(target, bid)
         self._places.add(place)
         if change is Change.RENEW and order.expires and unix_up(order.expires) == unix_up(target.until):
