@@ -144,7 +144,7 @@ _LONGEST_RETRY = 300.0
 
 _PROD_REFUSED = (
     "PROD is closed in this version: the tested stopping that real money needs is not complete yet. Nothing was "
-    "sent. Set env = Environment.SIM or Environment.DEMO in market_bot.py, or rehearse it on a simulator: PROD_URL."
+    "sent. Set env = Environment.SIM or Environment.DEMO in market_bot.py, or put PROD_URL to a simulator."
 )
 
 
@@ -172,12 +172,12 @@ class MarketBot:
         self._sender = Sender(
             self._client, self._clearing, self._books, self._halting.standing, self.log, self._breaker
         )
-        self._guards = Guards(timedelta(seconds=rules.fill_pause))
+        self.guards = Guards(timedelta(seconds=rules.fill_pause))
         self._patience = Patience()
         self._told = tradelog.Told()
         self._board: Board | None = None
         self._account: Account | None = None
-        self._quoted: frozenset[str] = frozenset()
+        self.quoted: frozenset[str] = frozenset()
         self._session_begun = False
         self._halted = ""
         self._paused = False
@@ -240,15 +240,15 @@ class MarketBot:
             lost = f"lost ${-mark.day_profit:.4f} today, DAILY_LOSS_LIMIT is ${self._rules.daily_loss_limit:.2f}"
             self._halt(lost, account)
             return None
-        self._board, self._quoted, self.plan = decision.board, decision.quoted, decision.plan
+        self._board, self.quoted, self.plan = decision.board, decision.quoted, decision.plan
         for event, fields in self._told.choice(decision.choice, decision.stay):
             self.log(event, fields)
         resting = self._sender.carry_out(decision.plan, decision.situation, due)
         if decision.plan.sales:
             self._take_fills(self._books.read_fills())
         for shard, why in self._sender.tripped.items():
-            self._tell_guards(self._guards.tripped(shard, why, self._clock.now()))
-        cycle = self._so_far(began, sent_before, len(self._quoted), resting)
+            self._tell_guards(self.guards.tripped(shard, why, self._clock.now()))
+        cycle = self._so_far(began, sent_before, len(self.quoted), resting)
         self._log_cycle(decision, cycle, self._books.close(cycle, account.balance))
         return decision.choice
 
@@ -267,12 +267,12 @@ class MarketBot:
             return
         orders = self._client.get_resting_orders().items
         board = self._scan(status, self._account._replace(orders=orders))
-        ended = {ticker for ticker in self._quoted if not board.pays(ticker, board.at)}
+        ended = {ticker for ticker in self.quoted if not board.pays(ticker, board.at)}
         if ended:
             told = {"Programs ended": "or cannot be read any more; their quotes are withdrawn"}
             self.log("INFO", told | {"Markets": ", ".join(sorted(ended))})
             self._clearing.withdraw(ended)
-            self._quoted -= ended
+            self.quoted -= ended
 
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         """Write one event to the console and to trade.log."""
@@ -324,8 +324,8 @@ class MarketBot:
 
     def _end_session(self) -> None:
         """What was quoted is taken down, or may be gone: the next session begins anew."""
-        self._session_begun, self._quoted = False, frozenset()
-        self._guards.forget_books()
+        self._session_begun, self.quoted = False, frozenset()
+        self.guards.forget_books()
         self._halting.forget()
 
     def _is_paused(self, status: ExchangeStatus) -> bool:
@@ -396,26 +396,26 @@ class MarketBot:
         """Look at the market, count what was earned since the last look, and decide."""
         board = self._board or self._scan(status, account)
         until = self._expires(began)
-        seen = self._scanner.look(board, status, account.orders, until, self._quoted)
+        seen = self._scanner.look(board, status, account.orders, until, self.quoted)
         view = look_at_held(self._client, seen, account)
         self._books.look(seen.at, seen.markets, view.without(account.ours), view.rivals)
         self._see_to_guards(account, view, seen.at)
-        now = Circumstances(status, self._quoted, self._books.earned(), until, self._sender.sent_lately())
+        now = Circumstances(status, self.quoted, self._books.earned(), until, self._sender.sent_lately())
         decision = decide(
-            self._rules, self._scanner, board, account, view, now, self._guards, self._patience, self._breaker
+            self._rules, self._scanner, board, account, view, now, self.guards, self._patience, self._breaker
         )
         self._log_problems(decision.board)
         return decision, self._books.mark(account.balance)
 
     def _see_to_guards(self, account: Account, view: View, now: datetime) -> None:
         """Let go what waited long enough, and stay out of what moved or was taken down."""
-        before = dict(self._guards.shards)
-        self._tell_guards(self._guards.ended(now))
-        for shard in before.keys() - self._guards.shards.keys():
+        before = dict(self.guards.shards)
+        self._tell_guards(self.guards.ended(now))
+        for shard in before.keys() - self.guards.shards.keys():
             self._breaker.reset(shard)
-        self._tell_guards(self._guards.looked(view.markets, view.seen.rivals, self._quoted, now))
+        self._tell_guards(self.guards.looked(view.markets, view.seen.rivals, self.quoted, now))
         for shard, why in taken_down(account.early, view.markets).items():
-            self._tell_guards(self._guards.tripped(shard, why, now))
+            self._tell_guards(self.guards.tripped(shard, why, now))
 
     def _tell_guards(self, told: Iterable[Mapping[str, str]]) -> None:
         for said in told:
@@ -425,7 +425,7 @@ class MarketBot:
         found = list(fills)
         for fill in found:
             self.log("FILL", tradelog.fill(fill))
-        self._tell_guards(self._guards.filled(found, self._clock.now()))
+        self._tell_guards(self.guards.filled(found, self._clock.now()))
 
     def _expires(self, began: datetime) -> datetime:
         """When an order is gone that is placed or renewed in the cycle that `began` then, if nobody renews it:
@@ -447,7 +447,7 @@ class MarketBot:
         if expiry is not None and expiry > self._clock.now():  # what rests is to be renewed well before
             rests = (expiry - self._clock.now()).total_seconds()
             urgent = self._clock.monotonic() + rests - self._rules.expiration_seconds / 2
-        board = self._scanner.scan(self._board, status, account.orders, until, left, self._quoted, earned, urgent)
+        board = self._scanner.scan(self._board, status, account.orders, until, left, self.quoted, earned, urgent)
         self._board = board
         self._books.saw(board.programs)
         self._log_problems(board)

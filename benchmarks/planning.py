@@ -1,8 +1,9 @@
 """What a plan costs beside reading what it is made from: `python -m benchmarks.planning`.
 
-A hundred markets with books of twenty levels a side, and four hundred resting orders, half of them of a person. The
-plan renews, moves, places and cancels; the answers are those that the exchange would send for the books, the markets
-and the orders, parsed as the client parses them (`json.loads` included). Medians of the rounds, both sides in each.
+A hundred markets with books of twenty levels a side, and four hundred resting orders, half of them of a person.
+The plan renews, moves, places and cancels; the answers are those that the exchange would send for the books, the
+markets and the orders, parsed as the client parses them (`json.loads` included). Medians of the rounds, both sides
+in each.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import trade
 from benchmarks.progress import progress
 from fields import Fields
 from gate import Limits, Situation
-from models import NO, YES, Bid, Side
+from models import NO, YES, Bid
 from planning import Change, Wanted, Wishes, plan
 
 MARKETS, LEVELS, ROUNDS = 100, 20, 15

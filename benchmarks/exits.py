@@ -1,0 +1,102 @@
+"""`EXIT` and `TRADE_DELTA` on the same seeds: `python -m benchmarks.exits`.
+
+The whole bot trades a board with everybody in it for some hours, once with each pair of settings. Rewards are what
+its seconds were worth by the exchange's own record, before the $1.00 floor, for no window ends in so short a time;
+trading is what fills, fees and settlements brought, with what is still held at the best bids. The exit cost is
+what sales at the best bid gave away against the middle of the book, with their fees; it is in trading already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import re
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
+
+from benchmarks.desk import accrued, desk
+from benchmarks.progress import progress
+from simulator.people import EVERYBODY
+
+PROGRAMS = 60
+RULES: dict[str, object] = {
+    "TRADE_SIZE": 20,
+    "TRADE_TICKER_SIZE": 6,
+    "INCENTIVE_SIZE": None,
+    "MAX_CAPITAL": 400,
+    "MAX_EVENT_LOSS": 100,
+    "DAILY_LOSS_LIMIT": 10_000,
+    "MIN_HOURS_TO_CLOSE": 1,
+    "FILL_COST": 0,
+    "AVOID": (),
+}
+"""Settings under which enough is filled to be compared, and nothing halts."""
+
+PAIRS = tuple(product(("CROSS", "REST"), (0.00, 0.01)))
+
+
+class Result(NamedTuple):
+    """In dollars, and contracts."""
+
+    rewards: float
+    contracts: float
+    fees: float
+    exit_cost: float
+    trading: float
+
+    @property
+    def net(self) -> float:
+        return self.rewards + self.trading
+
+
+def trade(job: tuple[int, str, float, float]) -> Result:
+    """A seed, EXIT, TRADE_DELTA and hours."""
+    seed, way, delta, hours = job
+    with desk(seed, PROGRAMS, EVERYBODY, RULES | {"EXIT": way, "TRADE_DELTA": delta}) as one:
+        before = one.worth()
+        for _ in one.cycles(round(hours * 60)):
+            pass
+        said = one.statement
+        costs = [re.search(r"Exit cost: \$(-?[\d.]+)", line) for line in one.told("INFO")]
+        return Result(
+            sum(map(accrued, said["rewards"])),
+            sum(float(fill["count_fp"]) for fill in said["fills"] if not fill["is_taker"]),
+            sum(float(fill["fee_cost"]) for fill in said["fills"]),
+            sum(float(cost[1]) for cost in costs if cost),
+            float(one.worth() - before),
+        )
+
+
+def table(results: Mapping[tuple[str, float], Sequence[Result]]) -> str:
+    lines = [
+        "| EXIT | TRADE_DELTA | rewards | contracts filled | fees | exit cost | trading | net | net by seed |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (way, delta), found in results.items():
+        sums = [sum(column) for column in zip(*found, strict=True)]
+        rewards, contracts, fees, exits, trading = sums
+        each = " ".join(f"{one.net:.2f}" for one in found)
+        money = " | ".join(f"${one:,.2f}" for one in (fees, exits, trading, rewards + trading))
+        lines.append(f"| {way} | {delta:.2f} | ${rewards:,.2f} | {contracts:,.0f} | {money} | {each} |")
+    return "\n".join(lines).replace("$-", "-$")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.exits", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--hours", type=float, default=8.0)
+    asked = parser.parse_args()
+    jobs = [(seed, *pair, asked.hours) for pair in PAIRS for seed in range(1, asked.seeds + 1)]
+    found: dict[tuple[str, float], list[Result]] = {pair: [] for pair in PAIRS}
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        for number, (job, result) in enumerate(zip(jobs, pool.imap(trade, jobs), strict=True), start=1):
+            progress(f"{number} of {len(jobs)}")
+            found[job[1], job[2]].append(result)
+    progress("")
+    print(f"{asked.seeds} boards of {PROGRAMS} programs, {asked.hours:g} hours each, simulated")
+    print(table(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""How much of the wanted time an order rests, and what a cycle costs: `python -m benchmarks.presence`.
+
+The bot trades an hour of simulated time, with nobody else in the market and with everybody; beside it the same
+bot, but one that takes everything down at the start of a cycle and places it again. A side is wanted from the end
+of the first cycle whose plan names it until a plan no longer does; whether an order rested then is the exchange's
+own record. Left out, and shown beside it, are sides that a guard keeps away after a fill, and the seconds from a
+full fill to the end of the cycle that sees it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from benchmarks.desk import Desk, desk
+from benchmarks.progress import progress
+from choice import Choice
+from gate import Place
+from market_bot import MarketBot
+from models import Side
+from simulator.people import EVERYBODY
+from trade import OWN_PREFIX, is_own
+
+PROGRAMS, CYCLES = 40, 60
+
+BUSY: dict[str, object] = {
+    "TRADE_SIZE": 20,
+    "TRADE_DELTA": 0.00,
+    "TRADE_TICKER_SIZE": 6,
+    "INCENTIVE_SIZE": None,
+    "MAX_CAPITAL": 400,
+    "MAX_EVENT_LOSS": 200,
+    "FILL_COST": 0,
+    "MIN_HOURS_TO_CLOSE": 1,
+}
+"""Settings under which quotes are moved and filled."""
+
+
+class Anew(MarketBot):
+    """Takes every order of its own down when a cycle begins, and places what is wanted anew."""
+
+    def start_trading(self) -> Choice | None:
+        for order in self._client.get_resting_orders():
+            if is_own(order):
+                self._clearing.cancel_one(order)
+        return super().start_trading()
+
+
+class Hour(NamedTuple):
+    """Side-seconds: `wanted`, of which an order rested in `present`; left out `after_fills` and `guarded`.
+    Requests of a usual cycle and, of those, writes; contracts of quotes that were filled."""
+
+    wanted: float
+    present: float
+    after_fills: float
+    guarded: float
+    requests: int
+    writes: int
+    contracts: float
+
+    @property
+    def part(self) -> float:
+        return self.present / self.wanted
+
+
+def hour(one: Desk, cycles: int = CYCLES) -> Hour:
+    """Trade, and join the plans to the exchange's record."""
+    spans: list[tuple[datetime, frozenset[Place]]] = []
+    counts: list[tuple[int, int]] = []
+    guarded = 0.0
+    sent = 0
+    for number in one.cycles(cycles):
+        progress(f"cycle {number + 1} of {cycles}")
+        plan = one.bot.plan
+        spans.append((one.exchange.clock.now(), plan.places if plan else frozenset()))
+        if plan:
+            counts.append(
+                (one.client.requests_sent - sent, len(plan.amendments) + len(plan.orders) + len(plan.cancels))
+            )
+        sent = one.client.requests_sent
+        guarded += one.wait * sum(1 for ticker, _ in one.bot.guards.sides if ticker in one.bot.quoted)
+    progress("")
+    one.client.get_exchange_status()  # the exchange lives up to now
+    spans.append((one.exchange.clock.now(), frozenset()))
+    said = one.statement
+    lives = [
+        _life(order, said["time"]) for order in said["orders"] if order["client_order_id"].startswith(OWN_PREFIX)
+    ]
+    wanted = present = after_fills = 0.0
+    for (start, places), (end, _) in pairwise(spans):
+        for place in places:
+            rested, filled_out = _rested([life for life in lives if life[0] == place], start, end)
+            after_fills += filled_out
+            wanted += (end - start).total_seconds() - filled_out
+            present += rested
+    usual = Counter(counts[1:]).most_common(1)[0][0]
+    contracts = sum(float(fill["count_fp"]) for fill in said["fills"] if not fill["is_taker"])
+    return Hour(wanted, present, after_fills, guarded, *usual, contracts)
+
+
+_Life = tuple[Place, datetime, datetime, bool]
+
+
+def _life(order: dict[str, Any], now: str) -> _Life:
+    """Where an order rested, from when until when, and whether it was filled to the last."""
+    ended = now if order["status"] == "resting" else order["last_update_time"]
+    place = order["ticker"], Side(order["outcome_side"])
+    return place, _time(order["created_time"]), _time(ended), order["status"] == "executed"
+
+
+def _rested(lives: list[_Life], start: datetime, end: datetime) -> tuple[float, float]:
+    """Seconds of a span in which an order rested, and those after one was filled to the last."""
+    rested, until, filled_out = 0.0, start, 0.0
+    for _, begins, ends, executed in sorted(lives, key=lambda life: life[1]):
+        if executed and start < ends <= end:
+            filled_out = (end - ends).total_seconds()
+        begins, ends = max(begins, until), min(ends, end)
+        rested += max((ends - begins).total_seconds(), 0.0)
+        until = max(until, ends)
+    return rested, filled_out
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def main() -> None:
+    print(f"{CYCLES} cycles of a minute, simulated; a request takes 0.05 s there")
+    rows: list[tuple[str, Collection[str], dict[str, object]]] = [
+        ("nobody else, 2 markets", (), {}),
+        ("everybody, 2 markets", EVERYBODY, {}),
+        ("everybody, 6 markets at the touch", EVERYBODY, BUSY),
+    ]
+    for what, who, rules in rows:
+        for name, kind in (("orders that stay", MarketBot), ("canceled and placed again", Anew)):
+            with desk(1, PROGRAMS, who, rules, kind) as one:
+                told = hour(one)
+            print(
+                f"{what:34} {name:26} present {told.part:8.3%} of {told.wanted:8,.0f} s; left out: "
+                f"{told.after_fills:,.0f} s after fills, {told.guarded:,.0f} s guarded; {told.contracts:,.0f} "
+                f"contracts filled; a usual cycle {told.requests} requests"
+            )
+
+
+if __name__ == "__main__":
+    main()
