@@ -1,0 +1,399 @@
+"""What stops the bot until a person lets it go on, what only interrupts it, and what a person does by hand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import market_bot
+import takeover
+import tidying
+from clients import Environment
+from simulator.people import INFORMED, NOISE
+from tests.conftest import Bench, assert_quoting_once, is_quote, unavailable
+from tests.test_market_bot import place_by_hand
+from trade import OWN_PREFIX
+
+D = Decimal
+MakeBench = Callable[..., Bench]
+
+
+def ours(bench: Bench) -> list[Any]:
+    return [order for order in bench.resting() if order.client_order_id.startswith(OWN_PREFIX)]
+
+
+def dollars(line: str, field: str) -> Decimal:
+    found = re.search(rf"{field}: (-?)\$([\d.]+)", line)
+    assert found, line
+    return D(found[2]) * (-1 if found[1] else 1)
+
+
+# -- the day's loss --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["CROSS", "REST"])
+def test_a_day_of_informed_flow_ends_in_a_halt_within_the_limit_and_the_worst_case_stated(
+    make_bench: MakeBench, way: str
+) -> None:
+    limit = D(2)
+    bench = make_bench(
+        seed=5, who=(INFORMED, NOISE), programs=60, EXIT=way, TRADE_SIZE=40, TRADE_DELTA=0.00, TRADE_TICKER_SIZE=10,
+        INCENTIVE_SIZE=None, MAX_CAPITAL=600, MAX_EVENT_LOSS=200, DAILY_LOSS_LIMIT=2, FILL_COST=0,
+        MIN_HOURS_TO_CLOSE=0, AVOID=(), FILL_PAUSE=60,
+    )  # fmt: skip
+    for _ in range(500):
+        bench.bot.start_trading()
+        if bench.events("HALT"):
+            break
+        bench.pass_time(60)
+    (line,) = bench.events("HALT")
+    assert "DAILY_LOSS_LIMIT is $2.00" in line
+    assert ours(bench) == []
+    lost = (
+        -dollars(line, "Reason: lost")
+        if "Reason: lost -" in line
+        else dollars(line, "Reason: lost")
+        if ("Reason: lost: " in line)
+        else D(re.search(r"lost \$([\d.]+)", line)[1])
+    )  # type: ignore[index]
+    worst = D(re.search(r", \$([\d.]+) in all", bench.events("CYCLE")[-1])[1])  # type: ignore[index]
+    assert limit <= lost <= limit + worst
+    print(f"halted at -${lost}, limit ${limit}, worst case ${worst}")
+    (standing,) = bench.ledger.halts(standing=True)
+    assert "DAILY_LOSS_LIMIT" in standing.reason
+
+
+def halted(make_bench: MakeBench, **more: object) -> Bench:
+    bench = make_bench(who=(), **more)
+    bench.run(cycles=2)
+    bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D("0.01"))  # the opening sales cost more
+    bench.run(cycles=1)
+    return bench
+
+
+def test_a_halt_cancels_ours_keeps_positions_lists_them_and_leaves_a_persons_order(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    theirs = place_by_hand(bench)
+    ticker = bench.resting()[0].ticker
+    bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D("0.01"))
+    holding = bench.account.holdings["KXRAINCHI-26DEC09-T1"]
+    holding.count, holding.cost = 300, 1_200_000
+    bench.run(cycles=1)
+    assert [order.order_id for order in bench.resting()] == [theirs]
+    assert ticker
+    assert bench.held() == {"KXRAINCHI-26DEC09-T1": 300}
+    told = bench.log.partition("[HALT]")[2]
+    assert "Ticker: KXRAINCHI-26DEC09-T1 | Side: yes | Count: 3 | Cost: $1.2000" in told
+    assert "Event: KXRAINCHI-26DEC09 | Worst case: -$1.20" in told
+    assert "python main.py resume" in told
+
+
+def test_a_halted_bot_stays_up_says_so_once_and_sends_nothing_but_cancels(make_bench: MakeBench) -> None:
+    bench = halted(make_bench)
+    assert ours(bench) == []
+    sent = len(bench.wire.sent)
+    lines = len(bench.log.splitlines())
+    bench.run(cycles=5)
+    methods = {request.method for request in bench.wire.sent[sent:]}
+    assert methods <= {"GET", "DELETE"}
+    assert len(bench.events("HALT")) == 1
+    assert len(bench.log.splitlines()) - lines < 10, "the start of the loop, and nothing each minute"
+    assert bench.events("ERROR") == []
+
+
+def test_a_restart_while_halted_cancels_closes_nothing_and_stays_halted(make_bench: MakeBench) -> None:
+    bench = halted(make_bench)
+    bench.account.holdings["KXRAINCHI-26DEC09-T1"].count = 300
+    bench.restart()
+    bench.run(cycles=3)
+    assert bench.held() == {"KXRAINCHI-26DEC09-T1": 300}
+    assert ours(bench) == []
+    assert len(bench.events("HALT")) == 2
+    assert len(bench.events("NEW SESSION")) == 1
+
+
+def test_resume_is_noticed_at_the_next_cycle_and_begins_a_new_session(make_bench: MakeBench) -> None:
+    bench = halted(make_bench)
+    bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D(25))
+    told = tidying.resume(bench.ledger_file)
+    assert "DAILY_LOSS_LIMIT" in told
+    bench.run(cycles=2)
+    assert len(bench.events("NEW SESSION")) == 2
+    assert_quoting_once(bench)
+    assert tidying.resume(bench.ledger_file) == "Nothing is halted."
+    assert tidying.resume(bench.ledger_file.with_name("none.db")).startswith("There is no ledger")
+
+
+def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    bench.bot._books._ledger._db.execute("PRAGMA query_only = 1")
+    bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D("0.01"))
+    bench.run(cycles=3)
+    assert ours(bench) == []
+    assert "The halt stands as long as this process" in bench.log
+    assert bench.ledger.halts() == []
+    bench.bot._books._ledger._db.execute("PRAGMA query_only = 0")
+    bench.run(cycles=2)
+    assert ours(bench) == []
+    assert len(bench.ledger.halts(standing=True)) == 1
+
+
+# -- what nobody can explain -----------------------------------------------------------------------------------
+
+
+def test_a_position_that_nothing_explains_halts_after_two_cycles_and_resume_takes_it_for_true(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    ticker = "KXODD-26NOV23-EMPTY"  # nobody bids there, so that it cannot be sold
+    bench.account.holdings[ticker].count = 700
+    bench.run(cycles=1)
+    assert bench.events("HALT") == []
+    bench.run(cycles=1)
+    (line,) = bench.events("HALT")
+    assert f"{ticker}: +0 by its fills, +7.00 listed" in line
+    assert ours(bench) == []
+    tidying.resume(bench.ledger_file)
+    bench.run(cycles=3)
+    assert len(bench.events("HALT")) == 1
+    assert bench.ledger.positions() == {ticker: D(7)}
+    assert_quoting_once(bench)
+
+
+def test_a_fill_or_a_settlement_between_two_lists_halts_nobody(make_bench: MakeBench) -> None:
+    bench = make_bench(
+        seed=3, TRADE_SIZE=20, TRADE_DELTA=0.00, TRADE_TICKER_SIZE=8, INCENTIVE_SIZE=None, MAX_CAPITAL=500,
+        MAX_EVENT_LOSS=500, MIN_HOURS_TO_CLOSE=0, FILL_COST=0, EXIT="REST",
+        faults=[{"do": "settles", "on": "POST /portfolio/events/orders", "chance": 0.05, "result": "yes"}],
+    )  # fmt: skip
+    for _ in range(60):
+        bench.bot.start_trading()
+        bench.pass_time(60)
+    assert bench.events("HALT") == []
+
+
+def test_a_second_bot_on_the_same_account_halts_this_one(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    for number in range(2):
+        body = {
+            "ticker": "KXRAINCHI-26DEC09-T1", "side": "bid", "count": "1.00", "price": "0.0100", "post_only": True,
+            "time_in_force": "good_till_canceled", "self_trade_prevention_type": "taker_at_cross",
+            "client_order_id": f"{OWN_PREFIX}another-{number}",
+        }  # fmt: skip
+        from tests.test_market_bot import place
+
+        place(bench, body)
+        bench.run(cycles=1)
+        assert len(bench.events("HALT")) == number
+    assert "does a second bot trade here?" in bench.events("HALT")[0]
+    assert ours(bench) == []
+
+
+def test_vanished_orders_and_missing_cash_halt_nobody(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    exchange = bench.exchange.api.exchange
+    bench.account.cash[0] += 50_000_000
+    for order in list(bench.resting()):
+        exchange.take_down(exchange.markets[order.ticker], order)
+    bench.run(cycles=5)
+    assert bench.events("HALT") == []
+    assert_quoting_once(bench)
+
+
+# -- outages ---------------------------------------------------------------------------------------------------
+
+
+def test_an_outage_is_told_once_backs_off_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    bench.wire.fault = lambda request, _: None if request.method == "DELETE" else unavailable
+    bench.run(cycles=7)
+    assert bench.waits == [10, 10, 10, 20, 40, 80, 160][: len(bench.waits)] or max(bench.waits) > 60
+    (line,) = bench.events("OUTAGE")
+    assert "Failed cycles: 3" in line
+    bench.wire.fault = None
+    bench.run(cycles=2)
+    assert len(bench.events("NEW SESSION")) == 2
+    assert_quoting_once(bench)
+    assert bench.events("HALT") == []
+
+
+def test_one_failed_cycle_keeps_the_orders_and_the_session(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    before = {order.order_id for order in bench.resting()}
+    bench.wire.fault = lambda *_: None if bench.waits else unavailable
+    bench.run(cycles=2)
+    assert {order.order_id for order in bench.resting()} == before
+    assert len(bench.events("NEW SESSION")) == 1
+    assert bench.events("OUTAGE") == []
+
+
+def test_a_pause_withdraws_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+    bench = make_bench(who=(), faults=[{"do": "trading_paused", "from": 130, "until": 400}])
+    bench.run(cycles=5)
+    assert bench.resting() == []
+    assert len([line for line in bench.events("INFO") if "trading is paused" in line]) == 1
+    bench.run(cycles=4)
+    assert len(bench.events("NEW SESSION")) == 2
+    assert bench.events("ERROR") == []
+    assert_quoting_once(bench)
+
+
+# -- by hand ---------------------------------------------------------------------------------------------------
+
+
+def by_hand(bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
+    """`python main.py COMMAND --yes` on the bench's exchange and ledger, as another process would."""
+    import connection
+    import main
+
+    shared = replace(bench.bot._connection, is_private=False)
+    monkeypatch.setattr(connection, "connect", lambda *_: shared)
+    monkeypatch.setattr(market_bot, "ledger_file", lambda _: bench.ledger_file)
+    monkeypatch.setattr(sys, "argv", ["main.py", command, *more])
+    return main.main()
+
+
+def test_cancel_all_takes_everything_down_and_a_running_bot_does_not_put_it_up_again(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    place_by_hand(bench)
+    assert by_hand(bench, "cancel-all", monkeypatch, "--yes") == 0
+    assert bench.resting() == []
+    said = capsys.readouterr().out
+    assert "The bot is halted" in said
+    assert "No order of the account rests any more" in said
+    bench.run(cycles=3)
+    assert bench.resting() == []
+    assert "python main.py cancel-all" in bench.events("HALT")[0]
+    assert by_hand(bench, "resume", monkeypatch) == 0
+    bench.run(cycles=2)
+    assert_quoting_once(bench)
+
+
+def test_a_cancel_all_in_the_middle_of_a_cycle_stops_the_orders_that_were_still_to_come(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(who=())
+
+    def strike(request: Any, _: int) -> None:
+        if is_quote(request):
+            bench.wire.after = None
+            assert by_hand(bench, "cancel-all", monkeypatch, "--yes") == 0
+
+    bench.wire.after = strike
+    bench.run(cycles=1)
+    assert len([line for line in bench.events("REFUSED ORDER") if "Reason: HALT" in line]) == 3
+    bench.run(cycles=1)
+    assert bench.resting() == []
+
+
+def test_close_all_sells_what_is_held_and_says_what_it_could_not(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = make_bench(who=())
+    bench.account.holdings["KXODD-26NOV23-EMPTY"].count = 700
+    assert by_hand(bench, "close-all", monkeypatch, "--yes") == 1
+    assert bench.held() == {"KXODD-26NOV23-EMPTY": 700}
+    assert bench.resting() == []
+    said = capsys.readouterr().out
+    assert "2 of 3 positions are closed" in said
+    assert "Exit cost: $" in said
+    assert "KXODD-26NOV23-EMPTY" in said
+    bench.account.holdings["KXODD-26NOV23-EMPTY"].count = 0
+    assert by_hand(bench, "close-all", monkeypatch, "--yes") == 0
+
+
+def test_nothing_is_done_by_hand_that_nobody_agreed_to(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = make_bench(who=())
+    for answered in (None, lambda _: False):
+        monkeypatch.setattr(market_bot, "keyboard", lambda answered=answered: answered)
+        assert by_hand(bench, "close-all", monkeypatch) == 2
+    assert len(bench.resting()) == 2
+    assert bench.ledger.halts() == []
+    assert "close-all --yes" in capsys.readouterr().err
+
+
+# -- a session's start with real money -------------------------------------------------------------------------
+
+
+def on_prod(bench: Bench, confirm: takeover.Confirm | None) -> int | None:
+    bench.bot._rules = replace(bench.bot._rules, environment=Environment.PROD)
+    bench.bot._confirm = confirm
+    return bench.run(cycles=1)
+
+
+def test_what_the_bot_did_not_open_is_listed_with_its_cost_and_nothing_is_touched_without_consent(
+    bench: Bench,
+) -> None:
+    held, resting = bench.held(), {order.order_id for order in bench.resting()}
+    assert on_prod(bench, None) == 2
+    assert "nobody sits at a keyboard" in bench.events("ERROR")[0]
+    assert on_prod(bench, lambda _: False) == 2
+    assert bench.held() == held
+    assert {order.order_id for order in bench.resting()} == resting
+    assert {request.method for request in bench.wire.sent} == {"GET"}
+    assert len(bench.events("FOUND ORDER")) == 2 * len(resting)
+    assert len(bench.events("FOUND POSITION")) == 2 * len(held)
+    assert all("it costs $" in line and "of fees" in line for line in bench.events("FOUND POSITION"))
+
+
+def test_consent_is_asked_for_once_and_then_the_session_begins(bench: Bench) -> None:
+    asked: list[str] = []
+    assert on_prod(bench, lambda question: not asked.append(question)) is None  # type: ignore[func-returns-value]
+    assert len(asked) == 1
+    assert_quoting_once(bench)
+    bench.run(cycles=1)
+    assert len(asked) == 1
+
+
+def test_what_the_bot_opened_itself_needs_no_consent(bench: Bench) -> None:
+    bench.run(cycles=2)
+    bench.restart()
+    assert on_prod(bench, None) is None
+    assert_quoting_once(bench)
+    assert bench.events("FOUND ORDER") == []
+
+
+def test_real_money_needs_a_keyboard_or_yes_in_the_real_process(clone: Path) -> None:
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--programs", "40", "--key-file", "k.pem"]
+    with subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, text=True) as simulator:
+        try:
+            assert simulator.stdout is not None
+            lines: dict[str, str] = {}
+            for line in simulator.stdout:
+                name, given, value = line.strip().partition("=")
+                if given and name.startswith("SIM_"):
+                    lines[name.replace("SIM_", "PROD_")] = value
+                if name == "SIM_KEYFILE":
+                    break
+            (clone / ".env").write_text("\n".join(f"{name}={value}" for name, value in lines.items()))
+            begin = "import market_bot; market_bot.env = market_bot.Environment.PROD; raise SystemExit(market_bot.main())"
+            bot = subprocess.run(
+                [sys.executable, "-c", begin], cwd=clone, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=60, check=False,
+            )  # fmt: skip
+            assert bot.returncode == 2, bot.stdout
+            assert "REAL MONEY" in bot.stdout
+            assert "nobody sits at a keyboard to confirm this" in bot.stdout
+            assert "[CANCEL ORDER]" not in bot.stdout
+        finally:
+            simulator.kill()
