@@ -153,8 +153,9 @@ class Gate:
 
     def gone(self, ticker: str, *order_ids: str) -> None:
         """Orders rest no more."""
-        if any([self._resting[ticker].pop(order_id, None) for order_id in order_ids]):
-            self._count(ticker)
+        for order_id in order_ids:
+            self._resting[ticker].pop(order_id, None)
+        self._count(ticker)
 
     def sold(self, ticker: str, count: Decimal) -> None:
         """So many of the contracts held in a market were sold."""

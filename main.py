@@ -1,8 +1,8 @@
 """The account and the machine without the loop: `python main.py` prints cash, positions and resting orders of the
-environment that `market_bot.py` names; `python main.py doctor` tells what a first run still lacks, `python main.py
-incentives` which markets the bot would quote and why; `cancel-all` and `close-all` halt the bot and tidy up,
-`resume` lets it go on. Promise: nothing is ever quoted from here, what acts asks first, all else only reads; and it
-starts on Python 3.8 too, with or without the packages.
+environment that `market_bot.py` names; `doctor` tells what a first run still lacks, `incentives` which markets the
+bot would quote and why; `cancel-all` and `close-all` halt the bot and tidy up, `resume` lets it go on. Promise:
+nothing is ever quoted from here, what acts asks first, all else only reads; and it starts on Python 3.8 too, with
+or without the packages.
 """
 
 from __future__ import annotations
@@ -44,13 +44,14 @@ PRIVATE_SIMULATOR = (
 
 OUT_OF_REACH = (
     "The simulated exchange of a running bot lives inside its process, out of reach from here: that bot cancels\n"
-    "its orders with its next cycle. To share an exchange, start `python -m simulator` and put the SIM_ lines that\n"
-    "it prints into .env."
+    "its orders with its next cycle. To share an exchange, start `python -m simulator` and put the SIM_ lines\n"
+    "that it prints into .env."
 )
 
 _EXIT_CODES = """\
 exit code: 0 nothing failed, 1 the exchange does not answer as it should, or something still rests or is held,
-2 something on this machine is missing or wrong (Python, packages, settings, .env, key file, log), or nobody agreed"""
+2 something on this machine is missing or wrong (Python, packages, settings, .env, key file, log),
+or nobody agreed to it"""
 
 
 # -- what this machine must have -------------------------------------------------------------------------------

@@ -574,7 +574,14 @@ def keyboard() -> takeover.Confirm | None:
     """How to ask the person at the keyboard; None where nobody sits there."""
     if sys.stdin is None or not sys.stdin.isatty():
         return None
-    return lambda question: input(f"{question} Type yes: ").strip().lower() == "yes"
+
+    def ask(question: str) -> bool:
+        try:
+            return input(f"{question} Type yes: ").strip().lower() == "yes"
+        except EOFError:  # Ctrl-D
+            return False
+
+    return ask
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from simulator import people
 from simulator.api.limits import TIERS
@@ -41,7 +41,7 @@ class EmbeddedExchange:
 
     base_url: str
     key_id: str
-    private_key: rsa.RSAPrivateKey
+    private_key: Ed25519PrivateKey
     session: requests.Session
     clock: SimulatedClock
     about: dict[str, str]
@@ -63,7 +63,7 @@ def start(
     clock = SimulatedClock(at or datetime.now(timezone.utc), pace)
     api = Api(open_exchange(clock.now().timestamp(), seed, books, programs, who), tier=TIERS[tier])
     front = Mishaps(api, parse_faults(faults)) if faults else api
-    private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private_key = Ed25519PrivateKey.generate()  # made and used in a fraction of an RSA key's time
     key_id = "embedded-simulator"
     api.keys[key_id] = private_key.public_key()
     session = requests.Session()

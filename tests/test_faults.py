@@ -25,7 +25,7 @@ def test_an_outage_from_any_request_of_a_cycle_on_neither_stops_the_bot_nor_doub
     """A minute without the exchange, which no patience outlasts."""
     healthy = make_bench()
     healthy.run(cycles=2)
-    for broken in range(0, len(healthy.wire.sent), 4):
+    for broken in range(0, len(healthy.wire.sent), 6):
         bench = make_bench()
         began = []
 

@@ -443,6 +443,7 @@ def test_a_market_that_is_left_out_before_keeps_its_reason_and_comes_last() -> N
     assert len(choice.skipped) == 2
 
 
+@st.composite
 def boards(draw: st.DrawFn) -> list[Candidate]:
     """Markets of a few events on a few shards. What is known of an event holds for all of its markets."""
     exclusive = {event: draw(st.booleans()) for event in "PQR"}
