@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from ledger import Ledger, LedgerError
+from ledger import DAY_LOST, Ledger, LedgerError
 from models import Order
 
 HOW_TO_GO_ON = "python main.py resume lets it go on, with a new session"
@@ -71,6 +71,16 @@ class Halting:
     def forget(self) -> None:
         """Begin to watch anew."""
         self._differences, self._strangers = {}, False
+
+
+def lost_too_much(day_profit: Decimal, forgiven: Decimal, limit: Decimal) -> str:
+    """Why a day's loss halts trading, empty where it does not. All in dollars; `forgiven`: the day's profit after
+    which a person let it go on."""
+    lost = forgiven - day_profit
+    if lost < limit:
+        return ""
+    more = f" beside ${-forgiven:.4f} that were accepted" if forgiven else ""
+    return f"lost ${lost:.4f} today{more}, {DAY_LOST} is ${limit:.2f}"
 
 
 def worst_case(risks: Iterable[tuple[str, Decimal]]) -> str:

@@ -26,6 +26,9 @@ from schema import MIGRATIONS
 DETAIL_KEPT = timedelta(days=2)
 """Cycles, marks and orders without a fill are kept so long, programs so long after their end."""
 
+DAY_LOST = "DAILY_LOSS_LIMIT"
+"""What the reason of a halt has in it that came of a day's loss."""
+
 _BUSY_SECONDS = 2.0
 """Readers never wait for the writer nor it for them; another writer, a person's tool for one, is waited for so
 long."""
@@ -187,6 +190,14 @@ class Ledger:
         rows = self._all("SELECT at, reason, cleared, cleared_by FROM halts ORDER BY id")
         found = [Halt(entries.time(at), why, entries.maybe(entries.time, end), by) for at, why, end, by in rows]
         return [halt for halt in found if halt.cleared is None or not standing]
+
+    def forgiven(self, since: datetime) -> Decimal:
+        """The day's profit in dollars when trading was last halted for it since a time, if a person has let it go
+        on: what was lost until then halts no more. 0 where that did not happen."""
+        halts = [halt.at for halt in self.halts() if halt.cleared and halt.at >= since and DAY_LOST in halt.reason]
+        wanted = "SELECT day_profit FROM marks WHERE at >= ? AND day_profit IS NOT NULL ORDER BY at LIMIT 1"
+        rows = self._all(wanted, entries.moment(halts[-1])) if halts else []
+        return Decimal(rows[0][0]) if rows else Decimal(0)
 
     def sessions(self) -> list[tuple[datetime, datetime | None, str]]:
         """From when, until when, and how each session ended."""

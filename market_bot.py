@@ -15,9 +15,11 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
+from decimal import Decimal
 from logging import Logger
 from pathlib import Path
 
+import halting
 import settings
 import takeover
 import tradelog
@@ -45,10 +47,11 @@ from cycle import (
 from entries import Cycle, Mark
 from errors import ConfigError, ExchangeError
 from guards import Guards, Patience
-from halting import HOW_TO_GO_ON, Halting, worst_case
+from halting import Halting, worst_case
 from ledger import Ledger, LedgerError, file_name
 from models import ExchangeStatus, OrderRequest, OrderResponse
 from planning import Plan
+from profit import midnight
 from scan import Board, Scanner
 from sending import Sender
 from settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
@@ -200,7 +203,8 @@ class MarketBot:
                 problem = self._attempt(self.start_trading, self._after_failed_cycle)
                 if problem:
                     self._books.failed(self._so_far(began, sent_before, problem=problem))
-                    due = self._clock.monotonic() + self._after_failure(problem)
+                    pause = self._after_failure(problem)
+                    due = self._clock.monotonic() + pause
                 else:
                     self._failures = 0
                     if self._scan_is_due():
@@ -236,8 +240,8 @@ class MarketBot:
             self._halt(reason, account)
             return None
         decision, mark = self._decide(status, account, began)
-        if mark.day_profit is not None and mark.day_profit <= -self._rules.daily_loss_limit:
-            lost = f"lost ${-mark.day_profit:.4f} today, DAILY_LOSS_LIMIT is ${self._rules.daily_loss_limit:.2f}"
+        lost = self._lost_too_much(mark)
+        if lost:
             self._halt(lost, account)
             return None
         self._board, self.quoted, self.plan = decision.board, decision.quoted, decision.plan
@@ -362,10 +366,16 @@ class MarketBot:
             self.log(
                 "ERROR", str(error), ["The halt stands as long as this process, and is written once that works"]
             )
+        self._books.close(None, account.balance)
         self._tell_halt(reason, account)
         self._end_session()
         self._clearing.withdraw()
-        self._books.close(None, account.balance)
+
+    def _lost_too_much(self, mark: Mark) -> str:
+        """Why the day's loss halts trading, empty where it does not. What a person has let it go on after is not
+        counted again."""
+        forgiven = self._ledger.forgiven(midnight(mark.at.date()))
+        return halting.lost_too_much(mark.day_profit or Decimal(0), forgiven, self._rules.daily_loss_limit)
 
     def _is_halted(self) -> bool:
         """Whether a halt stands; cancels are all that is sent then."""
@@ -388,7 +398,7 @@ class MarketBot:
         risks = held_risks(positions)
         details = takeover.listed(positions, risks)
         said = {"Reason": reason, "Orders": "ours are canceled", "Positions": f"{len(positions)} kept"}
-        self.log("HALT", said | {"Worst case": worst_case(risks.items()), "Then": HOW_TO_GO_ON}, details)
+        self.log("HALT", said | {"Worst case": worst_case(risks.items()), "Then": halting.HOW_TO_GO_ON}, details)
 
     # -- within a cycle ----------------------------------------------------------------------------------------
 
@@ -560,7 +570,7 @@ def _trades(status: ExchangeStatus) -> bool:
 def read_settings() -> settings.Settings:
     """The settings above, checked. Raises one `ConfigError` that lists every problem."""
     constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
-    for name in ("MARKET_BOT", "AUTO", "HOW_TO_GO_ON"):
+    for name in ("MARKET_BOT", "AUTO"):
         del constants[name]
     return settings.check({"env": env} | constants)
 

@@ -20,6 +20,7 @@ from clients import Environment
 from simulator.people import INFORMED, NOISE
 from tests.conftest import Bench, assert_quoting_once, is_quote, unavailable
 from tests.test_market_bot import place, place_by_hand
+from tests.test_standing import fill_quote
 from trade import OWN_PREFIX
 
 D = Decimal
@@ -121,14 +122,29 @@ def test_a_restart_while_halted_cancels_closes_nothing_and_stays_halted(make_ben
 
 def test_resume_is_noticed_at_the_next_cycle_and_begins_a_new_session(make_bench: MakeBench) -> None:
     bench = halted(make_bench)
-    bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D(25))
     told = tidying.resume(bench.ledger_file)
     assert "DAILY_LOSS_LIMIT" in told
     bench.run(cycles=2)
     assert len(bench.events("NEW SESSION")) == 2
     assert_quoting_once(bench)
+    assert len(bench.events("HALT")) == 1, "what was lost before was accepted"
     assert tidying.resume(bench.ledger_file) == "Nothing is halted."
     assert tidying.resume(bench.ledger_file.with_name("none.db")).startswith("There is no ledger")
+
+
+def test_after_resume_the_limit_holds_anew_for_what_is_lost_from_then_on(make_bench: MakeBench) -> None:
+    bench = halted(make_bench, TRADE_SIZE=5)
+    tidying.resume(bench.ledger_file)
+    bench.run(cycles=2)
+    fill_quote(bench)
+    bench.run(cycles=2)
+    (_, line) = bench.events("HALT")
+    assert "that were accepted, DAILY_LOSS_LIMIT is $0.01" in line
+    bench.restart()
+    bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D("0.01"))
+    tidying.resume(bench.ledger_file)
+    bench.run(cycles=2)
+    assert_quoting_once(bench)
 
 
 def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench) -> None:

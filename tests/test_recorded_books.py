@@ -15,13 +15,13 @@ from tests.conftest import RECORDED_BOOKS, Bench, assert_told_apart
 
 
 @pytest.mark.skipif(not RECORDED_BOOKS.exists(), reason=f"the recorded books are not here: {RECORDED_BOOKS}")
-def test_ten_cycles_on_thousands_of_recorded_books_quote_and_explain_the_rest(
+def test_cycles_on_thousands_of_recorded_books_quote_and_explain_the_rest(
     make_bench: Callable[..., Bench],
 ) -> None:
     bench = make_bench(books=RECORDED_BOOKS)
     listed = set(bench.exchange.api.exchange.markets)
     assert len(listed) > 2_000
-    for _ in range(10):
+    for _ in range(6):
         choice = bench.bot.start_trading()
         assert choice is not None
         assert len(choice.chosen) == 2
