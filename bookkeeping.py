@@ -41,6 +41,9 @@ T = TypeVar("T")
 Log = Callable[..., None]
 """`MarketBot.log`: an event, what it says, and details."""
 
+Difference = tuple[Decimal, Decimal]
+"""Contracts of a market that we believe to hold, and that the exchange says are held, YES positive."""
+
 _OVERLAP = timedelta(seconds=60)
 """What is listed late is this late at most."""
 
@@ -121,7 +124,7 @@ class Bookkeeper:
         self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP)}
         self._is_open = True
 
-    def adopt(self, differences: Mapping[str, tuple[Decimal, Decimal]]) -> None:
+    def adopt(self, differences: Mapping[str, Difference]) -> None:
         """Take the exchange's word for what is held, at a session's start. Raises `LedgerError`."""
         changes = {ticker: there - here for ticker, (here, there) in differences.items()}
         if changes:
@@ -133,7 +136,7 @@ class Bookkeeper:
             held = ", ".join(f"{ticker} {change:+}" for ticker, change in changes.items())
             self._log("INFO", {"Ledger": "positions are taken as the exchange has them", "Changed": held})
 
-    def differences(self, positions: Listing[Position]) -> dict[str, tuple[Decimal, Decimal]]:
+    def differences(self, positions: Listing[Position]) -> dict[str, Difference]:
         """Where what is held by all fills and settlements is not what the exchange lists: by ticker what we and
         what it says, YES positive. What is not known of one that closed is its settlement, which comes late."""
         listed = {position.ticker: position.count for position in positions}

@@ -19,7 +19,7 @@ import planning
 import risk
 import trade
 from account import Balance, Fill, Position
-from bookkeeping import Bookkeeper
+from bookkeeping import Bookkeeper, Difference
 from breaker import Breaker
 from choice import Choice
 from clearing import Clearing, Log
@@ -29,7 +29,6 @@ from errors import ExchangeError
 from fields import Listing
 from gate import Situation
 from guards import Guards, Patience
-from halting import Difference
 from incentive import IncentiveProgram, Reason, Skip
 from models import Bid, Book, ExchangeStatus, Market, MarketStatus, Order
 from planning import Plan, Wanted, Wishes
@@ -234,12 +233,6 @@ def session_start(
     )
     leave = {order.ticker for order in account.ours} | account.unread
     return planning.plan(situation, Wishes(leave=leave, until=until, exit=rules.exit)), situation
-
-
-def held_risks(positions: Iterable[Position]) -> dict[str, Decimal]:
-    """Dollars at risk by event in what is held, each market's worst case added up."""
-    situation = Situation(gate.Limits(Decimal(0), Decimal(0), 0), positions=tuple(positions))
-    return gate.Gate(situation, trade.is_own, {}).risks()
 
 
 def taken_down(early: Iterable[Stay], markets: Mapping[str, Market]) -> dict[int, str]:

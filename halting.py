@@ -8,47 +8,92 @@ come without a name.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 from decimal import Decimal
 
+import gate
+import trade
+import tradelog
+from account import Balance, Position
+from bookkeeping import Bookkeeper, Difference
+from clearing import Clearing, Log
+from clients import KalshiHttpClient
+from entries import Mark
 from ledger import DAY_LOST, Ledger, LedgerError
 from models import Order
+from profit import midnight
 
 HOW_TO_GO_ON = "python main.py resume lets it go on, with a new session"
-
-Difference = tuple[Decimal, Decimal]
-"""Contracts of a market that we believe to hold, and that the exchange says are held, YES positive."""
 
 
 class Halting:
     """The halts of a ledger, and what looks like one coming."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._unwritten = ""
+    def __init__(
+        self, client: KalshiHttpClient, ledger: Ledger, clearing: Clearing, books: Bookkeeper, log: Log
+    ) -> None:
+        self._client, self._ledger, self._clearing = client, ledger, clearing
+        self._books, self._log = books, log
+        self._told = self._unwritten = ""
         self._differences: dict[str, Difference] = {}
         self._strangers = False
 
     def standing(self) -> str:
         """Why nothing may be placed, empty where nobody and nothing forbids it. Raises `LedgerError`."""
         standing = self._ledger.halts(standing=True)
-        return self._unwritten or (f"{standing[-1].reason}" if standing else "")
+        return self._unwritten or (standing[-1].reason if standing else "")
 
-    def declare(self, now: datetime, reason: str) -> LedgerError | None:
-        """Halt. Where the ledger cannot be written the halt stands as long as this process, and is written as soon
-        as that works: the error comes back."""
+    def holds(self) -> bool:
+        """Whether a halt stands, which is told once; what rests of ours is canceled then, and nothing else is
+        sent. Raises an `ExchangeError` or a `LedgerError`."""
+        self._write()
+        reason = self.standing()
+        if not reason:
+            if self._told:
+                self._log("INFO", {"Halt": "cleared, a new session begins"})
+            self._told = ""
+            return False
+        if reason != self._told:
+            self._tell(reason, self._client.get_positions().items)
+        self._clearing.withdraw()
+        return True
+
+    def halt(self, reason: str, positions: Collection[Position], balance: Balance | None) -> None:
+        """Stop trading until a person lets it go on: cancel what is ours, keep what is held. Where the ledger
+        cannot be written the halt stands as long as this process, and is written as soon as that works."""
         self._unwritten = reason
-        return self.write(now)
+        error = self._write()
+        if error is not None:
+            more = "The halt stands as long as this process, and is written once that works"
+            self._log("ERROR", str(error), [more])
+        self._books.close(None, balance)
+        self._tell(reason, positions)
+        self._clearing.withdraw()
 
-    def write(self, now: datetime) -> LedgerError | None:
-        """Write down a halt that could not be written before."""
+    def _write(self) -> LedgerError | None:
         if self._unwritten:
             try:
-                self._ledger.halt(now, self._unwritten)
+                self._ledger.halt(self._client.clock.now(), self._unwritten)
             except LedgerError as error:
                 return error
             self._unwritten = ""
         return None
+
+    def _tell(self, reason: str, positions: Collection[Position]) -> None:
+        self._told = reason
+        risks = held_risks(positions)
+        said = {"Reason": reason, "Orders": "ours are canceled", "Positions": f"{len(positions)} kept"}
+        more = {"Worst case": worst_case(risks.items()), "Then": HOW_TO_GO_ON}
+        self._log("HALT", said | more, listed(positions, risks))
+
+    def lost_too_much(self, mark: Mark, limit: Decimal) -> str:
+        """Why the day's loss halts trading, empty where it does not. What was lost when a person let it go on is
+        not counted again. Raises `LedgerError`."""
+        forgiven = self._ledger.forgiven(midnight(mark.at.date()))
+        lost = forgiven - (mark.day_profit or Decimal(0))
+        if lost < limit:
+            return ""
+        more = f" beside ${-forgiven:.4f} that were accepted" if forgiven else ""
+        return f"lost ${lost:.4f} today{more}, {DAY_LOST} is ${limit:.2f}"
 
     def suspect(self, differences: Mapping[str, Difference], strangers: Collection[Order]) -> str:
         """What was seen in a cycle: positions that nothing explains, and orders with our prefix that we never
@@ -73,14 +118,16 @@ class Halting:
         self._differences, self._strangers = {}, False
 
 
-def lost_too_much(day_profit: Decimal, forgiven: Decimal, limit: Decimal) -> str:
-    """Why a day's loss halts trading, empty where it does not. All in dollars; `forgiven`: the day's profit after
-    which a person let it go on."""
-    lost = forgiven - day_profit
-    if lost < limit:
-        return ""
-    more = f" beside ${-forgiven:.4f} that were accepted" if forgiven else ""
-    return f"lost ${lost:.4f} today{more}, {DAY_LOST} is ${limit:.2f}"
+def held_risks(positions: Iterable[Position]) -> dict[str, Decimal]:
+    """Dollars at risk by event in what is held, each market's worst case added up."""
+    situation = gate.Situation(gate.Limits(Decimal(0), Decimal(0), 0), positions=tuple(positions))
+    return gate.Gate(situation, trade.is_own, {}).risks()
+
+
+def listed(positions: Iterable[Position], risks: Mapping[str, Decimal]) -> list[str]:
+    """Positions, and what the events they are in can lose, as details of the log."""
+    lines = [" | ".join(f"{k}: {v}" for k, v in tradelog.held_position(one).items()) for one in positions]
+    return lines + [f"Event: {event} | Worst case: -${risk:.2f}" for event, risk in risks.items() if risk]
 
 
 def worst_case(risks: Iterable[tuple[str, Decimal]]) -> str:

@@ -123,7 +123,7 @@ def report(environment: Environment, connection: Connection, ledger: Ledger | No
     parts = [
         f"Environment: {environment.value} ({about})",
         _balance(balance),
-        *([_today(ledger)] if ledger else []),
+        *([_today(ledger), *_halts(ledger)] if ledger else []),
         table("Positions", ("Ticker", "Side", "Count", "Cost"), map(_position, positions)),
         table(
             "Resting orders",
@@ -155,6 +155,13 @@ def _today(ledger: Ledger) -> str:
     brought = f"trading {known(mark.day_profit)}, {len(ledger.fills(start))} fills"
     accrued = f"rewards accrued {known(mark.accrued)}, an estimate before the $1.00 floor"
     return f"Day of {start:%Y-%m-%d} (UTC) by {ledger.path.name}, as of {_local(mark.at)}: {brought}; {accrued}"
+
+
+def _halts(ledger: Ledger) -> list[str]:
+    from halting import HOW_TO_GO_ON
+
+    standing = ledger.halts(standing=True)
+    return [f"HALTED at {_local(halt.at)}: {halt.reason}. {HOW_TO_GO_ON}" for halt in standing]
 
 
 def _position(position: Position) -> Sequence[str]:

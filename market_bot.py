@@ -15,11 +15,9 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
-from decimal import Decimal
 from logging import Logger
 from pathlib import Path
 
-import halting
 import settings
 import takeover
 import tradelog
@@ -37,7 +35,6 @@ from cycle import (
     Decision,
     View,
     decide,
-    held_risks,
     look_at_account,
     look_at_held,
     room,
@@ -51,7 +48,6 @@ from halting import Halting, worst_case
 from ledger import Ledger, LedgerError, file_name
 from models import ExchangeStatus, OrderRequest, OrderResponse
 from planning import Plan
-from profit import midnight
 from scan import Board, Scanner
 from sending import Sender
 from settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
@@ -171,7 +167,7 @@ class MarketBot:
         self._books = Bookkeeper(self._client, ledger, rules.wait_seconds, self.log)
         self._clearing = Clearing(self._client, self.log, self._books)
         self._breaker = Breaker(self._client, rules.fill_limit, self.log)
-        self._halting = Halting(ledger)
+        self._halting = Halting(self._client, ledger, self._clearing, self._books, self.log)
         self._sender = Sender(
             self._client, self._clearing, self._books, self._halting.standing, self.log, self._breaker
         )
@@ -182,7 +178,6 @@ class MarketBot:
         self._account: Account | None = None
         self.quoted: frozenset[str] = frozenset()
         self._session_begun = False
-        self._halted = ""
         self._paused = False
         self._cycle = self._failures = 0
         self.plan: Plan | None = None
@@ -228,7 +223,10 @@ class MarketBot:
         began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
         due = self._clock.monotonic() + self._rules.wait_seconds
         self._take_up_ledger()
-        if self._is_halted() or self._is_paused(status):
+        if self._halting.holds():
+            self._end_session()
+            return None
+        if self._is_paused(status):
             return None
         if not self._session_begun:
             self._begin_session(status)
@@ -240,9 +238,9 @@ class MarketBot:
             self._halt(reason, account)
             return None
         decision, mark = self._decide(status, account, began)
-        lost = self._lost_too_much(mark)
-        if lost:
-            self._halt(lost, account)
+        reason = self._halting.lost_too_much(mark, self._rules.daily_loss_limit)
+        if reason:
+            self._halt(reason, account)
             return None
         self._board, self.quoted, self.plan = decision.board, decision.quoted, decision.plan
         for event, fields in self._told.choice(decision.choice, decision.stay):
@@ -332,6 +330,10 @@ class MarketBot:
         self.guards.forget_books()
         self._halting.forget()
 
+    def _halt(self, reason: str, account: Account) -> None:
+        self._end_session()
+        self._halting.halt(reason, account.positions.items, account.balance)
+
     def _is_paused(self, status: ExchangeStatus) -> bool:
         """Whether no part of the exchange takes orders; what rests is withdrawn then."""
         if _trades(status):
@@ -356,49 +358,6 @@ class MarketBot:
             self._attempt(self._clearing.withdraw, lambda: "Orders of ours may rest until they expire")
             self._end_session()
         return float(min(_RETRY_SECONDS * 2 ** (self._failures - _OUTAGE_AFTER), _LONGEST_RETRY))
-
-    # -- halts -------------------------------------------------------------------------------------------------
-
-    def _halt(self, reason: str, account: Account) -> None:
-        """Stop trading until a person lets it go on: cancel what is ours, keep what is held."""
-        error = self._halting.declare(self._clock.now(), reason)
-        if error is not None:
-            self.log(
-                "ERROR", str(error), ["The halt stands as long as this process, and is written once that works"]
-            )
-        self._books.close(None, account.balance)
-        self._tell_halt(reason, account)
-        self._end_session()
-        self._clearing.withdraw()
-
-    def _lost_too_much(self, mark: Mark) -> str:
-        """Why the day's loss halts trading, empty where it does not. What a person has let it go on after is not
-        counted again."""
-        forgiven = self._ledger.forgiven(midnight(mark.at.date()))
-        return halting.lost_too_much(mark.day_profit or Decimal(0), forgiven, self._rules.daily_loss_limit)
-
-    def _is_halted(self) -> bool:
-        """Whether a halt stands; cancels are all that is sent then."""
-        self._halting.write(self._clock.now())
-        reason = self._halting.standing()
-        if not reason:
-            if self._halted:
-                self.log("INFO", {"Halt": "cleared, a new session begins"})
-            self._halted = ""
-            return False
-        if reason != self._halted:
-            self._tell_halt(reason, None)
-        self._end_session()
-        self._clearing.withdraw()
-        return True
-
-    def _tell_halt(self, reason: str, account: Account | None) -> None:
-        self._halted = reason
-        positions = account.positions if account else self._client.get_positions()
-        risks = held_risks(positions)
-        details = takeover.listed(positions, risks)
-        said = {"Reason": reason, "Orders": "ours are canceled", "Positions": f"{len(positions)} kept"}
-        self.log("HALT", said | {"Worst case": worst_case(risks.items()), "Then": halting.HOW_TO_GO_ON}, details)
 
     # -- within a cycle ----------------------------------------------------------------------------------------
 

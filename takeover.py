@@ -4,7 +4,7 @@ where money is real. Promise: until it is answered nothing on the exchange is to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -76,9 +76,3 @@ def closing(position: Position, rivals: Book | None) -> dict[str, str]:
     more = "" if best.size >= position.size else f"; only {tradelog.plain(best.size)} are bid for there"
     cost = f"costs ${spread:.4f} of spread and about ${fee:.4f} of fees"
     return {"Closing": f"at {tradelog.price(best.price)} it {cost}{more}"}
-
-
-def listed(positions: Iterable[Position], risks: Mapping[str, Decimal]) -> list[str]:
-    """Positions, and what the events they are in can lose, as details of the log."""
-    lines = [" | ".join(f"{k}: {v}" for k, v in tradelog.held_position(one).items()) for one in positions]
-    return lines + [f"Event: {event} | Worst case: -${risk:.2f}" for event, risk in risks.items() if risk]

@@ -19,8 +19,8 @@ import tidying
 from clients import Environment
 from simulator.people import INFORMED, NOISE
 from tests.conftest import Bench, assert_quoting_once, is_quote, unavailable
+from tests.test_bookkeeping import by_hand as by_person
 from tests.test_market_bot import place, place_by_hand
-from tests.test_standing import fill_quote
 from trade import OWN_PREFIX
 
 D = Decimal
@@ -133,12 +133,14 @@ def test_resume_is_noticed_at_the_next_cycle_and_begins_a_new_session(make_bench
 
 
 def test_after_resume_the_limit_holds_anew_for_what_is_lost_from_then_on(make_bench: MakeBench) -> None:
-    bench = halted(make_bench, TRADE_SIZE=5)
+    bench = halted(make_bench)
     tidying.resume(bench.ledger_file)
     bench.run(cycles=2)
-    fill_quote(bench)
+    markets = bench.exchange.api.exchange.markets
+    dear = next(ticker for ticker, one in markets.items() if one.book.asks.best() and one.book.bids.best())
+    place(bench, by_person(dear))  # buys at the ask what the bot then sells at the bid
     bench.run(cycles=2)
-    (_, line) = bench.events("HALT")
+    _, line = bench.events("HALT")
     assert "that were accepted, DAILY_LOSS_LIMIT is $0.01" in line
     bench.restart()
     bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D("0.01"))

@@ -133,7 +133,7 @@ def test_a_quoter_at_the_touch_loses_to_those_who_know_and_earns_without_them() 
 
     def result(who: frozenset[str]) -> tuple[float, float]:
         """Dollars of rewards, and of trading, on two boards."""
-        boards = [quote(who, seed, markets=6, days=0.6, programs=16) for seed in (2, 3)]
+        boards = [quote(who, seed, markets=8, days=0.75, programs=20) for seed in (2, 3)]
         trading = [marks.after_five_minutes - marks.fees for marks in boards]
         return sum(marks.rewards for marks in boards), sum(trading)
 
