@@ -13,7 +13,7 @@ test: .venv/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto --dist worksteal
+	$(BIN)/pytest --numprocesses 3 --dist worksteal
 
 soak: .venv/.test-installed
 	$(BIN)/python -m tests.soak --days 3

@@ -79,7 +79,7 @@ def test_a_newcomer_sees_it_trade_within_seconds_keep_on_and_stop_clean(
     bot = start("market_bot.py")
     log = clone / "trade.log"
     wait_for(lambda: all(f"[{step}]" in read(log) for step in STEPS), 15, "first orders")
-    wait_for(lambda: "[CYCLE] Number: 4 " in read(log), 30, "fourth cycle")
+    wait_for(lambda: "[CYCLE] Number: 3 " in read(log), 30, "third cycle")
     assert bot.poll() is None
     code, seconds = stop(bot)
     assert (code, seconds < 2) == (0, True), f"exit {code} after {seconds:.1f} s"

@@ -326,7 +326,7 @@ def test_each_bid_down_to_the_level_that_reaches_the_target_earns_and_none_below
     event(f"{paid} of {len(everything)} paid")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=140, deadline=None)
 @given(one_side(), st.sampled_from(DISCOUNTS))
 def test_the_bot_and_the_simulated_exchange_read_the_rule_alike(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal], discount: Decimal

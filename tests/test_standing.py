@@ -231,10 +231,10 @@ def assert_within_limits(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("seed", "size", "way", "who", "cycles"),
     [
-        (1, "AUTO", "CROSS", EVERYBODY, 40),
-        (2, 12, "REST", EVERYBODY, 80),
-        (3, 12, "CROSS", (NOISE, RIVALS), 80),
-        (4, "AUTO", "REST", (INFORMED, SWEEPS), 40),
+        (1, "AUTO", "CROSS", EVERYBODY, 30),
+        (2, 12, "REST", EVERYBODY, 70),
+        (3, 12, "CROSS", (NOISE, RIVALS), 70),
+        (4, "AUTO", "REST", (INFORMED, SWEEPS), 30),
     ],
 )
 def test_no_limit_is_broken_in_hours_of_trading_with_whoever_comes(

@@ -136,7 +136,7 @@ def test_auto_has_no_size_to_quote_with() -> None:
         AUTO.quote(values.incentive(), THIN)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.data(), st.sampled_from(GRIDS), st.sampled_from([None, *range(1, 5_000, 7)]), st.integers(0, 4),
     st.sampled_from([None, 0, 300, 2_000]),
