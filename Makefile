@@ -1,5 +1,6 @@
 # make run: trade on the embedded exchange.  make test: everything CI checks.
-# make soak: three simulated days, with a bad day's faults and without; ten minutes or so.
+# make soak: three simulated days, with a bad day's faults and without, and thousands of cycles in which no limit may
+# be broken; half an hour or so.
 # PYTHON picks the interpreter (3.10 or newer) that the virtual environment is made from.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,6 +19,7 @@ test: .venv/.test-installed
 soak: .venv/.test-installed
 	$(BIN)/python -m tests.soak --days 3
 	$(BIN)/python -m tests.soak --days 3 --still
+	$(BIN)/python -m tests.limits --cycles 1000
 
 format: .venv/.test-installed
 	$(BIN)/ruff check --fix .

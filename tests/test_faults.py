@@ -25,7 +25,7 @@ def test_an_outage_from_any_request_of_a_cycle_on_neither_stops_the_bot_nor_doub
     """A minute without the exchange, which no patience outlasts."""
     healthy = make_bench()
     healthy.run(cycles=2)
-    for broken in range(0, len(healthy.wire.sent), 6):
+    for broken in range(0, len(healthy.wire.sent), 8):
         bench = make_bench()
         began = []
 
@@ -50,7 +50,7 @@ def test_a_hiccup_costs_no_cycle(make_bench: Callable[..., Bench]) -> None:
     """One lost answer, or one 503, at any request: it is asked again, and nothing is told but what is true."""
     healthy = make_bench()
     healthy.run(cycles=2)
-    for broken in range(1, len(healthy.wire.sent), 3):
+    for broken in range(1, len(healthy.wire.sent), 5):
         bench = make_bench()
         fault = unavailable if broken % 2 else cut_before
         bench.wire.fault = lambda _, number, broken=broken, fault=fault: fault if number == broken else None

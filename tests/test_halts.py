@@ -191,7 +191,7 @@ def test_a_fill_or_a_settlement_between_two_lists_halts_nobody(make_bench: MakeB
         MAX_EVENT_LOSS=500, MIN_HOURS_TO_CLOSE=0, FILL_COST=0, EXIT="REST",
         faults=[{"do": "settles", "on": "POST /portfolio/events/orders", "chance": 0.05, "result": "yes"}],
     )  # fmt: skip
-    for _ in range(30):
+    for _ in range(20):
         bench.bot.start_trading()
         bench.pass_time(60)
     assert bench.events("HALT") == []

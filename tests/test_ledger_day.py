@@ -22,9 +22,9 @@ def test_a_day_with_fills_faults_and_two_kills_ends_with_the_exchanges_own_numbe
     assert outcome.truly_earned > 0
 
 
-def test_half_a_day_on_which_nobody_else_moves_accrues_what_each_window_earns(tmp_path: Path) -> None:
-    outcome = soak.run(tmp_path, days=0.5, still=True, **TEN_MINUTES)
+def test_six_hours_in_which_nobody_else_moves_accrues_what_each_window_earns(tmp_path: Path) -> None:
+    outcome = soak.run(tmp_path, days=0.25, still=True, **TEN_MINUTES)
     print(f"\n{outcome.told()}")
     assert outcome.wrong(still=True) == []
     assert outcome.seconds.unknown == 0
-    assert outcome.truly_earned > 0.4
+    assert outcome.truly_earned > 0.15

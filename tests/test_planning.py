@@ -327,7 +327,7 @@ def ours(orders: Iterable[Order]) -> list[Order]:
     return [one for one in orders if trade.is_own(one)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(worlds())
 def test_no_plan_breaks_a_limit_whether_what_it_sells_is_sold_or_not(world: tuple[Situation, Wishes]) -> None:
     now, wanted = world
@@ -345,7 +345,7 @@ def test_no_plan_breaks_a_limit_whether_what_it_sells_is_sold_or_not(world: tupl
         assert then.balance is None or all(then.balance.by_shard.get(shard, D(0)) >= 0 for shard in placed)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(worlds())
 def test_no_plan_crosses_trades_with_itself_or_leaves_two_orders_of_one_intent(
     world: tuple[Situation, Wishes],
@@ -385,7 +385,7 @@ def test_no_plan_crosses_trades_with_itself_or_leaves_two_orders_of_one_intent(
         assert all(one.price < best.price for one in staying)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(worlds())
 def test_no_plan_touches_an_order_that_it_should_not(world: tuple[Situation, Wishes]) -> None:
     now, wanted = world
@@ -399,7 +399,7 @@ def test_no_plan_touches_an_order_that_it_should_not(world: tuple[Situation, Wis
     assert {(new.ticker, new.bid.side) for new in made.orders} <= named | exits
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(worlds())
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(world: tuple[Situation, Wishes]) -> None:
     """But on the side of what was sold, which may be quoted again, and whatever more the limits then allow."""

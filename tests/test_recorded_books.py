@@ -21,7 +21,7 @@ def test_cycles_on_thousands_of_recorded_books_quote_and_explain_the_rest(
     bench = make_bench(books=RECORDED_BOOKS)
     listed = set(bench.exchange.api.exchange.markets)
     assert len(listed) > 2_000
-    for _ in range(6):
+    for _ in range(4):
         choice = bench.bot.start_trading()
         assert choice is not None
         assert len(choice.chosen) == 2

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import pytest
 import requests
 
 from benchmarks.desk import desk
 from benchmarks.presence import BUSY, CYCLES, PROGRAMS, hour
-from gate import Gate, Limits, Situation
 from simulator import matching, order_groups
 from simulator.matching import CONTRACT
 from simulator.opening import CUSTOMER
-from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
+from simulator.people import EVERYBODY
+from tests import limits
 from tests.conftest import Bench, answer, assert_quoting_once, unavailable
 from trade import OWN_PREFIX
 
@@ -210,48 +209,12 @@ def test_a_create_that_the_breaker_refuses_pauses_the_shard(make_bench: MakeBenc
 
 # -- limits, cycle by cycle ------------------------------------------------------------------------------------
 
-ROUGH: dict[str, Any] = {
-    "TRADE_SIZE": "AUTO", "TRADE_DELTA": 0.00, "TRADE_TICKER_SIZE": 3, "INCENTIVE_SIZE": None, "MAX_CAPITAL": 60,
-    "MAX_EVENT_LOSS": 15, "DAILY_LOSS_LIMIT": 1_000, "FILL_COST": 0, "MIN_HOURS_TO_CLOSE": 1, "AVOID": (),
-}  # fmt: skip
 
-
-def assert_within_limits(bench: Bench) -> None:
-    """By what the exchange itself lists, not by what the bot believes."""
-    rules = bench.bot._rules
-    situation = Situation(Limits(D(0), D(0), 0), orders=bench.client.get_resting_orders().items,
-                        positions=bench.client.get_positions().items)  # fmt: skip
-    one = Gate(situation, lambda _: True, {})
-    assert one.tied_up <= rules.max_capital
-    assert all(at_risk <= rules.max_event_loss for at_risk in one.risks().values())
-    sides = [(order.ticker, order.is_bid) for order in bench.resting()]
-    assert len(sides) == len(set(sides)), "two orders on one side"
-
-
-@pytest.mark.parametrize(
-    ("seed", "size", "way", "who", "cycles"),
-    [
-        (1, "AUTO", "CROSS", EVERYBODY, 30),
-        (2, 12, "REST", EVERYBODY, 70),
-        (3, 12, "CROSS", (NOISE, RIVALS), 70),
-        (4, "AUTO", "REST", (INFORMED, SWEEPS), 30),
-    ],
-)
-def test_no_limit_is_broken_in_hours_of_trading_with_whoever_comes(
-    make_bench: MakeBench, seed: int, size: object, way: str, who: tuple[str, ...], cycles: int
-) -> None:
-    print(f"seed {seed}, TRADE_SIZE {size}, EXIT {way}, {who}")
-    bench = make_bench(seed=seed, who=who, **ROUGH | {"TRADE_SIZE": size, "EXIT": way})
-    for _ in range(cycles):
-        bench.bot.start_trading()
-        assert_within_limits(bench)
-        bench.pass_time(60)
-    assert bench.events("ERROR") == []
-    assert bench.events("HALT") == []
-    assert len(bench.events("CYCLE")) == cycles
-    for line in bench.events("CYCLE"):
-        total = D(line.partition("Worst case: $")[2].partition(" ")[0])
-        assert total <= 15
+@pytest.mark.parametrize(("run", "cycles"), zip(limits.RUNS, (20, 55, 55, 20), strict=True))
+def test_no_limit_is_broken_in_hours_of_trading_with_whoever_comes(run: limits.Run, cycles: int) -> None:
+    print(run)
+    wrong, _ = limits.trade(run, cycles)
+    assert wrong == []
 
 
 # -- blind -----------------------------------------------------------------------------------------------------
