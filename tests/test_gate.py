@@ -135,10 +135,10 @@ def test_a_sale_frees_what_it_sold() -> None:
     one = gate(positions=(held("KXA-1", 10, "4"),), limits=AMPLE._replace(event_loss=D(4)))
     assert code(one, quote(count=1)) is Code.POSITION
     one.sold("KXA-1", D(5))
-    assert one.risks() == {"KXA": D(2)}
+    assert (one.risks(), one.tied_up) == ({"KXA": D(2)}, D(2))
     assert code(one, quote(count=5)) is Code.MAX_EVENT_LOSS
     one.sold("KXA-1", D(5))
-    assert one.risks() == {"KXA": D(0)}
+    assert (one.risks(), one.tied_up) == ({"KXA": D(0)}, D(0))
     assert code(one, quote(count=5)) is None
 
 

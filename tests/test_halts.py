@@ -156,6 +156,7 @@ def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench
     assert ours(bench) == []
     assert "The halt stands as long as this process" in bench.log
     assert bench.ledger.halts() == []
+    assert len(bench.events("HALT")) == len(bench.events("NEW SESSION")) == 1
     bench.bot._books._ledger._db.execute("PRAGMA query_only = 0")
     bench.run(cycles=2)
     assert ours(bench) == []
