@@ -7,7 +7,7 @@ once, and what it lost are seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -35,11 +35,9 @@ from models import (
     Program,
 )
 from profit import midnight
+from tradelog import Log
 
 T = TypeVar("T")
-
-Log = Callable[..., None]
-"""`MarketBot.log`: an event, what it says, and details."""
 
 Difference = tuple[Decimal, Decimal]
 """Contracts of a market that we believe to hold, and that the exchange says are held, YES positive."""

@@ -6,12 +6,13 @@ Promise: no quote goes out but in a group; the limit is the setting's, or one la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
 
 from account import OrderGroup
 from clients import KalshiHttpClient
 from errors import ExchangeError, Refused
+from tradelog import Log
 
 NEW_GROUP = "new"
 """Stands for the group of a shard that has none yet; it is opened when the first quote is sent."""
@@ -20,8 +21,6 @@ LEAST = Decimal(1)
 """The smallest limit that the exchange takes, in contracts."""
 
 _TOO_WIDE = 2
-
-Log = Callable[..., None]
 
 
 class Breaker:

@@ -4,7 +4,7 @@ said, and stopping ends with none of our orders resting, or says loudly until wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -13,12 +13,10 @@ import tradelog
 from clients import KalshiHttpClient
 from errors import ExchangeError, Gone, OutcomeUnknown, Refused, StillResting
 from models import Bid, Order, OrderRequest, OrderResponse
+from tradelog import Log
 
 VERIFY_TRIES = 5
 VERIFY_SECONDS = 1.0
-
-Log = Callable[..., None]
-"""`MarketBot.log`: an event, what it says, and details."""
 
 
 class Records(Protocol):

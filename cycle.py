@@ -22,7 +22,7 @@ from account import Balance, Fill, Position
 from bookkeeping import Bookkeeper, Difference
 from breaker import Breaker
 from choice import Choice
-from clearing import Clearing, Log
+from clearing import Clearing
 from clients import KalshiHttpClient
 from entries import Stay
 from errors import ExchangeError
@@ -35,6 +35,7 @@ from planning import Plan, Wanted, Wishes
 from risk import Room
 from scan import Board, Scanner, Seen
 from settings import Settings
+from tradelog import Log
 
 _NOT_SEEN = frozenset({Reason.NO_BOOK, Reason.NO_MARKET, Reason.UNREADABLE})
 
@@ -195,7 +196,7 @@ def decide(
 def situation_of(rules: Settings, account: Account, view: View, now: Circumstances) -> Situation:
     known = {incentive.ticker: incentive for incentive in view.seen.incentives}
     return Situation(
-        limits=gate.Limits(rules.max_capital, rules.max_event_loss, gate.orders_a_minute(rules.ticker_slots)),
+        limits=_limits(rules),
         orders=account.orders,
         positions=account.positions.items,
         balance=account.balance,
@@ -206,6 +207,10 @@ def situation_of(rules: Settings, account: Account, view: View, now: Circumstanc
         cost=lambda ticker, bid: _cost(known.get(ticker), bid),
         sent_lately=now.sent_lately,
     )
+
+
+def _limits(rules: Settings) -> gate.Limits:
+    return gate.Limits(rules.max_capital, rules.max_event_loss, gate.orders_a_minute(rules.ticker_slots))
 
 
 def _cost(incentive: IncentiveProgram | None, bid: Bid) -> Decimal:
@@ -227,9 +232,8 @@ def session_start(
     """What closes the positions that a session begins with, before anything is quoted. Raises an
     `ExchangeError`."""
     markets, rivals = read_markets(client, [one.ticker for one in account.positions], account.orders)
-    limits = gate.Limits(rules.max_capital, rules.max_event_loss, gate.orders_a_minute(rules.ticker_slots))
     situation = Situation(
-        limits, account.orders, account.positions.items, account.balance, markets, rivals, status
+        _limits(rules), account.orders, account.positions.items, account.balance, markets, rivals, status
     )
     leave = {order.ticker for order in account.ours} | account.unread
     return planning.plan(situation, Wishes(leave=leave, until=until, exit=rules.exit)), situation

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import NamedTuple
 
 import risk
+import trade
 from account import Balance, Position
 from incentive import contracts
 from models import (
@@ -119,9 +120,7 @@ class Gate:
     """The account as it is, or as a plan would make it: what is told of orders is counted in. `sizes`: the size of
     the quote that is meant to stand on each side, which position and order together never exceed."""
 
-    def __init__(
-        self, situation: Situation, is_own: Callable[[Order], bool], sizes: Mapping[Place, Decimal]
-    ) -> None:
+    def __init__(self, situation: Situation, sizes: Mapping[Place, Decimal]) -> None:
         self._situation = situation
         self._sizes = sizes
         self._sent = situation.sent_lately
@@ -139,7 +138,8 @@ class Gate:
             self._exposure[position.ticker] = position.exposure
         self._held_losses = {position.ticker: risk.held(position) for position in situation.positions}
         for order in situation.orders:
-            self._resting[order.ticker][order.order_id] = self._as_resting(order.ticker, order.bid, is_own(order))
+            is_ours = trade.is_own(order)
+            self._resting[order.ticker][order.order_id] = self._as_resting(order.ticker, order.bid, is_ours)
         for ticker in self._held.keys() | self._resting.keys():
             self._count(ticker)
         self._spent = dict.fromkeys(self._spent, _NOTHING)  # of what the balance is without already
@@ -317,14 +317,14 @@ class Gate:
         if by_shard and shard is not None:
             free = by_shard.get(shard, _NOTHING) - self._spent.get(shard, _NOTHING)
         else:
-            free = balance.available - sum(self._spent.values(), start=_NOTHING)
+            free = balance.available - self.spent
         return -free if free < 0 else None
 
     # -- how it is counted -------------------------------------------------------------------------------------
 
     def _event(self, ticker: str) -> str:
         market = self._situation.markets.get(ticker)
-        return market.event_ticker if market else ticker.rpartition("-")[0]  # it begins with its event's
+        return market.event_ticker if market else risk.event_of(ticker)
 
     def _risk(self, event: str) -> Decimal:
         return risk.event_risk(self._losses[event].values(), event in self._situation.exclusive, _NOTHING)

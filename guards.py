@@ -13,6 +13,7 @@ from account import Fill
 from gate import Place
 from incentive import Reason, Skip
 from models import NO, ONE_DOLLAR, YES, Book, Market
+from tradelog import Said, local_time
 
 MANY_FILLS = 3
 """So many fills of quotes in one market within a minute are not chance."""
@@ -39,10 +40,6 @@ class Pause(NamedTuple):
     why: str
 
 
-Told = dict[str, str]
-"""What to tell of a pause, as the log shows it."""
-
-
 class Guards:
     """Sides, markets and shards that are not quoted for now. `pause`: how long a filled side stays away."""
 
@@ -64,7 +61,7 @@ class Guards:
         """The shards on which nothing is quoted."""
         return self._shards
 
-    def filled(self, fills: Iterable[Fill], now: datetime) -> list[Told]:
+    def filled(self, fills: Iterable[Fill], now: datetime) -> list[Said]:
         """Quotes were filled: their sides are left alone for a while, and their markets where there were many."""
         told = []
         for fill in fills:
@@ -81,7 +78,7 @@ class Guards:
         return told
 
     def looked(self, markets: Mapping[str, Market], books: Mapping[str, Book], quoted: Collection[str],
-               now: datetime) -> list[Told]:  # fmt: skip
+               now: datetime) -> list[Said]:  # fmt: skip
         """The rivals' books were looked at: a market whose price jumped is left alone. Told of those `quoted`."""
         told = []
         middles: dict[str, int] = {}
@@ -99,7 +96,7 @@ class Guards:
         self._middles = middles
         return told
 
-    def tripped(self, shard: int, why: str, now: datetime) -> list[Told]:
+    def tripped(self, shard: int, why: str, now: datetime) -> list[Said]:
         """The exchange took quotes down on a shard, or takes none."""
         known = self._shards.get(shard)
         if not self._pause or (known and known.until > now):
@@ -107,7 +104,7 @@ class Guards:
         self._shards[shard] = Pause(now + self._pause, why)
         return [{"Shard": str(shard)} | _begins(self._shards[shard])]
 
-    def ended(self, now: datetime) -> list[Told]:
+    def ended(self, now: datetime) -> list[Said]:
         """Let go what has waited long enough."""
         told = []
         for place in [place for place, pause in self._sides.items() if pause.until <= now]:
@@ -135,7 +132,7 @@ class Guards:
         """What is seen next is not compared with what was seen last: too much time lies between."""
         self._middles = {}
 
-    def _withdraw(self, ticker: str, since: datetime, why: str, now: datetime) -> list[Told]:
+    def _withdraw(self, ticker: str, since: datetime, why: str, now: datetime) -> list[Said]:
         known, pause = self._markets.get(ticker), Pause(since + WITHDRAWN_TIMES * self._pause, why)
         if pause.until <= now or (known and known.until >= pause.until):
             return []
@@ -160,5 +157,5 @@ class Patience:
         return frozenset(ticker for ticker, looks in missed.items() if looks < LOOKS_MISSED)
 
 
-def _begins(pause: Pause) -> Told:
-    return {"Guard": pause.why, "Until": f"{pause.until.astimezone():%H:%M:%S}"}
+def _begins(pause: Pause) -> Said:
+    return {"Guard": pause.why, "Until": local_time(pause.until)}

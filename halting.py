@@ -11,16 +11,16 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 import gate
-import trade
 import tradelog
 from account import Balance, Position
 from bookkeeping import Bookkeeper, Difference
-from clearing import Clearing, Log
+from clearing import Clearing
 from clients import KalshiHttpClient
 from entries import Mark
 from ledger import DAY_LOST, Ledger, LedgerError
 from models import Order
 from profit import midnight
+from tradelog import Log
 
 HOW_TO_GO_ON = "python main.py resume lets it go on, with a new session"
 
@@ -121,12 +121,12 @@ class Halting:
 def held_risks(positions: Iterable[Position]) -> dict[str, Decimal]:
     """Dollars at risk by event in what is held, each market's worst case added up."""
     situation = gate.Situation(gate.Limits(Decimal(0), Decimal(0), 0), positions=tuple(positions))
-    return gate.Gate(situation, trade.is_own, {}).risks()
+    return gate.Gate(situation, {}).risks()
 
 
 def listed(positions: Iterable[Position], risks: Mapping[str, Decimal]) -> list[str]:
     """Positions, and what the events they are in can lose, as details of the log."""
-    lines = [" | ".join(f"{k}: {v}" for k, v in tradelog.held_position(one).items()) for one in positions]
+    lines = [tradelog.pairs(tradelog.held_position(one)) for one in positions]
     return lines + [f"Event: {event} | Worst case: -${risk:.2f}" for event, risk in risks.items() if risk]
 
 

@@ -187,16 +187,11 @@ def _local(when: datetime) -> str:
 
 def look(told: Callable[[Connection], str]) -> int:
     """Print what `told` reads through a connection. Returns the exit code."""
-    problem = _unstartable()
-    if problem:
-        print(f"main: {problem}", file=sys.stderr)
-        return IN_CONFIGURATION
-    import market_bot
-    from connection import connect, read_variables
-    from errors import ConfigError, ExchangeError
-    from ledger import LedgerError
 
-    try:
+    def work() -> int:
+        import market_bot
+        from connection import connect, read_variables
+
         connection = connect(market_bot.env, read_variables(DOTENV_FILE))
         print(told(connection))
         for warning in [*connection.warnings, connection.client.clock.take_news()]:
@@ -204,13 +199,28 @@ def look(told: Callable[[Connection], str]) -> int:
                 print(f"main: {warning}", file=sys.stderr)
         if connection.is_private:
             print(f"\n{PRIVATE_SIMULATOR}")
+        return 0
+
+    return carried_out(work)
+
+
+def carried_out(work: Callable[[], int]) -> int:
+    """Do what needs the rest of the project. Returns the exit code: that of `work`, or what an error means."""
+    problem = _unstartable()
+    if problem:
+        print(f"main: {problem}", file=sys.stderr)
+        return IN_CONFIGURATION
+    from errors import ConfigError, ExchangeError
+    from ledger import LedgerError
+
+    try:
+        return work()
     except (ConfigError, LedgerError) as error:
         print(f"main: {error}", file=sys.stderr)
         return IN_CONFIGURATION
     except ExchangeError as error:
         print(f"main: {error}", file=sys.stderr)
         return AT_RUN_TIME
-    return 0
 
 
 def account(connection: Connection) -> str:
@@ -254,17 +264,12 @@ def incentives(ticker: str | None) -> Callable[[Connection], str]:
 
 def act(command: str, is_agreed: bool) -> int:
     """Do what changes something, once a person has agreed. Returns the exit code."""
-    problem = _unstartable()
-    if problem:
-        print(f"main: {problem}", file=sys.stderr)
-        return IN_CONFIGURATION
-    import market_bot
-    import tidying
-    from connection import connect, read_variables
-    from errors import ConfigError, ExchangeError
-    from ledger import LedgerError
 
-    try:
+    def work() -> int:
+        import market_bot
+        import tidying
+        from connection import connect, read_variables
+
         file = market_bot.ledger_file(market_bot.env)
         if command == "resume":
             print(tidying.resume(file))
@@ -281,13 +286,9 @@ def act(command: str, is_agreed: bool) -> int:
         if command == "close-all":
             return by_hand.close_all(rules)
         by_hand.cancel_all()
-    except (ConfigError, LedgerError) as error:
-        print(f"main: {error}", file=sys.stderr)
-        return IN_CONFIGURATION
-    except ExchangeError as error:
-        print(f"main: {error}", file=sys.stderr)
-        return AT_RUN_TIME
-    return 0
+        return 0
+
+    return carried_out(work)
 
 
 def _agreed(command: str, environment: Environment, connection: Connection) -> bool:

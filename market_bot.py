@@ -17,6 +17,7 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from logging import Logger
 from pathlib import Path
+from types import MappingProxyType
 
 import settings
 import takeover
@@ -263,9 +264,7 @@ class MarketBot:
     def scan_board(self) -> None:
         """Read the whole board while the quotes rest, and withdraw those whose programs have ended."""
         status = self._client.get_exchange_status()
-        if not _trades(status):
-            return
-        if self._account is None:
+        if self._account is None or not _trades(status):
             return
         orders = self._client.get_resting_orders().items
         board = self._scan(status, self._account._replace(orders=orders))
@@ -341,10 +340,14 @@ class MarketBot:
         if not self._paused:
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
-            self._attempt(self._clearing.withdraw, lambda: "Orders of ours may rest until they expire")
+            self._withdraw()
         self._paused = True
         self._end_session()
         return True
+
+    def _withdraw(self) -> None:
+        """Take down what is ours, as far as that works."""
+        self._attempt(self._clearing.withdraw, lambda: "Orders of ours may rest until they expire")
 
     def _after_failure(self, problem: str) -> float:
         """Seconds until a failed cycle is tried again. Many in a row are an outage: what can be is withdrawn, and
@@ -355,7 +358,7 @@ class MarketBot:
         if self._failures == _OUTAGE_AFTER:
             rest = "what rests is withdrawn as far as that works, and expires by itself"
             self.log("OUTAGE", {"Failed cycles": self._failures, "Last": problem, "Orders": rest})
-            self._attempt(self._clearing.withdraw, lambda: "Orders of ours may rest until they expire")
+            self._withdraw()
             self._end_session()
         return float(min(_RETRY_SECONDS * 2 ** (self._failures - _OUTAGE_AFTER), _LONGEST_RETRY))
 
@@ -526,12 +529,13 @@ def _trades(status: ExchangeStatus) -> bool:
     return status.trading or any(status.trading_by_shard.values())
 
 
-def read_settings() -> settings.Settings:
-    """The settings above, checked. Raises one `ConfigError` that lists every problem."""
+def read_settings(changed: Mapping[str, object] = MappingProxyType({})) -> settings.Settings:
+    """The settings above, with those of `changed` in their place, checked. Raises one `ConfigError` that lists
+    every problem."""
     constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
     for name in ("MARKET_BOT", "AUTO"):
         del constants[name]
-    return settings.check({"env": env} | constants)
+    return settings.check({"env": env} | constants | dict(changed))
 
 
 def ledger_file(environment: Environment) -> Path:

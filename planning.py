@@ -158,6 +158,7 @@ class _Planner:
             else:
                 beside.append(order)
         self._beside = tuple(beside)
+        self._held = {(one.ticker, one.side): one.size for one in situation.positions if one.count}
         self._cancels: list[tuple[Order, str]] = []
         self._amendments: list[Amendment] = []
         self._orders: list[OrderRequest] = []
@@ -171,7 +172,7 @@ class _Planner:
         targets = self._targets(exits, {sale.position.ticker: sale.position.side for sale in sales})
         sizes = {place: target.size for place, target in targets.items()}
         sizes |= {(one.ticker, one.side): one.remaining for one in self._beside if trade.is_own(one)}
-        gate = Gate(self._situation, trade.is_own, sizes)
+        gate = Gate(self._situation, sizes)
         for (ticker, _), orders in self._ours.items():  # until it is known what stays, and the money is free again
             gate.gone(ticker, *[order.order_id for order in orders])
         for one in kept:
@@ -233,14 +234,12 @@ class _Planner:
 
     def _targets(self, exits: Iterable[Wanted], sold: Mapping[str, object]) -> dict[Place, _Target]:
         """By side, the most important first. `sold`: the sides of what is sold at once, by market."""
-        held = {position.ticker: position for position in self._situation.positions}
         found: dict[Place, _Target] = {}
         for market, bid, until in self._wishes.quotes:
-            position = held.get(market.ticker)
-            on_this_side = position.size if position and position.side is bid.side else _NOTHING
-            rest = Bid(bid.side, bid.price, max(bid.count - on_this_side, _NOTHING))
+            place = market.ticker, bid.side
+            rest = Bid(bid.side, bid.price, max(bid.count - self._held.get(place, _NOTHING), _NOTHING))
             group = self._groups.get(market.exchange_index or 0)
-            found.setdefault((market.ticker, bid.side), _Target(market, rest, until, bid.count, group))
+            found.setdefault(place, _Target(market, rest, until, bid.count, group))
         for place, kept in self._as_they_are():
             found.setdefault(place, kept)
         for ticker, side in [place for place in found if sold.get(place[0]) is place[1]]:
@@ -260,16 +259,14 @@ class _Planner:
         """The orders of the markets in which ours are to stay for now, but not beside contracts of their own side.
         What one of them sells is in it already."""
         until = self._wishes.until
-        held = {position.ticker: position for position in self._situation.positions}
         for place, orders in self._ours.items():
             ticker, side = place
             market = self._situation.markets.get(ticker)
-            if ticker in self._wishes.keep and market is not None and until is not None:
-                best = max(orders, key=lambda order: (order.remaining, order.order_id))
-                position = held.get(ticker)
-                if position is None or position.side is not side:
-                    bid = Bid(side, best.price, best.remaining)
-                    yield place, _Target(market, bid, until, best.remaining, best.group_id)
+            if ticker not in self._wishes.keep or place in self._held or market is None or until is None:
+                continue
+            best = max(orders, key=lambda order: (order.remaining, order.order_id))
+            bid = Bid(side, best.price, best.remaining)
+            yield place, _Target(market, bid, until, best.remaining, best.group_id)
 
     # -- from what rests to what is wanted ---------------------------------------------------------------------
 

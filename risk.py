@@ -20,6 +20,11 @@ Losses = tuple[Decimal, Decimal]
 _NOTHING = Decimal(0)
 
 
+def event_of(ticker: str) -> str:
+    """The event of a market of which no more is known: its ticker begins with the event's."""
+    return ticker.rpartition("-")[0]
+
+
 def event_risk(losses: Collection[tuple[Amount, Amount]], exclusive: bool, nothing: Amount) -> Amount:
     """The loss under the worst outcome of an event, from the (YES, NO) losses of its markets, never below
     `nothing`.
@@ -111,7 +116,7 @@ def room_beside(
     losses: dict[str, dict[str, Losses]] = {}
 
     def add(ticker: str, yes: Decimal, no: Decimal) -> None:
-        event = losses.setdefault(ticker.rpartition("-")[0], {})  # a market's ticker begins with its event's
+        event = losses.setdefault(event_of(ticker), {})
         before = event.get(ticker, (_NOTHING, _NOTHING))
         event[ticker] = (before[0] + yes, before[1] + no)
 

@@ -17,12 +17,13 @@ import trade
 import tradelog
 from account import Position
 from breaker import NEW_GROUP, Breaker
-from clearing import Clearing, Log, Records
+from clearing import Clearing, Records
 from clients import KalshiHttpClient
 from errors import ExchangeError, Gone, Refused
 from gate import Gate, Refusal, Situation
 from models import ONE_DOLLAR, Book, Order, OrderRequest, OrderResponse, OrderStatus
 from planning import Amendment, Change, Plan, Sale
+from tradelog import Log
 
 _MINUTE = 60.0
 
@@ -64,28 +65,28 @@ class Sender:
         this one could not. Returns how many orders of ours rest then. `tripped` has the shards on which the
         exchange's breaker was found triggered. Raises an `ExchangeError` where something went wrong that is no
         refusal."""
-        self._gate = Gate(situation, trade.is_own, plan.sizes)
+        gate = self._gate = Gate(situation, plan.sizes)
         self._resting = {order.order_id for order in plan.stays}
         self.tripped = {}
         for kept in plan.kept:
-            self._gate.block(kept.position.ticker)
+            gate.block(kept.position.ticker)
             self._log("SKIP POSITION", tradelog.kept_position(kept.position, kept.reason))
         for refusal in plan.refused:
             self._tell(refusal)
-        failed = self._cancel(plan)
+        failed = self._cancel(plan, gate)
         for order in plan.stays:
             self._log("KEEP ORDER", tradelog.kept_order(order, order.bid, order.expires))
         for amendment in plan.amended(Change.RENEW):
-            self._amend(amendment)
+            self._amend(amendment, gate)
         if failed is not None:
             raise failed
         for sale in plan.sales:
-            self._sell(sale, situation.books.get(sale.position.ticker))
+            self._sell(sale, situation.books.get(sale.position.ticker), gate)
         if self._breaker is not None:
             self._breaker.prepare(plan.largest)
         for amendment in plan.amended(Change.REDUCE, Change.REPLACE):
-            self._amend(amendment)
-        self._place(plan, situation, until)
+            self._amend(amendment, gate)
+        self._place(plan, situation, until, gate)
         return len(self._resting)
 
     def place_order(self, order: OrderRequest) -> OrderResponse | None:
@@ -93,16 +94,15 @@ class Sender:
         the exchange refused it. Raises an `ExchangeError` where that is not known."""
         if self._gate is None:
             raise ValueError("the account was not looked at: there is nothing to judge an order by")
-        if self._halted():
-            self._gate.halt(self._halted())
-        refusal = self._gate.check(order)
-        if refusal is not None:
-            self._tell(refusal)
+        return self._send(order, self._gate)
+
+    def _send(self, order: OrderRequest, gate: Gate) -> OrderResponse | None:
+        if not self._passes(order, gate):
             return None
         if order.group_id == NEW_GROUP and self._breaker is not None:
             order = order._replace(group_id=self._breaker.group_on(order.exchange_index or 0))
         order = order._replace(client_order_id=f"{self._name}{uuid.uuid4().hex}")
-        self._count()
+        self._count(gate)
         if order.expires is not None:
             self.last_expiry = max(self.last_expiry or order.expires, order.expires)
         try:
@@ -111,18 +111,28 @@ class Sender:
             self._refused(order, error)
             return None
         except ExchangeError:
-            self._gate.block(order.ticker)
+            gate.block(order.ticker)
             raise
         self._records.placed(order, response)
         self._log("ORDER RESPONSE", tradelog.order_response(response))
         if response.status is OrderStatus.RESTING:
-            self._gate.rests(order.ticker, response.order_id, order.bid)
+            gate.rests(order.ticker, response.order_id, order.bid)
             self._resting.add(response.order_id)
         return response
 
+    def _passes(self, order: OrderRequest, gate: Gate, instead_of: Order | None = None) -> bool:
+        """Whether an order may go out now; what keeps it back is told."""
+        halted = self._halted()
+        if halted:
+            gate.halt(halted)
+        refusal = gate.check(order, instead_of)
+        if refusal is not None:
+            self._tell(refusal)
+        return refusal is None
+
     # -- the steps of a plan -----------------------------------------------------------------------------------
 
-    def _cancel(self, plan: Plan) -> ExchangeError | None:
+    def _cancel(self, plan: Plan, gate: Gate) -> ExchangeError | None:
         """Take down what is not wanted. Returns the last error that leaves open what became of an order."""
         failed = None
         for order, why in plan.cancels:
@@ -130,31 +140,23 @@ class Sender:
                 gone = self._clearing.cancel_one(order, why)
             except ExchangeError as error:
                 gone, failed = False, error
-            if self._gate is None:
-                continue
             if gone:
-                self._gate.gone(order.ticker, order.order_id)
+                gate.gone(order.ticker, order.order_id)
             else:
-                self._gate.block(order.ticker)
+                gate.block(order.ticker)
         return failed
 
-    def _amend(self, amendment: Amendment) -> None:
+    def _amend(self, amendment: Amendment, gate: Gate) -> None:
         """Let an order rest otherwise. One that no limit allows to move is taken down: it is not wanted where it
         is."""
         order, bid, until, change = amendment
-        if self._gate is None:
-            return
         if change is Change.REPLACE:
-            moved = trade.moved_order(order, bid, until)
-            if self._halted():
-                self._gate.halt(self._halted())
-            refusal = self._gate.check(moved, instead_of=order)
-            if refusal is not None:
-                self._tell(refusal)
+            moved = trade.open_order(order, bid, order.client_order_id, until, order.group_id)
+            if not self._passes(moved, gate, instead_of=order):
                 if self._clearing.cancel_one(order, "it could not be moved"):
-                    self._gate.gone(order.ticker, order.order_id)
+                    gate.gone(order.ticker, order.order_id)
                 return
-            self._count()
+            self._count(gate)
         said = tradelog.kept_order(order, bid, until)
         self._log("KEEP ORDER" if change is Change.RENEW else "MOVE ORDER", said)
         self.last_expiry = max(self.last_expiry or until, until)
@@ -162,29 +164,28 @@ class Sender:
             self._client.amend_order(order, bid, until)
         except Gone:
             self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
-            self._gate.gone(order.ticker, order.order_id)
+            gate.gone(order.ticker, order.order_id)
             return
         except Refused as error:
             self._log("ERROR", str(error), ["It stays as it was, and expires if nobody can renew it"])
-            self._gate.block(order.ticker)
+            gate.block(order.ticker)
         else:
             self._records.amended(order, bid, until)
-            self._gate.rests(order.ticker, order.order_id, bid)
+            gate.rests(order.ticker, order.order_id, bid)
         self._resting.add(order.order_id)
 
-    def _sell(self, sale: Sale, rivals: Book | None) -> None:
+    def _sell(self, sale: Sale, rivals: Book | None, gate: Gate) -> None:
         position, order = sale
         self._log("CLOSE POSITION", tradelog.closing(position, order))
-        response = self.place_order(order)
+        response = self._send(order, gate)
         sold = response.filled if response else Decimal(0)
-        if self._gate is not None:
-            self._gate.sold(position.ticker, sold)
-            if sold < position.size:
-                self._gate.block(position.ticker)
+        gate.sold(position.ticker, sold)
+        if sold < position.size:
+            gate.block(position.ticker)
         if response is not None and sold and rivals is not None:
             self._log("INFO", sale_cost(position, order, response, rivals))
 
-    def _place(self, plan: Plan, situation: Situation, until: float | None) -> None:
+    def _place(self, plan: Plan, situation: Situation, until: float | None, gate: Gate) -> None:
         shown = set()
         for number, order in enumerate(plan.orders):
             if until is not None and self._client.clock.monotonic() >= until:
@@ -199,7 +200,7 @@ class Sender:
             if self.tripped.get(order.exchange_index or 0):
                 continue
             self._log("OPEN ORDER", tradelog.new_order(order.ticker, order.bid))
-            self.place_order(order)
+            self._send(order, gate)
 
     # -- how it is told ----------------------------------------------------------------------------------------
 
@@ -209,10 +210,9 @@ class Sender:
             self.tripped[shard] = "the exchange's breaker takes no order"
         self._log("ERROR", str(error), [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
 
-    def _count(self) -> None:
+    def _count(self, gate: Gate) -> None:
         self._sent.append(self._client.clock.monotonic())
-        if self._gate is not None:
-            self._gate.sending()
+        gate.sending()
 
     def _tell(self, refusal: Refusal) -> None:
         said = tradelog.new_order(refusal.order.ticker, refusal.order.bid)

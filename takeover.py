@@ -11,10 +11,10 @@ from typing import NamedTuple
 import trade
 import tradelog
 from account import Position
-from clearing import Log
 from clients import KalshiHttpClient
 from incentive import TAKER_RATE
 from models import Book, Order
+from tradelog import Log
 
 Confirm = Callable[[str], bool]
 """Asks the person at the keyboard; true where they agree."""

@@ -84,7 +84,7 @@ class ByHand:
         left = client.get_positions()
         print(f"{len(positions) - len(left)} of {len(positions)} positions are closed.")
         for position in left:
-            print(" | ".join(f"{key}: {value}" for key, value in tradelog.held_position(position).items()))
+            print(tradelog.pairs(tradelog.held_position(position)))
         return _LEFT if left else 0
 
     def _log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:

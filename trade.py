@@ -234,14 +234,14 @@ def rivals_books(books: Iterable[Book], resting: Iterable[Order]) -> dict[str, B
 
 
 def open_order(
-    market: Market, bid: Bid, client_order_id: str, expires: datetime, group_id: str | None = None
+    where: Market | Order, bid: Bid, client_order_id: str, expires: datetime, group_id: str | None = None
 ) -> OrderRequest:
-    """A resting quote: post-only, so that it never pays the taker's fee, gone at `expires` if nobody renews
-    it, and gone when trading pauses, since prices move while it stands still. `group_id`: the order group that
-    takes it down where too much is filled at once."""
+    """A resting quote in a market, or in that of an order: post-only, so that it never pays the taker's fee, gone
+    at `expires` if nobody renews it, and gone when trading pauses, since prices move while it stands still.
+    `group_id`: the order group that takes it down where too much is filled at once."""
     return OrderRequest(
-        ticker=market.ticker,
-        exchange_index=market.exchange_index,
+        ticker=where.ticker,
+        exchange_index=where.exchange_index,
         client_order_id=client_order_id,
         bid=bid,
         time_in_force=TimeInForce.GOOD_TILL_CANCELED,
@@ -253,20 +253,18 @@ def open_order(
     )
 
 
-def moved_order(order: Order, bid: Bid, expires: datetime) -> OrderRequest:
-    """An order of ours, as if it were placed as it is to rest from now on."""
-    return OrderRequest(
-        order.ticker, order.exchange_index, order.client_order_id, bid, TimeInForce.GOOD_TILL_CANCELED,
-        SelfTradePrevention.TAKER_AT_CROSS, post_only=True, cancel_on_pause=True, expires=expires,
-        group_id=order.group_id,
-    )  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Unclosable:
     """A position that cannot be closed now, and why."""
 
     reason: str
+
+
+def _not_trading(market: Market | None) -> Unclosable | None:
+    """Why nothing can be closed in a market, None where it can."""
+    if market is not None and market.status is MarketStatus.ACTIVE:
+        return None
+    return Unclosable(f"market is {market.status.value if market else 'not listed'}")
 
 
 def close_order(
@@ -301,8 +299,9 @@ def close_order(
 def resting_exit_price(position: Position, market: Market | None, rivals: Book | None) -> Decimal | Unclosable:
     """The price at which an order rests alone that sells `position`, in dollars of the other side: beside the best
     of those who bid there, so that it is next to be filled and earns that side's reward meanwhile."""
-    if market is None or market.status is not MarketStatus.ACTIVE:
-        return Unclosable(f"market is {market.status.value if market else 'not listed'}")
+    closed = _not_trading(market)
+    if closed is not None:
+        return closed
     best = rivals.best(position.side.other) if rivals else None
     if best is None:
         return Unclosable(f"nobody bids for {position.side.other.value}, so there is no price to rest at")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -112,9 +112,18 @@ def open_log(path: Path) -> logging.Logger:
     return logger
 
 
+Log = Callable[..., None]
+"""Writes an event: its name, what it says, and details (`MarketBot.log`)."""
+
+
+def pairs(fields: Mapping[str, object]) -> str:
+    """`Key: value` pairs as a line shows them."""
+    return " | ".join(f"{key}: {value}" for key, value in fields.items())
+
+
 def entry(when: datetime, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> str:
     """One event, ready to be written. `fields` are `Key: value` pairs, or a sentence."""
-    said = fields if isinstance(fields, str) else " | ".join(f"{key}: {value}" for key, value in fields.items())
+    said = fields if isinstance(fields, str) else pairs(fields)
     lines = [f"{when.astimezone():%Y-%m-%d %H:%M:%S} [{event}] {_one_line(said)}"]
     return "\n".join(lines + [f"  └─ {_one_line(detail)}" for detail in details])
 

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any
 
 import market_bot
-import settings
 from clients import KalshiHttpClient
 from connection import Connection
 from ledger import Ledger
@@ -86,8 +85,7 @@ def desk(
     exchange = embedded.start(seed, None, None, START, programs, tuple(who))
     signer = Signer(exchange.key_id, exchange.private_key)
     client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
-    shipped = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
-    checked = settings.check(shipped | dict(rules))
+    checked = market_bot.read_settings(rules)
     kept = Kept()
     logger = logging.Logger("benchmark", logging.INFO)
     logger.addHandler(kept)
@@ -100,6 +98,11 @@ def desk(
             ledger.close()
 
 
-def accrued(window: dict[str, Any]) -> float:
+def moment(text: str) -> datetime:
+    """A time of a statement."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def accrued(window: Mapping[str, Any]) -> float:
     """Dollars that a window of a statement has brought so far, before floor and cap."""
     return float(window["reward"]) * float(window["share_seconds"]) / 2 / int(window["snapshots"])

@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from benchmarks.desk import Desk, desk
+from benchmarks.desk import Desk, desk, moment
 from benchmarks.progress import progress
 from choice import Choice
 from gate import Place
@@ -108,7 +108,7 @@ def _life(order: dict[str, Any], now: str) -> _Life:
     """Where an order rested, from when until when, and whether it was filled to the last."""
     ended = now if order["status"] == "resting" else order["last_update_time"]
     place = order["ticker"], Side(order["outcome_side"])
-    return place, _time(order["created_time"]), _time(ended), order["status"] == "executed"
+    return place, moment(order["created_time"]), moment(ended), order["status"] == "executed"
 
 
 def _rested(lives: list[_Life], start: datetime, end: datetime) -> tuple[float, float]:
@@ -121,10 +121,6 @@ def _rested(lives: list[_Life], start: datetime, end: datetime) -> tuple[float, 
         rested += max((ends - begins).total_seconds(), 0.0)
         until = max(until, ends)
     return rested, filled_out
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ simulator and parsed as ever. Only time does not pass on the wall, and a test ca
 
 from __future__ import annotations
 
-import contextlib
 import io
 import shutil
 from collections import Counter
@@ -22,7 +21,6 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse
 
 import market_bot
-import settings
 import tradelog
 from choice import Choice
 from clients import KalshiHttpClient
@@ -57,16 +55,13 @@ def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 PROJECT = Path(__file__).resolve().parents[1]
 PRODUCT = ["*.py", "simulator/**/*.py", "requirements.txt", ".env.example"]
-COMPILED = ["__pycache__/*.pyc", "simulator/**/__pycache__/*.pyc"]
 
 
 def copy_of_the_product(there: Path) -> Path:
-    """With what is compiled of it already, which saves each process in it a second."""
-    for pattern in PRODUCT + COMPILED:
+    for pattern in PRODUCT:
         for file in PROJECT.glob(pattern):
             (there / file.relative_to(PROJECT)).parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):  # another test process is compiling it just now
-                shutil.copy2(file, there / file.relative_to(PROJECT))
+            shutil.copy(file, there / file.relative_to(PROJECT))
     return there
 
 
@@ -234,8 +229,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         log_file = tmp_path / f"trade-{len(loggers)}.log"
         logger = tradelog.open_log(log_file)
         loggers.append(logger)
-        shipped = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
-        rules = settings.check(shipped | changed)
+        rules = market_bot.read_settings(changed)
         connection = Connection(client, exchange.about)
         ledger_file = tmp_path / f"trade-sim-{len(loggers)}.db"
 

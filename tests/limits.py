@@ -56,7 +56,7 @@ def broken(one: Desk) -> list[str]:
     """What breaks a limit now, by what the exchange lists."""
     orders, positions = one.client.get_resting_orders().items, one.client.get_positions().items
     settled = Limits(Decimal(CAPITAL), Decimal(EVENT_LOSS), 0)
-    known = Gate(Situation(settled, orders=orders, positions=positions), is_own, {})
+    known = Gate(Situation(settled, orders=orders, positions=positions), {})
     found = [f"{event}: ${risk} at risk" for event, risk in known.risks().items() if risk > EVENT_LOSS]
     if known.tied_up > CAPITAL:
         found.append(f"${known.tied_up} tied up")

@@ -29,8 +29,8 @@ import requests
 
 import connection
 import market_bot
-import settings
 import tradelog
+from benchmarks.desk import accrued, moment
 from benchmarks.progress import progress
 from entries import Seconds
 from ledger import Ledger
@@ -106,7 +106,6 @@ def trade(folder: Path, rules: Mapping[str, object], until: float) -> int:
     clock = SteppedClock(os.environ["SIM_URL"].rpartition("/trade-api")[0])
     connection.WallClock = lambda: clock  # type: ignore[assignment, misc]
     connected = connection.connect(market_bot.env, os.environ)
-    shipped = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
     logger = tradelog.open_log(folder / "trade.log")
     logger.handlers = logger.handlers[1:]
     sleep = clock.sleep
@@ -119,7 +118,7 @@ def trade(folder: Path, rules: Mapping[str, object], until: float) -> int:
 
     clock.sleep = watched  # type: ignore[method-assign]
     ledger = Ledger(folder / "trade-sim.db")
-    return market_bot.MarketBot(settings.check(shipped | dict(rules)), connected, ledger, logger).run()
+    return market_bot.MarketBot(market_bot.read_settings(rules), connected, ledger, logger).run()
 
 
 @dataclass
@@ -262,7 +261,7 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
     assert mark is not None
     assert mark.free_cash is not None
     fills = ledger.fills()
-    accrued = ledger.earned()
+    said = ledger.earned()
     seconds = sum(ledger.seconds().values(), start=Seconds())
     log = (folder / "trade.log").read_text(encoding="utf-8")
     day = mark.at.date()
@@ -290,7 +289,7 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
         seconds=seconds,
         truly_present=present(statement["orders"], (terms[-1] for terms in ledger.programs().values())),
         windows={
-            one["program_id"]: (accrued.get(one["program_id"], 0.0), earned(one)) for one in statement["rewards"]
+            one["program_id"]: (said.get(one["program_id"], 0.0), accrued(one)) for one in statement["rewards"]
         },
         sessions=len(ledger.sessions()),
         cycles=len(ledger.cycles()),
@@ -308,17 +307,8 @@ def _stated_fill(fill: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
 def traded_since(statement: Mapping[str, Any], start: datetime) -> Decimal:
     """Dollars that trades, fees and settlements brought since a time, and what is held now."""
     kinds = ("trade", "fee", "settlement")
-    moved = [entry for entry in statement["journal"] if entry["kind"] in kinds and _time(entry["time"]) >= start]
+    moved = [entry for entry in statement["journal"] if entry["kind"] in kinds and moment(entry["time"]) >= start]
     return sum((Decimal(entry["amount"]) for entry in moved), start=Decimal(statement["value"]))
-
-
-def earned(window: Mapping[str, Any]) -> float:
-    """Dollars that a window has brought so far, before floor and cap."""
-    return float(window["reward"]) * window["share_seconds"] / 2 / window["snapshots"]
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def ours(orders: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -332,7 +322,7 @@ def present(orders: Iterable[Mapping[str, Any]], programs: Iterable[Program]) ->
     spans: dict[tuple[str, Side], list[tuple[datetime, datetime]]] = {}
     for order in ours(orders):
         key = order["ticker"], Side(order["outcome_side"])
-        spans.setdefault(key, []).append((_time(order["created_time"]), _time(order["last_update_time"])))
+        spans.setdefault(key, []).append((moment(order["created_time"]), moment(order["last_update_time"])))
     total = timedelta(0)
     for program in programs:
         if program.target is None:

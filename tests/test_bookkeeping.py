@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import market_bot
+from benchmarks.desk import accrued
 from entries import Seconds
 from ledger import Ledger
 from simulator import lifecycle, statement
@@ -19,7 +20,7 @@ from simulator.matching import CONTRACT
 from simulator.opening import CUSTOMER
 from simulator.people import EVERYBODY
 from tests.conftest import START, Bench, is_quote, unavailable
-from tests.soak import earned, ours, present, traded_since
+from tests.soak import ours, present, traded_since
 from tests.struck import Killed
 from tests.test_estimate_holds import with_windows
 from tests.test_market_bot import place
@@ -253,7 +254,7 @@ def test_the_last_minute_of_a_window_is_paid_and_counted(make_bench: Callable[..
     said = bench.ledger.earned()
     assert set(windows_paid) == set(ids) == set(said)
     for name, window in windows_paid.items():
-        assert said[name] == pytest.approx(earned(window), rel=0.01)
+        assert said[name] == pytest.approx(accrued(window), rel=0.01)
 
 
 def test_a_full_disk_stops_no_cancel_is_told_once_and_its_seconds_are_unknown(
@@ -495,4 +496,4 @@ def test_a_window_that_a_scan_no_longer_lists_is_counted_to_its_end(make_bench: 
     bench.bot.start_trading()
     (window,) = [one for one in truth(bench)["rewards"] if one["program_id"] in ids]
     assert bench.board().programs == ()
-    assert bench.ledger.earned()[window["program_id"]] == pytest.approx(earned(window), rel=0.01)
+    assert bench.ledger.earned()[window["program_id"]] == pytest.approx(accrued(window), rel=0.01)

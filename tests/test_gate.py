@@ -32,7 +32,7 @@ def exit_of(count: float = 3, price: str = "0.50", **changed: object) -> OrderRe
 
 
 def gate(**changed: object) -> Gate:
-    return Gate(situation(**changed), trade.is_own, SIZES)
+    return Gate(situation(**changed), SIZES)
 
 
 def code(of: Gate, request: OrderRequest, instead_of: Order | None = None) -> Code | None:
@@ -145,16 +145,16 @@ def test_a_sale_frees_what_it_sold() -> None:
 def test_an_order_that_sells_what_is_held_ties_up_nothing_but_what_goes_beyond_it() -> None:
     here = situation(positions=(held("KXA-1", 3, "1.50"),), limits=AMPLE._replace(capital=D("2.38")))
     sizes = {("KXA-1", NO): D(2)}
-    one = Gate(here, trade.is_own, sizes)
+    one = Gate(here, sizes)
     assert code(one, quote(NO, "0.44", 5)) is None, "1.50 held, and 2 x 0.44"
-    assert code(Gate(replace(here, limits=AMPLE._replace(capital=D("2.37"))), trade.is_own, sizes),
+    assert code(Gate(replace(here, limits=AMPLE._replace(capital=D("2.37"))), sizes),
                 quote(NO, "0.44", 5)) is Code.MAX_CAPITAL  # fmt: skip
 
 
 def test_the_ceiling_on_orders_lets_a_bad_minute_through_and_no_runaway_loop() -> None:
     assert orders_a_minute(2) == 60
     assert orders_a_minute(100) == 6 * 3 * 100
-    one = Gate(Situation(Limits(D(9), D(9), 2), markets=situation().markets), trade.is_own, SIZES)
+    one = Gate(Situation(Limits(D(9), D(9), 2), markets=situation().markets), SIZES)
     one.sending()
     assert code(one, quote()) is None
     one.sending()

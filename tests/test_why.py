@@ -19,8 +19,7 @@ from tests.conftest import Bench
 
 
 def rules(**changed: object) -> settings.Settings:
-    shipped = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
-    return settings.check(shipped | changed)
+    return market_bot.read_settings(changed)
 
 
 @pytest.mark.parametrize("size", [1, 20, AUTO])
