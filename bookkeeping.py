@@ -18,9 +18,9 @@ import trade
 from account import Balance, Fill, Position, Settlement
 from clients import KalshiHttpClient
 from entries import EPOCH, Cycle, DayMark, Entry, Mark, Quotes, Stay
-from errors import ExchangeError
+from errors import ExchangeError, LedgerError
 from fields import Listing
-from ledger import Ledger, LedgerError
+from ledger import Ledger
 from models import (
     ONE_DOLLAR,
     SIDES,

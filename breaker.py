@@ -61,7 +61,7 @@ class Breaker:
         """The id of a shard's group, which `prepare` has opened."""
         return self._groups[shard].id
 
-    def caused(self, error: Refused, shard: int) -> bool:
+    def caused(self, error: ExchangeError, shard: int) -> bool:
         """Whether an order was refused by its group. One that the exchange does not know is opened anew."""
         said = f"{error.code} {error.message} {error.details}".lower().replace(" ", "_")
         if "order_group_not_found" in said:

@@ -4,19 +4,25 @@ said, and stopping ends with none of our orders resting, or says loudly until wh
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import trade
 import tradelog
 from clients import KalshiHttpClient
-from errors import ExchangeError, Gone, OutcomeUnknown, Refused, StillResting
+from errors import ExchangeError, Gone, OutcomeUnknown, StillResting, Then
 from models import Bid, Order, OrderRequest, OrderResponse
 from tradelog import Log
 
 VERIFY_TRIES = 5
 VERIFY_SECONDS = 1.0
+STOP_TRIES = 3
+"""Before the bot ends it cancels what rests, and looks whether it is gone, so often; a look at lists that lag
+behind is not counted, up to `VERIFY_TRIES` looks in all."""
+
+_SLACK = timedelta(seconds=2)
 
 
 class Records(Protocol):
@@ -83,7 +89,8 @@ class Clearing:
         raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind what was sent")
 
     def cancel(self, orders: Iterable[Order]) -> None:
-        """Cancel orders. Raises the last `ExchangeError` that was no refusal, once all were tried."""
+        """Cancel orders. Raises the last `ExchangeError` that concerns more than its order, once all were
+        tried."""
         failed: ExchangeError | None = None
         for order in orders:
             try:
@@ -102,7 +109,9 @@ class Clearing:
             self._client.cancel_order(order)
         except Gone:
             self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
-        except Refused as error:
+        except ExchangeError as error:
+            if error.then is not Then.SKIP:
+                raise
             self._log("ERROR", str(error), [f"It still rests; nothing is added in {order.ticker} meanwhile"])
             return False
         else:
@@ -116,41 +125,54 @@ class Clearing:
             self._log("SHUTDOWN", "Nothing was sent")
             return 0
         self._client.hurry()
-        problem, left, attempt = "", 0, 0
+        end = _End(last_expiry)
         try:
-            # One look is not enough: lists lag, and an order may have been on its way when Ctrl-C came.
-            while True:
-                settled = not self._client.unanswered_seconds
-                try:
-                    current = self._lists_are_current()
-                    resting = self._client.get_resting_orders()
-                    own = [order for order in resting if trade.is_own(order)]
-                    left = len(own) + len(resting.unreadable)
-                    if attempt and current and settled and not left:
-                        self._log("SHUTDOWN", "None of our orders rests any more")
-                        return 0
-                    problem = f"{left} are still listed" if left else "the exchange's lists lag behind"
-                    known = [order.expires for order in own if order.expires] + [last_expiry]
-                    last_expiry = max((expiry for expiry in known if expiry), default=None)
-                    self.cancel(own)
-                except ExchangeError as error:
-                    problem = str(error)
-                    if last_expiry is None and not left:
-                        break
-                if attempt >= VERIFY_TRIES and settled:
-                    break
-                self._client.clock.sleep(VERIFY_SECONDS)
-                attempt += 1
+            self._take_down(end)
         except KeyboardInterrupt:
-            problem = "Ctrl-C a second time"
-        if last_expiry is None and not left:
-            self._log(
-                "SHUTDOWN", f"No order was placed; whether an earlier run left one could not be seen ({problem})"
-            )
+            end.problem = "Ctrl-C a second time"
+        if not end.problem:
+            self._log("SHUTDOWN", *self._held())
             return 0
-        until = f"until {tradelog.local_time(last_expiry)}" if last_expiry else "until they are canceled"
-        self._log("SHUTDOWN", f"ORDERS OF OURS MAY STILL REST {until} ({problem}). Cancel them on the website")
-        return 3
+        said, code = end.told(self._client.clock.now())
+        self._log("SHUTDOWN", said)
+        return code
+
+    def _take_down(self, end: _End) -> None:
+        """One look is not enough: lists lag, and an order may have been on its way when the stop came."""
+        tries = 0
+        for attempt in itertools.count():
+            settled = not self._client.unanswered_seconds
+            try:
+                current = self._lists_are_current()
+                resting = self._client.get_resting_orders()
+                own = [order for order in resting if trade.is_own(order)]
+                end.saw(own, len(resting.unreadable))
+                if attempt and current and settled and not end.left:
+                    end.problem = ""
+                    return
+                end.problem = f"{end.left} are still listed" if end.left else "the exchange's lists lag behind"
+                tries += current
+                self.cancel(own)
+            except ExchangeError as error:
+                end.problem = str(error)
+                tries += 1
+                if end.until is None and not end.left:
+                    return
+            if (tries >= STOP_TRIES or attempt >= VERIFY_TRIES) and settled:
+                return
+            self._client.clock.sleep(VERIFY_SECONDS)
+
+    def _held(self) -> tuple[str, list[str]]:
+        """What a bot leaves behind that has taken its orders down: the log's words and details."""
+        gone = "None of our orders rests any more"
+        try:
+            held = self._client.get_positions()
+        except (ExchangeError, KeyboardInterrupt):
+            return f"{gone}; what is held could not be read", []
+        if not held:
+            return f"{gone}; nothing is held", []
+        then = "positions are held until a start sells them, or you do"
+        return f"{gone}; {len(held)} {then}", [tradelog.pairs(tradelog.held_position(one)) for one in held]
 
     def _lists_are_current(self) -> bool:
         """Whether lists show all that was sent; no where the exchange does not tell."""
@@ -158,3 +180,25 @@ class Clearing:
             return self._client.lists_are_current()
         except ExchangeError:
             return False
+
+
+class _End:
+    """What is known of our orders while the bot stops: how many were `left` when it last looked, `until` when they
+    may rest, and the `problem` with taking them down, empty where none rests."""
+
+    def __init__(self, last_expiry: datetime | None) -> None:
+        self.until, self.left, self.problem = last_expiry, 0, "nothing was looked at yet"
+
+    def saw(self, own: Collection[Order], unreadable: int) -> None:
+        self.left = len(own) + unreadable
+        self.until = max((at for at in (self.until, *(order.expires for order in own)) if at), default=None)
+
+    def told(self, now: datetime) -> tuple[str, int]:
+        """What a problem means, and the exit code."""
+        if self.until is None and not self.left:
+            return f"No order was placed; whether an earlier run left one could not be seen ({self.problem})", 0
+        if self.until and self.until + _SLACK < now:
+            return f"All our orders have expired by now; they could not be seen to be gone ({self.problem})", 0
+        until = f"until {tradelog.local_time(self.until)}" if self.until else "until they are canceled"
+        seen = f"{self.left} were listed last; " if self.left else ""
+        return f"ORDERS OF OURS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website", 3

@@ -86,13 +86,10 @@ def _settings(sheet: Sheet) -> Environment | None:
     except ConfigError as error:
         sheet.fail("Settings", str(error), IN_CONFIGURATION)
         return named
-    if named is Environment.PROD:
-        remedy = "Set env = Environment.SIM or Environment.DEMO in market_bot.py. What follows is only looked at"
-        refused = f"env = Environment.PROD, and market_bot.py of this version refuses to start there. {remedy}"
-        sheet.fail("Settings", refused, IN_CONFIGURATION)
-    else:
-        values = "".join(f", {name} {getattr(market_bot, name)}" for name in settings.NAMES)
-        sheet.ok("Settings", f"env {market_bot.env.value}{values}")
+    values = "".join(f", {name} {getattr(market_bot, name)}" for name in settings.NAMES)
+    told = sheet.note if named is Environment.PROD else sheet.ok
+    money = " (REAL MONEY)" if named is Environment.PROD else ""
+    told("Settings", f"env {market_bot.env.value}{money}{values}")
     return named
 
 

@@ -1,22 +1,28 @@
 """Everything that can go wrong between the bot and an exchange, by what it means for the money.
 
-    BotError
-    ├── ConfigError                before anything was sent: the person at the keyboard can mend it
+    BotError                                                                                         then
+    ├── ConfigError                before anything was sent: the person at the keyboard can mend it  stop
+    ├── LedgerError                the ledger could not be opened, read or written                   retry
     └── ExchangeError              a request did not end well; `maybe_done`: it may have been carried out
         ├── Unreachable            no answer came
-        │   ├── NotSent            no connection: nothing left this machine               not done
-        │   └── NoAnswer           sent, then reset or silence                            maybe done
-        ├── Unreadable             a success with something that is not as promised       maybe done
+        │   ├── NotSent            no connection: nothing left this machine          not done        retry
+        │   └── NoAnswer           sent, then reset or silence                       maybe done      retry
+        ├── Unreadable             a success with something that is not as promised  maybe done      skip, retry
         ├── Answered               an error status, in the exchange's own words
-        │   ├── Unavailable        5xx                                                    maybe done
-        │   └── Refused            4xx or 3xx: it did not do it                           not done
-        │       ├── RateLimited    429: asked too often
-        │       ├── Unauthorized   401: the key, the signature or the clock
-        │       ├── Gone           404 for an order: filled, expired or canceled. Look at the fills
-        │       └── AlreadyExists  409 for an order: this client order id was used. It landed before
-        ├── OutcomeUnknown         an order that could not be found, nor shown not to be  maybe done
-        ├── TookTooLong            reads that were given up for what is more urgent               not done
-        └── StillResting           orders that were canceled are still listed
+        │   ├── Unavailable        5xx                                               maybe done      retry
+        │   └── Refused            4xx or 3xx: it did not do it                      not done        skip
+        │       ├── RateLimited    429: asked too often                                              retry
+        │       ├── Unauthorized   401: the key, the signature or the clock                          stop, retry
+        │       ├── Forbidden      403: this key may not do that                                     stop
+        │       ├── Paused         409: the exchange, a shard or a market takes no orders now        skip
+        │       ├── Gone           404 for an order: filled, expired or canceled. Look at the fills  skip
+        │       └── AlreadyExists  409 for an order: this client order id was used before            skip
+        ├── OutcomeUnknown         an order that could not be found, nor shown not to be  maybe done retry
+        ├── TookTooLong            reads that were given up for what is more urgent  not done        retry
+        └── StillResting           orders that were canceled are still listed        not done        retry
+
+What `then` means is said at `Then`; of two, the second is for a 401 that only the time explains, and for what
+cannot be read without even a market's name in it. A fault of the bot's own ends the cycle too.
 
 The text of each is made for the log: what was asked, what the exchange said, what to do. None carries a key,
 a signature, a header or the number of an account.
@@ -24,13 +30,33 @@ a signature, a header or the number of an account.
 
 from __future__ import annotations
 
+from enum import Enum
+
+
+class Then(Enum):
+    """What the bot does about an error. `STOP`: only a person can mend it. `SKIP`: the order or the market that it
+    is about is left out of this cycle; where it is about the whole account, as `RETRY`. `RETRY`: the cycle ends,
+    and is tried again; many in a row are an outage."""
+
+    STOP = "stop"
+    SKIP = "skip"
+    RETRY = "retry"
+
 
 class BotError(Exception):
     """Root of the errors this project raises on purpose."""
 
+    then = Then.RETRY
+
 
 class ConfigError(BotError):
     """A setting, an environment variable or a key file is wrong. Raised before anything is sent."""
+
+    then = Then.STOP
+
+
+class LedgerError(BotError):
+    """The ledger could not be opened, read or written."""
 
 
 class ExchangeError(BotError):
@@ -78,6 +104,7 @@ class Unreadable(ExchangeError):
 
     def __init__(self, request: str, problem: str, ticker: str = "") -> None:
         self.ticker = ticker
+        self.then = Then.SKIP if ticker else Then.RETRY
         super().__init__(request, problem)
 
 
@@ -127,19 +154,36 @@ class Refused(Answered):
     """Answered 4xx: the exchange did not do it, and repeating it unchanged will not help."""
 
     maybe_done = False
+    then = Then.SKIP
 
 
 class RateLimited(Refused):
     """Answered 429: asked too often. Nothing was done."""
 
+    then = Then.RETRY
+
 
 class Unauthorized(Refused):
     """Answered 401: the key, the signature or the time in it was not accepted."""
+
+    def __init__(self, request: str, status: int, code: str = "", message: str = "", details: str = "") -> None:
+        super().__init__(request, status, code, message, details)
+        self.then = Then.RETRY if self.by_clock else Then.STOP
 
     @property
     def by_clock(self) -> bool:
         """Whether the time was what was not accepted."""
         return self.has_code("header_timestamp_expired")
+
+
+class Forbidden(Refused):
+    """Answered 403: this key may not do that."""
+
+    then = Then.STOP
+
+
+class Paused(Refused):
+    """The exchange, a shard or a single market takes no orders now."""
 
 
 class Gone(Refused):
@@ -173,6 +217,10 @@ def answered(
         kind = RateLimited
     elif status == 401:
         kind = Unauthorized
+    elif status == 403:
+        kind = Forbidden
+    elif status == 409 and name.startswith(("trading_is_paused", "exchange_is_paused")):
+        kind = Paused
     elif status == 404 and about_order and name.startswith(("not_found", "order_not_found")):
         kind = Gone
     elif status == 409 and name.startswith("order_already_exists"):

@@ -26,6 +26,10 @@ JUMP = 5
 WITHDRAWN_TIMES = 10
 """A whole market is stayed out of so many times longer than a side that was filled."""
 
+NO_ORDERS_TAKEN = timedelta(minutes=5)
+"""A market that refused an order, for it takes none now, is asked again so much later: a halt of one lasts for
+minutes, and its status may not show it."""
+
 LOOKS_MISSED = 3
 """A quoted market is given up when its target was missed at so many looks in a row: until then it may come back,
 and what is taken down would miss it."""
@@ -103,6 +107,11 @@ class Guards:
             return []
         self._shards[shard] = Pause(now + self._pause, why)
         return [{"Shard": str(shard)} | _begins(self._shards[shard])]
+
+    def refused(self, ticker: str, why: str, now: datetime) -> list[Said]:
+        """A market takes no orders for now."""
+        self._markets[ticker] = Pause(now + NO_ORDERS_TAKEN, why)
+        return [{"Ticker": ticker} | _begins(self._markets[ticker])]
 
     def ended(self, now: datetime) -> list[Said]:
         """Let go what has waited long enough."""

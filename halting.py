@@ -17,7 +17,8 @@ from bookkeeping import Bookkeeper, Difference
 from clearing import Clearing
 from clients import KalshiHttpClient
 from entries import Mark
-from ledger import DAY_LOST, Ledger, LedgerError
+from errors import LedgerError
+from ledger import DAY_LOST, Ledger
 from models import Order
 from profit import midnight
 from tradelog import Log

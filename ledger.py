@@ -19,7 +19,7 @@ from typing import Any
 import entries
 from account import Fill, Identity, Settlement
 from entries import EPOCH, Cycle, DayMark, Entry, Halt, Mark, Quotes, Row, Seconds, SecondsOf, Stay
-from errors import BotError
+from errors import LedgerError
 from models import Book, Program
 from schema import MIGRATIONS
 
@@ -39,10 +39,6 @@ INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (program_i
     excluded = seconds.excluded + excluded.excluded, unknown = seconds.unknown + excluded.unknown,
     shares = seconds.shares + excluded.shares, reward = seconds.reward + excluded.reward
 """
-
-
-class LedgerError(BotError):
-    """The ledger could not be opened, read or written."""
 
 
 def file_name(environment: str, subaccount: int) -> str:
@@ -351,8 +347,8 @@ class Ledger:
         be lost with the machine: the exchange knows it."""
         with self._told("written"):
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:

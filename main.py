@@ -13,10 +13,10 @@ import io
 import os
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet, table
+from startup import HOME, PYTHON_NEEDED, remedy, unstartable
 
 # The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
 # and whoever lacks them is to read a line that says so, not a traceback.
@@ -32,10 +32,7 @@ if TYPE_CHECKING:
 
     Parser = argparse.ArgumentParser
 
-HOME = Path(__file__).resolve().parent
 DOTENV_FILE = HOME / ".env"
-
-PYTHON_NEEDED = (3, 10)
 
 PRIVATE_SIMULATOR = (
     "This simulator was opened for this command alone and is not the one a running bot trades on. To share one,\n"
@@ -62,8 +59,8 @@ def machine(sheet: Sheet) -> None:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < PYTHON_NEEDED:
         needed = ".".join(map(str, PYTHON_NEEDED))
-        remedy = f"Install a newer one and make the environment from it: make run PYTHON=python{needed}"
-        sheet.fail("Python", f"{version} is too old, {needed} or newer is needed. {remedy}", IN_CONFIGURATION)
+        newer = f"Install a newer one and make the environment from it: make run PYTHON=python{needed}"
+        sheet.fail("Python", f"{version} is too old, {needed} or newer is needed. {newer}", IN_CONFIGURATION)
     else:
         sheet.ok("Python", version)
     try:
@@ -78,9 +75,9 @@ def machine(sheet: Sheet) -> None:
         if version and _installed(name) not in (None, version)
     ]
     if missing:
-        sheet.fail("Packages", f"{', '.join(missing)} missing. {_remedy()}", IN_CONFIGURATION)
+        sheet.fail("Packages", f"{', '.join(missing)} missing. {remedy()}", IN_CONFIGURATION)
     elif others:
-        tried = f"the bot was tried with those of requirements.txt: {_remedy()}"
+        tried = f"the bot was tried with those of requirements.txt: {remedy()}"
         sheet.note("Packages", f"{', '.join(others)}; {tried}")
     else:
         sheet.ok("Packages", ", ".join(f"{name} {version}" for name, version in wanted.items()))
@@ -98,17 +95,6 @@ def _installed(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _remedy() -> str:
-    """How the packages get in."""
-    folder, command = HOME / ".venv" / ("Scripts" if os.name == "nt" else "bin"), " ".join(sys.argv[1:])
-    if sys.prefix != sys.base_prefix:
-        return f"Install them: {sys.executable} -m pip install -r requirements.txt"
-    if folder.is_dir():
-        return f"Use the Python of the project's environment: {folder / 'python'} main.py {command}".rstrip()
-    venv = f"python3 -m venv .venv, then {folder.relative_to(HOME) / 'pip'} install -r requirements.txt"
-    return f"Say make run, or without make: {venv}, and use {folder.relative_to(HOME) / 'python'} from then on"
 
 
 # -- the report ------------------------------------------------------------------------------------------------
@@ -206,12 +192,11 @@ def look(told: Callable[[Connection], str]) -> int:
 
 def carried_out(work: Callable[[], int]) -> int:
     """Do what needs the rest of the project. Returns the exit code: that of `work`, or what an error means."""
-    problem = _unstartable()
+    problem = unstartable()
     if problem:
         print(f"main: {problem}", file=sys.stderr)
         return IN_CONFIGURATION
-    from errors import ConfigError, ExchangeError
-    from ledger import LedgerError
+    from errors import ConfigError, ExchangeError, LedgerError
 
     try:
         return work()
@@ -292,28 +277,16 @@ def act(command: str, is_agreed: bool) -> int:
 
 
 def _agreed(command: str, environment: Environment, connection: Connection) -> bool:
-    import market_bot
+    import launch
 
     what = "cancel every resting order" + (" and sell every position" if command == "close-all" else "")
     where = f"{environment.value} ({', '.join(connection.about.values())})"
-    ask = market_bot.keyboard()
+    ask = launch.keyboard()
     if ask is None:
         told = f"nobody sits at a keyboard to confirm this: python main.py {command} --yes"
         print(f"main: nothing was done, {told}", file=sys.stderr)
         return False
     return ask(f"Halt the bot and {what} of the account on {where}?")
-
-
-def _unstartable() -> str:
-    """Why the rest of the project cannot be imported, and the remedy; empty where it can."""
-    needed = ".".join(map(str, PYTHON_NEEDED))
-    if sys.version_info < PYTHON_NEEDED:
-        return f"Python {needed} or newer is needed: make run PYTHON=python{needed}"
-    try:
-        import connection  # noqa: F401  (it needs all packages)
-    except ImportError as error:
-        return f"a package is missing or broken ({error}). {_remedy()}"
-    return ""
 
 
 def examine() -> int:
@@ -322,7 +295,7 @@ def examine() -> int:
         sys.stdout.reconfigure(errors="replace")  # a path may hold what a terminal cannot show
     sheet = Sheet()
     machine(sheet)
-    problem = "" if sheet.code else _unstartable()
+    problem = "" if sheet.code else unstartable()
     if problem:
         sheet.fail("Packages", problem, IN_CONFIGURATION)
     if sheet.code:

@@ -2,8 +2,9 @@
 
 Promise: this is the only room that keeps state from one cycle to the next, sleeps, or decides to log. A cycle
 looks at the account and at the books, chooses the markets that pay best, and sends what leads from the orders that
-rest to those that are wanted. Whatever goes wrong in a cycle is logged, and the next one begins; what nobody can
-explain, and a day that lost too much, halt it until a person lets it go on.
+rest to those that are wanted. Whatever goes wrong in a cycle is logged, and the next one begins, unless only a
+person can mend it (`errors.Then`); what nobody can explain, and a day that lost too much, halt it until a person
+lets it go on.
 """
 
 from __future__ import annotations
@@ -11,14 +12,21 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
 from datetime import datetime, timedelta
 from logging import Logger
 from pathlib import Path
 from types import MappingProxyType
 
+if __name__ == "__main__":  # before the rest is imported, which takes a while and may not be there
+    import startup
+
+    startup.prepare("market_bot")
+
+import failures
+import launch
+import outages
+import schedule
 import settings
 import takeover
 import tradelog
@@ -29,7 +37,7 @@ from breaker import Breaker
 from choice import Choice
 from clearing import Clearing
 from clients import Environment
-from connection import Connection, connect, is_on_this_machine, read_variables
+from connection import Connection
 from cycle import (
     Account,
     Circumstances,
@@ -43,11 +51,13 @@ from cycle import (
     taken_down,
 )
 from entries import Cycle, Mark
-from errors import ConfigError, ExchangeError
+from errors import ExchangeError, LedgerError, Then
+from failures import Failure
 from guards import Guards, Patience
 from halting import Halting, worst_case
-from ledger import Ledger, LedgerError, file_name
+from ledger import Ledger, file_name
 from models import ExchangeStatus, OrderRequest, OrderResponse
+from outages import Outages
 from planning import Plan
 from scan import Board, Scanner
 from sending import Sender
@@ -57,7 +67,7 @@ from strategy import Strategy
 # Settings -------------------------------------------------------------------------------------------------
 
 # Which exchange. SIM: one inside this process, no account, no money. DEMO: the exchange's own test site, play
-# money, needs a demo key in .env. PROD: real money; this version refuses to start there.
+# money, needs a demo key in .env. PROD: real money, needs a real key in .env.
 env = Environment.SIM
 
 # Contracts per order, or AUTO: as many as bring most for each dollar, within the limits below. One is for watching
@@ -132,20 +142,20 @@ FILL_LIMIT = None
 # Seconds between scans of the whole board. In between the bot follows the hundred best markets.
 SCAN_TIME = 600
 
+# Megabytes after which trade.log begins anew.
+LOG_SIZE = 10
+
+# Older logs that are kept: trade.log.1 is the latest of them.
+LOG_FILES = 5
+
 # End of the settings --------------------------------------------------------------------------------------
 
 _HOME = Path(__file__).resolve().parent
 _LOG_FILE = _HOME / "trade.log"
 _DOTENV_FILE = _HOME / ".env"
 
-_RETRY_SECONDS = 10.0
-_OUTAGE_AFTER = 3
-_LONGEST_RETRY = 300.0
-
-_PROD_REFUSED = (
-    "PROD is closed in this version: the tested stopping that real money needs is not complete yet. Nothing was "
-    "sent. Set env = Environment.SIM or Environment.DEMO in market_bot.py, or put PROD_URL to a simulator."
-)
+_IN_CONFIGURATION = 2
+"""Exit code: only a person can mend what is wrong."""
 
 
 class MarketBot:
@@ -174,43 +184,48 @@ class MarketBot:
         )
         self.guards = Guards(timedelta(seconds=rules.fill_pause))
         self._patience = Patience()
-        self._told = tradelog.Told()
+        self._told, self._repeats = tradelog.Told(), tradelog.Repeats()
+        self._outages = Outages()
+        self._planned: schedule.Span | None = None
         self._board: Board | None = None
         self._account: Account | None = None
         self.quoted: frozenset[str] = frozenset()
         self._session_begun = False
         self._paused = False
-        self._cycle = self._failures = 0
+        self._cycle = 0
         self.plan: Plan | None = None
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Trade until Ctrl-C. Returns the process's exit code: 0, 2 where nothing was touched for want of a
-        person's consent, or 3 where orders of ours may still rest."""
+        """Trade until a person stops it. Returns the process's exit code: 0, 2 where only a person can mend what
+        is wrong, or agree to what would be done, or 3 where orders of ours may still rest."""
         try:
             self._announce()
-            self._read_limits()
-            if not self._may_take_over():
-                return 2
-            while True:
-                due = self._clock.monotonic() + self._rules.wait_seconds
-                began, sent_before = self._clock.now(), self._client.requests_sent
-                problem = self._attempt(self.start_trading, self._after_failed_cycle)
-                if problem:
-                    self._books.failed(self._so_far(began, sent_before, problem=problem))
-                    pause = self._after_failure(problem)
-                    due = self._clock.monotonic() + pause
-                else:
-                    self._failures = 0
-                    if self._scan_is_due():
-                        self._attempt(
-                            self.scan_board, lambda: "The board of the last scan is kept until the next one"
-                        )
-                self._log_clock()
-                self._wait(due)
-        except KeyboardInterrupt:
-            return self._stop()
+            return self._trade()
+        except KeyboardInterrupt as stop:
+            return self._stop(str(stop) or "Ctrl-C")
+
+    def _trade(self) -> int:
+        """Cycle after cycle. Returns an exit code where it ends by itself."""
+        if not self._may_take_over():
+            return _IN_CONFIGURATION
+        while True:
+            due = self._clock.monotonic() + self._rules.wait_seconds
+            began, sent_before = self._clock.now(), self._client.requests_sent
+            failure = failures.of(self.start_trading)
+            if failure:
+                self._books.failed(self._so_far(began, sent_before, problem=failure.told))
+                pause = self._after_failure(failure)
+                if pause is None:
+                    return self._give_up(failure)
+                due = self._clock.monotonic() + pause
+            else:
+                self._after_success()
+                if self._scan_is_due():
+                    self._attempt(self.scan_board, "The board of the last scan is kept until the next one")
+            self._log_clock()
+            self._wait(due)
 
     def start_trading(self) -> Choice | None:
         """One trading cycle: from a look at the exchange to quotes that rest on it. Returns what was chosen, None
@@ -251,6 +266,8 @@ class MarketBot:
             self._take_fills(self._books.read_fills())
         for shard, why in self._sender.tripped.items():
             self._tell_guards(self.guards.tripped(shard, why, self._clock.now()))
+        for ticker, why in self._sender.paused.items():
+            self._tell_guards(self.guards.refused(ticker, why, self._clock.now()))
         cycle = self._so_far(began, sent_before, len(self.quoted), resting)
         self._log_cycle(decision, cycle, self._books.close(cycle, account.balance))
         return decision.choice
@@ -276,29 +293,40 @@ class MarketBot:
             self.quoted -= ended
 
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
-        """Write one event to the console and to trade.log."""
-        self._logger.info(tradelog.entry(self._clock.now(), event, fields, details))
+        """Write one event to the console and to trade.log; what goes wrong again and again is counted."""
+        now = self._clock.now()
+        said = self._repeats.counted(event, fields if isinstance(fields, str) else tradelog.pairs(fields), now)
+        if said is not None:
+            self._logger.info(tradelog.entry(now, event, said, details))
 
     # -- sessions ----------------------------------------------------------------------------------------------
 
     def _may_take_over(self) -> bool:
-        """Ask, once, before real money's account is cleared. Asked again until the exchange answers."""
+        """Announce real money, and ask, once, before its account is cleared. Asked again until the exchange
+        answers; not where it does not accept the key, which the first cycle meets as well."""
         answers: list[bool] = []
 
         def ask() -> None:
-            self._client.get_exchange_status()
-            self._books.take_up()
-            if self._halting.standing():  # then nothing is closed, and what rests of others is left alone
+            self._read_limits()
+            if self._rules.environment is not Environment.PROD:
                 answers.append(True)
                 return
+            self._client.get_exchange_status()
+            self._books.take_up()
             found = takeover.find(self._client, self._ledger.opened_positions())
-            answers.append(takeover.confirmed(found, self.log, self._confirm))
+            for said in takeover.real_money(self._rules, self._connection.about, found):
+                self.log("REAL MONEY", said)
+            # A halted bot closes nothing, and leaves alone what rests of others.
+            is_halted = bool(self._halting.standing())
+            answers.append(is_halted or takeover.confirmed(found, self.log, self._confirm))
 
-        if self._rules.environment is not Environment.PROD:
-            return True
-        while self._attempt(ask, lambda: f"Nothing was touched; asked again in {_RETRY_SECONDS:.0f} s"):
-            self._clock.sleep(_RETRY_SECONDS)
-        return answers[-1]
+        while True:
+            failure = failures.of(ask)
+            if answers or (failure and failure.then is Then.STOP):
+                return answers[-1] if answers else True
+            if failure:
+                self._tell(failure, f"Nothing was touched; asked again in {outages.RETRY_SECONDS:.0f} s")
+            self._clock.sleep(outages.RETRY_SECONDS)
 
     def _take_up_ledger(self) -> None:
         """Open the account's ledger. Without it nobody knows whether trading is halted: our orders go."""
@@ -337,6 +365,8 @@ class MarketBot:
         """Whether no part of the exchange takes orders; what rests is withdrawn then."""
         if _trades(status):
             return False
+        if status.resumes:
+            self._outages.announced((self._clock.now(), status.resumes))
         if not self._paused:
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
@@ -345,22 +375,44 @@ class MarketBot:
         self._end_session()
         return True
 
-    def _withdraw(self) -> None:
+    def _withdraw(self, is_told: bool = True) -> None:
         """Take down what is ours, as far as that works."""
-        self._attempt(self._clearing.withdraw, lambda: "Orders of ours may rest until they expire")
+        failure = failures.of(self._clearing.withdraw)
+        if failure and is_told:
+            self._tell(failure, "Orders of ours may rest until they expire")
 
-    def _after_failure(self, problem: str) -> float:
-        """Seconds until a failed cycle is tried again. Many in a row are an outage: what can be is withdrawn, and
-        the exchange left alone for longer and longer, until it answers and a new session begins."""
-        self._failures += 1
-        if self._failures < _OUTAGE_AFTER:
-            return _RETRY_SECONDS
-        if self._failures == _OUTAGE_AFTER:
+    def _after_failure(self, failure: Failure) -> float | None:
+        """Seconds until a failed cycle is tried again; None where only a person can mend it. What was quoted is
+        given up in an outage and in a pause that was announced, both told once."""
+        follows = self._outages.failed(failure.then, self._clock.now(), self._rules.wait_seconds)
+        if follows.until is None:
+            self._tell(
+                failure, f"This cycle ends here{'' if follows.stop else ' and is tried again'}; {self._rest()}"
+            )
+        if follows.ends and follows.until:
+            until = f"{follows.until:%Y-%m-%d %H:%M} UTC"
+            self.log("INFO", {"Exchange": "is away, as it announced; nothing is placed", "Until": until})
+        elif follows.ends:
             rest = "what rests is withdrawn as far as that works, and expires by itself"
-            self.log("OUTAGE", {"Failed cycles": self._failures, "Last": problem, "Orders": rest})
-            self._withdraw()
+            self.log("OUTAGE", {"Failed cycles": self._outages.count, "Last": failure.told, "Orders": rest})
+        if follows.ends:
+            self._withdraw(is_told=follows.until is None)
             self._end_session()
-        return float(min(_RETRY_SECONDS * 2 ** (self._failures - _OUTAGE_AFTER), _LONGEST_RETRY))
+        return None if follows.stop else follows.seconds
+
+    def _after_success(self) -> None:
+        since = self._outages.since
+        if self._outages.gave_up:
+            took = (
+                f"after {(self._clock.now() - since).total_seconds() / 60:,.0f} min" if since else "as announced"
+            )
+            self.log("INFO", {"Exchange": f"is back {took}", "Failed cycles": self._outages.count})
+        self._outages.worked()
+
+    def _give_up(self, failure: Failure) -> int:
+        """Stop by itself. Returns the exit code."""
+        self.log("ERROR", f"The bot stops: only a person can mend this ({failure.told})")
+        return max(self._stop("it cannot go on"), _IN_CONFIGURATION)
 
     # -- within a cycle ----------------------------------------------------------------------------------------
 
@@ -423,9 +475,19 @@ class MarketBot:
         self._board = board
         self._books.saw(board.programs)
         self._log_problems(board)
+        self._attempt(self._read_schedule, "Planned pauses are met when they come")
         for event, fields in self._told.board(board):
             self.log(event, fields)
         return board
+
+    def _read_schedule(self) -> None:
+        """Know when the exchange pauses next."""
+        pause = schedule.next_pause(self._client.get_schedule(), self._clock.now())
+        self._outages.announced(pause)
+        if pause and pause != self._planned:
+            begins, ends = (f"{at:%Y-%m-%d %H:%M}" for at in pause)
+            self.log("INFO", {"Next pause of the exchange": f"{begins} until {ends} UTC"})
+        self._planned = pause
 
     def _wait(self, due: float) -> None:
         """Sleep until the next cycle is due. One that took longer than a cycle may is told, never made up for."""
@@ -435,42 +497,37 @@ class MarketBot:
             self.log("INFO", {"Slow cycle": f"{says}; the next one begins at once"})
         self._clock.sleep(max(left, 0.0))
 
-    def _attempt(self, step: Callable[[], object], then: Callable[[], str]) -> str:
-        """A step that may fail: whatever happens is logged, with what it means (`then`), and the bot goes on.
-        Returns what went wrong, empty where all went well."""
-        try:
-            step()
-        except (ExchangeError, LedgerError) as error:
-            told, details = str(error), []
-            if isinstance(error, ExchangeError) and error.maybe_done:
-                details = ["It may have been carried out all the same; the next cycle looks before it acts"]
-        except Exception as error:
-            told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
-            details = traceback.format_exc().splitlines()
-        else:
-            return ""
-        self.log("ERROR", told, [*details, then()])
-        return told
+    def _attempt(self, step: Callable[[], object], means: str) -> None:
+        """A step that may fail: that is logged, with what it means, and the bot goes on."""
+        failure = failures.of(step)
+        if failure:
+            self._tell(failure, means)
 
-    def _after_failed_cycle(self) -> str:
-        rest = "none of ours was placed"
-        if self._sender.last_expiry is not None:
-            rest = f"what rests expires by {tradelog.local_time(self._sender.last_expiry)}"
-        return f"This cycle ends here and is tried again; orders: {rest}"
+    def _tell(self, failure: Failure, means: str) -> None:
+        self.log("ERROR", failure.told, [*failure.details, means])
+
+    def _rest(self) -> str:
+        """What may rest meanwhile, in words."""
+        if self._sender.last_expiry is None:
+            return "orders: none of ours was placed"
+        return f"orders: what rests expires by {tradelog.local_time(self._sender.last_expiry)}"
 
     # -- the end -----------------------------------------------------------------------------------------------
 
-    def _stop(self) -> int:
+    def _stop(self, why: str) -> int:
         """Take down what rests, then finish the ledger. Returns the process's exit code."""
+        if self._client.requests_sent:
+            more = "our orders are taken down; Ctrl-C once more ends that at once"
+            self.log("INFO", {"Stopping": why, "Then": more})
         code = self._clearing.shut_down(self._sender.last_expiry)
         try:
             if not code:
                 self._breaker.close()
             if self._session_begun and not code:
-                self._attempt(self._finish_books, lambda: "The next start asks the exchange for what is missing")
+                self._attempt(self._finish_books, "The next start asks the exchange for what is missing")
         except KeyboardInterrupt:
             pass  # whoever is in a hurry need not wait for what the next start does as well
-        self._books.end_session("stopped by Ctrl-C")
+        self._books.end_session(f"stopped: {why}")
         return code
 
     def _finish_books(self) -> None:
@@ -494,6 +551,8 @@ class MarketBot:
             read, write = (f"{bucket.rate} tokens/s" for bucket in (limits.read, limits.write))
             self.log("INFO", {"Rate limits": limits.tier, "Reads": read, "Writes": write})
         except ExchangeError as error:
+            if error.then is Then.STOP:
+                raise
             self.log("ERROR", str(error), ["The rate limits of the lowest tier are kept to; all else goes on"])
         self._log_clock()
 
@@ -543,46 +602,13 @@ def ledger_file(environment: Environment) -> Path:
     return _LOG_FILE.with_name(file_name(environment.value, writing.PRIMARY_SUBACCOUNT))
 
 
-def keyboard() -> takeover.Confirm | None:
-    """How to ask the person at the keyboard; None where nobody sits there."""
-    if sys.stdin is None or not sys.stdin.isatty():
-        return None
-
-    def ask(question: str) -> bool:
-        try:
-            return input(f"{question} Type yes: ").strip().lower() == "yes"
-        except EOFError:  # Ctrl-D
-            return False
-
-    return ask
-
-
 def main() -> int:
-    """Check the settings, connect, trade. Returns the exit code: 2 where nothing was sent for want of a
-    setting, a variable, a key or a person's consent."""
+    """Check the settings, connect, trade. Returns the exit code, as `MarketBot.run` does: 2 also where nothing was
+    sent for want of a setting, a variable or a key."""
     parser = argparse.ArgumentParser(prog="python market_bot.py", description="Trade until Ctrl-C.")
     parser.add_argument("--yes", action="store_true", help="with real money: clear the account without asking")
-    confirm = (lambda _: True) if parser.parse_args().yes else keyboard()
-    try:
-        logger = tradelog.open_log(_LOG_FILE)
-    except ConfigError as error:
-        print(f"market_bot: {error}", file=sys.stderr)
-        return 2
-    try:
-        rules = read_settings()
-        variables = read_variables(_DOTENV_FILE)
-        if rules.environment is Environment.PROD and not is_on_this_machine(rules.environment, variables):
-            raise ConfigError(_PROD_REFUSED)
-        connection = connect(rules.environment, variables)
-        ledger = Ledger(ledger_file(rules.environment))
-    except (ConfigError, LedgerError) as error:
-        logger.info(tradelog.entry(datetime.now().astimezone(), "ERROR", str(error)))
-        return 2
-    except KeyboardInterrupt:
-        logger.info(tradelog.entry(datetime.now().astimezone(), "SHUTDOWN", "Nothing was sent"))
-        return 0
-    with closing(ledger):
-        return MarketBot(rules, connection, ledger, logger, confirm).run()
+    confirm = (lambda _: True) if parser.parse_args().yes else launch.keyboard()
+    return launch.start(read_settings, launch.Files(_LOG_FILE, _DOTENV_FILE, ledger_file), confirm, MarketBot)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from account import Position
 from breaker import NEW_GROUP, Breaker
 from clearing import Clearing, Records
 from clients import KalshiHttpClient
-from errors import ExchangeError, Gone, Refused
+from errors import ExchangeError, Gone, Paused, Then
 from gate import Gate, Refusal, Situation
 from models import ONE_DOLLAR, Book, Order, OrderRequest, OrderResponse, OrderStatus
 from planning import Amendment, Change, Plan, Sale
@@ -48,6 +48,7 @@ class Sender:
         self._gate: Gate | None = None
         self._resting: set[str] = set()
         self.tripped: dict[int, str] = {}
+        self.paused: dict[str, str] = {}
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
@@ -63,11 +64,11 @@ class Sender:
     def carry_out(self, plan: Plan, situation: Situation, until: float | None = None) -> int:
         """Do what a plan says. `until`: when, by the monotonic clock, the next cycle is due, which places what
         this one could not. Returns how many orders of ours rest then. `tripped` has the shards on which the
-        exchange's breaker was found triggered. Raises an `ExchangeError` where something went wrong that is no
-        refusal."""
+        exchange's breaker was found triggered, `paused` the markets that were found to take no orders. Raises an
+        `ExchangeError` where something went wrong that concerns more than one order."""
         gate = self._gate = Gate(situation, plan.sizes)
         self._resting = {order.order_id for order in plan.stays}
-        self.tripped = {}
+        self.tripped, self.paused = {}, {}
         for kept in plan.kept:
             gate.block(kept.position.ticker)
             self._log("SKIP POSITION", tradelog.kept_position(kept.position, kept.reason))
@@ -107,12 +108,12 @@ class Sender:
             self.last_expiry = max(self.last_expiry or order.expires, order.expires)
         try:
             response = self._client.create_order(order)
-        except Refused as error:
-            self._refused(order, error)
+        except ExchangeError as error:
+            if error.then is not Then.SKIP:
+                gate.block(order.ticker)
+                raise
+            self._left_out(order, error)
             return None
-        except ExchangeError:
-            gate.block(order.ticker)
-            raise
         self._records.placed(order, response)
         self._log("ORDER RESPONSE", tradelog.order_response(response))
         if response.status is OrderStatus.RESTING:
@@ -166,8 +167,11 @@ class Sender:
             self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
             gate.gone(order.ticker, order.order_id)
             return
-        except Refused as error:
-            self._log("ERROR", str(error), ["It stays as it was, and expires if nobody can renew it"])
+        except ExchangeError as error:
+            if error.then is not Then.SKIP:
+                raise
+            if not self._is_pause(order.ticker, error):
+                self._log("ERROR", str(error), ["It stays as it was, and expires if nobody can renew it"])
             gate.block(order.ticker)
         else:
             self._records.amended(order, bid, until)
@@ -197,18 +201,26 @@ class Sender:
                     "ORDER BOOK", {"Ticker": order.ticker}, tradelog.top_levels(situation.books[order.ticker])
                 )
                 shown.add(order.ticker)
-            if self.tripped.get(order.exchange_index or 0):
+            if order.ticker in self.paused or (order.exchange_index or 0) in self.tripped:
                 continue
             self._log("OPEN ORDER", tradelog.new_order(order.ticker, order.bid))
             self._send(order, gate)
 
     # -- how it is told ----------------------------------------------------------------------------------------
 
-    def _refused(self, order: OrderRequest, error: Refused) -> None:
+    def _left_out(self, order: OrderRequest, error: ExchangeError) -> None:
         shard = order.exchange_index or 0
+        if self._is_pause(order.ticker, error):
+            return
         if self._breaker is not None and self._breaker.caused(error, shard):
             self.tripped[shard] = "the exchange's breaker takes no order"
         self._log("ERROR", str(error), [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
+
+    def _is_pause(self, ticker: str, error: ExchangeError) -> bool:
+        """Whether nothing is wrong but that a market takes no orders for now, which is remembered."""
+        if isinstance(error, Paused):
+            self.paused[ticker] = f"no orders are taken there ({error.message or error.code})"
+        return isinstance(error, Paused)
 
     def _count(self, gate: Gate) -> None:
         self._sent.append(self._client.clock.monotonic())

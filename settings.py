@@ -18,6 +18,8 @@ from planning import Exit
 CENT = Decimal("0.01")
 LONGEST_SECONDS = 86_400.0
 LONGEST_HOURS = 24.0 * 365
+MEGABYTE = 1_000_000
+LARGEST_LOG, MOST_LOGS = 1_000, 100
 LARGEST_GROUP = 1_000_000
 """Contracts: the largest limit of an order group that the exchange takes."""
 
@@ -43,6 +45,8 @@ NAMES = (
     "FILL_PAUSE",
     "FILL_LIMIT",
     "SCAN_TIME",
+    "LOG_SIZE",
+    "LOG_FILES",
 )
 
 T = TypeVar("T")
@@ -53,7 +57,8 @@ class Settings:
     """What the bot runs by. Sizes in contracts (`trade_size` None: AUTO), `wait_seconds` from the start of a cycle
     to the start of the next, `expiration_seconds` that an order outlives the cycle that should have renewed it,
     `scan_seconds` between scans of the board, `fill_pause` in seconds, `fill_limit` in contracts (None: one
-    largest order); limits, rewards and costs in dollars."""
+    largest order); limits, rewards and costs in dollars; `log_bytes` after which the log begins anew, and how many
+    older `log_files` are kept."""
 
     environment: Environment
     trade_size: Decimal | None
@@ -74,6 +79,8 @@ class Settings:
     fill_pause: float
     fill_limit: Decimal | None
     scan_seconds: float
+    log_bytes: int
+    log_files: int
 
     def in_words(self) -> dict[str, object]:
         """By name, as the log shows them."""
@@ -96,6 +103,8 @@ class Settings:
             "FILL_PAUSE": f"{self.fill_pause:g} s",
             "FILL_LIMIT": "one largest order" if self.fill_limit is None else self.fill_limit,
             "SCAN_TIME": f"{self.scan_seconds:g} s",
+            "LOG_SIZE": f"{self.log_bytes / MEGABYTE:g} MB",
+            "LOG_FILES": self.log_files,
         }
 
 
@@ -132,6 +141,8 @@ def check(constants: Mapping[str, object]) -> Settings:
         fill_pause=read("FILL_PAUSE", lambda value: _seconds(value, 0.0, 1), 0.0),
         fill_limit=read("FILL_LIMIT", _group_limit, None),
         scan_seconds=read("SCAN_TIME", lambda value: _seconds(value, 1.0, 1), 1.0),
+        log_bytes=read("LOG_SIZE", _megabytes, MEGABYTE),
+        log_files=read("LOG_FILES", _files, 1),
     )
     if problems:
         raise ConfigError("; ".join(problems) + ". The settings are at the top of market_bot.py.")
@@ -185,6 +196,20 @@ def _seconds(value: object, least: float, unit: int) -> float:
     if not least <= number <= LONGEST_SECONDS / unit:
         raise ValueError(f"must be at least {least:g} and at most {LONGEST_SECONDS / unit:g}")
     return number * unit
+
+
+def _megabytes(value: object) -> int:
+    number = _number(value)
+    if not CENT <= number <= LARGEST_LOG:
+        raise ValueError(f"must be a number of megabytes from {CENT} to {LARGEST_LOG:,}")
+    return int(number * MEGABYTE)
+
+
+def _files(value: object) -> int:
+    number = _number(value)
+    if not 1 <= number <= MOST_LOGS or number % 1:
+        raise ValueError(f"must be a whole number of files, from 1 to {MOST_LOGS}")
+    return int(number)
 
 
 def _slots(value: object) -> int:

@@ -1,20 +1,21 @@
-"""What a session's start would cancel and sell that the bot did not open, and the question that goes before it
-where money is real. Promise: until it is answered nothing on the exchange is touched.
+"""Before real money is touched: what is at stake, what a session's start would cancel and sell that the bot did
+not open, and the question that goes before it. Promise: until it is answered nothing on the exchange is touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
 import trade
 import tradelog
-from account import Position
+from account import Balance, Position
 from clients import KalshiHttpClient
 from incentive import TAKER_RATE
 from models import Book, Order
-from tradelog import Log
+from settings import Settings
+from tradelog import Log, Said
 
 Confirm = Callable[[str], bool]
 """Asks the person at the keyboard; true where they agree."""
@@ -27,21 +28,39 @@ NO_KEYBOARD = (
 
 
 class Found(NamedTuple):
-    """What of the account the bot did not open, with the rivals' books of the positions' markets."""
+    """What of the account the bot did not open, with the rivals' books of the positions' markets; `all_orders` and
+    `all_positions` of the account are so many, and its cash is `balance`."""
 
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]
     books: Mapping[str, Book]
+    all_orders: int
+    all_positions: int
+    balance: Balance
 
 
 def find(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> Found:
     """Look for orders without our prefix, and for positions that are not what the bot `opened` (contracts by
     ticker, YES positive). Raises an `ExchangeError`."""
     orders = client.get_resting_orders().whole()
-    positions = tuple(one for one in client.get_positions().whole() if opened.get(one.ticker) != one.count)
+    held = client.get_positions().whole()
+    positions = tuple(one for one in held if opened.get(one.ticker) != one.count)
     books = client.get_orderbooks([position.ticker for position in positions])
     foreign = tuple(order for order in orders if not trade.is_own(order))
-    return Found(foreign, positions, trade.rivals_books(books, orders))
+    rivals = trade.rivals_books(books, orders)
+    return Found(foreign, positions, rivals, len(orders), len(held), client.get_balance())
+
+
+def real_money(rules: Settings, about: Mapping[str, str], found: Found) -> Iterator[Said]:
+    """What is at stake, line by line: the account, the limits, and what can be lost within them."""
+    has = {"Orders resting": str(found.all_orders), "Positions": str(found.all_positions)}
+    yield {"Account": about["Exchange"], "Free cash": f"${found.balance.available:,.4f}"} | has
+    capital, event, day = rules.max_capital, rules.max_event_loss, rules.daily_loss_limit
+    names = {"MAX_CAPITAL": capital, "MAX_EVENT_LOSS": event, "DAILY_LOSS_LIMIT": day}
+    size = {"TRADE_SIZE": "AUTO" if rules.trade_size is None else f"{rules.trade_size:f} contracts an order"}
+    yield size | {name: f"${dollars:,.2f}" for name, dollars in names.items()}
+    cases = f"${min(event, capital):,.2f} in one event, ${capital:,.2f} if all goes wrong at once"
+    yield {"Worst case": f"{cases}, ${day + capital:,.2f} in a day, and fees on top"}
 
 
 def confirmed(found: Found, log: Log, confirm: Confirm | None) -> bool:

@@ -17,8 +17,9 @@ import tradelog
 from clearing import Clearing, NoRecords
 from connection import Connection
 from cycle import Account, session_start
+from errors import LedgerError
 from halting import HOW_TO_GO_ON
-from ledger import Ledger, LedgerError
+from ledger import Ledger
 from planning import Exit
 from sending import Sender
 from settings import Settings

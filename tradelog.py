@@ -1,4 +1,5 @@
-"""The form of `trade.log`: where lines go and what each says. Deciding to write one is the bot's.
+"""The form of `trade.log`: what each event says. Deciding to write one is the bot's, and where it goes
+`logfile.py`'s.
 
 Promise: one event a line, the same on the console and in the file, in local time:
 
@@ -10,17 +11,16 @@ Nothing that an exchange or a file says can forge a line: line breaks in values 
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
+from typing import NamedTuple
 
 from account import Fill, Position
 from choice import Choice
 from entries import Cycle, Mark
-from errors import ConfigError
+from fields import without_ids
 from gate import Situation
 from incentive import Candidate, Skip, contracts, dollars_per_day
 from models import Bid, Book, Order, OrderRequest, OrderResponse, Program, Side
@@ -30,22 +30,12 @@ from scan import Board, Change
 TOP_LEVELS = 5
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
 
+COUNTED = frozenset({"ERROR", "SKIP POSITION", "REFUSED ORDER"})
+FORGOTTEN = timedelta(hours=1)
+"""What was not said for so long is new again."""
+
 Said = dict[str, str]
 """What an event says, as `Key: value` pairs in the order in which they are shown."""
-
-
-class Console(logging.Handler):
-    """The terminal, for as long as somebody reads it. A closed one neither stops the bot nor fills another
-    stream with complaints: the file has every line."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
-        try:
-            print(text, flush=True)
-        except UnicodeEncodeError:  # a terminal that knows no box-drawing signs
-            print(text.encode("ascii", "replace").decode(), flush=True)
-        except (OSError, ValueError):  # a broken pipe, a closed terminal, a closed stream
-            self.setLevel(logging.CRITICAL + 1)
 
 
 class Told:
@@ -93,23 +83,35 @@ class Told:
         self._quoted = frozenset(chosen) | (stay & self._quoted)
 
 
-def open_log(path: Path) -> logging.Logger:
-    """The one logger, writing to the console and appending to `path`."""
-    logger = logging.Logger("trade", logging.INFO)
-    try:
-        handlers: list[logging.Handler] = [
-            Console(),
-            logging.FileHandler(path, encoding="utf-8"),
-        ]
-    except OSError as error:
-        raise ConfigError(
-            f"The log {path} cannot be written ({error.strerror}). Nobody should trade without a log: make the "
-            "file and its folder writable, or run the bot from a copy that is."
-        ) from None
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-    return logger
+class Repeats:
+    """How often the same was said. What goes wrong, or cannot be done, in every cycle is shown when it first
+    comes, at the 10th, the 100th … time, and once an hour."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], _Repeated] = {}
+
+    def counted(self, event: str, said: str, now: datetime) -> str | None:
+        """What is to be shown of an event at a time: `said`, with how often it came; None where that was shown
+        lately."""
+        if event not in COUNTED:
+            return said
+        key = event, without_ids(said)
+        self._known = {known: one for known, one in self._known.items() if now < one.last + FORGOTTEN}
+        one = self._known.get(key)
+        if one is None:
+            self._known[key] = _Repeated(1, now, now, now)
+            return said
+        times = one.times + 1
+        is_shown = now >= one.shown + FORGOTTEN or str(times).strip("0") == "1"
+        self._known[key] = _Repeated(times, one.since, now, now if is_shown else one.shown)
+        return f"{said} | Times: {times:,} since {local_time(one.since)}" if is_shown else None
+
+
+class _Repeated(NamedTuple):
+    times: int
+    since: datetime
+    last: datetime
+    shown: datetime
 
 
 Log = Callable[..., None]

@@ -24,6 +24,8 @@ from simulator.api.listing_forms import http_date
 from simulator.api.wire import Answer, Request
 from simulator.clock import SimulatedClock
 
+_STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+
 
 class Front(Protocol):
     """Whatever answers requests: the exchange's API, or one with mishaps before it."""
@@ -89,16 +91,20 @@ def _patience(timeout: Any) -> float:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold a Ctrl-C back until the exchange has finished: no customer's keyboard stops an exchange half-way
-    through an order. Elsewhere than in the main thread no Ctrl-C arrives."""
+    """Hold a Ctrl-C, or another signal that a customer's process answers, back until the exchange has finished: no
+    customer's keyboard stops an exchange half-way through an order. Elsewhere than in the main thread none
+    arrives."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[tuple[int, FrameType | None]] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    answered = {number: answer for number in _STOPS if callable(answer := signal.getsignal(number))}
+    for number in answered:
+        signal.signal(number, lambda number, frame: came.append((number, frame)))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if came and callable(before):
-        before(*came[0])
+        for number, answer in answered.items():
+            signal.signal(number, answer)
+    if came:
+        answered[signal.Signals(came[0][0])](*came[0])

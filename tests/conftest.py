@@ -21,7 +21,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse
 
 import market_bot
-import tradelog
+import logfile
 from choice import Choice
 from clients import KalshiHttpClient
 from connection import Connection
@@ -45,9 +45,10 @@ RECORDED_BOOKS = SHARED / "data" / "books-2026-07-23.jsonl.gz"
 
 @pytest.fixture(autouse=True)
 def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test touches a real log or a real `.env`, nor sees the variables of whoever runs it."""
+    """No test touches a real log, a real `.env` or a real home, nor sees the variables of whoever runs it."""
     monkeypatch.setattr(market_bot, "_LOG_FILE", tmp_path / "trade.log")
     monkeypatch.setattr(market_bot, "_DOTENV_FILE", tmp_path / ".env")
+    monkeypatch.setenv("HOME", str(tmp_path))
     for environment in ("SIM", "DEMO", "PROD"):
         for variable in ("URL", "KEYID", "KEYFILE"):
             monkeypatch.delenv(f"{environment}_{variable}", raising=False)
@@ -227,7 +228,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         signer = Signer(exchange.key_id, exchange.private_key)
         client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
         log_file = tmp_path / f"trade-{len(loggers)}.log"
-        logger = tradelog.open_log(log_file)
+        logger = logfile.open_log(log_file)
         loggers.append(logger)
         rules = market_bot.read_settings(changed)
         connection = Connection(client, exchange.about)

@@ -29,7 +29,7 @@ import requests
 
 import connection
 import market_bot
-import tradelog
+import logfile
 from benchmarks.desk import accrued, moment
 from benchmarks.progress import progress
 from entries import Seconds
@@ -106,7 +106,7 @@ def trade(folder: Path, rules: Mapping[str, object], until: float) -> int:
     clock = SteppedClock(os.environ["SIM_URL"].rpartition("/trade-api")[0])
     connection.WallClock = lambda: clock  # type: ignore[assignment, misc]
     connected = connection.connect(market_bot.env, os.environ)
-    logger = tradelog.open_log(folder / "trade.log")
+    logger = logfile.open_log(folder / "trade.log")
     logger.handlers = logger.handlers[1:]
     sleep = clock.sleep
 

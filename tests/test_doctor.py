@@ -301,14 +301,15 @@ def test_the_settings_of_the_served_simulator_incomplete(clone: Path, served: Se
     assert "Put the lines that this simulator printed" in examined(clone).line("Signature")
 
 
-def test_prod_is_refused_and_still_looked_at(on_demo: Path, served: Served) -> None:
+def test_prod_is_looked_at_as_what_it_is(on_demo: Path, served: Served) -> None:
     (on_demo / "market_bot.py").write_text(
         (on_demo / "market_bot.py").read_text().replace("\nenv = Environment.DEMO\n", "\nenv = Environment.PROD\n")
     )
     (on_demo / ".env").write_text(served.env().replace("DEMO_", "PROD_"))
     found = examined(on_demo)
-    assert found.code == 2
-    assert "refuses to start" in found.line("Settings")
+    assert found.code == 0
+    assert found.line("Settings").startswith("note")
+    assert "env PROD (REAL MONEY)" in found.line("Settings")
     assert "REAL MONEY" in found.line("Exchange")
     assert found.line("Signature").startswith("ok")
 

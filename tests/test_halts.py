@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import launch
 import market_bot
 import takeover
 import tidying
@@ -341,7 +342,7 @@ def test_nothing_is_done_by_hand_that_nobody_agreed_to(
 ) -> None:
     bench = make_bench(who=())
     for answered in (None, lambda _: False):
-        monkeypatch.setattr(market_bot, "keyboard", lambda answered=answered: answered)
+        monkeypatch.setattr(launch, "keyboard", lambda answered=answered: answered)
         assert by_hand(bench, "close-all", monkeypatch) == 2
     assert len(bench.resting()) == 2
     assert bench.ledger.halts() == []

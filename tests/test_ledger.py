@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 import ledger as ledger_room
 from account import Fill, Identity, Settlement
 from entries import Cycle, DayMark, Entry, Mark, Seconds, SecondsOf, Stay
-from ledger import Ledger, LedgerError, file_name
+from errors import LedgerError
+from ledger import Ledger, file_name
 from models import NO, YES, OrderStatus, Side
 from tests.test_profit import FILLS
 from tests.values import NOW, book, cents, program

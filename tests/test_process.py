@@ -130,14 +130,6 @@ def test_missing_credentials_are_one_clear_line_and_exit_2(
     assert named in read(clone / "trade.log")
 
 
-def test_prod_does_not_start_and_says_why(clone: Path, start: Callable[..., subprocess.Popen[str]]) -> None:
-    bot = start("-c", ON_DEMO.replace("DEMO", "PROD").format("pass"))
-    output, _ = bot.communicate(timeout=20)
-    assert bot.returncode == 2
-    assert "PROD is closed in this version" in output
-    assert "Nothing was sent" in output
-
-
 def test_the_same_bot_trades_over_a_port_with_the_key_that_the_simulator_wrote(
     clone: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

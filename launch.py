@@ -1,0 +1,140 @@
+"""From a command in a terminal to a bot that trades, and back. Promise: whatever stands against a start is one
+clear line and exit code 2, and nothing was sent; no two bots of this user trade on one account or write to one
+folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import datetime
+from logging import Logger
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import lock
+import logfile
+import tradelog
+import writing
+from clients import Environment
+from connection import Connection, connect, read_variables
+from errors import ConfigError, LedgerError
+from ledger import Ledger
+from lock import AlreadyRuns, Lock
+from settings import Settings
+from sheet import IN_CONFIGURATION
+from stopping import Signals
+from takeover import Confirm
+
+
+class Files(NamedTuple):
+    """Where the log and `.env` are, and the ledger of an environment."""
+
+    log: Path
+    dotenv: Path
+    ledger: Callable[[Environment], Path]
+
+
+class Bot(Protocol):
+    """What is started."""
+
+    def __init__(
+        self, rules: Settings, connection: Connection, ledger: Ledger, logger: Logger, confirm: Confirm | None
+    ) -> None: ...
+
+    def run(self) -> int: ...
+
+
+def start(
+    read_settings: Callable[[], Settings], files: Files, confirm: Confirm | None, bot_class: type[Bot]
+) -> int:
+    """Run a bot by the settings until it ends. Returns the process's exit code."""
+    signals = Signals()
+    with ExitStack() as held:
+        try:
+            return _start(read_settings, files, confirm, bot_class, held)
+        except KeyboardInterrupt:
+            print("market_bot: stopped at its start; nothing was sent", file=sys.stderr)
+            return 0
+        finally:
+            signals.ignore()
+
+
+def _start(
+    read_settings: Callable[[], Settings],
+    files: Files,
+    confirm: Confirm | None,
+    bot_class: type[Bot],
+    held: ExitStack,
+) -> int:
+    left_by, logger = "", None
+    try:
+        left_by = _lock(files.log.with_suffix(".lock"), "runs in this folder", held)
+        logger = _log(read_settings, files.log)
+        rules = read_settings()
+        connection = connect(rules.environment, read_variables(files.dotenv))
+        left_by, warning = _lock_account(rules, connection, held, left_by)
+        ledger = held.enter_context(closing(Ledger(files.ledger(rules.environment))))
+    except (ConfigError, LedgerError) as error:
+        # A log that belongs to another process is left to it.
+        if logger is None or isinstance(error, AlreadyRuns):
+            print(f"market_bot: {error}", file=sys.stderr)
+        else:
+            logger.info(tradelog.entry(datetime.now().astimezone(), "ERROR", str(error)))
+        return IN_CONFIGURATION
+    found = (
+        f"The last bot here was killed, or lost its power, and took nothing down ({left_by})" if left_by else ""
+    )
+    warnings = (*connection.warnings, *(one for one in (found, warning) if one))
+    return bot_class(rules, replace(connection, warnings=warnings), ledger, logger, confirm).run()
+
+
+def _log(read_settings: Callable[[], Settings], file: Path) -> Logger:
+    """The log by its settings; where these are wrong, which is to be told in it, by the usual ones."""
+    try:
+        rules = read_settings()
+    except ConfigError:
+        return logfile.open_log(file)
+    return logfile.open_log(file, rules.log_bytes, rules.log_files)
+
+
+def _lock(file: Path, what: str, held: ExitStack) -> str:
+    """Hold a lock until the process ends. Returns who left it behind. Raises `ConfigError`."""
+    try:
+        taken = Lock(file, what)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be locked ({error.strerror}): make its folder writable.") from None
+    held.callback(taken.release)
+    return taken.left_by
+
+
+def _lock_account(rules: Settings, connection: Connection, held: ExitStack, left_by: str) -> tuple[str, str]:
+    """Hold the account's lock, but for that of an exchange nobody else can reach. Returns who left a lock behind,
+    and what to warn of."""
+    if connection.is_private:
+        return left_by, ""
+    try:
+        file = lock.account_file(
+            rules.environment.value, connection.client.identity.key_id, writing.PRIMARY_SUBACCOUNT
+        )
+        taken = Lock(file, "trades on this account")
+    except (OSError, RuntimeError) as error:
+        return left_by, f"Whether another copy of the bot trades on this account cannot be told ({error})"
+    held.callback(taken.release)
+    return left_by or taken.left_by, ""
+
+
+def keyboard() -> Confirm | None:
+    """How to ask the person at the keyboard; None where nobody sits there."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return None
+
+    def ask(question: str) -> bool:
+        try:
+            return input(f"{question} Type yes: ").strip().lower() == "yes"
+        except EOFError:  # Ctrl-D
+            return False
+
+    return ask

@@ -1,0 +1,70 @@
+"""What follows a failed cycle: another try, an outage, a pause that was announced, or the end. Promise: pure; one
+failure costs ten seconds, many leave the exchange in peace, and what was announced is waited out without a word.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from errors import Then
+from schedule import Span
+
+RETRY_SECONDS = 10.0
+LONGEST_RETRY = 300.0
+"""Seconds until a failed cycle is tried again: at first, and at most, doubled with each failure in between."""
+
+OUTAGE_AFTER = 3
+"""Failed cycles in a row that are an outage."""
+
+
+class Next(NamedTuple):
+    """What follows a failed cycle. `seconds` until the next try; whether what was quoted is given up (`ends`, told
+    once); `until` when the exchange is away as it announced, None where it did not; whether the bot must
+    `stop`."""
+
+    seconds: float
+    ends: bool = False
+    until: datetime | None = None
+    stop: bool = False
+
+
+class Outages:
+    """Failed cycles in a row. `count` is how many there were, but for those in an announced pause, `since` when
+    the first of them was."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since: datetime | None = None
+        self._ever_worked = self._is_outage = self._is_away = False
+        self._pause: Span | None = None
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether what was quoted was given up since the last cycle that went well."""
+        return self._is_outage or self._is_away
+
+    def announced(self, pause: Span | None) -> None:
+        """The exchange said from when to when it pauses next, or that it does now."""
+        self._pause = pause
+
+    def worked(self) -> None:
+        """A cycle went well."""
+        self.count, self.since, self._ever_worked = 0, None, True
+        self._is_outage = self._is_away = False
+
+    def failed(self, then: Then, now: datetime, wait_seconds: float) -> Next:
+        """A cycle failed with an error of which `then` is to be done. `wait_seconds`: from one cycle to the next
+        where all goes well."""
+        if self._pause and self._pause[0] <= now < self._pause[1] and then is not Then.STOP:
+            ends, self._is_away = not self._is_away, True
+            return Next(wait_seconds, ends, self._pause[1])
+        self.count += 1
+        self.since = self.since or now
+        if then is Then.STOP and (self.count >= OUTAGE_AFTER or not self._ever_worked):
+            return Next(0.0, stop=True)
+        if self.count < OUTAGE_AFTER:
+            return Next(RETRY_SECONDS)
+        ends, self._is_outage = not self._is_outage, True
+        doubled = RETRY_SECONDS * 2.0 ** min(self.count - OUTAGE_AFTER, 10)
+        return Next(min(doubled, LONGEST_RETRY), ends)
