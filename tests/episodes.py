@@ -31,6 +31,9 @@ OUTAGE_TURNS = 5
 PAUSED_SECONDS = {ONCE: 30.0, CYCLE: 70.0, OUTAGE: 300.0}
 """How long a pause lasts after the beginning of the cycle in which it comes."""
 
+LATER_TURNS = 3
+"""Turns in which a start that was struck at one step comes to the others."""
+
 LONG_GONE = ("closes", "settles", "halted")
 """What takes a market away: it never comes back, or with an empty book."""
 
@@ -162,7 +165,8 @@ STEPS: Mapping[str, Step] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One episode: a fault, the steps that it strikes, for how long, how positions are closed, who else is there."""
+    """One episode: a fault, the steps that it strikes, for how long, how positions are closed, who else is there. Of
+    several steps one, `longest`, is struck for so long, the others once each."""
 
     fault: str
     given: Mapping[str, Any]
@@ -170,10 +174,14 @@ class Cell:
     duration: str
     way: str
     is_alone: bool
+    longest: int = 0
 
     def __str__(self) -> str:
         steps = "+".join(step.name for step in self.steps)
-        return f"{self.fault} {steps} {self.duration} {self.way} {'nobody' if self.is_alone else 'people'}"
+        return f"{self.fault} {steps} {self.duration} {self.way} {'nobody' if self.is_alone else 'people'} {self.longest}"
+
+    def lasts(self, step: Step) -> str:
+        return self.duration if self.steps.index(step) == self.longest else ONCE
 
 
 # -- the fault -------------------------------------------------------------------------------------------------
@@ -188,20 +196,20 @@ def strike(stage: Stage, cell: Cell, phases: Sequence[str], ticker: str, soon: f
 
 
 def _rule(stage: Stage, cell: Cell, step: Step, ticker: str, soon: float) -> Rule:
-    do, elapsed = cell.given["do"], stage.elapsed
+    do, elapsed, duration = cell.given["do"], stage.elapsed, cell.lasts(step)
     given: dict[str, Any] = dict(cell.given) | {"on": "GET /named/later"}
     if do in ("trading_paused", "exchange_paused", "halted"):
-        lasts = PAUSED_SECONDS[CYCLE if do == "halted" and cell.duration == ONCE else cell.duration]
+        lasts = PAUSED_SECONDS[CYCLE if do == "halted" and duration == ONCE else duration]
         given["until"] = elapsed + soon + lasts + (step.reach - 1) * WAIT
     if do == "stale":
-        given["until"] = elapsed + soon + OUTAGE_TURNS * WAIT * 2
+        given["until"] = elapsed + soon + (OUTAGE_TURNS if duration == OUTAGE else 1) * WAIT + 15
     if "ticker" in given:
         given["ticker"] = ticker
     if "field" in given:
         given["field"] = step.field
     if "grid" in given:
         given["grid"] = _another(stage.exchange.markets[ticker].grid)
-    if cell.duration == ONCE or do == "key_revoked":
+    if duration == ONCE or do == "key_revoked":
         given["times"] = 1
     return parse_faults([given])[0]
 
@@ -320,7 +328,8 @@ def ended_and_begun(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     meanwhile; or both, one after the other."""
     before, ticker = stage.quotes(), _quote(stage).ticker
     rules |= strike(stage, cell, ["stop"], ticker)
-    for _ in range(OUTAGE_TURNS if cell.duration == OUTAGE and rules else 0):
+    long_ones = [step for step in cell.steps if cell.lasts(step) != ONCE]
+    for _ in range(OUTAGE_TURNS if any((one.phase, cell.duration) == ("stop", OUTAGE) for one in long_ones) else 0):
         yield from turn(stage)
     ended = yield KeyboardInterrupt
     stage.after_end(ended)
@@ -331,21 +340,26 @@ def ended_and_begun(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     stage.new_key()
     while stage.is_paused:
         stage.pass_time(WAIT)
-    trading = [name for name, one in stage.exchange.markets.items() if name == ticker and stage.exchange.trades_in(one)]
-    for name in trading:
-        stage.use_by_hand(name)
+    if stage.exchange.trades_in(stage.exchange.markets[ticker]):
+        stage.use_by_hand(ticker)
     rules |= strike(stage, cell, ["start"], ticker)
     mark = len(stage.log)
-    turns = {ONCE: 2, CYCLE: 1, OUTAGE: OUTAGE_TURNS}[cell.duration]
     event: object = yield START
-    for _ in range(turns - 1):
+    for _ in range(OUTAGE_TURNS - 1 if any((one.phase, cell.duration) == ("start", OUTAGE) for one in long_ones) else 0):
         if not isinstance(event, Ended):
             event = yield GO
     if cell.given["do"] == "key_revoked":
         yield from _without_a_key(stage, event, mark)
         return
-    if isinstance(event, Ended):
-        raise BotEnded(event)
+    for one in long_ones:
+        if one.name in rules:
+            rules[one.name].times = rules[one.name].struck
+    for _ in range(LATER_TURNS):
+        if isinstance(event, Ended):
+            raise BotEnded(event)
+        if all(rule.struck for rule in rules.values()):
+            break
+        event = yield GO
     stage.lift()
     yield from recover(stage, before)
 

@@ -137,19 +137,22 @@ def pairwise(names: Iterable[str]) -> list[Cell]:
     """Each fault at each of these steps once, the other factors in turn. The steps of a start share one start, and
     those of a stop one stop."""
     wanted = [STEPS[name] for name in STEPS if name in set(names)]
-    groups = [tuple(group) for _, group in groupby(wanted, key=_group)]
+    groups = [tuple(group) for _, group in groupby(sorted(wanted, key=_group), key=_group)]
     return [_cell(fault, row, group) for group in groups for row, fault in enumerate(FAULTS)]
 
 
 def _group(step: Step) -> str:
-    return step.name if step.phase in ("cycle", "kill") else step.phase
+    """What is struck together."""
+    return {"start": "0", "9order": "0", "9cance": "9", "9group": "9"}.get(
+        step.phase if step.phase == "start" else step.name, step.name
+    )
 
 
 def _cell(fault: str, row: int, steps: tuple[Step, ...]) -> Cell:
     column = list(STEPS).index(steps[0].name)
     length = _LENGTHS[(2 * row + 3 * column) % len(_LENGTHS)]
     way, is_alone = _SITUATIONS[(row + column) % len(_SITUATIONS)]
-    return Cell(fault, FAULTS[fault], steps, length, way, is_alone)
+    return Cell(fault, FAULTS[fault], steps, length, way, is_alone, row % len(steps))
 
 
 def everything(names: Iterable[str] = STEPS, faults: Iterable[str] = FAULTS) -> list[Cell]:
@@ -220,7 +223,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
     parser.add_argument("--all", action="store_true", help="every combination of the factors, not every pair")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="faults and steps to keep to")
-    parser.add_argument("--cell", nargs=5, metavar=("FAULT", "STEPS", "HOW_LONG", "EXIT", "WHO"), help="one cell")
+    parser.add_argument("--cell", nargs=6, metavar=("FAULT", "STEPS", "HOW_LONG", "EXIT", "WHO", "WHICH"), help="one cell")
     asked = parser.parse_args()
     unknown = set(asked.only) - FAULTS.keys() - STEPS.keys()
     if unknown:
@@ -229,8 +232,9 @@ def main() -> int:
     faults = [name for name in FAULTS if name in asked.only] or list(FAULTS)
     cells = everything(steps, faults) if asked.all else [c for c in pairwise(steps) if c.fault in faults]
     if asked.cell:
-        fault, names, length, way, who = asked.cell
-        cells = [Cell(fault, FAULTS[fault], tuple(STEPS[n] for n in names.split("+")), length, way, who == "nobody")]
+        fault, names, length, way, who, which = asked.cell
+        several = tuple(STEPS[name] for name in names.split("+"))
+        cells = [Cell(fault, FAULTS[fault], several, length, way, who == "nobody", int(which))]
     folder = Path(tempfile.mkdtemp(prefix="matrix-"))
     began = time.monotonic()
     tally = try_all(cells, folder)

@@ -48,7 +48,7 @@ from tests.struck import START as OPENING
 from tests.struck import Killed
 from trade import OWN_PREFIX
 
-PROGRAMS, MARKETS, SIZE = 20, 2, 5
+PROGRAMS, SIZE = 20, 5
 WAIT, EXPIRATION = 60.0, 60.0
 SLACK = 15.0
 """Seconds that a cycle may take until it renews, and that the exchange's whole seconds add."""
@@ -57,7 +57,6 @@ SETTINGS: Mapping[str, object] = {
     **RULES,
     "TRADE_SIZE": SIZE,
     "TRADE_DELTA": 0.01,
-    "TRADE_TICKER_SIZE": MARKETS,
     "WAIT_TIME": WAIT,
     "EXPIRATION_TS": EXPIRATION / 60,
     "FILL_PAUSE": 5,
@@ -113,7 +112,7 @@ class Stage:
     """One exchange with whoever else trades on it, one ledger and log in `folder`, one bot at a time. `way` is its
     EXIT. `broken`: what was found that may not be."""
 
-    def __init__(self, folder: Path, way: str, who: Collection[str], **changed: object) -> None:
+    def __init__(self, folder: Path, way: str, who: Collection[str], markets: int = 2, **changed: object) -> None:
         self.opened = embedded.start(1, None, None, OPENING, PROGRAMS, tuple(who))
         self.api, self.clock = self.opened.api, self.opened.clock
         self.exchange = self.api.exchange
@@ -122,7 +121,7 @@ class Stage:
         self._keys = dict(self.api.keys)
         self._sleep, self.clock.sleep = self.clock.sleep, self._slept  # type: ignore[method-assign]
         self.way, self.is_alone = way, not who
-        self._settings = market_bot.read_settings({**SETTINGS, "EXIT": way, **changed})
+        self._settings = market_bot.read_settings({**SETTINGS, "EXIT": way, "TRADE_TICKER_SIZE": markets, **changed})
         self._log_file, self._ledger_file = folder / "trade.log", folder / "trade-sim.db"
         self._logger = tradelog.open_log(self._log_file)
         self._ledger: Ledger | None = None
@@ -137,7 +136,7 @@ class Stage:
         self.kill_after: Callable[[], bool] = lambda: False
         self.is_running = False
         self.left = 0.0
-        self.full = 2 * MARKETS
+        self.full = 2 * markets
         """Quotes that rest while all is well."""
         self.guests: list[Order] = []
         self.cycles = self.requests = 0
@@ -205,9 +204,11 @@ class Stage:
         body = json.loads(request.body) if request.body else {}
         for rule, is_meant in self._aimed:
             rule.on = f"{method} {path}" if is_meant(method, path, body) else _NEVER
+        before = self._crowd()
         try:
             response = self._front.send(request, **options)
         finally:
+            self._refill(before)
             twice = [place for place, count in Counter(map(_place, self.own())).items() if count > 1]
             self.broken += [f"two live orders of one intent on {place} after {method} {path}" for place in twice]
         if self._since_wait > RUNAWAY:
@@ -216,6 +217,22 @@ class Stage:
         if self.kill_after():
             raise Killed
         return response
+
+    def _crowd(self) -> list[tuple[Order, int]]:
+        """The crowd's orders where somebody may be about to take from a quote, with what each has."""
+        tickers = {rule.given["ticker"] for rule, _ in self._aimed if rule.do == "partial_fill" and rule.on != _NEVER}
+        books = [self.exchange.markets[ticker].book for ticker in tickers]
+        everyone = [order for book in books for half in (book.bids, book.asks) for order in half.everyone()]
+        return [(order, order.remaining) for order in everyone if order.owner is None]
+
+    def _refill(self, before: Sequence[tuple[Order, int]]) -> None:
+        """Those who were taken with a quote come back: a book without them would miss its target, which is another
+        story."""
+        for order, had in before:
+            market = self.exchange.markets[order.ticker]
+            if order.remaining < had:
+                self.exchange.crowd_rest(market, order.is_bid, order.price, had - order.remaining)
+                self.exchange.changed(market)
 
     # -- faults ------------------------------------------------------------------------------------------------
 
