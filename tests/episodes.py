@@ -142,7 +142,7 @@ STEPS: Mapping[str, Step] = {
         Step("status", "cycle", "GET /exchange/status", field="trading_active"),
         Step("fresh", "cycle", "GET /exchange/user_data_timestamp", field="as_of_time"),
         Step("orders", "cycle", "GET /portfolio/orders"),
-        Step("fills", "cycle", "GET /portfolio/fills", field="fill_id"),
+        Step("fills", "cycle", "GET /portfolio/fills", field="fill_id", provoke=_fill_a_part),
         Step("posit", "cycle", "GET /portfolio/positions", field="position_fp", provoke=_fill_a_part),
         Step("balan", "cycle", "GET /portfolio/balance", field="balance_dollars"),
         Step("market", "cycle", "GET /markets", field="status"),
@@ -238,6 +238,15 @@ def calm(stage: Stage) -> Generator[object, Any, bool]:
             stage.even_out()
         yield from turn(stage)
     return False
+
+
+def to_the_end(stage: Stage) -> Script:
+    """Two more cycles, for what shows only later, and a stop."""
+    for _ in range(2):
+        if stage.is_running and not stage.broken:
+            yield from turn(stage)
+    if stage.is_running:
+        stage.after_end((yield KeyboardInterrupt))
 
 
 def recover(stage: Stage, before: int) -> Script:

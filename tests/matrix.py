@@ -35,6 +35,7 @@ from tests.episodes import (
     Step,
     calm,
     episode,
+    to_the_end,
 )
 from tests.stage import Stage
 
@@ -199,7 +200,7 @@ def _play(waiting: list[Cell], folder: Path, tally: Tally, of: int) -> None:
                 if not tried:
                     raise RuntimeError(f"a new stage does not come to rest: {folder}")
                 tally.never_calm += 1
-                return
+                break
             cell = waiting.pop(0)
             tried.append(cell)
             progress(f"{sum(tally.runs.values()):,} runs of {of:,}, {len(tally.found)} broken: {cell}")
@@ -211,6 +212,7 @@ def _play(waiting: list[Cell], folder: Path, tally: Tally, of: int) -> None:
                 tally.runs[cell.fault, step.name] += 1
                 tally.struck[cell.fault, step.name] += bool(struck)
                 tally.strikes += struck
+        yield from to_the_end(stage)
 
     stage.play(direct())
     stage.close()

@@ -127,7 +127,7 @@ class Stage:
         self._ledger: Ledger | None = None
         self._reader: Ledger | None = None
         self._console = io.StringIO()
-        self._signatures: list[str] = []
+        self.signatures: list[str] = []
         self._aimed: list[tuple[Rule, Aim]] = []
         self._director: Director | None = None
         self._front = ExchangeAdapter(self.api, self.clock, embedded.LATENCY)
@@ -198,7 +198,7 @@ class Stage:
         """Hand a request to the exchange, and look at what rests whatever becomes of it."""
         self.requests += 1
         self._since_wait += 1
-        self._signatures.append(str(request.headers[_SIGNATURE]))
+        self.signatures.append(str(request.headers[_SIGNATURE]))
         method, path = request.method or "", request.path_url.partition("?")[0]
         path = path.removeprefix("/trade-api/v2")
         body = json.loads(request.body) if request.body else {}
@@ -404,7 +404,7 @@ class Stage:
         shapes = [raw, raw.hex().encode(), b64encode(raw), b64encode(raw).rstrip(b"="), b"PRIVATE KEY"]
         shapes += [line for line in pem.splitlines() if not line.startswith(b"-----")]
         found = ["the private key"] if any(shape in text for shape in shapes) else []
-        signatures = "\n".join(self._signatures)
+        signatures = "\n".join(self.signatures)
         words = {word.decode() for word in re.findall(rb"[A-Za-z0-9+/]{24,}", text)}
         return found + (["a signature"] if any(word in signatures for word in words) else [])
 
