@@ -7,7 +7,7 @@ counted by the rule itself; after each episode the stage is as it was, or says t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -20,7 +20,7 @@ from simulator.listing import Grid
 from simulator.matching import CONTRACT, DOLLAR_PIPS, Order
 from simulator.mishaps import GRIDS
 from simulator.opening import CUSTOMER
-from tests.stage import CYCLES_TO_RECOVER, GO, START, WAIT, Aim, BotEnded, Ended, Stage
+from tests.stage import CYCLES_TO_RECOVER, GO, START, WAIT, Aim, BotEnded, Ended, Place, Stage
 from tests.struck import Killed
 
 ONCE, CYCLE, OUTAGE = "once", "cycle", "outage"
@@ -84,22 +84,27 @@ def _act(stage: Stage, method: str, path: str, body: Mapping[str, Any]) -> str:
 # -- what makes the bot take a step ----------------------------------------------------------------------------
 
 
-def _quote(stage: Stage, is_bid: bool = True, ticker: str = "") -> Order:
-    return next(one for one in stage.own() if one.is_bid == is_bid and ticker in ("", one.ticker))
+def _quote(stage: Stage, is_bid: bool = True, ticker: str = "") -> Order | None:
+    """A quote of the bot's; None where people have just taken it."""
+    return next((one for one in stage.own() if one.is_bid == is_bid and ticker in ("", one.ticker)), None)
 
 
 def _fill_a_part(stage: Stage) -> None:
     """Just before the cycle, so that the rest of the quote is withdrawn and what was filled is sold."""
     stage.pass_time(stage.left - 0.5)
-    stage.take(_quote(stage), 0.4)
+    quote = _quote(stage)
+    if quote is not None:
+        stage.take(quote, 0.4)
 
 
 def _fill_both_sides(stage: Stage) -> None:
     """Apart enough for the group not to trip: nothing is held then, and nothing rests there."""
-    ticker = _quote(stage).ticker
+    ticker = stage.own()[0].ticker
     for is_bid in (True, False):
         stage.pass_time(20.0)
-        stage.take(_quote(stage, is_bid, ticker))
+        quote = _quote(stage, is_bid, ticker)
+        if quote is not None:
+            stage.take(quote)
 
 
 def _step_in_front(stage: Stage) -> None:
@@ -149,8 +154,8 @@ STEPS: Mapping[str, Step] = {
         Step("books", "cycle", "GET /markets/orderbooks", field="orderbook_fp"),
         Step("scan", "cycle", "GET /incentive_programs", field="market_ticker"),
         Step("cancel", "cycle", act="cancel", field="reduced_by", provoke=_fill_a_part),
-        Step("renew", "cycle", act="renew"),
-        Step("move", "cycle", act="move", provoke=_step_in_front),
+        Step("renew", "cycle", act="renew", reach=3),
+        Step("move", "cycle", act="move", provoke=_step_in_front, reach=3),
         Step("sell", "cycle", act="sell", provoke=_fill_a_part),
         Step("place", "cycle", act="place", provoke=_fill_both_sides),
         Step("reset", "cycle", "PUT /portfolio/order_groups/*/reset", provoke=_trip, reach=2),
@@ -165,8 +170,8 @@ STEPS: Mapping[str, Step] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One episode: a fault, the steps that it strikes, for how long, how positions are closed, who else is there. Of
-    several steps one, `longest`, is struck for so long, the others once each."""
+    """One episode: a fault, the steps that it strikes, for how long, how positions are closed, who else is there.
+    Of several steps one, `longest`, is struck for so long, the others once each."""
 
     fault: str
     given: Mapping[str, Any]
@@ -178,7 +183,8 @@ class Cell:
 
     def __str__(self) -> str:
         steps = "+".join(step.name for step in self.steps)
-        return f"{self.fault} {steps} {self.duration} {self.way} {'nobody' if self.is_alone else 'people'} {self.longest}"
+        who = "nobody" if self.is_alone else "people"
+        return f"{self.fault} {steps} {self.duration} {self.way} {who} {self.longest}"
 
     def lasts(self, step: Step) -> str:
         return self.duration if self.steps.index(step) == self.longest else ONCE
@@ -249,7 +255,7 @@ def to_the_end(stage: Stage) -> Script:
         stage.after_end((yield KeyboardInterrupt))
 
 
-def recover(stage: Stage, before: int) -> Script:
+def recover(stage: Stage, before: Collection[Place]) -> Script:
     """The fault is over, the loop waits: within two cycles the bot quotes as `before`, and knows what is held."""
     for _ in range(12):
         if not stage.is_paused:
@@ -258,18 +264,20 @@ def recover(stage: Stage, before: int) -> Script:
     for cycle in range(CYCLES_TO_RECOVER + 1):
         if cycle:
             yield from turn(stage)
-        quotes, unknown = stage.quotes(), stage.unknown()
-        if quotes >= before and not unknown:
+        missing, unknown = stage.missing(before), stage.unknown()
+        if not missing and not unknown:
             return
-    if quotes < before:
-        stage.broken.append(f"{quotes} of {before} sides are quoted two cycles after the fault has ended")
+    if missing:
+        stage.broken.append(
+            f"{missing} of {len(before)} sides are not quoted two cycles after the fault has ended"
+        )
     stage.broken += [f"a position is not known two cycles after the fault: {what}" for what in unknown]
 
 
 def in_a_cycle(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     """The fault comes while the loop runs."""
     (step,) = cell.steps
-    before, ticker = stage.quotes(), _quote(stage).ticker
+    before, ticker = stage.quotes(), stage.own()[0].ticker
     rules |= strike(stage, cell, ["cycle"], ticker, stage.left)
     step.provoke(stage)
     for _ in range(step.reach):
@@ -307,7 +315,7 @@ def revoked(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
 def killed(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     """The fault comes, and the bot is killed: at the first, or third, struck request, or in an outage."""
     (step,) = cell.steps
-    before, ticker = stage.quotes(), _quote(stage).ticker
+    before, ticker = stage.quotes(), stage.own()[0].ticker
     rules |= strike(stage, cell, ["kill"], ticker, stage.left)
     step.provoke(stage)
     if cell.duration != OUTAGE:
@@ -323,7 +331,7 @@ def killed(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     yield from _begin_again(stage, before)
 
 
-def _begin_again(stage: Stage, before: int) -> Script:
+def _begin_again(stage: Stage, before: Collection[Place]) -> Script:
     stage.lift()
     stage.new_key()
     while stage.is_paused:
@@ -335,10 +343,12 @@ def _begin_again(stage: Stage, before: int) -> Script:
 def ended_and_begun(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     """The fault comes while the bot is stopped by Ctrl-C, or while it starts on an account that was used by hand
     meanwhile; or both, one after the other."""
-    before, ticker = stage.quotes(), _quote(stage).ticker
+    before, ticker = stage.quotes(), stage.own()[0].ticker
     rules |= strike(stage, cell, ["stop"], ticker)
     long_ones = [step for step in cell.steps if cell.lasts(step) != ONCE]
-    for _ in range(OUTAGE_TURNS if any((one.phase, cell.duration) == ("stop", OUTAGE) for one in long_ones) else 0):
+    for _ in range(
+        OUTAGE_TURNS if any((one.phase, cell.duration) == ("stop", OUTAGE) for one in long_ones) else 0
+    ):
         yield from turn(stage)
     ended = yield KeyboardInterrupt
     stage.after_end(ended)
@@ -354,7 +364,9 @@ def ended_and_begun(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     rules |= strike(stage, cell, ["start"], ticker)
     mark = len(stage.log)
     event: object = yield START
-    for _ in range(OUTAGE_TURNS - 1 if any((one.phase, cell.duration) == ("start", OUTAGE) for one in long_ones) else 0):
+    for _ in range(
+        OUTAGE_TURNS - 1 if any((one.phase, cell.duration) == ("start", OUTAGE) for one in long_ones) else 0
+    ):
         if not isinstance(event, Ended):
             event = yield GO
     if cell.given["do"] == "key_revoked":

@@ -1,10 +1,10 @@
 """Every fault of the simulator's script against every step of the bot's: `python -m tests.matrix [--all]`.
 
-Whole bots on the simulator, and invariants alone (`tests/stage.py`, `tests/episodes.py`): at most one live order an
-intent, limits kept, nothing resting after the end or past its expiry, every held position known, quoting again
-within two cycles after the fault, no key material anywhere. Without `--all` each fault meets each step once, and of
-the other factors (how long, EXIT, who else trades) every pair of values occurs; with it all of their combinations
-do. A cell in which nothing was struck shows as `-` and is not counted as passed.
+Whole bots on the simulator, and invariants alone (`tests/stage.py`, `tests/episodes.py`): at most one live order
+an intent, limits kept, nothing resting after the end or past its expiry, every held position known, quoting again
+within two cycles after the fault, no key material anywhere. Without `--all` each fault meets each step once, and
+of the other factors (how long, EXIT, who else trades) every pair of values occurs; with it all of their
+combinations do. A cell in which nothing was struck shows as `-` and is not counted as passed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ GIVEN: Mapping[str, tuple[dict[str, Any], ...]] = {
 grid another than the market has."""
 
 FAULTS: Mapping[str, dict[str, Any]] = {
-    kind + ("+acted" if given.get("acted") else ""): {"do": kind} | given for kind in KINDS for given in GIVEN[kind]
+    kind + ("+acted" if given.get("acted") else ""): {"do": kind} | given
+    for kind in KINDS
+    for given in GIVEN[kind]
 }
 """By name. A kind of the simulator's that has no entry above fails."""
 
@@ -71,8 +73,8 @@ MOST_LOST = 3
 """Markets that a stage may lose before another is opened."""
 
 _SITUATIONS = (("CROSS", True), ("CROSS", False), ("REST", False), ("REST", True))
-_LENGTHS = (OUTAGE, CYCLE, CYCLE, CYCLE, *[ONCE] * 7)
-"""In the suite every eleventh cell is an outage; those are what takes long."""
+_LENGTHS = (OUTAGE, CYCLE, CYCLE, *[ONCE] * 10)
+"""In the suite every thirteenth cell is an outage; those are what takes long."""
 
 
 @dataclass
@@ -121,8 +123,8 @@ class Tally:
     def totals(self) -> str:
         known = len(self.found) - len(self.broken())
         return (
-            f"{sum(self.runs.values()):,} runs, {self.strikes:,} faults struck, {len(self.not_struck()):,} cells not "
-            f"struck, {self.cycles:,} cycles, {self.requests:,} requests, broken: {len(self.broken())}"
+            f"{sum(self.runs.values()):,} runs, {self.strikes:,} faults struck, {len(self.not_struck()):,} cells "
+            f"not struck, {self.cycles:,} cycles, {self.requests:,} requests, broken: {len(self.broken())}"
             + (f", known: {known}" if known else "")
         )
 
@@ -135,22 +137,20 @@ def _is_known(cell: Cell) -> bool:
 
 
 def pairwise(names: Iterable[str]) -> list[Cell]:
-    """Each fault at each of these steps once, the other factors in turn. The steps of a start share one start, and
-    those of a stop one stop."""
+    """Each fault at each of these steps once, the other factors in turn. All steps of a stop and of the start after
+    it are struck in one episode, one of them for long."""
     wanted = [STEPS[name] for name in STEPS if name in set(names)]
     groups = [tuple(group) for _, group in groupby(sorted(wanted, key=_group), key=_group)]
     return [_cell(fault, row, group) for group in groups for row, fault in enumerate(FAULTS)]
 
 
 def _group(step: Step) -> str:
-    """What is struck together."""
-    return {"start": "0", "9order": "0", "9cance": "9", "9group": "9"}.get(
-        step.phase if step.phase == "start" else step.name, step.name
-    )
+    """What is struck in one episode."""
+    return step.name if step.phase in ("cycle", "kill") else "start and stop"
 
 
 def _cell(fault: str, row: int, steps: tuple[Step, ...]) -> Cell:
-    column = list(STEPS).index(steps[0].name)
+    column = list(STEPS).index(steps[-1].name)
     length = _LENGTHS[(2 * row + 3 * column) % len(_LENGTHS)]
     way, is_alone = _SITUATIONS[(row + column) % len(_SITUATIONS)]
     return Cell(fault, FAULTS[fault], steps, length, way, is_alone, row % len(steps))
@@ -167,8 +167,9 @@ def everything(names: Iterable[str] = STEPS, faults: Iterable[str] = FAULTS) -> 
 # -- trying it -------------------------------------------------------------------------------------------------
 
 
-def try_all(cells: Sequence[Cell], folder: Path) -> Tally:
-    """Try the cells, those of one situation one after the other on one stage, for as long as nothing is broken."""
+def try_all(cells: Sequence[Cell], folder: Path, markets: int) -> Tally:
+    """Try the cells, those of one situation one after the other on one stage, for as long as nothing is broken;
+    the bot quotes so many `markets`."""
     tally = Tally()
     number = 0
     key = _situation
@@ -176,7 +177,7 @@ def try_all(cells: Sequence[Cell], folder: Path) -> Tally:
         waiting = list(group)
         while waiting:
             number += 1
-            _play(waiting, folder / f"stage-{number}", tally, len(cells))
+            _play(waiting, folder / f"stage-{number}", tally, len(cells), markets)
     return tally
 
 
@@ -184,13 +185,13 @@ def _situation(cell: Cell) -> tuple[str, bool, bool]:
     return cell.way, cell.is_alone, cell.steps[0].name == "scan"
 
 
-def _play(waiting: list[Cell], folder: Path, tally: Tally, of: int) -> None:
+def _play(waiting: list[Cell], folder: Path, tally: Tally, of: int, markets: int) -> None:
     """Open a stage and try cells on it, which are taken from `waiting`, until one breaks something or too many
     markets are gone."""
     folder.mkdir(parents=True)
     first = waiting[0]
     more = {"SCAN_TIME": 60} if first.steps[0].name == "scan" else {}
-    stage = Stage(folder, first.way, () if first.is_alone else PEOPLE, **more)
+    stage = Stage(folder, first.way, () if first.is_alone else PEOPLE, markets, **more)
     tried: list[Cell] = []
 
     def direct() -> Script:
@@ -225,7 +226,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
     parser.add_argument("--all", action="store_true", help="every combination of the factors, not every pair")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="faults and steps to keep to")
-    parser.add_argument("--cell", nargs=6, metavar=("FAULT", "STEPS", "HOW_LONG", "EXIT", "WHO", "WHICH"), help="one cell")
+    parser.add_argument("--markets", type=int, help="that the bot quotes: 2 with --all, else 1, which is faster")
+    parser.add_argument(
+        "--cell", nargs=6, metavar=("FAULT", "STEPS", "HOW_LONG", "EXIT", "WHO", "WHICH"), help="one cell"
+    )
     asked = parser.parse_args()
     unknown = set(asked.only) - FAULTS.keys() - STEPS.keys()
     if unknown:
@@ -239,7 +243,7 @@ def main() -> int:
         cells = [Cell(fault, FAULTS[fault], several, length, way, who == "nobody", int(which))]
     folder = Path(tempfile.mkdtemp(prefix="matrix-"))
     began = time.monotonic()
-    tally = try_all(cells, folder)
+    tally = try_all(cells, folder, asked.markets or (2 if asked.all else 1))
     progress("")
     print("\n".join(tally.table()))
     for line in tally.broken():

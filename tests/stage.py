@@ -74,6 +74,9 @@ _SIGNATURE = "KALSHI-ACCESS-SIGNATURE"
 _NEVER = "NONE /"
 
 Director = Generator[object, Any, None]
+Place = tuple[str, bool]
+"""A side: its market, and whether it buys YES."""
+
 Aim = Callable[[str, str, Mapping[str, Any]], bool]
 """Whether a fault is meant for a request: its method, its path and what is in its body."""
 
@@ -121,7 +124,9 @@ class Stage:
         self._keys = dict(self.api.keys)
         self._sleep, self.clock.sleep = self.clock.sleep, self._slept  # type: ignore[method-assign]
         self.way, self.is_alone = way, not who
-        self._settings = market_bot.read_settings({**SETTINGS, "EXIT": way, "TRADE_TICKER_SIZE": markets, **changed})
+        self._settings = market_bot.read_settings(
+            {**SETTINGS, "EXIT": way, "TRADE_TICKER_SIZE": markets, **changed}
+        )
         self._log_file, self._ledger_file = folder / "trade.log", folder / "trade-sim.db"
         self._logger = tradelog.open_log(self._log_file)
         self._ledger: Ledger | None = None
@@ -220,7 +225,9 @@ class Stage:
 
     def _crowd(self) -> list[tuple[Order, int]]:
         """The crowd's orders where somebody may be about to take from a quote, with what each has."""
-        tickers = {rule.given["ticker"] for rule, _ in self._aimed if rule.do == "partial_fill" and rule.on != _NEVER}
+        tickers = {
+            rule.given["ticker"] for rule, _ in self._aimed if rule.do == "partial_fill" and rule.on != _NEVER
+        }
         books = [self.exchange.markets[ticker].book for ticker in tickers]
         everyone = [order for book in books for half in (book.bids, book.asks) for order in half.everyone()]
         return [(order, order.remaining) for order in everyone if order.owner is None]
@@ -286,9 +293,9 @@ class Stage:
 
     def use_by_hand(self, ticker: str) -> None:
         """The account's owner rests an order and buys three contracts in a market."""
-        book = self.exchange.markets[ticker].book
-        bid, ask = book.bids.best() or 100, book.asks.best() or 9_900
-        for price, rests in ((max(bid - 300, 100), True), (ask, False)):
+        book, grid = self.exchange.markets[ticker].book, self.exchange.markets[ticker].grid
+        bid, ask = book.bids.best() or 1_000, book.asks.best() or 9_000
+        for price, rests in ((grid.nearest(bid, -3), True), (grid.nearest(ask, 0), False)):
             terms = order_entry.OrderTerms(
                 ticker, True, price, 3 * CONTRACT, f"by-hand-{self.requests}-{rests}",
                 "good_till_canceled" if rests else "immediate_or_cancel", post_only=rests,
@@ -308,16 +315,33 @@ class Stage:
         """The bot's live orders, by the exchange's record."""
         return [one for one in self.account.resting.values() if one.client_order_id.startswith(OWN_PREFIX)]
 
-    def quotes(self) -> int:
+    def quotes(self) -> set[Place]:
         """Sides on which an order of the bot's rests and can be filled, and, where exits rest, those whose size is
         held already."""
         trading = {ticker for ticker, market in self.exchange.markets.items() if self.exchange.trades_in(market)}
         places = {_place(one) for one in self.own() if one.ticker in trading}
         if self.way == "REST":
-            held = {(ticker, one.count > 0) for ticker, one in self.account.holdings.items()
-                    if abs(one.count) >= SIZE * CONTRACT and ticker in trading}  # fmt: skip
-            places |= held
-        return len(places)
+            places |= {
+                (ticker, one.count > 0)
+                for ticker, one in self.account.holdings.items()
+                if abs(one.count) >= SIZE * CONTRACT and ticker in trading
+            }
+        return places
+
+    def missing(self, before: Collection[Place]) -> int:
+        """How many of the sides that were quoted `before` are not, nor others in their place. Where people trade,
+        a market that misses its target by their doing is not asked for: the bot waits for it with good reason."""
+        now = self.quotes()
+        thin = 0 if self.is_alone else sum(1 for place in set(before) - now if self._misses_target(place[0]))
+        return max(len(before) - len(now) - thin, 0)
+
+    def _misses_target(self, ticker: str) -> bool:
+        book = self.exchange.markets[ticker].book
+        own = [one for one in self.own() if one.ticker == ticker]
+        targets = [one.target for one in self.exchange.programs if one.ticker == ticker and one.target]
+        halves = ((book.bids, True), (book.asks, False))
+        least = min(half.total - sum(o.remaining for o in own if o.is_bid == is_bid) for half, is_bid in halves)
+        return not targets or least < max(targets)
 
     def unknown(self) -> list[str]:
         """Where the ledger does not say what is held."""
@@ -360,7 +384,9 @@ class Stage:
             self.pass_time(WAIT + EXPIRATION + SLACK)
         if self.own():
             until = [one.expires and round(one.expires - self.clock.now().timestamp()) for one in self.own()]
-            self.broken.append(f"{len(until)} orders rest after the bot has ended with {ended.code}, for {until} s")
+            self.broken.append(
+                f"{len(until)} orders rest after the bot has ended with {ended.code}, for {until} s"
+            )
 
     def _named_expiry(self) -> datetime | None:
         """Until when, by the log's last word, orders may rest: a time of day in local time."""
@@ -409,5 +435,5 @@ class Stage:
         return found + (["a signature"] if any(word in signatures for word in words) else [])
 
 
-def _place(order: Order) -> tuple[str, bool]:
+def _place(order: Order) -> Place:
     return order.ticker, order.is_bid

@@ -503,7 +503,9 @@ def test_a_window_that_a_scan_no_longer_lists_is_counted_to_its_end(make_bench: 
 # -- fills that are listed again -------------------------------------------------------------------------------
 
 
-def test_a_fill_a_minute_before_the_last_one_is_counted_once_after_a_restart(make_bench: Callable[..., Bench]) -> None:
+def test_a_fill_a_minute_before_the_last_one_is_counted_once_after_a_restart(
+    make_bench: Callable[..., Bench],
+) -> None:
     """The exchange is asked by whole seconds: it lists up to a second more than the ledger was asked for."""
     bench = make_bench(**STILL | {"TRADE_SIZE": 5, "EXIT": "REST"})
     bench.run(cycles=1)
