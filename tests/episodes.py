@@ -145,7 +145,7 @@ STEPS: Mapping[str, Step] = {
         Step("0sell", "start", _CREATE),
         Step("0group", "start", "POST /portfolio/order_groups/create", field="order_group_id"),
         Step("status", "cycle", "GET /exchange/status", field="trading_active"),
-        Step("fresh", "cycle", "GET /exchange/user_data_timestamp", field="as_of_time"),
+        Step("fresh", "cycle", "GET /exchange/user_data_timestamp", field="as_of_time", provoke=_fill_both_sides),
         Step("orders", "cycle", "GET /portfolio/orders"),
         Step("fills", "cycle", "GET /portfolio/fills", field="fill_id", provoke=_fill_a_part),
         Step("posit", "cycle", "GET /portfolio/positions", field="position_fp", provoke=_fill_a_part),
@@ -197,8 +197,22 @@ def strike(stage: Stage, cell: Cell, phases: Sequence[str], ticker: str, soon: f
     """Let the cell's fault strike its steps in these phases from now on, once or until it is lifted; the cycle is
     `soon`, in so many seconds. Returns the rules by step."""
     rules = {step.name: _rule(stage, cell, step, ticker, soon) for step in cell.steps if step.phase in phases}
-    stage.strike([(rule, STEPS[name].aim(stage)) for name, rule in rules.items()])
+    stage.strike(
+        [(rule, _any_read if _is_long_stale(rule) else STEPS[name].aim(stage)) for name, rule in rules.items()]
+    )
     return rules
+
+
+LONG_STALE = 75.0
+"""Seconds that lists lag where the bot asks whether they do: what the cycle before placed is not in them."""
+
+
+def _is_long_stale(rule: Rule) -> bool:
+    return bool(rule.do == "stale" and rule.given["seconds"] == LONG_STALE)
+
+
+def _any_read(method: str, *_: object) -> bool:
+    return method == "GET"
 
 
 def _rule(stage: Stage, cell: Cell, step: Step, ticker: str, soon: float) -> Rule:
@@ -207,6 +221,8 @@ def _rule(stage: Stage, cell: Cell, step: Step, ticker: str, soon: float) -> Rul
     if do in ("trading_paused", "exchange_paused", "halted"):
         lasts = PAUSED_SECONDS[CYCLE if do == "halted" and duration == ONCE else duration]
         given["until"] = elapsed + soon + lasts + (step.reach - 1) * WAIT
+    if do == "stale" and step.name == "fresh":
+        given["seconds"], duration = LONG_STALE, max(duration, CYCLE, key=DURATIONS.index)
     if do == "stale":
         given["until"] = elapsed + soon + (OUTAGE_TURNS if duration == OUTAGE else 1) * WAIT + 15
     if "ticker" in given:
@@ -272,6 +288,14 @@ def recover(stage: Stage, before: Collection[Place]) -> Script:
             f"{missing} of {len(before)} sides are not quoted two cycles after the fault has ended"
         )
     stage.broken += [f"a position is not known two cycles after the fault: {what}" for what in unknown]
+
+
+def _a_fresh_bot_quotes_more(stage: Stage) -> Generator[object, Any, bool]:
+    """Whether a bot that never met the fault does better: where people trade, what can be quoted changes."""
+    quoted = len(stage.quotes())
+    stage.after_end((yield KeyboardInterrupt))
+    yield from turn(stage)
+    return len(stage.quotes()) > quoted
 
 
 def in_a_cycle(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
