@@ -45,6 +45,9 @@ Difference = tuple[Decimal, Decimal]
 _OVERLAP = timedelta(seconds=60)
 """What is listed late is this late at most."""
 
+_WHOLE_SECOND = timedelta(seconds=1)
+"""The exchange is asked for what came from a whole second on, and lists so much more."""
+
 _EARLY = timedelta(seconds=2)
 """An order that ends so long before its expiry did not expire: the exchange counts that in whole seconds."""
 
@@ -119,7 +122,7 @@ class Bookkeeper:
         known = self._ledger.orders(self._looked or now)
         self._stays = {stay.order_id: stay for stay in known} | self._stays
         since = min([self._looked or now, self._ledger.last_fill() or now, *(stay.created for stay in known)])
-        self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP)}
+        self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP - _WHOLE_SECOND)}
         self._is_open = True
 
     def adopt(self, differences: Mapping[str, Difference]) -> None:
@@ -199,8 +202,8 @@ class Bookkeeper:
     def read_fills(self) -> list[Fill]:
         """The fills that were not known yet, oldest first. Raises an `ExchangeError`."""
         listed = self._client.get_fills(self._fills_since - _OVERLAP)
-        new = [fill for fill in listed if fill.fill_id not in self._fills]
-        for fill in new:
+        new = list({fill.fill_id: fill for fill in listed if fill.fill_id not in self._fills}.values())
+        for fill in new:  # a page may repeat what stood on the last one
             self._fills[fill.fill_id] = self._entry.fills[fill.fill_id] = fill
             self._change(fill)
             self._fills_since = max(self._fills_since, fill.time)
@@ -404,7 +407,7 @@ class Bookkeeper:
                 self._note(Stay.of(order, now))
 
     def _read_settlements(self, since: datetime) -> None:
-        known = {(one.ticker, one.time) for one in self._ledger.settlements(since - _OVERLAP)}
+        known = {(one.ticker, one.time) for one in self._ledger.settlements(since - _OVERLAP - _WHOLE_SECOND)}
         listed = self._client.get_settlements(since - _OVERLAP)
         self._tell(listed, "A settlement is missing in the ledger, and in the day's profit")
         for one in listed:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from account import Position
 from benchmarks.desk import Desk, desk
 from benchmarks.progress import progress
 from gate import Gate, Limits, Situation
+from models import Order
 from settings import AUTO
 from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
 from trade import is_own
@@ -54,9 +57,13 @@ RUNS = (
 
 def broken(one: Desk) -> list[str]:
     """What breaks a limit now, by what the exchange lists."""
-    orders, positions = one.client.get_resting_orders().items, one.client.get_positions().items
+    return exceeded(one.client.get_resting_orders().items, one.client.get_positions().items)
+
+
+def exceeded(orders: Sequence[Order], positions: Sequence[Position]) -> list[str]:
+    """Which limits these orders and positions break."""
     settled = Limits(Decimal(CAPITAL), Decimal(EVENT_LOSS), 0)
-    known = Gate(Situation(settled, orders=orders, positions=positions), {})
+    known = Gate(Situation(settled, orders=tuple(orders), positions=tuple(positions)), {})
     found = [f"{event}: ${risk} at risk" for event, risk in known.risks().items() if risk > EVENT_LOSS]
     if known.tied_up > CAPITAL:
         found.append(f"${known.tied_up} tied up")

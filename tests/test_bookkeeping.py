@@ -24,6 +24,7 @@ from tests.soak import ours, present, traded_since
 from tests.struck import Killed
 from tests.test_estimate_holds import with_windows
 from tests.test_market_bot import place
+from tests.test_standing import fill_quote
 
 D = Decimal
 BUSY: dict[str, Any] = {
@@ -497,3 +498,39 @@ def test_a_window_that_a_scan_no_longer_lists_is_counted_to_its_end(make_bench: 
     (window,) = [one for one in truth(bench)["rewards"] if one["program_id"] in ids]
     assert bench.board().programs == ()
     assert bench.ledger.earned()[window["program_id"]] == pytest.approx(accrued(window), rel=0.01)
+
+
+# -- fills that are listed again -------------------------------------------------------------------------------
+
+
+def test_a_fill_a_minute_before_the_last_one_is_counted_once_after_a_restart(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """The exchange is asked by whole seconds: it lists up to a second more than the ledger was asked for."""
+    bench = make_bench(**STILL | {"TRADE_SIZE": 5, "EXIT": "REST"})
+    bench.run(cycles=1)
+    exchange, clock = bench.exchange.api.exchange, bench.exchange.clock
+    for is_bid, seconds in ((True, 60.1 - clock.now().timestamp() % 60), (False, 60.5)):
+        bench.pass_time(seconds)
+        exchange.advance(clock.now().timestamp())
+        fill_quote(bench, is_bid)
+    assert bench.run(cycles=1, end=KeyboardInterrupt) == 0
+    bench.restart()
+    bench.run(cycles=1)
+    assert_as_stated(bench)
+    assert not any("positions are taken as the exchange has them" in line for line in bench.events("INFO"))
+
+
+def test_a_fill_that_two_pages_list_is_counted_once(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(
+        faults=[{"do": "repeated_cursor", "on": "GET /portfolio/fills", "from": 70, "times": 1}],
+        **STILL | {"TRADE_SIZE": 5},
+    )
+    bench.run(cycles=1)
+    bench.pass_time(90)
+    fill_quote(bench)
+    for _ in range(4):
+        bench.run(cycles=1)
+        bench.pass_time(60)
+    assert bench.events("HALT") == []
+    assert_as_stated(bench)
