@@ -14,7 +14,7 @@
         │       ├── RateLimited    429: asked too often                                              retry
         │       ├── Unauthorized   401: the key, the signature or the clock                          stop, retry
         │       ├── Forbidden      403: this key may not do that                                     stop
-        │       ├── Paused         409: the exchange, a shard or a market takes no orders now        skip
+        │       ├── Paused         by code: the exchange, a shard or a market takes no orders now        skip
         │       ├── Gone           404 for an order: filled, expired or canceled. Look at the fills  skip
         │       └── AlreadyExists  409 for an order: this client order id was used before            skip
         ├── OutcomeUnknown         an order that could not be found, nor shown not to be  maybe done retry
@@ -219,7 +219,7 @@ def answered(
         kind = Unauthorized
     elif status == 403:
         kind = Forbidden
-    elif status == 409 and name.startswith(("trading_is_paused", "exchange_is_paused")):
+    elif name.startswith(("trading_is_paused", "exchange_is_paused")):
         kind = Paused
     elif status == 404 and about_order and name.startswith(("not_found", "order_not_found")):
         kind = Gone

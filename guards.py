@@ -103,7 +103,7 @@ class Guards:
     def tripped(self, shard: int, why: str, now: datetime) -> list[Said]:
         """The exchange took quotes down on a shard, or takes none."""
         known = self._shards.get(shard)
-        if not self._pause or (known and known.until > now):
+        if known and known.until > now:
             return []
         self._shards[shard] = Pause(now + self._pause, why)
         return [{"Shard": str(shard)} | _begins(self._shards[shard])]
@@ -113,8 +113,12 @@ class Guards:
         self._markets[ticker] = Pause(now + NO_ORDERS_TAKEN, why)
         return [{"Ticker": ticker} | _begins(self._markets[ticker])]
 
-    def ended(self, now: datetime) -> list[Said]:
-        """Let go what has waited long enough."""
+    def due(self, now: datetime) -> list[int]:
+        """The shards that have waited long enough."""
+        return [shard for shard, pause in self._shards.items() if pause.until <= now]
+
+    def ended(self, now: datetime, but: Collection[int] = ()) -> list[Said]:
+        """Let go what has waited long enough, `but` for some shards."""
         told = []
         for place in [place for place, pause in self._sides.items() if pause.until <= now]:
             del self._sides[place]
@@ -122,7 +126,7 @@ class Guards:
         for ticker in [ticker for ticker, pause in self._markets.items() if pause.until <= now]:
             del self._markets[ticker]
             told.append({"Ticker": ticker, "Guard": "ended"})
-        for shard in [shard for shard, pause in self._shards.items() if pause.until <= now]:
+        for shard in [shard for shard in self.due(now) if shard not in but]:
             del self._shards[shard]
             told.append({"Shard": str(shard), "Guard": "ended"})
         return told

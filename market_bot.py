@@ -14,6 +14,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from logging import Logger
 from pathlib import Path
 from types import MappingProxyType
@@ -294,8 +295,9 @@ class MarketBot:
 
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         """Write one event to the console and to trade.log; what goes wrong again and again is counted."""
-        now = self._clock.now()
-        said = self._repeats.counted(event, fields if isinstance(fields, str) else tradelog.pairs(fields), now)
+        now, details = self._clock.now(), list(details)
+        plain = fields if isinstance(fields, str) else tradelog.pairs(fields)
+        said = self._repeats.counted(event, plain, now, details[-1] if details else "")
         if said is not None:
             self._logger.info(tradelog.entry(now, event, said, details))
 
@@ -433,10 +435,13 @@ class MarketBot:
 
     def _see_to_guards(self, account: Account, view: View, now: datetime) -> None:
         """Let go what waited long enough, and stay out of what moved or was taken down."""
-        before = dict(self.guards.shards)
-        self._tell_guards(self.guards.ended(now))
-        for shard in before.keys() - self.guards.shards.keys():
-            self._breaker.reset(shard)
+        tripped = []
+        for shard in self.guards.due(now):
+            failure = failures.of(partial(self._breaker.reset, shard))
+            if failure:
+                tripped.append(shard)
+                self._tell(failure, f"Nothing is quoted on shard {shard} before that works")
+        self._tell_guards(self.guards.ended(now, tripped))
         self._tell_guards(self.guards.looked(view.markets, view.seen.rivals, self.quoted, now))
         for shard, why in taken_down(account.early, view.markets).items():
             self._tell_guards(self.guards.tripped(shard, why, now))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import TypeVar
 
 from account import Balance, Position
@@ -17,7 +17,10 @@ Amount = TypeVar("Amount", Decimal, int)
 Losses = tuple[Decimal, Decimal]
 """Dollars that what we have in a market loses if it settles YES, and if it settles NO; below 0 it gains."""
 
-_NOTHING = Decimal(0)
+_NOTHING, _CENT = Decimal(0), Decimal("0.01")
+
+_DEAREST_RATE = Decimal("0.14")
+"""Twice the common taker's rate (docs.kalshi.com/getting_started, fees): no series charges more."""
 
 
 def event_of(ticker: str) -> str:
@@ -96,8 +99,11 @@ class Room:
 
 def held(position: Position) -> Losses:
     """What a position loses if its market settles YES, and if NO: what it cost with its fees, less a dollar for
-    each contract that is paid."""
-    cost = position.exposure + position.fees
+    each contract that is paid. The exchange tells the fees of all that was ever traded in a market; those of what
+    is held now were no more than the dearest rate on it."""
+    average = position.exposure / position.size if position.size else _NOTHING
+    dearest = _DEAREST_RATE * position.exposure * max(1 - average, _NOTHING)
+    cost = position.exposure + min(position.fees, dearest.quantize(_CENT, ROUND_CEILING))
     paid = cost - position.size
     return (paid, cost) if position.count > 0 else (cost, paid)
 

@@ -11,6 +11,7 @@ Nothing that an exchange or a file says can forge a line: line breaks in values 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -88,14 +89,14 @@ class Repeats:
     comes, at the 10th, the 100th … time, and once an hour."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], _Repeated] = {}
+        self._known: dict[tuple[str, str, str], _Repeated] = {}
 
-    def counted(self, event: str, said: str, now: datetime) -> str | None:
+    def counted(self, event: str, said: str, now: datetime, means: str = "") -> str | None:
         """What is to be shown of an event at a time: `said`, with how often it came; None where that was shown
-        lately."""
+        lately, and meant the same but for the numbers."""
         if event not in COUNTED:
             return said
-        key = event, without_ids(said)
+        key = event, without_ids(said), re.sub(r"\d+", "", means)
         self._known = {known: one for known, one in self._known.items() if now < one.last + FORGOTTEN}
         one = self._known.get(key)
         if one is None:

@@ -20,8 +20,8 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse
 
-import market_bot
 import logfile
+import market_bot
 from choice import Choice
 from clients import KalshiHttpClient
 from connection import Connection

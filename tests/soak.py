@@ -28,8 +28,8 @@ from typing import Any
 import requests
 
 import connection
-import market_bot
 import logfile
+import market_bot
 from benchmarks.desk import accrued, moment
 from benchmarks.progress import progress
 from entries import Seconds

@@ -27,9 +27,9 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from requests.adapters import BaseAdapter
 
+import logfile
 import market_bot
 import parsing
-import tradelog
 from clients import KalshiHttpClient
 from connection import Connection
 from fields import Fields
@@ -128,7 +128,7 @@ class Stage:
             {**SETTINGS, "EXIT": way, "TRADE_TICKER_SIZE": markets, **changed}
         )
         self._log_file, self._ledger_file = folder / "trade.log", folder / "trade-sim.db"
-        self._logger = tradelog.open_log(self._log_file)
+        self._logger = logfile.open_log(self._log_file)
         self._ledger: Ledger | None = None
         self._reader: Ledger | None = None
         self._console = io.StringIO()
@@ -370,11 +370,12 @@ class Stage:
         self._read = self._console.tell()
 
     def after_end(self, ended: Ended) -> None:
-        """Whether anything of the bot's rests that may not, now that it has ended; of one that ended with 0
-        nothing, else nothing past the expiry that it named, or that a killed one gave."""
+        """Whether anything of the bot's rests that may not, now that it has ended; of one that ended with 0, or
+        with 2 for its key was refused at the start, nothing, else nothing past the expiry that it named, or that a
+        killed one gave."""
         if ended.died:
             self.broken.append(f"the bot died of a fault of its own: {ended.died.splitlines()[-1]}")
-        if ended.code:
+        if ended.code == 3:
             named = self._named_expiry()
             if named is None:
                 self.broken.append(f"the bot ended with {ended.code} and did not say until when orders rest")

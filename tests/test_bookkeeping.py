@@ -313,7 +313,7 @@ def test_a_new_simulator_gets_a_new_ledger_and_the_old_one_is_kept(bench: Bench)
 def test_ctrl_c_leaves_a_finished_ledger(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(**BUSY)
     assert bench.run(cycles=10, end=KeyboardInterrupt) == 0
-    assert bench.ledger.sessions()[0][2] == "stopped by Ctrl-C"
+    assert bench.ledger.sessions()[0][2] == "stopped: Ctrl-C"
     assert all(stay.ended for stay in bench.ledger.orders())
     assert bench.ledger.looks() == {}
     mark = bench.ledger.last_mark()

@@ -40,7 +40,7 @@ from tests.struck import HOST, MARKET, ORDERS, ROOT, Client, open_with
 ERRORS = {
     "unsent": errors.NotSent, "silence": errors.NoAnswer, "garbled": errors.Unreadable, "down": errors.Unavailable,
     "limited": errors.RateLimited, "denied": errors.Unauthorized, "refused": errors.Refused, "gone": errors.Gone,
-    "unknown": errors.OutcomeUnknown,
+    "unknown": errors.OutcomeUnknown, "paused": errors.Paused,
 }  # fmt: skip
 VERBS = {
     "read": "GET /portfolio/orders", "create": f"POST {ORDERS}", "create 3": f"POST {ORDERS}*",
@@ -104,12 +104,12 @@ clock_jump once        denied 2 2   denied 2 0   denied 2 0   denied 2 old   den
 clock_jump always      ok 2 2       ok 2 1       ok 2 3       ok 2 new       ok 2 0       ok 2 0       ok 2 0
 wrong_key              denied 1 2   denied 1 0   denied 1 0   denied 1 old   denied 1 1   denied 1 3   denied 1 3
 key_revoked            denied 1 2   denied 1 0   denied 1 0   denied 1 old   denied 1 1   denied 1 3   denied 1 3
-trading_paused         ok 1 2       refused 1 0  refused 1 0  refused 1 old  ok 1 0       ok 1 0       ok 1 0
-exchange_paused        ok 1 2       refused 1 0  refused 1 0  refused 1 old  refused 1 1  refused 1 3  ok 1 3
+trading_paused         ok 1 2       paused 1 0   paused 1 0   paused 1 old   ok 1 0       ok 1 0       ok 1 0
+exchange_paused        ok 1 2       paused 1 0   paused 1 0   paused 1 old   paused 1 1   paused 1 3   ok 1 3
 400                    refused 1 2  refused 1 0  refused 1 0  refused 1 old  refused 1 1  refused 1 3  refused 1 3
 404_page               refused 1 2  refused 1 0  refused 1 0  refused 1 old  refused 1 1  refused 1 3  refused 1 3
 404_path               refused 1 2  refused 1 0  refused 1 0  -              -            refused 1 3  refused 1 3
-409                    refused 1 2  refused 1 0  refused 1 0  refused 1 old  refused 1 1  refused 1 3  refused 1 3
+409                    paused 1 2   paused 1 0   paused 1 0   paused 1 old   paused 1 1   paused 1 3   paused 1 3
 410                    refused 1 2  refused 1 0  refused 1 0  refused 1 old  refused 1 1  refused 1 3  refused 1 3
 gone_before            -            -            -            gone 1 0       gone 1 0     gone 1 0     ok 1 0
 """

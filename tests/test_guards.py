@@ -114,7 +114,10 @@ def test_a_tripped_breaker_pauses_its_shard_once_and_no_other() -> None:
 def test_without_a_pause_nothing_is_stayed_out_of() -> None:
     guards = Guards(timedelta(0))
     look(guards, 20, 70)
-    assert guards.filled([fill()], NOW) == guards.tripped(0, "why", NOW) == look(guards, 70, 20) == []
+    assert guards.filled([fill()], NOW) == look(guards, 70, 20) == []
+    assert len(guards.tripped(0, "why", NOW)) == 1
+    assert guards.skips([market("A-1")], NOW) == {}
+    assert guards.due(NOW) == [0], "the group has to be reset all the same"
 
 
 def missed(ticker: str = "KXA-1", reason: Reason = Reason.TARGET_MISSED) -> Skip:

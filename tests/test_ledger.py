@@ -333,7 +333,7 @@ def test_kill_9_at_any_moment_leaves_whole_cycles(path: Path) -> None:
     assert count > 8
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(fills=FILLS, cuts=st.lists(st.integers(0, 12)), data=st.data())
 def test_however_often_it_is_killed_and_told_again_each_fill_counts_once(
     tmp_path_factory: pytest.TempPathFactory, fills: list[Fill], cuts: list[int], data: st.DataObject
