@@ -239,14 +239,15 @@ def session_start(
     return planning.plan(situation, Wishes(leave=leave, until=until, exit=rules.exit)), situation
 
 
-def taken_down(early: Iterable[Stay], markets: Mapping[str, Market]) -> dict[int, str]:
-    """The shards on which orders were taken down early, and not by us, though their markets trade: the breaker did
-    that, or a pause that is over, or a person."""
+def taken_down(early: Iterable[Stay], markets: Mapping[str, Market], status: ExchangeStatus) -> dict[int, str]:
+    """The shards on which orders were taken down early, and not by us, though they and their markets trade: the
+    breaker did that, or a pause that is over, or a person."""
     found: dict[int, list[str]] = defaultdict(list)
     for stay in early:
         market = markets.get(stay.ticker)
-        if market is None or market.status is MarketStatus.ACTIVE:
-            found[(market.exchange_index or 0) if market else 0].append(stay.ticker)
+        shard = (market.exchange_index or 0) if market else 0
+        if status.trades(shard) and (market is None or market.status is MarketStatus.ACTIVE):
+            found[shard].append(stay.ticker)
     return {
         shard: f"{len(gone)} of our orders were taken down, and not by us ({', '.join(sorted(set(gone)))})"
         for shard, gone in found.items()

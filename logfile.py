@@ -27,29 +27,58 @@ class Console(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._left_out = 0
+        self._terminal = _terminal()
 
     def emit(self, record: logging.LogRecord) -> None:
         self.show(self.format(record))
 
     def show(self, text: str) -> None:
         """Print, where that can be done now."""
-        if not _takes_text():
-            self._left_out += 1
-            return
+        entry = text
         if self._left_out:
-            text = f"  └─ {self._left_out} entries are not shown here: the terminal took none\n{text}"
-            self._left_out = 0
+            entry = f"\n  └─ {self._left_out} entries are not shown here: the terminal took none\n{text}"
         try:
-            print(text, flush=True)
-        except UnicodeEncodeError:  # a terminal that knows no box-drawing signs
-            print(text.encode("ascii", "replace").decode(), flush=True)
+            self._print(entry)
+        except BlockingIOError:
+            self._left_out += 1
         except (OSError, ValueError):  # a broken pipe, a closed terminal, a closed stream
             self.setLevel(logging.CRITICAL + 1)
+        else:
+            self._left_out = 0
+
+    def close(self) -> None:
+        if self._terminal is not None:
+            os.close(self._terminal)
+            self._terminal = None
+        super().close()
+
+    def _print(self, text: str) -> None:
+        """Print all of it. Raises `BlockingIOError` where there is no room, and some of it may be printed then."""
+        if self._terminal is not None:
+            entry = f"{text}\n".encode(sys.stdout.encoding, "replace")
+            if os.write(self._terminal, entry) < len(entry):
+                raise BlockingIOError
+            return
+        if not _takes_text():
+            raise BlockingIOError
+        try:
+            print(text, flush=True)
+        except UnicodeEncodeError:  # one that knows no box-drawing signs
+            print(text.encode("ascii", "replace").decode(), flush=True)
+
+
+def _terminal() -> int | None:
+    """The terminal that is printed to, opened once more so that what is written there never waits: the shell, which
+    shares the one we have, is used to waiting. None where there is none, or no such thing (on Windows)."""
+    try:
+        name = os.ttyname(sys.stdout.fileno())
+        return os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _takes_text() -> bool:
-    """Whether the terminal takes text now. One that is held, by Ctrl-S or a pager, would hold the bot up too;
-    where that cannot be asked (on Windows) it is taken to be free."""
+    """Whether what is printed to, a pipe for one, takes text now; where that cannot be asked it is taken to."""
     try:
         return bool(select.select([], [sys.stdout], [], 0)[1])
     except (OSError, ValueError):

@@ -245,6 +245,8 @@ class MarketBot:
             return None
         if self._is_paused(status):
             return None
+        for event, fields in self._told.shards(status):
+            self.log(event, fields)
         if not self._session_begun:
             self._begin_session(status)
         self._account = account = look_at_account(self._client, self._clearing, self._books, self.log)
@@ -425,7 +427,7 @@ class MarketBot:
         seen = self._scanner.look(board, status, account.orders, until, self.quoted)
         view = look_at_held(self._client, seen, account)
         self._books.look(seen.at, seen.markets, view.without(account.ours), view.rivals)
-        self._see_to_guards(account, view, seen.at)
+        self._see_to_guards(account, view, seen.at, status)
         now = Circumstances(status, self.quoted, self._books.earned(), until, self._sender.sent_lately())
         decision = decide(
             self._rules, self._scanner, board, account, view, now, self.guards, self._patience, self._breaker
@@ -433,7 +435,7 @@ class MarketBot:
         self._log_problems(decision.board)
         return decision, self._books.mark(account.balance)
 
-    def _see_to_guards(self, account: Account, view: View, now: datetime) -> None:
+    def _see_to_guards(self, account: Account, view: View, now: datetime, status: ExchangeStatus) -> None:
         """Let go what waited long enough, and stay out of what moved or was taken down."""
         tripped = []
         for shard in self.guards.due(now):
@@ -443,7 +445,7 @@ class MarketBot:
                 self._tell(failure, f"Nothing is quoted on shard {shard} before that works")
         self._tell_guards(self.guards.ended(now, tripped))
         self._tell_guards(self.guards.looked(view.markets, view.seen.rivals, self.quoted, now))
-        for shard, why in taken_down(account.early, view.markets).items():
+        for shard, why in taken_down(account.early, view.markets, status).items():
             self._tell_guards(self.guards.tripped(shard, why, now))
 
     def _tell_guards(self, told: Iterable[Mapping[str, str]]) -> None:

@@ -24,7 +24,7 @@ from entries import Cycle, Mark
 from fields import without_ids
 from gate import Situation
 from incentive import Candidate, Skip, contracts, dollars_per_day
-from models import Bid, Book, Order, OrderRequest, OrderResponse, Program, Side
+from models import Bid, Book, ExchangeStatus, Order, OrderRequest, OrderResponse, Program, Side
 from planning import Plan
 from scan import Board, Change
 
@@ -45,6 +45,19 @@ class Told:
 
     def __init__(self) -> None:
         self._quoted: frozenset[str] = frozenset()
+        self._closed: frozenset[int] = frozenset()
+
+    def shards(self, status: ExchangeStatus) -> Iterator[tuple[str, Said]]:
+        """Which shards take no orders any more, and which do again."""
+        closed = frozenset(shard for shard, trades in status.trading_by_shard.items() if not trades)
+        for shard in sorted(closed - self._closed):
+            yield (
+                "INFO",
+                {"Shard": str(shard), "Exchange": "trading is paused there; nothing is placed or renewed"},
+            )
+        for shard in sorted(self._closed - closed):
+            yield "INFO", {"Shard": str(shard), "Exchange": "takes orders again"}
+        self._closed = closed
 
     def board(self, board: Board) -> Iterator[tuple[str, Said]]:
         """What a scan brought: events and what they say, in the order in which they are logged."""
