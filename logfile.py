@@ -68,8 +68,8 @@ class Console(logging.Handler):
 
 
 def _terminal() -> int | None:
-    """The terminal that is printed to, opened once more so that what is written there never waits: the shell, which
-    shares the one we have, is used to waiting. None where there is none, or no such thing (on Windows)."""
+    """The terminal that is printed to, opened once more so that what is written there never waits: the shell,
+    which shares the one we have, is used to waiting. None where there is none, or no such thing (on Windows)."""
     try:
         name = os.ttyname(sys.stdout.fileno())
         return os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
