@@ -10,20 +10,24 @@ against what the exchange says.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import math
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
@@ -69,12 +73,33 @@ FAULTS: list[dict[str, Any]] = [
     {"do": "stale", "on": "GET /portfolio/*", "chance": 0.05, "seconds": 3, "from": 30_000, "until": 36_000},
     {"do": "trading_paused", "from": 20_000, "until": 20_400},
     {"do": "exchange_paused", "from": 50_000, "until": 50_100},
-    {"do": "settles", "on": "POST /portfolio/events/orders", "chance": 0.005, "times": 4, "result": "yes"},
+    {"do": "settles", "on": "POST /portfolio/events/orders", "chance": 0.005, "times": 40, "result": "yes"},
     {"do": "cash_withdrawn", "from": 40_000, "amount": 50},
     {"do": "cash_moved", "from": 45_000, "source": 0, "destination": 3, "amount": 20},
 ]
 """A bad day: about one request in a hundred goes wrong, trading stands still twice, markets settle when an order
 for them is on its way, and a person takes money out."""
+
+
+_QUARTER = DAY / 4
+LOG_SIZE, LOG_FILES = 1_000_000, 4
+MOST_GROWN = 5 * 2**20
+LEDGER_BASE, LEDGER_A_DAY = 1_500_000, 250_000
+"""Bytes that a ledger may have: what two days of detail take, and what stays of each day."""
+
+
+def faults(days: float, seed: int) -> list[dict[str, Any]]:
+    """The faults of so many days, those that have a time at a time by chance of each."""
+    dice, script = random.Random(seed), [rule for rule in FAULTS if "from" not in rule]
+    for day in range(math.ceil(days)):
+        for rule in FAULTS:
+            if "from" in rule:
+                begins = rule["from"] if day == 0 else day * DAY + dice.uniform(0, DAY - 7_200)
+                moved = {"from": begins} | (
+                    {"until": begins + rule["until"] - rule["from"]} if "until" in rule else {}
+                )
+                script.append(rule | moved)
+    return script
 
 
 class SteppedClock:
@@ -101,24 +126,75 @@ class SteppedClock:
         return self._control.request(method, f"{self._root}/simulator/{what}", json=body, timeout=120).json()
 
 
-def trade(folder: Path, rules: Mapping[str, object], until: float) -> int:
-    """The bot's process: trade by the environment's SIM_ variables until a Unix second, then stop as by Ctrl-C."""
-    clock = SteppedClock(os.environ["SIM_URL"].rpartition("/trade-api")[0])
+def trade(
+    folder: Path,
+    rules: Mapping[str, object],
+    variables: Mapping[str, str],
+    before_wait: Callable[[SteppedClock, float], None],
+) -> int:
+    """The bot's process: trade by SIM_ `variables`. `before_wait` is asked before each wait of so many seconds,
+    the client's own short ones too, and may end it."""
+    clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
     connection.WallClock = lambda: clock  # type: ignore[assignment, misc]
-    connected = connection.connect(market_bot.env, os.environ)
-    logger = logfile.open_log(folder / "trade.log")
+    connected = connection.connect(market_bot.env, variables)
+    logger = logfile.open_log(folder / "trade.log", LOG_SIZE, LOG_FILES)
     logger.handlers = logger.handlers[1:]
     sleep = clock.sleep
 
     def watched(seconds: float) -> None:
-        if clock.now().timestamp() >= until:
-            clock.sleep = sleep  # type: ignore[method-assign]
-            raise KeyboardInterrupt
+        before_wait(clock, seconds)
         sleep(seconds)
 
     clock.sleep = watched  # type: ignore[method-assign]
-    ledger = Ledger(folder / "trade-sim.db")
-    return market_bot.MarketBot(market_bot.read_settings(rules), connected, ledger, logger).run()
+    with closing(Ledger(folder / "trade-sim.db")) as ledger:
+        return market_bot.MarketBot(market_bot.read_settings(rules), connected, ledger, logger).run()
+
+
+class Health(NamedTuple):
+    """What a bot's process takes, at a Unix second of simulated time: resident bytes, handles and threads."""
+
+    at: float
+    pid: int
+    memory: int
+    handles: int
+    threads: int
+
+
+def until(end: float, folder: Path) -> Callable[[SteppedClock, float], None]:
+    """Stop as by Ctrl-C at a Unix second, and write down the process's health four times a day until then."""
+    seen = -1.0
+    stopping = False
+
+    def before_wait(clock: SteppedClock, seconds: float) -> None:
+        nonlocal seen, stopping
+        now = clock.now().timestamp()
+        if now // _QUARTER != seen and seconds > 2 and Path("/proc/self/statm").exists():
+            seen = now // _QUARTER
+            gc.collect()
+            resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+            memory, handles = resident * os.sysconf("SC_PAGE_SIZE"), _count("/proc/self/fd")
+            health = Health(now, os.getpid(), memory, handles, _count("/proc/self/task"))
+            with (folder / "health.jsonl").open("a", encoding="ascii") as file:
+                file.write(f"{json.dumps(health)}\n")
+        if now >= end and not stopping:
+            stopping = True
+            raise KeyboardInterrupt
+
+    return before_wait
+
+
+def _count(folder: str) -> int:
+    return sum(1 for _ in Path(folder).iterdir())
+
+
+def healths(folder: Path) -> list[Health]:
+    """What the last of the bot's processes took from the end of its first day on, or where it did not live so long
+    of its first quarter of a day."""
+    file = folder / "health.jsonl"
+    rows = [Health(*json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
+    last = [row for row in rows if row.pid == rows[-1].pid]
+    whole_days = [row for row in last if row.at >= last[0].at + DAY]
+    return whole_days or last[1:]
 
 
 @dataclass
@@ -135,7 +211,15 @@ class Outcome:
     cycles: int = 0
     errors: int = 0
     bytes: int = 0
+    log_bytes: int = 0
+    days: float = 1.0
+    health: list[Health] = field(default_factory=list)
     took: float = 0.0
+
+    @property
+    def grown(self) -> int:
+        """Bytes of memory that the last process took more at its end than after its first day."""
+        return self.health[-1].memory - self.health[0].memory if self.health else 0
 
     @property
     def truly_earned(self) -> float:
@@ -159,6 +243,16 @@ class Outcome:
         if still:
             off = [abs(said - true) > 0.01 * true + 1e-6 for said, true in self.windows.values()]
             found += [f"{sum(off)} windows are estimated wrong by more than 1 %"] if any(off) else []
+        if self.grown > MOST_GROWN:
+            found.append(f"memory has grown by {self.grown / 2**20:.1f} MiB")
+        for what in ("handles", "threads"):
+            counts = [getattr(one, what) for one in self.health]
+            if counts and counts[-1] > counts[0]:
+                found.append(f"{counts[-1] - counts[0]} more {what} than there were")
+        if self.log_bytes > LOG_SIZE * (LOG_FILES + 1):
+            found.append(f"the logs have {self.log_bytes:,} bytes")
+        if self.bytes > LEDGER_BASE + LEDGER_A_DAY * self.days:
+            found.append(f"the ledger has {self.bytes:,} bytes")
         return found
 
     def told(self) -> str:
@@ -169,12 +263,22 @@ class Outcome:
         counted = f"qualified {one.qualified:,.0f} s, excluded {one.excluded:,.0f} s, unknown {one.unknown:,.0f} s"
         lines = [
             f"{self.cycles:,} cycles kept, {self.sessions} sessions, {self.errors} errors in the log",
-            f"ledger {self.bytes / 1e6:.1f} MB, {self.took:.0f} s",
+            f"ledger {self.bytes / 1e6:.2f} MB, logs {self.log_bytes / 1e6:.2f} MB, {self.took:.0f} s",
+            self._health(),
             f"fills {len(said['fills']):,}, {money}, {len(said['positions'])} positions: {agrees}",
             f"present {one.present:,.0f} s, truly {self.truly_present:,.0f} s ({present:+.2%}); {counted}",
             f"accrued ${one.reward:.4f}, truly ${self.truly_earned:.4f} ({self.off:+.2%})",
         ]
         return "\n".join(lines)
+
+    def _health(self) -> str:
+        if not self.health:
+            return "memory was not looked at"
+        first, last = self.health[0], self.health[-1]
+        return (
+            f"memory {last.memory / 2**20:.1f} MiB ({self.grown / 2**20:+.2f} since its first day or quarter), "
+            f"handles {first.handles} then {last.handles}, threads {first.threads} then {last.threads}"
+        )
 
 
 def run(
@@ -190,24 +294,25 @@ def run(
     began = time.monotonic()
     rules = {**RULES, **changed}
     script = folder / "faults.json"
-    script.write_text(json.dumps([] if still else FAULTS))
+    script.write_text(json.dumps([] if still else faults(days, seed)))
     command = [sys.executable, "-m", "simulator", "--port", "0", "--step", "--ed25519", "--seed", str(seed)]
     command += ["--programs", str(PROGRAMS), "--key-file", str(folder / "key.pem"), "--faults", str(script)]
     command += ["--without", ",".join(EVERYBODY)] if still else []
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as simulator:
         try:
-            variables = _variables(simulator)
+            variables = read_variables(simulator)
             clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
             _trade_on(folder, rules, variables, clock, days, 0 if still else kills)
             statement = clock.ask("GET", "statement")
         finally:
             simulator.kill()
     outcome = compare(folder, statement)
+    outcome.days, outcome.health = days, healths(folder)
     outcome.took = time.monotonic() - began
     return outcome
 
 
-def _variables(simulator: subprocess.Popen[str]) -> dict[str, str]:
+def read_variables(simulator: subprocess.Popen[str]) -> dict[str, str]:
     """The variables of .env that a simulator prints when it is ready."""
     assert simulator.stdout is not None
     found: dict[str, str] = {}
@@ -232,7 +337,8 @@ def _trade_on(
     until = start + days * DAY
     command = [sys.executable, "-m", "tests.soak", "--bot", str(folder), "--until", str(until)]
     command += ["--rules", json.dumps(rules)]
-    killed = [start + days * DAY * (number + 1) / (kills + 1) for number in range(kills)]
+    # All in the first day: whether memory stays as it is, one process has to live long for.
+    killed = [start + min(days, 1.0) * DAY * (number + 1) / (kills + 1) for number in range(kills)]
     while True:
         with subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **variables}) as bot:
             while bot.poll() is None:
@@ -263,7 +369,8 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
     fills = ledger.fills()
     said = ledger.earned()
     seconds = sum(ledger.seconds().values(), start=Seconds())
-    log = (folder / "trade.log").read_text(encoding="utf-8")
+    logs = list(folder.glob("trade.log*"))
+    log = "".join(path.read_text(encoding="utf-8") for path in logs)
     day = mark.at.date()
     return Outcome(
         said={
@@ -295,6 +402,7 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
         cycles=len(ledger.cycles()),
         errors=len(re.findall(r"\[ERROR\]", log)),
         bytes=sum(path.stat().st_size for path in folder.glob("trade-sim.db*")),
+        log_bytes=sum(path.stat().st_size for path in logs),
     )
 
 
@@ -347,7 +455,7 @@ def main() -> int:
     parser.add_argument("--rules", type=json.loads, default={}, help="settings, as JSON")
     asked = parser.parse_args()
     if asked.bot:
-        return trade(asked.bot, asked.rules, asked.until)
+        return trade(asked.bot, asked.rules, os.environ, until(asked.until, asked.bot))
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     outcome = run(folder, asked.days, asked.seed, asked.kills, asked.still, **asked.rules)
     progress("")
