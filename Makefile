@@ -1,6 +1,6 @@
 # make run: trade on the embedded exchange.  make test: everything CI checks.
-# make soak: three simulated days, with a bad day's faults and without, and thousands of cycles in which no limit may
-# be broken; half an hour or so.
+# make soak: two simulated weeks of bad days, three days in which nothing fails, thousands of cycles in which no limit
+# may be broken, 300 kills, and every fault at every step; two hours or so.
 # PYTHON picks the interpreter (3.10 or newer) that the virtual environment is made from.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,9 +17,11 @@ test: .venv/.test-installed
 	$(BIN)/pytest --numprocesses 3 --dist worksteal
 
 soak: .venv/.test-installed
-	$(BIN)/python -m tests.soak --days 3
+	$(BIN)/python -m tests.soak --days 14
 	$(BIN)/python -m tests.soak --days 3 --still
 	$(BIN)/python -m tests.limits --cycles 1000
+	$(BIN)/python -m tests.kills --times 300
+	$(BIN)/python -m tests.matrix --all
 
 format: .venv/.test-installed
 	$(BIN)/ruff check --fix .

@@ -52,7 +52,7 @@ from cycle import (
     taken_down,
 )
 from entries import Cycle, Mark
-from errors import ExchangeError, LedgerError, Then
+from errors import ExchangeError, LedgerError, Then, Unauthorized
 from failures import Failure
 from guards import Guards, Patience
 from halting import Halting, worst_case
@@ -209,8 +209,9 @@ class MarketBot:
 
     def _trade(self) -> int:
         """Cycle after cycle. Returns an exit code where it ends by itself."""
-        if not self._may_take_over():
-            return _IN_CONFIGURATION
+        code = self._first_contact()
+        if code is not None:
+            return code
         while True:
             due = self._clock.monotonic() + self._rules.wait_seconds
             began, sent_before = self._clock.now(), self._client.requests_sent
@@ -305,32 +306,34 @@ class MarketBot:
 
     # -- sessions ----------------------------------------------------------------------------------------------
 
-    def _may_take_over(self) -> bool:
-        """Announce real money, and ask, once, before its account is cleared. Asked again until the exchange
-        answers; not where it does not accept the key, which the first cycle meets as well."""
-        answers: list[bool] = []
+    def _first_contact(self) -> int | None:
+        """Read the account's limits and, where money is real, ask before it is touched; tried until the exchange
+        answers. Returns an exit code where that is the end."""
+        agreed: list[bool] = []
 
-        def ask() -> None:
+        def meet() -> None:
             self._read_limits()
-            if self._rules.environment is not Environment.PROD:
-                answers.append(True)
-                return
-            self._client.get_exchange_status()
-            self._books.take_up()
-            found = takeover.find(self._client, self._ledger.opened_positions())
-            for said in takeover.real_money(self._rules, self._connection.about, found):
-                self.log("REAL MONEY", said)
-            # A halted bot closes nothing, and leaves alone what rests of others.
-            is_halted = bool(self._halting.standing())
-            answers.append(is_halted or takeover.confirmed(found, self.log, self._confirm))
+            agreed.append(self._rules.environment is not Environment.PROD or self._may_take_over())
 
         while True:
-            failure = failures.of(ask)
-            if answers or (failure and failure.then is Then.STOP):
-                return answers[-1] if answers else True
-            if failure:
-                self._tell(failure, f"Nothing was touched; asked again in {outages.RETRY_SECONDS:.0f} s")
+            failure = failures.of(meet)
+            if failure is None:
+                return None if agreed[-1] else _IN_CONFIGURATION
+            if failure.then is Then.STOP:
+                return self._give_up(failure)
+            self._tell(failure, f"Nothing was touched; tried again in {outages.RETRY_SECONDS:.0f} s")
             self._clock.sleep(outages.RETRY_SECONDS)
+
+    def _may_take_over(self) -> bool:
+        """Announce real money, and ask before its account is cleared."""
+        self._client.get_exchange_status()  # its answer tells a simulator's run
+        self._books.take_up()
+        found = takeover.find(self._client, self._ledger.opened_positions())
+        for said in takeover.real_money(self._rules, self._connection.about, found):
+            self.log("REAL MONEY", said)
+        if self._halting.standing():  # then nothing is closed, and what rests of others is left alone
+            return True
+        return takeover.confirmed(found, self.log, self._confirm)
 
     def _take_up_ledger(self) -> None:
         """Open the account's ledger. Without it nobody knows whether trading is halted: our orders go."""
@@ -390,9 +393,8 @@ class MarketBot:
         given up in an outage and in a pause that was announced, both told once."""
         follows = self._outages.failed(failure.then, self._clock.now(), self._rules.wait_seconds)
         if follows.until is None:
-            self._tell(
-                failure, f"This cycle ends here{'' if follows.stop else ' and is tried again'}; {self._rest()}"
-            )
+            again = "" if follows.stop else " and is tried again"
+            self._tell(failure, f"This cycle ends here{again}; {self._rest()}")
         if follows.ends and follows.until:
             until = f"{follows.until:%Y-%m-%d %H:%M} UTC"
             self.log("INFO", {"Exchange": "is away, as it announced; nothing is placed", "Until": until})
@@ -407,9 +409,8 @@ class MarketBot:
     def _after_success(self) -> None:
         since = self._outages.since
         if self._outages.gave_up:
-            took = (
-                f"after {(self._clock.now() - since).total_seconds() / 60:,.0f} min" if since else "as announced"
-            )
+            minutes = (self._clock.now() - since).total_seconds() / 60 if since else 0.0
+            took = f"after {minutes:,.0f} min" if since else "as announced"
             self.log("INFO", {"Exchange": f"is back {took}", "Failed cycles": self._outages.count})
         self._outages.worked()
 
@@ -557,9 +558,9 @@ class MarketBot:
             limits = self._client.read_limits()
             read, write = (f"{bucket.rate} tokens/s" for bucket in (limits.read, limits.write))
             self.log("INFO", {"Rate limits": limits.tier, "Reads": read, "Writes": write})
-        except ExchangeError as error:
-            if error.then is Then.STOP:
-                raise
+        except Unauthorized:
+            raise
+        except ExchangeError as error:  # a key need not be allowed to read this
             self.log("ERROR", str(error), ["The rate limits of the lowest tier are kept to; all else goes on"])
         self._log_clock()
 

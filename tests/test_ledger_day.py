@@ -1,5 +1,6 @@
 """A simulated day of the whole bot, beside a simulator in a process of its own: what the ledger says in the end is
-what the exchange says. `make soak` does the same for three days, with a cycle a minute.
+what the exchange says, and nothing grows that should not. `make soak` does the same for two weeks, with a cycle a
+minute.
 """
 
 from __future__ import annotations
