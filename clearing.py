@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import stopping
 import trade
 import tradelog
 from clients import KalshiHttpClient
@@ -21,6 +22,9 @@ VERIFY_SECONDS = 1.0
 STOP_TRIES = 3
 """Before the bot ends it cancels what rests, and looks whether it is gone, so often; a look at lists that lag
 behind is not counted, up to `VERIFY_TRIES` looks in all."""
+
+MAY_REST = 3
+"""Exit code: orders of ours may still rest."""
 
 _SLACK = timedelta(seconds=2)
 
@@ -129,6 +133,7 @@ class Clearing:
         try:
             self._take_down(end)
         except KeyboardInterrupt:
+            stopping.heard()
             end.problem = "Ctrl-C a second time"
         if not end.problem:
             self._log("SHUTDOWN", *self._held())
@@ -167,7 +172,8 @@ class Clearing:
         gone = "None of our orders rests any more"
         try:
             held = self._client.get_positions()
-        except (ExchangeError, KeyboardInterrupt):
+        except (ExchangeError, KeyboardInterrupt):  # in a hurry, or without an answer, less is said
+            stopping.heard()
             return f"{gone}; what is held could not be read", []
         if not held:
             return f"{gone}; nothing is held", []
@@ -201,4 +207,7 @@ class _End:
             return f"All our orders have expired by now; they could not be seen to be gone ({self.problem})", 0
         until = f"until {tradelog.local_time(self.until)}" if self.until else "until they are canceled"
         seen = f"{self.left} were listed last; " if self.left else ""
-        return f"ORDERS OF OURS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website", 3
+        return (
+            f"ORDERS OF OURS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website",
+            MAY_REST,
+        )

@@ -18,6 +18,7 @@ import lock
 import logfile
 import tradelog
 import writing
+from clearing import MAY_REST
 from clients import Environment
 from connection import Connection, connect, read_variables
 from errors import ConfigError, LedgerError
@@ -52,23 +53,29 @@ def start(
 ) -> int:
     """Run a bot by the settings until it ends. Returns the process's exit code."""
     signals = Signals()
+    bot: Bot | None = None
     with ExitStack() as held:
         try:
-            return _start(read_settings, files, confirm, bot_class, held)
+            bot = _ready(read_settings, files, confirm, bot_class, held)
+            return bot.run() if bot else IN_CONFIGURATION
         except KeyboardInterrupt:
-            print("market_bot: stopped at its start; nothing was sent", file=sys.stderr)
-            return 0
+            if bot is None:
+                print("market_bot: stopped at its start; nothing was sent", file=sys.stderr)
+                return 0
+            print("market_bot: stopped within its end; orders may rest until they expire", file=sys.stderr)
+            return MAY_REST
         finally:
             signals.ignore()
 
 
-def _start(
+def _ready(
     read_settings: Callable[[], Settings],
     files: Files,
     confirm: Confirm | None,
     bot_class: type[Bot],
     held: ExitStack,
-) -> int:
+) -> Bot | None:
+    """A bot that can be run, holding what it needs; None where something is in the way, which is told."""
     left_by, logger = "", None
     try:
         left_by = _lock(files.log.with_suffix(".lock"), "runs in this folder", held)
@@ -83,12 +90,12 @@ def _start(
             print(f"market_bot: {error}", file=sys.stderr)
         else:
             logger.info(tradelog.entry(datetime.now().astimezone(), "ERROR", str(error)))
-        return IN_CONFIGURATION
+        return None
     found = (
         f"The last bot here was killed, or lost its power, and took nothing down ({left_by})" if left_by else ""
     )
     warnings = (*connection.warnings, *(one for one in (found, warning) if one))
-    return bot_class(rules, replace(connection, warnings=warnings), ledger, logger, confirm).run()
+    return bot_class(rules, replace(connection, warnings=warnings), ledger, logger, confirm)
 
 
 def _log(read_settings: Callable[[], Settings], file: Path) -> Logger:

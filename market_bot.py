@@ -29,6 +29,7 @@ import launch
 import outages
 import schedule
 import settings
+import stopping
 import takeover
 import tradelog
 import writing
@@ -205,6 +206,7 @@ class MarketBot:
             self._announce()
             return self._trade()
         except KeyboardInterrupt as stop:
+            stopping.heard()
             return self._stop(str(stop) or "Ctrl-C")
 
     def _trade(self) -> int:
@@ -533,8 +535,8 @@ class MarketBot:
                 self._breaker.close()
             if self._session_begun and not code:
                 self._attempt(self._finish_books, "The next start asks the exchange for what is missing")
-        except KeyboardInterrupt:
-            pass  # whoever is in a hurry need not wait for what the next start does as well
+        except KeyboardInterrupt:  # whoever is in a hurry need not wait for what the next start does as well
+            stopping.heard()
         self._books.end_session(f"stopped: {why}")
         return code
 

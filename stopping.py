@@ -15,6 +15,10 @@ _SAME_WISH = 10.0
 """Seconds within which another SIGTERM or SIGHUP is the same wish: a shell passes on what a terminal sends too. A
 second Ctrl-C is never: there is somebody in a hurry."""
 
+_AGAIN = 0.75
+"""Seconds after which it is raised once more where nobody has `heard` it. Python drops what is raised while it
+cleans up an object, and a signal that comes a moment before a long wait is noticed after it."""
+
 _NAMES = {"SIGINT": "Ctrl-C", "SIGHUP": "its terminal was closed", "SIGBREAK": "its window was closed"}
 
 
@@ -27,12 +31,16 @@ class Signals:
 
     def __init__(self) -> None:
         self._last = -math.inf
+        self._why = ""
         self._numbers = stop_signals()
         for number in self._numbers:
             signal.signal(number, self._stop)
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, self._insist)
 
     def ignore(self) -> None:
         """What there is to be done is done; nothing more may interrupt the process's end."""
+        heard()
         for number in self._numbers:
             signal.signal(number, signal.SIG_IGN)
 
@@ -41,4 +49,16 @@ class Signals:
         if number != signal.SIGINT and self._last - last < _SAME_WISH:
             return
         name = signal.Signals(number).name
-        raise Stopped(_NAMES.get(name, name))
+        self._why = _NAMES.get(name, name)
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+        raise Stopped(self._why)
+
+    def _insist(self, *_: object) -> None:
+        raise Stopped(self._why)
+
+
+def heard() -> None:
+    """Somebody stops because of it: it need not be raised again."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -24,7 +24,11 @@ from simulator.api.listing_forms import http_date
 from simulator.api.wire import Answer, Request
 from simulator.clock import SimulatedClock
 
-_STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+_STOPS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK", "SIGALRM")
+    if hasattr(signal, name)
+]
 
 
 class Front(Protocol):

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -301,6 +301,12 @@ def tied_by_shard(now: Situation, orders: Sequence[Order]) -> Mapping[int, Decim
     return tied
 
 
+def fees(one: Position) -> Decimal:
+    """At most what was paid in the market, and what the dearest fee on what is held now would be, to the cent."""
+    dearest = D("0.14") * one.exposure * max(1 - one.exposure / one.size, D(0))
+    return min(one.fees, dearest.quantize(D("0.01"), ROUND_CEILING))
+
+
 def worst(now: Situation, event: str) -> Decimal:
     """By the definition: for each outcome what is held gains or loses, and each order loses what it can; the
     worst of them."""
@@ -310,7 +316,7 @@ def worst(now: Situation, event: str) -> Decimal:
         total = D(0)
         for one in now.positions:
             if one.ticker == ticker:
-                total += (one.size if one.side is winner else 0) - one.exposure - one.fees
+                total += (one.size if one.side is winner else 0) - one.exposure - fees(one)
         for resting in now.orders:
             if resting.ticker == ticker:
                 paid = resting.remaining if resting.side is winner else D(0)

@@ -238,6 +238,26 @@ def test_a_start_that_is_stopped_ends_without_a_traceback_whenever_it_comes(run:
         assert "Traceback" not in said, said
 
 
+def test_a_stop_that_python_drops_is_raised_again() -> None:
+    """What is raised while an object is cleaned up goes nowhere."""
+    script = (
+        "import os, signal, time, stopping\n"
+        "signals = stopping.Signals()\n"
+        "class Cleaned:\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1)\n"
+        "try:\n"
+        "    one = Cleaned(); del one; time.sleep(20)\n"
+        "except KeyboardInterrupt as stop: print('stopped by', stop)\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "Exception ignored" in done.stderr, "else this shows nothing"
+    assert done.stdout == "stopped by SIGTERM\n"
+    assert time.monotonic() - began < 5
+
+
 # -- with real money (on a simulator) ---------------------------------------------------------------------------
 
 
