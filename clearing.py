@@ -207,7 +207,5 @@ class _End:
             return f"All our orders have expired by now; they could not be seen to be gone ({self.problem})", 0
         until = f"until {tradelog.local_time(self.until)}" if self.until else "until they are canceled"
         seen = f"{self.left} were listed last; " if self.left else ""
-        return (
-            f"ORDERS OF OURS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website",
-            MAY_REST,
-        )
+        loudly = f"ORDERS OF OURS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website"
+        return loudly, MAY_REST
