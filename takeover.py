@@ -54,7 +54,8 @@ def find(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> Found:
 def real_money(rules: Settings, about: Mapping[str, str], found: Found) -> Iterator[Said]:
     """What is at stake, line by line: the account, the limits, and what can be lost within them."""
     has = {"Orders resting": str(found.all_orders), "Positions": str(found.all_positions)}
-    yield {"Account": about["Exchange"], "Free cash": f"${found.balance.available:,.4f}"} | has
+    account = f"{about['Exchange']}, primary subaccount"
+    yield {"Account": account, "Free cash": f"${found.balance.available:,.4f}"} | has
     capital, event, day = rules.max_capital, rules.max_event_loss, rules.daily_loss_limit
     names = {"MAX_CAPITAL": capital, "MAX_EVENT_LOSS": event, "DAILY_LOSS_LIMIT": day}
     size = {"TRADE_SIZE": "AUTO" if rules.trade_size is None else f"{rules.trade_size:f} contracts an order"}

@@ -351,10 +351,11 @@ def test_missing_packages_are_one_line_and_no_traceback(clone: Path) -> None:
     assert found.line("The rest").startswith("- not checked")
     (clone / ".venv" / "bin").mkdir(parents=True)
     assert ".venv/bin/python main.py doctor" in python(clone, "-S", "main.py", "doctor").line("Packages")
-    plain = python(clone, "-S", "main.py")
-    assert plain.code == 2
-    assert len(plain.output.splitlines()) == 1
-    assert plain.output.startswith("main: a package is missing or broken (No module named")
+    for program in ("main", "market_bot"):
+        plain = python(clone, "-S", f"{program}.py")
+        assert plain.code == 2
+        assert len(plain.output.splitlines()) == 1
+        assert plain.output.startswith(f"{program}: a package is missing or broken (No module named")
 
 
 def test_a_machine_without_time_zones_is_told_that_the_pause_may_be_an_hour_off(on_demo: Path) -> None:
@@ -372,19 +373,19 @@ def old_python() -> str | None:
     return None
 
 
-@pytest.mark.parametrize("command", [["doctor"], []])
-def test_a_python_that_is_too_old_reads_main_and_is_told(clone: Path, command: list[str]) -> None:
+@pytest.mark.parametrize("command", [["main.py", "doctor"], ["main.py"], ["market_bot.py"]])
+def test_a_python_that_is_too_old_is_told_in_a_line(clone: Path, command: list[str]) -> None:
     found = old_python()
     if found is None:
         pytest.skip("no Python before 3.10 here")
-    old = [found, "main.py", *command]
+    old = [found, *command]
     done = subprocess.run(old, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20)
     assert done.returncode == 2
     assert "3.10 or newer is needed" in done.stdout
     assert "Traceback" not in done.stdout
 
 
-@pytest.mark.parametrize("name", ["main.py", "sheet.py"])
+@pytest.mark.parametrize("name", ["main.py", "sheet.py", "startup.py"])
 def test_what_tells_that_python_is_too_old_is_written_for_one_that_is(clone: Path, name: str) -> None:
     ast.parse((clone / name).read_text(encoding="utf-8"), feature_version=(3, 8))
 
