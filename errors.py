@@ -14,7 +14,7 @@
         │       ├── RateLimited    429: asked too often                                              retry
         │       ├── Unauthorized   401: the key, the signature or the clock                          stop, retry
         │       ├── Forbidden      403: this key may not do that                                     stop
-        │       ├── Paused         by code: the exchange, a shard or a market takes no orders now        skip
+        │       ├── Paused         by its code: there, no orders are taken for now                   skip
         │       ├── Gone           404 for an order: filled, expired or canceled. Look at the fills  skip
         │       └── AlreadyExists  409 for an order: this client order id was used before            skip
         ├── OutcomeUnknown         an order that could not be found, nor shown not to be  maybe done retry

@@ -84,7 +84,7 @@ for them is on its way, and a person takes money out."""
 _QUARTER = DAY / 4
 LOG_SIZE, LOG_FILES = 1_000_000, 4
 MOST_GROWN = 5 * 2**20
-LEDGER_BASE, LEDGER_A_DAY = 1_500_000, 250_000
+LEDGER_BASE, LEDGER_A_DAY = 600_000, 50_000
 """Bytes that a ledger may have: what two days of detail take, and what stays of each day."""
 
 
