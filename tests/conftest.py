@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -52,6 +53,16 @@ def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for environment in ("SIM", "DEMO", "PROD"):
         for variable in ("URL", "KEYID", "KEYFILE"):
             monkeypatch.delenv(f"{environment}_{variable}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """A bot that ran in this process leaves it deaf to what stops it, and so would be the processes started
+    later."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, answer in before.items():
+        signal.signal(number, answer)
 
 
 PROJECT = Path(__file__).resolve().parents[1]

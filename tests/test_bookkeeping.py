@@ -355,7 +355,7 @@ def test_a_persons_trades_are_in_the_profit_and_not_among_our_orders(bench: Benc
     assert_as_stated(bench)
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     seed=st.integers(1, 5),
     kills=st.lists(st.tuples(st.integers(1, 120), st.integers(0, 400)), min_size=1, max_size=4),

@@ -18,34 +18,6 @@ from simulator.listing import ListedProgram
 from tests.conftest import START, Bench, answer, assert_quoting_once, cut_before, is_quote, unavailable
 
 
-@pytest.mark.parametrize("fault", [unavailable, cut_before], ids=["503", "cut"])
-def test_an_outage_from_any_request_of_a_cycle_on_neither_stops_the_bot_nor_doubles_an_order(
-    make_bench: Callable[..., Bench], fault: Callable[..., requests.Response]
-) -> None:
-    """A minute without the exchange, which no patience outlasts."""
-    healthy = make_bench()
-    healthy.run(cycles=2)
-    for broken in range(0, len(healthy.wire.sent), 8):
-        bench = make_bench()
-        began = []
-
-        def strike(
-            _: requests.PreparedRequest,
-            number: int,
-            bench: Bench = bench,
-            broken: int = broken,
-            began: list = began,
-        ) -> object:
-            now = bench.exchange.clock.monotonic()
-            began.extend([now] if number == broken else [])
-            return fault if began and now < began[0] + 60 else None
-
-        bench.wire.fault = strike
-        bench.run(cycles=9)
-        assert len(bench.events("ERROR")) >= 1, f"request {broken}"
-        assert_quoting_once(bench)
-
-
 def test_a_hiccup_costs_no_cycle(make_bench: Callable[..., Bench]) -> None:
     """One lost answer, or one 503, at any request: it is asked again, and nothing is told but what is true."""
     healthy = make_bench()

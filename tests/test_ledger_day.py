@@ -14,7 +14,7 @@ TEN_MINUTES = {"WAIT_TIME": 600}
 
 
 def test_a_day_with_fills_faults_and_two_kills_ends_with_the_exchanges_own_numbers(tmp_path: Path) -> None:
-    outcome = soak.run(tmp_path, kills=2, WAIT_TIME=900)
+    outcome = soak.run(tmp_path, kills=2, WAIT_TIME=1200)
     print(f"\n{outcome.told()}")
     assert outcome.wrong(still=False) == []
     assert outcome.sessions == 3
