@@ -132,12 +132,13 @@ class Guards:
         return told
 
     def skips(self, markets: Iterable[Market], now: datetime) -> dict[str, Skip]:
-        """The markets that are stayed out of, whole, with the reason."""
+        """The markets that are stayed out of, whole, with the reason; those of a shard until it is let go."""
         found = {}
         for market in markets:
-            pause = self._markets.get(market.ticker) or self._shards.get(market.exchange_index or 0)
-            if pause is not None and pause.until > now:
-                number = f"{pause.why}, {(pause.until - now).total_seconds():.0f} s more"
+            shard = self._shards.get(market.exchange_index or 0)
+            pause = self._markets.get(market.ticker) or shard
+            if pause is not None and (shard or pause.until > now):
+                number = f"{pause.why}, {max((pause.until - now).total_seconds(), 0.0):.0f} s more"
                 found[market.ticker] = Skip(market.ticker, Reason.GUARD, "Because", number)
         return found
 

@@ -19,7 +19,7 @@ import takeover
 import tidying
 from clients import Environment
 from simulator.people import INFORMED, NOISE
-from tests.conftest import Bench, assert_quoting_once, is_quote, unavailable
+from tests.conftest import Bench, answer, assert_quoting_once, is_quote, unavailable
 from tests.test_bookkeeping import by_hand as by_person
 from tests.test_market_bot import place, place_by_hand
 from trade import OWN_PREFIX
@@ -352,6 +352,9 @@ def test_nothing_is_done_by_hand_that_nobody_agreed_to(
 # -- a session's start with real money -------------------------------------------------------------------------
 
 
+forbidden = answer(403, '{"error":{"code":"forbidden","message":"this key may not read that"}}')
+
+
 def on_prod(bench: Bench, confirm: takeover.Confirm | None) -> int | None:
     bench.bot._rules = replace(bench.bot._rules, environment=Environment.PROD)
     bench.bot._confirm = confirm
@@ -371,6 +374,15 @@ def test_what_the_bot_did_not_open_is_listed_with_its_cost_and_nothing_is_touche
     assert len(bench.events("FOUND ORDER")) == 2 * len(resting)
     assert len(bench.events("FOUND POSITION")) == 2 * len(held)
     assert all("it costs $" in line and "of fees" in line for line in bench.events("FOUND POSITION"))
+
+
+def test_a_key_that_may_not_read_what_is_at_stake_touches_nothing(bench: Bench) -> None:
+    """Nobody could be asked: what is found is not known."""
+    bench.wire.fault = lambda request, _: forbidden if "/portfolio/positions" in (request.url or "") else None
+    assert on_prod(bench, lambda _: True) == 2
+    assert {request.method for request in bench.wire.sent} == {"GET"}
+    assert len(bench.resting()) == 2
+    assert "only a person can mend this" in bench.events("ERROR")[-1]
 
 
 def test_consent_is_asked_for_once_and_then_the_session_begins(bench: Bench) -> None:

@@ -188,6 +188,21 @@ def test_a_breaker_that_tripped_is_noticed_waited_out_and_reset(make_bench: Make
     assert bench.events("ERROR") == []
 
 
+def test_a_reset_that_fails_is_tried_again_with_the_next_cycle_and_costs_no_other_pause(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(who=(), faults=[{"do": "503", "on": "PUT /portfolio/order_groups/*", "times": 12}])
+    bench.run(cycles=2)
+    exchange = bench.exchange.api.exchange
+    for group in list(bench.account.groups.values()):
+        order_groups.trigger(exchange, CUSTOMER, group.group_id, group.shard)
+    bench.run(cycles=4)
+    assert any("Nothing is quoted on shard 0 before that works" in line for line in bench.log.splitlines())
+    bench.run(cycles=3)
+    assert_quoting_once(bench)
+    assert len([line for line in bench.events("GUARD") if "Until" in line]) == 1
+
+
 def test_a_create_that_the_breaker_refuses_pauses_the_shard(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
     bench.run(cycles=1)
