@@ -72,12 +72,6 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     )
 
 
-def is_on_this_machine(environment: Environment, variables: Mapping[str, str]) -> bool:
-    """Whether an environment's address was put to this machine: a rehearsal on a simulator."""
-    url = variables.get(f"{environment.value}_URL", "").strip()
-    return bool(url) and _is_loopback(urlsplit(_base_url(url, environment)).hostname or "")
-
-
 def _session(base_url: str, host: str) -> requests.Session:
     """A session that goes by this machine's proxies and certificates as they are now; left to itself it would
     look for them, and for a password, anew for each request."""
