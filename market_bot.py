@@ -9,6 +9,11 @@ lets it go on.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the rest is imported, which takes a while and may not be there
+    import startup
+
+    startup.prepare("market_bot")
+
 import argparse
 import math
 import sys
@@ -18,11 +23,6 @@ from functools import partial
 from logging import Logger
 from pathlib import Path
 from types import MappingProxyType
-
-if __name__ == "__main__":  # before the rest is imported, which takes a while and may not be there
-    import startup
-
-    startup.prepare("market_bot")
 
 import failures
 import launch
