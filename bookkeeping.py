@@ -68,6 +68,7 @@ class Bookkeeper:
         self._stays: dict[str, Stay] = {}
         self._fills: dict[str, Fill] = {}
         self._fills_since = EPOCH
+        self._unread_fills: set[str] = set()
         self._looked: datetime | None = None
         self._books: Mapping[str, Book] = {}
         self._programs: dict[str, Program] = {}
@@ -139,9 +140,12 @@ class Bookkeeper:
 
     def differences(self, positions: Listing[Position]) -> dict[str, Difference]:
         """Where what is held by all fills and settlements is not what the exchange lists: by ticker what we and
-        what it says, YES positive. What is not known of one that closed is its settlement, which comes late."""
+        what it says, YES positive. What is not known of one that closed is its settlement, which comes late; of
+        one with a fill that cannot be read, that fill."""
         listed = {position.ticker: position.count for position in positions}
-        unread = {error.ticker for error in positions.unreadable}
+        unread = {error.ticker for error in positions.unreadable} | self._unread_fills
+        if "" in unread:  # it may be about any of them
+            return {}
         found = {}
         for ticker in sorted(listed.keys() | self._held.keys()):
             here, there = self._held.get(ticker, Decimal(0)), listed.get(ticker, Decimal(0))
@@ -203,11 +207,13 @@ class Bookkeeper:
         """The fills that were not known yet, oldest first. Raises an `ExchangeError`."""
         listed = self._client.get_fills(self._fills_since - _OVERLAP)
         new = list({fill.fill_id: fill for fill in listed if fill.fill_id not in self._fills}.values())
+        self._unread_fills = {error.ticker for error in listed.unreadable}
         for fill in new:  # a page may repeat what stood on the last one
             self._fills[fill.fill_id] = self._entry.fills[fill.fill_id] = fill
             self._change(fill)
-            self._fills_since = max(self._fills_since, fill.time)
-        self._tell(listed, "A fill is missing in the ledger; what is held is read by itself")
+            if not self._unread_fills:  # else asked for again, from before that one
+                self._fills_since = max(self._fills_since, fill.time)
+        self._tell(listed, "A fill is missing in the ledger until it can be read; what is held is read by itself")
         return new
 
     def settled(self, positions: Iterable[Position]) -> None:
@@ -379,7 +385,8 @@ class Bookkeeper:
         self._entry = Entry(EPOCH)
         self._stays = {name: stay for name, stay in self._stays.items() if self._is_uncounted(stay)}
         self._asked &= self._stays.keys()
-        recent = max((fill.time for fill in self._fills.values()), default=EPOCH) - 2 * _OVERLAP
+        latest = max((fill.time for fill in self._fills.values()), default=EPOCH)
+        recent = min(latest, self._fills_since) - 2 * _OVERLAP
         self._fills = {
             name: fill for name, fill in self._fills.items() if fill.time >= recent or fill.order_id in self._stays
         }

@@ -431,5 +431,8 @@ def episode(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     try:
         yield from partial(play, stage, cell, rules)()
     except BotEnded as early:
+        if cell.given["do"] == "key_revoked":  # the third cycle in a row without one ends the bot
+            yield from _without_a_key(stage, early.ended, 0)
+            return
         stage.broken.append(str(early))
         stage.after_end(early.ended)

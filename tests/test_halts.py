@@ -18,10 +18,13 @@ import market_bot
 import takeover
 import tidying
 from clients import Environment
+from simulator.opening import CUSTOMER
 from simulator.people import INFORMED, NOISE
+from simulator.statement import statement
 from tests.conftest import Bench, answer, assert_quoting_once, is_quote, unavailable
 from tests.test_bookkeeping import by_hand as by_person
 from tests.test_market_bot import place, place_by_hand
+from tests.test_standing import fill_quote
 from trade import OWN_PREFIX
 
 D = Decimal
@@ -197,6 +200,22 @@ def test_a_fill_or_a_settlement_between_two_lists_halts_nobody(make_bench: MakeB
         bench.bot.start_trading()
         bench.pass_time(60)
     assert bench.events("HALT") == []
+
+
+def test_a_fill_that_cannot_be_read_halts_nobody_and_is_counted_once_it_can(make_bench: MakeBench) -> None:
+    """The exchange sends something new with its fills, for ten minutes."""
+    unreadable: dict[str, object] = {"do": "missing_field", "field": "fill_id", "from": 70, "until": 700}
+    unreadable["on"] = "GET /portfolio/fills"
+    bench = make_bench(who=(), TRADE_SIZE=5, faults=[unreadable])
+    bench.run(cycles=2)
+    fill_quote(bench)
+    bench.run(cycles=8)
+    assert bench.events("HALT") == []
+    bench.run(cycles=6)
+    assert bench.events("HALT") == []
+    assert bench.ledger.positions() == {ticker: D(count) / 100 for ticker, count in bench.held().items()}
+    true = {str(fill["fill_id"]) for fill in statement(bench.exchange.api.exchange, CUSTOMER)["fills"]}
+    assert {fill.fill_id for fill in bench.ledger.fills()} == true
 
 
 def test_a_second_bot_on_the_same_account_halts_this_one(make_bench: MakeBench) -> None:
