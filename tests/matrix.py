@@ -69,8 +69,9 @@ PEOPLE = (NOISE, RIVALS)
 KNOWN: Mapping[tuple[str, str], str] = {}
 """Findings that are not mended yet, by fault and step: shown as `k`, and counted by themselves."""
 
-MOST_LOST = 3
-"""Markets that a stage may lose before another is opened."""
+MOST_LOST, MOST_TRIED = 3, 48
+"""Markets that a stage may lose, and cells that it is used for, before another is opened: one that was struck
+hundreds of times is not the board it was, for its books thin out and its cash is gone."""
 
 _SITUATIONS = (("CROSS", True), ("CROSS", False), ("REST", False), ("REST", True))
 _LENGTHS = (OUTAGE, CYCLE, CYCLE, *[ONCE] * 10)
@@ -199,7 +200,7 @@ def _play(waiting: list[Cell], folder: Path, tally: Tally, of: int, markets: int
 
     def direct() -> Script:
         lost = 0
-        while waiting and lost < MOST_LOST and not stage.broken:
+        while waiting and lost < MOST_LOST and len(tried) < MOST_TRIED and not stage.broken:
             if not (yield from calm(stage)):
                 if not tried:
                     raise RuntimeError(f"a new stage does not come to rest: {folder}")

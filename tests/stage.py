@@ -333,7 +333,8 @@ class Stage:
         a market that misses its target by their doing is not asked for: the bot waits for it with good reason."""
         now = self.quotes()
         thin = 0 if self.is_alone else sum(1 for place in set(before) - now if self._misses_target(place[0]))
-        return max(len(before) - len(now) - thin, 0)
+        asked = min(len(before), self.full)  # more were sides whose exits rested, which are sold by now
+        return max(asked - len(now) - thin, 0)
 
     def _misses_target(self, ticker: str) -> bool:
         book = self.exchange.markets[ticker].book
