@@ -137,6 +137,7 @@ def test_a_bot_that_does_not_quote_again_or_leaves_an_order_at_its_end_is_seen(t
 
     def direct() -> Script:
         assert (yield from calm(stage))
+        stage.full += 1
         yield from recover(stage, {*stage.quotes(), ("KXMORE", True)})
         stage.after_end(Ended(0))
 
