@@ -79,8 +79,12 @@ def _ready(
     left_by, logger = "", None
     try:
         left_by = _lock(files.log.with_suffix(".lock"), "runs in this folder", held)
-        logger = _log(read_settings, files.log)
-        rules = read_settings()
+        try:
+            rules = read_settings()
+        except ConfigError:  # which is to be told in the log, by its usual size
+            logger = logfile.open_log(files.log)
+            raise
+        logger = logfile.open_log(files.log, rules.log_bytes, rules.log_files)
         connection = connect(rules.environment, read_variables(files.dotenv))
         left_by, warning = _lock_account(rules, connection, held, left_by)
         ledger = held.enter_context(closing(Ledger(files.ledger(rules.environment))))
@@ -96,15 +100,6 @@ def _ready(
     )
     warnings = (*connection.warnings, *(one for one in (found, warning) if one))
     return bot_class(rules, replace(connection, warnings=warnings), ledger, logger, confirm)
-
-
-def _log(read_settings: Callable[[], Settings], file: Path) -> Logger:
-    """The log by its settings; where these are wrong, which is to be told in it, by the usual ones."""
-    try:
-        rules = read_settings()
-    except ConfigError:
-        return logfile.open_log(file)
-    return logfile.open_log(file, rules.log_bytes, rules.log_files)
 
 
 def _lock(file: Path, what: str, held: ExitStack) -> str:

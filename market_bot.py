@@ -29,6 +29,7 @@ import launch
 import outages
 import schedule
 import settings
+import sheet
 import stopping
 import takeover
 import tradelog
@@ -156,9 +157,6 @@ _HOME = Path(__file__).resolve().parent
 _LOG_FILE = _HOME / "trade.log"
 _DOTENV_FILE = _HOME / ".env"
 
-_IN_CONFIGURATION = 2
-"""Exit code: only a person can mend what is wrong."""
-
 
 class MarketBot:
     """One account on one exchange, traded in a loop. `confirm` asks the person at the keyboard; None where nobody
@@ -188,7 +186,6 @@ class MarketBot:
         self._patience = Patience()
         self._told, self._repeats = tradelog.Told(), tradelog.Repeats()
         self._outages = Outages()
-        self._planned: schedule.Span | None = None
         self._board: Board | None = None
         self._account: Account | None = None
         self.quoted: frozenset[str] = frozenset()
@@ -320,7 +317,7 @@ class MarketBot:
         while True:
             failure = failures.of(meet)
             if failure is None:
-                return None if agreed[-1] else _IN_CONFIGURATION
+                return None if agreed[-1] else sheet.IN_CONFIGURATION
             if failure.then is Then.STOP:
                 return self._give_up(failure)
             self._tell(failure, f"Nothing was touched; tried again in {outages.RETRY_SECONDS:.0f} s")
@@ -419,7 +416,7 @@ class MarketBot:
     def _give_up(self, failure: Failure) -> int:
         """Stop by itself. Returns the exit code."""
         self.log("ERROR", f"The bot stops: only a person can mend this ({failure.told})")
-        return max(self._stop("it cannot go on"), _IN_CONFIGURATION)
+        return max(self._stop("it cannot go on"), sheet.IN_CONFIGURATION)
 
     # -- within a cycle ----------------------------------------------------------------------------------------
 
@@ -494,10 +491,8 @@ class MarketBot:
         """Know when the exchange pauses next."""
         pause = schedule.next_pause(self._client.get_schedule(), self._clock.now())
         self._outages.announced(pause)
-        if pause and pause != self._planned:
-            begins, ends = (f"{at:%Y-%m-%d %H:%M}" for at in pause)
-            self.log("INFO", {"Next pause of the exchange": f"{begins} until {ends} UTC"})
-        self._planned = pause
+        for event, fields in self._told.pause(pause):
+            self.log(event, fields)
 
     def _wait(self, due: float) -> None:
         """Sleep until the next cycle is due. One that took longer than a cycle may is told, never made up for."""

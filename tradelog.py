@@ -27,6 +27,7 @@ from incentive import Candidate, Skip, contracts, dollars_per_day
 from models import Bid, Book, ExchangeStatus, Order, OrderRequest, OrderResponse, Program, Side
 from planning import Plan
 from scan import Board, Change
+from schedule import Span
 
 TOP_LEVELS = 5
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
@@ -46,6 +47,14 @@ class Told:
     def __init__(self) -> None:
         self._quoted: frozenset[str] = frozenset()
         self._closed: frozenset[int] = frozenset()
+        self._pause: Span | None = None
+
+    def pause(self, planned: Span | None) -> Iterator[tuple[str, Said]]:
+        """When the exchange pauses next, where that is new."""
+        if planned and planned != self._pause:
+            begins, ends = (f"{at:%Y-%m-%d %H:%M}" for at in planned)
+            yield "INFO", {"Next pause of the exchange": f"{begins} until {ends} UTC"}
+        self._pause = planned
 
     def shards(self, status: ExchangeStatus) -> Iterator[tuple[str, Said]]:
         """Which shards take no orders any more, and which do again."""

@@ -10,7 +10,6 @@ against what the exchange says.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import math
 import os
@@ -27,7 +26,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import requests
 
@@ -41,6 +40,8 @@ from ledger import Ledger
 from models import SIDES, Program, Side
 from profit import midnight
 from simulator.people import EVERYBODY
+from tests import health
+from tests.health import Health
 from trade import OWN_PREFIX
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -150,16 +151,6 @@ def trade(
         return market_bot.MarketBot(market_bot.read_settings(rules), connected, ledger, logger).run()
 
 
-class Health(NamedTuple):
-    """What a bot's process takes, at a Unix second of simulated time: resident bytes, handles and threads."""
-
-    at: float
-    pid: int
-    memory: int
-    handles: int
-    threads: int
-
-
 def until(end: float, folder: Path) -> Callable[[SteppedClock, float], None]:
     """Stop as by Ctrl-C at a Unix second, and write down the process's health four times a day until then."""
     seen = -1.0
@@ -168,33 +159,14 @@ def until(end: float, folder: Path) -> Callable[[SteppedClock, float], None]:
     def before_wait(clock: SteppedClock, seconds: float) -> None:
         nonlocal seen, stopping
         now = clock.now().timestamp()
-        if now // _QUARTER != seen and seconds > 2 and Path("/proc/self/statm").exists():
+        if now // _QUARTER != seen and seconds > 2:
             seen = now // _QUARTER
-            gc.collect()
-            resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-            memory, handles = resident * os.sysconf("SC_PAGE_SIZE"), _count("/proc/self/fd")
-            health = Health(now, os.getpid(), memory, handles, _count("/proc/self/task"))
-            with (folder / "health.jsonl").open("a", encoding="ascii") as file:
-                file.write(f"{json.dumps(health)}\n")
+            health.note(folder, now)
         if now >= end and not stopping:
             stopping = True
             raise KeyboardInterrupt
 
     return before_wait
-
-
-def _count(folder: str) -> int:
-    return sum(1 for _ in Path(folder).iterdir())
-
-
-def healths(folder: Path) -> list[Health]:
-    """What the last of the bot's processes took from the end of its first day on, or where it did not live so long
-    of its first quarter of a day."""
-    file = folder / "health.jsonl"
-    rows = [Health(*json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
-    last = [row for row in rows if row.pid == rows[-1].pid]
-    whole_days = [row for row in last if row.at >= last[0].at + DAY]
-    return whole_days or last[1:]
 
 
 @dataclass
@@ -307,7 +279,7 @@ def run(
         finally:
             simulator.kill()
     outcome = compare(folder, statement)
-    outcome.days, outcome.health = days, healths(folder)
+    outcome.days, outcome.health = days, health.last_process(folder)
     outcome.took = time.monotonic() - began
     return outcome
 

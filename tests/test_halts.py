@@ -22,6 +22,7 @@ from simulator.opening import CUSTOMER
 from simulator.people import INFORMED, NOISE
 from simulator.statement import statement
 from tests.conftest import Bench, answer, assert_quoting_once, is_quote, unavailable
+from tests.soak import read_variables
 from tests.test_bookkeeping import by_hand as by_person
 from tests.test_market_bot import place, place_by_hand
 from tests.test_standing import fill_quote
@@ -425,14 +426,7 @@ def test_real_money_needs_a_keyboard_or_yes_in_the_real_process(clone: Path) -> 
     command = [sys.executable, "-m", "simulator", "--port", "0", "--programs", "40", "--key-file", "k.pem"]
     with subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, text=True) as simulator:
         try:
-            assert simulator.stdout is not None
-            lines: dict[str, str] = {}
-            for line in simulator.stdout:
-                name, given, value = line.strip().partition("=")
-                if given and name.startswith("SIM_"):
-                    lines[name.replace("SIM_", "PROD_")] = value
-                if name == "SIM_KEYFILE":
-                    break
+            lines = {name.replace("SIM_", "PROD_"): value for name, value in read_variables(simulator).items()}
             (clone / ".env").write_text("\n".join(f"{name}={value}" for name, value in lines.items()))
             begin = "import market_bot as m; m.env = m.Environment.PROD; raise SystemExit(m.main())"
             bot = subprocess.run(

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -23,24 +24,25 @@ MAIN_ON_DEMO = (
 )
 
 
+def python(clone: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Python in the clone, at home there, as a terminal starts it; `options` are of `Popen`. The proxy leads
+    nowhere: what is sent to this machine must not go through one."""
+    home = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONUNBUFFERED": "1"}
+    usual: dict[str, Any] = {
+        "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": home | {"HTTP_PROXY": "http://127.0.0.1:9"},
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }  # fmt: skip
+    return subprocess.Popen([sys.executable, *arguments], cwd=clone, text=True, **(usual | options))
+
+
 @pytest.fixture
 def start(clone: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts Python in the clone; whatever still runs at the end is killed. The proxy leads nowhere: what is
-    sent to this machine must not go through one."""
+    """Starts Python in the clone; whatever still runs at the end is killed."""
     running: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=clone,
-            env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "HTTP_PROXY": "http://127.0.0.1:9"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # as in a terminal
-        )
-        running.append(process)
-        return process
+        running.append(python(clone, *arguments))
+        return running[-1]
 
     yield begin
     for process in running:
@@ -63,11 +65,11 @@ def read(log: Path) -> str:
     return log.read_text(encoding="utf-8") if log.exists() else ""
 
 
-def stop(process: subprocess.Popen[str]) -> tuple[int, float]:
-    """Ctrl-C, the exit code, and the seconds until it came."""
+def stop(process: subprocess.Popen[str], number: int = signal.SIGINT, patience: float = 10.0) -> tuple[int, float]:
+    """The exit code after a signal, and the seconds until it came."""
     began = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    return process.wait(timeout=10), time.monotonic() - began
+    process.send_signal(number)
+    return process.wait(timeout=patience), time.monotonic() - began
 
 
 STEPS = ("CANCEL ORDER", "CLOSE POSITION", "QUOTE MARKET", "ORDER BOOK", "OPEN ORDER", "ORDER RESPONSE")

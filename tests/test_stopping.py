@@ -20,8 +20,8 @@ import requests
 from lock import AlreadyRuns, Lock, account_file
 from simulator.people import EVERYBODY
 from tests.conftest import PROJECT
-from tests.test_process import read, wait_for
-from trade import OWN_PREFIX
+from tests.soak import ours, read_variables
+from tests.test_process import python, read, stop, wait_for
 
 ON = (
     "import startup; startup.prepare('market_bot'); import market_bot as m; "
@@ -32,7 +32,6 @@ QUICK = 2.0
 
 SLOWLY = "m.WAIT_TIME = 30"
 
-Serve = Callable[..., str]
 Run = Callable[..., subprocess.Popen[str]]
 
 
@@ -46,24 +45,16 @@ class Served:
         command += ["--key-file", str(folder / "sim.pem"), "--faults", str(script)]
         command += ["--without", ",".join(EVERYBODY), *options]
         self.process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.variables: dict[str, str] = {}
-        for line in self.process.stdout:
-            name, given, value = line.strip().partition("=")
-            if given and name.startswith("SIM_"):
-                self.variables[name[4:]] = value
-            if name == "SIM_KEYFILE":
-                break
+        self._variables = read_variables(self.process)
 
     def env(self, environment: str) -> str:
-        return "".join(f"{environment}_{name}={value}\n" for name, value in self.variables.items())
+        return "".join(f"{name.replace('SIM', environment)}={value}\n" for name, value in self._variables.items())
 
     def resting(self) -> list[dict[str, Any]]:
         """What rests of the bot's by the simulator's own word."""
-        root = self.variables["URL"].rpartition("/trade-api")[0]
+        root = self._variables["SIM_URL"].rpartition("/trade-api")[0]
         orders = requests.get(f"{root}/simulator/statement", timeout=10).json()["orders"]
-        ours = [order for order in orders if order["client_order_id"].startswith(OWN_PREFIX)]
-        return [order for order in ours if order["status"] == "resting"]
+        return [order for order in ours(orders) if order["status"] == "resting"]
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -94,16 +85,8 @@ def run(clone: Path) -> Iterator[Run]:
             (clone / ".env").write_text(served.env(environment))
         is_shipped = (change, environment) == ("pass", "SIM")
         command = ["market_bot.py"] if is_shipped else ["-c", ON.format(environment, change)]
-        usual = {
-            "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
-            "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # as in a terminal
-        }  # fmt: skip
-        environ = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=clone, text=True, env=environ, **(usual | options)
-        )
-        running.append(process)
-        return process
+        running.append(python(clone, *command, **({"stdin": subprocess.DEVNULL} | options)))
+        return running[-1]
 
     yield begin
     for process in running:
@@ -113,13 +96,6 @@ def run(clone: Path) -> Iterator[Run]:
 
 def quoting(clone: Path, since: int = 0) -> Callable[[], bool]:
     return lambda: "[CYCLE] Number: 1 " in read(clone / "trade.log")[since:]
-
-
-def stopped(process: subprocess.Popen[str], number: int) -> tuple[int, float]:
-    """The exit code after a signal, and the seconds until it came."""
-    began = time.monotonic()
-    process.send_signal(number)
-    return process.wait(timeout=30), time.monotonic() - began
 
 
 def test_ctrl_c_a_polite_kill_and_a_closed_terminal_leave_nothing_behind(
@@ -135,7 +111,7 @@ def test_ctrl_c_a_polite_kill_and_a_closed_terminal_leave_nothing_behind(
         bot = run(served)
         wait_for(quoting(clone, since), 30, "first cycle")
         assert len(served.resting()) > 2
-        code, seconds = stopped(bot, number)
+        code, seconds = stop(bot, number)
         assert (code, seconds < QUICK) == (0, True), f"{why}: exit {code} after {seconds:.1f} s"
         assert served.resting() == []
         told = read(clone / "trade.log")[since:]
@@ -149,8 +125,8 @@ def test_a_terminal_that_is_closed_is_noticed_by_itself(
     clone: Path, serve: Callable[..., Served], run: Run
 ) -> None:
     served = serve()
-    ours, theirs = pty.openpty()
-    terminal = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    near, far = pty.openpty()
+    terminal = dict.fromkeys(("stdin", "stdout", "stderr"), far)
 
     def sit_at_it() -> None:
         import fcntl
@@ -160,10 +136,10 @@ def test_a_terminal_that_is_closed_is_noticed_by_itself(
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     bot = run(served, **terminal, preexec_fn=sit_at_it)
-    os.close(theirs)
-    wait_for(lambda: bool(os.read(ours, 65_536)) and quoting(clone)(), 30, "first cycle")
+    os.close(far)
+    wait_for(lambda: bool(os.read(near, 65_536)) and quoting(clone)(), 30, "first cycle")
     began = time.monotonic()
-    os.close(ours)
+    os.close(near)
     assert bot.wait(timeout=20) == 0
     assert time.monotonic() - began < QUICK
     assert served.resting() == []
@@ -178,7 +154,7 @@ def test_stopping_does_not_wait_for_an_answer_that_does_not_come(
     bot = run(served, "m.WAIT_TIME = 2")
     wait_for(lambda: "[CYCLE] Number: 1 " in read(clone / "trade.log"), 30, "first cycle")
     wait_for(lambda: _silent(clone, 3.0), 30, "silence")
-    code, seconds = stopped(bot, signal.SIGTERM)
+    code, seconds = stop(bot, signal.SIGTERM)
     assert (code, seconds < QUICK) == (0, True), f"exit {code} after {seconds:.1f} s"
     assert served.resting() == []
 
@@ -193,7 +169,7 @@ def test_stopping_does_not_wait_for_the_rate_limit(clone: Path, serve: Callable[
     wait_for(lambda: "[NEW SESSION]" in read(clone / "trade.log"), 30, "session")
     time.sleep(2.0)
     assert "[CYCLE]" not in read(clone / "trade.log"), "reads the board, as fast as the limit allows"
-    code, seconds = stopped(bot, signal.SIGINT)
+    code, seconds = stop(bot, signal.SIGINT)
     assert (code, seconds < QUICK) == (0, True), f"exit {code} after {seconds:.1f} s"
 
 
@@ -207,7 +183,7 @@ def test_a_second_ctrl_c_stops_at_once_and_says_until_when_orders_may_rest(
     bot.send_signal(signal.SIGINT)
     wait_for(lambda: "Stopping: Ctrl-C" in read(clone / "trade.log"), 5, "first answer")
     time.sleep(0.3)
-    code, seconds = stopped(bot, signal.SIGINT)
+    code, seconds = stop(bot, signal.SIGINT)
     assert (code, seconds < 1.0) == (3, True), f"exit {code} after {seconds:.1f} s"
     (line,) = [line for line in read(clone / "trade.log").splitlines() if "[SHUTDOWN]" in line]
     assert re.search(r"ORDERS OF OURS MAY STILL REST until \d\d:\d\d:\d\d", line)
@@ -222,7 +198,7 @@ def test_an_exchange_that_is_gone_means_exit_3_and_a_time(
     bot = run(served, SLOWLY)
     wait_for(quoting(clone), 30, "first cycle")
     served.close()
-    code, _ = stopped(bot, signal.SIGTERM)
+    code, _ = stop(bot, signal.SIGTERM, patience=30.0)
     assert code == 3
     assert "ORDERS OF OURS MAY STILL REST until" in read(clone / "trade.log").splitlines()[-1]
 
@@ -274,14 +250,14 @@ def test_real_money_is_announced_with_limits_and_worst_case_before_anything_is_t
 ) -> None:
     """The simulated account was in use, so that the bot asks: at the keyboard it can be stopped."""
     served = serve()
-    ours, theirs = pty.openpty()
-    bot = run(served, environment="PROD", stdin=theirs)
+    near, far = pty.openpty()
+    bot = run(served, environment="PROD", stdin=far)
     wait_for(lambda: "[FOUND POSITION]" in read(clone / "trade.log"), 30, "question")
     time.sleep(0.5)
-    code, seconds = stopped(bot, signal.SIGTERM)
+    code, seconds = stop(bot, signal.SIGTERM)
     assert (code, seconds < QUICK) == (0, True), f"exit {code} after {seconds:.1f} s"
-    os.close(ours)
-    os.close(theirs)
+    os.close(near)
+    os.close(far)
     log = read(clone / "trade.log")
     assert "[START] Environment: PROD | Money: REAL MONEY" in log
     lines = [line for line in log.splitlines() if "[REAL MONEY]" in line]
@@ -320,7 +296,7 @@ def test_a_second_bot_is_turned_away_and_a_killed_one_keeps_nobody_out(
     assert f"took nothing down (process {first.pid}" in read(clone / "trade.log")[since:]
     assert resting.isdisjoint(order["order_id"] for order in served.resting())
     assert len(served.resting()) > 2
-    assert stopped(third, signal.SIGINT)[0] == 0
+    assert stop(third, signal.SIGINT)[0] == 0
 
 
 def test_another_account_may_trade_beside(tmp_path: Path) -> None:
