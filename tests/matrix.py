@@ -71,7 +71,7 @@ KNOWN: Mapping[tuple[str, str], str] = {}
 
 MOST_LOST, MOST_TRIED = 3, 48
 """Markets that a stage may lose, and cells that it is used for, before another is opened: one that was struck
-hundreds of times is not the board it was, for its books thin out and its cash is gone."""
+hundreds of times is not the board it was, for its books thin out."""
 
 _SITUATIONS = (("CROSS", True), ("CROSS", False), ("REST", False), ("REST", True))
 _LENGTHS = (OUTAGE, CYCLE, CYCLE, *[ONCE] * 10)

@@ -121,7 +121,7 @@ class Stage:
         self.exchange = self.api.exchange
         self.account = self.exchange.accounts[CUSTOMER]
         self.opened.session.mount(embedded.HOST, _Wire(self))
-        self._keys = dict(self.api.keys)
+        self._keys, self._cash = dict(self.api.keys), self.account.cash[0]
         self._sleep, self.clock.sleep = self.clock.sleep, self._slept  # type: ignore[method-assign]
         self.way, self.is_alone = way, not who
         self._settings = market_bot.read_settings(
@@ -252,12 +252,16 @@ class Stage:
         self._front = ExchangeAdapter(front, self.clock, embedded.LATENCY)
 
     def lift(self) -> None:
-        """End the faults, as far as they end. A key that was revoked is replaced by the same."""
+        """End the faults, as far as they end. Cash that was moved or taken out comes back: without it the bot is
+        right not to quote."""
+        if any(rule.do.startswith("cash_") for rule, _ in self._aimed):
+            self.account.cash[0] = max(self.account.cash[0], self._cash)
         self._aimed = []
         self.api.clocks = self.api.read_account = None
         self._front = ExchangeAdapter(self.api, self.clock, embedded.LATENCY)
 
     def new_key(self) -> None:
+        """A key that was revoked is replaced by the same."""
         self.api.keys.update(self._keys)
 
     @property
