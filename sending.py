@@ -170,7 +170,7 @@ class Sender:
         except ExchangeError as error:
             if error.then is not Then.SKIP:
                 raise
-            if not self._is_pause(order.ticker, error):
+            if not self._noted_as_pause(order.ticker, error):
                 self._log("ERROR", str(error), ["It stays as it was, and expires if nobody can renew it"])
             gate.block(order.ticker)
         else:
@@ -210,14 +210,14 @@ class Sender:
 
     def _left_out(self, order: OrderRequest, error: ExchangeError) -> None:
         shard = order.exchange_index or 0
-        if self._is_pause(order.ticker, error):
+        if self._noted_as_pause(order.ticker, error):
             return
         if self._breaker is not None and self._breaker.caused(error, shard):
             self.tripped[shard] = "the exchange's breaker takes no order"
         self._log("ERROR", str(error), [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
 
-    def _is_pause(self, ticker: str, error: ExchangeError) -> bool:
-        """Whether nothing is wrong but that a market takes no orders for now, which is remembered."""
+    def _noted_as_pause(self, ticker: str, error: ExchangeError) -> bool:
+        """Remember where an error only says that a market takes no orders for now. Returns whether it does."""
         if isinstance(error, Paused):
             self.paused[ticker] = f"no orders are taken there ({error.message or error.code})"
         return isinstance(error, Paused)
