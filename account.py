@@ -116,6 +116,16 @@ class Transfer(NamedTuple):
     created: datetime
 
 
+class SubaccountTransfer(NamedTuple):
+    """Dollars moved between two subaccounts, 0 being the primary one."""
+
+    id: str
+    amount: Decimal
+    from_subaccount: int
+    to_subaccount: int
+    created: datetime
+
+
 class Balance(NamedTuple):
     """Cash in dollars that no order ties up: in all, and by shard (an order can spend only its own shard's)."""
 

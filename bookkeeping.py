@@ -7,7 +7,7 @@ once, and what it lost are seconds.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -36,6 +36,7 @@ from models import (
 )
 from profit import midnight
 from tradelog import Log
+from watching import Watch
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ class Bookkeeper:
         self._earned: dict[str, float] = {}
         self._thinned = EPOCH
         self._asked: set[str] = set()
+        self._watch = Watch(client, ledger, self._longest, log)
 
     # -- at a session's start ----------------------------------------------------------------------------------
 
@@ -98,11 +100,21 @@ class Bookkeeper:
         positions = self._client.get_positions().whole()
         while self.read_fills():  # one that came between the two lists is in the one and not in the other
             positions = self._client.get_positions().whole()
-        self._held = {position.ticker: position.count for position in positions}
-        self._entry.at, self._entry.opening = now, dict(self._held)
+        self._open(now, {position.ticker: position.count for position in positions})
+        return []
+
+    def _open(self, now: datetime, held: Mapping[str, Decimal]) -> None:
+        """Begin with what is `held`, and what it would bring now. All that was found out before is history."""
+        self._held = dict(held)
+        books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
+        quotes = {ticker: _best_bids(book) for ticker, book in books.items()}
+        self._entry.at = now
+        self._entry.opening = profit.marked(self._held, quotes)
+        self._entry.prices |= quotes
+        self._watch.open()
+        self._entry.traded, self._entry.markouts = self._watch.traded, {}
         self._ledger.record(self._entry)
         self._written()
-        return []
 
     def take_up(self) -> None:
         """Open the account's ledger, once an answer has told which account on which exchange this is. Raises
@@ -124,6 +136,7 @@ class Bookkeeper:
         self._stays = {stay.order_id: stay for stay in known} | self._stays
         since = min([self._looked or now, self._ledger.last_fill() or now, *(stay.created for stay in known)])
         self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP - _WHOLE_SECOND)}
+        self._watch.take_up(now)
         self._is_open = True
 
     def adopt(self, differences: Mapping[str, Difference]) -> None:
@@ -132,7 +145,8 @@ class Bookkeeper:
         if changes:
             now = self._client.clock.now()
             self._write(now, None, None)  # what was filled meanwhile is in it before it is adjusted
-            self._ledger.adjust(changes, now.date())
+            self._ledger.adjust(changes, now)
+            self._watch.adopted()
             for ticker, change in changes.items():
                 self._held[ticker] = self._held.get(ticker, Decimal(0)) + change
             held = ", ".join(f"{ticker} {change:+}" for ticker, change in changes.items())
@@ -247,6 +261,25 @@ class Bookkeeper:
         for ticker, scored in by_ticker.items():
             self._count(at, ticker, markets.get(ticker), books.get(ticker), scored)
         self._looked, self._books = at, books
+        self._watch.looked(self._entry, at, {**held, **books})
+
+    def count_cash(
+        self,
+        orders: Collection[Order],
+        positions: Listing[Position],
+        balance: Balance,
+        maker_rate: Callable[[str], Decimal],
+    ) -> None:
+        """Look at the cash, where all that rests and is held could be read: `maker_rate` as for `cash.tied_up`.
+        Raises an `ExchangeError`, and nothing is lost: the next look counts."""
+        listed = {position.ticker: position.count for position in positions}
+        held = {ticker: count for ticker, count in self._held.items() if count}
+        if listed == held and not self._unread_fills:
+            self._watch.count_cash(self._entry, orders, positions.items, balance, maker_rate)
+
+    def catch_up(self) -> None:
+        """Ask for the prices that no look told. Raises an `ExchangeError` or a `LedgerError`."""
+        self._watch.catch_up(self._entry)
 
     def _is_uncounted(self, stay: Stay) -> bool:
         return stay.ended is None or self._looked is None or stay.ended > self._looked
@@ -312,7 +345,7 @@ class Bookkeeper:
 
     def _write(self, now: datetime, cycle: Cycle | None, mark: Mark | None) -> None:
         entry = self._entry
-        entry.at, entry.cycle, entry.mark = now, cycle, mark
+        entry.at, entry.cycle, entry.mark, entry.traded = now, cycle, mark, self._watch.traded
         resting = {stay.ticker for stay in self._stays.values() if stay.ended is None}
         entry.looked = self._looked
         entry.looks = {ticker: book for ticker, book in self._books.items() if ticker in resting}
@@ -341,8 +374,7 @@ class Bookkeeper:
         for ticker in held:
             book = self._books.get(ticker) or self._held_books.get(ticker)
             if book and (book.yes or book.no):
-                yes, no = (book.best(side) for side in SIDES)
-                known[ticker] = self._entry.prices[ticker] = (yes.price if yes else None, no.price if no else None)
+                known[ticker] = self._entry.prices[ticker] = _best_bids(book)
         return known
 
     def _accrued(self, day: date) -> float:
@@ -375,7 +407,7 @@ class Bookkeeper:
                     candle.yes_bid,
                     None if candle.yes_ask is None else ONE_DOLLAR - candle.yes_ask,
                 )
-        return {ticker: DayMark(count, profit.price(then, ticker, count)) for ticker, count in held.items()}
+        return profit.marked(held, then)
 
     def _written(self) -> None:
         if not self._is_written:
@@ -428,10 +460,17 @@ class Bookkeeper:
             self._log("ERROR", str(error), [means])
 
     def _change(self, one: Fill | Settlement) -> None:
-        self._held[one.ticker] = self._held.get(one.ticker, Decimal(0)) + one.change
+        held = self._held.get(one.ticker, Decimal(0))
+        self._watch.moved(self._entry, held, one)
+        self._held[one.ticker] = held + one.change
 
     def _note(self, stay: Stay) -> None:
         self._stays[stay.order_id] = self._entry.orders[stay.order_id] = stay
+
+
+def _best_bids(book: Book) -> Quotes:
+    yes, no = (book.best(side) for side in SIDES)
+    return yes.price if yes else None, no.price if no else None
 
 
 def _is_early(stay: Stay) -> bool:

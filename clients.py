@@ -20,7 +20,18 @@ from typing import TYPE_CHECKING, TypeVar
 import requests
 
 import parsing
-from account import AccountLimits, Balance, Fill, Identity, OrderGroup, Payment, Position, Settlement, Transfer
+from account import (
+    AccountLimits,
+    Balance,
+    Fill,
+    Identity,
+    OrderGroup,
+    Payment,
+    Position,
+    Settlement,
+    SubaccountTransfer,
+    Transfer,
+)
 from budget import Call, largest_batch
 from channel import Channel
 from clock import Clock, ExchangeClock
@@ -169,6 +180,11 @@ class KalshiHttpClient(MarketData):
         """GET /portfolio/intra_exchange_instance_transfers: cash moved between shards."""
         path = "/portfolio/intra_exchange_instance_transfers"
         return listing(self._pages(path, {"limit": 500}), "transfers", parsing.transfer)
+
+    def get_subaccount_transfers(self) -> Listing[SubaccountTransfer]:
+        """GET /portfolio/subaccounts/transfers: cash moved between subaccounts of the account."""
+        pages = self._pages("/portfolio/subaccounts/transfers", {"limit": 500})
+        return listing(pages, "transfers", parsing.subaccount_transfer)
 
     # -- orders ------------------------------------------------------------------------------------------------
 

@@ -80,10 +80,19 @@ def accrue(
                 both = [score[place] for score in scored]
                 if not both:
                     found[key] += Seconds(present, unknown=present)
-                elif not all(both):
-                    found[key] += Seconds(present, excluded=present)
+                    continue
+                shares = [pair[number].share() for pair in both if pair]
+                whole = float(program.reward) / 2 * present / program.seconds
+                at_most = max(shares, default=0.0) * whole
+                if len(shares) < len(both):
+                    found[key] += Seconds(present, excluded=present, at_most=at_most)
                 else:
-                    share = min(pair[number].share() for pair in both if pair)
-                    reward = float(program.reward) * share / 2 * present / program.seconds
-                    found[key] += Seconds(present, qualified=present, shares=share * present, reward=reward)
+                    share = min(shares)
+                    found[key] += Seconds(
+                        present,
+                        qualified=present,
+                        shares=share * present,
+                        reward=share * whole,
+                        at_most=at_most,
+                    )
     return found

@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
 from account import Fill, Settlement
+from cash import Stretch, Till
+from markout import Point, Seen
 from models import Book, IncentiveType, Level, Order, OrderStatus, Program, Side
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -83,6 +85,25 @@ class Cycle(NamedTuple):
     problem: str = ""
 
 
+class Flow(NamedTuple):
+    """A deposit, a withdrawal or a transfer: `amount` in dollars, and what it adds to the account's cash (`moves`,
+    below 0 for what is taken out, 0 between shards or as long as it is not done)."""
+
+    id: str
+    kind: str
+    amount: Decimal
+    moves: Decimal
+    at: datetime
+
+
+class Adopted(NamedTuple):
+    """Contracts (YES positive) that the exchange said were held and no fill explains, taken over at a time."""
+
+    time: datetime
+    ticker: str
+    change: Decimal
+
+
 class Halt(NamedTuple):
     """The bot stopped trading by itself. `cleared`: when a person let it go on, `cleared_by` how."""
 
@@ -104,7 +125,8 @@ class SecondsOf(NamedTuple):
 class Seconds(NamedTuple):
     """Seconds in which an order of ours rested (`present`), and what they were: they counted, paid nobody, or
     nobody knows. `shares`: our part of the side, 0 to 1, added up over the qualified ones; `reward`: dollars
-    accrued, before floor and cap. Estimates, all of them."""
+    accrued, before floor and cap, by the worse of two looks, `at_most` by the better one. Estimates, all of
+    them."""
 
     present: float = 0.0
     qualified: float = 0.0
@@ -112,6 +134,7 @@ class Seconds(NamedTuple):
     unknown: float = 0.0
     shares: float = 0.0
     reward: float = 0.0
+    at_most: float = 0.0
 
     def __add__(self, other: object) -> Seconds:
         if not isinstance(other, Seconds):
@@ -123,6 +146,13 @@ class Seconds(NamedTuple):
         return Seconds(present=self.present, unknown=self.present)
 
 
+class Outcome(NamedTuple):
+    """What a YES contract of a market paid at its end, in dollars."""
+
+    at: datetime
+    yes_payout: Decimal
+
+
 Quotes = tuple[Decimal | None, Decimal | None]
 """Best bids of both sides, YES and NO, in dollars; None where nobody bids."""
 
@@ -130,8 +160,9 @@ Quotes = tuple[Decimal | None, Decimal | None]
 @dataclass
 class Entry:
     """What goes into the ledger at once. Fills and settlements may be told again; an order replaces what was known
-    of it; seconds are added up. `opening`: positions held when the ledger is begun; the fills and settlements
-    beside them are from before. `looked`: when the books were looked at that replace all earlier `looks`."""
+    of it; seconds and capital (dollars times seconds) are added up. `opening`: positions held when the ledger is
+    begun; the fills and settlements beside them are from before. `looked`: when the books were looked at that
+    replace all earlier `looks`. `traded`: dollars that all fills and settlements since the opening moved."""
 
     at: datetime
     cycle: Cycle | None = None
@@ -140,12 +171,18 @@ class Entry:
     orders: dict[str, Stay] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     settlements: dict[tuple[str, datetime], Settlement] = field(default_factory=dict)
-    opening: Mapping[str, Decimal] | None = None
+    opening: Mapping[str, DayMark] | None = None
     days: dict[date, Mapping[str, DayMark]] = field(default_factory=dict)
     prices: dict[str, Quotes] = field(default_factory=dict)
     seconds: dict[SecondsOf, Seconds] = field(default_factory=dict)
     looked: datetime | None = None
     looks: Mapping[str, Book] = field(default_factory=dict)
+    traded: Decimal | None = None
+    cash: dict[datetime, Stretch] = field(default_factory=dict)
+    flows: dict[str, Flow] = field(default_factory=dict)
+    markouts: dict[Point, Seen] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    capital: dict[tuple[date, str], float] = field(default_factory=dict)
 
     def add(self, seconds: Mapping[SecondsOf, Seconds]) -> None:
         for key, more in seconds.items():
@@ -271,3 +308,32 @@ def seconds_row(key: SecondsOf, seconds: Seconds) -> Row:
 def seconds_of(row: Row) -> tuple[SecondsOf, Seconds]:
     program_id, side, day, ticker, *numbers = row
     return SecondsOf(program_id, Side(side), date.fromisoformat(day), ticker), Seconds(*numbers)
+
+
+def stretch_row(one: Stretch) -> Row:
+    return (moment(one.since), moment(one.until), one.anew, *map(str, one.first), *map(str, one.last))
+
+
+def stretch_of(row: Row) -> Stretch:
+    since, until, anew, *money = row
+    first, last = (Till(*map(Decimal, three)) for three in (money[:3], money[3:]))
+    return Stretch(time(since), time(until), first, last, bool(anew))
+
+
+def flow_row(flow: Flow) -> Row:
+    return flow.id, flow.kind, str(flow.amount), str(flow.moves), moment(flow.at)
+
+
+def flow_of(row: Row) -> Flow:
+    flow_id, kind, amount, moves, at = row
+    return Flow(flow_id, kind, Decimal(amount), Decimal(moves), time(at))
+
+
+def markout_row(point: Point, seen: Seen) -> Row:
+    bids = (maybe(str, bid) for bid in (seen.yes_bid, seen.no_bid))
+    return (point.fill_id, point.name, moment(seen.at), *bids, seen.is_candle)
+
+
+def markout_of(row: Row) -> tuple[Point, Seen]:
+    fill_id, name, at, yes_bid, no_bid, is_candle = row
+    return Point(fill_id, name), Seen(time(at), maybe(Decimal, yes_bid), maybe(Decimal, no_bid), bool(is_candle))

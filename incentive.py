@@ -188,12 +188,16 @@ class IncentiveProgram(NamedTuple):
         """When the last of the windows ends: quotes are paid no longer."""
         return max(program.end for program in self.programs)
 
+    @property
+    def exact_maker_rate(self) -> Decimal:
+        return Decimal(repr(round(self.maker_rate, 9)))
+
     def cost(self, bid: Bid) -> Decimal:
         """Dollars that a bid ties up and, at worst, loses: its price and the fee of being filled, rounded up to
         $0.0001 a contract."""
         if not self.maker_rate:
             return bid.price * bid.count
-        fee = Decimal(repr(round(self.maker_rate, 9))) * bid.price * bid.other_price
+        fee = self.exact_maker_rate * bid.price * bid.other_price
         return (bid.price + fee.quantize(_PIP, ROUND_CEILING)) * bid.count
 
     def score(self, rivals: Book, bids: Sequence[Bid]) -> Scored:

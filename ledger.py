@@ -18,10 +18,27 @@ from typing import Any
 
 import entries
 from account import Fill, Identity, Settlement
-from entries import EPOCH, Cycle, DayMark, Entry, Halt, Mark, Quotes, Row, Seconds, SecondsOf, Stay
+from cash import Stretch
+from entries import (
+    EPOCH,
+    Adopted,
+    Cycle,
+    DayMark,
+    Entry,
+    Flow,
+    Halt,
+    Mark,
+    Outcome,
+    Quotes,
+    Row,
+    Seconds,
+    SecondsOf,
+    Stay,
+)
 from errors import LedgerError
+from markout import Point, Seen
 from models import Book, Program
-from schema import MIGRATIONS
+from schema import prepare
 
 DETAIL_KEPT = timedelta(days=2)
 """Cycles, marks and orders without a fill are kept so long, programs so long after their end."""
@@ -34,10 +51,16 @@ _BUSY_SECONDS = 2.0
 long."""
 
 _ADD_SECONDS = """
-INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (program_id, side, day) DO UPDATE SET
+INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (program_id, side, day) DO UPDATE SET
     present = seconds.present + excluded.present, qualified = seconds.qualified + excluded.qualified,
     excluded = seconds.excluded + excluded.excluded, unknown = seconds.unknown + excluded.unknown,
-    shares = seconds.shares + excluded.shares, reward = seconds.reward + excluded.reward
+    shares = seconds.shares + excluded.shares, reward = seconds.reward + excluded.reward,
+    at_most = seconds.at_most + excluded.at_most
+"""
+
+_ADD_CAPITAL = """
+INSERT INTO capital VALUES (?, ?, ?) ON CONFLICT (day, ticker) DO UPDATE SET
+    dollar_seconds = capital.dollar_seconds + excluded.dollar_seconds
 """
 
 
@@ -89,7 +112,8 @@ class Ledger:
             return None
         aside = self._put_aside() if found else None
         with self._transaction() as db:
-            db.execute("INSERT INTO account VALUES (?, ?, ?, ?, NULL, NULL)", (*identity, entries.moment(now)))
+            begun = (*identity, entries.moment(now))
+            db.execute("INSERT INTO account (base_url, key_id, run, begun) VALUES (?, ?, ?, ?)", begun)
         return aside
 
     # -- writing -----------------------------------------------------------------------------------------------
@@ -119,18 +143,16 @@ class Ledger:
             earlier = entry.opening is not None
             if earlier:
                 db.execute("UPDATE account SET opened = ?", (at,))
+            if entry.traded is not None:
+                db.execute("UPDATE account SET traded = ?", (str(entry.traded),))
             fills = (entries.fill_row(fill, earlier) for fill in entry.fills.values())
             _insert(db, "fills", fills, "OR IGNORE")
             settled = (entries.settlement_row(one, earlier) for one in entry.settlements.values())
             _insert(db, "settlements", settled, "OR IGNORE")
-            opening = ((ticker, str(count)) for ticker, count in (entry.opening or {}).items())
-            _insert(db, "opening_positions", opening)
+            _insert(db, "opening_positions", _mark_rows(entry.opening or {}))
             for day, marks in entry.days.items():
-                rows = [
-                    (day.isoformat(), ticker, str(one.contracts), str(one.price)) for ticker, one in marks.items()
-                ]
                 _insert(db, "days", [(day.isoformat(),)], "OR IGNORE")
-                _insert(db, "day_marks", rows, "OR IGNORE")
+                _insert(db, "day_marks", _mark_rows(marks, day.isoformat()), "OR IGNORE")
             prices = ((t, at, *(entries.maybe(str, bid) for bid in quotes)) for t, quotes in entry.prices.items())
             _insert(db, "prices", prices, "OR REPLACE")
             db.executemany(_ADD_SECONDS, [entries.seconds_row(*one) for one in entry.seconds.items()])
@@ -138,6 +160,7 @@ class Ledger:
                 db.execute("UPDATE account SET looked = ?", (entries.moment(entry.looked),))
                 db.execute("DELETE FROM looks")
                 _insert(db, "looks", map(entries.look_row, entry.looks.values()))
+            _record_watched(db, entry)
         if self._terms is not None:
             self._terms.update({program.id: program for program in changed})
 
@@ -157,14 +180,13 @@ class Ledger:
             )
         self._terms = None
 
-    def adjust(self, changes: Mapping[str, Decimal], day: date) -> None:
-        """Hold so many contracts more (YES positive) than fills and settlements tell, by ticker, and always have
-        held them: what `day` began with is to be found out anew."""
+    def adjust(self, changes: Mapping[str, Decimal], now: datetime) -> None:
+        """Hold so many contracts more (YES positive) than fills and settlements tell, by ticker, since the day
+        began: what it began with is to be found out anew."""
+        day = now.date()
         with self._transaction() as db:
-            for ticker, change in changes.items():
-                rows = db.execute("SELECT count FROM opening_positions WHERE ticker = ?", (ticker,)).fetchall()
-                count = str(change + (Decimal(rows[0][0]) if rows else 0))
-                db.execute("INSERT OR REPLACE INTO opening_positions VALUES (?, ?)", (ticker, count))
+            rows = ((entries.moment(now), ticker, str(change)) for ticker, change in changes.items())
+            _insert(db, "adopted", rows)
             for table in ("day_marks", "days"):
                 db.execute(f"DELETE FROM {table} WHERE day = ?", (day.isoformat(),))  # noqa: S608  (no input)
 
@@ -244,7 +266,8 @@ class Ledger:
     def positions(self) -> dict[str, Decimal]:
         """What is held by all that is known here, by ticker, YES positive."""
         held: dict[str, Decimal] = defaultdict(Decimal)
-        for ticker, count in self._all("SELECT ticker, count FROM opening_positions"):
+        taken_over = "SELECT ticker, count FROM opening_positions UNION ALL SELECT ticker, count FROM adopted"
+        for ticker, count in self._all(taken_over):
             held[ticker] += Decimal(count)
         fills = map(entries.fill_of, self._all("SELECT * FROM fills WHERE NOT earlier"))
         settled = map(entries.settlement_of, self._all("SELECT * FROM settlements WHERE NOT earlier"))
@@ -299,6 +322,78 @@ class Ledger:
         """Dollars accrued so far by program id, before floor and cap."""
         return dict(self._all("SELECT program_id, sum(reward) FROM seconds GROUP BY program_id"))
 
+    # -- what a report needs -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def at_one_time(self) -> Iterator[None]:
+        """What is read within is of one moment, whatever the bot writes meanwhile."""
+        with self._told("read"):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")
+
+    def traded(self) -> Decimal:
+        """Dollars that all fills and settlements since the opening moved in the cash."""
+        rows = self._all("SELECT traded FROM account")
+        return Decimal(rows[0][0]) if rows else Decimal(0)
+
+    def opening(self) -> dict[str, tuple[Decimal, Decimal | None]]:
+        """What was held when the ledger was begun: contracts, YES positive, and what one would have brought then,
+        in dollars; None where nobody looked."""
+        rows = self._all("SELECT ticker, count, price FROM opening_positions")
+        return {ticker: (Decimal(count), entries.maybe(Decimal, price)) for ticker, count, price in rows}
+
+    def adopted(self) -> list[Adopted]:
+        """The positions that were taken over without a fill, oldest first."""
+        rows = self._all("SELECT at, ticker, count FROM adopted ORDER BY at")
+        return [Adopted(entries.time(at), ticker, Decimal(count)) for at, ticker, count in rows]
+
+    def changes(self) -> list[Fill | Settlement]:
+        """All fills and settlements since the opening, in the order of their times."""
+        fills = map(entries.fill_of, self._all("SELECT * FROM fills WHERE NOT earlier"))
+        settled = map(entries.settlement_of, self._all("SELECT * FROM settlements WHERE NOT earlier"))
+        found: list[Fill | Settlement] = [*fills, *settled]
+        return sorted(found, key=lambda one: (one.time, one.ticker))
+
+    def days(self) -> dict[date, dict[str, DayMark]]:
+        """What was held at the beginning of each UTC day that somebody looked at, the oldest first."""
+        days = [date.fromisoformat(row[0]) for row in self._all("SELECT day FROM days ORDER BY day")]
+        return {day: self.day_marks(day) or {} for day in days}
+
+    def stretches(self) -> list[Stretch]:
+        """The looks at the cash, oldest first."""
+        return [entries.stretch_of(row) for row in self._all("SELECT * FROM cash ORDER BY since")]
+
+    def last_stretch(self) -> Stretch | None:
+        rows = self._all("SELECT * FROM cash ORDER BY since DESC LIMIT 1")
+        return entries.stretch_of(rows[0]) if rows else None
+
+    def flows(self) -> list[Flow]:
+        """Deposits, withdrawals and transfers, oldest first."""
+        return [entries.flow_of(row) for row in self._all("SELECT * FROM payments ORDER BY at, id")]
+
+    def markouts(self) -> dict[Point, Seen]:
+        """The prices around fills."""
+        return dict(map(entries.markout_of, self._all("SELECT * FROM markouts")))
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """What a YES contract paid, by ticker, of markets that have ended."""
+        rows = self._all("SELECT * FROM outcomes")
+        return {ticker: Outcome(entries.time(at), Decimal(payout)) for ticker, at, payout in rows}
+
+    def without_outcome(self) -> list[str]:
+        """The markets with fills of which no outcome is known."""
+        wanted = (
+            "SELECT DISTINCT ticker FROM fills WHERE NOT earlier AND ticker NOT IN (SELECT ticker FROM outcomes)"
+        )
+        return [row[0] for row in self._all(f"{wanted} ORDER BY ticker")]
+
+    def capital(self) -> dict[tuple[date, str], float]:
+        """Dollars times seconds that were tied up, by UTC day and ticker."""
+        return {(date.fromisoformat(day), ticker): of for day, ticker, of in self._all("SELECT * FROM capital")}
+
     # -- how it is done ----------------------------------------------------------------------------------------
 
     def _changed(self, programs: list[Program]) -> list[Program]:
@@ -314,7 +409,7 @@ class Ledger:
             where = f"{self.path.absolute().as_uri()}?mode={'ro' if self._read_only else 'rwc'}"
             db = sqlite3.connect(where, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
             try:
-                _prepare(db, self._read_only)
+                prepare(db, self._read_only)
             except BaseException:
                 db.close()
                 raise
@@ -364,25 +459,23 @@ class Ledger:
             raise LedgerError(f"The ledger {self.path.name} cannot be {done}: {error}") from error
 
 
+def _record_watched(db: sqlite3.Connection, entry: Entry) -> None:
+    _insert(db, "cash", map(entries.stretch_row, entry.cash.values()), "OR REPLACE")
+    _insert(db, "payments", map(entries.flow_row, entry.flows.values()), "OR REPLACE")
+    _insert(db, "markouts", (entries.markout_row(*one) for one in entry.markouts.items()), "OR IGNORE")
+    outcomes = ((t, entries.moment(one.at), str(one.yes_payout)) for t, one in entry.outcomes.items())
+    _insert(db, "outcomes", outcomes, "OR REPLACE")
+    capital = [(day.isoformat(), ticker, of) for (day, ticker), of in entry.capital.items()]
+    db.executemany(_ADD_CAPITAL, capital)
+
+
+def _mark_rows(marks: Mapping[str, DayMark], *day: str) -> Iterator[Row]:
+    return ((*day, ticker, str(one.contracts), str(one.price)) for ticker, one in marks.items())
+
+
 def _insert(db: sqlite3.Connection, table: str, rows: Any, how: str = "") -> None:
     """Insert rows of all columns of a table."""
     found: list[Row] = list(rows)
     if found:
         places = ", ".join("?" * len(found[0]))
         db.executemany(f"INSERT {how} INTO {table} VALUES ({places})", found)  # noqa: S608  (no input is in it)
-
-
-def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
-    """Bring a file to this version's schema. Raises `sqlite3.Error`."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS) or (read_only and version < len(MIGRATIONS)):
-        than = "a newer" if version > len(MIGRATIONS) else "an older"
-        raise sqlite3.DatabaseError(f"it was written by {than} version of the bot (schema {version})")
-    if read_only:
-        return
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA foreign_keys = ON")
-    while version < len(MIGRATIONS):
-        # A script commits what was begun before it; with a transaction of its own it is done whole or not at all.
-        db.executescript(f"BEGIN IMMEDIATE;{MIGRATIONS[version]};PRAGMA user_version = {version + 1};COMMIT;")
-        version += 1

@@ -19,6 +19,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from logging import Logger
 from pathlib import Path
@@ -156,6 +157,7 @@ LOG_FILES = 5
 _HOME = Path(__file__).resolve().parent
 _LOG_FILE = _HOME / "trade.log"
 _DOTENV_FILE = _HOME / ".env"
+_REPORT_LACKS_IT = "Trading goes on; the report lacks it until it can be read"
 
 
 class MarketBot:
@@ -223,6 +225,8 @@ class MarketBot:
                 due = self._clock.monotonic() + pause
             else:
                 self._after_success()
+                if self._session_begun:
+                    self._attempt(self._books.catch_up, _REPORT_LACKS_IT)
                 if self._scan_is_due():
                     self._attempt(self.scan_board, "The board of the last scan is kept until the next one")
             self._log_clock()
@@ -427,6 +431,7 @@ class MarketBot:
         seen = self._scanner.look(board, status, account.orders, until, self.quoted)
         view = look_at_held(self._client, seen, account)
         self._books.look(seen.at, seen.markets, view.without(account.ours), view.rivals)
+        self._count_cash(account, view)
         self._see_to_guards(account, view, seen.at, status)
         now = Circumstances(status, self.quoted, self._books.earned(), until, self._sender.sent_lately())
         decision = decide(
@@ -434,6 +439,20 @@ class MarketBot:
         )
         self._log_problems(decision.board)
         return decision, self._books.mark(account.balance)
+
+    def _count_cash(self, account: Account, view: View) -> None:
+        """Look at the cash for the report, where all else of the account is known."""
+        if account.balance is None or account.unread or account.differences:
+            return
+        rates = {incentive.ticker: incentive.exact_maker_rate for incentive in view.seen.incentives}
+        count = partial(
+            self._books.count_cash,
+            account.orders,
+            account.positions,
+            account.balance,
+            lambda ticker: rates.get(ticker, Decimal(0)),
+        )
+        self._attempt(count, _REPORT_LACKS_IT)
 
     def _see_to_guards(self, account: Account, view: View, now: datetime, status: ExchangeStatus) -> None:
         """Let go what waited long enough, and stay out of what moved or was taken down."""

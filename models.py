@@ -272,7 +272,8 @@ class Market(NamedTuple):
     """One yes/no question. `exchange_index` is the shard that holds its book and its collateral; None where the
     exchange does not say, and finds it by the ticker. `close_time` is when trading ends,
     `expected_resolution` when its outcome is expected to be known, None where nobody says. `volume_24h`:
-    contracts traded in the last 24 hours, of which it may have been open, since `opened`, for a part only."""
+    contracts traded in the last 24 hours, of which it may have been open, since `opened`, for a part only.
+    `yes_payout`: dollars that a YES contract paid at its end, None before that, `settled` when."""
 
     ticker: str
     event_ticker: str
@@ -283,6 +284,8 @@ class Market(NamedTuple):
     expected_resolution: datetime | None
     volume_24h: Decimal
     opened: datetime | None = None
+    settled: datetime | None = None
+    yes_payout: Decimal | None = None
 
     def volume_a_day(self, now: datetime) -> float:
         """Contracts a day that are traded lately: what a market saw that was listed this morning is not all that a

@@ -27,6 +27,7 @@ from account import (
     PaymentStatus,
     Position,
     Settlement,
+    SubaccountTransfer,
     Transfer,
 )
 from errors import Unreadable
@@ -115,6 +116,8 @@ def market(f: Fields) -> Market:
         expected_resolution=f.optional("expected_expiration_time", f.time),
         volume_24h=volume,
         opened=f.optional("open_time", f.time),
+        settled=f.optional("settlement_ts", f.time),
+        yes_payout=f.optional("settlement_value_dollars", f.decimal),
     )
 
 
@@ -358,6 +361,16 @@ def transfer(f: Fields) -> Transfer:
         amount=f.decimal("amount"),
         source_shard=f.whole("source_exchange_shard"),
         destination_shard=f.whole("destination_exchange_shard"),
+        created=f.unix("created_ts"),
+    )
+
+
+def subaccount_transfer(f: Fields) -> SubaccountTransfer:
+    return SubaccountTransfer(
+        id=f.text("transfer_id"),
+        amount=Decimal(f.whole("amount_cents")) / CENTS,
+        from_subaccount=f.whole("from_subaccount"),
+        to_subaccount=f.whole("to_subaccount"),
         created=f.unix("created_ts"),
     )
 

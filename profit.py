@@ -39,6 +39,11 @@ def price(quotes: Mapping[str, Quotes], ticker: str, count: Decimal) -> Decimal:
     return (yes if count > 0 else no) or _NOTHING
 
 
+def marked(held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]) -> dict[str, DayMark]:
+    """What is held, and what a contract of it brings at the best bids."""
+    return {ticker: DayMark(count, price(quotes, ticker, count)) for ticker, count in held.items()}
+
+
 def value(held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]) -> Decimal:
     """Dollars that positions bring at the best bids."""
     return sum((abs(count) * price(quotes, ticker, count) for ticker, count in held.items()), start=_NOTHING)

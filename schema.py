@@ -8,6 +8,8 @@ bot runs: `SELECT datetime(began / 1e6, 'unixepoch'), * FROM cycles`.
 
 from __future__ import annotations
 
+import sqlite3
+
 _FIRST = """
 -- `opened`: when the opening positions were read. `looked`: when the bot last looked at the books: until then the
 -- seconds are counted.
@@ -90,5 +92,64 @@ CREATE TABLE halts (
 );
 """
 
-MIGRATIONS = (_FIRST,)
+_SECOND = """
+-- `traded`: dollars that all fills and settlements since the opening have moved in the cash.
+ALTER TABLE account ADD COLUMN traded TEXT NOT NULL DEFAULT '0';
+
+-- What a contract of it would have brought when the ledger was begun, NULL where nobody looked.
+ALTER TABLE opening_positions ADD COLUMN price TEXT;
+
+-- What the exchange said was held and no fill explained, taken over at a session's start, YES positive.
+CREATE TABLE adopted (at INTEGER NOT NULL, ticker TEXT NOT NULL, count TEXT NOT NULL);
+
+-- `reward` counts by the worse of two looks, `at_most` by the better one.
+ALTER TABLE seconds ADD COLUMN at_most REAL NOT NULL DEFAULT 0;
+UPDATE seconds SET at_most = reward;
+
+-- Cash, what orders tie up included, with what trades, and payments that the exchange lists, had moved by then. In
+-- a row all of it is explained, from its first look to its last; between two rows cash came or went without a
+-- name, unless the later one is `anew`.
+CREATE TABLE cash (
+    since INTEGER PRIMARY KEY, until INTEGER NOT NULL, anew INTEGER NOT NULL,
+    first TEXT NOT NULL, first_traded TEXT NOT NULL, first_paid TEXT NOT NULL,
+    last TEXT NOT NULL, last_traded TEXT NOT NULL, last_paid TEXT NOT NULL
+);
+-- Deposits, withdrawals and transfers: `moves` is what one adds to the account's cash.
+CREATE TABLE payments (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, amount TEXT NOT NULL, moves TEXT NOT NULL, at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The best bids of a fill's market, without our orders where a look of ours told them (`is_candle` 0).
+CREATE TABLE markouts (
+    fill_id TEXT NOT NULL, point TEXT NOT NULL, at INTEGER NOT NULL, yes_bid TEXT, no_bid TEXT,
+    is_candle INTEGER NOT NULL, PRIMARY KEY (fill_id, point)
+) WITHOUT ROWID;
+-- What a YES contract of a market paid at its end.
+CREATE TABLE outcomes (ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes_payout TEXT NOT NULL) WITHOUT ROWID;
+
+-- Dollars that our orders and what was held tied up, times seconds.
+CREATE TABLE capital (
+    day TEXT NOT NULL, ticker TEXT NOT NULL, dollar_seconds REAL NOT NULL, PRIMARY KEY (day, ticker)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_FIRST, _SECOND)
 """What makes a file of version n, counted from 0, an empty file, one of version n + 1."""
+
+
+def prepare(db: sqlite3.Connection, read_only: bool) -> None:
+    """Bring a file to this version. Raises `sqlite3.Error`."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise sqlite3.DatabaseError(f"it was written by a newer version of the bot (schema {version})")
+    if read_only and version < len(MIGRATIONS):
+        found = f"it was written by an older version of the bot (schema {version}), whose next start brings it up"
+        raise sqlite3.DatabaseError(f"{found} to date")
+    if read_only:
+        return
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA foreign_keys = ON")
+    while version < len(MIGRATIONS):
+        # A script commits what was begun before it; with a transaction of its own it is done whole or not at all.
+        db.executescript(f"BEGIN IMMEDIATE;{MIGRATIONS[version]};PRAGMA user_version = {version + 1};COMMIT;")
+        version += 1

@@ -59,8 +59,8 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class CashEntry:
-    """Why cash changed: `kind` is deposit, withdrawal, transfer, trade, fee, settlement or reward; `about` the
-    ticker, program or id it belongs to. `amount` in 1/1,000,000 dollar."""
+    """Why cash changed: `kind` is deposit, withdrawal, transfer, trade, fee, settlement, reward or gift; `about`
+    the ticker, program or id it belongs to. `amount` in 1/1,000,000 dollar."""
 
     time: float
     shard: int
@@ -92,6 +92,17 @@ class ShardTransfer:
     time: float
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Cash moved to another subaccount, which is not simulated. `amount` in cents."""
+
+    number: int
+    transfer_id: str
+    amount: int
+    shard: int
+    time: float
+
+
 @dataclass(slots=True)
 class OrderGroup:
     """A customer's own breaker: `limit` contracts (1/100) may be filled in 15 s. `filled` are (time, size)."""
@@ -116,6 +127,7 @@ class Account:
     deposits: list[Payment] = field(default_factory=list)
     withdrawals: list[Payment] = field(default_factory=list)
     transfers: list[ShardTransfer] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
     groups: dict[str, OrderGroup] = field(default_factory=dict)
     journal: list[CashEntry] = field(default_factory=list)
     cancel_all_until: float = 0.0
@@ -190,5 +202,6 @@ class Account:
             deposits=list(self.deposits),
             withdrawals=list(self.withdrawals),
             transfers=list(self.transfers),
+            set_aside=list(self.set_aside),
             groups={group_id: copy.copy(group) for group_id, group in self.groups.items()},
         )

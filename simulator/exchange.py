@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 
-from simulator.account import Account, Fill, OrderGroup, Payment, ShardTransfer
+from simulator.account import Account, Fill, OrderGroup, Payment, SetAside, ShardTransfer
 from simulator.fees import charge
 from simulator.listing import (
     ListedEvent,
@@ -133,6 +133,12 @@ class Exchange:
         out = Payment(self.next_number(), self.new_id(), cents, self.now)
         account.withdrawals.append(out)
         account.book(self.now, shard, -cents * 10_000, "withdrawal", out.payment_id)
+
+    def set_cash_aside(self, account: Account, shard: int, cents: int) -> None:
+        """Move money to a subaccount of an account that is not simulated."""
+        out = SetAside(self.next_number(), self.new_id(), cents, shard, self.now)
+        account.set_aside.append(out)
+        account.book(self.now, shard, -cents * 10_000, "transfer", out.transfer_id)
 
     # -- books ----------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ GARBLED = ("truncated", "no_order", "unknown_status", "missing_field", "repeated
 READS = ("stale", "clock_jump")
 EVENTS = (
     "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "cash_moved",
-    "cash_withdrawn", "group_triggered", "key_revoked",
+    "cash_withdrawn", "cash_set_aside", "cash_given", "group_triggered", "key_revoked",
 )  # fmt: skip
 KINDS = (*WIRE, *INSTEAD, *GARBLED, *READS, *EVENTS)
 

@@ -13,8 +13,10 @@
 - `closes`, `settles` (`result`), `new_grid` (`grid`: linear, tapered, deci): a market, the `ticker`'s or the one
   that the struck request is about, closes, is paid out, has another price grid.
 - `partial_fill`: somebody takes a `part` (0.5) of an order just before its cancel. `cash_moved`: `amount`
-  dollars, or what is free of them, go from shard `source` to `destination`. `group_triggered`: all order groups
-  trigger. `key_revoked`: all keys are.
+  dollars, or what is free of them, go from shard `source` to `destination`. `cash_withdrawn`,
+  `cash_set_aside`: they leave the account, or go to another subaccount. `cash_given`: they come, and no list says
+  why.
+  `group_triggered`: all order groups trigger. `key_revoked`: all keys are.
 
 Promise: a struck request that is not lost is otherwise handled as ever.
 """
@@ -232,11 +234,15 @@ def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | No
         amount = min(round(given.get("amount", 100) * DOLLAR), exchange.free_cash(account, source))
         if amount > 0:
             exchange.move_cash(account, source, given.get("destination", 1), amount)
-    elif rule.do == "cash_withdrawn":
+    elif rule.do in ("cash_withdrawn", "cash_set_aside"):
         source = given.get("source", 0)
         cents = min(round(given.get("amount", 100) * 100), exchange.free_cash(account, source) * 100 // DOLLAR)
+        take = exchange.withdraw_cash if rule.do == "cash_withdrawn" else exchange.set_cash_aside
         if cents > 0:
-            exchange.withdraw_cash(account, source, cents)
+            take(account, source, cents)
+    elif rule.do == "cash_given":
+        amount = round(given.get("amount", 100) * 100) * DOLLAR // 100
+        account.book(exchange.now, given.get("source", 0), amount, "gift", "")
     elif rule.do == "group_triggered":
         for group in list(account.groups.values()):
             order_groups.trigger(exchange, CUSTOMER, group.group_id, group.shard)

@@ -84,6 +84,7 @@ CALLS: dict[str, Callable[[KalshiHttpClient], Any]] = {
     "get_resting_orders": lambda c: c.get_resting_orders(),
     "get_schedule": lambda c: c.get_schedule(),
     "get_settlements": lambda c: c.get_settlements(START),
+    "get_subaccount_transfers": lambda c: c.get_subaccount_transfers(),
     "get_transfers": lambda c: c.get_transfers(),
     "get_withdrawals": lambda c: c.get_withdrawals(),
     "limit_order_group": lambda c: c.limit_order_group(GROUP, D(6)),
@@ -131,6 +132,7 @@ def real_answers() -> dict[str, bytes]:
     for amount in (1_000_000, 2_000_000):
         inner.move_cash(account, 2, 3, amount)
         inner.withdraw_cash(account, 2, amount // 10_000)
+        inner.set_cash_aside(account, 2, amount // 10_000)
         account.deposits.append(account.withdrawals[-1])
     for ticker in ("KXHIGHCHI-26NOV24-B3.5", "KXHIGHCHI-26NOV24-B4.5"):
         client.get_positions()

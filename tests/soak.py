@@ -39,6 +39,8 @@ from entries import Seconds
 from ledger import Ledger
 from models import SIDES, Program, Side
 from profit import midnight
+from recall import recall
+from report import report
 from simulator.people import EVERYBODY
 from tests import health
 from tests.health import Health
@@ -77,9 +79,15 @@ FAULTS: list[dict[str, Any]] = [
     {"do": "settles", "on": "POST /portfolio/events/orders", "chance": 0.005, "times": 40, "result": "yes"},
     {"do": "cash_withdrawn", "from": 40_000, "amount": 50},
     {"do": "cash_moved", "from": 45_000, "source": 0, "destination": 3, "amount": 20},
+    {"do": "cash_set_aside", "from": 56_000, "amount": 13},
+    {"do": "cash_given", "from": 60_000, "amount": 41.17},
+    {"do": "cash_given", "from": 65_000, "amount": 0.63},
 ]
 """A bad day: about one request in a hundred goes wrong, trading stands still twice, markets settle when an order
-for them is on its way, and a person takes money out."""
+for them is on its way, a person takes money out, and money comes that nobody explains."""
+
+LOOKS_ON: Mapping[str, object] = {"MIN_REWARD": 10_000, "WAIT_TIME": 3600}
+"""Settings under which nothing is quoted any more: the bot waits for the rewards of what it quoted."""
 
 
 _QUARTER = DAY / 4
@@ -179,6 +187,7 @@ class Outcome:
     seconds: Seconds = field(default_factory=Seconds)
     truly_present: float = 0.0
     windows: dict[str, tuple[float, float]] = field(default_factory=dict)
+    credited: int = 0
     sessions: int = 0
     cycles: int = 0
     errors: int = 0
@@ -232,6 +241,7 @@ class Outcome:
         present = one.present / self.truly_present - 1 if self.truly_present else 0.0
         agrees = "as the statement says" if said == self.true else "NOT AS THE STATEMENT SAYS"
         money = f"fees ${said['fees']:.4f}, settled ${said['settled']:.2f}, cash ${said['cash']:.4f}"
+        rewards = f"{self.credited} windows paid ${said['credited']:.2f}"
         counted = f"qualified {one.qualified:,.0f} s, excluded {one.excluded:,.0f} s, unknown {one.unknown:,.0f} s"
         lines = [
             f"{self.cycles:,} cycles kept, {self.sessions} sessions, {self.errors} errors in the log",
@@ -240,6 +250,7 @@ class Outcome:
             f"fills {len(said['fills']):,}, {money}, {len(said['positions'])} positions: {agrees}",
             f"present {one.present:,.0f} s, truly {self.truly_present:,.0f} s ({present:+.2%}); {counted}",
             f"accrued ${one.reward:.4f}, truly ${self.truly_earned:.4f} ({self.off:+.2%})",
+            f"trading ${said['trading']:.4f}, {rewards}, ${said['unexplained']:.2f} unexplained: {agrees}",
         ]
         return "\n".join(lines)
 
@@ -259,10 +270,11 @@ def run(
     seed: int = 1,
     kills: int = 2,
     still: bool = False,
+    looking_on: float = 0.0,
     **changed: object,
 ) -> Outcome:
-    """Trade for `days`, with `kills` and faults on the way, or where nobody else moves and nothing fails.
-    `changed` are settings."""
+    """Trade for `days`, with `kills` and faults on the way, or where nobody else moves and nothing fails; then
+    look on for so many days. `changed` are settings."""
     began = time.monotonic()
     rules = {**RULES, **changed}
     script = folder / "faults.json"
@@ -274,11 +286,14 @@ def run(
         try:
             variables = read_variables(simulator)
             clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
+            opening = clock.ask("GET", "statement")
             _trade_on(folder, rules, variables, clock, days, 0 if still else kills)
+            if looking_on:
+                _trade_on(folder, rules | LOOKS_ON, variables, clock, looking_on, 0)
             statement = clock.ask("GET", "statement")
         finally:
             simulator.kill()
-    outcome = compare(folder, statement)
+    outcome = compare(folder, statement, opening)
     outcome.days, outcome.health = days, health.last_process(folder)
     outcome.took = time.monotonic() - began
     return outcome
@@ -331,8 +346,8 @@ def _trade_on(
         return
 
 
-def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
-    """Hold a ledger against a statement."""
+def compare(folder: Path, statement: Mapping[str, Any], opening: Mapping[str, Any]) -> Outcome:
+    """Hold a ledger, and the report made from it, against a statement, and the one when it was begun."""
     file = folder / "trade-sim.db"
     ledger = Ledger(file, read_only=True)
     mark = ledger.last_mark()
@@ -344,6 +359,8 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
     logs = list(folder.glob("trade.log*"))
     log = "".join(path.read_text(encoding="utf-8") for path in logs)
     day = mark.at.date()
+    told = report(recall(ledger))
+    watched = told.cash.until if told.cash else mark.at
     return Outcome(
         said={
             "fills": {
@@ -355,6 +372,9 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
             "cash": mark.free_cash,
             "held": mark.held,
             "today": None if ledger.day_marks(day) else mark.day_profit,
+            "trading": told.total.money.trading,
+            "credited": told.total.money.credited,
+            "unexplained": told.cash.unexplained if told.cash else None,
         },
         true={
             "fills": dict(map(_stated_fill, statement["fills"])),
@@ -364,12 +384,16 @@ def compare(folder: Path, statement: Mapping[str, Any]) -> Outcome:
             "cash": sum(map(Decimal, statement["cash"].values())),
             "held": Decimal(statement["value"]),
             "today": None if ledger.day_marks(day) else traded_since(statement, midnight(day)),
+            "trading": traded(statement, opening),
+            "credited": came(statement, "reward", watched),
+            "unexplained": came(statement, "gift", watched),
         },
         seconds=seconds,
         truly_present=present(statement["orders"], (terms[-1] for terms in ledger.programs().values())),
         windows={
             one["program_id"]: (said.get(one["program_id"], 0.0), accrued(one)) for one in statement["rewards"]
         },
+        credited=sum(window.credit is not None for window in told.windows),
         sessions=len(ledger.sessions()),
         cycles=len(ledger.cycles()),
         errors=len(re.findall(r"\[ERROR\]", log)),
@@ -384,11 +408,24 @@ def _stated_fill(fill: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
     return fill["fill_id"], (fill["ticker"], side, *map(Decimal, numbers))
 
 
+def traded(statement: Mapping[str, Any], opening: Mapping[str, Any]) -> Decimal:
+    """Dollars that trades, fees and settlements brought since an earlier statement, with what was held then and is
+    held now."""
+    later = {**statement, "journal": statement["journal"][len(opening["journal"]) :]}
+    return traded_since(later, moment(opening["time"])) - Decimal(opening["value"])
+
+
 def traded_since(statement: Mapping[str, Any], start: datetime) -> Decimal:
     """Dollars that trades, fees and settlements brought since a time, and what is held now."""
     kinds = ("trade", "fee", "settlement")
     moved = [entry for entry in statement["journal"] if entry["kind"] in kinds and moment(entry["time"]) >= start]
     return sum((Decimal(entry["amount"]) for entry in moved), start=Decimal(statement["value"]))
+
+
+def came(statement: Mapping[str, Any], kind: str, until: datetime) -> Decimal:
+    """Dollars of cash of a kind that came until a time."""
+    found = [entry for entry in statement["journal"] if entry["kind"] == kind and moment(entry["time"]) <= until]
+    return sum((Decimal(entry["amount"]) for entry in found), start=Decimal(0))
 
 
 def ours(orders: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

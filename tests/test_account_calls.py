@@ -229,7 +229,7 @@ def test_what_a_market_paid_out_is_what_arrived(bench: Bench) -> None:
     assert bench.client.get_settlements(third.time).whole() == (third,)
 
 
-@about("get_deposits", "get_withdrawals", "get_transfers")
+@about("get_deposits", "get_withdrawals", "get_transfers", "get_subaccount_transfers")
 def test_money_that_went_in_or_out_or_to_another_shard_is_told_to_the_cent(
     open_bench: Callable[..., Bench],
 ) -> None:
@@ -238,6 +238,7 @@ def test_money_that_went_in_or_out_or_to_another_shard_is_told_to_the_cent(
             {"do": "cash_withdrawn", "from": 60, "amount": 12.34, "source": 0},
             {"do": "cash_moved", "from": 120, "amount": 7.5, "source": 2, "destination": 1},
             {"do": "cash_moved", "from": 180, "amount": 1, "source": 0, "destination": 3},
+            {"do": "cash_set_aside", "from": 190, "amount": 2.5, "source": 0},
         ]
     )
     (deposit,) = bench.client.get_deposits().whole()
@@ -252,5 +253,8 @@ def test_money_that_went_in_or_out_or_to_another_shard_is_told_to_the_cent(
     assert [moves[at].amount for at in sorted(moves)] == [D("7.5"), 1]
     assert [(moves[at].source_shard, moves[at].destination_shard) for at in sorted(moves)] == [(2, 1), (0, 3)]
     assert {t.status for t in moves.values()} == {"complete"}
+    (aside,) = bench.client.get_subaccount_transfers().whole()
+    assert (aside.amount, aside.from_subaccount, aside.to_subaccount) == (D("2.5"), 0, 1)
+    assert aside.created == START + timedelta(seconds=190)
     entries = [e for e in bench.account.journal if e.kind in ("deposit", "withdrawal")]
     assert deposit.amount - out.amount == dollars(sum(e.amount for e in entries))

@@ -74,6 +74,13 @@ LISTS: list[tuple[str, str, str, int, Callable[[Desk], object]]] = [
     ("/portfolio/deposits", "deposits", "id", 500, deposit),
     ("/portfolio/withdrawals", "withdrawals", "id", 500, withdraw),
     (f"{MOVES}s", "transfers", "transfer_id", 500, lambda d: d.exchange.move_cash(d.account, 0, 2, 100)),
+    (
+        "/portfolio/subaccounts/transfers",
+        "transfers",
+        "transfer_id",
+        500,
+        lambda d: d.exchange.set_cash_aside(d.account, 0, 100),
+    ),
 ]
 
 

@@ -95,13 +95,18 @@ def test_of_two_looks_the_worse_one_counts() -> None:
     lone, worse = accrued([stay()], better, better), accrued([stay()], crowded, crowded)
     assert worse.reward < lone.reward
     for looks in ((better, crowded), (crowded, better)):
-        assert accrued([stay()], *looks) == worse
+        both = accrued([stay()], *looks)
+        assert both._replace(at_most=worse.at_most) == worse
+        assert both.at_most == lone.reward
 
 
 def test_a_second_that_pays_nobody_in_either_look_is_excluded() -> None:
     empty = book(cents((50, 100)), DEEP.no)
     for looks in ((empty, DEEP), (DEEP, empty)):
-        assert accrued([stay()], *looks) == Seconds(present=60, excluded=60)
+        both = accrued([stay()], *looks)
+        assert both._replace(at_most=0) == Seconds(present=60, excluded=60)
+        assert both.at_most == accrued([stay()]).reward, "the other look may have been right"
+    assert accrued([stay()], empty, empty) == Seconds(present=60, excluded=60)
 
 
 @pytest.mark.parametrize("looks", [(None, DEEP), (DEEP, None), (None, None)])
@@ -150,6 +155,7 @@ def test_what_is_accrued_is_never_more_than_either_look_says(
     both = accrued([order], first, second, target=500)
     alone = [accrued([order], one, one, target=500) for one in (first, second)]
     assert both.reward <= min(one.reward for one in alone) + 1e-12
+    assert both.at_most >= max(one.reward for one in alone) - 1e-12
     assert both.present == both.qualified + both.excluded + both.unknown
 
 

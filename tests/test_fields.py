@@ -76,6 +76,10 @@ PROMISED: dict[str, dict[str, str]] = {
         "transfer_id": "text", "status": "text", "amount": "decimal", "source_exchange_shard": "whole",
         "destination_exchange_shard": "whole", "created_ts": "unix",
     },
+    "get_subaccount_transfers transfers": {
+        "transfer_id": "text", "amount_cents": "whole", "from_subaccount": "whole", "to_subaccount": "whole",
+        "created_ts": "unix",
+    },
     "get_order_groups order_groups": {"id": "text"},
 }  # fmt: skip
 """By method and list, what every item must have."""

@@ -20,11 +20,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-import ledger as ledger_room
+import schema
 from account import Fill, Identity, Settlement
-from entries import Cycle, DayMark, Entry, Mark, Seconds, SecondsOf, Stay
+from cash import Stretch, Till
+from entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds, SecondsOf, Stay, moment
 from errors import LedgerError
 from ledger import Ledger, file_name
+from markout import Point, Seen
 from models import NO, YES, OrderStatus, Side
 from tests.test_profit import FILLS
 from tests.values import NOW, book, cents, program
@@ -70,6 +72,9 @@ def settlement(count: str, at: float = 60) -> Settlement:
 SECONDS = SecondsOf("p", YES, NOW.date(), "M")
 
 
+TILL = Till(D("1499.659000"), D("-1.205000"), D(500))
+
+
 def full_entry() -> Entry:
     return Entry(
         NOW,
@@ -81,9 +86,15 @@ def full_entry() -> Entry:
         {("M", NOW + later(60)): settlement("1.00")},
         days={NOW.date(): {"M": DayMark(D("-3.00"), D("0.8400"))}},
         prices={"M": (D("0.3800"), None)},
-        seconds={SECONDS: Seconds(60, 50, 10, 0, 0.25, 0.001)},
+        seconds={SECONDS: Seconds(60, 50, 10, 0, 0.25, 0.001, 0.002)},
         looked=NOW + timedelta(seconds=1),
         looks={"M": book(cents((50, 100.5), (49, 3)), ())._replace(ticker="M")},
+        traded=D("-1.205000"),
+        cash={NOW: Stretch(NOW, NOW + later(60), TILL, TILL._replace(cash=D("1499.10")), True)},
+        flows={"d": Flow("d", "deposit", D(500), D(500), NOW)},
+        markouts={Point("f", "1 h"): Seen(NOW + later(3600), D("0.3800"), None, True)},
+        outcomes={"M": Outcome(NOW + later(60), D("1.0000"))},
+        capital={(NOW.date(), "M"): 12.5},
     )
 
 
@@ -103,6 +114,9 @@ def test_what_goes_in_comes_out_to_the_last_digit(ours: Ledger, path: Path) -> N
         assert read.seconds() == entry.seconds
         assert (read.looked(), read.looks()) == (entry.looked, entry.looks)
         assert read.earned() == {"p": 0.001}
+        assert (read.traded(), read.stretches()) == (entry.traded, [entry.cash[NOW]])
+        assert (read.flows(), read.markouts()) == ([entry.flows["d"]], entry.markouts)
+        assert (read.outcomes(), read.capital()) == (entry.outcomes, entry.capital)
 
 
 def test_a_fill_that_is_told_again_is_counted_once(ours: Ledger) -> None:
@@ -124,15 +138,15 @@ def test_a_program_is_written_again_only_when_a_term_changes(ours: Ledger, path:
 
 def test_seconds_add_up_and_days_stay_apart(ours: Ledger) -> None:
     for day in (NOW.date(), NOW.date(), NOW.date() + timedelta(days=1)):
-        ours.record(Entry(NOW, seconds={SECONDS._replace(day=day): Seconds(60, 40, 12, 8, 0.5, 0.25)}))
-    assert ours.seconds(NOW.date()) == {SECONDS: Seconds(120, 80, 24, 16, 1, 0.5)}
+        ours.record(Entry(NOW, seconds={SECONDS._replace(day=day): Seconds(60, 40, 12, 8, 0.5, 0.25, 0.375)}))
+    assert ours.seconds(NOW.date()) == {SECONDS: Seconds(120, 80, 24, 16, 1, 0.5, 0.75)}
     assert len(ours.seconds()) == 2
     assert ours.earned() == {"p": 0.75}
 
 
 def test_what_was_held_before_the_ledger_began_is_held(ours: Ledger) -> None:
     earlier = fill("before", "2.00")
-    ours.record(Entry(NOW, fills={"before": earlier}, opening={"M": D(5)}))
+    ours.record(Entry(NOW, fills={"before": earlier}, opening={"M": DayMark(D(5), D("0.4"))}))
     ours.record(Entry(NOW, fills={"after": fill("after", "1.00", NO), "before": earlier}))
     assert ours.positions() == {"M": D(4)}
     ours.record(Entry(NOW, settlements={("M", NOW + later(60)): settlement("4.00")}))
@@ -223,14 +237,36 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(
 ) -> None:
     ours.record(full_entry())
     ours.close()
-    more = (*ledger_room.MIGRATIONS, "ALTER TABLE cycles ADD COLUMN mood TEXT NOT NULL DEFAULT 'fine'")
-    monkeypatch.setattr(ledger_room, "MIGRATIONS", more)
+    more = (*schema.MIGRATIONS, "ALTER TABLE cycles ADD COLUMN mood TEXT NOT NULL DEFAULT 'fine'")
+    monkeypatch.setattr(schema, "MIGRATIONS", more)
     with pytest.raises(LedgerError, match="an older version"):
         Ledger(path, read_only=True)
     assert Ledger(path).fills() == [fill()]
     db = sqlite3.connect(path)
     assert db.execute("SELECT mood FROM cycles").fetchall() == [("fine",)]
-    assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    assert db.execute("PRAGMA user_version").fetchone() == (len(more),)
+
+
+def test_a_file_of_the_first_version_keeps_its_fills_and_what_was_earned(tmp_path: Path) -> None:
+    path = tmp_path / "first.db"
+    db = sqlite3.connect(path)
+    db.executescript(f"{schema.MIGRATIONS[0]};PRAGMA user_version = 1")
+    at = moment(NOW)
+    db.execute("INSERT INTO account VALUES ('https://x', 'key', '', ?, ?, NULL)", (at, at))
+    db.execute("INSERT INTO opening_positions VALUES ('M', '5.00')")
+    db.execute("INSERT INTO fills VALUES ('f', 'o', 'M', 'no', '0.6000', '2.00', '0.0100', 0, ?, 0)", (at,))
+    db.execute("INSERT INTO seconds VALUES ('p', 'yes', '2026-11-23', 'M', 60, 50, 10, 0, 0.25, 0.5)")
+    db.commit()
+    db.close()
+    ledger = Ledger(path)
+    assert ledger.positions() == {"M": D(3)}
+    assert ledger.opening() == {"M": (D(5), None)}
+    (seconds,) = ledger.seconds().values()
+    assert (seconds.reward, seconds.at_most) == (0.5, 0.5)
+    assert (ledger.traded(), ledger.stretches()) == (0, [])
+    ledger.begin_session(NOW)
+    ledger.record(full_entry())
+    assert ledger.stretches() == [full_entry().cash[NOW]]
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(
@@ -239,7 +275,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
     ours.record(full_entry())
     ours.close()
     broken = "ALTER TABLE cycles ADD COLUMN mood TEXT; INSERT INTO nowhere VALUES (1)"
-    monkeypatch.setattr(ledger_room, "MIGRATIONS", (*ledger_room.MIGRATIONS, broken))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
     with pytest.raises(LedgerError, match="nowhere"):
         Ledger(path)
     monkeypatch.undo()

@@ -258,6 +258,23 @@ def test_cash_that_was_withdrawn_is_gone_and_the_withdrawal_is_listed() -> None:
     assert client.account.cash[2] == before - 100_100_000
 
 
+@shows("cash_set_aside", "cash_given")
+def test_cash_goes_to_a_subaccount_with_an_entry_and_comes_without_one() -> None:
+    client = open_with(
+        {"do": "cash_set_aside", "from": 10, "amount": 7.5}, {"do": "cash_given", "from": 20, "amount": 41.17}
+    )
+    before = client.account.cash[0]
+    client.wait_until(10)
+    (aside,) = client.get("/portfolio/subaccounts/transfers")["transfers"]
+    assert (aside["amount_cents"], aside["from_subaccount"]) == (750, 0)
+    assert client.account.cash[0] == before - 7_500_000
+    client.wait_until(20)
+    assert client.account.cash[0] == before - 7_500_000 + 41_170_000
+    for name in ("deposits", "withdrawals"):
+        told = client.get(f"/portfolio/{name}")[name]
+        assert [one for one in told if one["amount_cents"] == 4_117] == []
+
+
 @shows("group_triggered")
 def test_a_triggered_group_loses_its_orders_and_takes_no_more_until_it_is_reset() -> None:
     client = open_with({"do": "group_triggered", "from": 10})

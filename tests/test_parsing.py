@@ -138,6 +138,7 @@ PARSERS: dict[str, tuple[Callable[[Fields], Any], str, tuple[Any, ...]]] = {
     "settlement": (parsing.settlement, "get_settlements", ("settlements", 0)),
     "payment": (parsing.payment, "get_deposits", ("deposits", 0)),
     "transfer": (parsing.transfer, "get_transfers", ("transfers", 0)),
+    "subaccount_transfer": (parsing.subaccount_transfer, "get_subaccount_transfers", ("transfers", 0)),
     "balance": (parsing.balance, "get_balance", ()),
     "limits": (parsing.limits, "read_limits", ()),
     "endpoint_costs": (parsing.endpoint_costs, "read_limits", ()),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from simulator.account import Account, Fill, Holding, OrderGroup, Payment, Settlement, ShardTransfer
+from simulator.account import Account, Fill, Holding, OrderGroup, Payment, SetAside, Settlement, ShardTransfer
 from simulator.api.listing_forms import Json, contracts, dollars, moment, price, trade_id
 from simulator.exchange import SHARDS, Exchange, account_value
 from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS, Order
@@ -217,6 +217,17 @@ def shard_transfer(t: ShardTransfer) -> Json:
         "amount": dollars(t.amount),
         "status": "complete",
         "created_ts": int(t.time),
+    }
+
+
+def subaccount_transfer(t: SetAside) -> Json:
+    return {
+        "transfer_id": t.transfer_id,
+        "from_subaccount": 0,
+        "to_subaccount": 1,
+        "amount_cents": t.amount,
+        "created_ts": int(t.time),
+        "exchange_index": t.shard,
     }
 
 

@@ -143,6 +143,11 @@ def withdrawals(_: Exchange, account: Account, request: Request) -> Answer:
     return Answer(200, {"withdrawals": [forms.payment(p) for p in rows], "cursor": cursor})
 
 
+def subaccount_transfers(_: Exchange, account: Account, request: Request) -> Answer:
+    rows, cursor = page(request, account.set_aside, 500, newest_first=True)
+    return Answer(200, {"transfers": [forms.subaccount_transfer(t) for t in rows], "cursor": cursor})
+
+
 def transfers(_: Exchange, account: Account, request: Request) -> Answer:
     rows, cursor = page(request, account.transfers, 500, newest_first=True)
     return Answer(200, {"transfers": [forms.shard_transfer(t) for t in rows], "cursor": cursor})

@@ -88,6 +88,7 @@ ROUTES = (
     Route("GET", "/portfolio/settlements", portfolio.settlements),
     Route("GET", "/portfolio/deposits", portfolio.deposits),
     Route("GET", "/portfolio/withdrawals", portfolio.withdrawals),
+    Route("GET", "/portfolio/subaccounts/transfers", portfolio.subaccount_transfers),
     Route("POST", _MOVES, portfolio.make_transfer),
     Route("GET", f"{_MOVES}s", portfolio.transfers),
     Route("GET", f"{_MOVES}s/{{transfer_id}}", portfolio.transfer),

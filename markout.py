@@ -1,0 +1,147 @@
+"""What the market thought of a fill: the prices before it, after it, five minutes and an hour later. Promise:
+pure; each price has its true time, and what nobody saw near the time asked for is missing, not guessed.
+
+A look of ours is without our own orders; a candle of the exchange's is not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from account import Fill
+from models import ONE_DOLLAR, SIDES, Book, Candle, Side
+
+BEFORE, AFTER = "before", "after"
+LATER: Mapping[str, timedelta] = {
+    AFTER: timedelta(0),
+    "5 min": timedelta(minutes=5),
+    "1 h": timedelta(hours=1),
+}
+POINTS = (BEFORE, *LATER)
+SETTLEMENT = "settlement"
+
+NEAR = timedelta(seconds=90)
+"""A look so long after the time asked for tells of that time; where there is none, a candle does."""
+
+_NEAREST = timedelta(hours=1)
+"""No candle further away is taken: nobody may have looked, but prices may have moved."""
+
+_LOOKS = 3
+
+
+class Point(NamedTuple):
+    """What is asked for of a fill: the price at one of `POINTS`."""
+
+    fill_id: str
+    name: str
+
+
+class Seen(NamedTuple):
+    """A market's best bids at a time, in dollars, None where nobody bid; of a minute's candle or of a look."""
+
+    at: datetime
+    yes_bid: Decimal | None
+    no_bid: Decimal | None
+    is_candle: bool = False
+
+    def middle(self, side: Side) -> Decimal | None:
+        """The middle price of a side; None where one side of the book was empty."""
+        if self.yes_bid is None or self.no_bid is None:
+            return None
+        middle = (self.yes_bid + ONE_DOLLAR - self.no_bid) / 2
+        return middle if side is Side.YES else ONE_DOLLAR - middle
+
+
+class Markouts:
+    """The fills whose points are not all known yet, and what the last looks showed."""
+
+    def __init__(self) -> None:
+        self._due: dict[Point, Fill] = {}
+        self._looks: dict[str, deque[Seen]] = {}
+
+    def want(self, fills: Iterable[Fill], known: Iterable[Point] = ()) -> None:
+        """Ask for all points of some fills that are not known."""
+        points = {Point(fill.fill_id, name): fill for fill in fills for name in POINTS}
+        for point in known:
+            points.pop(point, None)
+        self._due |= points
+
+    def filled(self, fill: Fill) -> dict[Point, Seen]:
+        """A fill that was not known: what is known of it already."""
+        self.want([fill])
+        looks = list(self._looks.get(fill.ticker, ()))
+        before = [seen for seen in looks if seen.at <= fill.time <= seen.at + NEAR]
+        found = {Point(fill.fill_id, BEFORE): before[-1]} if before else {}
+        for seen in looks:
+            found |= {point: seen for point in self._near(fill, seen) if point not in found}
+        return self._taken(found)
+
+    def looked(self, at: datetime, books: Mapping[str, Book]) -> dict[Point, Seen]:
+        """The books of a look, without our own orders. Returns the points that it tells."""
+        for ticker, book in books.items():
+            yes, no = (book.best(side) for side in SIDES)
+            seen = Seen(at, yes.price if yes else None, no.price if no else None)
+            self._looks.setdefault(ticker, deque(maxlen=_LOOKS)).append(seen)
+        for ticker in [ticker for ticker, seen in self._looks.items() if seen[-1].at < at - _NEAREST]:
+            del self._looks[ticker]
+        found: dict[Point, Seen] = {}
+        for fill in {fill.fill_id: fill for fill in self._due.values() if fill.ticker in books}.values():
+            seen = self._looks[fill.ticker][-1]
+            found |= dict.fromkeys(self._near(fill, seen), seen)
+        return self._taken(found)
+
+    def missing(self, now: datetime) -> dict[Point, Fill]:
+        """The points that no look will tell any more."""
+        return {point: fill for point, fill in self._due.items() if _target(point, fill) + NEAR < now}
+
+    def from_candles(self, now: datetime, candles: Iterable[Candle]) -> dict[Point, Seen]:
+        """What candles tell of the missing points. What they do not tell an hour later is given up."""
+        by_ticker: dict[str, list[Seen]] = {}
+        for one in candles:
+            no_bid = None if one.yes_ask is None else ONE_DOLLAR - one.yes_ask
+            by_ticker.setdefault(one.ticker, []).append(Seen(one.end, one.yes_bid, no_bid, True))
+        found = {}
+        for point, fill in self.missing(now).items():
+            seen = _nearest(point, fill, by_ticker.get(fill.ticker, []))
+            if seen:
+                found[point] = seen
+            elif now > _target(point, fill) + 2 * _NEAREST:
+                del self._due[point]
+        return self._taken(found)
+
+    def _near(self, fill: Fill, seen: Seen) -> Iterable[Point]:
+        for name, later in LATER.items():
+            point, target = Point(fill.fill_id, name), fill.time + later
+            if point in self._due and target < seen.at <= target + NEAR:
+                yield point
+
+    def _taken(self, found: dict[Point, Seen]) -> dict[Point, Seen]:
+        for point in found:
+            self._due.pop(point, None)
+        return found
+
+
+def span(missing: Iterable[tuple[Point, Fill]]) -> tuple[datetime, datetime]:
+    """From when to when candles tell of some points."""
+    targets = [_target(point, fill) for point, fill in missing]
+    return min(targets) - _NEAREST, max(targets) + _NEAREST
+
+
+def _target(point: Point, fill: Fill) -> datetime:
+    return fill.time + LATER.get(point.name, timedelta(0))
+
+
+def _nearest(point: Point, fill: Fill, candles: Iterable[Seen]) -> Seen | None:
+    """The last candle before a fill, or the first that ends after the time asked for."""
+    target = _target(point, fill)
+    if point.name == BEFORE:
+        return max((one for one in candles if target - _NEAREST <= one.at <= target), default=None, key=_time)
+    return min((one for one in candles if target < one.at <= target + _NEAREST), default=None, key=_time)
+
+
+def _time(seen: Seen) -> datetime:
+    return seen.at

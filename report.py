@@ -1,0 +1,333 @@
+"""What the bot did and what came of it: by day, market and series. Promise: pure; nothing is counted twice or
+flattered. What was paid is told from what is expected, what is expected counts nowhere as paid, and trading is all
+that fills, fees, settlements and prices brought, to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from statistics import median
+from typing import NamedTuple
+
+from account import Fill, Settlement
+from cash import Stretch
+from credits import State, Unexplained, Window, attribute
+from entries import Adopted, DayMark, Flow, Outcome, Quotes, Seconds, SecondsOf
+from markout import POINTS, SETTLEMENT, Point, Seen
+from models import ONE_DOLLAR, Program, Side
+from profit import midnight
+from trading import brought
+
+_NOTHING, _CENT = Decimal(0), Decimal("0.01")
+_DAY = 86_400.0
+
+
+class Money(NamedTuple):
+    """Dollars. Rewards: `credited` came as cash; `expected` is the estimate of windows that have ended and may
+    still be paid, `running` what those that have not would pay by now. Trading: `spread` was earned by being
+    filled better than the middle of the last book before, `exits` was given away by selling at once, `fees` were
+    charged (both positive), `moves` is all the rest: what prices did to what was held."""
+
+    credited: Decimal = _NOTHING
+    expected: Decimal = _NOTHING
+    running: Decimal = _NOTHING
+    spread: Decimal = _NOTHING
+    exits: Decimal = _NOTHING
+    fees: Decimal = _NOTHING
+    moves: Decimal = _NOTHING
+
+    def __add__(self, other: object) -> Money:
+        if not isinstance(other, Money):
+            return NotImplemented
+        return Money(*(mine + yours for mine, yours in zip(self, other, strict=True)))
+
+    @property
+    def trading(self) -> Decimal:
+        """What fills, fees and settlements brought, with what is held at the best bids."""
+        return self.spread - self.exits - self.fees + self.moves
+
+    @property
+    def net(self) -> Decimal:
+        """Trading and the rewards that were paid."""
+        return self.trading + self.credited
+
+    @property
+    def net_if_paid(self) -> Decimal:
+        """The same, were all estimates paid."""
+        return self.net + self.expected + self.running
+
+
+class Row(NamedTuple):
+    """A day, market or series (`name`), or all of them. `capital`: dollars that orders and positions tied up,
+    times days; `contracts` and `fills` of the account."""
+
+    name: str
+    money: Money = Money()
+    seconds: Seconds = Seconds()
+    fills: int = 0
+    contracts: Decimal = _NOTHING
+    capital: float = 0.0
+
+    @property
+    def per_dollar(self) -> float | None:
+        """Dollars net per dollar of capital and day; None where none was tied up."""
+        return float(self.money.net) / self.capital if self.capital else None
+
+
+class Markout(NamedTuple):
+    """What quotes that were filled are worth at a `point`, against the price they were filled at: `dollars` in
+    all, over so many fills and contracts. `age`: median seconds from the fill to the price it is held against,
+    below 0 before it. `missing`: fills of which nobody knows it, or not yet."""
+
+    point: str
+    fills: int
+    contracts: Decimal
+    dollars: Decimal
+    age: float
+    missing: int
+
+    @property
+    def cents(self) -> float:
+        """A contract."""
+        return float(self.dollars / self.contracts * 100) if self.contracts else 0.0
+
+
+class Cash(NamedTuple):
+    """What explains the cash, orders' collateral included: from `first` at `since` to `last` at `until`, what
+    trading and settlements moved (`traded`), what was paid in less what was taken out (`paid_in`), what is taken
+    for rewards (`credited`), and what nothing explains."""
+
+    since: datetime
+    until: datetime
+    first: Decimal
+    last: Decimal
+    traded: Decimal
+    paid_in: Decimal
+    credited: Decimal
+    unexplained: Decimal
+
+
+class Accuracy(NamedTuple):
+    """Estimates of windows against what they were paid, in dollars, where a window was paid by itself."""
+
+    windows: int
+    estimated: Decimal
+    credited: Decimal
+
+    @property
+    def off(self) -> float:
+        """By how much the estimates were too high, as a part of what was paid; below 0 they were too low."""
+        return float(self.estimated / self.credited) - 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything, oldest first where it has a time, best net first where it has none. `cash` is None before it was
+    looked at."""
+
+    ledger: str
+    exchange: str
+    since: datetime
+    until: datetime
+    sessions: int
+    total: Row
+    days: Sequence[Row]
+    markets: Sequence[Row]
+    series: Sequence[Row]
+    windows: Sequence[Window]
+    markouts: Sequence[Markout]
+    cash: Cash | None
+    unexplained: Sequence[Unexplained]
+    accuracy: Accuracy | None
+
+
+# -- from what is known ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a ledger knows, of one moment. `opening`: what was held when it was begun and what a contract would
+    have brought then (None: nobody looked); `changes` since then; `days`: what was held at 00:00 UTC; `prices`:
+    the last best bids of what was held."""
+
+    ledger: str
+    exchange: str
+    begun: datetime
+    until: datetime
+    sessions: int
+    programs: Mapping[str, Program]
+    seconds: Mapping[SecondsOf, Seconds]
+    opening: Mapping[str, tuple[Decimal, Decimal | None]]
+    changes: Sequence[Fill | Settlement | Adopted]
+    days: Mapping[date, Mapping[str, DayMark]]
+    prices: Mapping[str, Quotes]
+    stretches: Sequence[Stretch]
+    flows: Sequence[Flow]
+    markouts: Mapping[Point, Seen]
+    outcomes: Mapping[str, Outcome]
+    capital: Mapping[tuple[date, str], float]
+
+
+def report(facts: Facts, since: date | None = None) -> Report:
+    """The report of a ledger, of the days from `since` on where that is given."""
+    by_program: dict[str, Seconds] = defaultdict(Seconds)
+    for key, seconds in facts.seconds.items():
+        by_program[key.program_id] += seconds
+    windows, unexplained = attribute(facts.programs, by_program, facts.stretches, facts.flows, facts.until)
+    start = max(facts.begun, midnight(since)) if since else facts.begun
+    cells = {key: row for key, row in _cells(facts, windows).items() if key[0] >= start.date()}
+    quotes = [fill for fill in _fills(facts) if fill.time >= start and not fill.is_taker]
+    told = [window for window in windows if window.end >= start]
+    return Report(
+        ledger=facts.ledger,
+        exchange=facts.exchange,
+        since=start,
+        until=facts.until,
+        sessions=facts.sessions,
+        total=_summed("all", cells.values()),
+        days=sorted(_grouped(cells, lambda day, _: day.isoformat()), key=lambda row: row.name),
+        markets=_by_net(_grouped(cells, lambda _, ticker: ticker)),
+        series=_by_net(_grouped(cells, lambda _, ticker: ticker.partition("-")[0])),
+        windows=told,
+        markouts=[_markout(facts, name, quotes) for name in (*POINTS, SETTLEMENT)],
+        cash=_cash([stretch for stretch in facts.stretches if stretch.until >= start], windows),
+        unexplained=[one for one in unexplained if one.until >= start],
+        accuracy=_accuracy(told),
+    )
+
+
+_Cells = Mapping[tuple[date, str], Row]
+
+
+def _cells(facts: Facts, windows: Iterable[Window]) -> _Cells:
+    """What each UTC day brought in each market."""
+    found: dict[tuple[date, str], list[Row]] = defaultdict(list)
+    for key, seconds in facts.seconds.items():
+        found[key.day, key.ticker].append(Row("", seconds=seconds))
+    for (day, ticker), dollar_seconds in facts.capital.items():
+        found[day, ticker].append(Row("", capital=dollar_seconds / _DAY))
+    for fill in _fills(facts):
+        found[fill.time.date(), fill.ticker].append(Row("", fills=1, contracts=fill.count))
+    traded = brought(
+        facts.begun.date(), facts.opening, facts.changes, facts.days, facts.prices, facts.markouts
+    )  # fmt: skip
+    for cell, parts in traded.items():
+        found[cell].append(Row("", Money(**parts._asdict())))
+    for window in windows:
+        for day, money in _by_day(facts, window).items():
+            found[day, window.ticker].append(Row("", money))
+    return {cell: _summed("", rows) for cell, rows in found.items()}
+
+
+def _fills(facts: Facts) -> list[Fill]:
+    return [one for one in facts.changes if isinstance(one, Fill)]
+
+
+def _by_day(facts: Facts, window: Window) -> Mapping[date, Money]:
+    """A window's reward, on the days on which it was earned; all of them together to the cent."""
+    if window.state is State.CREDITED and window.credit:
+        whole, kind = window.credit, "credited"
+    elif window.state in (State.EXPECTED, State.RUNNING):
+        whole, kind = window.estimate, window.state.value
+    else:
+        return {}
+    earned: dict[date, Seconds] = defaultdict(Seconds)
+    for key, seconds in facts.seconds.items():
+        if key.program_id == window.program_id:
+            earned[key.day] += seconds
+    days = sorted(earned)
+    total = sum(earned[day].at_most for day in days)
+    later = [(whole * Decimal(earned[day].at_most / total)).quantize(_CENT) for day in days[1:]]
+    parts = [whole - sum(later, start=_NOTHING), *later]
+    return {day: Money(**{kind: part}) for day, part in zip(days, parts, strict=True)}
+
+
+def _summed(name: str, rows: Iterable[Row]) -> Row:
+    rows = list(rows)
+    return Row(
+        name,
+        sum((row.money for row in rows), start=Money()),
+        sum((row.seconds for row in rows), start=Seconds()),
+        sum(row.fills for row in rows),
+        sum((row.contracts for row in rows), start=_NOTHING),
+        sum(row.capital for row in rows),
+    )
+
+
+def _grouped(cells: _Cells, name: Callable[[date, str], str]) -> list[Row]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for cell, row in cells.items():
+        groups[name(*cell)].append(row)
+    return [_summed(name, rows) for name, rows in groups.items()]
+
+
+def _by_net(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (-row.money.net, -row.money.net_if_paid, row.name))
+
+
+# -- beside it ---------------------------------------------------------------------------------------------------
+
+
+def _markout(facts: Facts, name: str, fills: Iterable[Fill]) -> Markout:
+    known: list[tuple[Fill, Decimal, float]] = []
+    missing = 0
+    for fill in fills:
+        at, worth = _worth(facts, name, fill)
+        if at is None or worth is None:
+            missing += 1
+        else:
+            known.append((fill, worth, (at - fill.time).total_seconds()))
+    return Markout(
+        name,
+        len(known),
+        sum((fill.count for fill, _, _ in known), start=_NOTHING),
+        sum(((worth - fill.price) * fill.count for fill, worth, _ in known), start=_NOTHING),
+        median([age for _, _, age in known]) if known else 0.0,
+        missing,
+    )
+
+
+def _worth(facts: Facts, name: str, fill: Fill) -> tuple[datetime | None, Decimal | None]:
+    """What a contract of a fill was worth at a point, and when that was."""
+    if name != SETTLEMENT:
+        seen = facts.markouts.get(Point(fill.fill_id, name))
+        return (seen.at, seen.middle(fill.side)) if seen else (None, None)
+    outcome = facts.outcomes.get(fill.ticker)
+    if outcome is None:
+        return None, None
+    return outcome.at, outcome.yes_payout if fill.side is Side.YES else ONE_DOLLAR - outcome.yes_payout
+
+
+def _cash(stretches: Sequence[Stretch], windows: Iterable[Window]) -> Cash | None:
+    if not stretches:
+        return None
+    first, last = stretches[0].first, stretches[-1].last
+    since = stretches[0].since
+    credited = sum(
+        (one.credit for one in windows if one.credit and one.credited and one.credited > since), start=_NOTHING
+    )
+    return Cash(
+        since,
+        stretches[-1].until,
+        first.cash,
+        last.cash,
+        last.traded - first.traded,
+        last.paid - first.paid,
+        credited,
+        last.level - first.level - credited,
+    )
+
+
+def _accuracy(windows: Iterable[Window]) -> Accuracy | None:
+    paid = [(window.estimate, window.credit) for window in windows if window.credit and window.together == 1]
+    if not paid:
+        return None
+    return Accuracy(
+        len(paid),
+        sum((estimate for estimate, _ in paid), start=_NOTHING),
+        sum((credit for _, credit in paid), start=_NOTHING),
+    )

@@ -1,0 +1,90 @@
+"""What trading brought, by day and market, and what it is made of. Promise: pure and exact: all days and markets
+together are the cash that fills, fees and settlements moved, from what was held at the beginning to what is held
+at the end; nothing is valued above the best bid.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+import profit
+from account import Fill, Settlement
+from cash import effect
+from entries import Adopted, DayMark, Quotes
+from markout import BEFORE, Point, Seen
+
+_NOTHING = Decimal(0)
+
+Change = Fill | Settlement | Adopted
+
+
+class Parts(NamedTuple):
+    """Dollars: `spread` earned by being filled better than the middle of the last book before, `exits` given away
+    by taking, `fees` charged (both positive), and `moves`, all the rest."""
+
+    spread: Decimal
+    exits: Decimal
+    fees: Decimal
+    moves: Decimal
+
+
+def brought(
+    begun: date,
+    opening: Mapping[str, tuple[Decimal, Decimal | None]],
+    changes: Sequence[Change],
+    days: Mapping[date, Mapping[str, DayMark]],
+    prices: Mapping[str, Quotes],
+    markouts: Mapping[Point, Seen],
+) -> dict[tuple[date, str], Parts]:
+    """What each UTC day brought in each market. `opening`: what was held when all `begun`, and what a contract
+    would have brought then, None where nobody looked; `changes` since then. `days`: what a contract would have
+    brought at 00:00 UTC; `prices`: the best bids now. A day that is not in `days` belongs to the one before:
+    nobody looked between them. Positions that were taken over are worth what they were when their day began."""
+    starts = [begun, *sorted(day for day in days if day > begun)]
+    happened: dict[tuple[str, date], list[Change]] = defaultdict(list)
+    for one in sorted(changes, key=lambda one: one.time):
+        day = starts[max(bisect_right(starts, one.time.date()) - 1, 0)]
+        happened[one.ticker, day].append(one)
+
+    def price(ticker: str, day: date | None, count: Decimal) -> Decimal:
+        mark = days[day].get(ticker) if day is not None and day in days else None
+        return mark.price if mark else profit.price(prices, ticker, count)
+
+    found = {}
+    for ticker in sorted(opening.keys() | {one.ticker for one in changes}):
+        held, known = opening.get(ticker, (_NOTHING, None))
+        worth = abs(held) * (price(ticker, begun, held) if known is None else known)
+        for day, next_day in zip(starts, [*starts[1:], None], strict=True):
+            cash, today = _NOTHING, happened[ticker, day]
+            for one in today:
+                if isinstance(one, Adopted):
+                    cash -= abs(one.change) * price(ticker, day, one.change)
+                else:
+                    cash += effect(held, one)
+                held += one.change
+            ends = abs(held) * price(ticker, next_day, held)
+            parts = _parts(cash + ends - worth, (one for one in today if isinstance(one, Fill)), markouts)
+            worth = ends
+            if any(parts):
+                found[day, ticker] = parts
+    return found
+
+
+def _parts(whole: Decimal, fills: Iterable[Fill], markouts: Mapping[Point, Seen]) -> Parts:
+    """What a day brought in a market, taken apart. Where nobody saw the book before a fill, what it earned or gave
+    away is in the moves."""
+    spread = exits = fees = _NOTHING
+    for fill in fills:
+        fees += fill.fee
+        seen = markouts.get(Point(fill.fill_id, BEFORE))
+        middle = seen.middle(fill.side) if seen else None
+        if middle is not None and fill.is_taker:
+            exits += (fill.price - middle) * fill.count
+        elif middle is not None:
+            spread += (middle - fill.price) * fill.count
+    return Parts(spread, exits, fees, whole - spread + exits + fees)

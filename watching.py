@@ -1,0 +1,171 @@
+"""What a report needs and no trade does: the cash that nothing explains, what prices did after each fill, what a
+market paid at its end, how much money was tied up. Promise: it only reads, and what it could not read is asked for
+again later; it never stops a cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import cash
+import markout
+from account import Balance, Fill, PaymentStatus, Position, Settlement
+from cash import Stretch, Till
+from clients import KalshiHttpClient
+from entries import EPOCH, Entry, Flow, Outcome
+from errors import ExchangeError
+from ledger import Ledger
+from markout import Markouts
+from models import Book, Order
+from tradelog import Log
+from writing import PRIMARY_SUBACCOUNT
+
+_ASKED_EVERY = timedelta(minutes=10)
+_OUTCOMES_EVERY = timedelta(hours=1)
+_FILLS_REMEMBERED = timedelta(days=1)
+
+DEPOSIT, WITHDRAWAL, SHARDS, SUBACCOUNTS = "deposit", "withdrawal", "transfer", "subaccount transfer"
+
+
+class Watch:
+    """Watches one account for its ledger. What it finds goes into the entry it is given. Two looks further apart
+    than `longest` tell nothing of the time between them."""
+
+    def __init__(self, client: KalshiHttpClient, ledger: Ledger, longest: timedelta, log: Log) -> None:
+        self._client, self._ledger, self._longest, self._log = client, ledger, longest, log
+        self._traded = Decimal(0)
+        self._stretch: Stretch | None = None
+        self._doubt: Stretch | None = None
+        self._flows: dict[str, Flow] | None = None
+        self._anew = False
+        self._capital_at: datetime | None = None
+        self._markouts = Markouts()
+        self._asked = self._outcomes_asked = EPOCH
+
+    def take_up(self, now: datetime) -> None:
+        """Go on where the ledger ends."""
+        self._traded = self._ledger.traded()
+        self._stretch = self._ledger.last_stretch()
+        since = now - _FILLS_REMEMBERED
+        fills = [one for one in self._ledger.changes() if isinstance(one, Fill) and one.time >= since]
+        self._markouts.want(fills, self._ledger.markouts())
+
+    def open(self) -> None:
+        """What is held is what the ledger begins with: all before that is not its own."""
+        self._traded, self._markouts = Decimal(0), Markouts()
+
+    def adopted(self) -> None:
+        """Positions were taken over that no fill explains: the cash behind them is not explained either."""
+        self._anew = True
+
+    @property
+    def traded(self) -> Decimal:
+        """Dollars that all fills and settlements since the ledger was begun moved in the cash."""
+        return self._traded
+
+    def moved(self, entry: Entry, held: Decimal, one: Fill | Settlement) -> None:
+        """A fill or a settlement, and what was held of its market before it, YES positive."""
+        self._traded += cash.effect(held, one)
+        if isinstance(one, Fill):
+            entry.markouts |= self._markouts.filled(one)
+
+    def looked(self, entry: Entry, at: datetime, books: Mapping[str, Book]) -> None:
+        """The books of a look, without our own orders."""
+        entry.markouts |= self._markouts.looked(at, books)
+
+    # -- cash --------------------------------------------------------------------------------------------------
+
+    def count_cash(
+        self,
+        entry: Entry,
+        orders: Collection[Order],
+        positions: Collection[Position],
+        balance: Balance,
+        maker_rate: Callable[[str], Decimal],
+    ) -> None:
+        """The account, all of which could be read and is explained by fills and settlements. Raises an
+        `ExchangeError` where payments, which may explain a change, cannot be read."""
+        now = self._client.clock.now()
+        self._count_capital(entry, now, orders, positions)
+        there = balance.available + cash.tied_up(orders, positions, maker_rate)
+        if self._flows is None:
+            self._read_flows(entry)
+        till = self._till(there)
+        before = self._stretch
+        if before and abs(till.level - before.last.level) >= cash.STEP:
+            self._read_flows(entry)
+            till = self._till(there)
+        stretch, self._doubt = cash.follow(before, self._doubt, now, till, self._anew)
+        if stretch:
+            self._anew = False
+            self._stretch = entry.cash[stretch.since] = stretch
+            if before and stretch.since != before.since and not stretch.anew:
+                came = stretch.first.level - before.last.level
+                said = f"${abs(came):.4f} {'came' if came > 0 else 'went'}"
+                what = "a reward perhaps; main.py report compares it with what was estimated"
+                self._log("INFO", {"Cash": f"{said} that no fill, settlement or payment explains: {what}"})
+
+    def _till(self, there: Decimal) -> Till:
+        flows = (self._flows or {}).values()
+        return Till(there, self._traded, sum((flow.moves for flow in flows), start=Decimal(0)))
+
+    def _count_capital(
+        self, entry: Entry, now: datetime, orders: Collection[Order], positions: Collection[Position]
+    ) -> None:
+        """What is tied up now was so since the look before."""
+        since, self._capital_at = self._capital_at, now
+        if since is None or now - since > self._longest:
+            return
+        seconds = (now - since).total_seconds()
+        spent = [(position.ticker, position.exposure) for position in positions]
+        spent += [(order.ticker, order.price * order.remaining) for order in orders]
+        for ticker, dollars in spent:
+            key = now.date(), ticker
+            entry.capital[key] = entry.capital.get(key, 0.0) + float(dollars) * seconds
+
+    def _read_flows(self, entry: Entry) -> None:
+        """Every payment and transfer there was."""
+        found: list[Flow] = []
+        for kind, sign, payments in (
+            (DEPOSIT, 1, self._client.get_deposits()),
+            (WITHDRAWAL, -1, self._client.get_withdrawals()),
+        ):
+            self._tell(payments.unreadable)
+            for one in payments:
+                moves = sign * one.amount if one.status is PaymentStatus.APPLIED else Decimal(0)
+                found.append(Flow(one.id, kind, one.amount, moves, one.finalized or one.created))
+        shards = self._client.get_transfers()
+        self._tell(shards.unreadable)
+        found += [Flow(one.id, SHARDS, one.amount, Decimal(0), one.created) for one in shards]
+        between = self._client.get_subaccount_transfers()
+        self._tell(between.unreadable)
+        for moved in between:
+            signs = (moved.to_subaccount == PRIMARY_SUBACCOUNT) - (moved.from_subaccount == PRIMARY_SUBACCOUNT)
+            found.append(Flow(moved.id, SUBACCOUNTS, moved.amount, signs * moved.amount, moved.created))
+        self._flows = {flow.id: flow for flow in found}
+        entry.flows |= self._flows
+
+    def _tell(self, unreadable: Iterable[ExchangeError]) -> None:
+        for error in unreadable:
+            self._log("ERROR", str(error), ["Cash that it moved will be shown as unexplained, not as a reward"])
+
+    # -- prices ------------------------------------------------------------------------------------------------
+
+    def catch_up(self, entry: Entry) -> None:
+        """Ask the exchange for what no look told: minutes in which the bot did not look, and what markets paid at
+        their end. Raises an `ExchangeError`."""
+        now = self._client.clock.now()
+        missing = self._markouts.missing(now)
+        if missing and now >= self._asked + _ASKED_EVERY:
+            self._asked = now
+            start, end = markout.span(missing.items())
+            tickers = sorted({fill.ticker for fill in missing.values()})
+            candles = self._client.get_candles(tickers, start, min(end, now))
+            entry.markouts |= self._markouts.from_candles(now, candles)
+        if now >= self._outcomes_asked + _OUTCOMES_EVERY:
+            self._outcomes_asked = now
+            for market in self._client.get_markets(self._ledger.without_outcome()):
+                if market.yes_payout is not None:
+                    entry.outcomes[market.ticker] = Outcome(market.settled or now, market.yes_payout)
