@@ -1,0 +1,238 @@
+"""The report as text that fits 100 columns, and as JSON. Promise: what was paid and what is only estimated never
+stand in one figure without saying so.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from credits import State, Unexplained, Window
+from report import Accuracy, Cash, Markout, Money, Report, Row
+
+WIDTH = 100
+_NAME, _FEW = 24, 10
+_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
+
+_ALSO: Mapping[type, Sequence[str]] = {
+    Money: ("trading", "net", "net_if_paid"),
+    Row: ("per_dollar",),
+    Markout: ("cents",),
+    Accuracy: ("off",),
+}
+"""What is worked out from a value and is told beside it."""
+
+
+def plain(value: Any) -> Any:
+    """A report, or a part of it, as JSON's values: money as text with all its digits, times as ISO 8601, the
+    fields named as in `report.py` and `credits.py`."""
+    if hasattr(value, "_asdict") or hasattr(value, "__dataclass_fields__"):
+        names = getattr(value, "_fields", None) or list(value.__dataclass_fields__)
+        return {name: plain(getattr(value, name)) for name in (*names, *_ALSO.get(type(value), ()))}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def text(report: Report) -> str:
+    """All of it, as tables."""
+    span = f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC"
+    sessions = f"{report.sessions} session{'s' * (report.sessions != 1)}"
+    parts = [
+        f"{report.ledger}, {report.exchange}: {span}, {sessions}",
+        _summary(report),
+        _rows("By day", "Day", report.days),
+        _rows("By series", "Series", report.series),
+        _markets(report.markets),
+        _windows(report.windows, report.accuracy),
+        _markouts(report.markouts),
+        _cash(report.cash, report.unexplained),
+    ]
+    return "\n\n".join(parts)
+
+
+# -- the parts ---------------------------------------------------------------------------------------------------
+
+
+def _summary(report: Report) -> str:
+    money, windows = report.total.money, report.windows
+    count = {state: sum(window.state is state for window in windows) for state in State}
+    floor = sum(window.accrued for window in windows if window.state is State.BELOW_FLOOR)
+    trading = [
+        ("  spread earned", money.spread, "filled better than the middle of the last book before"),
+        ("  exit costs", -money.exits, "given away by selling at once"),
+        ("  fees", -money.fees, ""),
+        ("  price moves", money.moves, "all the rest; what is held counts at the best bids"),
+    ]
+    lines = [
+        ("Net, as paid", money.net, "trading, and the rewards that came"),
+        ("Net, if all is paid", money.net_if_paid, "with the estimates, which nobody has paid yet"),
+        ("Rewards credited", money.credited, _many(count[State.CREDITED], "window")),
+        ("Rewards expected", money.expected, f"estimate: {_many(count[State.EXPECTED], 'window')} not paid yet"),
+        ("Rewards running", money.running, f"estimate: {_many(count[State.RUNNING], 'window')}, if ended now"),
+        (
+            "Trading",
+            money.trading,
+            f"{_many(report.total.fills, 'fill')}, {report.total.contracts:,.2f} contracts",
+        ),
+        *trading,
+    ]
+    told = [f"  {name:<21}{_dollars(amount):>12}  {more}".rstrip() for name, amount, more in lines]
+    if count[State.BELOW_FLOOR]:
+        ended = f"{_many(count[State.BELOW_FLOOR], 'window')} ended and would have paid $0.00"
+        told.append(f"  {ended}: what accrued, ${floor:.2f} in all, is below the floor of $1.00 each")
+    if count[State.NOTHING_CAME]:
+        lost = sum((window.estimate for window in windows if window.state is State.NOTHING_CAME), start=Decimal(0))
+        ended = f"{_many(count[State.NOTHING_CAME], 'window')} ended more than 48 hours ago and nothing came"
+        told.append(f"  {ended}: estimated at {_dollars(lost)}, counted as $0.00")
+    return "\n".join([*told, *_earning_power(report)])
+
+
+def _earning_power(report: Report) -> list[str]:
+    """How much of the wanted time was paid, and what a dollar brought."""
+    total, lines = report.total, []
+    if total.seconds.present:
+        hours = total.seconds.present / _HOUR
+        paid = f"{_percent(total.seconds.qualified, total.seconds.present)} of them counted"
+        unknown = f"{_percent(total.seconds.unknown, total.seconds.present)} nobody knows"
+        lines.append(f"  Orders rested {hours:,.1f} hours of a side; {paid}, {unknown}")
+    days = (report.until - report.since).total_seconds() / _DAY
+    if total.per_dollar is not None and days:
+        tied = f"${total.capital / days:,.2f} were tied up on average"
+        lines.append(f"  {tied}; a dollar brought {total.per_dollar * 100:+.3f} cents a day, net as paid")
+    return lines
+
+
+def _rows(title: str, head: str, rows: Sequence[Row]) -> str:
+    heads = (head, "Credit", "Estim.", "Spread", "Exits", "Fees", "Moves", "Net", "Hours", "Paid%", "c/$/day")
+    return _table(title, heads, [_row(row) for row in rows])
+
+
+def _markets(rows: Sequence[Row]) -> str:
+    if len(rows) <= 2 * _FEW:
+        return _rows("By market, best first", "Market", rows)
+    left = len(rows) - 2 * _FEW
+    best = _rows(f"The {_FEW} best markets", "Market", rows[:_FEW])
+    worst = _rows(f"The {_FEW} worst, {left} between are left out here", "Market", rows[-_FEW:])
+    return f"{best}\n\n{worst}"
+
+
+def _row(row: Row) -> Sequence[str]:
+    money, seconds = row.money, row.seconds
+    numbers = (
+        money.credited, money.expected + money.running, money.spread, -money.exits, -money.fees, money.moves,
+        money.net,
+    )  # fmt: skip
+    return (
+        _short(row.name, _NAME),
+        *map(_number, numbers),
+        f"{seconds.present / _HOUR:.1f}",
+        _percent(seconds.qualified, seconds.present).rstrip(" %"),
+        "-" if row.per_dollar is None else f"{row.per_dollar * 100:.2f}",
+    )
+
+
+def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
+    shown = [window for window in windows if window.state is not State.BELOW_FLOOR]
+    heads = ("Market", "Ends (UTC)", "Pool", "Accrued", "at most", "Estim.", "Paid", "Off", "")
+    table = _table("Windows: what was estimated, what came", heads, map(_window, shown))
+    if accuracy is None:
+        return f"{table}\n  No window was paid by itself yet: how far estimates are off is not known."
+    how = f"{abs(accuracy.off):.1%} too {'high' if accuracy.off > 0 else 'low'}"
+    of = f"of {_many(accuracy.windows, 'window')} that were paid by themselves"
+    sums = f"{_dollars(accuracy.estimated)} for {_dollars(accuracy.credited)}"
+    return f"{table}\n  The estimates {of} were {how}: {sums}."
+
+
+def _window(window: Window) -> Sequence[str]:
+    off = f"{float(window.estimate / window.credit) - 1:+.0%}" if window.credit else ""
+    state = window.state.value + (f", {window.together} together" if window.together > 1 else "")
+    return (
+        _short(window.ticker, _NAME), f"{window.end:%m-%d %H:%M}", _number(window.pool), f"{window.accrued:.2f}",
+        f"{window.at_most:.2f}", _number(window.estimate),
+        "" if window.credit is None else _number(window.credit), off, state,
+    )  # fmt: skip
+
+
+def _markouts(rows: Iterable[Markout]) -> str:
+    heads = ("Markout", "Fills", "Contracts", "c/contract", "Dollars", "Age", "Missing")
+    body = [
+        (row.point, str(row.fills), f"{row.contracts:,.2f}", f"{row.cents:+.2f}", _number(row.dollars),
+         _age(row.age) if row.fills else "-", str(row.missing))
+        for row in rows
+    ]  # fmt: skip
+    table = _table("What our quotes' fills are worth later, at the middle price, fees apart", heads, body)
+    return f"{table}\n  Age: the median, from the fill to the price it is held against."
+
+
+def _cash(cash: Cash | None, unexplained: Sequence[Unexplained]) -> str:
+    if cash is None:
+        return "Cash: not looked at yet, so that no reward can be known to have come."
+    span = f"{cash.since:%Y-%m-%d %H:%M} to {cash.until:%Y-%m-%d %H:%M} UTC"
+    known = f"{_dollars(cash.traded)} trading, {_dollars(cash.paid_in)} paid in, {_dollars(cash.credited)} rewards"
+    lines = [
+        f"Cash, {span}: {_dollars(cash.first)} to {_dollars(cash.last)}",
+        f"  {known}, {_dollars(cash.unexplained)} unexplained",
+    ]
+    for one in unexplained:
+        said = f"{one.until:%m-%d %H:%M}  {_dollars(one.amount)}: {one.why}"
+        lines += textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+# -- forms -------------------------------------------------------------------------------------------------------
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows under their heads, numbers to the right; the last column to the left where it has no head."""
+    body = list(rows)
+    if not body:
+        return f"{title}: none"
+    widths = [max(len(line[place]) for line in [heads, *body]) for place in range(len(heads))]
+
+    def line(cells: Sequence[str]) -> str:
+        aligned = [
+            cell.ljust(width) if place == 0 or not heads[place] else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return " ".join(aligned).rstrip()
+
+    return "\n".join([title, *(f"  {line(cells)}" for cells in [heads, *body])])
+
+
+def _dollars(amount: Decimal) -> str:
+    return f"{'-' * (amount < 0)}${abs(amount):,.2f}"
+
+
+def _number(amount: Decimal) -> str:
+    """Dollars in a table: cents where there is room for them."""
+    return f"{amount:.2f}" if abs(amount) < 1000 else f"{amount:.0f}"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{part / whole:.0%}" if whole else "-"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def _short(name: str, width: int) -> str:
+    """A name with its beginning and its end, where it is too long."""
+    return name if len(name) <= width else f"{name[: width // 2 - 1]}…{name[-(width - width // 2) :]}"
+
+
+def _age(seconds: float) -> str:
+    size = abs(seconds)
+    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if size >= unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} s"
