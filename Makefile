@@ -18,6 +18,7 @@ test: .venv/.test-installed
 
 soak: .venv/.test-installed
 	$(BIN)/python -m tests.soak --days 14
+	$(BIN)/python -m tests.soak --days 7 --paid
 	$(BIN)/python -m tests.soak --days 3 --still
 	$(BIN)/python -m tests.limits --cycles 1000
 	$(BIN)/python -m tests.kills --times 300

@@ -62,6 +62,15 @@ RULES: Mapping[str, object] = {
 }
 """Settings under which something happens: quotes that are filled now and then."""
 
+PAID: Mapping[str, object] = {
+    "TRADE_SIZE": 150,
+    "TRADE_TICKER_SIZE": 6,
+    "MAX_CAPITAL": 1300,
+    "MAX_EVENT_LOSS": 600,
+    "DAILY_LOSS_LIMIT": 1000,
+}
+"""Settings under which windows reach their dollar and are paid."""
+
 _READS, _WRITES = "GET /*", "POST /*"
 FAULTS: list[dict[str, Any]] = [
     {"do": "500", "on": _READS, "chance": 0.002},
@@ -458,6 +467,7 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=1.0, help="simulated days (default 1)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument("--paid", action="store_true", help="quote so much that windows are paid, and wait for it")
     parser.add_argument("--still", action="store_true", help="nobody else moves, nothing fails, nobody is killed")
     parser.add_argument("--bot", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
@@ -466,7 +476,9 @@ def main() -> int:
     if asked.bot:
         return trade(asked.bot, asked.rules, os.environ, until(asked.until, asked.bot))
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    outcome = run(folder, asked.days, asked.seed, asked.kills, asked.still, **asked.rules)
+    rules = {**(PAID if asked.paid else {}), **asked.rules}
+    looking_on = 2.0 if asked.paid else 0.0
+    outcome = run(folder, asked.days, asked.seed, asked.kills, asked.still, looking_on, **rules)
     progress("")
     how = "nobody else moves" if asked.still else f"with people, faults and {asked.kills} kills"
     print(f"{asked.days:g} simulated days, {how}, seed {asked.seed}, in {folder}\n{outcome.told()}")
