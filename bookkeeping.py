@@ -8,22 +8,21 @@ once, and what it lost are seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
 import earning
+import marking
 import profit
 import trade
 from account import Balance, Fill, Position, Settlement
 from clients import KalshiHttpClient
-from entries import EPOCH, Cycle, DayMark, Entry, Mark, Quotes, Stay
+from entries import EPOCH, Cycle, Entry, Mark, Stay
 from errors import ExchangeError, LedgerError
 from fields import Listing
 from ledger import Ledger
 from models import (
-    ONE_DOLLAR,
-    SIDES,
     Bid,
     Book,
     Market,
@@ -53,7 +52,6 @@ _EARLY = timedelta(seconds=2)
 """An order that ends so long before its expiry did not expire: the exchange counts that in whole seconds."""
 
 _THINNED = timedelta(hours=1)
-_BEFORE_MIDNIGHT = timedelta(hours=6)
 
 
 class Bookkeeper:
@@ -78,6 +76,7 @@ class Bookkeeper:
         self._earned: dict[str, float] = {}
         self._thinned = EPOCH
         self._asked: set[str] = set()
+        self._marking = marking.Marking(client, ledger)
         self._watch = Watch(client, ledger, self._longest, log)
 
     # -- at a session's start ----------------------------------------------------------------------------------
@@ -107,7 +106,7 @@ class Bookkeeper:
         """Begin with what is `held`, and what it would bring now. All that was found out before is history."""
         self._held = dict(held)
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
-        quotes = {ticker: _best_bids(book) for ticker, book in books.items()}
+        quotes = {ticker: marking.best_bids(book) for ticker, book in books.items()}
         self._entry.at = now
         self._entry.opening = profit.marked(self._held, quotes)
         self._entry.prices |= quotes
@@ -332,11 +331,8 @@ class Bookkeeper:
     def mark(self, balance: Balance | None) -> Mark:
         """What there is now, and what the day has brought. Raises an `ExchangeError` or a `LedgerError` where that
         cannot be told."""
-        now = self._client.clock.now()
-        held = {ticker: count for ticker, count in self._held.items() if count}
-        quotes = self._quotes(held)
-        brought, accrued = self._day_profit(now, quotes), self._accrued(now.date())
-        return Mark(now, balance.available if balance else None, profit.value(held, quotes), brought, accrued)
+        books = {**self._held_books, **self._books}
+        return self._marking.mark(self._entry, self._client.clock.now(), self._held, books, balance)
 
     def failed(self, cycle: Cycle) -> None:
         """Write down that a cycle failed, and what it brought until then. Raises nothing."""
@@ -366,48 +362,6 @@ class Bookkeeper:
                 self._ledger.end_session(self._client.clock.now(), how)
             except LedgerError as error:
                 self._not_written(error)
-
-    def _quotes(self, held: Collection[str]) -> dict[str, Quotes]:
-        """The best bids where something is held. Where no book was read, or nobody is in it any more, they are
-        what they were before."""
-        known = self._ledger.prices() if held else {}
-        for ticker in held:
-            book = self._books.get(ticker) or self._held_books.get(ticker)
-            if book and (book.yes or book.no):
-                known[ticker] = self._entry.prices[ticker] = _best_bids(book)
-        return known
-
-    def _accrued(self, day: date) -> float:
-        """Dollars accrued on a UTC day, before floor and cap."""
-        before = sum(one.reward for one in self._ledger.seconds(day).values())
-        return before + sum(one.reward for key, one in self._entry.seconds.items() if key.day == day)
-
-    def _day_profit(self, now: datetime, quotes: Mapping[str, Quotes]) -> Decimal:
-        day, start = now.date(), midnight(now.date())
-        fills = {fill.fill_id: fill for fill in self._ledger.fills(start)}
-        fills |= {name: fill for name, fill in self._entry.fills.items() if fill.time >= start}
-        settled = {(one.ticker, one.time): one for one in self._ledger.settlements(start)}
-        settled |= {key: one for key, one in self._entry.settlements.items() if one.time >= start}
-        opening = self._ledger.day_marks(day)
-        if opening is None:
-            held = profit.held_before(self._held, fills.values(), settled.values())
-            opening = self._opening(start, held, quotes)
-            self._entry.days[day] = opening
-        return profit.day_profit(opening, fills.values(), settled.values(), quotes)
-
-    def _opening(
-        self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
-    ) -> dict[str, DayMark]:
-        """What was held when a day began, at the best bids of the last minute before it, whenever that is asked
-        for; where the exchange has none, at those of now."""
-        then = dict(quotes)
-        if held:
-            for candle in self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start):
-                then[candle.ticker] = (
-                    candle.yes_bid,
-                    None if candle.yes_ask is None else ONE_DOLLAR - candle.yes_ask,
-                )
-        return profit.marked(held, then)
 
     def _written(self) -> None:
         if not self._is_written:
@@ -466,11 +420,6 @@ class Bookkeeper:
 
     def _note(self, stay: Stay) -> None:
         self._stays[stay.order_id] = self._entry.orders[stay.order_id] = stay
-
-
-def _best_bids(book: Book) -> Quotes:
-    yes, no = (book.best(side) for side in SIDES)
-    return yes.price if yes else None, no.price if no else None
 
 
 def _is_early(stay: Stay) -> bool:

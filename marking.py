@@ -1,0 +1,87 @@
+"""What there is at a time, and what its UTC day has brought. Promise: what was held at 00:00 UTC counts at what it
+would have brought then, whenever somebody looks first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import profit
+from account import Balance
+from clients import KalshiHttpClient
+from entries import DayMark, Entry, Mark, Quotes
+from ledger import Ledger
+from models import ONE_DOLLAR, SIDES, Book
+from profit import midnight
+
+_BEFORE_MIDNIGHT = timedelta(hours=6)
+
+
+class Marking:
+    """Marks one account, by its ledger and by what an entry adds to it. What it finds out goes into the entry."""
+
+    def __init__(self, client: KalshiHttpClient, ledger: Ledger) -> None:
+        self._client, self._ledger = client, ledger
+
+    def mark(
+        self,
+        entry: Entry,
+        now: datetime,
+        held: Mapping[str, Decimal],
+        books: Mapping[str, Book],
+        balance: Balance | None,
+    ) -> Mark:
+        """What there is: `held` contracts, YES positive, at the best bids of `books`. Raises an `ExchangeError` or
+        a `LedgerError`."""
+        held = {ticker: count for ticker, count in held.items() if count}
+        quotes = self._quotes(entry, held, books)
+        brought, accrued = self._day_profit(entry, now, held, quotes), self._accrued(entry, now.date())
+        return Mark(now, balance.available if balance else None, profit.value(held, quotes), brought, accrued)
+
+    def _quotes(self, entry: Entry, held: Collection[str], books: Mapping[str, Book]) -> dict[str, Quotes]:
+        """The best bids where something is held. Where no book was read, or nobody is in it any more, they are
+        what they were before."""
+        known = self._ledger.prices() if held else {}
+        for ticker in held:
+            book = books.get(ticker)
+            if book and (book.yes or book.no):
+                known[ticker] = entry.prices[ticker] = best_bids(book)
+        return known
+
+    def _accrued(self, entry: Entry, day: date) -> float:
+        """Dollars accrued on a UTC day, before floor and cap."""
+        before = sum(one.reward for one in self._ledger.seconds(day).values())
+        return before + sum(one.reward for key, one in entry.seconds.items() if key.day == day)
+
+    def _day_profit(
+        self, entry: Entry, now: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
+    ) -> Decimal:
+        day, start = now.date(), midnight(now.date())
+        fills = {fill.fill_id: fill for fill in self._ledger.fills(start)}
+        fills |= {name: fill for name, fill in entry.fills.items() if fill.time >= start}
+        settled = {(one.ticker, one.time): one for one in self._ledger.settlements(start)}
+        settled |= {key: one for key, one in entry.settlements.items() if one.time >= start}
+        opening = self._ledger.day_marks(day)
+        if opening is None:
+            then = profit.held_before(held, fills.values(), settled.values())
+            opening = entry.days[day] = self._opening(start, then, quotes)
+        return profit.day_profit(opening, fills.values(), settled.values(), quotes)
+
+    def _opening(
+        self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
+    ) -> dict[str, DayMark]:
+        """What was held when a day began, at the best bids of the last minute before it, whenever that is asked
+        for; where the exchange has none, at those of now."""
+        then = dict(quotes)
+        if held:
+            for candle in self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start):
+                no_bid = None if candle.yes_ask is None else ONE_DOLLAR - candle.yes_ask
+                then[candle.ticker] = candle.yes_bid, no_bid
+        return profit.marked(held, then)
+
+
+def best_bids(book: Book) -> Quotes:
+    yes, no = (book.best(side) for side in SIDES)
+    return yes.price if yes else None, no.price if no else None
