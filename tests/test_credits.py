@@ -124,7 +124,7 @@ def test_one_sum_is_never_two_rewards() -> None:
 
 
 def test_each_window_gets_the_sum_that_fits_where_both_fit_one_of_them() -> None:
-    wide, narrow = window("wide", 3.0, 5.0), window("narrow", 4.0, 4.2)
+    wide, narrow = window("wide", 3.0, 5.0), window("narrow", 4.5, 4.7)  # alone, $4.10 is rather the wide one's
     for first, second in (("4.10", "3.00"), ("3.00", "4.10")):
         cash = looks((-20, "1000"), (20, str(1000 + D(first))), (22, str(1000 + D(first) + D(second))))
         windows, unexplained = told(wide, narrow, cash=cash)
