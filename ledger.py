@@ -33,6 +33,8 @@ _BUSY_SECONDS = 2.0
 """Readers never wait for the writer nor it for them; another writer, a person's tool for one, is waited for so
 long."""
 
+_CYCLE = "began, seconds, requests, markets, orders, problem"
+
 _ADD_SECONDS = """
 INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (program_id, side, day) DO UPDATE SET
     present = seconds.present + excluded.present, qualified = seconds.qualified + excluded.qualified,
@@ -201,8 +203,12 @@ class Ledger:
         return [(entries.time(began), entries.maybe(entries.time, ended), how) for began, ended, how in rows]
 
     def cycles(self) -> list[Cycle]:
-        rows = self._all("SELECT began, seconds, requests, markets, orders, problem FROM cycles ORDER BY id")
-        return [Cycle(entries.time(began), *rest) for began, *rest in rows]
+        rows = self._all(f"SELECT {_CYCLE} FROM cycles ORDER BY id")  # noqa: S608  (no input is in it)
+        return list(map(_cycle, rows))
+
+    def last_cycle(self) -> Cycle | None:
+        rows = self._all(f"SELECT {_CYCLE} FROM cycles ORDER BY id DESC LIMIT 1")  # noqa: S608  (no input is in it)
+        return _cycle(rows[0]) if rows else None
 
     def programs(self) -> dict[str, list[Program]]:
         """By id, every set of terms that a program was seen with, the latest last."""
@@ -362,6 +368,11 @@ class Ledger:
             yield
         except (sqlite3.Error, OSError) as error:
             raise LedgerError(f"The ledger {self.path.name} cannot be {done}: {error}") from error
+
+
+def _cycle(row: Row) -> Cycle:
+    began, *rest = row
+    return Cycle(entries.time(began), *rest)
 
 
 def _insert(db: sqlite3.Connection, table: str, rows: Any, how: str = "") -> None:

@@ -17,6 +17,7 @@ import tradelog
 from clearing import Clearing, NoRecords
 from connection import Connection
 from cycle import Account, session_start
+from entries import Halt
 from errors import LedgerError
 from halting import HOW_TO_GO_ON
 from ledger import Ledger
@@ -26,6 +27,14 @@ from settings import Settings
 
 _LEFT = 1
 """Exit code: something still rests or is held."""
+
+
+def standing(file: Path) -> list[Halt]:
+    """The halts of a ledger that nobody has cleared. Raises `LedgerError`."""
+    if not file.exists():
+        return []
+    with closing(Ledger(file, read_only=True)) as ledger:
+        return ledger.halts(standing=True)
 
 
 def resume(file: Path) -> str:
