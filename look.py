@@ -26,6 +26,10 @@ from models import Order, Side
 from profit import midnight
 from status import Account, Bot, Facts, Held, Memory, Resting, Session
 
+OPENED = "simulated, opened for this command alone"
+THE_BOTS = "simulated, inside the bot's own process"
+"""What an exchange is that lives inside a process."""
+
 
 def facts(environment: Environment, connection: Connection, files: Files) -> Facts:
     """All there is to tell. Where the exchange lives inside a process, a bot's ledger is asked in its place, if
@@ -38,11 +42,9 @@ def facts(environment: Environment, connection: Connection, files: Files) -> Fac
     except LedgerError as error:
         problem, is_broken = str(error), True
     if remembered is None:
-        account, exchange = _account(client), connection.about["Exchange"]
-        if connection.is_private:
-            exchange = "simulated, opened for this command alone"
+        account, exchange = _account(client), OPENED if connection.is_private else connection.about["Exchange"]
     else:
-        account, exchange = remembered, "simulated, inside the bot's own process"
+        account, exchange = remembered, THE_BOTS
     return Facts(
         environment, exchange, connection.about["Money"], client.clock.now(), account,
         running(environment, connection, files.lock), ledger_file.name, memory, problem, remembered is not None,

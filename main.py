@@ -136,7 +136,7 @@ def incentives(asked: argparse.Namespace) -> int:
     if asked.why and not seen.lists(asked.why):
         print(f"main: {why.explained(seen, asked.why)}: python main.py incentives shows tickers", file=sys.stderr)
         return IN_CONFIGURATION
-    print(named(environment, connection), end="\n\n")
+    print(named(environment, connection, look.OPENED), end="\n\n")
     print(why.explained(seen, asked.why) if asked.why else why.ranked(seen))
     warn(connection)
     if connection.is_private:
@@ -152,10 +152,12 @@ def connected() -> tuple[Environment, Connection]:
     return market_bot.env, connect(market_bot.env, read_variables(market_bot.files().dotenv))
 
 
-def named(environment: Environment, connection: Connection) -> str:
+def named(environment: Environment, connection: Connection, private: str) -> str:
+    """Which environment, on which exchange; `private` says what one inside a process is."""
     from status import headline
 
-    return headline(environment, connection.about["Exchange"], connection.about["Money"])
+    exchange = private if connection.is_private else connection.about["Exchange"]
+    return headline(environment, exchange, connection.about["Money"])
 
 
 def warn(connection: Connection) -> None:
@@ -176,7 +178,7 @@ def tidy_up(asked: argparse.Namespace) -> int:
     sells, files = asked.command == "close-all", market_bot.files()
     environment, connection = connected()
     rules = market_bot.read_settings() if sells else None
-    print(named(environment, connection))
+    print(named(environment, connection, look.THE_BOTS))
     if connection.is_private and look.running(environment, connection, files.lock).runs is False:
         print(f"No bot runs in this folder, so nothing rests and nothing is held: nothing was done.\n\n{SHARING}")
         return 0
@@ -204,10 +206,9 @@ def resume(asked: argparse.Namespace) -> int:
     file = files.ledger(environment)
     standing = tidying.standing(file)
     print(f"Environment: {environment.value} ({file.name})")
-    for halt in standing:
-        print(f"Halted since {halt.at.astimezone():%Y-%m-%d %H:%M:%S}: {halt.reason}")
-    question = "Let the bot go on, with a new session that cancels every order and closes every position?"
-    if standing and not agreed(asked, f"{question} The account is that on {environment.value}."):
+    reasons = "".join(f"Halted since {one.at.astimezone():%Y-%m-%d %H:%M:%S}: {one.reason}\n" for one in standing)
+    then = "a new session, which cancels every order and closes every position of the account"
+    if standing and not agreed(asked, f"{reasons}Let the bot go on, on {environment.value}, with {then}?"):
         return IN_CONFIGURATION
     print(tidying.resume(file))
     if lives_inside(environment, read_variables(files.dotenv)):

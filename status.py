@@ -130,13 +130,13 @@ def headline(environment: Environment, exchange: str, money: str) -> str:
 
 def text(facts: Facts) -> str:
     """For a person, in local time."""
-    account = facts.account
+    account, then = facts.account, " at that time" if facts.is_remembered else ""
     parts = [
         "\n".join([headline(facts.environment, facts.exchange, facts.money), *_bot(facts)]),
         "\n".join(_money(facts)),
-        table("Positions", ("Ticker", "Side", "Count", "Cost", "Worst case"), map(_position, account.held)),
+        table(f"Positions{then}", ("Ticker", "Side", "Count", "Cost", "Worst case"), map(_position, account.held)),
         table(
-            "Resting orders",
+            f"Resting orders{then}",
             ("Ticker", "Side", "Count", "Price", "Expires", "Sent by"),
             map(_order, account.resting),
         ),
@@ -159,8 +159,10 @@ def _bot(facts: Facts) -> Iterator[str]:
         yield f"Ledger: {facts.problem}"
         return
     yield f"Last cycle: {_cycle(memory.cycle, facts)}"
-    if memory.session and memory.session.ended and not bot.runs:
-        yield f"Last session: ended {_local(memory.session.ended)}, {memory.session.how}"
+    if memory.session and not bot.runs:
+        began, ended, how = memory.session
+        killed = f"began {_local(began)}, and did not say goodbye: it was killed, or lost its power"
+        yield f"Last session: {f'ended {_local(ended)}, {how}' if ended else killed}"
     for halt in memory.halts:
         yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halting.HOW_TO_GO_ON}"
 
@@ -168,13 +170,11 @@ def _bot(facts: Facts) -> Iterator[str]:
 def _cycle(cycle: Cycle | None, facts: Facts) -> str:
     if cycle is None:
         return "none has ended yet"
-    ago = "of simulated time" if facts.is_remembered else f"{_age(facts.at - cycle.began)} ago"
+    ago = " of simulated time" if facts.is_remembered else f", {_age(facts.at - cycle.began)} ago"
     said = {"Took": f"{cycle.seconds:.1f} s", "Requests": cycle.requests}
     if cycle.problem:
-        return f"began {_local(cycle.began)}, {ago} | FAILED: {cycle.problem} | {pairs(said)}"
-    return (
-        f"began {_local(cycle.began)}, {ago} | {pairs(said)} | Markets: {cycle.markets} | Orders: {cycle.orders}"
-    )
+        return f"began {_local(cycle.began)}{ago} | FAILED: {cycle.problem} | {pairs(said)}"
+    return f"began {_local(cycle.began)}{ago} | {pairs(said)} | Markets: {cycle.markets} | Orders: {cycle.orders}"
 
 
 def _age(passed: timedelta) -> str:
@@ -192,12 +192,14 @@ def _money(facts: Facts) -> Iterator[str]:
     if facts.is_remembered:
         since = _local(mark.at) if mark else "its beginning"
         over = "" if facts.bot.runs else "; that exchange ended with its bot"
-        yield f"What follows is what {facts.ledger} knew at {since}, simulated time{over}:"
+        yield f"What follows is what {facts.ledger} knew at {since}, simulated time{over}."
     by_shard = ", ".join(f"shard {index}: ${cash:,.4f}" for index, cash in sorted(account.by_shard.items()))
     yield f"Free cash: {_dollars(account.free_cash)}" + (f" ({by_shard})" if by_shard else "")
     if account.tied_up is not None:
         yield f"Tied up in positions and orders: ${account.tied_up:,.4f}"
-    if account.risks is not None:
+    if account.risks is None:
+        yield "Worst case: not known here; the [CYCLE] lines of trade.log state it"
+    else:
         more = "each order as if it alone were filled; before makers' fees"
         yield f"Worst case: {halting.worst_case(account.risks.items())} ({more})"
     if mark and memory:
@@ -258,7 +260,7 @@ def as_json(facts: Facts) -> str:
         "halts": [{"since": one.at, "reason": one.reason} for one in memory.halts] if memory else None,
         "day": _day(memory.mark, memory.fills) if memory and memory.mark else None,
         "last_cycle": _last(memory.cycle) if memory and memory.cycle else None,
-        "session": memory.session if memory else None,
+        "session": _session(memory.session) if memory and memory.session else None,
     }
     return json.dumps(_plain(told), indent=2, ensure_ascii=False)
 
@@ -278,6 +280,10 @@ def _day(mark: Mark, fills: int) -> dict[str, object]:
 
 def _last(cycle: Cycle) -> dict[str, object]:
     return cycle._asdict() | {"problem": cycle.problem or None}
+
+
+def _session(session: Session) -> dict[str, object]:
+    return session._asdict() | {"how": session.how if session.ended else None}
 
 
 def _plain(value: object) -> object:
