@@ -204,6 +204,7 @@ def resume(asked: argparse.Namespace) -> int:
     from connection import known, lives_inside, read_variables
 
     environment, files = known(market_bot.env), market_bot.files()
+    is_private = lives_inside(environment, read_variables(files.dotenv))
     file = files.ledger(environment)
     standing = tidying.standing(file)
     print(f"Environment: {environment.value} ({file.name})")
@@ -212,7 +213,7 @@ def resume(asked: argparse.Namespace) -> int:
     if standing and not agreed(asked, f"{reasons}Let the bot go on, on {environment.value}, with {then}?"):
         return IN_CONFIGURATION
     print(tidying.resume(file))
-    if lives_inside(environment, read_variables(files.dotenv)):
+    if is_private:
         print(f"\n{SHARING}")
     return 0
 
@@ -314,7 +315,7 @@ def carried_out(asked: argparse.Namespace) -> int:
         print(f"main: {error}", file=sys.stderr)
         return IN_CONFIGURATION
     except ExchangeError as error:
-        print(f"main: {error}", file=sys.stderr)
+        print(f"main: {error}. python main.py doctor looks for the cause", file=sys.stderr)
         return AT_RUN_TIME
 
 

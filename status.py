@@ -156,7 +156,7 @@ def _bot(facts: Facts) -> Iterator[str]:
     else:
         yield f"Bot: one runs {bot.where} ({bot.process})" if bot.runs else f"Bot: none runs {bot.where}"
     if memory is None:
-        yield f"Ledger: {facts.problem}"
+        yield facts.problem if facts.is_broken else f"Ledger: {facts.problem}"
         return
     yield f"Last cycle: {_cycle(memory.cycle, facts)}"
     if memory.session and not bot.runs:

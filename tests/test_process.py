@@ -156,6 +156,7 @@ def test_the_same_bot_trades_over_a_port_with_the_key_that_the_simulator_wrote(
     report, _ = look.communicate(timeout=20)
     assert look.returncode == 0
     assert "this bot" in report, "main.py looks at the exchange that the bot trades on"
+    assert f"Bot: one runs on this account, on this machine (process {bot.pid}, " in report
     code, seconds = stop(bot)
     assert (code, seconds < 2) == (0, True), f"exit {code} after {seconds:.1f} s"
     assert "[START] Environment: DEMO | Money: no real money is involved" in read(log).splitlines()[0]
