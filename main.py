@@ -22,7 +22,7 @@ from startup import HOME, PYTHON_NEEDED, remedy, unstartable
 # The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
 # and whoever lacks them is to read a line that says so, not a traceback.
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from clients import Environment
     from connection import Connection
@@ -319,12 +319,16 @@ def carried_out(asked: argparse.Namespace) -> int:
         return AT_RUN_TIME
 
 
-def main() -> int:
-    """Do what is asked for. Returns the exit code, as `--help` says."""
-    typed = sys.argv[1:]
+def read(typed: Sequence[str]) -> argparse.Namespace:
+    """What was typed, understood."""
     if not typed or (typed[0].startswith("-") and typed[0] not in ("-h", "--help")):
         typed = ["status", *typed]
-    return carried_out(commands().parse_args(typed))
+    return commands().parse_args(typed)
+
+
+def main() -> int:
+    """Do what is asked for. Returns the exit code, as `--help` says."""
+    return carried_out(read(sys.argv[1:]))
 
 
 if __name__ == "__main__":
