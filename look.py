@@ -120,7 +120,9 @@ def _recall(file: Path, connection: Connection) -> tuple[Memory | None, Account 
     mine = connection.client.identity
     with closing(Ledger(file, read_only=True)) as ledger:
         whose = ledger.identity
-        if connection.is_private and whose and whose.base_url == mine.base_url:
+        if whose is None:  # the next bot's: a halt in it holds
+            return _memory(ledger), None, ""
+        if connection.is_private and whose.base_url == mine.base_url:
             return _memory(ledger), _remembered(ledger), ""
         if connection.is_private or whose != mine:
             return None, None, f"{file.name} is of another account, or of a simulator that was stopped since"

@@ -188,8 +188,8 @@ def tidy_up(asked: argparse.Namespace) -> int:
         return IN_CONFIGURATION
     print(tidying.halt(files.ledger(environment), connection, f"python main.py {asked.command}"))
     if connection.is_private:
-        print(f"It cancels its orders with its next cycle, and keeps its positions.\n\n{SHARING}")
-        return 0
+        print(f"Once halted it cancels its orders with its next cycle, and keeps its positions.\n\n{SHARING}")
+        return AT_RUN_TIME if sells else 0
     by_hand = tidying.ByHand(connection)
     if rules:
         return by_hand.close_all(rules)

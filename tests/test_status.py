@@ -287,6 +287,20 @@ def test_where_no_bot_runs_on_an_exchange_inside_its_process_nothing_is_halted(
     assert not market_bot.ledger_file(Environment.SIM).exists()
 
 
+def test_a_bot_on_an_exchange_inside_its_process_is_halted_and_what_was_not_sold_is_no_success(
+    typed: Callable[..., Said],
+) -> None:
+    holds = Lock(market_bot.files().lock, "runs in this folder")
+    canceled, sold = typed("cancel-all", "--yes"), typed("close-all", "--yes")
+    holds.release()
+    assert (canceled.code, sold.code) == (0, 1)
+    for said in (canceled, sold):
+        assert "The bot is halted" in said.out
+        assert "cancels its orders with its next cycle, and keeps its positions" in said.out
+    assert typed().out.count("HALTED since") == 2, "nobody's ledger yet, and the next bot's"
+    assert typed("resume", "--yes").code == 0
+
+
 # -- what is missing or wrong ----------------------------------------------------------------------------------
 
 
