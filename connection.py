@@ -47,15 +47,25 @@ def read_variables(dotenv_file: Path) -> dict[str, str]:
     return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
 
 
+def known(environment: object) -> Environment:
+    """What a person wrote for `env`, if it is one. Raises a `ConfigError`."""
+    if not isinstance(environment, Environment):
+        raise ConfigError("env must be Environment.SIM, Environment.DEMO or Environment.PROD (market_bot.py).")
+    return environment
+
+
+def lives_inside(environment: Environment, variables: Mapping[str, str]) -> bool:
+    """Whether the exchange is one inside each process that opens it."""
+    return environment is Environment.SIM and not variables.get("SIM_URL", "").strip()
+
+
 def connect(environment: Environment, variables: Mapping[str, str]) -> Connection:
     """Connect `environment` as `variables` say: `<ENV>_KEYID`, `<ENV>_KEYFILE` and, optional, `<ENV>_URL`.
     `SIM` without `SIM_URL` is an exchange inside this process and needs nothing."""
-    if not isinstance(environment, Environment):
-        raise ConfigError("env must be Environment.SIM, Environment.DEMO or Environment.PROD (market_bot.py).")
-    name = environment.value
-    override = variables.get(f"{name}_URL", "").strip()
-    if not override and environment is Environment.SIM:
+    name = known(environment).value
+    if lives_inside(environment, variables):
         return _embedded()
+    override = variables.get(f"{name}_URL", "").strip()
     base_url = _base_url(override, environment) if override else environment.base_url
     assert base_url is not None  # noqa: S101  (only SIM has none)
     key_id = _key_id(variables, f"{name}_KEYID")

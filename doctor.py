@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -73,13 +72,12 @@ def _unchecked(sheet: Sheet, why: str, *checks: str) -> None:
 def _settings(sheet: Sheet) -> Environment | None:
     """Check the settings. Returns the environment where they name one."""
     try:
-        import market_bot  # here, since a person edits it: it may be no Python any more
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        where = "".join(f", line {f.lineno}" for f in frames if f.filename.endswith("market_bot.py"))
-        said = f"market_bot.py does not run ({type(error).__name__}: {error}{where})"
-        sheet.fail("Settings", f"{said}. Look at what was changed there last", IN_CONFIGURATION)
+        settings.importable()
+    except ConfigError as error:
+        sheet.fail("Settings", str(error), IN_CONFIGURATION)
         return None
+    import market_bot
+
     named = market_bot.env if isinstance(market_bot.env, Environment) else None
     try:
         market_bot.read_settings()
@@ -174,7 +172,7 @@ def _status(sheet: Sheet, environment: Environment, connection: Connection) -> b
     """Check that the exchange answers, and tell whether it trades."""
     name = f"{connection.about['Exchange']} ({connection.about['Money']})"
     if connection.is_private:
-        name = "simulated, opened for this command alone: not the one that a running bot trades on"
+        name = "simulated, opened for this command alone: python -m simulator serves one to share with a bot"
     try:
         status = connection.client.get_exchange_status()
     except ExchangeError as error:

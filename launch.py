@@ -31,10 +31,11 @@ from takeover import Confirm
 
 
 class Files(NamedTuple):
-    """Where the log and `.env` are, and the ledger of an environment."""
+    """Where the log, `.env` and the folder's lock are, and the ledger of an environment."""
 
     log: Path
     dotenv: Path
+    lock: Path
     ledger: Callable[[Environment], Path]
 
 
@@ -78,7 +79,7 @@ def _ready(
     """A bot that can be run, holding what it needs; None where something is in the way, which is told."""
     left_by, logger = "", None
     try:
-        left_by = _lock(files.log.with_suffix(".lock"), "runs in this folder", held)
+        left_by = _lock(files.lock, "runs in this folder", held)
         try:
             rules = read_settings()
         except ConfigError:  # which is to be told in the log, by its usual size

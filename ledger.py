@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import entries
 from account import Fill, Identity, Settlement
@@ -21,14 +22,11 @@ from cash import Stretch
 from database import Database, insert
 from entries import (
     EPOCH,
-    Adopted,
     Cycle,
     DayMark,
     Entry,
-    Flow,
     Halt,
     Mark,
-    Outcome,
     Quotes,
     Row,
     Seconds,
@@ -43,6 +41,8 @@ DETAIL_KEPT = timedelta(days=2)
 
 DAY_LOST = "DAILY_LOSS_LIMIT"
 """What the reason of a halt has in it that came of a day's loss."""
+
+_CYCLE = "began, seconds, requests, markets, orders, problem"
 
 _ADD_SECONDS = """
 INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (program_id, side, day) DO UPDATE SET
@@ -220,8 +220,12 @@ class Ledger:
         return [(entries.time(began), entries.maybe(entries.time, ended), how) for began, ended, how in rows]
 
     def cycles(self) -> list[Cycle]:
-        rows = self._file.rows("SELECT began, seconds, requests, markets, orders, problem FROM cycles ORDER BY id")
-        return [Cycle(entries.time(began), *rest) for began, *rest in rows]
+        rows = self._file.rows(f"SELECT {_CYCLE} FROM cycles ORDER BY id")  # noqa: S608  (no input is in it)
+        return list(map(_cycle, rows))
+
+    def last_cycle(self) -> Cycle | None:
+        rows = self._file.rows(f"SELECT {_CYCLE} FROM cycles ORDER BY id DESC LIMIT 1")  # noqa: S608  (no input is in it)
+        return _cycle(rows[0]) if rows else None
 
     def programs(self) -> dict[str, list[Program]]:
         """By id, every set of terms that a program was seen with, the latest last."""
@@ -327,21 +331,14 @@ class Ledger:
         with self._file.at_one_time():
             yield
 
+    def select(self, wanted: str) -> list[Any]:
+        """The rows of a SELECT, for what only a report asks for. Raises `LedgerError`."""
+        return self._file.rows(wanted)
+
     def traded(self) -> Decimal:
         """Dollars that all fills and settlements since the opening moved in the cash."""
         rows = self._file.rows("SELECT traded FROM account")
         return Decimal(rows[0][0]) if rows else Decimal(0)
-
-    def opening(self) -> dict[str, tuple[Decimal, Decimal | None]]:
-        """What was held when the ledger was begun: contracts, YES positive, and what one would have brought then,
-        in dollars; None where nobody looked."""
-        rows = self._file.rows("SELECT ticker, count, price FROM opening_positions")
-        return {ticker: (Decimal(count), entries.maybe(Decimal, price)) for ticker, count, price in rows}
-
-    def adopted(self) -> list[Adopted]:
-        """The positions that were taken over without a fill, oldest first."""
-        rows = self._file.rows("SELECT at, ticker, count FROM adopted ORDER BY at")
-        return [Adopted(entries.time(at), ticker, Decimal(count)) for at, ticker, count in rows]
 
     def changes(self) -> list[Fill | Settlement]:
         """All fills and settlements since the opening, in the order of their times."""
@@ -350,31 +347,13 @@ class Ledger:
         found: list[Fill | Settlement] = [*fills, *settled]
         return sorted(found, key=lambda one: (one.time, one.ticker))
 
-    def days(self) -> dict[date, dict[str, DayMark]]:
-        """What was held at the beginning of each UTC day that somebody looked at, the oldest first."""
-        days = [date.fromisoformat(row[0]) for row in self._file.rows("SELECT day FROM days ORDER BY day")]
-        return {day: self.day_marks(day) or {} for day in days}
-
-    def stretches(self) -> list[Stretch]:
-        """The looks at the cash, oldest first."""
-        return [entries.stretch_of(row) for row in self._file.rows("SELECT * FROM cash ORDER BY since")]
-
     def last_stretch(self) -> Stretch | None:
         rows = self._file.rows("SELECT * FROM cash ORDER BY since DESC LIMIT 1")
         return entries.stretch_of(rows[0]) if rows else None
 
-    def flows(self) -> list[Flow]:
-        """Deposits, withdrawals and transfers, oldest first."""
-        return [entries.flow_of(row) for row in self._file.rows("SELECT * FROM payments ORDER BY at, id")]
-
     def markouts(self) -> dict[Point, Seen]:
         """The prices around fills."""
         return dict(map(entries.markout_of, self._file.rows("SELECT * FROM markouts")))
-
-    def outcomes(self) -> dict[str, Outcome]:
-        """What a YES contract paid, by ticker, of markets that have ended."""
-        rows = self._file.rows("SELECT * FROM outcomes")
-        return {ticker: Outcome(entries.time(at), Decimal(payout)) for ticker, at, payout in rows}
 
     def without_outcome(self) -> list[str]:
         """The markets with fills of which no outcome is known."""
@@ -382,12 +361,6 @@ class Ledger:
             "SELECT DISTINCT ticker FROM fills WHERE NOT earlier AND ticker NOT IN (SELECT ticker FROM outcomes)"
         )
         return [row[0] for row in self._file.rows(f"{wanted} ORDER BY ticker")]
-
-    def capital(self) -> dict[tuple[date, str], float]:
-        """Dollars times seconds that were tied up, by UTC day and ticker."""
-        return {
-            (date.fromisoformat(day), ticker): of for day, ticker, of in self._file.rows("SELECT * FROM capital")
-        }
 
     # -- how it is done ----------------------------------------------------------------------------------------
 
@@ -412,3 +385,8 @@ def _record_watched(db: sqlite3.Connection, entry: Entry) -> None:
 
 def _mark_rows(marks: Mapping[str, DayMark], *day: str) -> Iterator[Row]:
     return ((*day, ticker, str(one.contracts), str(one.price)) for ticker, one in marks.items())
+
+
+def _cycle(row: Row) -> Cycle:
+    began, *rest = row
+    return Cycle(entries.time(began), *rest)

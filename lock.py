@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,10 @@ from errors import ConfigError
 
 _BEYOND = 1 << 20
 """On Windows a locked byte can be read by nobody else: it lies where no text is."""
+
+
+_A_LOOK = 0.05
+"""Seconds after which whoever only looked has let go."""
 
 
 class AlreadyRuns(ConfigError):
@@ -33,6 +38,9 @@ class Lock:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             is_free = _lock(self._file)
+            if not is_free:  # somebody may only be looking, see `holder`
+                time.sleep(_A_LOOK)
+                is_free = _lock(self._file)
             found = os.read(self._file, 1_000).decode(errors="replace").strip()
             if not is_free:
                 raise AlreadyRuns(
@@ -57,6 +65,20 @@ class Lock:
         os.ftruncate(self._file, 0)
         with suppress(OSError):
             os.write(self._file, text.encode())
+
+
+def holder(path: Path) -> str:
+    """Who holds a lock, empty where nobody does. It is taken for an instant to find that out. Raises `OSError`
+    where the file cannot be opened."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return ""
+    try:
+        is_free = _lock(file)
+        return "" if is_free else os.read(file, 1_000).decode(errors="replace").strip() or "it does not say which"
+    finally:
+        os.close(file)
 
 
 def account_file(environment: str, key_id: str, subaccount: int) -> Path:

@@ -1,54 +1,41 @@
-"""The account and the machine without the loop: `python main.py` prints cash, positions and resting orders of the
-environment that `market_bot.py` names; `doctor` tells what a first run still lacks, `incentives` which markets the
-bot would quote and why; `cancel-all` and `close-all` halt the bot and tidy up, `resume` lets it go on. Promise:
-nothing is ever quoted from here, what acts asks first, all else only reads; and it starts on Python 3.8 too, with
-or without the packages.
+"""All there is beside the loop, in the environment that `market_bot.py` names. `python main.py` prints the state
+of the account and of its bot; `doctor` tells what a first run lacks, `incentives` which markets the bot would
+quote and why; `cancel-all` and `close-all` halt the bot and tidy up, `resume` lets it go on. Promise: nothing is
+ever quoted from here, what acts names the environment and asks first, all else only reads; and it starts on Python
+3.8 too, with or without the packages.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.metadata
 import io
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet, table
+from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet
 from startup import HOME, PYTHON_NEEDED, remedy, unstartable
 
 # The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
 # and whoever lacks them is to read a line that says so, not a traceback.
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
-    from account import Balance, Position
     from clients import Environment
     from connection import Connection
-    from ledger import Ledger
-    from models import Order
 
-    Parser = argparse.ArgumentParser
-
-DOTENV_FILE = HOME / ".env"
-
-PRIVATE_SIMULATOR = (
-    "This simulator was opened for this command alone and is not the one a running bot trades on. To share one,\n"
-    "start `python -m simulator` and put the SIM_ lines that it prints into .env."
-)
-
-OUT_OF_REACH = (
-    "The simulated exchange of a running bot lives inside its process, out of reach from here: that bot cancels\n"
-    "its orders with its next cycle. To share an exchange, start `python -m simulator` and put the SIM_ lines\n"
-    "that it prints into .env."
-)
+SHARING = """\
+A simulated exchange lives inside the process that opened it: another process's account cannot be looked at or
+tidied up from here. To share one, start `python -m simulator` in a terminal of its own, put the SIM_ lines that it
+prints into .env, and start the bot again."""
 
 _EXIT_CODES = """\
 exit code: 0 nothing failed, 1 the exchange does not answer as it should, or something still rests or is held,
-2 something on this machine is missing or wrong (Python, packages, settings, .env, key file, log),
-or nobody agreed to it"""
+2 something on this machine is missing or wrong (Python, packages, settings, .env, key file, log, ledger, what was
+typed), or nobody agreed to it"""
 
 
 # -- what this machine must have -------------------------------------------------------------------------------
@@ -97,200 +84,11 @@ def _installed(package: str) -> str | None:
         return None
 
 
-# -- the report ------------------------------------------------------------------------------------------------
+# -- what only reads -------------------------------------------------------------------------------------------
 
 
-def report(environment: Environment, connection: Connection, ledger: Ledger | None) -> str:
-    """What the account has, as text, and what its `ledger` says of the day, where there is one. Raises an
-    `ExchangeError` where the exchange does not tell."""
-    client = connection.client
-    about = ", ".join(f"{name.lower()}: {what}" for name, what in connection.about.items())
-    balance, positions, orders = client.get_balance(), client.get_positions(), client.get_resting_orders()
-    parts = [
-        f"Environment: {environment.value} ({about})",
-        _balance(balance),
-        *([_today(ledger), *_halts(ledger)] if ledger else []),
-        table("Positions", ("Ticker", "Side", "Count", "Cost"), map(_position, positions)),
-        table(
-            "Resting orders",
-            ("Ticker", "Side", "Count", "Price", "Expires", "Sent by"),
-            map(_order, orders),
-        ),
-    ]
-    unreadable = [*positions.unreadable, *orders.unreadable]
-    if unreadable:
-        parts.append(
-            table("There is more, which could not be read", ("",), [[str(error)] for error in unreadable])
-        )
-    return "\n\n".join(parts)
-
-
-def _balance(balance: Balance) -> str:
-    shards = ", ".join(f"shard {index}: ${cash:,.4f}" for index, cash in sorted(balance.by_shard.items()))
-    return f"Free cash: ${balance.available:,.4f}" + (f" ({shards})" if shards else "")
-
-
-def _today(ledger: Ledger) -> str:
-    from profit import midnight
-    from tradelog import known
-
-    mark = ledger.last_mark()
-    if mark is None:
-        return f"Ledger: {ledger.path.name}, no cycle has ended yet"
-    start = midnight(mark.at.date())
-    brought = f"trading {known(mark.day_profit)}, {len(ledger.fills(start))} fills"
-    accrued = f"rewards accrued {known(mark.accrued)}, an estimate before the $1.00 floor"
-    return f"Day of {start:%Y-%m-%d} (UTC) by {ledger.path.name}, as of {_local(mark.at)}: {brought}; {accrued}"
-
-
-def _halts(ledger: Ledger) -> list[str]:
-    from halting import HOW_TO_GO_ON
-
-    standing = ledger.halts(standing=True)
-    return [f"HALTED at {_local(halt.at)}: {halt.reason}. {HOW_TO_GO_ON}" for halt in standing]
-
-
-def _position(position: Position) -> Sequence[str]:
-    return position.ticker, position.side.value, f"{position.size:,.2f}", f"${position.exposure:,.4f}"
-
-
-def _order(order: Order) -> Sequence[str]:
-    import trade
-
-    return (
-        order.ticker,
-        order.side.value,
-        f"{order.remaining:,.2f}",
-        f"${order.price:.4f}",
-        _local(order.expires) if order.expires else "never",
-        "this bot" if trade.is_own(order) else "somebody else",
-    )
-
-
-def _local(when: datetime) -> str:
-    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def look(told: Callable[[Connection], str]) -> int:
-    """Print what `told` reads through a connection. Returns the exit code."""
-
-    def work() -> int:
-        import market_bot
-        from connection import connect, read_variables
-
-        connection = connect(market_bot.env, read_variables(DOTENV_FILE))
-        print(told(connection))
-        for warning in [*connection.warnings, connection.client.clock.take_news()]:
-            if warning:
-                print(f"main: {warning}", file=sys.stderr)
-        if connection.is_private:
-            print(f"\n{PRIVATE_SIMULATOR}")
-        return 0
-
-    return carried_out(work)
-
-
-def carried_out(work: Callable[[], int]) -> int:
-    """Do what needs the rest of the project. Returns the exit code: that of `work`, or what an error means."""
-    problem = unstartable()
-    if problem:
-        print(f"main: {problem}", file=sys.stderr)
-        return IN_CONFIGURATION
-    from errors import ConfigError, ExchangeError, LedgerError
-
-    try:
-        return work()
-    except (ConfigError, LedgerError) as error:
-        print(f"main: {error}", file=sys.stderr)
-        return IN_CONFIGURATION
-    except ExchangeError as error:
-        print(f"main: {error}", file=sys.stderr)
-        return AT_RUN_TIME
-
-
-def account(connection: Connection) -> str:
-    """The account's report, for the environment of the settings."""
-    import market_bot
-
-    return report(market_bot.env, connection, remembered(connection))
-
-
-def remembered(connection: Connection) -> Ledger | None:
-    """The ledger of the bot that trades, or traded, on this account; None where there is none. Raises a
-    `LedgerError` where it cannot be read."""
-    import market_bot
-    from ledger import Ledger
-
-    path = market_bot.ledger_file(market_bot.env)
-    if connection.is_private or not path.exists():
-        return None
-    ledger = Ledger(path, read_only=True)
-    connection.client.get_exchange_status()  # its answer tells a simulator's run
-    return ledger if ledger.identity == connection.client.identity else None
-
-
-def incentives(ticker: str | None) -> Callable[[Connection], str]:
-    """The ranked board, or every number behind the place of one market."""
-
-    def told(connection: Connection) -> str:
-        import market_bot
-        import why
-
-        rules = market_bot.read_settings()
-        ledger = remembered(connection)
-        seen = why.view(connection.client, rules, ledger.earned() if ledger else {})
-        return why.ranked(seen) if ticker is None else why.explained(seen, ticker)
-
-    return told
-
-
-# -- what acts -------------------------------------------------------------------------------------------------
-
-
-def act(command: str, is_agreed: bool) -> int:
-    """Do what changes something, once a person has agreed. Returns the exit code."""
-
-    def work() -> int:
-        import market_bot
-        import tidying
-        from connection import connect, read_variables
-
-        file = market_bot.ledger_file(market_bot.env)
-        if command == "resume":
-            print(tidying.resume(file))
-            return 0
-        rules = market_bot.read_settings()
-        connection = connect(market_bot.env, read_variables(DOTENV_FILE))
-        if not is_agreed and not _agreed(command, market_bot.env, connection):
-            return IN_CONFIGURATION
-        print(tidying.halt(file, connection, f"python main.py {command}"))
-        if connection.is_private:
-            print(OUT_OF_REACH)
-            return 0
-        by_hand = tidying.ByHand(connection)
-        if command == "close-all":
-            return by_hand.close_all(rules)
-        by_hand.cancel_all()
-        return 0
-
-    return carried_out(work)
-
-
-def _agreed(command: str, environment: Environment, connection: Connection) -> bool:
-    import launch
-
-    what = "cancel every resting order" + (" and sell every position" if command == "close-all" else "")
-    where = f"{environment.value} ({', '.join(connection.about.values())})"
-    ask = launch.keyboard()
-    if ask is None:
-        told = f"nobody sits at a keyboard to confirm this: python main.py {command} --yes"
-        print(f"main: nothing was done, {told}", file=sys.stderr)
-        return False
-    return ask(f"Halt the bot and {what} of the account on {where}?")
-
-
-def examine() -> int:
-    """Print what a first run needs and whether it is there. Returns the exit code."""
+def examine(_: argparse.Namespace) -> int:
+    """`doctor`: print what a first run needs and whether it is there. Returns the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a path may hold what a terminal cannot show
     sheet = Sheet()
@@ -308,49 +106,236 @@ def examine() -> int:
     return sheet.code
 
 
-def main() -> int:
-    """Print what is asked for. Returns the exit code, as `--help` says."""
-    parser = argparse.ArgumentParser(
+def state(asked: argparse.Namespace) -> int:
+    """`status`: print what the account has, and what its bot does."""
+    import look
+    import market_bot
+    import status
+
+    environment, connection = connected()
+    found = look.facts(environment, connection, market_bot.files())
+    print(status.as_json(found) if asked.json else status.text(found))
+    warn(connection)
+    if connection.is_private:
+        print(f"\n{SHARING}", file=sys.stderr if asked.json else sys.stdout)
+    if found.is_broken:
+        print(f"main: {found.problem}", file=sys.stderr)
+        return IN_CONFIGURATION
+    return 0
+
+
+def incentives(asked: argparse.Namespace) -> int:
+    """`incentives`: print the ranked board, or every number behind the place of one market."""
+    import look
+    import market_bot
+    import why
+
+    environment, connection = connected()
+    rules = market_bot.read_settings()
+    seen = why.view(connection.client, rules, look.earned(market_bot.files().ledger(environment), connection))
+    if asked.why and not seen.lists(asked.why):
+        told = f"{asked.why} has no program that is listed as active"
+        print(f"main: {told}; python main.py incentives shows tickers that have one", file=sys.stderr)
+        return IN_CONFIGURATION
+    print(named(environment, connection, look.OPENED), end="\n\n")
+    print(why.explained(seen, asked.why) if asked.why else why.ranked(seen))
+    warn(connection)
+    if connection.is_private:
+        print(f"\n{SHARING}")
+    return 0
+
+
+def connected() -> tuple[Environment, Connection]:
+    """The environment of the settings, and a way to its exchange. Raises a `ConfigError`."""
+    import market_bot
+    from connection import connect, read_variables
+
+    return market_bot.env, connect(market_bot.env, read_variables(market_bot.files().dotenv))
+
+
+def named(environment: Environment, connection: Connection, private: str) -> str:
+    """Which environment, on which exchange; `private` says what one inside a process is."""
+    from status import headline
+
+    exchange = private if connection.is_private else connection.about["Exchange"]
+    return headline(environment, exchange, connection.about["Money"])
+
+
+def warn(connection: Connection) -> None:
+    for warning in [*connection.warnings, connection.client.clock.take_news()]:
+        if warning:
+            print(f"main: {warning}", file=sys.stderr)
+
+
+# -- what acts -------------------------------------------------------------------------------------------------
+
+
+def tidy_up(asked: argparse.Namespace) -> int:
+    """`cancel-all` and `close-all`: halt the bot, and take down what rests; sell what is held."""
+    import look
+    import market_bot
+    import tidying
+
+    sells, files = asked.command == "close-all", market_bot.files()
+    environment, connection = connected()
+    rules = market_bot.read_settings() if sells else None
+    print(named(environment, connection, look.THE_BOTS))
+    if connection.is_private and look.running(environment, connection, files.lock).runs is False:
+        print(f"No bot runs in this folder, so nothing rests and nothing is held: nothing was done.\n\n{SHARING}")
+        return 0
+    what = "cancel every resting order" + (" and sell every position" if sells else "")
+    if not agreed(asked, f"Halt the bot and {what} of the account on {environment.value}?"):
+        return IN_CONFIGURATION
+    print(tidying.halt(files.ledger(environment), connection, f"python main.py {asked.command}"))
+    if connection.is_private:
+        print(f"Once halted it cancels its orders with its next cycle, and keeps its positions.\n\n{SHARING}")
+        return AT_RUN_TIME if sells else 0
+    by_hand = tidying.ByHand(connection)
+    if rules:
+        return by_hand.close_all(rules)
+    by_hand.cancel_all()
+    return 0
+
+
+def resume(asked: argparse.Namespace) -> int:
+    """`resume`: let a halted bot go on. Needs no exchange: the halt is in the ledger."""
+    import market_bot
+    import tidying
+    from connection import known, lives_inside, read_variables
+
+    environment, files = known(market_bot.env), market_bot.files()
+    is_private = lives_inside(environment, read_variables(files.dotenv))
+    file = files.ledger(environment)
+    standing = tidying.standing(file)
+    print(f"Environment: {environment.value} ({file.name})")
+    reasons = "".join(f"Halted since {one.at.astimezone():%Y-%m-%d %H:%M:%S}: {one.reason}\n" for one in standing)
+    then = "a new session, which cancels every order and closes every position of the account"
+    if standing and not agreed(asked, f"{reasons}Let the bot go on, on {environment.value}, with {then}?"):
+        return IN_CONFIGURATION
+    print(tidying.resume(file))
+    if is_private:
+        print(f"\n{SHARING}")
+    return 0
+
+
+def agreed(asked: argparse.Namespace, question: str) -> bool:
+    """Whether a person wants it done: by `--yes`, or at the keyboard."""
+    import launch
+
+    ask = launch.keyboard()
+    if asked.yes:
+        return True
+    if ask is None:
+        told = f"nobody sits at a keyboard to confirm this: python main.py {asked.command} --yes"
+        print(f"main: nothing was done, {told}", file=sys.stderr)
+        return False
+    if ask(question):
+        return True
+    print("main: nothing was done", file=sys.stderr)
+    return False
+
+
+# -- from what was typed to what is done -----------------------------------------------------------------------
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells in a line what it does not know."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(IN_CONFIGURATION, f"main: {message}. See: {self.prog} --help\n")
+
+
+def commands() -> Parser:
+    """What can be typed. A command is added here, with the function that does it: that gets what was typed, and
+    returns the exit code."""
+    form = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=16)
+    parser = Parser(
         prog="python main.py",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Print the account's cash, positions and resting orders. Without a command it reads only.",
-        epilog=_EXIT_CODES,
+        formatter_class=form,
+        description="Look at the account and at its bot, check and tidy up. Without a command: status.",
+        epilog=f"examples:\n{_EXAMPLES}\n\n{_EXIT_CODES}",
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    known = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def command(name: str, does: str, more: str, only: str = "Reads only, places nothing.") -> Parser:
-        return commands.add_parser(
-            name,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            help=does,
-            description=f"{does[0].upper()}{does[1:]}{more}. {only}",
-            epilog=_EXIT_CODES,
+    def add(name: str, does: str, done_by: Callable[[argparse.Namespace], int], more: str = _READS) -> Parser:
+        examples = "".join(line for line in _EXAMPLES.splitlines(keepends=True) if f"main.py {name}" in line)
+        epilog = f"examples:\n{examples.rstrip()}\n\n{_EXIT_CODES}"
+        says = f"{does[0].upper()}{does[1:]}. {more}"
+        one: Parser = known.add_parser(
+            name, help=does, description=says, epilog=epilog, formatter_class=form, allow_abbrev=False
         )
+        one.set_defaults(done_by=done_by)
+        return one
 
-    command("doctor", "check what a first run needs, a line each with the remedy", "")
-    board = command(
-        "incentives",
-        "show which markets the bot would quote, what they would pay, and why not the others",
-        ", by the settings of market_bot.py",
+    looks = add("status", "show cash, positions, orders, the worst case, halts and the bot's last cycle", state)
+    looks.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    add("doctor", "check what a first run needs, a line each with the remedy", examine)
+    board = add("incentives", "show which markets the bot would quote, and why not the others", incentives)
+    board.add_argument(
+        "--why", metavar="TICKER", type=str.upper, help="every number behind the place of one market"
     )
-    board.add_argument("--why", metavar="TICKER", help="every number behind the place of one market")
-    halts = "A running bot is halted first, and stays so until resume."
-    for name, does in (
-        ("cancel-all", "cancel every resting order of the account"),
-        ("close-all", "cancel every order and sell every position at the best bids"),
+    for name, does, done_by, more in (
+        ("cancel-all", "cancel every resting order of the account", tidy_up, _HALTS),
+        ("close-all", "cancel every order and sell every position at the best bids", tidy_up, _HALTS),
+        ("resume", "let a halted bot go on", resume, _RESUMES),
     ):
-        command(name, does, "", halts).add_argument("--yes", action="store_true", help="do not ask")
-    command("resume", "let a halted bot go on", "", "A running bot begins a new session with its next cycle.")
-    asked = parser.parse_args()
-    if asked.command == "doctor":
-        return examine()
-    if asked.command in ("cancel-all", "close-all", "resume"):
-        return act(asked.command, getattr(asked, "yes", False))
-    return look(incentives(asked.why) if asked.command == "incentives" else account)
+        add(name, does, done_by, more).add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+_READS = "Reads only, places nothing."
+_HALTS = "A running bot is halted first, and stays so until resume. Asks first."
+_RESUMES = "A running bot begins a new session with its next cycle. Asks first."
+_EXAMPLES = """\
+  python main.py                                        the same as status
+  python main.py status --json                          for programs
+  python main.py doctor                                 before the first start
+  python main.py incentives                             the ranked board
+  python main.py incentives --why KXCPI-26DEC21-T5      one market of it
+  python main.py cancel-all                             asks, halts the bot, cancels
+  python main.py close-all --yes                        does not ask: for scripts
+  python main.py resume                                 after a halt"""
+
+
+def carried_out(asked: argparse.Namespace) -> int:
+    """Do what was asked for. Returns the exit code: that of the command, or what an error means."""
+    if asked.command == "doctor":  # which needs nothing, and tells what is missing
+        return examine(asked)
+    problem = unstartable()
+    if problem:
+        print(f"main: {problem}", file=sys.stderr)
+        return IN_CONFIGURATION
+    import settings
+    from errors import ConfigError, ExchangeError, LedgerError
+
+    try:
+        settings.importable()
+        return int(asked.done_by(asked))
+    except (ConfigError, LedgerError) as error:
+        print(f"main: {error}", file=sys.stderr)
+        return IN_CONFIGURATION
+    except ExchangeError as error:
+        print(f"main: {error}. python main.py doctor looks for the cause", file=sys.stderr)
+        return AT_RUN_TIME
+
+
+def read(typed: Sequence[str]) -> argparse.Namespace:
+    """What was typed, understood."""
+    if not typed or (typed[0].startswith("-") and typed[0] not in ("-h", "--help")):
+        typed = ["status", *typed]
+    return commands().parse_args(typed)
+
+
+def main() -> int:
+    """Do what is asked for. Returns the exit code, as `--help` says."""
+    return carried_out(read(sys.argv[1:]))
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except KeyboardInterrupt:
+        print("main: stopped before its end", file=sys.stderr)
+        sys.exit(AT_RUN_TIME)
     except BrokenPipeError:  # whoever read along has seen enough, `head` for one
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -626,13 +626,18 @@ def ledger_file(environment: Environment) -> Path:
     return _LOG_FILE.with_name(file_name(environment.value, writing.PRIMARY_SUBACCOUNT))
 
 
+def files() -> launch.Files:
+    """Where all that the bot reads and writes is."""
+    return launch.Files(_LOG_FILE, _DOTENV_FILE, _LOG_FILE.with_suffix(".lock"), ledger_file)
+
+
 def main() -> int:
     """Check the settings, connect, trade. Returns the exit code, as `MarketBot.run` does: 2 also where nothing was
     sent for want of a setting, a variable or a key."""
     parser = argparse.ArgumentParser(prog="python market_bot.py", description="Trade until Ctrl-C.")
     parser.add_argument("--yes", action="store_true", help="with real money: clear the account without asking")
     confirm = (lambda _: True) if parser.parse_args().yes else launch.keyboard()
-    return launch.start(read_settings, launch.Files(_LOG_FILE, _DOTENV_FILE, ledger_file), confirm, MarketBot)
+    return launch.start(read_settings, files(), confirm, MarketBot)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,12 @@ meanwhile.
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from urllib.parse import urlsplit
 
+import entries
+from entries import Adopted, Outcome
 from errors import LedgerError
 from ledger import Ledger
 from report import Facts
@@ -14,10 +18,10 @@ from report import Facts
 def recall(ledger: Ledger) -> Facts:
     """What a ledger knows. Raises `LedgerError`, also where it is empty."""
     with ledger.at_one_time():
-        identity, begun = ledger.identity, ledger.begun
+        identity, begun, mark = ledger.identity, ledger.begun, ledger.last_mark()
         if identity is None or begun is None:
             raise LedgerError(f"The ledger {ledger.path.name} is empty: no session has begun yet")
-        mark = ledger.last_mark()
+        days = [date.fromisoformat(row[0]) for row in ledger.select("SELECT day FROM days ORDER BY day")]
         return Facts(
             ledger=ledger.path.name,
             exchange=urlsplit(identity.base_url).hostname or identity.base_url,
@@ -26,13 +30,27 @@ def recall(ledger: Ledger) -> Facts:
             sessions=len(ledger.sessions()),
             programs=ledger.terms(),
             seconds=ledger.seconds(),
-            opening=ledger.opening(),
-            changes=[*ledger.changes(), *ledger.adopted()],
-            days=ledger.days(),
+            opening={
+                ticker: (Decimal(count), entries.maybe(Decimal, price))
+                for ticker, count, price in ledger.select("SELECT ticker, count, price FROM opening_positions")
+            },
+            changes=[*ledger.changes(), *_adopted(ledger)],
+            days={day: ledger.day_marks(day) or {} for day in days},
             prices=ledger.prices(),
-            stretches=ledger.stretches(),
-            flows=ledger.flows(),
+            stretches=list(map(entries.stretch_of, ledger.select("SELECT * FROM cash ORDER BY since"))),
+            flows=list(map(entries.flow_of, ledger.select("SELECT * FROM payments ORDER BY at, id"))),
             markouts=ledger.markouts(),
-            outcomes=ledger.outcomes(),
-            capital=ledger.capital(),
+            outcomes={
+                ticker: Outcome(entries.time(at), Decimal(payout))
+                for ticker, at, payout in ledger.select("SELECT ticker, at, yes_payout FROM outcomes")
+            },
+            capital={
+                (date.fromisoformat(day), ticker): dollar_seconds
+                for day, ticker, dollar_seconds in ledger.select("SELECT * FROM capital")
+            },
         )
+
+
+def _adopted(ledger: Ledger) -> list[Adopted]:
+    rows = ledger.select("SELECT at, ticker, count FROM adopted ORDER BY at")
+    return [Adopted(entries.time(at), ticker, Decimal(count)) for at, ticker, count in rows]

@@ -17,7 +17,8 @@ import tradelog
 from clearing import Clearing, NoRecords
 from connection import Connection
 from cycle import Account, session_start
-from errors import LedgerError
+from entries import Halt
+from errors import ExchangeError, LedgerError
 from halting import HOW_TO_GO_ON
 from ledger import Ledger
 from planning import Exit
@@ -26,6 +27,14 @@ from settings import Settings
 
 _LEFT = 1
 """Exit code: something still rests or is held."""
+
+
+def standing(file: Path) -> list[Halt]:
+    """The halts of a ledger that nobody has cleared. Raises `LedgerError`."""
+    if not file.exists():
+        return []
+    with closing(Ledger(file, read_only=True)) as ledger:
+        return ledger.halts(standing=True)
 
 
 def resume(file: Path) -> str:
@@ -48,13 +57,22 @@ def halt(file: Path, connection: Connection, reason: str) -> str:
     """Halt whatever bot trades on this account. Returns what to tell; says so where it could not be done."""
     try:
         with closing(Ledger(file)) as ledger:
-            if not connection.is_private:
-                connection.client.get_exchange_status()  # its answer tells a simulator's run
+            if not connection.is_private and _answers(connection):
                 ledger.claim(connection.client.identity, connection.client.clock.now())
             ledger.halt(datetime.now(timezone.utc), reason)
     except LedgerError as error:
         return f"The bot could not be halted: {error}. If one runs, stop it with Ctrl-C."
     return f"The bot is halted: {HOW_TO_GO_ON}."
+
+
+def _answers(connection: Connection) -> bool:
+    """Whether the exchange answers: that tells a simulator's run, and so whose ledger it is. Where it does not,
+    the bot that used the ledger last is the one to halt."""
+    try:
+        connection.client.get_exchange_status()
+    except ExchangeError:
+        return False
+    return True
 
 
 class ByHand:

@@ -57,6 +57,10 @@ class View:
     resting: Sequence[Order]
     expires: datetime
 
+    def lists(self, ticker: str) -> bool:
+        """Whether a market has a program that is listed as active."""
+        return any(program.ticker == ticker for program in self.board.programs)
+
 
 def view(client: KalshiHttpClient, rules: Settings, earned: Mapping[str, float] = NONE_EARNED) -> View:
     """Scan the board as the bot does, which knows what windows have `earned` so far. Raises an `ExchangeError`

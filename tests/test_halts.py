@@ -319,7 +319,7 @@ def test_cancel_all_takes_everything_down_and_a_running_bot_does_not_put_it_up_a
     bench.run(cycles=3)
     assert bench.resting() == []
     assert "python main.py cancel-all" in bench.events("HALT")[0]
-    assert by_hand(bench, "resume", monkeypatch) == 0
+    assert by_hand(bench, "resume", monkeypatch, "--yes") == 0
     bench.run(cycles=2)
     assert_quoting_once(bench)
 

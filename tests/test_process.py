@@ -152,14 +152,16 @@ def test_the_same_bot_trades_over_a_port_with_the_key_that_the_simulator_wrote(
     log = clone / "trade.log"
     wait_for(lambda: "[CYCLE] Number: 2 " in read(log), 30, "second cycle")
     assert all(f"[{step}]" in read(log) for step in STEPS)
-    look = start("main.py")
+    look = start("-c", MAIN_ON_DEMO)
     report, _ = look.communicate(timeout=20)
     assert look.returncode == 0
     assert "this bot" in report, "main.py looks at the exchange that the bot trades on"
+    assert f"Bot: one runs on this account, on this machine (process {bot.pid}, " in report
     code, seconds = stop(bot)
     assert (code, seconds < 2) == (0, True), f"exit {code} after {seconds:.1f} s"
     assert "[START] Environment: DEMO | Money: no real money is involved" in read(log).splitlines()[0]
-    report, _ = start("main.py").communicate(timeout=20)
+    report, _ = start("-c", MAIN_ON_DEMO).communicate(timeout=20)
+    assert "Bot: none runs on this account" in report
     assert "Resting orders: none" in report
     assert "Positions: none" in report
 

@@ -39,7 +39,7 @@ def test_a_steady_bot_explains_all_its_cash(make_bench: Callable[..., Bench]) ->
     seen = cash(bench)
     assert seen.unexplained == 0
     assert seen.traded != 0
-    (stretch,) = bench.ledger.stretches()
+    (stretch,) = recall(bench.ledger).stretches
     assert stretch.until - stretch.since > timedelta(minutes=8)
 
 
@@ -115,4 +115,4 @@ def test_what_a_market_paid_is_known_though_nothing_was_held_in_the_end(make_ben
     bench.pass_time(600)
     bench.restart()
     bench.run(2, Killed)
-    assert bench.ledger.outcomes()[ticker].yes_payout == 0
+    assert recall(bench.ledger).outcomes[ticker].yes_payout == 0

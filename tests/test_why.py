@@ -108,4 +108,4 @@ def test_the_command_prints_the_board_and_one_market_quietly(
     ticker = re.findall(r"^  (KX\S+) ", board.out, re.MULTILINE)[0]
     monkeypatch.setattr(sys, "argv", ["main.py", "incentives", "--why", ticker])
     assert main.main() == 0
-    assert capsys.readouterr().out.startswith(f"{ticker}: ")
+    assert f"\n\n{ticker}: " in capsys.readouterr().out

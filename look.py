@@ -1,0 +1,158 @@
+"""Reads what `status.py` tells: of the account from its exchange, of its bot from the ledger and the locks.
+
+Promise: it reads, and leaves no file behind; a ledger that cannot be read, or is of another account, is said to be
+so, and hides nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import gate
+import lock
+import risk
+import trade
+import writing
+from account import Position
+from clients import Environment, KalshiHttpClient
+from connection import Connection
+from errors import LedgerError
+from launch import Files
+from ledger import Ledger
+from models import Order, Side
+from profit import midnight
+from status import Account, Bot, Facts, Held, Memory, Resting, Session
+
+OPENED = "simulated, opened for this command alone"
+THE_BOTS = "simulated, inside the bot's own process"
+"""What an exchange is that lives inside a process."""
+
+
+def facts(environment: Environment, connection: Connection, files: Files) -> Facts:
+    """All there is to tell. Where the exchange lives inside a process, a bot's ledger is asked in its place, if
+    there is one. Raises an `ExchangeError` where the exchange does not tell."""
+    ledger_file = files.ledger(environment)
+    client, remembered, memory, is_broken = connection.client, None, None, False
+    client.get_exchange_status()  # its answer tells the time, and a simulator's run
+    try:
+        memory, remembered, problem = _recall(ledger_file, connection)
+    except LedgerError as error:
+        problem, is_broken = str(error), True
+    if remembered is None:
+        account, exchange = _account(client), OPENED if connection.is_private else connection.about["Exchange"]
+    else:
+        account, exchange = remembered, THE_BOTS
+    return Facts(
+        environment, exchange, connection.about["Money"], client.clock.now(), account,
+        running(environment, connection, files.lock), ledger_file.name, memory, problem, remembered is not None,
+        is_broken,
+    )  # fmt: skip
+
+
+def earned(ledger_file: Path, connection: Connection) -> Mapping[str, float]:
+    """Dollars that windows have earned so far, by program id, where a bot traded on this account. Raises a
+    `LedgerError`, and an `ExchangeError` where the exchange does not tell."""
+    if connection.is_private or not ledger_file.exists():
+        return {}
+    connection.client.get_exchange_status()  # its answer tells a simulator's run
+    with closing(Ledger(ledger_file, read_only=True)) as ledger:
+        return ledger.earned() if ledger.identity == connection.client.identity else {}
+
+
+def running(environment: Environment, connection: Connection, lock_file: Path) -> Bot:
+    """The bot that trades on the account, if it is this user's; where the exchange lives inside a process, the one
+    that runs in the folder that is locked with `lock_file`."""
+    where = "in this folder" if connection.is_private else "on this account, on this machine"
+    try:
+        if not connection.is_private:
+            key_id = connection.client.identity.key_id
+            lock_file = lock.account_file(environment.value, key_id, writing.PRIMARY_SUBACCOUNT)
+        holder = lock.holder(lock_file)
+    except (OSError, RuntimeError) as error:
+        return Bot(None, where, str(error))
+    return Bot(bool(holder), where, holder)
+
+
+# -- the exchange ------------------------------------------------------------------------------------------------
+
+
+def _account(client: KalshiHttpClient) -> Account:
+    balance, positions, orders = client.get_balance(), client.get_positions(), client.get_resting_orders()
+    counted = _counted(client, positions.items, orders.items)
+    return Account(
+        balance.available,
+        balance.by_shard,
+        tuple(Held(one.ticker, one.side, one.size, one.exposure, max(risk.held(one))) for one in positions),
+        tuple(
+            Resting(one.ticker, one.side, one.remaining, one.price, one.expires, trade.is_own(one))
+            for one in orders
+        ),
+        counted.tied_up,
+        counted.risks(),
+        tuple(str(error) for error in (*positions.unreadable, *orders.unreadable)),
+    )
+
+
+def _counted(client: KalshiHttpClient, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> gate.Gate:
+    """The account as the bot's own gate counts it, by the events that its markets are in."""
+    tickers = sorted({one.ticker for one in positions} | {one.ticker for one in orders})
+    markets = {market.ticker: market for market in client.get_markets(tickers)} if tickers else {}
+    names = sorted({market.event_ticker for market in markets.values()})
+    exclusive = (
+        {event.ticker for event in client.get_events(names) if event.mutually_exclusive} if names else set()
+    )
+    no_limits = gate.Limits(Decimal(0), Decimal(0), 0)
+    situation = gate.Situation(no_limits, orders, positions, markets=markets, exclusive=frozenset(exclusive))
+    return gate.Gate(situation, {})
+
+
+# -- the ledger --------------------------------------------------------------------------------------------------
+
+
+def _recall(file: Path, connection: Connection) -> tuple[Memory | None, Account | None, str]:
+    """What the ledger says of its bot; of the account too, where it is all that can be asked; and why it says
+    nothing, where it does not. Raises a `LedgerError`."""
+    if not file.exists():
+        return None, None, f"there is no {file.name} yet: no bot has traded here"
+    mine = connection.client.identity
+    with closing(Ledger(file, read_only=True)) as ledger:
+        whose = ledger.identity
+        if whose is None:  # the next bot's: a halt in it holds
+            return _memory(ledger), None, ""
+        if connection.is_private and whose.base_url == mine.base_url:
+            return _memory(ledger), _remembered(ledger), ""
+        if connection.is_private or whose != mine:
+            return None, None, f"{file.name} is of another account, or of a simulator that was stopped since"
+        return _memory(ledger), None, ""
+
+
+def _memory(ledger: Ledger) -> Memory:
+    mark, sessions = ledger.last_mark(), ledger.sessions()
+    return Memory(
+        mark,
+        len(ledger.fills(midnight(mark.at.date()))) if mark else 0,
+        tuple(ledger.halts(standing=True)),
+        ledger.last_cycle(),
+        Session(*sessions[-1]) if sessions else None,
+    )
+
+
+def _remembered(ledger: Ledger) -> Account:
+    mark = ledger.last_mark()
+    held = (
+        Held(ticker, Side.YES if count > 0 else Side.NO, abs(count))
+        for ticker, count in ledger.positions().items()
+    )
+    return Account(
+        mark.free_cash if mark else None,
+        {},
+        tuple(held),
+        tuple(
+            Resting(one.ticker, one.side, one.asked - one.filled, one.price, one.expires, is_ours=True)
+            for one in ledger.orders()
+            if one.ended is None
+        ),
+    )

@@ -1,0 +1,303 @@
+"""The state of the account and of its bot: what `python main.py` tells, as text and as JSON. Promise: pure; both
+say the same, and what nobody knows is said to be unknown.
+
+The object of `--json`: money, prices and counts are strings with all their digits, times ISO 8601 in UTC; what is
+not known, or is not there, is null.
+
+    environment, exchange, money  SIM, DEMO or PROD; which exchange; whether its money is real
+    at            when this was looked at, by the exchange's clock
+    source        "exchange"; "ledger" where the exchange lives inside the bot's process: balance, positions and
+                  orders are what the ledger knew at `day.as_of`
+    balance       `free` dollars, that nothing ties up, and `by_shard` of them
+    tied_up       dollars that orders and positions tie up
+    positions     each: ticker, side, contracts, cost, worst_case (dollars that it loses at worst)
+    orders        each that rests: ticker, side, contracts, price, expires, is_ours (the bot's)
+    worst_case    dollars that may be lost: `total` and `by_event`, of what is held and rests, each order as if it
+                  alone were filled, before makers' fees
+    unreadable    what more there is, and could not be read
+    bot           `runs`, and `process`: which one, since when, in which folder
+    ledger        `file`, and the `problem` where it tells nothing of this account: all that follows is null then
+    halts         each that stands: since, reason
+    day           date (UTC), as_of, trading, fills, accrued (before the $1.00 floor, an estimate)
+    last_cycle    began, seconds, requests, markets, orders (resting at its end), problem
+    session       the last one: began, ended, how
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from typing import NamedTuple
+
+import halting
+from clients import Environment
+from entries import Cycle, Halt, Mark
+from models import Side
+from sheet import table
+from tradelog import known, pairs
+
+
+class Held(NamedTuple):
+    """A position: `cost` in dollars and what of it may be lost at worst, where that is known."""
+
+    ticker: str
+    side: Side
+    contracts: Decimal
+    cost: Decimal | None = None
+    worst_case: Decimal | None = None
+
+
+class Resting(NamedTuple):
+    """An order in a book: contracts, and dollars a contract. `is_ours`: a bot sent it, this one or an earlier."""
+
+    ticker: str
+    side: Side
+    contracts: Decimal
+    price: Decimal
+    expires: datetime | None
+    is_ours: bool
+
+
+class Account(NamedTuple):
+    """What an account has. `free_cash` and `tied_up` in dollars, `risks` at worst by event; None where the ledger
+    is all that can be asked, which does not know it."""
+
+    free_cash: Decimal | None
+    by_shard: Mapping[int, Decimal]
+    held: tuple[Held, ...]
+    resting: tuple[Resting, ...]
+    tied_up: Decimal | None = None
+    risks: Mapping[str, Decimal] | None = None
+    unreadable: tuple[str, ...] = ()
+
+
+class Session(NamedTuple):
+    """From when until when a bot ran, and how that ended."""
+
+    began: datetime
+    ended: datetime | None
+    how: str
+
+
+class Memory(NamedTuple):
+    """What a ledger says of its bot. `fills`: how many the day of the `mark` had."""
+
+    mark: Mark | None
+    fills: int
+    halts: tuple[Halt, ...]
+    cycle: Cycle | None
+    session: Session | None
+
+
+class Bot(NamedTuple):
+    """Whether a bot runs (None where that cannot be told), as far as was looked, and which process: or why that
+    cannot be told."""
+
+    runs: bool | None
+    where: str
+    process: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All there is to tell. `is_remembered`: the account is as the ledger knew it, for its exchange lives inside
+    the bot. Where there is no `memory` of this account, `problem` says why; `is_broken` where that is to be
+    mended."""
+
+    environment: Environment
+    exchange: str
+    money: str
+    at: datetime
+    account: Account
+    bot: Bot
+    ledger: str
+    memory: Memory | None = None
+    problem: str = ""
+    is_remembered: bool = False
+    is_broken: bool = False
+
+
+def headline(environment: Environment, exchange: str, money: str) -> str:
+    return f"Environment: {environment.value} ({exchange}; {money})"
+
+
+# -- as text ---------------------------------------------------------------------------------------------------
+
+
+def text(facts: Facts) -> str:
+    """For a person, in local time."""
+    account, then = facts.account, " at that time" if facts.is_remembered else ""
+    parts = [
+        "\n".join([headline(facts.environment, facts.exchange, facts.money), *_bot(facts)]),
+        "\n".join(_money(facts)),
+        table(f"Positions{then}", ("Ticker", "Side", "Count", "Cost", "Worst case"), map(_position, account.held)),
+        table(
+            f"Resting orders{then}",
+            ("Ticker", "Side", "Count", "Price", "Expires", "Sent by"),
+            map(_order, account.resting),
+        ),
+    ]
+    if account.risks:
+        parts.append(table("Worst case by event", ("Event", "Dollars"), _events(account.risks)))
+    if account.unreadable:
+        parts.append(table("There is more, which could not be read", ("",), [[one] for one in account.unreadable]))
+    return "\n\n".join(parts)
+
+
+def _bot(facts: Facts) -> Iterator[str]:
+    """Whether somebody trades, and what the last cycle and a halt say."""
+    bot, memory = facts.bot, facts.memory
+    if bot.runs is None:
+        yield f"Bot: whether one runs {bot.where} cannot be told ({bot.process})"
+    else:
+        yield f"Bot: one runs {bot.where} ({bot.process})" if bot.runs else f"Bot: none runs {bot.where}"
+    if memory is None:
+        yield facts.problem if facts.is_broken else f"Ledger: {facts.problem}"
+        return
+    yield f"Last cycle: {_cycle(memory.cycle, facts)}"
+    if memory.session and not bot.runs:
+        began, ended, how = memory.session
+        killed = f"began {_local(began)}, and did not say goodbye: it was killed, or lost its power"
+        yield f"Last session: {f'ended {_local(ended)}, {how}' if ended else killed}"
+    for halt in memory.halts:
+        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halting.HOW_TO_GO_ON}"
+
+
+def _cycle(cycle: Cycle | None, facts: Facts) -> str:
+    if cycle is None:
+        return "none has ended yet"
+    ago = " of simulated time" if facts.is_remembered else f", {_age(facts.at - cycle.began)} ago"
+    said = {"Took": f"{cycle.seconds:.1f} s", "Requests": cycle.requests}
+    if cycle.problem:
+        return f"began {_local(cycle.began)}{ago} | FAILED: {cycle.problem} | {pairs(said)}"
+    return f"began {_local(cycle.began)}{ago} | {pairs(said)} | Markets: {cycle.markets} | Orders: {cycle.orders}"
+
+
+def _age(passed: timedelta) -> str:
+    seconds = max(passed.total_seconds(), 0.0)
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _money(facts: Facts) -> Iterator[str]:
+    """Cash, what may be lost, and the day."""
+    account, memory = facts.account, facts.memory
+    mark = memory.mark if memory else None
+    if facts.is_remembered:
+        since = _local(mark.at) if mark else "its beginning"
+        over = "" if facts.bot.runs else "; that exchange ended with its bot"
+        yield f"What follows is what {facts.ledger} knew at {since}, simulated time{over}."
+    by_shard = ", ".join(f"shard {index}: ${cash:,.4f}" for index, cash in sorted(account.by_shard.items()))
+    yield f"Free cash: {_dollars(account.free_cash)}" + (f" ({by_shard})" if by_shard else "")
+    if account.tied_up is not None:
+        yield f"Tied up in positions and orders: ${account.tied_up:,.4f}"
+    if account.risks is None:
+        yield "Worst case: not known here; the [CYCLE] lines of trade.log state it"
+    else:
+        more = "each order as if it alone were filled; before makers' fees"
+        yield f"Worst case: {halting.worst_case(account.risks.items())} ({more})"
+    if mark and memory:
+        brought = f"trading {known(mark.day_profit)}, {memory.fills} fills"
+        accrued = f"rewards accrued {known(mark.accrued)}, an estimate before the $1.00 floor"
+        by = f"by {facts.ledger}, as of {_local(mark.at)}"
+        yield f"Day of {mark.at:%Y-%m-%d} (UTC) {by}: {brought}; {accrued}"
+
+
+def _dollars(amount: Decimal | None) -> str:
+    return "not known" if amount is None else f"${amount:,.4f}"
+
+
+def _position(held: Held) -> Sequence[str]:
+    return held.ticker, held.side.value, f"{held.contracts:,.2f}", _dollars(held.cost), _dollars(held.worst_case)
+
+
+def _order(order: Resting) -> Sequence[str]:
+    return (
+        order.ticker,
+        order.side.value,
+        f"{order.contracts:,.2f}",
+        f"${order.price:.4f}",
+        _local(order.expires) if order.expires else "never",
+        "this bot" if order.is_ours else "somebody else",
+    )
+
+
+def _events(risks: Mapping[str, Decimal]) -> list[Sequence[str]]:
+    found = sorted(risks.items(), key=lambda one: (-one[1], one[0]))
+    return [(event, f"${risk:,.4f}") for event, risk in found if risk]
+
+
+def _local(when: datetime) -> str:
+    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+# -- as JSON ---------------------------------------------------------------------------------------------------
+
+
+def as_json(facts: Facts) -> str:
+    """For a program: one object, as this file's docstring says."""
+    account, memory = facts.account, facts.memory
+    told: dict[str, object] = {
+        "environment": facts.environment,
+        "exchange": facts.exchange,
+        "money": facts.money,
+        "at": facts.at,
+        "source": "ledger" if facts.is_remembered else "exchange",
+        "balance": {"free": account.free_cash, "by_shard": account.by_shard},
+        "tied_up": account.tied_up,
+        "positions": account.held,
+        "orders": account.resting,
+        "worst_case": _worst_case(account.risks) if account.risks is not None else None,
+        "unreadable": account.unreadable,
+        "bot": {"runs": facts.bot.runs, "process": facts.bot.process or None},
+        "ledger": {"file": facts.ledger, "problem": facts.problem or None},
+        "halts": [{"since": one.at, "reason": one.reason} for one in memory.halts] if memory else None,
+        "day": _day(memory.mark, memory.fills) if memory and memory.mark else None,
+        "last_cycle": _last(memory.cycle) if memory and memory.cycle else None,
+        "session": _session(memory.session) if memory and memory.session else None,
+    }
+    return json.dumps(_plain(told), indent=2, ensure_ascii=False)
+
+
+def _worst_case(risks: Mapping[str, Decimal]) -> dict[str, object]:
+    return {
+        "total": sum(risks.values(), start=Decimal(0)),
+        "by_event": {e: risk for e, risk in risks.items() if risk},
+    }
+
+
+def _day(mark: Mark, fills: int) -> dict[str, object]:
+    accrued = None if mark.accrued is None else Decimal(str(mark.accrued))
+    day = {"date": f"{mark.at:%Y-%m-%d}", "as_of": mark.at}
+    return day | {"trading": mark.day_profit, "fills": fills, "accrued": accrued}
+
+
+def _last(cycle: Cycle) -> dict[str, object]:
+    return cycle._asdict() | {"problem": cycle.problem or None}
+
+
+def _session(session: Session) -> dict[str, object]:
+    return session._asdict() | {"how": session.how if session.ended else None}
+
+
+def _plain(value: object) -> object:
+    """What JSON has a form for: money to the last digit, times in UTC."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value
