@@ -14,6 +14,8 @@ import io
 import os
 import re
 import sys
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet
@@ -167,6 +169,37 @@ def warn(connection: Connection) -> None:
             print(f"main: {warning}", file=sys.stderr)
 
 
+def earnings(asked: argparse.Namespace) -> int:
+    """`report`: print what the bot did and what came of it, by its ledger alone, or write it to a page."""
+    from contextlib import closing
+
+    import page
+
+    import market_bot
+    import report_text
+    from connection import known
+    from errors import ConfigError
+    from ledger import Ledger
+    from recall import recall
+    from report import report
+
+    environment = known(market_bot.env)
+    file = asked.ledger or market_bot.files().ledger(environment)
+    if not file.is_file():
+        raise ConfigError(f"There is no ledger {file} yet: python market_bot.py begins one.")
+    with closing(Ledger(file, read_only=True)) as ledger:
+        found = report(recall(ledger), asked.since)
+    if asked.html is None:
+        print(report_text.as_json(found) if asked.json else report_text.text(found))
+        return 0
+    try:
+        asked.html.write_text(page.page(found), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{asked.html} cannot be written: {error.strerror}") from None
+    print(f"{asked.html} is written: open it in a browser, it needs no network.")
+    return 0
+
+
 # -- what acts -------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +271,14 @@ def agreed(asked: argparse.Namespace, question: str) -> bool:
 # -- from what was typed to what is done -----------------------------------------------------------------------
 
 
+def day(typed: str) -> date:
+    """A UTC day as it is typed."""
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{typed} is no day, which is written as 2026-11-20") from None
+
+
 class Parser(argparse.ArgumentParser):
     """Tells in a line what it does not know."""
 
@@ -270,6 +311,12 @@ def commands() -> Parser:
     looks = add("status", "show cash, positions, orders, the worst case, halts and the bot's last cycle", state)
     looks.add_argument("--json", action="store_true", help="one JSON object, for programs")
     add("doctor", "check what a first run needs, a line each with the remedy", examine)
+    earned = add("report", "tell what the bot did and earned, by its ledger: paid, estimated, lost", earnings)
+    earned.add_argument("--since", metavar="DAY", type=day, help="from a UTC day on, such as 2026-11-20")
+    earned.add_argument("--ledger", metavar="FILE", type=Path, help="another ledger, such as one put aside")
+    form_of = earned.add_mutually_exclusive_group()
+    form_of.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    form_of.add_argument("--html", metavar="FILE", type=Path, help="write a page with charts to a file")
     board = add("incentives", "show which markets the bot would quote, and why not the others", incentives)
     board.add_argument(
         "--why", metavar="TICKER", type=str.upper, help="every number behind the place of one market"
@@ -290,6 +337,8 @@ _EXAMPLES = """\
   python main.py                                        the same as status
   python main.py status --json                          for programs
   python main.py doctor                                 before the first start
+  python main.py report --since 2026-11-20              from a UTC day on
+  python main.py report --html report.html              a page with charts
   python main.py incentives                             the ranked board
   python main.py incentives --why KXCPI-26DEC21-T5      one market of it
   python main.py cancel-all                             asks, halts the bot, cancels

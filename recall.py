@@ -9,6 +9,7 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 import entries
+from account import Identity
 from entries import Adopted, Outcome
 from errors import LedgerError
 from ledger import Ledger
@@ -24,7 +25,7 @@ def recall(ledger: Ledger) -> Facts:
         days = [date.fromisoformat(row[0]) for row in ledger.select("SELECT day FROM days ORDER BY day")]
         return Facts(
             ledger=ledger.path.name,
-            exchange=urlsplit(identity.base_url).hostname or identity.base_url,
+            exchange=_exchange(identity),
             begun=begun,
             until=mark.at if mark else begun,
             sessions=len(ledger.sessions()),
@@ -49,6 +50,11 @@ def recall(ledger: Ledger) -> Facts:
                 for day, ticker, dollar_seconds in ledger.select("SELECT * FROM capital")
             },
         )
+
+
+def _exchange(identity: Identity) -> str:
+    host = urlsplit(identity.base_url).hostname or identity.base_url
+    return f"simulated exchange {host}" if identity.run else host
 
 
 def _adopted(ledger: Ledger) -> list[Adopted]:

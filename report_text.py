@@ -4,13 +4,12 @@ stand in one figure without saying so.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
-from enum import Enum
-from typing import Any
 
+import sheet
 from credits import State, Unexplained, Window
 from report import Accuracy, Cash, Markout, Money, Report, Row
 
@@ -27,19 +26,18 @@ _ALSO: Mapping[type, Sequence[str]] = {
 """What is worked out from a value and is told beside it."""
 
 
-def plain(value: Any) -> Any:
-    """A report, or a part of it, as JSON's values: money as text with all its digits, times as ISO 8601, the
-    fields named as in `report.py` and `credits.py`."""
-    if hasattr(value, "_asdict") or hasattr(value, "__dataclass_fields__"):
-        names = getattr(value, "_fields", None) or list(value.__dataclass_fields__)
-        return {name: plain(getattr(value, name)) for name in (*names, *_ALSO.get(type(value), ()))}
-    if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Enum):
-        return value.value
-    return f"{value:f}" if isinstance(value, Decimal) else value
+def as_json(report: Report) -> str:
+    """For a program: one object, its fields named as in `report.py` and `credits.py`."""
+    return json.dumps(sheet.plain(_with_more(report)), indent=2, ensure_ascii=False)
+
+
+def _with_more(value: object) -> object:
+    """A value's fields, and what is worked out from them."""
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return [_with_more(one) for one in value]
+    names = getattr(value, "_fields", None) or getattr(value, "__dataclass_fields__", ())
+    more = _ALSO.get(type(value), ())
+    return {name: _with_more(getattr(value, name)) for name in (*names, *more)} if names else value
 
 
 def text(report: Report) -> str:

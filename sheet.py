@@ -1,9 +1,13 @@
-"""The forms in which `main.py` tells: the sheet on which the doctor's findings stand, and tables. Promise: a
+"""The forms in which `main.py` tells: the sheet on which the doctor's findings stand, tables, and JSON. Promise: a
 finding is one line, printed as it comes, whatever an exchange or a file puts into it; and this file starts on
 Python 3.8, without any package.
 """
 
 from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+from enum import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,3 +68,20 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> st
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [heads, *body]
     ]
     return "\n".join([f"{title}: {len(body)}", *(f"  {line.rstrip()}" for line in lines)])
+
+
+def plain(value: object) -> object:
+    """What JSON has a form for: money as text to the last digit, times as ISO 8601 in UTC."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if isinstance(value, dict):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value

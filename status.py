@@ -28,16 +28,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import Enum
 from typing import NamedTuple
 
 import halting
 from clients import Environment
 from entries import Cycle, Halt, Mark
 from models import Side
-from sheet import table
+from sheet import plain, table
 from tradelog import known, pairs
 
 
@@ -262,7 +261,7 @@ def as_json(facts: Facts) -> str:
         "last_cycle": _last(memory.cycle) if memory and memory.cycle else None,
         "session": _session(memory.session) if memory and memory.session else None,
     }
-    return json.dumps(_plain(told), indent=2, ensure_ascii=False)
+    return json.dumps(plain(told), indent=2, ensure_ascii=False)
 
 
 def _worst_case(risks: Mapping[str, Decimal]) -> dict[str, object]:
@@ -284,20 +283,3 @@ def _last(cycle: Cycle) -> dict[str, object]:
 
 def _session(session: Session) -> dict[str, object]:
     return session._asdict() | {"how": session.how if session.ended else None}
-
-
-def _plain(value: object) -> object:
-    """What JSON has a form for: money to the last digit, times in UTC."""
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return _plain(value._asdict())
-    if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return value

@@ -11,7 +11,7 @@ from markout import POINTS
 from recall import recall
 from report import Cash, Report, report
 from simulator import lifecycle
-from tests.conftest import Bench, unavailable
+from tests.conftest import Bench, answer, unavailable
 from tests.struck import Killed
 from tests.test_bookkeeping import BUSY, STILL, cycles
 
@@ -88,6 +88,17 @@ def test_a_list_of_payments_that_cannot_be_read_makes_no_withdrawal_unexplained(
     bench.wire.fault = None
     cycles(bench, 3)
     assert (cash(bench).paid_in, cash(bench).unexplained) == (-50, 0)
+
+
+def test_a_deposit_that_is_not_there_yet_explains_nothing(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(faults=moves("cash_given", amount=50), **STILL)
+    on_its_way = (
+        '{"deposits": [{"id": "d", "status": "pending", "amount_cents": 5000, "fee_cents": 0, "created_ts": 1}]}'
+    )
+    give = answer(200, on_its_way)
+    bench.wire.fault = lambda request, _: give if "deposits" in request.path_url else None
+    cycles(bench, 4)
+    assert (cash(bench).paid_in, cash(bench).unexplained) == (0, 50)
 
 
 def test_every_fill_gets_its_prices_from_looks_or_from_candles(make_bench: Callable[..., Bench]) -> None:
