@@ -39,6 +39,7 @@ class Watch:
         self._stretch: Stretch | None = None
         self._doubt: Stretch | None = None
         self._flows: dict[str, Flow] | None = None
+        self._flows_due = EPOCH
         self._anew = False
         self._capital_at: datetime | None = None
         self._markouts = Markouts()
@@ -86,17 +87,18 @@ class Watch:
         maker_rate: Callable[[str], Decimal],
     ) -> None:
         """The account, all of which could be read and is explained by fills and settlements. Raises an
-        `ExchangeError` where payments, which may explain a change, cannot be read."""
+        `ExchangeError` where payments, which may explain a change, cannot be read: then it is not looked at before
+        they can."""
         now = self._client.clock.now()
         self._count_capital(entry, now, orders, positions)
         there = balance.available + cash.tied_up(orders, positions, maker_rate)
-        if self._flows is None:
+        before, till = self._stretch, self._till(there)
+        if self._flows is None or (before and abs(till.level - before.last.level) >= cash.STEP):
+            if now < self._flows_due:
+                return
+            self._flows_due = now + _ASKED_EVERY  # where it fails, for one where the key may not read them
             self._read_flows(entry)
-        till = self._till(there)
-        before = self._stretch
-        if before and abs(till.level - before.last.level) >= cash.STEP:
-            self._read_flows(entry)
-            till = self._till(there)
+            self._flows_due, till = now, self._till(there)
         stretch, self._doubt = cash.follow(before, self._doubt, now, till, self._anew)
         if stretch:
             self._anew = False

@@ -85,8 +85,10 @@ def test_a_list_of_payments_that_cannot_be_read_makes_no_withdrawal_unexplained(
     cycles(bench, 3)
     assert len(bench.resting()) == 4, "trading goes on"
     assert cash(bench).paid_in == cash(bench).unexplained == 0
+    asked = [path for path in bench.wire.asked() if path.endswith("/deposits")]
+    assert len(asked) == 2, "at the first look, and once in ten minutes as long as it fails"
     bench.wire.fault = None
-    cycles(bench, 3)
+    cycles(bench, 10)
     assert (cash(bench).paid_in, cash(bench).unexplained) == (-50, 0)
 
 
