@@ -173,9 +173,8 @@ def earnings(asked: argparse.Namespace) -> int:
     """`report`: print what the bot did and what came of it, by its ledger alone, or write it to a page."""
     from contextlib import closing
 
-    import page
-
     import market_bot
+    import page
     import report_text
     from connection import known
     from errors import ConfigError
@@ -188,7 +187,12 @@ def earnings(asked: argparse.Namespace) -> int:
     if not file.is_file():
         raise ConfigError(f"There is no ledger {file} yet: python market_bot.py begins one.")
     with closing(Ledger(file, read_only=True)) as ledger:
-        found = report(recall(ledger), asked.since)
+        facts = recall(ledger)
+    if asked.since and asked.since > facts.until.date():
+        raise ConfigError(
+            f"Nothing is known since {asked.since}: {file.name} ends on {facts.until:%Y-%m-%d} (UTC)."
+        )
+    found = report(facts, asked.since)
     if asked.html is None:
         print(report_text.as_json(found) if asked.json else report_text.text(found))
         return 0

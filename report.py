@@ -62,8 +62,8 @@ class Money(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A day, market or series (`name`), or all of them. `capital`: dollars that orders and positions tied up,
-    times days; `contracts` and `fills` of the account."""
+    """A UTC day (`name`: as 2026-11-22), market or series, or all of them. `capital`: dollars that orders and
+    positions tied up, times days; `contracts` and `fills` of the account."""
 
     name: str
     money: Money = Money()

@@ -11,11 +11,11 @@ from decimal import Decimal
 
 import sheet
 from credits import State, Unexplained, Window
+from figures import DAY, HOUR, dollars, lasting, many, minute, percent
 from report import Accuracy, Cash, Markout, Money, Report, Row
 
 WIDTH = 100
 _NAME, _FEW = 24, 10
-_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 
 _ALSO: Mapping[type, Sequence[str]] = {
     Money: ("trading", "net", "net_if_paid"),
@@ -42,12 +42,12 @@ def _with_more(value: object) -> object:
 
 def text(report: Report) -> str:
     """All of it, as tables."""
-    span = f"{report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC"
+    span = f"{minute(report.since)} to {minute(report.until)} UTC"
     sessions = f"{report.sessions} session{'s' * (report.sessions != 1)}"
     parts = [
         f"{report.ledger}, {report.exchange}: {span}, {sessions}",
         _summary(report),
-        _rows("By day", "Day", report.days),
+        _rows("By UTC day (a reward stands on the days that earned it)", "Day", report.days),
         _rows("By series", "Series", report.series),
         _markets(report.markets),
         _windows(report.windows, report.accuracy),
@@ -73,24 +73,24 @@ def _summary(report: Report) -> str:
     lines = [
         ("Net, as paid", money.net, "trading, and the rewards that came"),
         ("Net, if all is paid", money.net_if_paid, "with the estimates, which nobody has paid yet"),
-        ("Rewards credited", money.credited, _many(count[State.CREDITED], "window")),
-        ("Rewards expected", money.expected, f"estimate: {_many(count[State.EXPECTED], 'window')} not paid yet"),
-        ("Rewards running", money.running, f"estimate: {_many(count[State.RUNNING], 'window')}, if ended now"),
+        ("Rewards credited", money.credited, many(count[State.CREDITED], "window")),
+        ("Rewards expected", money.expected, f"estimate: {many(count[State.EXPECTED], 'window')} not paid yet"),
+        ("Rewards running", money.running, f"estimate: {many(count[State.RUNNING], 'window')}, if ended now"),
         (
             "Trading",
             money.trading,
-            f"{_many(report.total.fills, 'fill')}, {report.total.contracts:,.2f} contracts",
+            f"{many(report.total.fills, 'fill')}, {report.total.contracts:,.2f} contracts",
         ),
         *trading,
     ]
-    told = [f"  {name:<21}{_dollars(amount):>12}  {more}".rstrip() for name, amount, more in lines]
+    told = [f"  {name:<21}{dollars(amount):>12}  {more}".rstrip() for name, amount, more in lines]
     if count[State.BELOW_FLOOR]:
-        ended = f"{_many(count[State.BELOW_FLOOR], 'window')} ended and would have paid $0.00"
+        ended = f"{many(count[State.BELOW_FLOOR], 'window')} ended and would have paid $0.00"
         told.append(f"  {ended}: what accrued, ${floor:.2f} in all, is below the floor of $1.00 each")
     if count[State.NOTHING_CAME]:
         lost = sum((window.estimate for window in windows if window.state is State.NOTHING_CAME), start=Decimal(0))
-        ended = f"{_many(count[State.NOTHING_CAME], 'window')} ended more than 48 hours ago and nothing came"
-        told.append(f"  {ended}: estimated at {_dollars(lost)}, counted as $0.00")
+        ended = f"{many(count[State.NOTHING_CAME], 'window')} ended more than 48 hours ago and nothing came"
+        told.append(f"  {ended}: estimated at {dollars(lost)}, counted as $0.00")
     return "\n".join([*told, *_earning_power(report)])
 
 
@@ -98,11 +98,11 @@ def _earning_power(report: Report) -> list[str]:
     """How much of the wanted time was paid, and what a dollar brought."""
     total, lines = report.total, []
     if total.seconds.present:
-        hours = total.seconds.present / _HOUR
+        hours = total.seconds.present / HOUR
         paid = f"{_percent(total.seconds.qualified, total.seconds.present)} of them counted"
         unknown = f"{_percent(total.seconds.unknown, total.seconds.present)} nobody knows"
         lines.append(f"  Orders rested {hours:,.1f} hours of a side; {paid}, {unknown}")
-    days = (report.until - report.since).total_seconds() / _DAY
+    days = (report.until - report.since).total_seconds() / DAY
     if total.per_dollar is not None and days:
         tied = f"${total.capital / days:,.2f} were tied up on average"
         lines.append(f"  {tied}; a dollar brought {total.per_dollar * 100:+.3f} cents a day, net as paid")
@@ -132,8 +132,8 @@ def _row(row: Row) -> Sequence[str]:
     return (
         _short(row.name, _NAME),
         *map(_number, numbers),
-        f"{seconds.present / _HOUR:.1f}",
-        _percent(seconds.qualified, seconds.present).rstrip(" %"),
+        f"{seconds.present / HOUR:.1f}",
+        _percent(seconds.qualified, seconds.present).rstrip("%"),
         "-" if row.per_dollar is None else f"{row.per_dollar * 100:.2f}",
     )
 
@@ -145,8 +145,8 @@ def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
     if accuracy is None:
         return f"{table}\n  No window was paid by itself yet: how far estimates are off is not known."
     how = f"{abs(accuracy.off):.1%} too {'high' if accuracy.off > 0 else 'low'}"
-    of = f"of {_many(accuracy.windows, 'window')} that were paid by themselves"
-    sums = f"{_dollars(accuracy.estimated)} for {_dollars(accuracy.credited)}"
+    of = f"of {many(accuracy.windows, 'window')} that were paid by themselves"
+    sums = f"{dollars(accuracy.estimated)} for {dollars(accuracy.credited)}"
     return f"{table}\n  The estimates {of} were {how}: {sums}."
 
 
@@ -164,7 +164,7 @@ def _markouts(rows: Iterable[Markout]) -> str:
     heads = ("Markout", "Fills", "Contracts", "c/contract", "Dollars", "Age", "Missing")
     body = [
         (row.point, str(row.fills), f"{row.contracts:,.2f}", f"{row.cents:+.2f}", _number(row.dollars),
-         _age(row.age) if row.fills else "-", str(row.missing))
+         lasting(row.age) if row.fills else "-", str(row.missing))
         for row in rows
     ]  # fmt: skip
     table = _table("What our quotes' fills are worth later, at the middle price, fees apart", heads, body)
@@ -174,14 +174,14 @@ def _markouts(rows: Iterable[Markout]) -> str:
 def _cash(cash: Cash | None, unexplained: Sequence[Unexplained]) -> str:
     if cash is None:
         return "Cash: not looked at yet, so that no reward can be known to have come."
-    span = f"{cash.since:%Y-%m-%d %H:%M} to {cash.until:%Y-%m-%d %H:%M} UTC"
-    known = f"{_dollars(cash.traded)} trading, {_dollars(cash.paid_in)} paid in, {_dollars(cash.credited)} rewards"
+    span = f"{minute(cash.since)} to {minute(cash.until)} UTC"
+    known = f"{dollars(cash.traded)} trading, {dollars(cash.paid_in)} paid in, {dollars(cash.credited)} rewards"
     lines = [
-        f"Cash, {span}: {_dollars(cash.first)} to {_dollars(cash.last)}",
-        f"  {known}, {_dollars(cash.unexplained)} unexplained",
+        f"Cash, {span}: {dollars(cash.first)} to {dollars(cash.last)}",
+        f"  {known}, {dollars(cash.unexplained)} unexplained",
     ]
     for one in unexplained:
-        said = f"{one.until:%m-%d %H:%M}  {_dollars(one.amount)}: {one.why}"
+        said = f"{one.until:%m-%d %H:%M}  {dollars(one.amount)}: {one.why}"
         lines += textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="      ")
     return "\n".join(lines)
 
@@ -206,31 +206,15 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> s
     return "\n".join([title, *(f"  {line(cells)}" for cells in [heads, *body])])
 
 
-def _dollars(amount: Decimal) -> str:
-    return f"{'-' * (amount < 0)}${abs(amount):,.2f}"
-
-
 def _number(amount: Decimal) -> str:
     """Dollars in a table: cents where there is room for them."""
     return f"{amount:.2f}" if abs(amount) < 1000 else f"{amount:.0f}"
 
 
 def _percent(part: float, whole: float) -> str:
-    return f"{part / whole:.0%}" if whole else "-"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
+    return percent(part / whole) if whole else "-"
 
 
 def _short(name: str, width: int) -> str:
     """A name with its beginning and its end, where it is too long."""
     return name if len(name) <= width else f"{name[: width // 2 - 1]}…{name[-(width - width // 2) :]}"
-
-
-def _age(seconds: float) -> str:
-    size = abs(seconds)
-    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
-        if size >= unit:
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.0f} s"

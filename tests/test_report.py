@@ -252,7 +252,7 @@ def test_no_line_is_wider_than_a_hundred_columns() -> None:
     assert any("20 between are left out" in line for line in lines)
     empty = report_text.text(report(facts()))
     assert max(map(len, empty.splitlines())) <= report_text.WIDTH
-    assert "By day: none" in empty
+    assert "By UTC day (a reward stands on the days that earned it): none" in empty
 
 
 def test_a_settlement_is_trading_and_its_day_is_when_it_was_paid() -> None:

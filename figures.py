@@ -1,0 +1,47 @@
+"""How a report's numbers are written for people. Promise: pure; rounded and never cut off, and what rounds to
+nothing has no sign.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+"""In seconds."""
+
+
+def number(value: Decimal | float, places: int = 0, unit: str = "") -> str:
+    """A number with its sign before its `unit`: -$1,234.50."""
+    digits = f"{abs(value):,.{places}f}"
+    return ("-" if value < 0 and digits.strip("0.,") else "") + unit + digits
+
+
+def dollars(amount: Decimal | float, places: int = 2) -> str:
+    return number(amount, places, "$")
+
+
+def percent(part: float) -> str:
+    return f"{number(part * 100)}%"
+
+
+def hours(seconds: float) -> str:
+    return number(seconds / HOUR, 1)
+
+
+def lasting(seconds: float) -> str:
+    """A time in the unit that suits its length."""
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if abs(seconds) >= unit:
+            return f"{number(seconds / unit, 1).removesuffix('.0')} {name}"
+    return f"{number(seconds, 1).removesuffix('.0')} s"
+
+
+def many(count: int, what: str) -> str:
+    """1 fill, 2 fills."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def minute(when: datetime) -> str:
+    """To the minute, of UTC."""
+    return f"{when.astimezone(timezone.utc):%Y-%m-%d %H:%M}"

@@ -1,0 +1,374 @@
+"""The report as one HTML page: `python main.py report --html FILE`. Promise: pure; the page needs nothing but
+itself, no network and no script, and may load nothing; what is estimated never stands as if it were paid; figures
+are the report's own, rounded to the cent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import charts
+from charts import say
+from credits import State, Window
+from figures import dollars, hours, lasting, many, minute, number, percent
+from profit import midnight
+from report import Accuracy, Cash, Markout, Money, Report, Row
+from style import CSS
+from tables import fold, of_cells, of_rows
+
+MOST_BARS = 15
+"""Markets in the chart of presence."""
+_MOST_ROWS = 40
+"""In a table that stands open."""
+_MOST_LETTERS = 10
+"""Of a total that has room on a phone at its full size."""
+_MOST_DATES = 8
+"""Dates under a chart, half of them on a phone."""
+
+_HEAD = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8"/>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+base-uri 'none'; form-action 'none'"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
+<meta name="color-scheme" content="light dark"/>
+"""
+
+
+def page(report: Report) -> str:
+    """The whole page, as text."""
+    parts = [
+        _HEAD,
+        f"<title>{say(f'{dollars(report.total.money.net)} net: report to {minute(report.until)} UTC')}</title>\n",
+        f"<style>{CSS}</style>\n</head>\n<body>\n",
+        _header(report),
+        _totals(report),
+        _section("Cumulative net", _growth(report)),
+        f'<div class="pair">{_section("Presence per market", _presence(report))}',
+        f"{_section('Markout', _markout(report.markouts))}</div>\n",
+        _section("By day", _days(report)),
+        _section("By series", of_rows("By series", "series", report.series) or _sentence("No series yet.")),
+        _section("By market", _markets(report.markets)),
+        _section("Reward windows", _windows(report.windows, report.accuracy)),
+        _section("Cash", _cash(report)),
+        _footer(report),
+        "</body>\n</html>\n",
+    ]
+    return "".join(parts)
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section>\n<h2>{say(title)}</h2>\n{content}\n</section>\n"
+
+
+def _sentence(text: str) -> str:
+    return f"<p>{say(text)}</p>\n"
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{say(text)}</p>\n'
+
+
+def _header(report: Report) -> str:
+    return (
+        f'<header>\n<h1>What the bot brought</h1>\n<p class="where"><b>{say(report.exchange)}</b> '
+        f"<span>{say(minute(report.since))}</span> to <span>{say(minute(report.until))} UTC</span>, "
+        f"<span>{say(many(report.sessions, 'session'))}</span>, ledger {say(report.ledger)}</p>\n</header>\n"
+    )
+
+
+# -- totals ------------------------------------------------------------------------------------------------------
+
+
+def before_fees(money: Money) -> Decimal:
+    """What trading brought before fees."""
+    return money.trading + money.fees
+
+
+def _totals(report: Report) -> str:
+    total, money = report.total, report.total.money
+    capital = "no capital was tied up" if total.per_dollar is None else "net, per dollar tied up and day"
+    return (
+        '<dl class="totals">\n'
+        + _figure(
+            "Net, as paid", dollars(money.net), "rewards credited + trading before fees - fees", "hero", "net"
+        )
+        + _figure("Rewards credited", dollars(money.credited), "came as cash", "", "credited")
+        + _figure(
+            "Trading before fees",
+            dollars(before_fees(money)),
+            f"{many(total.fills, 'fill')}, {number(total.contracts, 2).removesuffix('.00')} contracts",
+            "",
+            "trading",
+        )
+        + _figure("Fees", dollars(-money.fees), f"trading after fees {dollars(money.trading)}", "", "fees")
+        + _figure(
+            "Return on capital",
+            "-" if total.per_dollar is None else dollars(total.per_dollar, 4),
+            capital,
+            "",
+            "return",
+        )
+        + _figure(
+            "Estimated, not paid",
+            dollars(money.expected + money.running),
+            f"{dollars(money.expected)} of windows that ended, {dollars(money.running)} of windows still running; "
+            f"were all of it paid, net would be {dollars(money.net_if_paid)}",
+            "unpaid",
+            "estimated",
+        )
+        + "</dl>\n"
+    )
+
+
+def _figure(name: str, figure: str, told: str, look: str, key: str) -> str:
+    bad = (" bad" if figure.startswith("-$") else "") + (" long" if len(figure) > _MOST_LETTERS else "")
+    return (
+        f'<div class="{look}"><dt>{say(name)}</dt><dd class="figure{bad}" id="{key}">{say(figure)}</dd>'
+        f'<dd class="small">{say(told)}</dd></div>\n'
+    )
+
+
+# -- charts ------------------------------------------------------------------------------------------------------
+
+
+def _growth(report: Report) -> str:
+    if not report.days:
+        return _sentence("No day is in the ledger yet.")
+    if not any(any(_figures(day.money)) for day in report.days):
+        return _sentence("Nothing was paid and nothing came of trading yet.")
+    names = ("Rewards", "Trading", "Fees", "Net")
+    spans = [_span(report, day.name) for day in report.days]
+    points: list[list[tuple[float, Decimal]]] = [[(0.0, Decimal(0))] for _ in names]
+    so_far, told = Money(), []
+    for day, (start, end) in zip(report.days, spans, strict=True):
+        before, so_far = so_far, so_far + day.money
+        for line, was, now in zip(points, _figures(before), _figures(so_far), strict=True):
+            line += [(start, was), (end, now)]
+        text = ", ".join(
+            f"{name.lower()} {dollars(of_day)}" for name, of_day in zip(names, _figures(day.money), strict=True)
+        )
+        told.append(charts.Span(start, end, f"{day.name}: {text}; net so far {dollars(so_far.net)}"))
+    series = [charts.Line(name, name.lower(), line) for name, line in zip(names, points, strict=True)]
+    ends = dict(zip(names, _figures(so_far), strict=True))
+    sums = ", ".join(f"{name.lower()} {dollars(end)}" for name, end in ends.items())
+    legend = [(charts.line_sample(name.lower()), f"{name} {dollars(end)}") for name, end in ends.items()]
+    return (
+        _note("Dollars since the beginning. Rewards as paid, trading before fees; net is the sum of the three.")
+        + _legend(legend)
+        + charts.lines(f"Cumulative net: {sums}", series, told, list(_dates(report)))
+    )
+
+
+def _figures(money: Money) -> tuple[Decimal, ...]:
+    return money.credited, before_fees(money), -money.fees, money.net
+
+
+def _part(report: Report, when: datetime) -> float:
+    """Where a time lies between the report's beginning (0) and its end (1)."""
+    length = report.until - report.since
+    return min(1.0, max(0.0, (when - report.since) / length)) if length else 1.0
+
+
+def _span(report: Report, day: str) -> tuple[float, float]:
+    begins = midnight(date.fromisoformat(day))
+    return _part(report, begins), _part(report, begins + timedelta(days=1))
+
+
+def _dates(report: Report) -> Iterator[charts.Date]:
+    """The last day and those before it, so many apart that there is room for each."""
+    first, last = (date.fromisoformat(report.days[place].name) for place in (0, -1))
+    stride = (last - first).days // _MOST_DATES + 1
+    found = range((last - first).days // stride + 1)
+    narrow, room = (2 if len(found) > _MOST_DATES // 2 else 1), 1.0 / _MOST_DATES / 2
+    before = 2.0
+    for place in found:
+        day = last - timedelta(days=place * stride)
+        at = sum(_span(report, day.isoformat())) / 2
+        if before - at > room:
+            yield charts.Date(at, f"{day:%b} {day.day}", place % narrow == 0)
+            before = at
+
+
+def _presence(report: Report) -> str:
+    rested = [market for market in report.markets if market.seconds.present > 0]
+    rested.sort(key=lambda market: -market.seconds.present)
+    if not rested:
+        return _sentence("No order rested in a reward window yet.")
+    shown, left = rested[:MOST_BARS], rested[MOST_BARS:]
+    bars = [
+        charts.Bar(
+            market.name,
+            market.seconds[1:4],
+            f"{hours(market.seconds.present)} h, {percent(market.seconds.qualified / market.seconds.present)}",
+            f"{market.name}: {_parts(market)}",
+        )
+        for market in shown
+    ]
+    names = ("qualified (paid)", "excluded (paid nobody)", "unknown")
+    sums = [hours(sum(market.seconds[place] for market in rested)) for place in (1, 2, 3)]
+    legend = [
+        (charts.bar_sample(look), f"{name} {total} h")
+        for look, name, total in zip(charts.PARTS, names, sums, strict=True)
+    ]
+    more = ""
+    if left:
+        length = hours(sum(market.seconds.present for market in left))
+        more = _note(f"{many(len(left), 'more market')} with {length} side-hours: see By market.")
+    return (
+        _note(
+            "Side-hours in which an order rested in a reward window: both sides for an hour are two. Beside each "
+            "market its side-hours, and how many of them qualified."
+        )
+        + _legend(legend)
+        + charts.bars(f"Presence in side-hours: {'; '.join(bar.told for bar in bars)}", bars)
+        + more
+    )
+
+
+def _parts(market: Row) -> str:
+    parts = zip(charts.PARTS, market.seconds[1:4], strict=True)
+    return ", ".join(f"{name} {hours(seconds)} h" for name, seconds in parts)
+
+
+def _markout(points: Sequence[Markout]) -> str:
+    if not any(point.fills for point in points):
+        missing = max((point.missing for point in points), default=0)
+        none = f"{many(missing, 'fill')}, and no price yet to hold against." if missing else "No fill yet."
+        return _sentence(none)
+    stops, told = [], []
+    for point in points:
+        known = point.fills > 0
+        text = number(point.cents, 2) + "¢" if known else "none"
+        below = (f"{point.fills:,}", lasting(point.age) if known else "-", f"{point.missing:,}")
+        stops.append(charts.Stop(point.point, point.cents if known else None, text, below))
+        told.append(f"{point.point} {text} over {many(point.fills, 'fill')}, {point.missing:,} missing")
+    return _note(
+        "Cents that a contract of a filled quote is worth, against the price it was filled at: above 0 the fill "
+        "was good. Under each point its fills, their median age, and the fills that are missing: nobody knows "
+        "their price, or not yet."
+    ) + charts.curve(f"Markout in cents per contract: {'; '.join(told)}", stops, ("fills", "age", "missing"))
+
+
+def _legend(entries: Sequence[tuple[str, str]]) -> str:
+    items = "".join(f"<li>{sample}{say(text)}</li>" for sample, text in entries)
+    return f'<ul class="legend">{items}</ul>\n'
+
+
+# -- tables ------------------------------------------------------------------------------------------------------
+
+
+def _days(report: Report) -> str:
+    if not report.days:
+        return _sentence("No day is in the ledger yet.")
+    return _note(
+        "Newest first, days of UTC. Net is what was credited and trading; trading is spread - exits - fees + "
+        "moves, where moves is what prices did to what was held."
+    ) + of_rows("By day", "day", report.days[::-1], report.total)
+
+
+def _markets(markets: Sequence[Row]) -> str:
+    """Those that paid and those that cost, the dearest first."""
+    if not markets:
+        return _sentence("No market yet.")
+    found = []
+    for name, group in (
+        ("paid", [market for market in markets if market.money.net > 0]),
+        ("cost", [market for market in reversed(markets) if market.money.net < 0]),
+        ("brought and cost nothing", [market for market in markets if market.money.net == 0]),
+    ):
+        total = sum((market.money.net for market in group), start=Decimal(0))
+        told = f"{many(len(group), 'market')} that {name}" + (f": {dollars(total)}" if total else "")
+        found.append(
+            fold(told, of_rows(told, "market", group), is_open=bool(total) and len(group) <= _MOST_ROWS)
+            if group
+            else ""
+        )
+    return "".join(found)
+
+
+def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
+    if not windows:
+        return _sentence("No order rested in a reward window yet.")
+    counts = Counter(window.state for window in windows)
+    told = f"{many(len(windows), 'window')}: " + ", ".join(
+        f"{counts[state]:,} {state.value}" for state in State if counts[state]
+    )
+    heads = ("market", "ended or ends (UTC)", "pool", "estimate", "credit", "estimate off by", "state")
+    table = of_cells("Reward windows", heads, [_window(window) for window in reversed(windows)], words=(1, 6))
+    return (
+        _sentence(_accuracy(accuracy))
+        + _note(
+            "Newest first. An estimate is what the ledger says the window would pay; it is off by more than 0% "
+            "where it was too high. Where several windows were paid in one sum, the sum is divided by their "
+            "estimates, and nothing can be said of each one's error."
+        )
+        + fold(told, table, is_open=len(windows) <= _MOST_ROWS)
+    )
+
+
+def _window(window: Window) -> Sequence[str]:
+    state, error = window.state.value, "-"
+    if window.together > 1:
+        state += f", {window.together} together"
+    elif window.credit:
+        off = float(window.estimate / window.credit) - 1
+        error = ("+" if off > 0 else "") + percent(off)
+    credit = "-" if window.credit is None else dollars(window.credit)
+    return (
+        window.ticker, minute(window.end), dollars(window.pool), dollars(window.estimate), credit, error, state
+    )  # fmt: skip
+
+
+def _accuracy(accuracy: Accuracy | None) -> str:
+    if accuracy is None:
+        return "No window has been paid by itself yet: nothing says how good the estimates are."
+    sums = f"{dollars(accuracy.estimated)} estimated, {dollars(accuracy.credited)} paid"
+    told = many(accuracy.windows, "window") + " paid by themselves" * (accuracy.windows > 1)
+    if not accuracy.credited:
+        return f"Estimates in {told}: {sums}."
+    if not percent(accuracy.off).strip("0%"):
+        return f"Estimates were right to the percent in {told} ({sums})."
+    way = "high" if accuracy.off > 0 else "low"
+    return f"Estimates were {percent(abs(accuracy.off))} too {way} in {told} ({sums})."
+
+
+def _cash(report: Report) -> str:
+    found = _sentence("Cash has not been looked at yet.") if report.cash is None else _reconciled(report.cash)
+    if not report.unexplained:
+        return found + _sentence("No cash came or went that nothing explains.")
+    heads = ("from (UTC)", "to (UTC)", "amount", "why it is not taken for a reward")
+    rows = [
+        (minute(one.since), minute(one.until), dollars(one.amount), one.why)
+        for one in reversed(report.unexplained)
+    ]
+    return (
+        found
+        + "<h3>Cash that nothing explains</h3>\n"
+        + _note("Newest first. It counts nowhere as a reward.")
+        + of_cells("Cash that nothing explains", heads, rows, words=(1, 3), look="said")
+    )
+
+
+def _reconciled(cash: Cash) -> str:
+    rows = [
+        (f"Cash at {minute(cash.since)} UTC", dollars(cash.first)),
+        ("Trading and settlements", dollars(cash.traded)),
+        ("Paid in less taken out", dollars(cash.paid_in)),
+        ("Taken for rewards", dollars(cash.credited)),
+        ("Explained by nothing", dollars(cash.unexplained)),
+    ]
+    last = (f"Cash at {minute(cash.until)} UTC", dollars(cash.last))
+    return _note("Orders' collateral included.") + of_cells("Cash", ("", "dollars"), rows, foot=last)
+
+
+def _footer(report: Report) -> str:
+    return (
+        f"<footer>\n<p>Exchange: {say(report.exchange)}. Made from the ledger file alone; the exchange was not "
+        "asked. Estimates are estimates: they count in no sum until they are paid. What is held is valued at the "
+        "best bids. Figures are rounded to the cent, sums are exact underneath.</p>\n</footer>\n"
+    )

@@ -1,0 +1,79 @@
+"""The report's tables, from rows to HTML. Promise: pure; every cell is text, whatever a name contains, and a wide
+table scrolls by itself, so that the page does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from charts import say
+from figures import dollars, hours, percent
+from report import Row
+
+_HEADS = (
+    "net", "credited", "trading", "spread", "exits", "fees", "moves", "estimated, not paid", "side-hours",
+    "qualified", "net per $ and day", "fills",
+)  # fmt: skip
+_SIGNED = (1, 3, 7, 11)
+"""Columns in which a minus is bad news, and not how a cost is written."""
+
+
+def of_rows(label: str, name: str, rows: Sequence[Row], total: Row | None = None) -> str:
+    """Days, markets or series, what each brought and how long it was present; empty where there are none. What
+    costs has a minus, so that a row adds up."""
+    if not rows:
+        return ""
+    foot = ("all", *_cells(total)) if total else ()
+    return of_cells(label, (name, *_HEADS), [(row.name, *_cells(row)) for row in rows], signed=_SIGNED, foot=foot)
+
+
+def _cells(row: Row) -> Sequence[str]:
+    money, seconds = row.money, row.seconds
+    return (
+        dollars(money.net), dollars(money.credited), dollars(money.trading), dollars(money.spread),
+        dollars(-money.exits), dollars(-money.fees), dollars(money.moves),
+        dollars(money.expected + money.running), hours(seconds.present),
+        percent(seconds.qualified / seconds.present) if seconds.present else "-",
+        "-" if row.per_dollar is None else dollars(row.per_dollar, 4), f"{row.fills:,}",
+    )  # fmt: skip
+
+
+def of_cells(
+    label: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    words: Collection[int] = (),
+    signed: Collection[int] = (),
+    foot: Sequence[str] = (),
+    look: str = "",
+) -> str:
+    """A table; the columns `words` hold words, others numbers, and the first names the row. In the columns
+    `signed` what is below 0 stands out."""
+    looks = {**dict.fromkeys(signed, "signed"), **dict.fromkeys(words, "words")}
+    head = "".join(
+        f'<th scope="col" class="{looks.get(place, "")}">{say(text)}</th>' for place, text in enumerate(heads)
+    )
+    body = "".join(_line(row, looks) for row in rows)
+    feet = f"<tfoot>{_line(foot, looks)}</tfoot>" if foot else ""
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{say(label)}"><table class="{look}">'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>{feet}</table></div>\n"
+    )
+
+
+def fold(title: str, content: str, is_open: bool) -> str:
+    """Content that a reader can fold away under its title."""
+    state = ' open=""' if is_open else ""
+    return f"<details{state}><summary>{say(title)}</summary>\n{content}</details>\n"
+
+
+def _line(cells: Sequence[str], looks: Mapping[int, str]) -> str:
+    first, *rest = cells
+    told = "".join(_cell(cell, looks.get(place, "")) for place, cell in enumerate(rest, start=1))
+    return f'<tr><th scope="row">{say(first)}</th>{told}</tr>\n'
+
+
+def _cell(text: str, look: str) -> str:
+    if look == "signed":
+        look = "bad" if text.startswith("-$") else ""
+    return f'<td class="{look}">{say(text)}</td>' if look else f"<td>{say(text)}</td>"

@@ -1,0 +1,162 @@
+"""A real browser without a window, for pages of ours: spoken to over its debugging pipe, which takes no package.
+
+`python -m tests.browser PAGE.html OUT.png [WIDTH [dark]]` takes a picture of a page.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_SECONDS = 30.0
+"""In which the browser answers, or never."""
+_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-breakpad",
+    "--disable-extensions", "--disable-dev-shm-usage", "--remote-debugging-pipe",
+)  # fmt: skip
+
+
+def installed() -> str | None:
+    """Where a browser is that speaks the protocol, None where none is installed."""
+    return next((path for path in map(shutil.which, NAMES) if path), None)
+
+
+class Browser:
+    """One tab of a browser with a fresh profile. `requests`: addresses that it asked for; `complaints`: what it
+    wrote on its console, such as what a page's policy forbade."""
+
+    def __init__(self, program: str, home: Path) -> None:
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self._loaded = 0
+        self._number = 0
+        self._unread = b""
+        self._session: str | None = None
+        hears, self._says = _pipe()
+        self._hears, says = _pipe()
+        silence = os.open(os.devnull, os.O_WRONLY)
+        self._pid = os.posix_spawn(
+            program,
+            [program, *_FLAGS, f"--user-data-dir={home / 'profile'}", "about:blank"],
+            {**os.environ, "HOME": str(home), "TMPDIR": str(home)},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, end, place) for end, place in ((hears, 3), (says, 4), (silence, 2))
+            ],
+            setpgroup=0,
+        )
+        for end in (hears, says, silence):
+            os.close(end)
+        target = self.do("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.do("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Network", "Log", "Runtime"):
+            self.do(f"{domain}.enable")
+
+    def open(self, address: str, width: int, height: int = 844, dark: bool = False) -> None:
+        """Show a page in a window of so many pixels; under 600 it is a phone's."""
+        self.requests, self.complaints = [], []
+        self.do(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.do("Emulation.setEmulatedMedia", features=[scheme])
+        before = self._loaded
+        self.do("Page.navigate", url=address)
+        deadline = time.monotonic() + _SECONDS
+        while self._loaded == before:
+            self._read(deadline)
+
+    def ask(self, expression: str) -> Any:
+        """What a JavaScript expression comes to on the page."""
+        answer = self.do("Runtime.evaluate", expression=expression, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
+        return answer["result"].get("value")
+
+    def picture(self) -> bytes:
+        """The whole page as a PNG."""
+        answer = self.do("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        return base64.b64decode(answer["data"])
+
+    def do(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """A command of the protocol, and its answer."""
+        self._number += 1
+        command = {"id": self._number, "method": method, "params": parameters}
+        if self._session is not None:
+            command["sessionId"] = self._session
+        os.write(self._says, json.dumps(command).encode() + b"\0")
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            message = self._read(deadline)
+            if message.get("id") == self._number:
+                if "error" in message:
+                    raise RuntimeError(f"{method}: {message['error']}")
+                answer: dict[str, Any] = message["result"]
+                return answer
+
+    def close(self) -> None:
+        os.close(self._says)
+        os.close(self._hears)
+        os.killpg(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+
+    def _read(self, deadline: float) -> dict[str, Any]:
+        """The next message; what happened by itself is taken down."""
+        while b"\0" not in self._unread:
+            if not select.select([self._hears], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError("the browser does not answer")
+            more = os.read(self._hears, 1 << 16)
+            if not more:
+                raise ConnectionError("the browser has gone")
+            self._unread += more
+        first, _, self._unread = self._unread.partition(b"\0")
+        message: dict[str, Any] = json.loads(first)
+        told = message.get("params", {})
+        if message.get("method") == "Network.requestWillBeSent":
+            self.requests.append(told["request"]["url"])
+        elif message.get("method") == "Log.entryAdded":
+            self.complaints.append(told["entry"]["text"])
+        elif message.get("method") == "Page.loadEventFired":
+            self._loaded += 1
+        return message
+
+
+def _pipe() -> tuple[int, int]:
+    """Both ends, clear of the numbers at which the browser expects its own."""
+    ends = os.pipe()
+    clear = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+    for end in ends:
+        os.close(end)
+    return clear[0], clear[1]
+
+
+def main(page: str, out: str, width: str = "1280", *more: str) -> None:
+    program = installed()
+    if program is None:
+        sys.exit(f"none of {', '.join(NAMES)} is installed")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        browser = Browser(program, Path(home))
+        try:
+            browser.open(Path(page).resolve().as_uri(), int(width), dark="dark" in more)
+            Path(out).write_bytes(browser.picture())
+        finally:
+            browser.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
