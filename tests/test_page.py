@@ -118,7 +118,7 @@ def test_a_window_tells_its_error_only_where_it_was_paid_by_itself() -> None:
     assert (cells["estimate off by"], cells["state"]) == ("-", "credited, 3 together")
     below = alone._replace(state=State.BELOW_FLOOR, credit=None, credited=None)
     cells = table(section(replace(report, windows=[below]), "Reward windows"))[below.ticker]
-    assert (cells["credit"], cells["state"]) == ("-", "$0.00: below the floor")
+    assert (cells["credit"], cells["state"]) == ("-", "would have paid $0.00")
 
 
 @pytest.mark.parametrize(
