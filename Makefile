@@ -1,6 +1,6 @@
 # make run: trade on the embedded exchange.  make test: everything CI checks.
-# make soak: two simulated weeks of bad days, three days in which nothing fails, thousands of cycles in which no limit
-# may be broken, 300 kills, and every fault at every step; two hours or so.
+# make soak: two simulated weeks of bad days, one in which windows are paid, three days in which nothing fails,
+# thousands of cycles in which no limit may be broken, 300 kills, and every fault at every step; two hours or so.
 # PYTHON picks the interpreter (3.10 or newer) that the virtual environment is made from.
 PYTHON ?= python3
 BIN := .venv/bin

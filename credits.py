@@ -18,6 +18,7 @@ from typing import NamedTuple
 import rule_2026_07_30 as rule
 from cash import Stretch
 from entries import Flow, Seconds
+from figures import dollars
 from models import Program
 
 SOONEST, LATEST = timedelta(hours=12), timedelta(hours=48)
@@ -217,7 +218,7 @@ def _unfit(step: _Step, dues: Iterable[_Due]) -> str:
     near = [due for due in dues if due.may_come(step)]
     if not near:
         return "no window that could pay had ended 12 to 48 hours before"
-    told = ", ".join(f"${due.least}-{due.most} {due.window.ticker}" for due in near[:3])
+    told = ", ".join(f"{dollars(due.least)} to {dollars(due.most)} {due.window.ticker}" for due in near[:3])
     more = f" and {len(near) - 3} more" if len(near) > 3 else ""
     return f"windows that had ended 12 to 48 hours before were to bring something else: {told}{more}"
 
