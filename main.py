@@ -314,13 +314,13 @@ def commands() -> Parser:
 
     looks = add("status", "show cash, positions, orders, the worst case, halts and the bot's last cycle", state)
     looks.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    add("doctor", "check what a first run needs, a line each with the remedy", examine)
     earned = add("report", "tell what the bot did and earned, by its ledger: paid, estimated, lost", earnings)
     earned.add_argument("--since", metavar="DAY", type=day, help="from a UTC day on, such as 2026-11-20")
     earned.add_argument("--ledger", metavar="FILE", type=Path, help="another ledger, such as one put aside")
     form_of = earned.add_mutually_exclusive_group()
     form_of.add_argument("--json", action="store_true", help="one JSON object, for programs")
     form_of.add_argument("--html", metavar="FILE", type=Path, help="write a page with charts to a file")
+    add("doctor", "check what a first run needs, a line each with the remedy", examine)
     board = add("incentives", "show which markets the bot would quote, and why not the others", incentives)
     board.add_argument(
         "--why", metavar="TICKER", type=str.upper, help="every number behind the place of one market"
@@ -340,9 +340,9 @@ _RESUMES = "A running bot begins a new session with its next cycle. Asks first."
 _EXAMPLES = """\
   python main.py                                        the same as status
   python main.py status --json                          for programs
-  python main.py doctor                                 before the first start
   python main.py report --since 2026-11-20              from a UTC day on
   python main.py report --html report.html              a page with charts
+  python main.py doctor                                 before the first start
   python main.py incentives                             the ranked board
   python main.py incentives --why KXCPI-26DEC21-T5      one market of it
   python main.py cancel-all                             asks, halts the bot, cancels
