@@ -136,7 +136,8 @@ def incentives(asked: argparse.Namespace) -> int:
     rules = market_bot.read_settings()
     seen = why.view(connection.client, rules, look.earned(market_bot.files().ledger(environment), connection))
     if asked.why and not seen.lists(asked.why):
-        told = f"{asked.why} has no program that is listed as active"
+        where = ", opened for this command alone" if connection.is_private else ""
+        told = f"{asked.why} has no program that is listed as active on this exchange{where}"
         print(f"main: {told}; python main.py incentives shows tickers that have one", file=sys.stderr)
         return IN_CONFIGURATION
     print(named(environment, connection, look.OPENED), end="\n\n")

@@ -105,7 +105,9 @@ def test_the_command_prints_the_board_and_one_market_quietly(
     assert "Would be quoted: 2" in board.out
     assert "Left out" in board.out
     assert board.err == "", "progress belongs to a terminal"
-    ticker = re.findall(r"^  (KX\S+) ", board.out, re.MULTILINE)[0]
+    ticker = re.findall(r"^  (KX[A-Z]+-\d\d[A-Z]{3}\d\d-\S+) ", board.out, re.MULTILINE)[
+        0
+    ]  # others name the minute
     monkeypatch.setattr(sys, "argv", ["main.py", "incentives", "--why", ticker])
     assert main.main() == 0
     assert f"\n\n{ticker}: " in capsys.readouterr().out
