@@ -13,7 +13,9 @@ from account import Identity
 from entries import Adopted, Outcome
 from errors import LedgerError
 from ledger import Ledger
+from look import THE_BOTS
 from report import Facts
+from simulator.embedded import HOST
 
 
 def recall(ledger: Ledger) -> Facts:
@@ -54,7 +56,9 @@ def recall(ledger: Ledger) -> Facts:
 
 def _exchange(identity: Identity) -> str:
     host = urlsplit(identity.base_url).hostname or identity.base_url
-    return f"simulated exchange {host}" if identity.run else host
+    if not identity.run:
+        return host
+    return THE_BOTS if identity.base_url.startswith(HOST) else f"simulated, {host}"
 
 
 def _adopted(ledger: Ledger) -> list[Adopted]:

@@ -45,7 +45,7 @@ def text(report: Report) -> str:
     span = f"{minute(report.since)} to {minute(report.until)} UTC"
     sessions = f"{report.sessions} session{'s' * (report.sessions != 1)}"
     parts = [
-        f"{report.ledger}, {report.exchange}: {span}, {sessions}",
+        f"{report.ledger} ({report.exchange})\n{span}, {sessions}",
         _summary(report),
         _rows("By UTC day (a reward stands on the days that earned it)", "Day", report.days),
         _rows("By series", "Series", report.series),

@@ -7,11 +7,13 @@ simulator and parsed as ever. Only time does not pass on the wall, and a test ca
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse
 
+import connection
 import logfile
+import main
 import market_bot
 from choice import Choice
 from clients import KalshiHttpClient
@@ -242,11 +246,11 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         logger = logfile.open_log(log_file)
         loggers.append(logger)
         rules = market_bot.read_settings(changed)
-        connection = Connection(client, exchange.about)
+        connected = Connection(client, exchange.about)
         ledger_file = tmp_path / f"trade-sim-{len(loggers)}.db"
 
         def new_bot(ledger: Ledger) -> MarketBot:
-            return MarketBot(rules, connection, ledger, logger)
+            return MarketBot(rules, connected, ledger, logger)
 
         return Bench(exchange, wire, client, log_file, new_bot, ledger_file)
 
@@ -276,3 +280,55 @@ def assert_told_apart(choice: Choice, tickers: set[str]) -> None:
     told = [candidate.ticker for candidate in choice.chosen] + [skip.ticker for skip in choice.skipped]
     assert len(told) == len(set(told)), "more than one reason"
     assert set(told) == tickers
+
+
+# -- what is typed beside the loop -----------------------------------------------------------------------------
+
+
+@dataclass
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """`python main.py ARGUMENTS`."""
+
+    def run(*arguments: str) -> Said:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["main.py", *arguments])
+        try:
+            code = main.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def beside(
+    make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Said]
+) -> tuple[Bench, Callable[..., Said]]:
+    """A bot, and `main.py` on the exchange and the ledger that it uses, as where a simulator is shared."""
+    bench = make_bench(programs=12, who=())
+    share(bench, monkeypatch)
+    return bench, typed
+
+
+def share(bench: Bench, monkeypatch: pytest.MonkeyPatch, is_private: bool = False) -> None:
+    shared = replace(bench.bot._connection, is_private=is_private)
+    monkeypatch.setattr(connection, "connect", lambda *_: shared)
+    monkeypatch.setattr(market_bot, "ledger_file", lambda _: bench.ledger_file)
+    monkeypatch.setenv("SIM_URL", "" if is_private else "http://127.0.0.1:9/trade-api/v2")
+
+
+Beside = tuple[Bench, Callable[..., Said]]

@@ -3,26 +3,21 @@ what acts must say where, and ask."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import connection
 import launch
 import lock
-import main
 import market_bot
 from clients import Environment
 from lock import Lock
-from tests.conftest import Bench, cut_before
+from tests.conftest import Bench, Beside, Said, cut_before, share
 from tests.test_market_bot import place_by_hand
 from trade import OWN_PREFIX
 
@@ -31,55 +26,6 @@ MakeBench = Callable[..., Bench]
 
 READING = ([], ["status"], ["status", "--json"], ["incentives"], ["incentives", "--why", "KXCPI-26DEC21-T5"])
 ACTING = (["cancel-all", "--yes"], ["close-all", "--yes"], ["resume", "--yes"])
-
-
-@dataclass
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found = json.loads(self.out)
-        assert isinstance(found, dict)
-        return found
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """`python main.py ARGUMENTS`."""
-
-    def run(*arguments: str) -> Said:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["main.py", *arguments])
-        try:
-            code = main.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Said(code, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def beside(
-    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Said]
-) -> tuple[Bench, Callable[..., Said]]:
-    """A bot, and `main.py` on the exchange and the ledger that it uses, as where a simulator is shared."""
-    bench = make_bench(programs=12, who=())
-    share(bench, monkeypatch)
-    return bench, typed
-
-
-def share(bench: Bench, monkeypatch: pytest.MonkeyPatch, is_private: bool = False) -> None:
-    shared = replace(bench.bot._connection, is_private=is_private)
-    monkeypatch.setattr(connection, "connect", lambda *_: shared)
-    monkeypatch.setattr(market_bot, "ledger_file", lambda _: bench.ledger_file)
-    monkeypatch.setenv("SIM_URL", "" if is_private else "http://127.0.0.1:9/trade-api/v2")
-
-
-Beside = tuple[Bench, Callable[..., Said]]
 
 
 # -- what it tells ---------------------------------------------------------------------------------------------
@@ -364,7 +310,7 @@ def test_with_nothing_configured_each_command_works_and_says_how_to_share_a_simu
 
 def test_help_shows_examples_of_each_command_and_the_exit_codes(typed: Callable[..., Said]) -> None:
     whole = typed("--help").out
-    for name in ("status", "doctor", "incentives", "cancel-all", "close-all", "resume"):
+    for name in ("status", "report", "doctor", "incentives", "cancel-all", "close-all", "resume"):
         one = typed(name, "--help")
         assert one.code == 0
         for said in (whole, one.out):
