@@ -192,10 +192,11 @@ def run(folder: Path, times: int, seed: int = 1) -> Tally:
         try:
             variables = soak.read_variables(simulator)
             judge = Judge(folder, variables, tally)
+            opening = judge.statement()
             while tally.kills.total() < times and not tally.broken:
                 progress(tally.told())
                 _once(folder, variables, judge, tally, dice)
-            _the_end(folder, variables, judge, tally)
+            _the_end(folder, variables, judge, tally, opening)
         finally:
             simulator.kill()
     progress("")
@@ -237,7 +238,9 @@ def _once(folder: Path, variables: Mapping[str, str], judge: Judge, tally: Tally
         judge.expired()
 
 
-def _the_end(folder: Path, variables: Mapping[str, str], judge: Judge, tally: Tally) -> None:
+def _the_end(
+    folder: Path, variables: Mapping[str, str], judge: Judge, tally: Tally, opening: Mapping[str, Any]
+) -> None:
     """Start once more, stop as by Ctrl-C, and hold the ledger against the statement."""
     bot = Bot(folder, variables)
     bot.first_cycle()
@@ -246,7 +249,7 @@ def _the_end(folder: Path, variables: Mapping[str, str], judge: Judge, tally: Ta
     if code or judge.resting():
         tally.broken.append(f"ended with {code}, {len(judge.resting())} orders rest")
     statement = judge.statement()
-    outcome = soak.compare(folder, statement)
+    outcome = soak.compare(folder, statement, opening)
     tally.broken += [f"{what}: not as stated" for what in outcome.said if outcome.said[what] != outcome.true[what]]
     tally.fills, tally.orders = len(statement["fills"]), sum(1 for _ in soak.ours(statement["orders"]))
 

@@ -382,6 +382,7 @@ def compare(folder: Path, statement: Mapping[str, Any], opening: Mapping[str, An
             "held": mark.held,
             "today": None if ledger.day_marks(day) else mark.day_profit,
             "trading": told.total.money.trading,
+            "fees since": told.total.money.fees,
             "credited": told.total.money.credited,
             "unexplained": told.cash.unexplained if told.cash else None,
         },
@@ -394,6 +395,10 @@ def compare(folder: Path, statement: Mapping[str, Any], opening: Mapping[str, An
             "held": Decimal(statement["value"]),
             "today": None if ledger.day_marks(day) else traded_since(statement, midnight(day)),
             "trading": traded(statement, opening),
+            "fees since": -sum(
+                (Decimal(entry["amount"]) for entry in _later(statement, opening) if entry["kind"] == "fee"),
+                start=Decimal(0),
+            ),
             "credited": came(statement, "reward", watched),
             "unexplained": came(statement, "gift", watched),
         },
@@ -420,8 +425,14 @@ def _stated_fill(fill: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
 def traded(statement: Mapping[str, Any], opening: Mapping[str, Any]) -> Decimal:
     """Dollars that trades, fees and settlements brought since an earlier statement, with what was held then and is
     held now."""
-    later = {**statement, "journal": statement["journal"][len(opening["journal"]) :]}
+    later = {**statement, "journal": _later(statement, opening)}
     return traded_since(later, moment(opening["time"])) - Decimal(opening["value"])
+
+
+def _later(statement: Mapping[str, Any], opening: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Why cash has changed since an earlier statement."""
+    entries: list[Mapping[str, Any]] = statement["journal"][len(opening["journal"]) :]
+    return entries
 
 
 def traded_since(statement: Mapping[str, Any], start: datetime) -> Decimal:

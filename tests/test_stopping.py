@@ -149,7 +149,7 @@ def test_a_terminal_that_is_closed_is_noticed_by_itself(
 def test_stopping_does_not_wait_for_an_answer_that_does_not_come(
     clone: Path, serve: Callable[..., Served], run: Run
 ) -> None:
-    hangs = {"do": "timeout_before", "on": "GET /markets/orderbooks", "skip": 3, "times": 1}
+    hangs = {"do": "timeout_before", "on": "GET /markets/orderbooks", "skip": 4, "times": 1}
     served = serve(faults=[hangs])
     bot = run(served, "m.WAIT_TIME = 2")
     wait_for(lambda: "[CYCLE] Number: 1 " in read(clone / "trade.log"), 30, "first cycle")
