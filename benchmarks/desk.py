@@ -79,10 +79,11 @@ def desk(
     who: Collection[str],
     rules: Mapping[str, object] = MappingProxyType({}),
     bot_class: type[MarketBot] = MarketBot,
+    tier: str = "basic",
 ) -> Iterator[Desk]:
     """A desk on a board of `programs` with the people `who`; `rules` are settings that are not as they are
-    shipped."""
-    exchange = embedded.start(seed, None, None, START, programs, tuple(who))
+    shipped, `tier` the account's rate limits, which a bot reads that is `run`."""
+    exchange = embedded.start(seed, None, None, START, programs, tuple(who), tier)
     signer = Signer(exchange.key_id, exchange.private_key)
     client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
     checked = market_bot.read_settings(rules)

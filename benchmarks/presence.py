@@ -9,8 +9,8 @@ full fill to the end of the cycle that sees it.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -86,19 +86,30 @@ def hour(one: Desk, cycles: int = CYCLES) -> Hour:
     one.client.get_exchange_status()  # the exchange lives up to now
     spans.append((one.exchange.clock.now(), frozenset()))
     said = one.statement
-    lives = [
-        _life(order, said["time"]) for order in said["orders"] if order["client_order_id"].startswith(OWN_PREFIX)
-    ]
-    wanted = present = after_fills = 0.0
-    for (start, places), (end, _) in pairwise(spans):
-        for place in places:
-            rested, filled_out = _rested([life for life in lives if life[0] == place], start, end)
-            after_fills += filled_out
-            wanted += (end - start).total_seconds() - filled_out
-            present += rested
+    wanted, present, after_fills = side_seconds(spans, said)
     usual = Counter(counts[1:]).most_common(1)[0][0]
     contracts = sum(float(fill["count_fp"]) for fill in said["fills"] if not fill["is_taker"])
     return Hour(wanted, present, after_fills, guarded, *usual, contracts)
+
+
+def side_seconds(
+    spans: list[tuple[datetime, frozenset[Place]]], said: Mapping[str, Any]
+) -> tuple[float, float, float]:
+    """Side-seconds that were wanted, those of them in which an order rested by a statement, and those left out
+    after a full fill. `spans`: from when on which places were wanted, each until the next one begins."""
+    lives: dict[Place, list[_Life]] = defaultdict(list)
+    for order in said["orders"]:
+        if order["client_order_id"].startswith(OWN_PREFIX):
+            life = _life(order, said["time"])
+            lives[life[0]].append(life)
+    wanted = present = after_fills = 0.0
+    for (start, places), (end, _) in pairwise(spans):
+        for place in places:
+            rested, filled_out = _rested(lives[place], start, end)
+            after_fills += filled_out
+            wanted += (end - start).total_seconds() - filled_out
+            present += rested
+    return wanted, present, after_fills
 
 
 _Life = tuple[Place, datetime, datetime, bool]

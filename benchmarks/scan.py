@@ -39,10 +39,10 @@ START = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
 
 
 class CountingWire(ExchangeAdapter):
-    """Takes 20 simulated ms; counts requests and refusals."""
+    """Takes `way` simulated seconds; counts requests and refusals."""
 
-    def __init__(self, exchange: embedded.EmbeddedExchange) -> None:
-        super().__init__(exchange.api, exchange.clock, WAY)
+    def __init__(self, exchange: embedded.EmbeddedExchange, way: float = WAY) -> None:
+        super().__init__(exchange.api, exchange.clock, way)
         self.requests = self.refusals = 0
 
     def send(self, request: requests.PreparedRequest, *rest: Any, **options: Any) -> requests.Response:

@@ -21,20 +21,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import requests
-
-import connection
-import logfile
 import market_bot
 from benchmarks.desk import accrued, moment
 from benchmarks.progress import progress
+from benchmarks.stepped import LOG_FILES, LOG_SIZE, SteppedClock, read_variables, trade
 from entries import Seconds
 from ledger import Ledger
 from models import SIDES, Program, Side
@@ -100,7 +96,6 @@ LOOKS_ON: Mapping[str, object] = {"MIN_REWARD": 10_000, "WAIT_TIME": 3600}
 
 
 _QUARTER = DAY / 4
-LOG_SIZE, LOG_FILES = 1_000_000, 4
 MOST_GROWN = 5 * 2**20
 LEDGER_BASE, LEDGER_A_DAY = 600_000, 50_000
 """Bytes that a ledger may have: what two days of detail take, and what stays of each day."""
@@ -118,54 +113,6 @@ def faults(days: float, seed: int) -> list[dict[str, Any]]:
                 )
                 script.append(rule | moved)
     return script
-
-
-class SteppedClock:
-    """The simulator's clock, which stands still until somebody waits."""
-
-    def __init__(self, root: str) -> None:
-        self._control = requests.Session()
-        self._root = root
-        self._now = datetime.fromtimestamp(self.ask("GET", "time")["unix"], timezone.utc)
-        self._began = self._now
-
-    def now(self) -> datetime:
-        return self._now
-
-    def monotonic(self) -> float:
-        return (self._now - self._began).total_seconds()
-
-    def sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            unix = self.ask("POST", "advance", {"seconds": seconds})["unix"]
-            self._now = datetime.fromtimestamp(unix, timezone.utc)
-
-    def ask(self, method: str, what: str, body: object = None) -> Any:
-        return self._control.request(method, f"{self._root}/simulator/{what}", json=body, timeout=120).json()
-
-
-def trade(
-    folder: Path,
-    rules: Mapping[str, object],
-    variables: Mapping[str, str],
-    before_wait: Callable[[SteppedClock, float], None],
-) -> int:
-    """The bot's process: trade by SIM_ `variables`. `before_wait` is asked before each wait of so many seconds,
-    the client's own short ones too, and may end it."""
-    clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
-    connection.WallClock = lambda: clock  # type: ignore[assignment, misc]
-    connected = connection.connect(market_bot.env, variables)
-    logger = logfile.open_log(folder / "trade.log", LOG_SIZE, LOG_FILES)
-    logger.handlers = logger.handlers[1:]
-    sleep = clock.sleep
-
-    def watched(seconds: float) -> None:
-        before_wait(clock, seconds)
-        sleep(seconds)
-
-    clock.sleep = watched  # type: ignore[method-assign]
-    with closing(Ledger(folder / "trade-sim.db")) as ledger:
-        return market_bot.MarketBot(market_bot.read_settings(rules), connected, ledger, logger).run()
 
 
 def until(end: float, folder: Path) -> Callable[[SteppedClock, float], None]:
@@ -306,19 +253,6 @@ def run(
     outcome.days, outcome.health = days, health.last_process(folder)
     outcome.took = time.monotonic() - began
     return outcome
-
-
-def read_variables(simulator: subprocess.Popen[str]) -> dict[str, str]:
-    """The variables of .env that a simulator prints when it is ready."""
-    assert simulator.stdout is not None
-    found: dict[str, str] = {}
-    for line in simulator.stdout:
-        name, is_variable, value = line.strip().partition("=")
-        if is_variable and name.startswith("SIM_"):
-            found[name] = value
-        if name == "SIM_KEYFILE":
-            return found
-    raise RuntimeError("the simulator did not start")
 
 
 def _trade_on(

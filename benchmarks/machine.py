@@ -1,0 +1,132 @@
+"""What the bot takes of its machine: `python -m benchmarks.machine [--markets 2,100]`.
+
+The bot runs in a process of its own, on a board of 8,140 programs that a simulator serves from another one, over
+loopback. It quotes so many markets, both sides of each, and nobody else is there: what a cycle sends are renewals.
+CPU seconds and memory are the bot's alone, on this machine; the way to the exchange is plain HTTP, without TLS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import market_bot
+import scan
+from benchmarks.progress import progress
+from benchmarks.scan import PROGRAMS
+from benchmarks.stepped import SteppedClock, read_variables, trade
+from simulator.people import EVERYBODY
+
+PROJECT = Path(__file__).resolve().parents[1]
+WAIT, SHIPPED = float(market_bot.WAIT_TIME), scan.WATCHED
+CYCLES, SETTLING = 6, 2
+"""Cycles of a run, and those at its start in which the orders are placed."""
+
+RULES: dict[str, object] = {
+    "TRADE_SIZE": 0.1,
+    "INCENTIVE_SIZE": None,
+    "MAX_CAPITAL": 10_000,
+    "MAX_EVENT_LOSS": 10_000,
+    "FILL_COST": 0,
+    "SCAN_TIME": 180,
+}
+"""Settings under which nothing but their number limits the markets quoted, and a short run has a scan in it."""
+
+
+@contextmanager
+def watching(markets: int) -> Iterator[None]:
+    """Let the bot look at so many markets in each cycle, beyond what it does as shipped."""
+    scan.WATCHED = max(SHIPPED, markets)
+    try:
+        yield
+    finally:
+        scan.WATCHED = SHIPPED
+
+
+class Taken(NamedTuple):
+    """CPU seconds of the bot's process: of a usual cycle, of a scan beside that, from its start to the end of the
+    first cycle; MiB of memory at its peak, 0 where the system does not tell."""
+
+    cycle: float
+    scan: float
+    start: float
+    memory: float
+
+
+def measure(markets: int) -> Taken:
+    """The highest tier: on a clock that stands still while a cycle runs no token comes back."""
+    command = [sys.executable, "-m", "simulator", "--step", "--port", "0", "--ed25519", "--tier", "prestige"]
+    command += ["--programs", str(PROGRAMS), "--without", ",".join(EVERYBODY)]
+    with tempfile.TemporaryDirectory() as name:
+        command += ["--key-file", str(Path(name) / "key.pem")]
+        bot = [sys.executable, "-m", "benchmarks.machine", "--bot", name, "--markets", str(markets)]
+        with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as simulator:  # noqa: S603
+            try:
+                progress(f"{markets:,} markets, the bot in a process of its own")
+                subprocess.run(bot, cwd=PROJECT, env=os.environ | read_variables(simulator), check=True)  # noqa: S603
+            finally:
+                simulator.kill()
+        progress("")
+        said = json.loads((Path(name) / "machine.json").read_text())
+    cycles = [after - before for before, after in pairwise(said["cpu"])][SETTLING - 1 :]
+    usual = median(cycles)
+    return Taken(usual, max(cycles) - usual, said["cpu"][0], said["memory"])
+
+
+def be_the_bot(folder: Path, markets: int) -> int:
+    """The bot's process: trade for some cycles, and write down what they took."""
+    cpu: list[float] = []
+
+    def before_wait(_: SteppedClock, seconds: float) -> None:
+        if seconds < WAIT / 2 or len(cpu) > CYCLES:
+            return
+        cpu.append(time.process_time())
+        if len(cpu) > CYCLES:
+            (folder / "machine.json").write_text(json.dumps({"cpu": cpu, "memory": peak()}))
+            raise KeyboardInterrupt
+
+    with watching(markets):
+        return trade(folder, RULES | {"TRADE_TICKER_SIZE": markets}, os.environ, before_wait)
+
+
+def peak() -> float:
+    """MiB that this process has had resident at most; what `getrusage` tells may be its parent's."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.exists() else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
+def tell(ladder: Iterable[int]) -> None:
+    """Print what each of these numbers of markets takes."""
+    print(f"The bot's process alone, on this machine, of {WAIT:.0f} s of a cycle")
+    print(f"{'markets':>10}{'cycle, CPU':>12}{'scan, CPU':>12}{'start, CPU':>12}{'memory':>13}")
+    for markets in ladder:
+        took = measure(markets)
+        seconds = "".join(f"{value:10.2f} s" for value in took[:3])
+        print(f"{markets:10,}{seconds}{took.memory:9.1f} MiB", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.machine", description=__doc__)
+    parser.add_argument("--markets", default=f"2,{SHIPPED}", help=f"how many, with commas (default 2,{SHIPPED})")
+    parser.add_argument("--bot", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.bot:
+        return be_the_bot(asked.bot, int(asked.markets))
+    tell(map(int, asked.markets.split(",")))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
