@@ -143,7 +143,8 @@ FILL_PAUSE = 120
 # order.
 FILL_LIMIT = None
 
-# Seconds between scans of the whole board. In between the bot follows the hundred best markets.
+# Seconds between scans of the whole board. In between the bot follows the hundred best markets, or
+# as many as it may quote.
 SCAN_TIME = 600
 
 # Megabytes after which trade.log begins anew.

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 WATCHED = 100
 """Markets that every cycle reads anew, the quoted ones and the best of the others: one call of markets, one of
-books."""
+books. More where more are to be quoted."""
 
 FEES_KEPT = timedelta(days=1)
 """So long the fees of series and the kinds of events are taken to stay as they were read."""
@@ -156,7 +156,7 @@ class Scanner:
         board = replace(self._with_fees(before or Board(now), now, problems), earned=earned)
         seen = self._see(board, by_ticker, status, resting, until, now)
         choice = self._strategy.decide(seen.incentives, seen.rivals, now, room, quoted, [*ended, *seen.skipped])
-        watched = _watched(choice, quoted)
+        watched = _watched(choice, quoted, max(WATCHED, self._strategy.wish.slots))
         events = self._events(board, seen.incentives, watched, problems)
         told = "" if before else self._strategy.advise(choice, seen.incentives, seen.rivals, now, room)
         self._told("")
@@ -303,11 +303,11 @@ def _qualified(board: Board) -> dict[str, float]:
     return {ticker: (looks.qualified + 1) / (looks.all + 1) for ticker, looks in board.looks.items()}
 
 
-def _watched(choice: Choice, quoted: frozenset[str]) -> tuple[str, ...]:
-    """The quoted markets, those that would be, and the best of the others."""
+def _watched(choice: Choice, quoted: frozenset[str], most: int) -> tuple[str, ...]:
+    """The quoted markets, those that would be, and the best of the others, so many at most."""
     best = [candidate.ticker for candidate in choice.chosen]
     best += [skip.ticker for skip in choice.skipped if skip.reason in _NEXT]
-    return tuple(dict.fromkeys([*sorted(quoted), *best]))[:WATCHED]
+    return tuple(dict.fromkeys([*sorted(quoted), *best]))[:most]
 
 
 def _after_look(looks: Mapping[str, Looks], rivals: Mapping[str, Book], choice: Choice) -> dict[str, Looks]:

@@ -14,22 +14,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import market_bot
-import scan
 from benchmarks.progress import progress
 from benchmarks.scan import PROGRAMS
 from benchmarks.stepped import SteppedClock, read_variables, trade
 from simulator.people import EVERYBODY
 
 PROJECT = Path(__file__).resolve().parents[1]
-WAIT, SHIPPED = float(market_bot.WAIT_TIME), scan.WATCHED
+WAIT, FEWEST = float(market_bot.WAIT_TIME), 100
 CYCLES, SETTLING = 6, 2
 """Cycles of a run, and those at its start in which the orders are placed."""
 
@@ -42,16 +40,6 @@ RULES: dict[str, object] = {
     "SCAN_TIME": 180,
 }
 """Settings under which nothing but their number limits the markets quoted, and a short run has a scan in it."""
-
-
-@contextmanager
-def watching(markets: int) -> Iterator[None]:
-    """Let the bot look at so many markets in each cycle, beyond what it does as shipped."""
-    scan.WATCHED = max(SHIPPED, markets)
-    try:
-        yield
-    finally:
-        scan.WATCHED = SHIPPED
 
 
 class Taken(NamedTuple):
@@ -96,8 +84,7 @@ def be_the_bot(folder: Path, markets: int) -> int:
             (folder / "machine.json").write_text(json.dumps({"cpu": cpu, "memory": peak()}))
             raise KeyboardInterrupt
 
-    with watching(markets):
-        return trade(folder, RULES | {"TRADE_TICKER_SIZE": markets}, os.environ, before_wait)
+    return trade(folder, RULES | {"TRADE_TICKER_SIZE": markets}, os.environ, before_wait)
 
 
 def peak() -> float:
@@ -119,7 +106,7 @@ def tell(ladder: Iterable[int]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.machine", description=__doc__)
-    parser.add_argument("--markets", default=f"2,{SHIPPED}", help=f"how many, with commas (default 2,{SHIPPED})")
+    parser.add_argument("--markets", default=f"2,{FEWEST}", help=f"how many, with commas (default 2,{FEWEST})")
     parser.add_argument("--bot", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.bot:

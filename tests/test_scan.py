@@ -453,3 +453,13 @@ def test_a_market_that_is_left_out_for_want_of_a_slot_counts_as_qualified(make_b
     waiting = {ticker for ticker, skip in skipped(bench).items() if skip.reason is Reason.TRADE_TICKER_SIZE}
     assert waiting
     assert all(bench.board().looks[ticker] == (7, 7) for ticker in waiting)
+
+
+def test_whoever_may_quote_more_than_a_hundred_markets_is_not_kept_to_a_hundred(make_bench: MakeBench) -> None:
+    bench = make_bench(
+        programs=300, who=(), TRADE_TICKER_SIZE=120, TRADE_SIZE=1, MAX_CAPITAL=300, MAX_EVENT_LOSS=300,
+        INCENTIVE_SIZE=None, FILL_COST=0, MIN_HOURS_TO_CLOSE=1, AVOID=(),
+    )  # fmt: skip
+    bench.bot.start_trading()
+    assert len(quoted(bench)) > 100
+    assert quoted(bench) <= set(bench.board().watched)
