@@ -91,7 +91,7 @@ FAULTS: list[dict[str, Any]] = [
 """A bad day: about one request in a hundred goes wrong, trading stands still twice, markets settle when an order
 for them is on its way, a person takes money out, and money comes that nobody explains."""
 
-LOOKS_ON: Mapping[str, object] = {"MIN_REWARD": 10_000, "WAIT_TIME": 3600}
+LOOKS_ON: Mapping[str, object] = {"MIN_REWARD": 10_000, "WAIT_TIME": 7200, "SCAN_TIME": 86_400}
 """Settings under which nothing is quoted any more: the bot waits for the rewards of what it quoted."""
 
 

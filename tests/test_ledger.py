@@ -23,17 +23,17 @@ from hypothesis import strategies as st
 import schema
 from account import Fill, Identity, Settlement
 from cash import Stretch, Till
-from entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds, SecondsOf, Stay, moment
+from entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds, moment
 from errors import LedgerError
 from ledger import Ledger, file_name
 from markout import Point, Seen
-from models import NO, YES, OrderStatus, Side
+from models import NO, YES
 from recall import recall
+from tests.rows import NOW, SECONDS, US, fill, later, stay
 from tests.test_profit import FILLS
-from tests.values import NOW, book, cents, program
+from tests.values import book, cents, program
 
 D = Decimal
-US = Identity("https://exchange.example/trade-api/v2", "key-1")
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -51,26 +51,8 @@ def ours(path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
-def later(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
-
-
-def stay(name: str = "o", ended: float | None = None) -> Stay:
-    return Stay(
-        name, f"lipbot-{name}", "M", NO, D("0.0710"), D("12.50"), D("0.01"), D("0.000001"), OrderStatus.RESTING,
-        NOW + timedelta(microseconds=1), NOW + later(120), None if ended is None else NOW + later(ended),
-    )  # fmt: skip
-
-
-def fill(name: str = "f", count: str = "3.00", side: Side = YES, at: float = 0) -> Fill:
-    return Fill(name, "o", "M", side, D("0.0710"), D(count), D("0.014231"), False, NOW + later(at))
-
-
 def settlement(count: str, at: float = 60) -> Settlement:
     return Settlement("M", "E", D(count), D("1.17"), D(0), D(0), D(count), D("0.05"), D(1), 2, NOW + later(at))
-
-
-SECONDS = SecondsOf("p", YES, NOW.date(), "M")
 
 
 TILL = Till(D("1499.659000"), D("-1.205000"), D(500))
@@ -336,7 +318,9 @@ def test_each_environment_and_subaccount_has_its_own_file() -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from tests.test_ledger import *
+from entries import Cycle, Entry, Seconds
+from ledger import Ledger
+from tests.rows import *
 ledger = Ledger(Path(sys.argv[1]))
 ledger.claim(US, NOW)
 ledger.begin_session(NOW)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,8 +21,7 @@ from models import (
     Program,
     Side,
 )
-
-NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+from tests.rows import NOW
 
 
 def grid(*ranges: tuple[str, str, str]) -> PriceGrid:

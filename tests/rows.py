@@ -1,0 +1,30 @@
+"""What a ledger may hold, short to write; imported by processes of their own too, so that it takes no time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+from account import Fill, Identity
+from entries import SecondsOf, Stay
+from models import NO, YES, OrderStatus, Side
+
+D = Decimal
+NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+US = Identity("https://exchange.example/trade-api/v2", "key-1")
+SECONDS = SecondsOf("p", YES, NOW.date(), "M")
+
+
+def later(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+def stay(name: str = "o", ended: float | None = None) -> Stay:
+    return Stay(
+        name, f"lipbot-{name}", "M", NO, D("0.0710"), D("12.50"), D("0.01"), D("0.000001"), OrderStatus.RESTING,
+        NOW + timedelta(microseconds=1), NOW + later(120), None if ended is None else NOW + later(ended),
+    )  # fmt: skip
+
+
+def fill(name: str = "f", count: str = "3.00", side: Side = YES, at: float = 0) -> Fill:
+    return Fill(name, "o", "M", side, D("0.0710"), D(count), D("0.014231"), False, NOW + later(at))
