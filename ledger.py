@@ -25,6 +25,7 @@ from entries import (
     Cycle,
     DayMark,
     Entry,
+    Flow,
     Halt,
     Mark,
     Quotes,
@@ -350,6 +351,10 @@ class Ledger:
     def last_stretch(self) -> Stretch | None:
         rows = self._file.rows("SELECT * FROM cash ORDER BY since DESC LIMIT 1")
         return entries.stretch_of(rows[0]) if rows else None
+
+    def flows(self) -> list[Flow]:
+        """Deposits, withdrawals and transfers, oldest first."""
+        return [entries.flow_of(row) for row in self._file.rows("SELECT * FROM payments ORDER BY at, id")]
 
     def markouts(self) -> dict[Point, Seen]:
         """The prices around fills."""

@@ -41,7 +41,7 @@ def recall(ledger: Ledger) -> Facts:
             days={day: ledger.day_marks(day) or {} for day in days},
             prices=ledger.prices(),
             stretches=list(map(entries.stretch_of, ledger.select("SELECT * FROM cash ORDER BY since"))),
-            flows=list(map(entries.flow_of, ledger.select("SELECT * FROM payments ORDER BY at, id"))),
+            flows=ledger.flows(),
             markouts=ledger.markouts(),
             outcomes={
                 ticker: Outcome(entries.time(at), Decimal(payout))

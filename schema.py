@@ -127,7 +127,7 @@ CREATE TABLE markouts (
 -- What a YES contract of a market paid at its end.
 CREATE TABLE outcomes (ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes_payout TEXT NOT NULL) WITHOUT ROWID;
 
--- Dollars that our orders and what was held tied up, times seconds.
+-- Dollars that orders and positions tied up, times seconds.
 CREATE TABLE capital (
     day TEXT NOT NULL, ticker TEXT NOT NULL, dollar_seconds REAL NOT NULL, PRIMARY KEY (day, ticker)
 ) WITHOUT ROWID;
@@ -148,6 +148,7 @@ def prepare(db: sqlite3.Connection, read_only: bool) -> None:
     if read_only:
         return
     db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
     while version < len(MIGRATIONS):
         # A script commits what was begun before it; with a transaction of its own it is done whole or not at all.

@@ -35,10 +35,10 @@ class Watch:
 
     def __init__(self, client: KalshiHttpClient, ledger: Ledger, longest: timedelta, log: Log) -> None:
         self._client, self._ledger, self._longest, self._log = client, ledger, longest, log
-        self._traded = Decimal(0)
+        self._begun, self._traded = EPOCH, Decimal(0)
         self._stretch: Stretch | None = None
         self._doubt: Stretch | None = None
-        self._flows: dict[str, Flow] | None = None
+        self._flows: dict[str, Flow] = {}
         self._flows_due = EPOCH
         self._anew = False
         self._capital_at: datetime | None = None
@@ -47,8 +47,9 @@ class Watch:
 
     def take_up(self, now: datetime) -> None:
         """Go on where the ledger ends."""
-        self._traded = self._ledger.traded()
+        self._begun, self._traded = self._ledger.begun or now, self._ledger.traded()
         self._stretch = self._ledger.last_stretch()
+        self._flows = {flow.id: flow for flow in self._ledger.flows()}  # the exchange may forget old ones
         since = now - _FILLS_REMEMBERED
         fills = [one for one in self._ledger.changes() if isinstance(one, Fill) and one.time >= since]
         self._markouts.want(fills, self._ledger.markouts())
@@ -93,7 +94,7 @@ class Watch:
         self._count_capital(entry, now, orders, positions)
         there = balance.available + cash.tied_up(orders, positions, maker_rate)
         before, till = self._stretch, self._till(there)
-        if self._flows is None or (before and abs(till.level - before.last.level) >= cash.STEP):
+        if before and abs(till.level - before.last.level) >= cash.STEP:
             if now < self._flows_due:
                 return
             self._flows_due = now + _ASKED_EVERY  # where it fails, for one where the key may not read them
@@ -110,8 +111,8 @@ class Watch:
                 self._log("INFO", {"Cash": f"{said} that no fill, settlement or payment explains: {what}"})
 
     def _till(self, there: Decimal) -> Till:
-        flows = (self._flows or {}).values()
-        return Till(there, self._traded, sum((flow.moves for flow in flows), start=Decimal(0)))
+        paid = sum((flow.moves for flow in self._flows.values()), start=Decimal(0))
+        return Till(there, self._traded, paid)
 
     def _count_capital(
         self, entry: Entry, now: datetime, orders: Collection[Order], positions: Collection[Position]
@@ -128,7 +129,7 @@ class Watch:
             entry.capital[key] = entry.capital.get(key, 0.0) + float(dollars) * seconds
 
     def _read_flows(self, entry: Entry) -> None:
-        """Every payment and transfer there was."""
+        """Every payment and transfer since the ledger was begun."""
         found: list[Flow] = []
         for kind, sign, payments in (
             (DEPOSIT, 1, self._client.get_deposits()),
@@ -146,8 +147,9 @@ class Watch:
         for moved in between:
             signs = (moved.to_subaccount == PRIMARY_SUBACCOUNT) - (moved.from_subaccount == PRIMARY_SUBACCOUNT)
             found.append(Flow(moved.id, SUBACCOUNTS, moved.amount, signs * moved.amount, moved.created))
-        self._flows = {flow.id: flow for flow in found}
-        entry.flows |= self._flows
+        listed = {flow.id: flow for flow in found if flow.at >= self._begun}
+        self._flows |= listed
+        entry.flows |= listed
 
     def _tell(self, unreadable: Iterable[ExchangeError]) -> None:
         for error in unreadable:
@@ -169,5 +171,5 @@ class Watch:
         if now >= self._outcomes_asked + _OUTCOMES_EVERY:
             self._outcomes_asked = now
             for market in self._client.get_markets(self._ledger.without_outcome()):
-                if market.yes_payout is not None:
-                    entry.outcomes[market.ticker] = Outcome(market.settled or now, market.yes_payout)
+                if market.yes_payout is not None and market.settled is not None:
+                    entry.outcomes[market.ticker] = Outcome(market.settled, market.yes_payout)

@@ -41,7 +41,7 @@ def test_every_request_of_the_bot_and_every_answer_it_got_is_as_published(
         bench.bot.start_trading()
         bench.pass_time(60)
     asked = {re.sub(r"[0-9a-f-]{36}", "ID", line) for line in bench.wire.asked()}
-    assert len(asked) == 21, asked
+    assert len(asked) == 17, asked
     assert {response.status_code for response in bench.wire.answers} == {200, 201}
     assert_all_published(bench.wire)
 
