@@ -105,10 +105,12 @@ class Watch:
             self._anew = False
             self._stretch = entry.cash[stretch.since] = stretch
             if before and stretch.since != before.since and not stretch.anew:
-                came = stretch.first.level - before.last.level
-                said = f"${abs(came):.4f} {'came' if came > 0 else 'went'}"
-                what = "a reward perhaps; main.py report compares it with what was estimated"
-                self._log("INFO", {"Cash": f"{said} that no fill, settlement or payment explains: {what}"})
+                self._tell_step(stretch.first.level - before.last.level)
+
+    def _tell_step(self, came: Decimal) -> None:
+        said = f"${abs(came):.4f} {'came' if came > 0 else 'went'} that no fill, settlement or payment explains"
+        maybe = "; a reward perhaps: main.py report compares it with what was estimated" if came > 0 else ""
+        self._log("INFO", {"Cash": said + maybe})
 
     def _till(self, there: Decimal) -> Till:
         paid = sum((flow.moves for flow in self._flows.values()), start=Decimal(0))
