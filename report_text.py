@@ -16,6 +16,9 @@ from report import Accuracy, Cash, Markout, Money, Report, Row
 
 WIDTH = 100
 _NAME, _FEW = 24, 10
+_LEAST_DAYS = 0.25
+"""Of less than that nobody should conclude what a day brings."""
+
 
 _ALSO: Mapping[type, Sequence[str]] = {
     Money: ("trading", "net", "net_if_paid"),
@@ -103,7 +106,7 @@ def _earning_power(report: Report) -> list[str]:
         unknown = f"{_percent(total.seconds.unknown, total.seconds.present)} nobody knows"
         lines.append(f"  Orders rested {hours:,.1f} hours of a side; {paid}, {unknown}")
     days = (report.until - report.since).total_seconds() / DAY
-    if total.per_dollar is not None and days:
+    if total.per_dollar is not None and days >= _LEAST_DAYS:
         tied = f"${total.capital / days:,.2f} were tied up on average"
         lines.append(f"  {tied}; a dollar brought {total.per_dollar * 100:+.3f} cents a day, net as paid")
     return lines
