@@ -23,8 +23,10 @@ from pathlib import Path
 import entries
 from account import Fill, Identity
 from benchmarks.progress import progress
+from cash import Stretch, Till
 from entries import Cycle, Entry, Mark, Seconds, SecondsOf, Stay
 from ledger import Ledger
+from markout import POINTS, Point, Seen
 from models import SIDES, Book, IncentiveType, Level, OrderStatus, Program, Side
 
 MOST_MILLISECONDS = 5.0
@@ -70,11 +72,17 @@ def cycles(count: int, markets: int, board: bool = True) -> Iterator[Entry]:
         if dice.random() < FILLS_A_DAY / 1_440:
             fill = _fill(dice, resting[0], now)
             entry.fills[fill.fill_id] = fill
+            seen = Seen(now, Decimal("0.4300"), Decimal("0.5500"))
+            entry.markouts = {Point(fill.fill_id, name): seen for name in POINTS}
         entry.seconds = {
             SecondsOf(program.id, side, now.date(), program.ticker): Seconds(59.5, 59.5, 0, 0, 0.13, 1e-4)
             for program in quoted
             for side in SIDES
         }
+        entry.traded = Decimal("-12.345678")
+        till = Till(Decimal("1499.659000"), entry.traded, Decimal(0))
+        entry.cash = {START: Stretch(START, now, till, till)}
+        entry.capital = {(now.date(), program.ticker): 516.0 for program in quoted}
         entry.looked = now
         entry.looks = {program.ticker: _book(dice, program.ticker) for program in quoted}
         yield entry
@@ -120,6 +128,8 @@ def time_cycles(folder: Path, markets: int, count: int) -> tuple[float, float, f
         began = time.perf_counter()
         rows = [entries.order_row(stay) for stay in entry.orders.values()]
         rows += [entries.look_row(book) for book in entry.looks.values()]
+        rows += map(entries.stretch_row, entry.cash.values())
+        rows += [(day.isoformat(), ticker, of) for (day, ticker), of in entry.capital.items()]
         rows += [entries.seconds_row(*one) for one in entry.seconds.items()]
         print(json.dumps(rows), file=plain, flush=True)
         jotted.append((time.perf_counter() - began) * 1_000)
