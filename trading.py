@@ -17,6 +17,7 @@ from account import Fill, Settlement
 from cash import effect
 from entries import Adopted, DayMark, Quotes
 from markout import BEFORE, Point, Seen
+from models import ONE_DOLLAR
 
 _NOTHING = Decimal(0)
 
@@ -42,9 +43,10 @@ def brought(
     markouts: Mapping[Point, Seen],
 ) -> dict[tuple[date, str], Parts]:
     """What each UTC day brought in each market. `opening`: what was held when all `begun`, and what a contract
-    would have brought then, None where nobody looked; `changes` since then. `days`: what a contract would have
-    brought at 00:00 UTC; `prices`: the best bids now. A day that is not in `days` belongs to the one before:
-    nobody looked between them. Positions that were taken over are worth what they were when their day began."""
+    would have brought then, None where nobody looked (its first trade tells then); `changes` since then. `days`:
+    what a contract would have brought at 00:00 UTC; `prices`: the best bids now. A day that is not in `days`
+    belongs to the one before: nobody looked between them. Positions that were taken over are worth what they were
+    when their day began."""
     starts = [begun, *sorted(day for day in days if day > begun)]
     happened: dict[tuple[str, date], list[Change]] = defaultdict(list)
     for one in sorted(changes, key=lambda one: one.time):
@@ -57,8 +59,10 @@ def brought(
 
     found = {}
     for ticker in sorted(opening.keys() | {one.ticker for one in changes}):
-        held, known = opening.get(ticker, (_NOTHING, None))
-        worth = abs(held) * (price(ticker, begun, held) if known is None else known)
+        held, known = opening.get(ticker, (_NOTHING, _NOTHING))
+        if known is None:
+            known = _first_price(ticker, held, changes) or price(ticker, begun, held)
+        worth = abs(held) * known
         for day, next_day in zip(starts, [*starts[1:], None], strict=True):
             cash, today = _NOTHING, happened[ticker, day]
             for one in today:
@@ -73,6 +77,15 @@ def brought(
             if any(parts):
                 found[day, ticker] = parts
     return found
+
+
+def _first_price(ticker: str, held: Decimal, changes: Iterable[Change]) -> Decimal | None:
+    """What a contract of what was held was dealt at first, None where it never was."""
+    fills = [one for one in changes if isinstance(one, Fill) and one.ticker == ticker]
+    if not fills:
+        return None
+    first = min(fills, key=lambda fill: fill.time)
+    return first.price if (first.change > 0) == (held > 0) else ONE_DOLLAR - first.price
 
 
 def _parts(whole: Decimal, fills: Iterable[Fill], markouts: Mapping[Point, Seen]) -> Parts:

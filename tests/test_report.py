@@ -81,6 +81,13 @@ def test_what_was_held_before_the_ledger_is_not_its_gain() -> None:
     assert markets == {"KXA-1": D("0.50"), "KXB-1": D("-0.25")}
 
 
+def test_what_a_first_version_held_at_its_beginning_without_a_price_is_no_gain_when_it_is_sold() -> None:
+    held = {"KXA-1": (D(10), None), "KXB-1": (D(-5), None)}
+    sold = [fill("a", 1, NO, "0.64", "10", "0.18"), fill("b", 1, YES, "0.30", "5", ticker="KXB-1")]
+    markets = {row.name: row.money.net for row in report(facts(opening=held, changes=sold)).markets}
+    assert markets == {"KXA-1": D("-0.18"), "KXB-1": 0}
+
+
 def test_positions_that_were_taken_over_are_no_gain_of_their_day() -> None:
     midnight = later(9)
     days = {TODAY: {}, midnight.date(): {"KXA-1": DayMark(D(10), D("0.30"))}}
