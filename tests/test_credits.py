@@ -118,6 +118,11 @@ def test_cash_behind_positions_that_were_taken_over_is_no_reward() -> None:
     assert "taken over" in cash.why
 
 
+def test_a_reward_that_comes_together_with_other_cash_is_not_guessed() -> None:
+    windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, "1045.29")))
+    assert (windows["p"].state, cash.amount) == (State.NOTHING_CAME, D("45.29"))
+
+
 def test_one_sum_is_never_two_rewards() -> None:
     windows, _ = told(window("a"), window("b"), cash=looks((-20, "1000"), (24, "1004.12")))
     assert sorted(one.state.value for one in windows.values()) == ["credited", "nothing came"]
