@@ -235,6 +235,8 @@ def _by_day(facts: Facts, window: Window) -> Mapping[date, Money]:
         whole, kind = window.estimate, window.state.value
     else:
         return {}
+    if not whole:  # and perhaps no second that anything could be divided by
+        return {}
     earned: dict[date, Seconds] = defaultdict(Seconds)
     for key, seconds in facts.seconds.items():
         if key.program_id == window.program_id:

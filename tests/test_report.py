@@ -179,6 +179,14 @@ def test_what_is_only_estimated_is_in_no_net() -> None:
     assert "Cash: not looked at yet" in text
 
 
+def test_a_running_window_that_paid_nobody_for_days_does_not_cost_the_report() -> None:
+    known = paid_window() | {"stretches": [], "until": later(10)}
+    nobody = {key: Seconds(3600, excluded=3600) for key in known["seconds"]}  # type: ignore[attr-defined]
+    told = report(facts(**known | {"seconds": nobody}))
+    assert [window.state for window in told.windows] == [State.RUNNING]
+    assert (told.total.money, told.total.seconds.excluded) == (Money(), 14_400)
+
+
 def test_presence_is_told_with_what_counted_and_what_nobody_knows() -> None:
     (market,) = report(facts(**paid_window())).markets
     assert (market.seconds.present, market.seconds.qualified) == (14_400, 12_000)
