@@ -106,7 +106,7 @@ class Bookkeeper:
         """Begin with what is `held`, and what it would bring now. All that was found out before is history."""
         self._held = dict(held)
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
-        quotes = {ticker: marking.best_bids(book) for ticker, book in books.items()}
+        quotes = {ticker: book.best_bids() for ticker, book in books.items()}
         self._entry.at = now
         self._entry.opening = profit.marked(self._held, quotes)
         self._entry.prices |= quotes

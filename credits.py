@@ -67,6 +67,11 @@ class Window(NamedTuple):
     credited: datetime | None = None
     together: int = 1
 
+    @property
+    def off(self) -> float | None:
+        """By how much the estimate was too high, as a part of what was paid; None where nothing was."""
+        return float(self.estimate / self.credit) - 1 if self.credit else None
+
 
 class Unexplained(NamedTuple):
     """Cash that came (or went, below 0) between two looks at it, and that nothing explains; `why` it is not taken

@@ -271,10 +271,7 @@ class Ledger:
         taken_over = "SELECT ticker, count FROM opening_positions UNION ALL SELECT ticker, count FROM adopted"
         for ticker, count in self._file.rows(taken_over):
             held[ticker] += Decimal(count)
-        fills = map(entries.fill_of, self._file.rows("SELECT * FROM fills WHERE NOT earlier"))
-        settled = map(entries.settlement_of, self._file.rows("SELECT * FROM settlements WHERE NOT earlier"))
-        changes: list[Fill | Settlement] = [*fills, *settled]
-        for one in changes:
+        for one in self.changes():
             held[one.ticker] += one.change
         return {ticker: count for ticker, count in held.items() if count}
 
@@ -341,10 +338,12 @@ class Ledger:
         rows = self._file.rows("SELECT traded FROM account")
         return Decimal(rows[0][0]) if rows else Decimal(0)
 
-    def changes(self) -> list[Fill | Settlement]:
-        """All fills and settlements since the opening, in the order of their times."""
-        fills = map(entries.fill_of, self._file.rows("SELECT * FROM fills WHERE NOT earlier"))
-        settled = map(entries.settlement_of, self._file.rows("SELECT * FROM settlements WHERE NOT earlier"))
+    def changes(self, since: datetime = EPOCH) -> list[Fill | Settlement]:
+        """The fills and settlements after the opening, from a time on, in the order of their times."""
+        fills_wanted = "SELECT * FROM fills WHERE NOT earlier AND time >= ?"
+        fills = map(entries.fill_of, self._file.rows(fills_wanted, entries.moment(since)))
+        settled_wanted = "SELECT * FROM settlements WHERE NOT earlier AND time >= ?"
+        settled = map(entries.settlement_of, self._file.rows(settled_wanted, entries.moment(since)))
         found: list[Fill | Settlement] = [*fills, *settled]
         return sorted(found, key=lambda one: (one.time, one.ticker))
 
@@ -356,9 +355,10 @@ class Ledger:
         """Deposits, withdrawals and transfers, oldest first."""
         return [entries.flow_of(row) for row in self._file.rows("SELECT * FROM payments ORDER BY at, id")]
 
-    def markouts(self) -> dict[Point, Seen]:
-        """The prices around fills."""
-        return dict(map(entries.markout_of, self._file.rows("SELECT * FROM markouts")))
+    def markouts(self, since: datetime = EPOCH) -> dict[Point, Seen]:
+        """The prices around fills, of a time or later."""
+        rows = self._file.rows("SELECT * FROM markouts WHERE at >= ?", entries.moment(since))
+        return dict(map(entries.markout_of, rows))
 
     def without_outcome(self) -> list[str]:
         """The markets with fills of which no outcome is known."""

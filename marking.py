@@ -13,7 +13,7 @@ from account import Balance
 from clients import KalshiHttpClient
 from entries import DayMark, Entry, Mark, Quotes
 from ledger import Ledger
-from models import ONE_DOLLAR, SIDES, Book
+from models import Book
 from profit import midnight
 
 _BEFORE_MIDNIGHT = timedelta(hours=6)
@@ -47,7 +47,7 @@ class Marking:
         for ticker in held:
             book = books.get(ticker)
             if book and (book.yes or book.no):
-                known[ticker] = entry.prices[ticker] = best_bids(book)
+                known[ticker] = entry.prices[ticker] = book.best_bids()
         return known
 
     def _accrued(self, entry: Entry, day: date) -> float:
@@ -77,11 +77,5 @@ class Marking:
         then = dict(quotes)
         if held:
             for candle in self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start):
-                no_bid = None if candle.yes_ask is None else ONE_DOLLAR - candle.yes_ask
-                then[candle.ticker] = candle.yes_bid, no_bid
+                then[candle.ticker] = candle.yes_bid, candle.no_bid
         return profit.marked(held, then)
-
-
-def best_bids(book: Book) -> Quotes:
-    yes, no = (book.best(side) for side in SIDES)
-    return yes.price if yes else None, no.price if no else None

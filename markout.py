@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from account import Fill
-from models import ONE_DOLLAR, SIDES, Book, Candle, Side
+from models import ONE_DOLLAR, Book, Candle, Side
 
 BEFORE, AFTER = "before", "after"
 LATER: Mapping[str, timedelta] = {
@@ -27,7 +27,7 @@ SETTLEMENT = "settlement"
 NEAR = timedelta(seconds=90)
 """A look so long after the time asked for tells of that time; where there is none, a candle does."""
 
-_NEAREST = timedelta(hours=1)
+FURTHEST = timedelta(hours=1)
 """No candle further away is taken: nobody may have looked, but prices may have moved."""
 
 _LOOKS = 3
@@ -83,10 +83,8 @@ class Markouts:
     def looked(self, at: datetime, books: Mapping[str, Book]) -> dict[Point, Seen]:
         """The books of a look, without our own orders. Returns the points that it tells."""
         for ticker, book in books.items():
-            yes, no = (book.best(side) for side in SIDES)
-            seen = Seen(at, yes.price if yes else None, no.price if no else None)
-            self._looks.setdefault(ticker, deque(maxlen=_LOOKS)).append(seen)
-        for ticker in [ticker for ticker, seen in self._looks.items() if seen[-1].at < at - _NEAREST]:
+            self._looks.setdefault(ticker, deque(maxlen=_LOOKS)).append(Seen(at, *book.best_bids()))
+        for ticker in [ticker for ticker, seen in self._looks.items() if seen[-1].at < at - FURTHEST]:
             del self._looks[ticker]
         found: dict[Point, Seen] = {}
         for fill in {fill.fill_id: fill for fill in self._due.values() if fill.ticker in books}.values():
@@ -102,14 +100,13 @@ class Markouts:
         """What candles tell of the missing points. What they do not tell an hour later is given up."""
         by_ticker: dict[str, list[Seen]] = {}
         for one in candles:
-            no_bid = None if one.yes_ask is None else ONE_DOLLAR - one.yes_ask
-            by_ticker.setdefault(one.ticker, []).append(Seen(one.end, one.yes_bid, no_bid, True))
+            by_ticker.setdefault(one.ticker, []).append(Seen(one.end, one.yes_bid, one.no_bid, True))
         found = {}
         for point, fill in self.missing(now).items():
             seen = _nearest(point, fill, by_ticker.get(fill.ticker, []))
             if seen:
                 found[point] = seen
-            elif now > _target(point, fill) + 2 * _NEAREST:
+            elif now > _target(point, fill) + 2 * FURTHEST:
                 del self._due[point]
         return self._taken(found)
 
@@ -128,7 +125,7 @@ class Markouts:
 def span(missing: Iterable[tuple[Point, Fill]]) -> tuple[datetime, datetime]:
     """From when to when candles tell of some points."""
     targets = [_target(point, fill) for point, fill in missing]
-    return min(targets) - _NEAREST, max(targets) + _NEAREST
+    return min(targets) - FURTHEST, max(targets) + FURTHEST
 
 
 def _target(point: Point, fill: Fill) -> datetime:
@@ -139,8 +136,8 @@ def _nearest(point: Point, fill: Fill, candles: Iterable[Seen]) -> Seen | None:
     """The last candle before a fill, or the first that ends after the time asked for."""
     target = _target(point, fill)
     if point.name == BEFORE:
-        return max((one for one in candles if target - _NEAREST <= one.at <= target), default=None, key=_time)
-    return min((one for one in candles if target < one.at <= target + _NEAREST), default=None, key=_time)
+        return max((one for one in candles if target - FURTHEST <= one.at <= target), default=None, key=_time)
+    return min((one for one in candles if target < one.at <= target + FURTHEST), default=None, key=_time)
 
 
 def _time(seen: Seen) -> datetime:

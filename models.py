@@ -245,6 +245,10 @@ class Book(NamedTuple):
         levels = self.side(side)
         return levels[0] if levels else None
 
+    def best_bids(self) -> tuple[Decimal | None, Decimal | None]:
+        """The best prices of YES and NO, in dollars; None where nobody bids."""
+        return self.yes[0].price if self.yes else None, self.no[0].price if self.no else None
+
     def with_bids(self, bids: Sequence[Bid]) -> Book:
         """This book with `bids` resting in it too."""
         return self._changed(bids, sign=1)
@@ -414,6 +418,11 @@ class Candle(NamedTuple):
     end: datetime
     yes_bid: Decimal | None
     yes_ask: Decimal | None
+
+    @property
+    def no_bid(self) -> Decimal | None:
+        """Who offers YES at a price bids the rest of a dollar for NO."""
+        return None if self.yes_ask is None else ONE_DOLLAR - self.yes_ask
 
 
 class OrderRequest(NamedTuple):

@@ -315,9 +315,8 @@ def _window(window: Window) -> Sequence[str]:
     state, error = window.state.value, "-"
     if window.together > 1:
         state += f", {window.together} together"
-    elif window.credit:
-        off = float(window.estimate / window.credit) - 1
-        error = ("+" if off > 0 else "") + percent(off)
+    elif window.off is not None:
+        error = ("+" if window.off > 0 else "") + percent(window.off)
     credit = "-" if window.credit is None else dollars(window.credit)
     return (
         window.ticker, minute(window.end), dollars(window.pool), dollars(window.estimate), credit, error, state

@@ -174,12 +174,11 @@ class Facts:
 
 def report(facts: Facts, since: date | None = None) -> Report:
     """The report of a ledger, of the days from `since` on where that is given."""
-    by_program: dict[str, Seconds] = defaultdict(Seconds)
-    for key, seconds in facts.seconds.items():
-        by_program[key.program_id] += seconds
+    earned = _earned(facts)
+    by_program = {name: sum(days.values(), start=Seconds()) for name, days in earned.items()}
     windows, unexplained = attribute(facts.programs, by_program, facts.stretches, facts.flows, facts.until)
     start = max(facts.begun, midnight(since)) if since else facts.begun
-    cells = {key: row for key, row in _cells(facts, windows).items() if key[0] >= start.date()}
+    cells = {key: row for key, row in _cells(facts, earned, windows).items() if key[0] >= start.date()}
     quotes = [fill for fill in _fills(facts) if fill.time >= start and not fill.is_taker]
     told = [window for window in windows if window.end >= start]
     return Report(
@@ -201,9 +200,18 @@ def report(facts: Facts, since: date | None = None) -> Report:
 
 
 _Cells = Mapping[tuple[date, str], Row]
+_Earned = Mapping[str, Mapping[date, Seconds]]
 
 
-def _cells(facts: Facts, windows: Iterable[Window]) -> _Cells:
+def _earned(facts: Facts) -> _Earned:
+    """By program and UTC day, what the seconds of both sides were."""
+    found: dict[str, dict[date, Seconds]] = defaultdict(lambda: defaultdict(Seconds))
+    for key, seconds in facts.seconds.items():
+        found[key.program_id][key.day] += seconds
+    return found
+
+
+def _cells(facts: Facts, earned: _Earned, windows: Iterable[Window]) -> _Cells:
     """What each UTC day brought in each market."""
     found: dict[tuple[date, str], list[Row]] = defaultdict(list)
     for key, seconds in facts.seconds.items():
@@ -218,7 +226,7 @@ def _cells(facts: Facts, windows: Iterable[Window]) -> _Cells:
     for cell, parts in traded.items():
         found[cell].append(Row("", Money(**parts._asdict())))
     for window in windows:
-        for day, money in _by_day(facts, window).items():
+        for day, money in _by_day(earned[window.program_id], window).items():
             found[day, window.ticker].append(Row("", money))
     return {cell: _summed("", rows) for cell, rows in found.items()}
 
@@ -227,7 +235,7 @@ def _fills(facts: Facts) -> list[Fill]:
     return [one for one in facts.changes if isinstance(one, Fill)]
 
 
-def _by_day(facts: Facts, window: Window) -> Mapping[date, Money]:
+def _by_day(earned: Mapping[date, Seconds], window: Window) -> Mapping[date, Money]:
     """A window's reward, on the days on which it was earned; all of them together to the cent."""
     if window.state is State.CREDITED and window.credit:
         whole, kind = window.credit, "credited"
@@ -237,10 +245,6 @@ def _by_day(facts: Facts, window: Window) -> Mapping[date, Money]:
         return {}
     if not whole:  # and perhaps no second that anything could be divided by
         return {}
-    earned: dict[date, Seconds] = defaultdict(Seconds)
-    for key, seconds in facts.seconds.items():
-        if key.program_id == window.program_id:
-            earned[key.day] += seconds
     days = sorted(earned)
     total = sum(earned[day].at_most for day in days)
     later = [(whole * Decimal(earned[day].at_most / total)).quantize(_CENT) for day in days[1:]]

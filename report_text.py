@@ -46,9 +46,8 @@ def _with_more(value: object) -> object:
 def text(report: Report) -> str:
     """All of it, as tables."""
     span = f"{minute(report.since)} to {minute(report.until)} UTC"
-    sessions = f"{report.sessions} session{'s' * (report.sessions != 1)}"
     parts = [
-        f"{report.ledger} ({report.exchange})\n{span}, {sessions}",
+        f"{report.ledger} ({report.exchange})\n{span}, {many(report.sessions, 'session')}",
         _summary(report),
         _rows("By UTC day (a reward stands on the days that earned it)", "Day", report.days),
         _rows("By series", "Series", report.series),
@@ -154,7 +153,7 @@ def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
 
 
 def _window(window: Window) -> Sequence[str]:
-    off = f"{float(window.estimate / window.credit) - 1:+.0%}" if window.credit else ""
+    off = "" if window.off is None else f"{window.off:+.0%}"
     state = window.state.value + (f", {window.together} together" if window.together > 1 else "")
     return (
         _short(window.ticker, _NAME), f"{window.end:%m-%d %H:%M}", _number(window.pool), f"{window.accrued:.2f}",

@@ -51,8 +51,8 @@ class Watch:
         self._stretch = self._ledger.last_stretch()
         self._flows = {flow.id: flow for flow in self._ledger.flows()}  # the exchange may forget old ones
         since = now - _FILLS_REMEMBERED
-        fills = [one for one in self._ledger.changes() if isinstance(one, Fill) and one.time >= since]
-        self._markouts.want(fills, self._ledger.markouts())
+        fills = [one for one in self._ledger.changes(since) if isinstance(one, Fill)]
+        self._markouts.want(fills, self._ledger.markouts(since - markout.FURTHEST))
 
     def open(self) -> None:
         """What is held is what the ledger begins with: all before that is not its own."""
