@@ -269,8 +269,8 @@ class Bookkeeper:
         balance: Balance,
         maker_rate: Callable[[str], Decimal],
     ) -> None:
-        """Look at the cash, where all that rests and is held could be read: `maker_rate` as for `cash.tied_up`.
-        Raises an `ExchangeError`, and nothing is lost: the next look counts."""
+        """Look at the cash, where all that rests and is held could be read; `maker_rate` as for
+        `cash.tied_up`. Raises an `ExchangeError`, and nothing is lost: the next look counts."""
         listed = {position.ticker: position.count for position in positions}
         held = {ticker: count for ticker, count in self._held.items() if count}
         if listed == held and not self._unread_fills:

@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import gate
-import planning
 import risk
 import trade
 from account import Balance, Fill, Position
@@ -31,7 +30,7 @@ from gate import Situation
 from guards import Guards, Patience
 from incentive import IncentiveProgram, Reason, Skip
 from models import Bid, Book, ExchangeStatus, Market, MarketStatus, Order
-from planning import Plan, Wanted, Wishes
+from planning import Plan, Wanted, Wishes, make_plan
 from risk import Room
 from scan import Board, Scanner, Seen
 from settings import Settings
@@ -189,7 +188,7 @@ def decide(
     situation = situation_of(rules, account, view, now)
     wishes = Wishes(wanted, keep, blind | account.unread, now.until, rules.exit)
     shards = {market.exchange_index or 0 for market in view.markets.values()}
-    plan = planning.plan(situation, wishes, breaker.ids(shards))
+    plan = make_plan(situation, wishes, breaker.ids(shards))
     return Decision(choice, stay, after, situation, plan)
 
 
@@ -236,7 +235,7 @@ def session_start(
         _limits(rules), account.orders, account.positions.items, account.balance, markets, rivals, status
     )
     leave = {order.ticker for order in account.ours} | account.unread
-    return planning.plan(situation, Wishes(leave=leave, until=until, exit=rules.exit)), situation
+    return make_plan(situation, Wishes(leave=leave, until=until, exit=rules.exit)), situation
 
 
 def taken_down(early: Iterable[Stay], markets: Mapping[str, Market], status: ExchangeStatus) -> dict[int, str]:

@@ -19,6 +19,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import incentive
+import main
 import settings
 import trade
 from account import Balance
@@ -72,7 +73,7 @@ def _unchecked(sheet: Sheet, why: str, *checks: str) -> None:
 def _settings(sheet: Sheet) -> Environment | None:
     """Check the settings. Returns the environment where they name one."""
     try:
-        settings.importable()
+        main.importable()
     except ConfigError as error:
         sheet.fail("Settings", str(error), IN_CONFIGURATION)
         return None

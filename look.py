@@ -24,11 +24,8 @@ from launch import Files
 from ledger import Ledger
 from models import Order, Side
 from profit import midnight
+from simulator.embedded import OPENED, THE_BOTS
 from status import Account, Bot, Facts, Held, Memory, Resting, Session
-
-OPENED = "simulated, opened for this command alone"
-THE_BOTS = "simulated, inside the bot's own process"
-"""What an exchange is that lives inside a process."""
 
 
 def facts(environment: Environment, connection: Connection, files: Files) -> Facts:

@@ -131,6 +131,7 @@ def incentives(asked: argparse.Namespace) -> int:
     import look
     import market_bot
     import why
+    from simulator import embedded
 
     environment, connection = connected()
     rules = market_bot.read_settings()
@@ -140,7 +141,7 @@ def incentives(asked: argparse.Namespace) -> int:
         told = f"{asked.why} has no program that is listed as active on this exchange{where}"
         print(f"main: {told}; python main.py incentives shows tickers that have one", file=sys.stderr)
         return IN_CONFIGURATION
-    print(named(environment, connection, look.OPENED), end="\n\n")
+    print(named(environment, connection, embedded.OPENED), end="\n\n")
     print(why.explained(seen, asked.why) if asked.why else why.ranked(seen))
     warn(connection)
     if connection.is_private:
@@ -213,11 +214,12 @@ def tidy_up(asked: argparse.Namespace) -> int:
     import look
     import market_bot
     import tidying
+    from simulator import embedded
 
     sells, files = asked.command == "close-all", market_bot.files()
     environment, connection = connected()
     rules = market_bot.read_settings() if sells else None
-    print(named(environment, connection, look.THE_BOTS))
+    print(named(environment, connection, embedded.THE_BOTS))
     if connection.is_private and look.running(environment, connection, files.lock).runs is False:
         print(f"No bot runs in this folder, so nothing rests and nothing is held: nothing was done.\n\n{SHARING}")
         return 0
@@ -359,11 +361,10 @@ def carried_out(asked: argparse.Namespace) -> int:
     if problem:
         print(f"main: {problem}", file=sys.stderr)
         return IN_CONFIGURATION
-    import settings
     from errors import ConfigError, ExchangeError, LedgerError
 
     try:
-        settings.importable()
+        importable()
         return int(asked.done_by(asked))
     except (ConfigError, LedgerError) as error:
         print(f"main: {error}", file=sys.stderr)
@@ -371,6 +372,21 @@ def carried_out(asked: argparse.Namespace) -> int:
     except ExchangeError as error:
         print(f"main: {error}. python main.py doctor looks for the cause", file=sys.stderr)
         return AT_RUN_TIME
+
+
+def importable() -> None:
+    """Make sure that `market_bot.py`, which a person edits, is a program still. Raises a `ConfigError`."""
+    import traceback
+
+    from errors import ConfigError
+
+    try:
+        import market_bot  # noqa: F401
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        where = "".join(f", line {f.lineno}" for f in frames if f.filename.endswith("market_bot.py"))
+        said = f"market_bot.py does not run ({type(error).__name__}: {error}{where})"
+        raise ConfigError(f"{said}. Look at what was changed there last") from None
 
 
 def read(typed: Sequence[str]) -> argparse.Namespace:

@@ -27,6 +27,7 @@ from types import MappingProxyType
 
 import failures
 import launch
+import log_events
 import outages
 import schedule
 import settings
@@ -187,7 +188,7 @@ class MarketBot:
         )
         self.guards = Guards(timedelta(seconds=rules.fill_pause))
         self._patience = Patience()
-        self._told, self._repeats = tradelog.Told(), tradelog.Repeats()
+        self._told, self._repeats = log_events.Told(), tradelog.Repeats()
         self._outages = Outages()
         self._board: Board | None = None
         self._account: Account | None = None
@@ -600,7 +601,7 @@ class MarketBot:
 
     def _log_cycle(self, decision: Decision, cycle: Cycle, mark: Mark) -> None:
         next_cycle = cycle.began + timedelta(seconds=self._rules.wait_seconds)
-        said = tradelog.cycle(cycle, decision.choice, decision.plan, decision.situation, mark)
+        said = log_events.cycle(cycle, decision.choice, decision.plan, decision.situation, mark)
         worst = {"Worst case": worst_case(decision.plan.risks.items())}
         self.log("CYCLE", {"Number": self._cycle} | said | worst | {"Next": tradelog.local_time(next_cycle)})
 

@@ -130,7 +130,7 @@ class Wishes:
     exit: Exit = Exit.CROSS
 
 
-def plan(situation: Situation, wishes: Wishes, groups: Mapping[int, str] | None = None) -> Plan:
+def make_plan(situation: Situation, wishes: Wishes, groups: Mapping[int, str] | None = None) -> Plan:
     """From what is to what is wanted. `groups`: the order group of quotes by shard; an order in another one, or in
     none, is placed anew."""
     return _Planner(situation, wishes, groups or {}).plan()

@@ -13,9 +13,8 @@ from account import Identity
 from entries import Adopted, Outcome
 from errors import LedgerError
 from ledger import Ledger
-from look import THE_BOTS
 from report import Facts
-from simulator.embedded import HOST
+from simulator.embedded import HOST, THE_BOTS
 
 
 def recall(ledger: Ledger) -> Facts:

@@ -6,7 +6,6 @@ passes is exact (`Decimal`, whole ticks) and needs no second look.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -107,17 +106,6 @@ class Settings:
             "LOG_SIZE": f"{self.log_bytes / MEGABYTE:g} MB",
             "LOG_FILES": self.log_files,
         }
-
-
-def importable() -> None:
-    """Make sure that `market_bot.py`, which a person edits, is a program still. Raises a `ConfigError`."""
-    try:
-        import market_bot  # noqa: F401
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        where = "".join(f", line {f.lineno}" for f in frames if f.filename.endswith("market_bot.py"))
-        said = f"market_bot.py does not run ({type(error).__name__}: {error}{where})"
-        raise ConfigError(f"{said}. Look at what was changed there last") from None
 
 
 def check(constants: Mapping[str, object]) -> Settings:

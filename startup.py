@@ -41,7 +41,9 @@ def unstartable() -> str:
     if sys.version_info < PYTHON_NEEDED:
         return f"Python {needed} or newer is needed: make run PYTHON=python{needed}"
     try:
-        import connection  # noqa: F401  (it needs all packages)
+        import cryptography.hazmat.primitives.asymmetric  # noqa: F401
+        import dotenv  # noqa: F401
+        import requests  # noqa: F401
     except ImportError as error:
         return f"a package is missing or broken ({error}). {remedy()}"
     return ""

@@ -12,25 +12,16 @@ Nothing that an exchange or a file says can forge a line: line breaks in values 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 from account import Fill, Position
-from choice import Choice
-from entries import Cycle, Mark
 from fields import without_ids
-from gate import Situation
-from incentive import Candidate, Skip, contracts, dollars_per_day
-from models import Bid, Book, ExchangeStatus, Order, OrderRequest, OrderResponse, Program, Side
-from planning import Plan
-from scan import Board, Change
-from schedule import Span
+from models import Bid, Book, Order, OrderRequest, OrderResponse, Side
 
 TOP_LEVELS = 5
-SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
 
 COUNTED = frozenset({"ERROR", "SKIP POSITION", "REFUSED ORDER"})
 FORGOTTEN = timedelta(hours=1)
@@ -38,72 +29,6 @@ FORGOTTEN = timedelta(hours=1)
 
 Said = dict[str, str]
 """What an event says, as `Key: value` pairs in the order in which they are shown."""
-
-
-class Told:
-    """What was told so far, so that the log says what is new: programs that came, changed and ended, markets taken
-    up and given up, and why the best of the others are not quoted."""
-
-    def __init__(self) -> None:
-        self._quoted: frozenset[str] = frozenset()
-        self._closed: frozenset[int] = frozenset()
-        self._pause: Span | None = None
-
-    def pause(self, planned: Span | None) -> Iterator[tuple[str, Said]]:
-        """When the exchange pauses next, where that is new."""
-        if planned and planned != self._pause:
-            begins, ends = (f"{at:%Y-%m-%d %H:%M}" for at in planned)
-            yield "INFO", {"Next pause of the exchange": f"{begins} until {ends} UTC"}
-        self._pause = planned
-
-    def shards(self, status: ExchangeStatus) -> Iterator[tuple[str, Said]]:
-        """Which shards take no orders any more, and which do again."""
-        closed = frozenset(shard for shard, trades in status.trading_by_shard.items() if not trades)
-        for shard in sorted(closed - self._closed):
-            yield (
-                "INFO",
-                {"Shard": str(shard), "Exchange": "trading is paused there; nothing is placed or renewed"},
-            )
-        for shard in sorted(self._closed - closed):
-            yield "INFO", {"Shard": str(shard), "Exchange": "takes orders again"}
-        self._closed = closed
-
-    def board(self, board: Board) -> Iterator[tuple[str, Said]]:
-        """What a scan brought: events and what they say, in the order in which they are logged."""
-        pool = sum(map(dollars_per_day, board.programs))
-        if not board.programs:
-            yield "INFO", {"Board": "no program that pays for resting orders is listed; nothing is quoted"}
-        changes = sorted(
-            board.changes, key=lambda c: (c.program.ticker not in self._quoted, -dollars_per_day(c.program))
-        )
-        for change in changes[:CHANGES_IN_DETAIL]:
-            yield program_change(change)
-        if len(changes) > CHANGES_IN_DETAIL:
-            yield "INFO", {"Changes": f"{len(changes) - CHANGES_IN_DETAIL:,} more of smaller programs, not shown"}
-        chosen, skipped = board.choice.chosen, board.choice.skipped
-        counts = Counter(skip.reason.value for skip in skipped)
-        totals = {"Programs": f"{len(board.programs):,}", "Pools": f"${pool:,.0f} a day"}
-        yield (
-            "INFO",
-            totals | {"Worth a slot": str(len(chosen))} | {name: f"{n:,}" for name, n in counts.most_common()},
-        )
-        for skip in skipped[:SKIPS_IN_DETAIL]:
-            yield "SKIP MARKET", {"Ticker": skip.ticker, "Reason": why(skip)}
-        if board.advice:
-            yield "INFO", {"Advice": board.advice}
-
-    def choice(self, choice: Choice, stay: frozenset[str] = frozenset()) -> Iterator[tuple[str, Said]]:
-        """What is new in what a cycle quotes. `stay`: markets that keep their orders though they are not
-        chosen."""
-        chosen = {candidate.ticker: candidate for candidate in choice.chosen}
-        reasons = {skip.ticker: skip for skip in choice.skipped}
-        for ticker in sorted(self._quoted - chosen.keys() - stay):
-            skip = reasons.get(ticker)
-            yield "INFO", {"Ticker": ticker, "No longer quoted": why(skip) if skip else "its programs ended"}
-        for ticker, candidate in chosen.items():
-            if ticker not in self._quoted:
-                yield "QUOTE MARKET", quoted_market(candidate, ticker in choice.unpaid)
-        self._quoted = frozenset(chosen) | (stay & self._quoted)
 
 
 class Repeats:
@@ -244,75 +169,11 @@ def fill(done: Fill) -> Said:
     }
 
 
-def program_change(change: Change) -> tuple[str, Said]:
-    """A program that is new, has ended, or has other terms than before."""
-    ticker = {"Ticker": change.program.ticker}
-    if change.was is None:
-        pool = {"Pool": f"${dollars_per_day(change.program):,.2f} a day"}
-        return "NEW INCENTIVE", ticker | pool | {"Terms": terms([change.program])}
-    now = terms([change.now]) if change.now else "ended"
-    return "UPDATE INCENTIVE", ticker | {"Was": terms([change.was])} | {"Now": now}
-
-
-def quoted_market(candidate: Candidate, is_unpaid: bool) -> Said:
-    """A market that is taken up, and what it is hoped to bring."""
-    estimate, decided = candidate.estimate, candidate.decided
-    said = {
-        "Ticker": candidate.ticker,
-        "Pool": f"${candidate.incentive.pool_per_day:,.2f} a day",
-        "Terms": terms(candidate.incentive.programs),
-        "Our share": f"yes {estimate.share_yes:.3%}, no {estimate.share_no:.3%}",
-        "Estimate": expected(estimate.dollars_per_day, estimate.payable),
-        "Net": f"{signed(decided.net_per_day)} a day with twice the rivals, "
-        f"{decided.fills_per_day:,.1f} fills a day at ${decided.fill_cost_per_day + decided.fees_per_day:.4f}",
-        "Ties up": f"${candidate.collateral:.2f}",
-    }
-    if is_unpaid:
-        said["Unpaid"] = f"${decided.window:.2f} a window is below the $1.00 floor: it will be paid $0.00"
-    return said
-
-
 def signed(dollars: float | Decimal) -> str:
     """Dollars that may be lost."""
     return f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
 
 
-def cycle(done: Cycle, choice: Choice, plan: Plan, situation: Situation, mark: Mark) -> Said:
-    """What a cycle came to. What is tied up and free is what it would be with all of the plan done."""
-    per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
-    payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
-    balance = situation.balance
-    return {
-        "Markets": str(done.markets),
-        "Orders resting": str(done.orders),
-        "Tied up": f"${plan.tied_up:.2f} of ${situation.limits.capital:.2f}",
-        "Free cash": f"${balance.available - plan.spends:,.4f}" if balance else "not known",
-        "Estimate": expected(per_day, payable),
-        "Accrued today": known(mark.accrued),
-        "Trading today": known(mark.day_profit),
-        "Requests": str(done.requests),
-        "Took": f"{done.seconds:.1f} s",
-    }
-
-
 def known(dollars: float | Decimal | None) -> str:
     """Dollars that may be lost, where anybody knows."""
     return "not known" if dollars is None else signed(dollars)
-
-
-def expected(dollars_per_day: float, payable: Decimal) -> str:
-    """What quotes would earn by the rule, and what would really be paid: nothing below $1.00 a window."""
-    return f"${dollars_per_day:.4f} a day before the $1.00 floor, ${payable:.2f} payable"
-
-
-def terms(programs: Iterable[Program]) -> str:
-    """What programs pay and ask for."""
-    return " + ".join(
-        f"${program.reward:,.2f} until {program.end:%Y-%m-%d %H:%M} UTC, "
-        f"target {contracts(program.target or 0)}, discount {program.discount}"
-        for program in programs
-    )
-
-
-def why(skip: Skip) -> str:
-    return f"{skip.reason.value} | {skip.label}: {skip.number}"

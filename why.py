@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from textwrap import fill
 
+import log_events
 import risk
 import rule_2026_07_30 as rule
 import trade
@@ -143,11 +144,11 @@ def _next(choice: Choice) -> list[Sequence[str]]:
     for skip in choice.skipped[:SHOWN]:
         candidate = known.get(skip.ticker)
         if candidate is None:
-            rows.append((skip.ticker, "", "", "", tradelog.why(skip)))
+            rows.append((skip.ticker, "", "", "", log_events.why(skip)))
             continue
         estimate = candidate.estimate
         numbers = f"${estimate.dollars_per_day:.4f}", f"${estimate.payable:.2f}"
-        rows.append((skip.ticker, *numbers, tradelog.signed(candidate.decided.net_per_day), tradelog.why(skip)))
+        rows.append((skip.ticker, *numbers, tradelog.signed(candidate.decided.net_per_day), log_events.why(skip)))
     return rows
 
 
@@ -188,7 +189,7 @@ def _verdict(seen: View, ticker: str) -> str:
             return f"would be quoted, {rank} of {len(choice.chosen)}{unpaid}"
     for skip in choice.skipped:
         if skip.ticker == ticker:
-            return f"is not quoted. Reason: {tradelog.why(skip)}"
+            return f"is not quoted. Reason: {log_events.why(skip)}"
     return "has no program that is listed as active"
 
 

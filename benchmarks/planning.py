@@ -24,7 +24,7 @@ from benchmarks.progress import progress
 from fields import Fields
 from gate import Limits, Situation
 from models import NO, YES, Bid
-from planning import Change, Wanted, Wishes, plan
+from planning import Change, Wanted, Wishes, make_plan
 
 MARKETS, LEVELS, ROUNDS = 100, 20, 15
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
@@ -125,7 +125,7 @@ def main() -> None:
         for side in (YES, NO):
             best = rivals[market.ticker].side(side)[0].price
             quotes.append(Wanted(market, Bid(side, best - Decimal("0.02"), Decimal(10)), until))
-    make = partial(plan, situation, Wishes(quotes, until=until), {0: GROUP})
+    make = partial(make_plan, situation, Wishes(quotes, until=until), {0: GROUP})
     made = make()
     changes = ", ".join(f"{len(made.amended(change))} {change.value}" for change in Change)
     print(f"{len(markets)} markets, {len(orders)} resting orders: {changes}, {len(made.orders)} placed, "

@@ -31,6 +31,10 @@ PACE = 25.0
 LATENCY = 0.05
 """Simulated seconds from sending a request to having its answer."""
 
+OPENED = "simulated, opened for this command alone"
+THE_BOTS = "simulated, inside the bot's own process"
+"""What an exchange is that lives inside a process: the one that asks, or another."""
+
 SEED = 1
 
 

@@ -15,7 +15,7 @@ import trade
 from account import Balance, Position
 from gate import Code, Limits, Situation
 from models import NO, SIDES, YES, Bid, Book, Level, Market, MarketStatus, Order, OrderStatus, Side
-from planning import CLEARANCE, Change, Exit, Plan, Wanted, Wishes, plan
+from planning import CLEARANCE, Change, Exit, Plan, Wanted, Wishes, make_plan
 from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, cents, market
 
 D = Decimal
@@ -63,7 +63,7 @@ def wishes(*quotes: Wanted, **more: object) -> Wishes:
 
 def test_an_order_that_is_what_is_wanted_stays_and_costs_one_request_that_keeps_its_place() -> None:
     resting = order("KXA-1", YES, "0.49", 5)
-    made = plan(situation(orders=(resting,)), wishes(quote(YES, "0.49")), GROUPS)
+    made = make_plan(situation(orders=(resting,)), wishes(quote(YES, "0.49")), GROUPS)
     (amendment,) = made.amendments
     assert (amendment.order, amendment.change, amendment.until) == (resting, Change.RENEW, UNTIL)
     assert amendment.bid == resting.bid
@@ -73,7 +73,7 @@ def test_an_order_that_is_what_is_wanted_stays_and_costs_one_request_that_keeps_
 
 def test_an_order_moves_in_place_without_a_gap() -> None:
     resting = order("KXA-1", YES, "0.47", 5)
-    made = plan(situation(orders=(resting,)), wishes(quote(YES, "0.49")), GROUPS)
+    made = make_plan(situation(orders=(resting,)), wishes(quote(YES, "0.49")), GROUPS)
     (amendment,) = made.amendments
     assert (amendment.change, amendment.bid.price) == (Change.REPLACE, D("0.49"))
     assert not made.cancels
@@ -82,7 +82,7 @@ def test_an_order_moves_in_place_without_a_gap() -> None:
 def test_a_move_that_could_meet_the_book_is_made_post_only_for_an_amend_might_take() -> None:
     resting = order("KXA-1", YES, "0.47", 5)
     tight = Book("KXA-1", cents((53, 100)), cents((46, 100)))  # 0.54 is asked
-    made = plan(situation(orders=(resting,), books={"KXA-1": tight}), wishes(quote(YES, "0.53")), GROUPS)
+    made = make_plan(situation(orders=(resting,), books={"KXA-1": tight}), wishes(quote(YES, "0.53")), GROUPS)
     assert [one for one, _ in made.cancels] == [resting]
     (placed,) = made.orders
     assert placed.post_only
@@ -92,7 +92,7 @@ def test_a_move_that_could_meet_the_book_is_made_post_only_for_an_amend_might_ta
 
 def test_what_was_filled_of_an_order_is_topped_up_and_what_is_too_much_is_taken_off() -> None:
     resting = order("KXA-1", YES, "0.49", 2, filled=3), order("KXA-1", NO, "0.44", 9, "2")
-    made = plan(situation(orders=resting), wishes(quote(YES, "0.49"), quote(NO, "0.44")), GROUPS)
+    made = make_plan(situation(orders=resting), wishes(quote(YES, "0.49"), quote(NO, "0.44")), GROUPS)
     assert {(one.order.side, one.change, one.bid.count) for one in made.amendments} == {
         (YES, Change.REPLACE, D(5)),
         (NO, Change.REDUCE, D(5)),
@@ -106,41 +106,41 @@ def test_renewals_go_out_before_whatever_else_rests_is_changed() -> None:
     )
     books = {ticker: BOOK._replace(ticker=ticker) for ticker in markets}
     quotes = [quote(YES, "0.49", ticker=ticker) for ticker in markets]
-    made = plan(situation(orders=orders, markets=markets, books=books), wishes(*quotes), GROUPS)
+    made = make_plan(situation(orders=orders, markets=markets, books=books), wishes(*quotes), GROUPS)
     changes = [one.change for one in made.amendments]
     assert changes == [Change.RENEW] * 2 + [Change.REPLACE] * 2
 
 
 def test_a_quote_outside_its_order_group_is_placed_anew_for_nothing_would_stop_its_fills() -> None:
     resting = order("KXA-1", YES, "0.49", 5, group=None)
-    made = plan(situation(orders=(resting,)), wishes(quote(YES, "0.49")), GROUPS)
+    made = make_plan(situation(orders=(resting,)), wishes(quote(YES, "0.49")), GROUPS)
     assert [one for one, _ in made.cancels] == [resting]
     assert [one.group_id for one in made.orders] == ["group-0"]
 
 
 def test_what_is_not_wanted_goes_and_what_a_person_rests_stays() -> None:
     ours, theirs = order("KXA-1", YES, "0.49", 5), order("KXA-1", NO, "0.40", 7, "2", ours=False)
-    made = plan(situation(orders=(ours, theirs)), wishes(), GROUPS)
+    made = make_plan(situation(orders=(ours, theirs)), wishes(), GROUPS)
     assert [one for one, _ in made.cancels] == [ours]
 
 
 def test_a_market_that_misses_its_target_for_now_keeps_its_orders_as_they_are() -> None:
     resting = order("KXA-1", YES, "0.43", 3)
-    made = plan(situation(orders=(resting,)), wishes(keep={"KXA-1"}), GROUPS)
+    made = make_plan(situation(orders=(resting,)), wishes(keep={"KXA-1"}), GROUPS)
     assert [(one.change, one.bid) for one in made.amendments] == [(Change.RENEW, resting.bid)]
     assert made.places == {("KXA-1", YES)}
 
 
 def test_where_nothing_can_be_seen_nothing_is_touched() -> None:
     resting = order("KXA-1", YES, "0.49", 5)
-    made = plan(situation(orders=(resting,), positions=(held("KXA-1", 3),)), wishes(leave={"KXA-1"}), GROUPS)
+    made = make_plan(situation(orders=(resting,), positions=(held("KXA-1", 3),)), wishes(leave={"KXA-1"}), GROUPS)
     assert made.is_empty
     assert [one.reason for one in made.kept] == ["what rests there could not be read"]
 
 
 def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted_before_it_is_gone() -> None:
     resting = order("KXA-1", YES, "0.50", 5), order("KXA-1", NO, "0.44", 5, "2")
-    made = plan(
+    made = make_plan(
         situation(orders=resting, positions=(held("KXA-1", 3),)),
         wishes(quote(YES, "0.50"), quote(NO, "0.44")),
         GROUPS,
@@ -155,14 +155,14 @@ def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted_before_it_is_gone(
 def test_a_resting_exit_is_one_order_with_that_sides_quote_and_no_more_than_what_is_held_beyond_it() -> None:
     resting = order("KXA-1", NO, "0.44", 5)
     rest = wishes(quote(YES, "0.49"), quote(NO, "0.44"), exit=Exit.REST)
-    made = plan(situation(orders=(resting,), positions=(held("KXA-1", 3),)), rest, GROUPS)
+    made = make_plan(situation(orders=(resting,), positions=(held("KXA-1", 3),)), rest, GROUPS)
     assert not made.sales
     assert [(one.change, one.bid.count) for one in made.amendments] == [(Change.REPLACE, D(8))]
     assert [(one.bid.side, one.bid.count) for one in made.orders] == [(YES, D(2))], "3 are held of 5"
 
 
 def test_a_resting_exit_without_a_quote_rests_beside_the_best_and_in_no_group() -> None:
-    made = plan(situation(positions=(held("KXA-1", -3),)), wishes(exit=Exit.REST), GROUPS)
+    made = make_plan(situation(positions=(held("KXA-1", -3),)), wishes(exit=Exit.REST), GROUPS)
     (placed,) = made.orders
     assert placed.bid == Bid(YES, D("0.50"), D(3))
     assert placed.post_only
@@ -172,7 +172,7 @@ def test_a_resting_exit_without_a_quote_rests_beside_the_best_and_in_no_group() 
 def test_a_position_that_cannot_be_closed_blocks_new_orders_in_its_market_alone() -> None:
     markets = {ticker: market(ticker=ticker) for ticker in ("KXA-1", "KXB-1")}
     books = {"KXA-1": Book("KXA-1", (), BOOK.no), "KXB-1": BOOK._replace(ticker="KXB-1")}
-    made = plan(
+    made = make_plan(
         situation(markets=markets, books=books, positions=(held("KXA-1", 3),)),
         wishes(quote(NO, "0.44"), quote(NO, "0.44", ticker="KXB-1")),
         GROUPS,
@@ -185,7 +185,7 @@ def test_a_position_that_cannot_be_closed_blocks_new_orders_in_its_market_alone(
 def test_orders_that_the_limits_do_not_allow_any_more_are_taken_down() -> None:
     resting = order("KXA-1", YES, "0.49", 5)
     tight = situation(orders=(resting,), limits=AMPLE._replace(capital=D(2)))
-    made = plan(tight, wishes(quote(YES, "0.49")), GROUPS)
+    made = make_plan(tight, wishes(quote(YES, "0.49")), GROUPS)
     assert [one for one, _ in made.cancels] == [resting]
     assert [one.code for one in made.refused] == [Code.MAX_CAPITAL]
 
@@ -337,7 +337,7 @@ def ours(orders: Iterable[Order]) -> list[Order]:
 @given(worlds())
 def test_no_plan_breaks_a_limit_whether_what_it_sells_is_sold_or_not(world: tuple[Situation, Wishes]) -> None:
     now, wanted = world
-    made = plan(now, wanted, GROUPS)
+    made = make_plan(now, wanted, GROUPS)
     then = after(now, made, sold=False)
     decided = [one for one in ours(then.orders) if one.ticker not in wanted.leave]
     for event in {one.ticker.partition("-")[0] for one in decided}:
@@ -357,7 +357,7 @@ def test_no_plan_crosses_trades_with_itself_or_leaves_two_orders_of_one_intent(
     world: tuple[Situation, Wishes],
 ) -> None:
     now, wanted = world
-    made = plan(now, wanted, GROUPS)
+    made = make_plan(now, wanted, GROUPS)
     then = after(now, made, sold=False)
     seen = set()
     for one in ours(then.orders):
@@ -395,7 +395,7 @@ def test_no_plan_crosses_trades_with_itself_or_leaves_two_orders_of_one_intent(
 @given(worlds())
 def test_no_plan_touches_an_order_that_it_should_not(world: tuple[Situation, Wishes]) -> None:
     now, wanted = world
-    made = plan(now, wanted, GROUPS)
+    made = make_plan(now, wanted, GROUPS)
     touched = [one for one, _ in made.cancels] + [one.order for one in made.amendments]
     assert all(trade.is_own(one) and one.ticker not in wanted.leave for one in touched)
     assert len({one.order_id for one in touched}) == len(touched)
@@ -410,10 +410,10 @@ def test_no_plan_touches_an_order_that_it_should_not(world: tuple[Situation, Wis
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(world: tuple[Situation, Wishes]) -> None:
     """But on the side of what was sold, which may be quoted again, and whatever more the limits then allow."""
     now, wanted = world
-    made = plan(now, wanted, GROUPS)
+    made = make_plan(now, wanted, GROUPS)
     then = after(now, made)
-    again = plan(then, wanted, GROUPS)
+    again = make_plan(then, wanted, GROUPS)
     if not made.sales:
         assert again.is_empty, (made, again)
-    assert plan(after(then, again), wanted, GROUPS).is_empty
-    assert made == plan(now, wanted, GROUPS)
+    assert make_plan(after(then, again), wanted, GROUPS).is_empty
+    assert made == make_plan(now, wanted, GROUPS)

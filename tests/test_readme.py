@@ -76,14 +76,14 @@ def test_make_run_starts_the_bot_and_so_do_the_lines_without_make() -> None:
 
 
 def events_of_the_code() -> set[str]:
-    """What is passed to `log`, and what `tradelog.py` tells the loop to log."""
+    """What is passed to `log`, and what `log_events.py` tells the loop to log."""
     found: set[str] = set()
     for name in ROOMS:
         for node in ast.walk(tree(name)):
             if isinstance(node, ast.Call) and called(node) in ("log", "_log", "entry"):
                 place = 1 if called(node) == "entry" else 0
                 found |= words(node.args[place : place + 1])
-            elif name == "tradelog.py" and isinstance(node, ast.Tuple) and node.elts:
+            elif name == "log_events.py" and isinstance(node, ast.Tuple) and node.elts:
                 found |= words(node.elts[:1])
     return found
 

@@ -173,10 +173,10 @@ def test_what_is_only_estimated_is_in_no_net() -> None:
     told = report(facts(**known))
     assert [window.state for window in told.windows] == [State.EXPECTED]
     assert (told.total.money.net, told.total.money.net_if_paid) == (0, 4)
-    text = report_text.text(told)
-    assert "Rewards credited" in text
-    assert "$4.00  estimate: 1 window not paid yet" in text
-    assert "Cash: not looked at yet" in text
+    said = report_text.text(told)
+    assert "Rewards credited" in said
+    assert "$4.00  estimate: 1 window not paid yet" in said
+    assert "Cash: not looked at yet" in said
 
 
 def test_a_running_window_that_paid_nobody_for_days_does_not_cost_the_report() -> None:
