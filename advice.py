@@ -12,8 +12,8 @@ from decimal import ROUND_FLOOR, Decimal
 
 import rule_2026_07_30 as rule
 from choice import Choice, what_lacks
+from exchange.models import Book
 from incentive import Candidate, Caution, IncentiveProgram, Reason, Skip
-from models import Book
 from risk import Room
 from sizing import LEAST_WINDOW
 from trade import Trade

@@ -16,13 +16,12 @@ import earning
 import marking
 import profit
 import trade
-from account import Balance, Fill, Position, Settlement
 from clients import KalshiHttpClient
 from entries import EPOCH, Cycle, Entry, Mark, Stay
-from errors import ExchangeError, LedgerError
-from fields import Listing
-from ledger import Ledger
-from models import (
+from exchange.account import Balance, Fill, Position, Settlement
+from exchange.errors import ExchangeError, LedgerError
+from exchange.json_fields import Listing
+from exchange.models import (
     Bid,
     Book,
     Market,
@@ -33,6 +32,7 @@ from models import (
     OrderStatus,
     Program,
 )
+from ledger import Ledger
 from profit import midnight
 from tradelog import Log
 from watching import Watch

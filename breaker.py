@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
 
-from account import OrderGroup
 from clients import KalshiHttpClient
-from errors import ExchangeError, Refused
+from exchange.account import OrderGroup
+from exchange.errors import ExchangeError, Refused
 from tradelog import Log
 
 NEW_GROUP = "new"

@@ -10,8 +10,8 @@ from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
 
-from account import Fill, Position, Settlement
-from models import Order, Side
+from exchange.account import Fill, Position, Settlement
+from exchange.models import Order, Side
 
 STEP = Decimal("0.50")
 """Dollars that come or go at once without an explanation and are a step of their own. What is less may be a fee

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from exchange.models import NO, YES
 from incentive import Candidate, Estimate, Reason, Skip
-from models import NO, YES
 from risk import Room
 
 RUNNERS_UP = 20

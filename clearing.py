@@ -13,8 +13,8 @@ import stopping
 import trade
 import tradelog
 from clients import KalshiHttpClient
-from errors import ExchangeError, Gone, OutcomeUnknown, StillResting, Then
-from models import Bid, Order, OrderRequest, OrderResponse
+from exchange.errors import ExchangeError, Gone, OutcomeUnknown, StillResting, Then
+from exchange.models import Bid, Order, OrderRequest, OrderResponse
 from tradelog import Log
 
 VERIFY_TRIES = 5

@@ -16,9 +16,9 @@ from dotenv import dotenv_values
 from requests.utils import get_environ_proxies
 
 from clients import API_ROOT, Environment, KalshiHttpClient
-from clock import WallClock
-from errors import ConfigError
-from signing import Signer, exposed, load_key
+from exchange.clock import WallClock
+from exchange.errors import ConfigError
+from exchange.signing import Signer, exposed, load_key
 from simulator import embedded
 
 REAL_MONEY_DOMAIN = ".kalshi.com"

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import rule_2026_07_30 as rule
 from cash import Stretch
 from entries import Flow, Seconds
+from exchange.models import Program
 from figures import dollars
-from models import Program
 
 SOONEST, LATEST = timedelta(hours=12), timedelta(hours=48)
 """A reward comes so long after its window's end."""

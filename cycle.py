@@ -17,19 +17,19 @@ from typing import NamedTuple
 import gate
 import risk
 import trade
-from account import Balance, Fill, Position
 from bookkeeping import Bookkeeper, Difference
 from breaker import Breaker
 from choice import Choice
 from clearing import Clearing
 from clients import KalshiHttpClient
 from entries import Stay
-from errors import ExchangeError
-from fields import Listing
+from exchange.account import Balance, Fill, Position
+from exchange.errors import ExchangeError
+from exchange.json_fields import Listing
+from exchange.models import Bid, Book, ExchangeStatus, Market, MarketStatus, Order
 from gate import Situation
 from guards import Guards, Patience
 from incentive import IncentiveProgram, Reason, Skip
-from models import Bid, Book, ExchangeStatus, Market, MarketStatus, Order
 from planning import Plan, Wanted, Wishes, make_plan
 from risk import Room
 from scan import Board, Scanner, Seen

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from errors import LedgerError
+from exchange.errors import LedgerError
 from schema import prepare
 
 _BUSY_SECONDS = 2.0

@@ -22,11 +22,11 @@ import incentive
 import main
 import settings
 import trade
-from account import Balance
 from clients import Environment, KalshiHttpClient
 from connection import Connection, connect, read_variables
-from errors import ConfigError, ExchangeError, NotSent, Unauthorized
-from schedule import new_york, next_pause
+from exchange.account import Balance
+from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
+from exchange.trading_hours import new_york, next_pause
 from screening import Screen
 from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet
 

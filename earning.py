@@ -12,10 +12,10 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
-from account import Fill
 from entries import Seconds, SecondsOf, Stay
+from exchange.account import Fill
+from exchange.models import SIDES, Bid, Book, Market, Program
 from incentive import IncentiveProgram
-from models import SIDES, Bid, Book, Market, Program
 
 
 class Piece(NamedTuple):

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
-from errors import BotError, ExchangeError, Then
+from exchange.errors import BotError, ExchangeError, Then
 
 
 class Failure(NamedTuple):

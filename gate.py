@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 import risk
 import trade
-from account import Balance, Position
-from incentive import contracts
-from models import (
+from exchange.account import Balance, Position
+from exchange.models import (
     ONE_DOLLAR,
     SIDES,
     YES,
@@ -32,6 +31,7 @@ from models import (
     Side,
     TimeInForce,
 )
+from incentive import contracts
 
 _NOTHING = Decimal(0)
 _NO_LOSSES = (_NOTHING, _NOTHING)

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from account import Fill
+from exchange.account import Fill
+from exchange.models import NO, ONE_DOLLAR, YES, Book, Market
 from gate import Place
 from incentive import Reason, Skip
-from models import NO, ONE_DOLLAR, YES, Book, Market
 from tradelog import Said, local_time
 
 MANY_FILLS = 3

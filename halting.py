@@ -12,14 +12,14 @@ from decimal import Decimal
 
 import gate
 import tradelog
-from account import Balance, Position
 from bookkeeping import Bookkeeper, Difference
 from clearing import Clearing
 from clients import KalshiHttpClient
 from entries import Mark
-from errors import LedgerError
+from exchange.account import Balance, Position
+from exchange.errors import LedgerError
+from exchange.models import Order
 from ledger import DAY_LOST, Ledger
-from models import Order
 from profit import midnight
 from tradelog import Log
 

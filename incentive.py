@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import rule_2026_07_30 as rule
-from models import NO, YES, Bid, Book, FeeType, Level, Market, Program
+from exchange.models import NO, YES, Bid, Book, FeeType, Level, Market, Program
 from rule_2026_07_30 import SideScore
 
 RIVALS_ANSWER = 2.0

@@ -17,11 +17,11 @@ from typing import NamedTuple, Protocol
 import lock
 import logfile
 import tradelog
-import writing
 from clearing import MAY_REST
 from clients import Environment
 from connection import Connection, connect, read_variables
-from errors import ConfigError, LedgerError
+from exchange import order_payloads
+from exchange.errors import ConfigError, LedgerError
 from ledger import Ledger
 from lock import AlreadyRuns, Lock
 from settings import Settings
@@ -120,7 +120,7 @@ def _lock_account(rules: Settings, connection: Connection, held: ExitStack, left
         return left_by, ""
     try:
         file = lock.account_file(
-            rules.environment.value, connection.client.identity.key_id, writing.PRIMARY_SUBACCOUNT
+            rules.environment.value, connection.client.identity.key_id, order_payloads.PRIMARY_SUBACCOUNT
         )
         taken = Lock(file, "trades on this account")
     except (OSError, RuntimeError) as error:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import entries
-from account import Fill, Identity, Settlement
 from cash import Stretch
 from database import Database, insert
 from entries import (
@@ -34,8 +33,9 @@ from entries import (
     SecondsOf,
     Stay,
 )
+from exchange.account import Fill, Identity, Settlement
+from exchange.models import Book, Program
 from markout import Point, Seen
-from models import Book, Program
 
 DETAIL_KEPT = timedelta(days=2)
 """Cycles, marks and orders without a fill are kept so long, programs so long after their end."""

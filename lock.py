@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from errors import ConfigError
+from exchange.errors import ConfigError
 
 _BEYOND = 1 << 20
 """On Windows a locked byte can be read by nobody else: it lies where no text is."""

@@ -10,12 +10,12 @@ from decimal import Decimal
 
 from choice import Choice
 from entries import Cycle, Mark
+from exchange.models import ExchangeStatus, Program
+from exchange.trading_hours import Span
 from gate import Situation
 from incentive import Candidate, Skip, contracts, dollars_per_day
-from models import ExchangeStatus, Program
 from planning import Plan
 from scan import Board, Change
-from schedule import Span
 from tradelog import Said, known, signed
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20

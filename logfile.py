@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from errors import ConfigError
+from exchange.errors import ConfigError
 
 SIZE, FILES = 10_000_000, 5
 """Bytes after which a log begins anew, and older ones that are kept, where no settings say otherwise."""

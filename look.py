@@ -15,14 +15,14 @@ import gate
 import lock
 import risk
 import trade
-import writing
-from account import Position
 from clients import Environment, KalshiHttpClient
 from connection import Connection
-from errors import LedgerError
+from exchange import order_payloads
+from exchange.account import Position
+from exchange.errors import LedgerError
+from exchange.models import Order, Side
 from launch import Files
 from ledger import Ledger
-from models import Order, Side
 from profit import midnight
 from simulator.embedded import OPENED, THE_BOTS
 from status import Account, Bot, Facts, Held, Memory, Resting, Session
@@ -66,7 +66,7 @@ def running(environment: Environment, connection: Connection, lock_file: Path) -
     try:
         if not connection.is_private:
             key_id = connection.client.identity.key_id
-            lock_file = lock.account_file(environment.value, key_id, writing.PRIMARY_SUBACCOUNT)
+            lock_file = lock.account_file(environment.value, key_id, order_payloads.PRIMARY_SUBACCOUNT)
         holder = lock.holder(lock_file)
     except (OSError, RuntimeError) as error:
         return Bot(None, where, str(error))

@@ -179,7 +179,7 @@ def earnings(asked: argparse.Namespace) -> int:
     import page
     import report_text
     from connection import known
-    from errors import ConfigError
+    from exchange.errors import ConfigError
     from ledger import Ledger
     from recall import recall
     from report import report
@@ -361,7 +361,7 @@ def carried_out(asked: argparse.Namespace) -> int:
     if problem:
         print(f"main: {problem}", file=sys.stderr)
         return IN_CONFIGURATION
-    from errors import ConfigError, ExchangeError, LedgerError
+    from exchange.errors import ConfigError, ExchangeError, LedgerError
 
     try:
         importable()
@@ -378,7 +378,7 @@ def importable() -> None:
     """Make sure that `market_bot.py`, which a person edits, is a program still. Raises a `ConfigError`."""
     import traceback
 
-    from errors import ConfigError
+    from exchange.errors import ConfigError
 
     try:
         import market_bot  # noqa: F401

@@ -29,14 +29,11 @@ import failures
 import launch
 import log_events
 import outages
-import schedule
 import settings
 import sheet
 import stopping
 import takeover
 import tradelog
-import writing
-from account import Fill
 from bookkeeping import Bookkeeper
 from breaker import Breaker
 from choice import Choice
@@ -56,12 +53,14 @@ from cycle import (
     taken_down,
 )
 from entries import Cycle, Mark
-from errors import ExchangeError, LedgerError, Then, Unauthorized
+from exchange import order_payloads, trading_hours
+from exchange.account import Fill
+from exchange.errors import ExchangeError, LedgerError, Then, Unauthorized
+from exchange.models import ExchangeStatus, OrderRequest, OrderResponse
 from failures import Failure
 from guards import Guards, Patience
 from halting import Halting, worst_case
 from ledger import Ledger, file_name
-from models import ExchangeStatus, OrderRequest, OrderResponse
 from outages import Outages
 from planning import Plan
 from scan import Board, Scanner
@@ -510,7 +509,7 @@ class MarketBot:
 
     def _read_schedule(self) -> None:
         """Know when the exchange pauses next."""
-        pause = schedule.next_pause(self._client.get_schedule(), self._clock.now())
+        pause = trading_hours.next_pause(self._client.get_schedule(), self._clock.now())
         self._outages.announced(pause)
         for event, fields in self._told.pause(pause):
             self.log(event, fields)
@@ -625,7 +624,7 @@ def read_settings(changed: Mapping[str, object] = MappingProxyType({})) -> setti
 
 def ledger_file(environment: Environment) -> Path:
     """Where the ledger of an environment is: beside the log."""
-    return _LOG_FILE.with_name(file_name(environment.value, writing.PRIMARY_SUBACCOUNT))
+    return _LOG_FILE.with_name(file_name(environment.value, order_payloads.PRIMARY_SUBACCOUNT))
 
 
 def files() -> launch.Files:

@@ -9,11 +9,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import profit
-from account import Balance
 from clients import KalshiHttpClient
 from entries import DayMark, Entry, Mark, Quotes
+from exchange.account import Balance
+from exchange.models import Book
 from ledger import Ledger
-from models import Book
 from profit import midnight
 
 _BEFORE_MIDNIGHT = timedelta(hours=6)

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from account import Fill
-from models import ONE_DOLLAR, Book, Candle, Side
+from exchange.account import Fill
+from exchange.models import ONE_DOLLAR, Book, Candle, Side
 
 BEFORE, AFTER = "before", "after"
 LATER: Mapping[str, timedelta] = {

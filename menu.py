@@ -16,6 +16,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import rule_2026_07_30 as rule
+from exchange.models import NO, YES, Bid, Book, Program, Side
 from incentive import (
     Candidate,
     Caution,
@@ -25,7 +26,6 @@ from incentive import (
     expected_fills,
     published,
 )
-from models import NO, YES, Bid, Book, Program, Side
 from risk import Room, event_risk
 from rule_2026_07_30 import SideScore
 from trade import Prices

@@ -7,8 +7,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from errors import Then
-from schedule import Span
+from exchange.errors import Then
+from exchange.trading_hours import Span
 
 RETRY_SECONDS = 10.0
 LONGEST_RETRY = 300.0

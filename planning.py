@@ -20,10 +20,10 @@ from enum import Enum
 from typing import NamedTuple
 
 import trade
-from account import Position
+from exchange.account import Position
+from exchange.models import ONE_DOLLAR, Bid, Market, Order, OrderRequest
+from exchange.order_payloads import unix_up
 from gate import Gate, Place, Refusal, Situation
-from models import ONE_DOLLAR, Bid, Market, Order, OrderRequest
-from writing import unix_up
 
 CLEARANCE = 2
 """Grid steps that must lie between a moved order and the best bid of the other side: the book may have moved on by

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 
-from account import Fill, Settlement
 from entries import DayMark, Quotes
-from models import Side
+from exchange.account import Fill, Settlement
+from exchange.models import Side
 
 _NOTHING = Decimal(0)
 _NOBODY: Quotes = (None, None)

@@ -9,9 +9,9 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 import entries
-from account import Identity
 from entries import Adopted, Outcome
-from errors import LedgerError
+from exchange.account import Identity
+from exchange.errors import LedgerError
 from ledger import Ledger
 from report import Facts
 from simulator.embedded import HOST, THE_BOTS

@@ -13,12 +13,12 @@ from decimal import Decimal
 from statistics import median
 from typing import NamedTuple
 
-from account import Fill, Settlement
 from cash import Stretch
 from credits import State, Unexplained, Window, attribute
 from entries import Adopted, DayMark, Flow, Outcome, Quotes, Seconds, SecondsOf
+from exchange.account import Fill, Settlement
+from exchange.models import ONE_DOLLAR, Program, Side
 from markout import POINTS, SETTLEMENT, Point, Seen
-from models import ONE_DOLLAR, Program, Side
 from profit import midnight
 from trading import brought
 

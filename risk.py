@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import TypeVar
 
-from account import Balance, Position
-from models import Order, Side
+from exchange.account import Balance, Position
+from exchange.models import Order, Side
 
 Amount = TypeVar("Amount", Decimal, int)
 

@@ -16,11 +16,11 @@ from typing import NamedTuple, TypeVar
 
 from choice import Choice
 from clients import KalshiHttpClient
-from errors import ExchangeError, TookTooLong, Unreadable
-from fields import Listing
+from exchange.errors import ExchangeError, TookTooLong, Unreadable
+from exchange.json_fields import Listing
+from exchange.market_data import TICKERS_PER_CALL
+from exchange.models import Book, Event, ExchangeStatus, Market, Order, Program, Series
 from incentive import NONE_EARNED, IncentiveProgram, Reason, Skip
-from market_data import TICKERS_PER_CALL
-from models import Book, Event, ExchangeStatus, Market, Order, Program, Series
 from risk import Room
 from screening import Screen, incentives
 from strategy import Strategy

@@ -13,8 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 from fnmatch import translate
 
+from exchange.models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
 from incentive import NONE_EARNED, IncentiveProgram, Reason, Skip, dollars_per_day, maker_rate
-from models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
 
 RATE_WHERE_UNKNOWN = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
 """The makers' fee of a series that the exchange did not tell of."""

@@ -15,13 +15,13 @@ from decimal import Decimal
 
 import trade
 import tradelog
-from account import Position
 from breaker import NEW_GROUP, Breaker
 from clearing import Clearing, Records
 from clients import KalshiHttpClient
-from errors import ExchangeError, Gone, Paused, Then
+from exchange.account import Position
+from exchange.errors import ExchangeError, Gone, Paused, Then
+from exchange.models import ONE_DOLLAR, Book, Order, OrderRequest, OrderResponse, OrderStatus
 from gate import Gate, Refusal, Situation
-from models import ONE_DOLLAR, Book, Order, OrderRequest, OrderResponse, OrderStatus
 from planning import Amendment, Change, Plan, Sale
 from tradelog import Log
 

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from clients import Environment
-from errors import ConfigError
+from exchange.errors import ConfigError
 from planning import Exit
 
 CENT = Decimal("0.01")

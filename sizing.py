@@ -20,9 +20,9 @@ from functools import reduce
 from typing import NamedTuple
 
 from choice import HYSTERESIS, Choice, Wish, what_lacks, with_bids
+from exchange.models import Book
 from incentive import RIVALS_ANSWER, Caution, IncentiveProgram, Reason, Skip
 from menu import PIPS, Menu, Option, Promise, Purse, thinned
-from models import Book
 from risk import Room
 from trade import Trade, no_book, target_missed
 

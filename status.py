@@ -35,7 +35,7 @@ from typing import NamedTuple
 import halting
 from clients import Environment
 from entries import Cycle, Halt, Mark
-from models import Side
+from exchange.models import Side
 from sheet import plain, table
 from tradelog import known, pairs
 

@@ -11,8 +11,8 @@ from datetime import datetime
 import advice
 import sizing
 from choice import Choice, Wish, choose, no_slot_left
+from exchange.models import Book
 from incentive import RIVALS_ANSWER, Caution, IncentiveProgram, Skip
-from models import Book
 from risk import Room
 from screening import Screen
 from settings import Settings

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import trade
 import tradelog
-from account import Balance, Position
 from clients import KalshiHttpClient
+from exchange.account import Balance, Position
+from exchange.models import Book, Order
 from incentive import TAKER_RATE
-from models import Book, Order
 from settings import Settings
 from tradelog import Log, Said
 

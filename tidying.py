@@ -18,7 +18,7 @@ from clearing import Clearing, NoRecords
 from connection import Connection
 from cycle import Account, session_start
 from entries import Halt
-from errors import ExchangeError, LedgerError
+from exchange.errors import ExchangeError, LedgerError
 from halting import HOW_TO_GO_ON
 from ledger import Ledger
 from planning import Exit

@@ -18,9 +18,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import rule_2026_07_30 as rule
-from account import Position
-from incentive import Candidate, Caution, IncentiveProgram, Reason, Scored, Skip, contracts, contracts_from
-from models import (
+from exchange.account import Position
+from exchange.models import (
     NO,
     ONE_DOLLAR,
     SIDES,
@@ -37,6 +36,7 @@ from models import (
     Side,
     TimeInForce,
 )
+from incentive import Candidate, Caution, IncentiveProgram, Reason, Scored, Skip, contracts, contracts_from
 
 OWN_PREFIX = "lipbot-"
 """How a client order id of ours begins. No dots: the exchange refuses them in ids."""

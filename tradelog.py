@@ -17,9 +17,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from account import Fill, Position
-from fields import without_ids
-from models import Bid, Book, Order, OrderRequest, OrderResponse, Side
+from exchange.account import Fill, Position
+from exchange.json_fields import without_ids
+from exchange.models import Bid, Book, Order, OrderRequest, OrderResponse, Side
 
 TOP_LEVELS = 5
 

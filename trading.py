@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import profit
-from account import Fill, Settlement
 from cash import effect
 from entries import Adopted, DayMark, Quotes
+from exchange.account import Fill, Settlement
+from exchange.models import ONE_DOLLAR
 from markout import BEFORE, Point, Seen
-from models import ONE_DOLLAR
 
 _NOTHING = Decimal(0)
 

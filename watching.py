@@ -11,16 +11,16 @@ from decimal import Decimal
 
 import cash
 import markout
-from account import Balance, Fill, PaymentStatus, Position, Settlement
 from cash import Stretch, Till
 from clients import KalshiHttpClient
 from entries import EPOCH, Entry, Flow, Outcome
-from errors import ExchangeError
+from exchange.account import Balance, Fill, PaymentStatus, Position, Settlement
+from exchange.errors import ExchangeError
+from exchange.models import Book, Order
+from exchange.order_payloads import PRIMARY_SUBACCOUNT
 from ledger import Ledger
 from markout import Markouts
-from models import Book, Order
 from tradelog import Log
-from writing import PRIMARY_SUBACCOUNT
 
 _ASKED_EVERY = timedelta(minutes=10)
 _OUTCOMES_EVERY = timedelta(hours=1)

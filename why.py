@@ -20,6 +20,7 @@ import trade
 import tradelog
 from choice import Choice
 from clients import KalshiHttpClient
+from exchange.models import SIDES, Bid, Book, Order, Program, Side
 from incentive import (
     AS_IT_STANDS,
     NONE_EARNED,
@@ -33,7 +34,6 @@ from incentive import (
     dollars_per_day,
     published,
 )
-from models import SIDES, Bid, Book, Order, Program, Side
 from risk import Room
 from scan import Board, Scanner
 from settings import Settings

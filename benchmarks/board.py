@@ -39,13 +39,23 @@ from pathlib import Path
 from typing import Any
 
 import market_bot
-import parsing
 import rule_2026_07_30 as rule
 from benchmarks.progress import progress
 from choice import choose
-from fields import Fields, listing
+from exchange import parse_markets
+from exchange.json_fields import Fields, listing
+from exchange.models import (
+    NO,
+    ONE_DOLLAR,
+    YES,
+    IncentiveType,
+    Market,
+    MarketStatus,
+    PriceGrid,
+    PriceRange,
+    Program,
+)
 from incentive import Candidate, IncentiveProgram, Skip
-from models import NO, ONE_DOLLAR, YES, IncentiveType, Market, MarketStatus, PriceGrid, PriceRange, Program
 from risk import Room, room_beside
 from screening import RATE_WHERE_UNKNOWN
 from strategy import Strategy
@@ -134,7 +144,7 @@ class Bench:
 
     def __init__(self, texts: Sequence[str]) -> None:
         answers = (Fields("the benchmark", json.loads(text)) for text in texts)
-        self.books = {book.ticker: book for book in listing(answers, "orderbooks", parsing.book)}
+        self.books = {book.ticker: book for book in listing(answers, "orderbooks", parse_markets.book)}
         self._texts = texts
         self.renew()
         strategy = Strategy.of(market_bot.read_settings())

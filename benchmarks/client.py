@@ -31,10 +31,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from benchmarks.progress import progress
 from benchmarks.server import ORDERS, STATUS, Seen, Served, served
 from clients import API_ROOT, Environment, KalshiHttpClient
-from clock import WallClock
 from connection import connect
-from models import Bid, OrderRequest, SelfTradePrevention, Side, TimeInForce
-from signing import PrivateKey, Signer
+from exchange.clock import WallClock
+from exchange.models import Bid, OrderRequest, SelfTradePrevention, Side, TimeInForce
+from exchange.signing import PrivateKey, Signer
 
 KEY_ID = "5c0f6e4a-8d55-4e61-a1c6-0e6a2d5f7b11"
 

@@ -16,9 +16,9 @@ from typing import Any
 import market_bot
 from clients import KalshiHttpClient
 from connection import Connection
+from exchange.signing import Signer
 from ledger import Ledger
 from market_bot import MarketBot
-from signing import Signer
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
 from simulator.opening import CUSTOMER

@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 from benchmarks.board import CENTS
 from choice import Choice, Wish, what_lacks
-from incentive import RIVALS_ANSWER, Candidate, Caution, IncentiveProgram, Skip
-from models import (
+from exchange.models import (
     SIDES,
     Bid,
     Book,
@@ -30,6 +29,7 @@ from models import (
     Program,
     Side,
 )
+from incentive import RIVALS_ANSWER, Candidate, Caution, IncentiveProgram, Skip
 from risk import Room
 from sizing import LEAST_WINDOW, choose_sizes
 from trade import Prices, Trade

@@ -21,13 +21,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import entries
-from account import Fill, Identity
 from benchmarks.progress import progress
 from cash import Stretch, Till
 from entries import Cycle, Entry, Mark, Seconds, SecondsOf, Stay
+from exchange.account import Fill, Identity
+from exchange.models import SIDES, Book, IncentiveType, Level, OrderStatus, Program, Side
 from ledger import Ledger
 from markout import POINTS, Point, Seen
-from models import SIDES, Book, IncentiveType, Level, OrderStatus, Program, Side
 
 MOST_MILLISECONDS = 5.0
 MOST_BYTES = 20_000_000

@@ -15,12 +15,12 @@ from typing import Any
 
 import requests
 
-from account import AccountLimits
 from benchmarks.progress import progress
-from budget import BASIC
 from clients import KalshiHttpClient
-from models import Bid, OrderRequest, SelfTradePrevention, Side, TimeInForce
-from signing import Signer
+from exchange.account import AccountLimits
+from exchange.models import Bid, OrderRequest, SelfTradePrevention, Side, TimeInForce
+from exchange.rate_limits import BASIC
+from exchange.signing import Signer
 from simulator import embedded
 from simulator.opening import CUSTOMER
 from simulator.transport import ExchangeAdapter

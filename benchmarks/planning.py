@@ -18,12 +18,12 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-import parsing
 import trade
 from benchmarks.progress import progress
-from fields import Fields
+from exchange import parse_markets
+from exchange.json_fields import Fields
+from exchange.models import NO, YES, Bid
 from gate import Limits, Situation
-from models import NO, YES, Bid
 from planning import Change, Wanted, Wishes, make_plan
 
 MARKETS, LEVELS, ROUNDS = 100, 20, 15
@@ -97,9 +97,9 @@ def read(said: dict[str, str]) -> tuple[list[Any], list[Any], list[Any]]:
     """Markets, books and orders, parsed."""
     markets, books, orders = (Fields(name, json.loads(text)) for name, text in said.items())
     return (
-        [parsing.market(row) for row in markets.objects("markets")],
-        [parsing.book(row) for row in books.objects("orderbooks")],
-        [parsing.order(row) for row in orders.objects("orders")],
+        [parse_markets.market(row) for row in markets.objects("markets")],
+        [parse_markets.book(row) for row in books.objects("orderbooks")],
+        [parse_markets.order(row) for row in orders.objects("orders")],
     )
 
 

@@ -27,12 +27,12 @@ from benchmarks.machine import CYCLES, FEWEST, RULES, SETTLING, WAIT
 from benchmarks.presence import side_seconds
 from benchmarks.progress import progress
 from benchmarks.scan import PROGRAMS, CountingWire
-from budget import COSTS
 from choice import Choice
+from exchange.market_data import TICKERS_PER_CALL
+from exchange.models import OrderRequest
+from exchange.rate_limits import COSTS
 from gate import Place
 from market_bot import MarketBot
-from market_data import TICKERS_PER_CALL
-from models import OrderRequest
 from planning import Plan
 from simulator import embedded
 from simulator.api.limits import TIERS

@@ -22,11 +22,11 @@ import requests
 
 import market_bot
 from benchmarks.progress import progress
-from budget import BASIC, COSTS
 from clients import KalshiHttpClient
+from exchange.rate_limits import BASIC, COSTS
+from exchange.signing import Signer
 from risk import room_beside
 from scan import Board, Scanner
-from signing import Signer
 from simulator import embedded
 from simulator.transport import ExchangeAdapter
 from strategy import Strategy

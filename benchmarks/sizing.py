@@ -26,14 +26,14 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import market_bot
-import parsing
 from benchmarks.board import BOOKS, CENTS, orderbooks, pages, seconds
 from benchmarks.exhaustive import NOW, TAPERED, Exhaustive, Problem, problem, valued
 from benchmarks.progress import progress
 from choice import Choice, what_lacks, with_bids
-from fields import Fields, listing
+from exchange import parse_markets
+from exchange.json_fields import Fields, listing
+from exchange.models import NO, YES, IncentiveType, Market, MarketStatus, Program
 from incentive import Candidate, IncentiveProgram
-from models import NO, YES, IncentiveType, Market, MarketStatus, Program
 from risk import room_beside
 from screening import RATE_WHERE_UNKNOWN
 from sizing import choose_sizes
@@ -90,7 +90,7 @@ class Board:
 
     def __init__(self, texts: Sequence[str]) -> None:
         answers = (Fields("the benchmark", json.loads(text)) for text in texts)
-        self.books = {book.ticker: book for book in listing(answers, "orderbooks", parsing.book)}
+        self.books = {book.ticker: book for book in listing(answers, "orderbooks", parse_markets.book)}
         strategy, rules = Strategy.of(market_bot.read_settings()), market_bot.read_settings()
         self.shipped, self._wish = replace(strategy.trade, size=None), strategy.wish
         self.full = replace(self.shipped, delta_ticks=0, rivals_ahead=None)

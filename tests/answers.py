@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from account import OrderGroup
 from clients import KalshiHttpClient
-from errors import ExchangeError
-from models import Bid, Order, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
-from signing import Signer
+from exchange.account import OrderGroup
+from exchange.errors import ExchangeError
+from exchange.models import Bid, Order, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
+from exchange.signing import Signer
 from simulator import embedded, lifecycle
 from simulator.clock import SimulatedClock
 from tests.conftest import START, Wire

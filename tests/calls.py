@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import pytest
 
 from clients import KalshiHttpClient
-from models import Bid, Order, OrderRequest, OrderResponse, SelfTradePrevention, Side, TimeInForce
+from exchange.models import Bid, Order, OrderRequest, OrderResponse, SelfTradePrevention, Side, TimeInForce
 from simulator import matching
 from simulator.listing import ListedMarket
 from tests.conftest import SPECIFICATION, Bench

@@ -30,10 +30,10 @@ import market_bot
 from choice import Choice
 from clients import KalshiHttpClient
 from connection import Connection
+from exchange.signing import Signer
 from ledger import Ledger
 from market_bot import MarketBot
 from scan import Board
-from signing import Signer
 from simulator import embedded
 from simulator.account import Account
 from simulator.embedded import EmbeddedExchange

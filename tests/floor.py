@@ -11,7 +11,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from signing import Signer
+from exchange.signing import Signer
 from simulator import embedded, order_entry
 from simulator.account import Account
 from simulator.embedded import EmbeddedExchange

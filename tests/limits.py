@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from account import Position
 from benchmarks.desk import Desk, desk
 from benchmarks.progress import progress
+from exchange.account import Position
+from exchange.models import Order
 from gate import Gate, Limits, Situation
-from models import Order
 from settings import AUTO
 from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
 from trade import is_own

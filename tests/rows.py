@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
-from account import Fill, Identity
 from entries import SecondsOf, Stay
-from models import NO, YES, OrderStatus, Side
+from exchange.account import Fill, Identity
+from exchange.models import NO, YES, OrderStatus, Side
 
 D = Decimal
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)

@@ -32,8 +32,8 @@ from benchmarks.desk import accrued, moment
 from benchmarks.progress import progress
 from benchmarks.stepped import LOG_FILES, LOG_SIZE, SteppedClock, read_variables, trade
 from entries import Seconds
+from exchange.models import SIDES, Program, Side
 from ledger import Ledger
-from models import SIDES, Program, Side
 from profit import midnight
 from recall import recall
 from report import report

@@ -29,13 +29,13 @@ from requests.adapters import BaseAdapter
 
 import logfile
 import market_bot
-import parsing
 from clients import KalshiHttpClient
 from connection import Connection
-from fields import Fields
+from exchange import parse_markets
+from exchange.json_fields import Fields
+from exchange.signing import Signer
 from ledger import Ledger
 from market_bot import MarketBot
-from signing import Signer
 from simulator import embedded, matching, order_entry
 from simulator.api import account_forms
 from simulator.faults import Rule
@@ -366,8 +366,8 @@ class Stage:
         resting = list(self.account.resting.values())
         held = [(ticker, one) for ticker, one in self.account.holdings.items() if one.count]
         rows = account_forms.positions(exchange, held)["market_positions"]
-        orders = [parsing.order(Fields("the record", account_forms.order(exchange, one))) for one in resting]
-        positions = [parsing.position(Fields("the record", row)) for row in rows]
+        orders = [parse_markets.order(Fields("the record", account_forms.order(exchange, one))) for one in resting]
+        positions = [parse_markets.position(Fields("the record", row)) for row in rows]
         self.broken += exceeded(orders, positions)
         self._console.seek(self._read)
         if "[HALT]" in self._console.read():

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from signing import Signer
+from exchange.signing import Signer
 from simulator.account import Account
 from simulator.api.service import Api
 from simulator.clock import SimulatedClock

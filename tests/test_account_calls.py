@@ -9,8 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from account import BucketLimit, PaymentStatus
-from models import OrderStatus, Side, TimeInForce
+from exchange.account import BucketLimit, PaymentStatus
+from exchange.models import OrderStatus, Side, TimeInForce
 from simulator import lifecycle
 from simulator.opening import CASH
 from tests import calls

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from signing import Signer
+from exchange.signing import Signer
 from simulator import order_entry, pauses
 from simulator.opening import CUSTOMER
 from tests.floor import (

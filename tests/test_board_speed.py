@@ -8,8 +8,8 @@ from math import ceil
 import pytest
 
 from benchmarks.scan import Pace, Reader
+from exchange.market_data import TICKERS_PER_CALL
 from incentive import Reason
-from market_data import TICKERS_PER_CALL
 from scan import WATCHED, Board
 
 PROGRAMS = 1_000

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import parsing
-from account import AccountLimits, BucketLimit
 from benchmarks.limits import UnevenWire, dictated, pace
-from budget import BALANCE, BASIC, COSTS, Budget, Call, largest_batch
-from errors import Gone
-from fields import Fields
-from models import Bid, Order, OrderRequest, SelfTradePrevention, Side, TimeInForce
+from exchange import parse_markets
+from exchange.account import AccountLimits, BucketLimit
+from exchange.errors import Gone
+from exchange.json_fields import Fields
+from exchange.models import Bid, Order, OrderRequest, SelfTradePrevention, Side, TimeInForce
+from exchange.rate_limits import BALANCE, BASIC, COSTS, Budget, Call, largest_batch
 from simulator.clock import SimulatedClock
 from simulator.transport import ExchangeAdapter
 from tests.conftest import START, Bench, answer
@@ -226,7 +226,7 @@ def _told(table: dict[str, int], prefix: str = "") -> Any:
         {"method": method, "path": prefix + path, "cost": cost}
         for (method, path), cost in ((row.split(), cost) for row, cost in table.items())
     ]
-    return parsing.endpoint_costs(Fields("costs", {"default_cost": 10, "endpoint_costs": rows}))
+    return parse_markets.endpoint_costs(Fields("costs", {"default_cost": 10, "endpoint_costs": rows}))
 
 
 # -- the client, on an exchange ----------------------------------------------------------------------------------

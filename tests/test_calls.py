@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 import requests
 
-import signing
 from clients import KalshiHttpClient
-from clock import WallClock
-from errors import ExchangeError, Gone
-from models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
+from exchange import signing
+from exchange.clock import WallClock
+from exchange.errors import ExchangeError, Gone
+from exchange.models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from tests.calls import TESTED, calls_of, public_methods
 from tests.conftest import SPECIFICATION, Wire

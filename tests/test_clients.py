@@ -11,7 +11,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clients import KalshiHttpClient
-from errors import (
+from exchange.errors import (
     ExchangeError,
     Gone,
     NotSent,
@@ -22,8 +22,8 @@ from errors import (
     Unavailable,
     Unreadable,
 )
-from models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
-from signing import Signer
+from exchange.models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
+from exchange.signing import Signer
 from simulator.clock import SimulatedClock
 from tests.conftest import START, Bench, answer
 

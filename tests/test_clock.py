@@ -14,10 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clients import KalshiHttpClient
-from clock import TOLERANCE, ExchangeClock, WallClock
-from errors import Unauthorized
-from models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
-from signing import Signer
+from exchange.clock import TOLERANCE, ExchangeClock, WallClock
+from exchange.errors import Unauthorized
+from exchange.models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
+from exchange.signing import Signer
 from simulator.api.listing_forms import http_date
 from simulator.clock import SimulatedClock
 from tests.conftest import START, Bench, answer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cash import Stretch, Till
 from credits import State, Unexplained, Window, attribute
 from entries import Flow, Seconds
-from models import Program
+from exchange.models import Program
 from tests.values import NOW, program
 
 D = Decimal

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import earning
-from account import Fill
 from entries import Seconds, SecondsOf, Stay
-from models import NO, YES, OrderStatus, Side
+from exchange.account import Fill
+from exchange.models import NO, YES, OrderStatus, Side
 from tests.values import CENTS, NOW, bid, book, books, cents, market, program
 
 D = Decimal

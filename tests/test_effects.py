@@ -7,8 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatch
 
+from exchange.models import Side
 from incentive import Reason
-from models import Side
 from tests.conftest import START, Bench, is_quote
 
 MakeBench = Callable[..., Bench]

@@ -11,11 +11,11 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from requests.adapters import HTTPAdapter
 
-from channel import Channel
 from clients import KalshiHttpClient
-from errors import AlreadyExists, ExchangeError, Gone, Refused, Unauthorized, Unavailable, Unreadable
-from models import OrderStatus
-from signing import Signer
+from exchange.errors import AlreadyExists, ExchangeError, Gone, Refused, Unauthorized, Unavailable, Unreadable
+from exchange.models import OrderStatus
+from exchange.signing import Signer
+from exchange.transport import Channel
 from simulator import embedded
 from simulator.clock import SimulatedClock
 from tests.answers import CALLS, KEY, KEY_ID, ORDER, USER, body_of, client_that_hears, give, sent, terms

@@ -22,14 +22,14 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-import errors
 from clients import KalshiHttpClient
-from errors import ExchangeError, Gone
-from fields import Listing
-from models import AmendResponse, Bid, Order, OrderRequest, OrderResponse, OrderStatus, Side
-from models import SelfTradePrevention as Stp
-from models import TimeInForce as Tif
-from signing import Signer
+from exchange import errors
+from exchange.errors import ExchangeError, Gone
+from exchange.json_fields import Listing
+from exchange.models import AmendResponse, Bid, Order, OrderRequest, OrderResponse, OrderStatus, Side
+from exchange.models import SelfTradePrevention as Stp
+from exchange.models import TimeInForce as Tif
+from exchange.signing import Signer
 from simulator import order_entry
 from simulator.matching import Order as Real
 from simulator.opening import CUSTOMER

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from errors import ExchangeError, Unreadable
+from exchange.errors import ExchangeError, Unreadable
 from simulator import embedded
 from tests.answers import CALLS, body_of, client_that_hears, give, places, sent, short_answer
 from tests.conftest import Wire

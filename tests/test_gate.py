@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 import trade
-from account import Balance
+from exchange.account import Balance
+from exchange.models import NO, YES, Bid, ExchangeStatus, MarketStatus, Order, OrderRequest, Side
 from gate import Code, Gate, Limits, Situation, orders_a_minute
-from models import NO, YES, Bid, ExchangeStatus, MarketStatus, Order, OrderRequest, Side
 from tests.test_planning import AMPLE, UNTIL, held, order, situation
 from tests.values import market
 

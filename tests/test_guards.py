@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from account import Fill
+from exchange.account import Fill
+from exchange.models import NO, YES, Book, Market, Side
 from guards import JUMP, LOOKS_MISSED, MANY_FILLS, Guards, Patience
 from incentive import Reason, Skip
-from models import NO, YES, Book, Market, Side
 from tests.values import NOW, cents, market
 
 PAUSE = timedelta(seconds=120)

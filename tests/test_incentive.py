@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import choice as choices
 import incentive as rule
 from choice import Choice, Wish, choose
+from exchange.models import NO, YES, Bid, Book, FeeType, Side
 from incentive import (
     Candidate,
     Caution,
@@ -26,7 +27,6 @@ from incentive import (
     expected_fills,
     maker_rate,
 )
-from models import NO, YES, Bid, Book, FeeType, Side
 from risk import Room
 from tests import values
 from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, book, cents, level, market, program

@@ -21,13 +21,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import schema
-from account import Fill, Identity, Settlement
 from cash import Stretch, Till
 from entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds, moment
-from errors import LedgerError
+from exchange.account import Fill, Identity, Settlement
+from exchange.errors import LedgerError
+from exchange.models import NO, YES
 from ledger import Ledger, file_name
 from markout import Point, Seen
-from models import NO, YES
 from recall import recall
 from tests.rows import NOW, SECONDS, US, fill, later, stay
 from tests.test_profit import FILLS

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from errors import ConfigError
+from exchange.errors import ConfigError
 from logfile import LogFile, open_log
 from tests.conftest import PROJECT, Bench, unavailable
 from tradelog import Repeats

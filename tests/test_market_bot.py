@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import trade
 from clients import Environment
-from models import Side
-from signing import Signer
+from exchange.models import Side
+from exchange.signing import Signer
 from simulator.people import EVERYBODY
 from tests.conftest import Bench, answer, assert_quoting_once, is_quote, unavailable
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import requests
 
-from models import FeeType, MarketStatus, Side
+from exchange.models import FeeType, MarketStatus, Side
 from simulator import lifecycle, pauses
 from tests import calls
 from tests.calls import SHARD_0, SHARD_3, about, market, place, taken_by_others, wait

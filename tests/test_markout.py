@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from account import Fill
+from exchange.account import Fill
+from exchange.models import NO, YES, Book, Candle
 from markout import POINTS, Markouts, Point, Seen
-from models import NO, YES, Book, Candle
 from tests.values import NOW, cents
 
 D = Decimal

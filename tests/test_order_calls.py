@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from account import OrderGroup
-from errors import AlreadyExists, Gone, Refused
-from models import AmendResponse, Bid, OrderResponse, OrderStatus, Side, TimeInForce
+from exchange.account import OrderGroup
+from exchange.errors import AlreadyExists, Gone, Refused
+from exchange.models import AmendResponse, Bid, OrderResponse, OrderStatus, Side, TimeInForce
 from simulator import order_entry
 from simulator.opening import CUSTOMER
 from tests import calls

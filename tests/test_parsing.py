@@ -17,11 +17,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import parsing
 from clients import KalshiHttpClient
-from errors import ExchangeError, Unreadable
-from fields import Fields, Listing, decode
-from models import Side
+from exchange import parse_markets
+from exchange.errors import ExchangeError, Unreadable
+from exchange.json_fields import Fields, Listing, decode
+from exchange.models import Side
 from tests.answers import CALLS, RAW, body_of, client_that_hears, give, places, real_answers, sent, short_answer
 
 D = Decimal
@@ -121,27 +121,27 @@ def test_no_strange_value_in_any_place_of_an_answer_ends_in_anything_but_a_typed
 
 
 PARSERS: dict[str, tuple[Callable[[Fields], Any], str, tuple[Any, ...]]] = {
-    "program": (parsing.program, "get_incentive_programs", ("incentive_programs", 0)),
-    "market": (parsing.market, "get_markets", ("markets", 0)),
-    "book": (parsing.book, "get_orderbooks", ("orderbooks", 0)),
-    "candles": (parsing.candles, "get_candles", ("markets", 0)),
-    "series": (parsing.series, "get_all_series", ("series", 0)),
-    "event": (parsing.event, "get_events", ("events", 0)),
-    "exchange_status": (parsing.exchange_status, "get_exchange_status", ()),
-    "schedule": (parsing.schedule, "get_schedule", ()),
-    "order": (parsing.order, "get_resting_orders", ("orders", 0)),
-    "order_response": (lambda f: parsing.order_response(f, D(2)), "create_order", ()),
-    "amend_response": (parsing.amend_response, "amend_order", ()),
-    "order_group": (parsing.order_group, "get_order_groups", ("order_groups", 0)),
-    "position": (parsing.position, "get_positions", ("market_positions", 0)),
-    "fill": (parsing.fill, "get_fills", ("fills", 0)),
-    "settlement": (parsing.settlement, "get_settlements", ("settlements", 0)),
-    "payment": (parsing.payment, "get_deposits", ("deposits", 0)),
-    "transfer": (parsing.transfer, "get_transfers", ("transfers", 0)),
-    "subaccount_transfer": (parsing.subaccount_transfer, "get_subaccount_transfers", ("transfers", 0)),
-    "balance": (parsing.balance, "get_balance", ()),
-    "limits": (parsing.limits, "read_limits", ()),
-    "endpoint_costs": (parsing.endpoint_costs, "read_limits", ()),
+    "program": (parse_markets.program, "get_incentive_programs", ("incentive_programs", 0)),
+    "market": (parse_markets.market, "get_markets", ("markets", 0)),
+    "book": (parse_markets.book, "get_orderbooks", ("orderbooks", 0)),
+    "candles": (parse_markets.candles, "get_candles", ("markets", 0)),
+    "series": (parse_markets.series, "get_all_series", ("series", 0)),
+    "event": (parse_markets.event, "get_events", ("events", 0)),
+    "exchange_status": (parse_markets.exchange_status, "get_exchange_status", ()),
+    "schedule": (parse_markets.schedule, "get_schedule", ()),
+    "order": (parse_markets.order, "get_resting_orders", ("orders", 0)),
+    "order_response": (lambda f: parse_markets.order_response(f, D(2)), "create_order", ()),
+    "amend_response": (parse_markets.amend_response, "amend_order", ()),
+    "order_group": (parse_markets.order_group, "get_order_groups", ("order_groups", 0)),
+    "position": (parse_markets.position, "get_positions", ("market_positions", 0)),
+    "fill": (parse_markets.fill, "get_fills", ("fills", 0)),
+    "settlement": (parse_markets.settlement, "get_settlements", ("settlements", 0)),
+    "payment": (parse_markets.payment, "get_deposits", ("deposits", 0)),
+    "transfer": (parse_markets.transfer, "get_transfers", ("transfers", 0)),
+    "subaccount_transfer": (parse_markets.subaccount_transfer, "get_subaccount_transfers", ("transfers", 0)),
+    "balance": (parse_markets.balance, "get_balance", ()),
+    "limits": (parse_markets.limits, "read_limits", ()),
+    "endpoint_costs": (parse_markets.endpoint_costs, "read_limits", ()),
 }
 
 
@@ -157,7 +157,7 @@ def sample(parser: str) -> Any:
 def test_no_parser_is_left_out() -> None:
     takes_fields = {
         name
-        for name, function in inspect.getmembers(parsing, inspect.isfunction)
+        for name, function in inspect.getmembers(parse_markets, inspect.isfunction)
         if function.__module__ == "parsing"
         and not name.startswith("_")
         and "f" in inspect.signature(function).parameters
@@ -218,7 +218,7 @@ def book_of(*levels: Any) -> Fields:
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_best_bid_is_first_whichever_way_a_book_is_sent(order: int) -> None:
     levels = [["0.0100", "3.00"], ["0.1000", "1.00"], ["0.9900", "2.50"]]
-    assert parsing.book(book_of(*levels[::order])).yes == (
+    assert parse_markets.book(book_of(*levels[::order])).yes == (
         (D("0.99"), D("2.5")),
         (D("0.1"), D(1)),
         (D("0.01"), D(3)),
@@ -226,7 +226,9 @@ def test_the_best_bid_is_first_whichever_way_a_book_is_sent(order: int) -> None:
 
 
 def test_levels_at_one_price_keep_their_order_and_their_sizes() -> None:
-    assert [level.size for level in parsing.book(book_of(["0.5", "1"], ["0.50", "9"], ["0.500", "4"])).yes] == [
+    assert [
+        level.size for level in parse_markets.book(book_of(["0.5", "1"], ["0.50", "9"], ["0.500", "4"])).yes
+    ] == [
         1,
         9,
         4,
@@ -253,33 +255,33 @@ def test_a_level_that_is_none_is_refused_also_where_its_words_were_read_before(l
     """A size may be more than a dollar: what is known of one is not known of the other."""
     good = [["0.5", "5"], ["0", "1.0001"], ["1", "0.5"]]
     for _ in range(2):
-        assert len(parsing.book(book_of(*good)).yes) == 3
+        assert len(parse_markets.book(book_of(*good)).yes) == 3
         with pytest.raises(Unreadable, match=f"GET /x: field yes_dollars {told}"):
-            parsing.book(book_of(*good, level))
+            parse_markets.book(book_of(*good, level))
 
 
 def test_what_is_remembered_of_books_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "MOST_KNOWN", 8)
-    known = parsing._Known(D(100))
+    monkeypatch.setattr(parse_markets, "MOST_KNOWN", 8)
+    known = parse_markets._Known(D(100))
     assert [known[str(number)] for number in range(100)] == [D(number) for number in range(100)]
     assert len(known) <= 8
 
 
 def test_a_markets_volume_and_expected_end_are_read_and_a_volume_below_nothing_is_not() -> None:
     moment = "2026-11-23T04:00:00Z"
-    market = parsing.market(changed("market", volume_24h_fp="1234.50", expected_expiration_time=moment))
+    market = parse_markets.market(changed("market", volume_24h_fp="1234.50", expected_expiration_time=moment))
     assert (market.volume_24h, market.expected_resolution) == (D("1234.5"), datetime(2026, 11, 23, 4, tzinfo=UTC))
     for nobody_says in (None, ...):
-        market = parsing.market(changed("market", expected_expiration_time=nobody_says))
+        market = parse_markets.market(changed("market", expected_expiration_time=nobody_says))
         assert (market.expected_resolution, market.ends) == (None, market.close_time)
     with pytest.raises(Unreadable, match=r"field volume_24h_fp should be contracts, .* is '-0.01'"):
-        parsing.market(changed("market", volume_24h_fp="-0.01"))
+        parse_markets.market(changed("market", volume_24h_fp="-0.01"))
 
 
 def test_markets_with_one_grid_share_what_is_known_of_its_prices_and_no_others_do() -> None:
     cents, tenths = ([{"start": "0.0000", "end": "1.0000", "step": step}] for step in ("0.0100", "0.0010"))
     one, same, another = (
-        parsing.market(changed("market", ticker=name, price_ranges=ranges)).grid
+        parse_markets.market(changed("market", ticker=name, price_ranges=ranges)).grid
         for name, ranges in (("KXA-1", cents), ("KXB-1", cents), ("KXC-1", tenths))
     )
     assert one is same
@@ -287,7 +289,7 @@ def test_markets_with_one_grid_share_what_is_known_of_its_prices_and_no_others_d
     broken = [{"start": "0.0000", "end": "1.0000", "step": "0.0300"}]
     for _ in range(2):
         with pytest.raises(Unreadable, match="field price_ranges should be a price grid"):
-            parsing.market(changed("market", price_ranges=broken))
+            parse_markets.market(changed("market", price_ranges=broken))
 
 
 @settings(max_examples=40, deadline=None)
@@ -295,7 +297,7 @@ def test_markets_with_one_grid_share_what_is_known_of_its_prices_and_no_others_d
 @example({"error": {"code": "a", "message": ["b"], "details": {"c": 1}}})
 @example({"code": 5, "message": None})
 def test_an_error_body_of_any_form_gives_words(body: Any) -> None:
-    words = parsing.error_words(body)
+    words = parse_markets.error_words(body)
     assert [type(word) for word in words] == [str] * 3
 
 

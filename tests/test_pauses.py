@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import requests
 
-from errors import Then
+from exchange.errors import Then
 from outages import Next, Outages
 from simulator.pauses import next_maintenance
 from tests.conftest import START, Bench, answer, cut_before, is_quote

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import trade
-from account import Balance, Position
+from exchange.account import Balance, Position
+from exchange.models import NO, SIDES, YES, Bid, Book, Level, Market, MarketStatus, Order, OrderStatus, Side
 from gate import Code, Limits, Situation
-from models import NO, SIDES, YES, Bid, Book, Level, Market, MarketStatus, Order, OrderStatus, Side
 from planning import CLEARANCE, Change, Exit, Plan, Wanted, Wishes, make_plan
 from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, cents, market
 

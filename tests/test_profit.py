@@ -8,9 +8,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account import Fill, Settlement
 from entries import DayMark, Quotes
-from models import NO, YES, Side
+from exchange.account import Fill, Settlement
+from exchange.models import NO, YES, Side
 from profit import day_profit, held_before, midnight, value
 from tests.values import NOW
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import report_text
-from account import Fill, Settlement
 from cash import Stretch, Till, effect
 from credits import State
 from entries import Adopted, DayMark, Outcome, Quotes, Seconds, SecondsOf
+from exchange.account import Fill, Settlement
+from exchange.models import NO, YES, Program
 from markout import Point, Seen
-from models import NO, YES, Program
 from report import Facts, Money, Report, report
 from tests.values import NOW, program
 

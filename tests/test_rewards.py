@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rule_2026_07_30 as rule
-from models import Bid, Book, Level, Side
+from exchange.models import Bid, Book, Level, Side
 from simulator import lifecycle, order_entry, pauses
 from simulator.exchange import Exchange
 from simulator.listing import LINEAR, ListedEvent, ListedMarket, ListedProgram, ListedSeries

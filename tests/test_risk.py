@@ -10,8 +10,8 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from account import Balance, Position
-from models import NO, YES, Bid, Order, OrderStatus, Side
+from exchange.account import Balance, Position
+from exchange.models import NO, YES, Bid, Order, OrderStatus, Side
 from risk import Room, event_risk, held, room_beside
 from tests.values import NOW
 

@@ -17,7 +17,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import rule_2026_07_30 as rule
-from models import Bid, Book, Level, PriceGrid, Side
+from exchange.models import Bid, Book, Level, PriceGrid, Side
 from rule_2026_07_30 import SideScore
 from simulator import rewards
 from simulator.matching import CONTRACT

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import Schedule, WeeklyHours
-from schedule import Span, next_pause
+from exchange.models import Schedule, WeeklyHours
+from exchange.trading_hours import Span, next_pause
 
 MIDNIGHT = time(0)
 ALL_DAY = ((MIDNIGHT, MIDNIGHT),)

@@ -36,7 +36,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from signing import Signer
+from exchange.signing import Signer
 from simulator import embedded
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.embedded import EmbeddedExchange

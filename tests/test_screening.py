@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exchange.models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
 from incentive import Reason, Skip
-from models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
 from screening import RATE_WHERE_UNKNOWN, Screen, incentives, makers_rate
 from tests.values import NOW, market, program
 

@@ -19,7 +19,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from signing import Signer
+from exchange.signing import Signer
 from tests.floor import Ed25519Signer
 
 PROJECT = Path(__file__).resolve().parents[1]

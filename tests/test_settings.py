@@ -15,7 +15,7 @@ import market_bot
 import settings
 from clients import Environment
 from connection import connect, read_variables
-from errors import ConfigError
+from exchange.errors import ConfigError
 from settings import AUTO
 from simulator.keyfile import UnusableKey, key_id, read_or_make
 

@@ -17,8 +17,8 @@ from requests.adapters import BaseAdapter
 
 from clients import Environment, KalshiHttpClient
 from connection import connect
-from errors import NoAnswer
-from signing import PrivateKey, Signer, load_key
+from exchange.errors import NoAnswer
+from exchange.signing import PrivateKey, Signer, load_key
 from simulator.clock import SimulatedClock
 from tests.answers import ORDER
 from tests.conftest import START, Bench

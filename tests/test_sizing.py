@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from benchmarks.exhaustive import Problem, problem
 from benchmarks.sizing import compared, honest_net
 from choice import Choice, Wish
+from exchange.models import NO, SIDES, YES, Book, Program, Side
 from incentive import Candidate, IncentiveProgram, Reason
-from models import NO, SIDES, YES, Book, Program, Side
 from risk import Room
 from sizing import LEAST_WINDOW, choose_sizes
 from tests.values import NOW, cents, level, market, program

@@ -18,9 +18,9 @@ import requests
 
 import clients
 import trade
-import writing
-from account import OrderGroup
-from signing import Signer
+from exchange import order_payloads
+from exchange.account import OrderGroup
+from exchange.signing import Signer
 from simulator import lifecycle, pauses
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.matching import MatchingBook
@@ -49,7 +49,9 @@ def test_every_request_of_the_bot_and_every_answer_it_got_is_as_published(
 def test_the_judge_is_awake(make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
     """A field of the retired API, sent on purpose, is caught."""
     bench = make_bench()
-    monkeypatch.setattr(clients, "order_body", lambda order: writing.order_body(order) | {"expiration_ts": 1})
+    monkeypatch.setattr(
+        clients, "order_body", lambda order: order_payloads.order_body(order) | {"expiration_ts": 1}
+    )
     bench.bot.start_trading()
     assert any(trade.OWN_PREFIX in str(request.body) for request in bench.wire.sent)
     with pytest.raises(Exception, match=r"(?i)body"):

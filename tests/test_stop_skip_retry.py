@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-import errors
-from errors import BotError, Then
+from exchange import errors
+from exchange.errors import BotError, Then
 from tests.conftest import Bench, answer, is_quote, unavailable
 from tests.test_halts import ours
 

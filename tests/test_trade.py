@@ -10,9 +10,19 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import trade
-from account import Position
+from exchange.account import Position
+from exchange.models import (
+    Bid,
+    Book,
+    MarketStatus,
+    Order,
+    OrderStatus,
+    PriceGrid,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from incentive import Caution, Reason, Scored, Skip
-from models import Bid, Book, MarketStatus, Order, OrderStatus, PriceGrid, SelfTradePrevention, Side, TimeInForce
 from tests import values
 from tests.values import CENTS, GRIDS, NOW, TAPERED, book, cents, level, program
 from trade import Prices, Trade, Unclosable, rivals_books

@@ -8,8 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from incentive import IncentiveProgram
-from models import (
+from exchange.models import (
     Bid,
     Book,
     IncentiveType,
@@ -21,6 +20,7 @@ from models import (
     Program,
     Side,
 )
+from incentive import IncentiveProgram
 from tests.rows import NOW
 
 

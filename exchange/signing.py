@@ -19,7 +19,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from errors import ConfigError
+from exchange.errors import ConfigError
 
 _LIKE_A_SECRET = re.compile(r"[A-Za-z0-9+=_-]{30,}")
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from clock import Clock
-from errors import AlreadyExists, ExchangeError, OutcomeUnknown
-from fields import Listing
-from models import Order, OrderRequest, OrderResponse, OrderStatus
+from exchange.clock import Clock
+from exchange.errors import AlreadyExists, ExchangeError, OutcomeUnknown
+from exchange.json_fields import Listing
+from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 
 Result = OrderResponse | ExchangeError
 """What became of an order: an error says that it was not carried out, or that this could not be told."""

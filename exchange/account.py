@@ -1,7 +1,7 @@
 """What the exchange tells a customer of the account, as frozen values. No rule, no clock, no file and no network
 lives here.
 
-Promise: as in `models.py`, cash and prices are exact `Decimal` dollars, sizes `Decimal` contracts, times aware.
+Promise: as in `exchange/models.py`, cash and prices are exact `Decimal` dollars, sizes `Decimal` contracts, times aware.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
-from models import Side
+from exchange.models import Side
 
 
 class Identity(NamedTuple):

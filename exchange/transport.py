@@ -20,10 +20,9 @@ from urllib.parse import quote
 import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
-import parsing
-from budget import Budget, Call
-from clock import TOLERANCE, Clock, ExchangeClock
-from errors import (
+from exchange import parse_markets
+from exchange.clock import TOLERANCE, Clock, ExchangeClock
+from exchange.errors import (
     ExchangeError,
     Gone,
     NoAnswer,
@@ -35,10 +34,11 @@ from errors import (
     Unreadable,
     answered,
 )
-from fields import Fields, decode, without_ids
+from exchange.json_fields import Fields, decode, without_ids
+from exchange.rate_limits import Budget, Call
 
 if TYPE_CHECKING:  # a channel signs by what it is handed, and needs no cryptography to be there before
-    from signing import Signer
+    from exchange.signing import Signer
 
 PATIENCE = 12.0
 """Seconds after a request's first attempt in which another may begin."""
@@ -223,7 +223,7 @@ def _repeats(call: Call, error: ExchangeError) -> bool:
 
 def _error_words(response: requests.Response) -> tuple[str, str, str]:
     try:
-        words = parsing.error_words(decode(response.content))
+        words = parse_markets.error_words(decode(response.content))
     except ValueError:
         words = "", "", ""
     return words if any(words) else ("", _start(response), "")

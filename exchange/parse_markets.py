@@ -1,4 +1,4 @@
-"""The exchange's objects turned into `models.py` and `account.py`. Promise: what comes out is exact and complete,
+"""The exchange's objects turned into `exchange/models.py` and `exchange/account.py`. Promise: what comes out is exact and complete,
 or an `Unreadable` says which endpoint sent what field wrong.
 
 Wire forms: prices "0.5600" and counts "10.00" are strings; rewards are integers of 1/10,000 dollar, payments
@@ -16,7 +16,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from account import (
+from exchange.account import (
     AccountLimits,
     Balance,
     BucketLimit,
@@ -30,9 +30,9 @@ from account import (
     SubaccountTransfer,
     Transfer,
 )
-from errors import Unreadable
-from fields import Fields, without_ids
-from models import (
+from exchange.errors import Unreadable
+from exchange.json_fields import Fields, without_ids
+from exchange.models import (
     ONE_DOLLAR,
     AmendResponse,
     Book,

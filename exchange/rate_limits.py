@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from account import AccountLimits, BucketLimit, EndpointCosts
-from clock import Clock
+from exchange.account import AccountLimits, BucketLimit, EndpointCosts
+from exchange.clock import Clock
 
 BASIC = AccountLimits("basic", read=BucketLimit(200, 600), write=BucketLimit(100, 100))
 """The lowest tier, October 2026."""

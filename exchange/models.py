@@ -1,4 +1,4 @@
-"""The exchange's nouns as frozen values; those of the account are in `account.py`. No rule, no clock, no file and
+"""The exchange's nouns as frozen values; those of the account are in `exchange/account.py`. No rule, no clock, no file and
 no network lives here.
 
 Promise: whoever holds one of these holds money that is exact and a time that knows its zone. Most are named
@@ -8,7 +8,7 @@ tuples, quick to make, for a board has a quarter of a million levels; those with
 * Times are aware `datetime`s in UTC.
 * Every order is seen as a **bid**: buying YES at p, or buying NO at q. Selling YES at p *is* buying NO at
   1 - p, on the exchange's one book as here, so nothing else is needed. Prices are always those of the side
-  named. Only `writing.py` translates to the wire's YES-only `bid`/`ask`.
+  named. Only `order_payloads.py` translates to the wire's YES-only `bid`/`ask`.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-import parsing
-from budget import Call
-from channel import Channel
-from errors import Unreadable
-from fields import Fields, Listing, listing
-from models import Book, Candle, Event, ExchangeStatus, Market, Program, Schedule, Series
+from exchange import parse_markets
+from exchange.errors import Unreadable
+from exchange.json_fields import Fields, Listing, listing
+from exchange.models import Book, Candle, Event, ExchangeStatus, Market, Program, Schedule, Series
+from exchange.rate_limits import Call
+from exchange.transport import Channel
 
 TICKERS_PER_CALL = 100
 EVENTS_PER_CALL = 200
@@ -33,11 +33,11 @@ class MarketData:
 
     def get_exchange_status(self) -> ExchangeStatus:
         """GET /exchange/status: whether orders are taken now, in all and by shard."""
-        return parsing.exchange_status(self._get("/exchange/status"))
+        return parse_markets.exchange_status(self._get("/exchange/status"))
 
     def get_schedule(self) -> Schedule:
         """GET /exchange/schedule: opening hours and planned maintenance."""
-        return parsing.schedule(self._get("/exchange/schedule"))
+        return parse_markets.schedule(self._get("/exchange/schedule"))
 
     def lists_are_current(self) -> bool:
         """GET /exchange/user_data_timestamp: whether the account's lists, asked for now, show all that this client
@@ -49,7 +49,7 @@ class MarketData:
         """GET /incentive_programs: all active liquidity programs. Their cursor is called `next_cursor`."""
         query = {"status": "active", "type": "liquidity", "limit": 10_000}
         pages = self._pages("/incentive_programs", query, "next_cursor")
-        return listing(pages, "incentive_programs", parsing.program)
+        return listing(pages, "incentive_programs", parse_markets.program)
 
     def get_markets(self, tickers: Iterable[str]) -> Listing[Market]:
         """GET /markets, 100 tickers a call: those of the named markets that the exchange lists."""
@@ -58,12 +58,12 @@ class MarketData:
             for batch in _batches(tickers)
             for page in self._pages("/markets", {"tickers": ",".join(batch), "limit": LONGEST_PAGE})
         )
-        return listing(pages, "markets", parsing.market)
+        return listing(pages, "markets", parse_markets.market)
 
     def get_orderbooks(self, tickers: Iterable[str]) -> Listing[Book]:
         """GET /markets/orderbooks, 100 tickers a call: whole books, our own orders included."""
         pages = (self._get("/markets/orderbooks", {"tickers": batch}) for batch in _batches(tickers))
-        return listing(pages, "orderbooks", parsing.book)
+        return listing(pages, "orderbooks", parse_markets.book)
 
     def get_candles(self, tickers: Iterable[str], start: datetime, end: datetime) -> Listing[Candle]:
         """GET /markets/candlesticks: the one-minute candles of the named markets that end from `start` to `end`,
@@ -73,13 +73,13 @@ class MarketData:
             for batch in _batches(tickers)
             for period in _periods(start, end, CANDLES_PER_CALL // len(batch))
         )
-        sticks = listing(pages, "markets", parsing.candles)
+        sticks = listing(pages, "markets", parse_markets.candles)
         ordered = sorted((one for several in sticks for one in several), key=lambda one: (one.ticker, one.end))
         return Listing(tuple(ordered), sticks.unreadable)
 
     def get_all_series(self) -> Listing[Series]:
         """GET /series: what the markets of every series take as a fee. All come in one answer."""
-        return listing([self._get("/series")], "series", parsing.series)
+        return listing([self._get("/series")], "series", parse_markets.series)
 
     def get_events(self, tickers: Iterable[str]) -> Listing[Event]:
         """GET /events, 200 tickers a call: the series of each named event, its own fees, and whether its markets
@@ -89,7 +89,7 @@ class MarketData:
             for batch in _batches(tickers, EVENTS_PER_CALL)
             for page in self._pages("/events", {"tickers": ",".join(batch), "limit": EVENTS_PER_CALL})
         )
-        return listing(pages, "events", parsing.event)
+        return listing(pages, "events", parse_markets.event)
 
     def _get(self, path: str, query: Mapping[str, object] | None = None) -> Fields:
         return self._channel.request(Call("GET", path), query)

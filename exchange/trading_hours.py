@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from models import Schedule, WeeklyHours
+from exchange.models import Schedule, WeeklyHours
 
 Span = tuple[datetime, datetime]
 

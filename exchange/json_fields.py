@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from errors import Unreadable
+from exchange.errors import Unreadable
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
