@@ -34,7 +34,7 @@ from exchange.models import (
 )
 from ledger import Ledger
 from profit import midnight
-from tradelog import Log
+from runtime.log_format import Log
 from watching import Watch
 
 T = TypeVar("T")

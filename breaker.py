@@ -12,7 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 from clients import KalshiHttpClient
 from exchange.account import OrderGroup
 from exchange.errors import ExchangeError, Refused
-from tradelog import Log
+from runtime.log_format import Log
 
 NEW_GROUP = "new"
 """Stands for the group of a shard that has none yet; it is opened when the first quote is sent."""

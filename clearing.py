@@ -9,13 +9,12 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import stopping
 import trade
-import tradelog
 from clients import KalshiHttpClient
 from exchange.errors import ExchangeError, Gone, OutcomeUnknown, StillResting, Then
 from exchange.models import Bid, Order, OrderRequest, OrderResponse
-from tradelog import Log
+from runtime import log_format, signals
+from runtime.log_format import Log
 
 VERIFY_TRIES = 5
 VERIFY_SECONDS = 1.0
@@ -106,7 +105,7 @@ class Clearing:
 
     def cancel_one(self, order: Order, why: str = "") -> bool:
         """Cancel an order. Returns whether it is gone; raises an `ExchangeError` where that is not known."""
-        said = tradelog.resting_order(order)
+        said = log_format.resting_order(order)
         self._log("CANCEL ORDER", said | {"Reason": why} if why else said)
         self._records.canceling(order)
         try:
@@ -133,7 +132,7 @@ class Clearing:
         try:
             self._take_down(end)
         except KeyboardInterrupt:
-            stopping.heard()
+            signals.heard()
             end.problem = "Ctrl-C a second time"
         if not end.problem:
             self._log("SHUTDOWN", *self._held())
@@ -173,12 +172,12 @@ class Clearing:
         try:
             held = self._client.get_positions()
         except (ExchangeError, KeyboardInterrupt):  # in a hurry, or without an answer, less is said
-            stopping.heard()
+            signals.heard()
             return f"{gone}; what is held could not be read", []
         if not held:
             return f"{gone}; nothing is held", []
         then = "positions are held until a start sells them, or you do"
-        return f"{gone}; {len(held)} {then}", [tradelog.pairs(tradelog.held_position(one)) for one in held]
+        return f"{gone}; {len(held)} {then}", [log_format.pairs(log_format.held_position(one)) for one in held]
 
     def _lists_are_current(self) -> bool:
         """Whether lists show all that was sent; no where the exchange does not tell."""
@@ -205,7 +204,7 @@ class _End:
             return f"No order was placed; whether an earlier run left one could not be seen ({self.problem})", 0
         if self.until and self.until + _SLACK < now:
             return f"All our orders have expired by now; they could not be seen to be gone ({self.problem})", 0
-        until = f"until {tradelog.local_time(self.until)}" if self.until else "until they are canceled"
+        until = f"until {log_format.local_time(self.until)}" if self.until else "until they are canceled"
         seen = f"{self.left} were listed last; " if self.left else ""
         loudly = f"ORDERS OF OURS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website"
         return loudly, MAY_REST

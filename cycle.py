@@ -32,9 +32,9 @@ from guards import Guards, Patience
 from incentive import IncentiveProgram, Reason, Skip
 from planning import Plan, Wanted, Wishes, make_plan
 from risk import Room
+from runtime.log_format import Log
 from scan import Board, Scanner, Seen
 from settings import Settings
-from tradelog import Log
 
 _NOT_SEEN = frozenset({Reason.NO_BOOK, Reason.NO_MARKET, Reason.UNREADABLE})
 

@@ -27,8 +27,8 @@ from connection import Connection, connect, read_variables
 from exchange.account import Balance
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.trading_hours import new_york, next_pause
+from runtime.console import AT_RUN_TIME, IN_CONFIGURATION, Sheet
 from screening import Screen
-from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
 SIGNATURE, LIMITS, CASH, START = "Signature", "Limits", "Cash", "At a start"

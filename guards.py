@@ -13,7 +13,7 @@ from exchange.account import Fill
 from exchange.models import NO, ONE_DOLLAR, YES, Book, Market
 from gate import Place
 from incentive import Reason, Skip
-from tradelog import Said, local_time
+from runtime.log_format import Said, local_time
 
 MANY_FILLS = 3
 """So many fills of quotes in one market within a minute are not chance."""

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 import gate
-import tradelog
 from bookkeeping import Bookkeeper, Difference
 from clearing import Clearing
 from clients import KalshiHttpClient
@@ -21,7 +20,8 @@ from exchange.errors import LedgerError
 from exchange.models import Order
 from ledger import DAY_LOST, Ledger
 from profit import midnight
-from tradelog import Log
+from runtime import log_format
+from runtime.log_format import Log
 
 HOW_TO_GO_ON = "python main.py resume lets it go on, with a new session"
 
@@ -127,7 +127,7 @@ def held_risks(positions: Iterable[Position]) -> dict[str, Decimal]:
 
 def listed(positions: Iterable[Position], risks: Mapping[str, Decimal]) -> list[str]:
     """Positions, and what the events they are in can lose, as details of the log."""
-    lines = [tradelog.pairs(tradelog.held_position(one)) for one in positions]
+    lines = [log_format.pairs(log_format.held_position(one)) for one in positions]
     return lines + [f"Event: {event} | Worst case: -${risk:.2f}" for event, risk in risks.items() if risk]
 
 

@@ -14,19 +14,17 @@ from logging import Logger
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import lock
-import logfile
-import tradelog
 from clearing import MAY_REST
 from clients import Environment
 from connection import Connection, connect, read_variables
 from exchange import order_payloads
 from exchange.errors import ConfigError, LedgerError
 from ledger import Ledger
-from lock import AlreadyRuns, Lock
+from runtime import lock, log_format, log_output
+from runtime.console import IN_CONFIGURATION
+from runtime.lock import AlreadyRuns, Lock
+from runtime.signals import Signals
 from settings import Settings
-from sheet import IN_CONFIGURATION
-from stopping import Signals
 from takeover import Confirm
 
 
@@ -83,9 +81,9 @@ def _ready(
         try:
             rules = read_settings()
         except ConfigError:  # which is to be told in the log, by its usual size
-            logger = logfile.open_log(files.log)
+            logger = log_output.open_log(files.log)
             raise
-        logger = logfile.open_log(files.log, rules.log_bytes, rules.log_files)
+        logger = log_output.open_log(files.log, rules.log_bytes, rules.log_files)
         connection = connect(rules.environment, read_variables(files.dotenv))
         left_by, warning = _lock_account(rules, connection, held, left_by)
         ledger = held.enter_context(closing(Ledger(files.ledger(rules.environment))))
@@ -94,7 +92,7 @@ def _ready(
         if logger is None or isinstance(error, AlreadyRuns):
             print(f"market_bot: {error}", file=sys.stderr)
         else:
-            logger.info(tradelog.entry(datetime.now().astimezone(), "ERROR", str(error)))
+            logger.info(log_format.entry(datetime.now().astimezone(), "ERROR", str(error)))
         return None
     found = (
         f"The last bot here was killed, or lost its power, and took nothing down ({left_by})" if left_by else ""

@@ -15,8 +15,8 @@ from exchange.trading_hours import Span
 from gate import Situation
 from incentive import Candidate, Skip, contracts, dollars_per_day
 from planning import Plan
+from runtime.log_format import Said, known, signed
 from scan import Board, Change
-from tradelog import Said, known, signed
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
 

@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import gate
-import lock
 import risk
 import trade
 from clients import Environment, KalshiHttpClient
@@ -24,6 +23,7 @@ from exchange.models import Order, Side
 from launch import Files
 from ledger import Ledger
 from profit import midnight
+from runtime import lock
 from simulator.embedded import OPENED, THE_BOTS
 from status import Account, Bot, Facts, Held, Memory, Resting, Session
 

@@ -18,8 +18,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from sheet import AT_RUN_TIME, IN_CONFIGURATION, Sheet
-from startup import HOME, PYTHON_NEEDED, remedy, unstartable
+from runtime.console import AT_RUN_TIME, IN_CONFIGURATION, Sheet
+from runtime.preflight import HOME, PYTHON_NEEDED, remedy, unstartable
 
 # The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
 # and whoever lacks them is to read a line that says so, not a traceback.

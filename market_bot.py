@@ -10,9 +10,9 @@ lets it go on.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the rest is imported, which takes a while and may not be there
-    import startup
+    from runtime import preflight
 
-    startup.prepare("market_bot")
+    preflight.prepare("market_bot")
 
 import argparse
 import math
@@ -30,10 +30,7 @@ import launch
 import log_events
 import outages
 import settings
-import sheet
-import stopping
 import takeover
-import tradelog
 from bookkeeping import Bookkeeper
 from breaker import Breaker
 from choice import Choice
@@ -63,6 +60,7 @@ from halting import Halting, worst_case
 from ledger import Ledger, file_name
 from outages import Outages
 from planning import Plan
+from runtime import console, log_format, signals
 from scan import Board, Scanner
 from sending import Sender
 from settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
@@ -187,7 +185,7 @@ class MarketBot:
         )
         self.guards = Guards(timedelta(seconds=rules.fill_pause))
         self._patience = Patience()
-        self._told, self._repeats = log_events.Told(), tradelog.Repeats()
+        self._told, self._repeats = log_events.Told(), log_format.Repeats()
         self._outages = Outages()
         self._board: Board | None = None
         self._account: Account | None = None
@@ -206,7 +204,7 @@ class MarketBot:
             self._announce()
             return self._trade()
         except KeyboardInterrupt as stop:
-            stopping.heard()
+            signals.heard()
             return self._stop(str(stop) or "Ctrl-C")
 
     def _trade(self) -> int:
@@ -303,10 +301,10 @@ class MarketBot:
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         """Write one event to the console and to trade.log; what goes wrong again and again is counted."""
         now, details = self._clock.now(), list(details)
-        plain = fields if isinstance(fields, str) else tradelog.pairs(fields)
+        plain = fields if isinstance(fields, str) else log_format.pairs(fields)
         said = self._repeats.counted(event, plain, now, details[-1] if details else "")
         if said is not None:
-            self._logger.info(tradelog.entry(now, event, said, details))
+            self._logger.info(log_format.entry(now, event, said, details))
 
     # -- sessions ----------------------------------------------------------------------------------------------
 
@@ -322,7 +320,7 @@ class MarketBot:
         while True:
             failure = failures.of(meet)
             if failure is None:
-                return None if agreed[-1] else sheet.IN_CONFIGURATION
+                return None if agreed[-1] else console.IN_CONFIGURATION
             if failure.then is Then.STOP:
                 return self._give_up(failure)
             self._tell(failure, f"Nothing was touched; tried again in {outages.RETRY_SECONDS:.0f} s")
@@ -421,7 +419,7 @@ class MarketBot:
     def _give_up(self, failure: Failure) -> int:
         """Stop by itself. Returns the exit code."""
         self.log("ERROR", f"The bot stops: only a person can mend this ({failure.told})")
-        return max(self._stop("it cannot go on"), sheet.IN_CONFIGURATION)
+        return max(self._stop("it cannot go on"), console.IN_CONFIGURATION)
 
     # -- within a cycle ----------------------------------------------------------------------------------------
 
@@ -475,7 +473,7 @@ class MarketBot:
     def _take_fills(self, fills: Iterable[Fill]) -> None:
         found = list(fills)
         for fill in found:
-            self.log("FILL", tradelog.fill(fill))
+            self.log("FILL", log_format.fill(fill))
         self._tell_guards(self.guards.filled(found, self._clock.now()))
 
     def _expires(self, began: datetime) -> datetime:
@@ -535,7 +533,7 @@ class MarketBot:
         """What may rest meanwhile, in words."""
         if self._sender.last_expiry is None:
             return "orders: none of ours was placed"
-        return f"orders: what rests expires by {tradelog.local_time(self._sender.last_expiry)}"
+        return f"orders: what rests expires by {log_format.local_time(self._sender.last_expiry)}"
 
     # -- the end -----------------------------------------------------------------------------------------------
 
@@ -551,7 +549,7 @@ class MarketBot:
             if self._session_begun and not code:
                 self._attempt(self._finish_books, "The next start asks the exchange for what is missing")
         except KeyboardInterrupt:  # whoever is in a hurry need not wait for what the next start does as well
-            stopping.heard()
+            signals.heard()
         self._books.end_session(f"stopped: {why}")
         return code
 
@@ -602,7 +600,7 @@ class MarketBot:
         next_cycle = cycle.began + timedelta(seconds=self._rules.wait_seconds)
         said = log_events.cycle(cycle, decision.choice, decision.plan, decision.situation, mark)
         worst = {"Worst case": worst_case(decision.plan.risks.items())}
-        self.log("CYCLE", {"Number": self._cycle} | said | worst | {"Next": tradelog.local_time(next_cycle)})
+        self.log("CYCLE", {"Number": self._cycle} | said | worst | {"Next": log_format.local_time(next_cycle)})
 
 
 MARKET_BOT = MarketBot  # the design document's spelling

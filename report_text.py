@@ -9,10 +9,10 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-import sheet
 from credits import State, Unexplained, Window
 from figures import DAY, HOUR, dollars, lasting, many, minute, percent
 from report import Accuracy, Cash, Markout, Money, Report, Row
+from runtime import console
 
 WIDTH = 100
 _NAME, _FEW = 24, 10
@@ -31,7 +31,7 @@ _ALSO: Mapping[type, Sequence[str]] = {
 
 def as_json(report: Report) -> str:
     """For a program: one object, its fields named as in `report.py` and `credits.py`."""
-    return json.dumps(sheet.plain(_with_more(report)), indent=2, ensure_ascii=False)
+    return json.dumps(console.plain(_with_more(report)), indent=2, ensure_ascii=False)
 
 
 def _with_more(value: object) -> object:

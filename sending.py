@@ -14,7 +14,6 @@ from datetime import datetime
 from decimal import Decimal
 
 import trade
-import tradelog
 from breaker import NEW_GROUP, Breaker
 from clearing import Clearing, Records
 from clients import KalshiHttpClient
@@ -23,7 +22,8 @@ from exchange.errors import ExchangeError, Gone, Paused, Then
 from exchange.models import ONE_DOLLAR, Book, Order, OrderRequest, OrderResponse, OrderStatus
 from gate import Gate, Refusal, Situation
 from planning import Amendment, Change, Plan, Sale
-from tradelog import Log
+from runtime import log_format
+from runtime.log_format import Log
 
 _MINUTE = 60.0
 
@@ -71,12 +71,12 @@ class Sender:
         self.tripped, self.paused = {}, {}
         for kept in plan.kept:
             gate.block(kept.position.ticker)
-            self._log("SKIP POSITION", tradelog.kept_position(kept.position, kept.reason))
+            self._log("SKIP POSITION", log_format.kept_position(kept.position, kept.reason))
         for refusal in plan.refused:
             self._tell(refusal)
         failed = self._cancel(plan, gate)
         for order in plan.stays:
-            self._log("KEEP ORDER", tradelog.kept_order(order, order.bid, order.expires))
+            self._log("KEEP ORDER", log_format.kept_order(order, order.bid, order.expires))
         for amendment in plan.amended(Change.RENEW):
             self._amend(amendment, gate)
         if failed is not None:
@@ -115,7 +115,7 @@ class Sender:
             self._left_out(order, error)
             return None
         self._records.placed(order, response)
-        self._log("ORDER RESPONSE", tradelog.order_response(response))
+        self._log("ORDER RESPONSE", log_format.order_response(response))
         if response.status is OrderStatus.RESTING:
             gate.rests(order.ticker, response.order_id, order.bid)
             self._resting.add(response.order_id)
@@ -158,7 +158,7 @@ class Sender:
                     gate.gone(order.ticker, order.order_id)
                 return
             self._count(gate)
-        said = tradelog.kept_order(order, bid, until)
+        said = log_format.kept_order(order, bid, until)
         self._log("KEEP ORDER" if change is Change.RENEW else "MOVE ORDER", said)
         self.last_expiry = max(self.last_expiry or until, until)
         try:
@@ -180,7 +180,7 @@ class Sender:
 
     def _sell(self, sale: Sale, rivals: Book | None, gate: Gate) -> None:
         position, order = sale
-        self._log("CLOSE POSITION", tradelog.closing(position, order))
+        self._log("CLOSE POSITION", log_format.closing(position, order))
         response = self._send(order, gate)
         sold = response.filled if response else Decimal(0)
         gate.sold(position.ticker, sold)
@@ -198,12 +198,12 @@ class Sender:
                 return
             if order.ticker not in shown and order.ticker in situation.books:
                 self._log(
-                    "ORDER BOOK", {"Ticker": order.ticker}, tradelog.top_levels(situation.books[order.ticker])
+                    "ORDER BOOK", {"Ticker": order.ticker}, log_format.top_levels(situation.books[order.ticker])
                 )
                 shown.add(order.ticker)
             if order.ticker in self.paused or (order.exchange_index or 0) in self.tripped:
                 continue
-            self._log("OPEN ORDER", tradelog.new_order(order.ticker, order.bid))
+            self._log("OPEN ORDER", log_format.new_order(order.ticker, order.bid))
             self._send(order, gate)
 
     # -- how it is told ----------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ class Sender:
         gate.sending()
 
     def _tell(self, refusal: Refusal) -> None:
-        said = tradelog.new_order(refusal.order.ticker, refusal.order.bid)
+        said = log_format.new_order(refusal.order.ticker, refusal.order.bid)
         self._log("REFUSED ORDER", said | {"Reason": f"{refusal.code.value} | {refusal.number}"})
 
 
@@ -239,6 +239,6 @@ def sale_cost(
     fee = (response.average_fee or Decimal(0)) * response.filled
     said = {
         "Ticker": position.ticker,
-        "Sold": f"{tradelog.plain(response.filled)} of {tradelog.plain(position.size)}",
+        "Sold": f"{log_format.plain(response.filled)} of {log_format.plain(position.size)}",
     }
     return said | {"Spread": f"${spread:.4f}", "Fee": f"${fee:.4f}", "Exit cost": f"${spread + fee:.4f}"}

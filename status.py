@@ -36,8 +36,8 @@ import halting
 from clients import Environment
 from entries import Cycle, Halt, Mark
 from exchange.models import Side
-from sheet import plain, table
-from tradelog import known, pairs
+from runtime.console import plain, table
+from runtime.log_format import known, pairs
 
 
 class Held(NamedTuple):

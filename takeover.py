@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import trade
-import tradelog
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
 from exchange.models import Book, Order
 from incentive import TAKER_RATE
+from runtime import log_format
+from runtime.log_format import Log, Said
 from settings import Settings
-from tradelog import Log, Said
 
 Confirm = Callable[[str], bool]
 """Asks the person at the keyboard; true where they agree."""
@@ -70,12 +70,12 @@ def confirmed(found: Found, log: Log, confirm: Confirm | None) -> bool:
     if not found.orders and not found.positions:
         return True
     for order in found.orders:
-        said = tradelog.resting_order(order) | {"Count": tradelog.plain(order.remaining)}
+        said = log_format.resting_order(order) | {"Count": log_format.plain(order.remaining)}
         log("FOUND ORDER", said | {"Closing": "it is canceled"})
     for position in found.positions:
         log(
             "FOUND POSITION",
-            tradelog.held_position(position) | closing(position, found.books.get(position.ticker)),
+            log_format.held_position(position) | closing(position, found.books.get(position.ticker)),
         )
     if confirm is None:
         log("ERROR", NO_KEYBOARD)
@@ -93,6 +93,6 @@ def closing(position: Position, rivals: Book | None) -> dict[str, str]:
         return {"Closing": f"nobody bids for {position.side.value}: it would be kept"}
     spread = trade.exit_spread(position, rivals, best.price) * position.size
     fee = Decimal(str(TAKER_RATE)) * best.price * (1 - best.price) * position.size
-    more = "" if best.size >= position.size else f"; only {tradelog.plain(best.size)} are bid for there"
+    more = "" if best.size >= position.size else f"; only {log_format.plain(best.size)} are bid for there"
     cost = f"costs ${spread:.4f} of spread and about ${fee:.4f} of fees"
-    return {"Closing": f"at {tradelog.price(best.price)} it {cost}{more}"}
+    return {"Closing": f"at {log_format.price(best.price)} it {cost}{more}"}

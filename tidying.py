@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import tradelog
 from clearing import Clearing, NoRecords
 from connection import Connection
 from cycle import Account, session_start
@@ -22,6 +21,7 @@ from exchange.errors import ExchangeError, LedgerError
 from halting import HOW_TO_GO_ON
 from ledger import Ledger
 from planning import Exit
+from runtime import log_format
 from sending import Sender
 from settings import Settings
 
@@ -103,8 +103,8 @@ class ByHand:
         left = client.get_positions()
         print(f"{len(positions) - len(left)} of {len(positions)} positions are closed.")
         for position in left:
-            print(tradelog.pairs(tradelog.held_position(position)))
+            print(log_format.pairs(log_format.held_position(position)))
         return _LEFT if left else 0
 
     def _log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
-        print(tradelog.entry(self._client.clock.now(), event, fields, details), flush=True)
+        print(log_format.entry(self._client.clock.now(), event, fields, details), flush=True)

@@ -20,7 +20,7 @@ from exchange.models import Book, Order
 from exchange.order_payloads import PRIMARY_SUBACCOUNT
 from ledger import Ledger
 from markout import Markouts
-from tradelog import Log
+from runtime.log_format import Log
 
 _ASKED_EVERY = timedelta(minutes=10)
 _OUTCOMES_EVERY = timedelta(hours=1)

@@ -17,7 +17,6 @@ import log_events
 import risk
 import rule_2026_07_30 as rule
 import trade
-import tradelog
 from choice import Choice
 from clients import KalshiHttpClient
 from exchange.models import SIDES, Bid, Book, Order, Program, Side
@@ -35,9 +34,10 @@ from incentive import (
     published,
 )
 from risk import Room
+from runtime import log_format
+from runtime.console import table
 from scan import Board, Scanner
 from settings import Settings
-from sheet import table
 from sizing import LEAST_WINDOW
 from strategy import Strategy
 
@@ -119,7 +119,7 @@ _HEADS = ("Ticker", "Pool a day", "Yes", "No", "Share yes, no", "A day", "Payabl
 
 def _row(candidate: Candidate) -> Sequence[str]:
     estimate = candidate.estimate
-    bids = {bid.side: f"{tradelog.plain(bid.count)} at {bid.price:.4f}" for bid in candidate.bids}
+    bids = {bid.side: f"{log_format.plain(bid.count)} at {bid.price:.4f}" for bid in candidate.bids}
     yes, no = (bids.get(side, "-") for side in SIDES)
     return (
         candidate.ticker,
@@ -129,7 +129,7 @@ def _row(candidate: Candidate) -> Sequence[str]:
         f"{estimate.share_yes:.2%}, {estimate.share_no:.2%}",
         f"${estimate.dollars_per_day:.4f}",
         f"${estimate.payable:.2f}",
-        tradelog.signed(candidate.decided.net_per_day),
+        log_format.signed(candidate.decided.net_per_day),
         f"${candidate.collateral:.2f}",
     )
 
@@ -148,7 +148,9 @@ def _next(choice: Choice) -> list[Sequence[str]]:
             continue
         estimate = candidate.estimate
         numbers = f"${estimate.dollars_per_day:.4f}", f"${estimate.payable:.2f}"
-        rows.append((skip.ticker, *numbers, tradelog.signed(candidate.decided.net_per_day), log_events.why(skip)))
+        rows.append(
+            (skip.ticker, *numbers, log_format.signed(candidate.decided.net_per_day), log_events.why(skip))
+        )
     return rows
 
 
@@ -255,7 +257,7 @@ def _sides(incentive: IncentiveProgram, rivals: Book, scored: Scored, number: in
             bid = prices[side]
             ahead = scored.ahead[scored.bids.index(bid)]
             yield (
-                f"  ours: {tradelog.plain(bid.count)} at {bid.price:.4f}, "
+                f"  ours: {log_format.plain(bid.count)} at {bid.price:.4f}, "
                 f"{contracts(ahead)} of others at it or ahead of it"
             )
         if score is None:
@@ -274,7 +276,7 @@ def _best(rivals: Book, side: Side) -> str:
 
 
 def _top(rivals: Book, side: Side) -> str:
-    return tradelog.top_levels(rivals)[SIDES.index(side)]
+    return log_format.top_levels(rivals)[SIDES.index(side)]
 
 
 def _estimates(seen: View, incentive: IncentiveProgram, scored: Scored) -> Iterator[str]:
@@ -289,7 +291,7 @@ def _estimates(seen: View, incentive: IncentiveProgram, scored: Scored) -> Itera
         )
     yield (
         f"Fills: {found.fills_per_day:,.2f} a day expected, ${found.fill_cost_per_day:.4f} of losses and "
-        f"${found.fees_per_day:.4f} of fees; net {tradelog.signed(found.net_per_day)} a day"
+        f"${found.fees_per_day:.4f} of fees; net {log_format.signed(found.net_per_day)} a day"
     )
     qualified = f"qualified in {incentive.qualified:.0%} of the looks at it"
     tied_up = sum(map(incentive.cost, scored.bids), start=Decimal(0))

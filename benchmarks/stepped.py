@@ -14,9 +14,9 @@ from typing import Any
 import requests
 
 import connection
-import logfile
 import market_bot
 from ledger import Ledger
+from runtime import log_output
 
 LOG_SIZE, LOG_FILES = 1_000_000, 4
 """Bytes of a log, and how many older ones are kept."""
@@ -57,7 +57,7 @@ def trade(
     clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
     connection.WallClock = lambda: clock  # type: ignore[assignment, attr-defined, return-value]
     connected = connection.connect(market_bot.env, variables)
-    logger = logfile.open_log(folder / "trade.log", LOG_SIZE, LOG_FILES)
+    logger = log_output.open_log(folder / "trade.log", LOG_SIZE, LOG_FILES)
     logger.handlers = logger.handlers[1:]
     sleep = clock.sleep
 

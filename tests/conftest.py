@@ -24,7 +24,6 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse
 
 import connection
-import logfile
 import main
 import market_bot
 from choice import Choice
@@ -33,6 +32,7 @@ from connection import Connection
 from exchange.signing import Signer
 from ledger import Ledger
 from market_bot import MarketBot
+from runtime import log_output
 from scan import Board
 from simulator import embedded
 from simulator.account import Account
@@ -243,7 +243,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         signer = Signer(exchange.key_id, exchange.private_key)
         client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
         log_file = tmp_path / f"trade-{len(loggers)}.log"
-        logger = logfile.open_log(log_file)
+        logger = log_output.open_log(log_file)
         loggers.append(logger)
         rules = market_bot.read_settings(changed)
         connected = Connection(client, exchange.about)

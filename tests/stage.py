@@ -27,7 +27,6 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from requests.adapters import BaseAdapter
 
-import logfile
 import market_bot
 from clients import KalshiHttpClient
 from connection import Connection
@@ -36,6 +35,7 @@ from exchange.json_fields import Fields
 from exchange.signing import Signer
 from ledger import Ledger
 from market_bot import MarketBot
+from runtime import log_output
 from simulator import embedded, matching, order_entry
 from simulator.api import account_forms
 from simulator.faults import Rule
@@ -128,7 +128,7 @@ class Stage:
             {**SETTINGS, "EXIT": way, "TRADE_TICKER_SIZE": markets, **changed}
         )
         self._log_file, self._ledger_file = folder / "trade.log", folder / "trade-sim.db"
-        self._logger = logfile.open_log(self._log_file)
+        self._logger = log_output.open_log(self._log_file)
         self._ledger: Ledger | None = None
         self._reader: Ledger | None = None
         self._console = io.StringIO()

@@ -12,7 +12,7 @@ import doctor
 import main
 from clients import Environment
 from connection import Connection
-from sheet import Sheet
+from runtime.console import Sheet
 from tests.conftest import Bench
 
 

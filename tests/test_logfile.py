@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from exchange.errors import ConfigError
-from logfile import LogFile, open_log
+from runtime.log_format import Repeats
+from runtime.log_output import LogFile, open_log
 from tests.conftest import PROJECT, Bench, unavailable
-from tradelog import Repeats
 
 MISSING = "  └─ {} entries are missing here: the log could not be written"
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=timezone.utc)

@@ -15,11 +15,11 @@ import pytest
 import main
 import market_bot
 import settings
-import startup
 import status
 from clients import Environment
 from gate import Code
 from incentive import Reason
+from runtime import preflight
 from schema import MIGRATIONS
 from simulator import embedded
 from tests.conftest import PROJECT
@@ -70,7 +70,7 @@ def test_make_run_starts_the_bot_and_so_do_the_lines_without_make() -> None:
     by_hand = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
     assert ".venv/bin/pip install -r requirements.txt" in by_hand
     assert ".venv/bin/python market_bot.py" in by_hand
-    assert f"Python {'.'.join(map(str, startup.PYTHON_NEEDED))} or newer" in start
+    assert f"Python {'.'.join(map(str, preflight.PYTHON_NEEDED))} or newer" in start
     assert f"`tail -F {market_bot.files().log.name}`" in start
     assert f"takes {market_bot.WAIT_TIME / embedded.PACE:.1f} seconds of yours" in start
 

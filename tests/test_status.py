@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import launch
-import lock
 import market_bot
 from clients import Environment
-from lock import Lock
+from runtime import lock
+from runtime.lock import Lock
 from tests.conftest import Bench, Beside, Said, cut_before, share
 from tests.test_market_bot import place_by_hand
 from trade import OWN_PREFIX

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from lock import AlreadyRuns, Lock, account_file
+from runtime.lock import AlreadyRuns, Lock, account_file
 from simulator.people import EVERYBODY
 from tests.conftest import PROJECT
 from tests.soak import ours, read_variables

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from sheet import IN_CONFIGURATION
+from runtime.console import IN_CONFIGURATION
 
 HOME = Path(__file__).resolve().parent
 

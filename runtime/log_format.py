@@ -1,5 +1,5 @@
 """The form of `trade.log`: what each event says. Deciding to write one is the bot's, and where it goes
-`logfile.py`'s.
+`log_output.py`'s.
 
 Promise: one event a line, the same on the console and in the file, in local time:
 

@@ -9,7 +9,7 @@ import signal
 import time
 from types import FrameType
 
-from startup import stop_signals
+from runtime.preflight import stop_signals
 
 _SAME_WISH = 10.0
 """Seconds within which another SIGTERM or SIGHUP is the same wish: a shell passes on what a terminal sends too. A
