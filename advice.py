@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
-import rule_2026_07_30 as rule
 from choice import Choice, what_lacks
 from exchange.models import Book
-from incentive import Candidate, Caution, IncentiveProgram, Reason, Skip
+from rewards import rule_2026_07_30 as rule
+from rewards.estimate import Candidate, Caution, IncentiveProgram, Reason, Skip
 from risk import Room
 from sizing import LEAST_WINDOW
 from trade import Trade

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.models import NO, YES
-from incentive import Candidate, Estimate, Reason, Skip
+from rewards.estimate import Candidate, Estimate, Reason, Skip
 from risk import Room
 
 RUNNERS_UP = 20

@@ -15,11 +15,11 @@ from enum import Enum
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
-import rule_2026_07_30 as rule
 from cash import Stretch
 from entries import Flow, Seconds
 from exchange.models import Program
 from figures import dollars
+from rewards import rule_2026_07_30 as rule
 
 SOONEST, LATEST = timedelta(hours=12), timedelta(hours=48)
 """A reward comes so long after its window's end."""

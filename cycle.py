@@ -29,8 +29,8 @@ from exchange.json_fields import Listing
 from exchange.models import Bid, Book, ExchangeStatus, Market, MarketStatus, Order
 from gate import Situation
 from guards import Guards, Patience
-from incentive import IncentiveProgram, Reason, Skip
 from planning import Plan, Wanted, Wishes, make_plan
+from rewards.estimate import IncentiveProgram, Reason, Skip
 from risk import Room
 from runtime.log_format import Log
 from scan import Board, Scanner, Seen

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-import incentive
 import main
 import settings
 import trade
@@ -27,6 +26,7 @@ from connection import Connection, connect, read_variables
 from exchange.account import Balance
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.trading_hours import new_york, next_pause
+from rewards import estimate
 from runtime.console import AT_RUN_TIME, IN_CONFIGURATION, Sheet
 from screening import Screen
 
@@ -247,7 +247,7 @@ def _programs(sheet: Sheet, environment: Environment, client: KalshiHttpClient) 
     if not running:
         sheet.note(PROGRAMS, f"none of {len(listed)} runs and pays: nothing is to be earned, nothing is quoted")
         return Counter()
-    a_day = {ticker: sum(map(incentive.dollars_per_day, found)) for ticker, found in running.items()}
+    a_day = {ticker: sum(map(estimate.dollars_per_day, found)) for ticker, found in running.items()}
     best = sorted(a_day, key=lambda ticker: -a_day[ticker])[:_MARKETS_READ]
     markets = _asked(sheet, PROGRAMS, environment, lambda: client.get_markets(best))
     if markets is None:

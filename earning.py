@@ -15,7 +15,7 @@ from typing import NamedTuple
 from entries import Seconds, SecondsOf, Stay
 from exchange.account import Fill
 from exchange.models import SIDES, Bid, Book, Market, Program
-from incentive import IncentiveProgram
+from rewards.estimate import IncentiveProgram
 
 
 class Piece(NamedTuple):

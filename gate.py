@@ -31,7 +31,7 @@ from exchange.models import (
     Side,
     TimeInForce,
 )
-from incentive import contracts
+from rewards.estimate import contracts
 
 _NOTHING = Decimal(0)
 _NO_LOSSES = (_NOTHING, _NOTHING)

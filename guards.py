@@ -12,7 +12,7 @@ from typing import NamedTuple
 from exchange.account import Fill
 from exchange.models import NO, ONE_DOLLAR, YES, Book, Market
 from gate import Place
-from incentive import Reason, Skip
+from rewards.estimate import Reason, Skip
 from runtime.log_format import Said, local_time
 
 MANY_FILLS = 3

@@ -13,8 +13,8 @@ from entries import Cycle, Mark
 from exchange.models import ExchangeStatus, Program
 from exchange.trading_hours import Span
 from gate import Situation
-from incentive import Candidate, Skip, contracts, dollars_per_day
 from planning import Plan
+from rewards.estimate import Candidate, Skip, contracts, dollars_per_day
 from runtime.log_format import Said, known, signed
 from scan import Board, Change
 

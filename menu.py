@@ -15,19 +15,11 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-import rule_2026_07_30 as rule
 from exchange.models import NO, YES, Bid, Book, Program, Side
-from incentive import (
-    Candidate,
-    Caution,
-    IncentiveProgram,
-    Skip,
-    contracts_from,
-    expected_fills,
-    published,
-)
+from rewards import rule_2026_07_30 as rule
+from rewards.estimate import Candidate, Caution, IncentiveProgram, Skip, contracts_from, expected_fills, published
+from rewards.rule_2026_07_30 import SideScore
 from risk import Room, event_risk
-from rule_2026_07_30 import SideScore
 from trade import Prices
 
 ONE = Decimal(1)

@@ -20,7 +20,7 @@ from exchange.errors import ExchangeError, TookTooLong, Unreadable
 from exchange.json_fields import Listing
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import Book, Event, ExchangeStatus, Market, Order, Program, Series
-from incentive import NONE_EARNED, IncentiveProgram, Reason, Skip
+from rewards.estimate import NONE_EARNED, IncentiveProgram, Reason, Skip
 from risk import Room
 from screening import Screen, incentives
 from strategy import Strategy

@@ -14,7 +14,7 @@ from decimal import Decimal
 from fnmatch import translate
 
 from exchange.models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
-from incentive import NONE_EARNED, IncentiveProgram, Reason, Skip, dollars_per_day, maker_rate
+from rewards.estimate import NONE_EARNED, IncentiveProgram, Reason, Skip, dollars_per_day, maker_rate
 
 RATE_WHERE_UNKNOWN = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
 """The makers' fee of a series that the exchange did not tell of."""
@@ -127,7 +127,7 @@ def _not_tradable(
 
 
 def makers_rate(market: Market, series: Mapping[str, Series], event: Event | None) -> float:
-    """What a maker pays in a market (see `incentive.maker_rate`): an event's own terms go before its series'. A
+    """What a maker pays in a market (see `estimate.maker_rate`): an event's own terms go before its series'. A
     market does not name its series; the event's ticker begins with it. Where the exchange does not tell, a fee is
     assumed."""
     name = event.series_ticker if event else market.event_ticker.partition("-")[0]

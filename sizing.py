@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 from choice import HYSTERESIS, Choice, Wish, what_lacks, with_bids
 from exchange.models import Book
-from incentive import RIVALS_ANSWER, Caution, IncentiveProgram, Reason, Skip
 from menu import PIPS, Menu, Option, Promise, Purse, thinned
+from rewards.estimate import RIVALS_ANSWER, Caution, IncentiveProgram, Reason, Skip
 from risk import Room
 from trade import Trade, no_book, target_missed
 

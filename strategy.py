@@ -12,7 +12,7 @@ import advice
 import sizing
 from choice import Choice, Wish, choose, no_slot_left
 from exchange.models import Book
-from incentive import RIVALS_ANSWER, Caution, IncentiveProgram, Skip
+from rewards.estimate import RIVALS_ANSWER, Caution, IncentiveProgram, Skip
 from risk import Room
 from screening import Screen
 from settings import Settings

@@ -12,7 +12,7 @@ import trade
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
 from exchange.models import Book, Order
-from incentive import TAKER_RATE
+from rewards.estimate import TAKER_RATE
 from runtime import log_format
 from runtime.log_format import Log, Said
 from settings import Settings

@@ -17,7 +17,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-import rule_2026_07_30 as rule
 from exchange.account import Position
 from exchange.models import (
     NO,
@@ -36,7 +35,8 @@ from exchange.models import (
     Side,
     TimeInForce,
 )
-from incentive import Candidate, Caution, IncentiveProgram, Reason, Scored, Skip, contracts, contracts_from
+from rewards import rule_2026_07_30 as rule
+from rewards.estimate import Candidate, Caution, IncentiveProgram, Reason, Scored, Skip, contracts, contracts_from
 
 OWN_PREFIX = "lipbot-"
 """How a client order id of ours begins. No dots: the exchange refuses them in ids."""

@@ -15,12 +15,12 @@ from textwrap import fill
 
 import log_events
 import risk
-import rule_2026_07_30 as rule
 import trade
 from choice import Choice
 from clients import KalshiHttpClient
 from exchange.models import SIDES, Bid, Book, Order, Program, Side
-from incentive import (
+from rewards import rule_2026_07_30 as rule
+from rewards.estimate import (
     AS_IT_STANDS,
     NONE_EARNED,
     RIVALS_ANSWER,

@@ -39,7 +39,6 @@ from pathlib import Path
 from typing import Any
 
 import market_bot
-import rule_2026_07_30 as rule
 from benchmarks.progress import progress
 from choice import choose
 from exchange import parse_markets
@@ -55,7 +54,8 @@ from exchange.models import (
     PriceRange,
     Program,
 )
-from incentive import Candidate, IncentiveProgram, Skip
+from rewards import rule_2026_07_30 as rule
+from rewards.estimate import Candidate, IncentiveProgram, Skip
 from risk import Room, room_beside
 from screening import RATE_WHERE_UNKNOWN
 from strategy import Strategy

@@ -33,7 +33,7 @@ from choice import Choice, what_lacks, with_bids
 from exchange import parse_markets
 from exchange.json_fields import Fields, listing
 from exchange.models import NO, YES, IncentiveType, Market, MarketStatus, Program
-from incentive import Candidate, IncentiveProgram
+from rewards.estimate import Candidate, IncentiveProgram
 from risk import room_beside
 from screening import RATE_WHERE_UNKNOWN
 from sizing import choose_sizes

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from choice import what_lacks
-from incentive import Candidate, Reason
+from rewards.estimate import Candidate, Reason
 from risk import room_beside
 from settings import AUTO
 from simulator.people import NOISE, RIVALS

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.scan import Pace, Reader
 from exchange.market_data import TICKERS_PER_CALL
-from incentive import Reason
+from rewards.estimate import Reason
 from scan import WATCHED, Board
 
 PROGRAMS = 1_000

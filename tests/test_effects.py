@@ -8,7 +8,7 @@ from decimal import Decimal
 from fnmatch import fnmatch
 
 from exchange.models import Side
-from incentive import Reason
+from rewards.estimate import Reason
 from tests.conftest import START, Bench, is_quote
 
 MakeBench = Callable[..., Bench]

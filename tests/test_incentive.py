@@ -13,10 +13,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import choice as choices
-import incentive as rule
 from choice import Choice, Wish, choose
 from exchange.models import NO, YES, Bid, Book, FeeType, Side
-from incentive import (
+from rewards import estimate as rule
+from rewards.estimate import (
     Candidate,
     Caution,
     Estimate,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 
 import clients
-import incentive
 import main
 import market_bot
 import trade
+from rewards import estimate
 
 
 def test_the_design_documents_names_stay_importable() -> None:
     assert market_bot.MARKET_BOT is market_bot.MarketBot
-    assert incentive.INCENTIVE_PROGRAM is incentive.IncentiveProgram
+    assert estimate.INCENTIVE_PROGRAM is estimate.IncentiveProgram
     assert trade.TRADE is trade.Trade
     assert inspect.isclass(clients.KalshiHttpClient)
     assert {environment.name for environment in clients.Environment} == {"SIM", "DEMO", "PROD"}

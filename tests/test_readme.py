@@ -18,7 +18,7 @@ import settings
 import status
 from clients import Environment
 from gate import Code
-from incentive import Reason
+from rewards.estimate import Reason
 from runtime import preflight
 from schema import MIGRATIONS
 from simulator import embedded

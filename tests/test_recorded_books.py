@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from incentive import dollars_per_day
+from rewards.estimate import dollars_per_day
 from simulator.recorded import UnusableBooks, read_books
 from tests.conftest import RECORDED_BOOKS, Bench, assert_told_apart
 

@@ -1,6 +1,6 @@
 """What the exchange pays for resting orders: a judge that scores wrongly would bless a bot that scores wrongly.
 
-The rule is transcribed twice, in `rule_2026_07_30.py` and in the simulator, by nobody's copy of the
+The rule is transcribed twice, in `rewards/rule_2026_07_30.py` and in the simulator, by nobody's copy of the
 other. They must agree: here on recorded books, in `test_rule.py` on drawn ones. What the simulator adds up in stretches is
 also added up second by second, the slow way.
 """
@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import rule_2026_07_30 as rule
 from exchange.models import Bid, Book, Level, Side
+from rewards import rule_2026_07_30 as rule
 from simulator import lifecycle, order_entry, pauses
 from simulator.exchange import Exchange
 from simulator.listing import LINEAR, ListedEvent, ListedMarket, ListedProgram, ListedSeries

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-import rule_2026_07_30 as rule
 from exchange.models import Bid, Book, Level, PriceGrid, Side
-from rule_2026_07_30 import SideScore
+from rewards import rule_2026_07_30 as rule
+from rewards.rule_2026_07_30 import SideScore
 from simulator import rewards
 from simulator.matching import CONTRACT
 from tests import values

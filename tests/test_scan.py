@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from incentive import Reason, Skip
+from rewards.estimate import Reason, Skip
 from screening import RATE_WHERE_UNKNOWN
 from settings import AUTO
 from simulator.lifecycle import list_program

@@ -14,7 +14,7 @@ from benchmarks.exhaustive import Problem, problem
 from benchmarks.sizing import compared, honest_net
 from choice import Choice, Wish
 from exchange.models import NO, SIDES, YES, Book, Program, Side
-from incentive import Candidate, IncentiveProgram, Reason
+from rewards.estimate import Candidate, IncentiveProgram, Reason
 from risk import Room
 from sizing import LEAST_WINDOW, choose_sizes
 from tests.values import NOW, cents, level, market, program
@@ -87,7 +87,7 @@ def test_the_plan_is_nearly_the_best_one() -> None:
 @settings(max_examples=60)
 @given(seed=st.integers(10_000, 10_000_000))
 def test_no_plan_breaks_a_limit_or_funds_what_pays_too_little(seed: int) -> None:
-    """Whole contracts, slots, MAX_CAPITAL, MAX_EVENT_LOSS, cash by shard; judged by `incentive.py` alone."""
+    """Whole contracts, slots, MAX_CAPITAL, MAX_EVENT_LOSS, cash by shard; judged by `estimate.py` alone."""
     board: Problem = problem(seed)
     choice = board.chosen()
     assert honest_net(board, choice.chosen) is not None

@@ -22,7 +22,7 @@ from exchange.models import (
     Side,
     TimeInForce,
 )
-from incentive import Caution, Reason, Scored, Skip
+from rewards.estimate import Caution, Reason, Scored, Skip
 from tests import values
 from tests.values import CENTS, GRIDS, NOW, TAPERED, book, cents, level, program
 from trade import Prices, Trade, Unclosable, rivals_books

@@ -13,7 +13,7 @@ import main
 import market_bot
 import settings
 import why
-from incentive import Reason
+from rewards.estimate import Reason
 from settings import AUTO
 from tests.conftest import Bench
 

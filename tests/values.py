@@ -20,7 +20,7 @@ from exchange.models import (
     Program,
     Side,
 )
-from incentive import IncentiveProgram
+from rewards.estimate import IncentiveProgram
 from tests.rows import NOW
 
 

@@ -1,6 +1,6 @@
 """What resting orders earn by the Liquidity Incentive Program's rule of **30 July 2026** (the exchange's amendment
 filed on the 15th). Promise: pure, and this rule alone; another version would stand beside it as a module of its
-own, and `incentive.py` says which is in force.
+own, and `estimate.py` says which is in force.
 
 Once a second each side of a market's book is walked from its best bid down to the level at which `target`
 contracts are reached; that level counts whole. The *reference* is the price at which a fifth of the target is

@@ -18,9 +18,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
-import rule_2026_07_30 as rule
 from exchange.models import NO, YES, Bid, Book, FeeType, Level, Market, Program
-from rule_2026_07_30 import SideScore
+from rewards import rule_2026_07_30 as rule
+from rewards.rule_2026_07_30 import SideScore
 
 RIVALS_ANSWER = 2.0
 """What the rivals' score is multiplied by when something is decided. What is reported is the book as it stands."""

@@ -1,0 +1,1 @@
+"""What the exchange pays for, and what bids would earn by it."""
