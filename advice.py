@@ -14,7 +14,7 @@ from choice import Choice, what_lacks
 from exchange.models import Book
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import Candidate, Caution, IncentiveProgram, Reason, Skip
-from risk import Room
+from risk.exposure import Room
 from sizing import LEAST_WINDOW
 from trade import Trade
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from exchange.models import NO, YES
 from rewards.estimate import Candidate, Estimate, Reason, Skip
-from risk import Room
+from risk.exposure import Room
 
 RUNNERS_UP = 20
 """So many of the best without a slot are kept to be shown with their estimates."""

@@ -14,8 +14,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-import gate
-import risk
 import trade
 from bookkeeping import Bookkeeper, Difference
 from breaker import Breaker
@@ -27,11 +25,12 @@ from exchange.account import Balance, Fill, Position
 from exchange.errors import ExchangeError
 from exchange.json_fields import Listing
 from exchange.models import Bid, Book, ExchangeStatus, Market, MarketStatus, Order
-from gate import Situation
-from guards import Guards, Patience
 from planning import Plan, Wanted, Wishes, make_plan
 from rewards.estimate import IncentiveProgram, Reason, Skip
-from risk import Room
+from risk import exposure, gate
+from risk.exposure import Room
+from risk.gate import Situation
+from risk.guards import Guards, Patience
 from runtime.log_format import Log
 from scan import Board, Scanner, Seen
 from settings import Settings
@@ -222,7 +221,7 @@ def room(rules: Settings, account: Account, stay: Collection[str] = ()) -> Room:
     fixed = [*account.theirs, *(order for order in account.ours if order.ticker in stay)]
     free = [order for order in account.ours if order.ticker not in stay]
     limits = rules.max_capital, rules.max_event_loss
-    return risk.room_beside(limits, account.balance, account.positions, fixed, free)
+    return exposure.room_beside(limits, account.balance, account.positions, fixed, free)
 
 
 def session_start(

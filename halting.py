@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
-import gate
 from bookkeeping import Bookkeeper, Difference
 from clearing import Clearing
 from clients import KalshiHttpClient
@@ -20,6 +19,7 @@ from exchange.errors import LedgerError
 from exchange.models import Order
 from ledger import DAY_LOST, Ledger
 from profit import midnight
+from risk import gate
 from runtime import log_format
 from runtime.log_format import Log
 

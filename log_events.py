@@ -12,9 +12,9 @@ from choice import Choice
 from entries import Cycle, Mark
 from exchange.models import ExchangeStatus, Program
 from exchange.trading_hours import Span
-from gate import Situation
 from planning import Plan
 from rewards.estimate import Candidate, Skip, contracts, dollars_per_day
+from risk.gate import Situation
 from runtime.log_format import Said, known, signed
 from scan import Board, Change
 

@@ -11,8 +11,6 @@ from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
-import gate
-import risk
 import trade
 from clients import Environment, KalshiHttpClient
 from connection import Connection
@@ -23,6 +21,7 @@ from exchange.models import Order, Side
 from launch import Files
 from ledger import Ledger
 from profit import midnight
+from risk import exposure, gate
 from runtime import lock
 from simulator.embedded import OPENED, THE_BOTS
 from status import Account, Bot, Facts, Held, Memory, Resting, Session
@@ -82,7 +81,7 @@ def _account(client: KalshiHttpClient) -> Account:
     return Account(
         balance.available,
         balance.by_shard,
-        tuple(Held(one.ticker, one.side, one.size, one.exposure, max(risk.held(one))) for one in positions),
+        tuple(Held(one.ticker, one.side, one.size, one.exposure, max(exposure.held(one))) for one in positions),
         tuple(
             Resting(one.ticker, one.side, one.remaining, one.price, one.expires, trade.is_own(one))
             for one in orders

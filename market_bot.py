@@ -55,11 +55,11 @@ from exchange.account import Fill
 from exchange.errors import ExchangeError, LedgerError, Then, Unauthorized
 from exchange.models import ExchangeStatus, OrderRequest, OrderResponse
 from failures import Failure
-from guards import Guards, Patience
 from halting import Halting, worst_case
 from ledger import Ledger, file_name
 from outages import Outages
 from planning import Plan
+from risk.guards import Guards, Patience
 from runtime import console, log_format, signals
 from scan import Board, Scanner
 from sending import Sender

@@ -19,7 +19,7 @@ from exchange.models import NO, YES, Bid, Book, Program, Side
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import Candidate, Caution, IncentiveProgram, Skip, contracts_from, expected_fills, published
 from rewards.rule_2026_07_30 import SideScore
-from risk import Room, event_risk
+from risk.exposure import Room, event_risk
 from trade import Prices
 
 ONE = Decimal(1)

@@ -23,7 +23,7 @@ import trade
 from exchange.account import Position
 from exchange.models import ONE_DOLLAR, Bid, Market, Order, OrderRequest
 from exchange.order_payloads import unix_up
-from gate import Gate, Place, Refusal, Situation
+from risk.gate import Gate, Place, Refusal, Situation
 
 CLEARANCE = 2
 """Grid steps that must lie between a moved order and the best bid of the other side: the book may have moved on by

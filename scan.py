@@ -21,7 +21,7 @@ from exchange.json_fields import Listing
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import Book, Event, ExchangeStatus, Market, Order, Program, Series
 from rewards.estimate import NONE_EARNED, IncentiveProgram, Reason, Skip
-from risk import Room
+from risk.exposure import Room
 from screening import Screen, incentives
 from strategy import Strategy
 from trade import rivals_books

@@ -20,8 +20,8 @@ from clients import KalshiHttpClient
 from exchange.account import Position
 from exchange.errors import ExchangeError, Gone, Paused, Then
 from exchange.models import ONE_DOLLAR, Book, Order, OrderRequest, OrderResponse, OrderStatus
-from gate import Gate, Refusal, Situation
 from planning import Amendment, Change, Plan, Sale
+from risk.gate import Gate, Refusal, Situation
 from runtime import log_format
 from runtime.log_format import Log
 

@@ -23,7 +23,7 @@ from choice import HYSTERESIS, Choice, Wish, what_lacks, with_bids
 from exchange.models import Book
 from menu import PIPS, Menu, Option, Promise, Purse, thinned
 from rewards.estimate import RIVALS_ANSWER, Caution, IncentiveProgram, Reason, Skip
-from risk import Room
+from risk.exposure import Room
 from trade import Trade, no_book, target_missed
 
 LEAST_WINDOW = Decimal("1.50")

@@ -13,7 +13,7 @@ import sizing
 from choice import Choice, Wish, choose, no_slot_left
 from exchange.models import Book
 from rewards.estimate import RIVALS_ANSWER, Caution, IncentiveProgram, Skip
-from risk import Room
+from risk.exposure import Room
 from screening import Screen
 from settings import Settings
 from trade import Trade

@@ -14,7 +14,6 @@ from decimal import Decimal
 from textwrap import fill
 
 import log_events
-import risk
 import trade
 from choice import Choice
 from clients import KalshiHttpClient
@@ -33,7 +32,8 @@ from rewards.estimate import (
     dollars_per_day,
     published,
 )
-from risk import Room
+from risk import exposure
+from risk.exposure import Room
 from runtime import log_format
 from runtime.console import table
 from scan import Board, Scanner
@@ -73,7 +73,7 @@ def view(client: KalshiHttpClient, rules: Settings, earned: Mapping[str, float] 
     ours = [order for order in resting if trade.is_own(order)]
     theirs = [order for order in resting if not trade.is_own(order)]
     limits = (rules.max_capital, rules.max_event_loss)
-    room = risk.room_beside(limits, client.get_balance(), client.get_positions(), theirs, ours)
+    room = exposure.room_beside(limits, client.get_balance(), client.get_positions(), theirs, ours)
     expires = client.clock.now() + timedelta(seconds=rules.wait_seconds + rules.expiration_seconds)
     quoted = frozenset(order.ticker for order in ours)
     board = scanner.scan(None, status, resting, expires, room, quoted, earned)

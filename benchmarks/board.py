@@ -56,7 +56,7 @@ from exchange.models import (
 )
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import Candidate, IncentiveProgram, Skip
-from risk import Room, room_beside
+from risk.exposure import Room, room_beside
 from screening import RATE_WHERE_UNKNOWN
 from strategy import Strategy
 from trade import Trade

@@ -1,7 +1,7 @@
 """Small random boards for `TRADE_SIZE = AUTO`, and the best plan for each, found exhaustively.
 
 Promise: the solver has no code in common with `menu.py` and `sizing.py`, whose plans are judged by it;
-prices, estimates and limits are the public ones of `trade.py`, `estimate.py` and `risk.py`.
+prices, estimates and limits are the public ones of `trade.py`, `estimate.py` and `exposure.py`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from exchange.models import (
     Side,
 )
 from rewards.estimate import RIVALS_ANSWER, Candidate, Caution, IncentiveProgram, Skip
-from risk import Room
+from risk.exposure import Room
 from sizing import LEAST_WINDOW, choose_sizes
 from trade import Prices, Trade
 

@@ -23,8 +23,8 @@ from benchmarks.progress import progress
 from exchange import parse_markets
 from exchange.json_fields import Fields
 from exchange.models import NO, YES, Bid
-from gate import Limits, Situation
 from planning import Change, Wanted, Wishes, make_plan
+from risk.gate import Limits, Situation
 
 MARKETS, LEVELS, ROUNDS = 100, 20, 15
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)

@@ -19,8 +19,8 @@ from benchmarks.desk import Desk, desk, moment
 from benchmarks.progress import progress
 from choice import Choice
 from exchange.models import Side
-from gate import Place
 from market_bot import MarketBot
+from risk.gate import Place
 from simulator.people import EVERYBODY
 from trade import OWN_PREFIX, is_own
 

@@ -31,9 +31,9 @@ from choice import Choice
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import OrderRequest
 from exchange.rate_limits import COSTS
-from gate import Place
 from market_bot import MarketBot
 from planning import Plan
+from risk.gate import Place
 from simulator import embedded
 from simulator.api.limits import TIERS
 from simulator.opening import CUSTOMER

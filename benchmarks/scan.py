@@ -25,7 +25,7 @@ from benchmarks.progress import progress
 from clients import KalshiHttpClient
 from exchange.rate_limits import BASIC, COSTS
 from exchange.signing import Signer
-from risk import room_beside
+from risk.exposure import room_beside
 from scan import Board, Scanner
 from simulator import embedded
 from simulator.transport import ExchangeAdapter

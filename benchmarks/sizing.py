@@ -34,7 +34,7 @@ from exchange import parse_markets
 from exchange.json_fields import Fields, listing
 from exchange.models import NO, YES, IncentiveType, Market, MarketStatus, Program
 from rewards.estimate import Candidate, IncentiveProgram
-from risk import room_beside
+from risk.exposure import room_beside
 from screening import RATE_WHERE_UNKNOWN
 from sizing import choose_sizes
 from strategy import Strategy

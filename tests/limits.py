@@ -17,7 +17,7 @@ from benchmarks.desk import Desk, desk
 from benchmarks.progress import progress
 from exchange.account import Position
 from exchange.models import Order
-from gate import Gate, Limits, Situation
+from risk.gate import Gate, Limits, Situation
 from settings import AUTO
 from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
 from trade import is_own

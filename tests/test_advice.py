@@ -10,7 +10,7 @@ import pytest
 
 from choice import what_lacks
 from rewards.estimate import Candidate, Reason
-from risk import room_beside
+from risk.exposure import room_beside
 from settings import AUTO
 from simulator.people import NOISE, RIVALS
 from tests.conftest import Bench

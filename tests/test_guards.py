@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from exchange.account import Fill
 from exchange.models import NO, YES, Book, Market, Side
-from guards import JUMP, LOOKS_MISSED, MANY_FILLS, Guards, Patience
 from rewards.estimate import Reason, Skip
+from risk.guards import JUMP, LOOKS_MISSED, MANY_FILLS, Guards, Patience
 from tests.values import NOW, cents, market
 
 PAUSE = timedelta(seconds=120)

@@ -27,7 +27,7 @@ from rewards.estimate import (
     expected_fills,
     maker_rate,
 )
-from risk import Room
+from risk.exposure import Room
 from tests import values
 from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, book, cents, level, market, program
 

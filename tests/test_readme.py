@@ -17,8 +17,8 @@ import market_bot
 import settings
 import status
 from clients import Environment
-from gate import Code
 from rewards.estimate import Reason
+from risk.gate import Code
 from runtime import preflight
 from schema import MIGRATIONS
 from simulator import embedded

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exchange.account import Balance, Position
 from exchange.models import NO, YES, Bid, Order, OrderStatus, Side
-from risk import Room, event_risk, held, room_beside
+from risk.exposure import Room, event_risk, held, room_beside
 from tests.values import NOW
 
 EVENT = "KXRAIN-26NOV23"

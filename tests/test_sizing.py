@@ -15,7 +15,7 @@ from benchmarks.sizing import compared, honest_net
 from choice import Choice, Wish
 from exchange.models import NO, SIDES, YES, Book, Program, Side
 from rewards.estimate import Candidate, IncentiveProgram, Reason
-from risk import Room
+from risk.exposure import Room
 from sizing import LEAST_WINDOW, choose_sizes
 from tests.values import NOW, cents, level, market, program
 from trade import Trade

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from exchange.account import Fill
 from exchange.models import NO, ONE_DOLLAR, YES, Book, Market
-from gate import Place
 from rewards.estimate import Reason, Skip
+from risk.gate import Place
 from runtime.log_format import Said, local_time
 
 MANY_FILLS = 3

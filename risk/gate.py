@@ -14,7 +14,6 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
-import risk
 import trade
 from exchange.account import Balance, Position
 from exchange.models import (
@@ -32,6 +31,7 @@ from exchange.models import (
     TimeInForce,
 )
 from rewards.estimate import contracts
+from risk import exposure
 
 _NOTHING = Decimal(0)
 _NO_LOSSES = (_NOTHING, _NOTHING)
@@ -128,7 +128,7 @@ class Gate:
         self._held: dict[str, Decimal] = {}
         self._exposure: dict[str, Decimal] = {}
         self._resting: dict[str, dict[str, _Resting]] = defaultdict(dict)
-        self._losses: dict[str, dict[str, risk.Losses]] = defaultdict(dict)
+        self._losses: dict[str, dict[str, exposure.Losses]] = defaultdict(dict)
         self._halted = situation.halted
         self._tied: dict[str, Decimal] = defaultdict(Decimal)
         self._tied_up = sum((position.exposure for position in situation.positions), start=_NOTHING)
@@ -136,7 +136,7 @@ class Gate:
         for position in situation.positions:
             self._held[position.ticker] = position.count
             self._exposure[position.ticker] = position.exposure
-        self._held_losses = {position.ticker: risk.held(position) for position in situation.positions}
+        self._held_losses = {position.ticker: exposure.held(position) for position in situation.positions}
         for order in situation.orders:
             is_ours = trade.is_own(order)
             self._resting[order.ticker][order.order_id] = self._as_resting(order.ticker, order.bid, is_ours)
@@ -324,10 +324,10 @@ class Gate:
 
     def _event(self, ticker: str) -> str:
         market = self._situation.markets.get(ticker)
-        return market.event_ticker if market else risk.event_of(ticker)
+        return market.event_ticker if market else exposure.event_of(ticker)
 
     def _risk(self, event: str) -> Decimal:
-        return risk.event_risk(self._losses[event].values(), event in self._situation.exclusive, _NOTHING)
+        return exposure.event_risk(self._losses[event].values(), event in self._situation.exclusive, _NOTHING)
 
     def _signed(self, ticker: str, side: Side) -> Decimal:
         """Contracts held on a side; those of the other side count negative."""
