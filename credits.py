@@ -15,10 +15,10 @@ from enum import Enum
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
-from cash import Stretch
-from entries import Flow, Seconds
 from exchange.models import Program
 from figures import dollars
+from ledger.cash_reconciliation import Stretch
+from ledger.entries import Flow, Seconds
 from rewards import rule_2026_07_30 as rule
 
 SOONEST, LATEST = timedelta(hours=12), timedelta(hours=48)

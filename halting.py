@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
-from bookkeeping import Bookkeeper, Difference
 from clearing import Clearing
 from clients import KalshiHttpClient
-from entries import Mark
 from exchange.account import Balance, Position
 from exchange.errors import LedgerError
 from exchange.models import Order
-from ledger import DAY_LOST, Ledger
-from profit import midnight
+from ledger.bookkeeper import Bookkeeper, Difference
+from ledger.daily_pnl import midnight
+from ledger.entries import Mark
+from ledger.ledger import DAY_LOST, Ledger
 from risk import gate
 from runtime import log_format
 from runtime.log_format import Log

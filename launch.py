@@ -19,7 +19,7 @@ from clients import Environment
 from connection import Connection, connect, read_variables
 from exchange import order_payloads
 from exchange.errors import ConfigError, LedgerError
-from ledger import Ledger
+from ledger.ledger import Ledger
 from runtime import lock, log_format, log_output
 from runtime.console import IN_CONFIGURATION
 from runtime.lock import AlreadyRuns, Lock

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from choice import Choice
-from entries import Cycle, Mark
 from exchange.models import ExchangeStatus, Program
 from exchange.trading_hours import Span
+from ledger.entries import Cycle, Mark
 from planning import Plan
 from rewards.estimate import Candidate, Skip, contracts, dollars_per_day
 from risk.gate import Situation

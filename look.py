@@ -19,8 +19,8 @@ from exchange.account import Position
 from exchange.errors import LedgerError
 from exchange.models import Order, Side
 from launch import Files
-from ledger import Ledger
-from profit import midnight
+from ledger.daily_pnl import midnight
+from ledger.ledger import Ledger
 from risk import exposure, gate
 from runtime import lock
 from simulator.embedded import OPENED, THE_BOTS

@@ -180,7 +180,7 @@ def earnings(asked: argparse.Namespace) -> int:
     import report_text
     from connection import known
     from exchange.errors import ConfigError
-    from ledger import Ledger
+    from ledger.ledger import Ledger
     from recall import recall
     from report import report
 

@@ -31,7 +31,6 @@ import log_events
 import outages
 import settings
 import takeover
-from bookkeeping import Bookkeeper
 from breaker import Breaker
 from choice import Choice
 from clearing import Clearing
@@ -49,14 +48,15 @@ from cycle import (
     session_start,
     taken_down,
 )
-from entries import Cycle, Mark
 from exchange import order_payloads, trading_hours
 from exchange.account import Fill
 from exchange.errors import ExchangeError, LedgerError, Then, Unauthorized
 from exchange.models import ExchangeStatus, OrderRequest, OrderResponse
 from failures import Failure
 from halting import Halting, worst_case
-from ledger import Ledger, file_name
+from ledger.bookkeeper import Bookkeeper
+from ledger.entries import Cycle, Mark
+from ledger.ledger import Ledger, file_name
 from outages import Outages
 from planning import Plan
 from risk.guards import Guards, Patience

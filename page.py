@@ -14,7 +14,7 @@ import charts
 from charts import say
 from credits import State, Window
 from figures import dollars, hours, lasting, many, minute, number, percent
-from profit import midnight
+from ledger.daily_pnl import midnight
 from report import Accuracy, Cash, Markout, Money, Report, Row
 from style import CSS
 from tables import fold, of_cells, of_rows

@@ -8,11 +8,11 @@ from datetime import date
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-import entries
-from entries import Adopted, Outcome
 from exchange.account import Identity
 from exchange.errors import LedgerError
-from ledger import Ledger
+from ledger import entries
+from ledger.entries import Adopted, Outcome
+from ledger.ledger import Ledger
 from report import Facts
 from simulator.embedded import HOST, THE_BOTS
 

@@ -13,13 +13,13 @@ from decimal import Decimal
 from statistics import median
 from typing import NamedTuple
 
-from cash import Stretch
 from credits import State, Unexplained, Window, attribute
-from entries import Adopted, DayMark, Flow, Outcome, Quotes, Seconds, SecondsOf
 from exchange.account import Fill, Settlement
 from exchange.models import ONE_DOLLAR, Program, Side
-from markout import POINTS, SETTLEMENT, Point, Seen
-from profit import midnight
+from ledger.cash_reconciliation import Stretch
+from ledger.daily_pnl import midnight
+from ledger.entries import Adopted, DayMark, Flow, Outcome, Quotes, Seconds, SecondsOf
+from ledger.markouts import POINTS, SETTLEMENT, Point, Seen
 from trading import brought
 
 _NOTHING, _CENT = Decimal(0), Decimal("0.01")

@@ -34,8 +34,8 @@ from typing import NamedTuple
 
 import halting
 from clients import Environment
-from entries import Cycle, Halt, Mark
 from exchange.models import Side
+from ledger.entries import Cycle, Halt, Mark
 from runtime.console import plain, table
 from runtime.log_format import known, pairs
 

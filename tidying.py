@@ -16,10 +16,10 @@ from pathlib import Path
 from clearing import Clearing, NoRecords
 from connection import Connection
 from cycle import Account, session_start
-from entries import Halt
 from exchange.errors import ExchangeError, LedgerError
 from halting import HOW_TO_GO_ON
-from ledger import Ledger
+from ledger.entries import Halt
+from ledger.ledger import Ledger
 from planning import Exit
 from runtime import log_format
 from sending import Sender

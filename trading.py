@@ -12,12 +12,12 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-import profit
-from cash import effect
-from entries import Adopted, DayMark, Quotes
 from exchange.account import Fill, Settlement
 from exchange.models import ONE_DOLLAR
-from markout import BEFORE, Point, Seen
+from ledger import daily_pnl
+from ledger.cash_reconciliation import effect
+from ledger.entries import Adopted, DayMark, Quotes
+from ledger.markouts import BEFORE, Point, Seen
 
 _NOTHING = Decimal(0)
 
@@ -55,7 +55,7 @@ def brought(
 
     def price(ticker: str, day: date | None, count: Decimal) -> Decimal:
         mark = days[day].get(ticker) if day is not None and day in days else None
-        return mark.price if mark else profit.price(prices, ticker, count)
+        return mark.price if mark else daily_pnl.price(prices, ticker, count)
 
     found = {}
     for ticker in sorted(opening.keys() | {one.ticker for one in changes}):

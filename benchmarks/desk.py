@@ -17,7 +17,7 @@ import market_bot
 from clients import KalshiHttpClient
 from connection import Connection
 from exchange.signing import Signer
-from ledger import Ledger
+from ledger.ledger import Ledger
 from market_bot import MarketBot
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange

@@ -20,14 +20,14 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
-import entries
 from benchmarks.progress import progress
-from cash import Stretch, Till
-from entries import Cycle, Entry, Mark, Seconds, SecondsOf, Stay
 from exchange.account import Fill, Identity
 from exchange.models import SIDES, Book, IncentiveType, Level, OrderStatus, Program, Side
-from ledger import Ledger
-from markout import POINTS, Point, Seen
+from ledger import entries
+from ledger.cash_reconciliation import Stretch, Till
+from ledger.entries import Cycle, Entry, Mark, Seconds, SecondsOf, Stay
+from ledger.ledger import Ledger
+from ledger.markouts import POINTS, Point, Seen
 
 MOST_MILLISECONDS = 5.0
 MOST_BYTES = 20_000_000

@@ -15,7 +15,7 @@ import requests
 
 import connection
 import market_bot
-from ledger import Ledger
+from ledger.ledger import Ledger
 from runtime import log_output
 
 LOG_SIZE, LOG_FILES = 1_000_000, 4

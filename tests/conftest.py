@@ -30,7 +30,7 @@ from choice import Choice
 from clients import KalshiHttpClient
 from connection import Connection
 from exchange.signing import Signer
-from ledger import Ledger
+from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
 from scan import Board

@@ -32,7 +32,7 @@ import connection
 import tidying
 from benchmarks.progress import progress
 from clients import Environment
-from ledger import Ledger
+from ledger.ledger import Ledger
 from tests import soak
 from tests.limits import CAPITAL, EVENT_LOSS, exceeded
 from tests.soak import PROJECT, SteppedClock

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from credits import State, Unexplained, Window
-from entries import Seconds
+from ledger.entries import Seconds
 from report import Accuracy, Cash, Markout, Money, Report, Row
 
 D = Decimal

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
-from entries import SecondsOf, Stay
 from exchange.account import Fill, Identity
 from exchange.models import NO, YES, OrderStatus, Side
+from ledger.entries import SecondsOf, Stay
 
 D = Decimal
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)

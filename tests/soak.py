@@ -31,10 +31,10 @@ import market_bot
 from benchmarks.desk import accrued, moment
 from benchmarks.progress import progress
 from benchmarks.stepped import LOG_FILES, LOG_SIZE, SteppedClock, read_variables, trade
-from entries import Seconds
 from exchange.models import SIDES, Program, Side
-from ledger import Ledger
-from profit import midnight
+from ledger.daily_pnl import midnight
+from ledger.entries import Seconds
+from ledger.ledger import Ledger
 from recall import recall
 from report import report
 from simulator.people import EVERYBODY

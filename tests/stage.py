@@ -33,7 +33,7 @@ from connection import Connection
 from exchange import parse_markets
 from exchange.json_fields import Fields
 from exchange.signing import Signer
-from ledger import Ledger
+from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
 from simulator import embedded, matching, order_entry

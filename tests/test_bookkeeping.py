@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import market_bot
 from benchmarks.desk import accrued
-from entries import Seconds
-from ledger import Ledger
+from ledger.entries import Seconds
+from ledger.ledger import Ledger
 from simulator import lifecycle, statement
 from simulator.matching import CONTRACT
 from simulator.opening import CUSTOMER

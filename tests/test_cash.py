@@ -9,9 +9,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cash import Stretch, Till, effect, follow, tied_up
 from exchange.account import Fill
 from exchange.models import NO, YES, Side
+from ledger.cash_reconciliation import Stretch, Till, effect, follow, tied_up
 from tests.conftest import Bench
 from tests.struck import Killed
 from tests.test_profit import fill, settlement

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import earning
-from entries import Seconds, SecondsOf, Stay
 from exchange.account import Fill
 from exchange.models import NO, YES, OrderStatus, Side
+from ledger import accrual
+from ledger.entries import Seconds, SecondsOf, Stay
 from tests.values import CENTS, NOW, bid, book, books, cents, market, program
 
 D = Decimal
@@ -61,31 +61,31 @@ def total(found: object) -> Seconds:
 
 def accrued(stays: list[Stay], before: object = DEEP, after: object = DEEP, **terms: object) -> Seconds:
     window = program(**terms)  # type: ignore[arg-type]
-    rested = earning.pieces(stays, [], NOW, NOW + at(60))
-    return total(earning.accrue(market(CENTS), [window], (before, after), rested))  # type: ignore[arg-type]
+    rested = accrual.pieces(stays, [], NOW, NOW + at(60))
+    return total(accrual.accrue(market(CENTS), [window], (before, after), rested))  # type: ignore[arg-type]
 
 
 def test_a_filled_order_earns_nothing_from_its_fill_on() -> None:
     order = stay(count=100)
     fills = [fill(order, 20, 40), fill(order, 30, 60)]
-    whole, half = (earning.pieces([order], told, NOW, NOW + at(60)) for told in ([], fills))
+    whole, half = (accrual.pieces([order], told, NOW, NOW + at(60)) for told in ([], fills))
     assert [(p.end - p.start, p.bids[0].count) for p in whole] == [(at(60), 100)]
     assert [(p.end - p.start, p.bids[0].count) for p in half] == [(at(20), 100), (at(10), 60)]
 
 
 def test_an_order_whose_end_nobody_saw_is_not_taken_to_outlive_its_expiry() -> None:
     order = stay(end=None)._replace(expires=NOW + at(25))
-    (piece,) = earning.pieces([order], [], NOW, NOW + at(60))
+    (piece,) = accrual.pieces([order], [], NOW, NOW + at(60))
     assert piece.end == NOW + at(25)
 
 
 def test_seconds_before_the_last_look_are_not_counted_again() -> None:
-    found = earning.pieces([stay(start=-100, end=90)], [], NOW, NOW + at(60))
+    found = accrual.pieces([stay(start=-100, end=90)], [], NOW, NOW + at(60))
     assert [(piece.start, piece.end) for piece in found] == [(NOW, NOW + at(60))]
 
 
 def test_an_order_taken_down_and_put_up_again_leaves_its_gap_uncounted() -> None:
-    found = earning.pieces([stay(end=20, name="a"), stay(start=30, end=50, name="b")], [], NOW, NOW + at(60))
+    found = accrual.pieces([stay(end=20, name="a"), stay(start=30, end=50, name="b")], [], NOW, NOW + at(60))
     assert sum((piece.end - piece.start for piece in found), start=timedelta(0)) == at(40)
 
 
@@ -115,22 +115,22 @@ def test_seconds_that_nobody_saw_are_unknown_and_accrue_nothing(looks: tuple[obj
 
 
 def test_a_market_that_is_not_listed_any_more_leaves_its_seconds_unknown() -> None:
-    rested = earning.pieces([stay()], [], NOW, NOW + at(60))
-    found = earning.accrue(None, [program()], (DEEP, DEEP), rested)
+    rested = accrual.pieces([stay()], [], NOW, NOW + at(60))
+    found = accrual.accrue(None, [program()], (DEEP, DEEP), rested)
     assert total(found) == Seconds(present=60, unknown=60)
 
 
 def test_only_seconds_of_the_window_count() -> None:
-    rested = earning.pieces([stay()], [], NOW, NOW + at(60))
+    rested = accrual.pieces([stay()], [], NOW, NOW + at(60))
     window = program()._replace(start=NOW + at(15), end=NOW + at(40))
-    found = earning.accrue(market(CENTS), [window], (DEEP, DEEP), rested)
+    found = accrual.accrue(market(CENTS), [window], (DEEP, DEEP), rested)
     assert total(found).present == 25
 
 
 def test_a_side_without_an_order_is_not_present() -> None:
     window = program()
-    rested = earning.pieces([stay(NO, "0.48")], [], NOW, NOW + at(9))
-    found = earning.accrue(market(CENTS), [window], (DEEP, DEEP), rested)
+    rested = accrual.pieces([stay(NO, "0.48")], [], NOW, NOW + at(9))
+    found = accrual.accrue(market(CENTS), [window], (DEEP, DEEP), rested)
     assert set(found) == {SecondsOf("p", NO, NOW.date(), "KXTEST-1")}
 
 
@@ -141,8 +141,8 @@ def test_alone_on_both_sides_a_whole_window_brings_the_whole_reward() -> None:
     stays = [
         stay(side, price, 1000, 0, window.seconds, side.value)._replace(expires=None) for side, price in prices
     ]
-    rested = earning.pieces(stays, [], window.start, window.end)
-    found = total(earning.accrue(market(CENTS), [window], (book(), book()), rested))
+    rested = accrual.pieces(stays, [], window.start, window.end)
+    found = total(accrual.accrue(market(CENTS), [window], (book(), book()), rested))
     assert found.reward == pytest.approx(float(window.reward))
     assert found.qualified == found.present == 2 * window.seconds
 
@@ -160,9 +160,9 @@ def test_what_is_accrued_is_never_more_than_either_look_says(
 
 
 def test_of_two_programs_each_has_its_own_terms() -> None:
-    rested = earning.pieces([stay()], [], NOW, NOW + at(60))
+    rested = accrual.pieces([stay()], [], NOW, NOW + at(60))
     small, large = program(name="small"), program(target=100_000, name="large")
-    found = earning.accrue(market(CENTS), [small, large], (DEEP, DEEP), rested)
+    found = accrual.accrue(market(CENTS), [small, large], (DEEP, DEEP), rested)
     by_program = {key.program_id: seconds for key, seconds in found.items()}
     assert by_program["small"].qualified == 60
     assert by_program["large"] == Seconds(present=60, excluded=60)
@@ -171,5 +171,5 @@ def test_of_two_programs_each_has_its_own_terms() -> None:
 def test_fills_of_other_orders_take_nothing_from_ours() -> None:
     order = stay()
     theirs = replace(fill(order, 10, 50), order_id="somebody's")
-    (piece,) = earning.pieces([order], [theirs], NOW, NOW + at(60))
+    (piece,) = accrual.pieces([order], [theirs], NOW, NOW + at(60))
     assert piece.bids == (bid(YES, "0.50", 100),)

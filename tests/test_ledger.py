@@ -20,14 +20,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-import schema
-from cash import Stretch, Till
-from entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds, moment
 from exchange.account import Fill, Identity, Settlement
 from exchange.errors import LedgerError
 from exchange.models import NO, YES
-from ledger import Ledger, file_name
-from markout import Point, Seen
+from ledger import schema
+from ledger.cash_reconciliation import Stretch, Till
+from ledger.entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds, moment
+from ledger.ledger import Ledger, file_name
+from ledger.markouts import Point, Seen
 from recall import recall
 from tests.rows import NOW, SECONDS, US, fill, later, stay
 from tests.test_profit import FILLS

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from exchange.account import Fill
 from exchange.models import NO, YES, Book, Candle
-from markout import POINTS, Markouts, Point, Seen
+from ledger.markouts import POINTS, Markouts, Point, Seen
 from tests.values import NOW, cents
 
 D = Decimal

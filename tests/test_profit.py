@@ -8,10 +8,10 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entries import DayMark, Quotes
 from exchange.account import Fill, Settlement
 from exchange.models import NO, YES, Side
-from profit import day_profit, held_before, midnight, value
+from ledger.daily_pnl import day_profit, held_before, midnight, value
+from ledger.entries import DayMark, Quotes
 from tests.values import NOW
 
 D = Decimal

@@ -17,10 +17,10 @@ import market_bot
 import settings
 import status
 from clients import Environment
+from ledger.schema import MIGRATIONS
 from rewards.estimate import Reason
 from risk.gate import Code
 from runtime import preflight
-from schema import MIGRATIONS
 from simulator import embedded
 from tests.conftest import PROJECT
 

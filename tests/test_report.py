@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import report_text
-from cash import Stretch, Till, effect
 from credits import State
-from entries import Adopted, DayMark, Outcome, Quotes, Seconds, SecondsOf
 from exchange.account import Fill, Settlement
 from exchange.models import NO, YES, Program
-from markout import Point, Seen
+from ledger.cash_reconciliation import Stretch, Till, effect
+from ledger.entries import Adopted, DayMark, Outcome, Quotes, Seconds, SecondsOf
+from ledger.markouts import Point, Seen
 from report import Facts, Money, Report, report
 from tests.values import NOW, program
 

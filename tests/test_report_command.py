@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import market_bot
-from ledger import Ledger
+from ledger.ledger import Ledger
 from report_text import WIDTH
 from tests.conftest import Beside, Said
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from markout import POINTS
+from ledger.markouts import POINTS
 from recall import recall
 from report import Cash, Report, report
 from simulator import lifecycle

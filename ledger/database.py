@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange.errors import LedgerError
-from schema import prepare
+from ledger.schema import prepare
 
 _BUSY_SECONDS = 2.0
 """Another writer, a person's tool for one, is waited for so long."""

@@ -12,12 +12,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-import earning
-import marking
-import profit
 import trade
 from clients import KalshiHttpClient
-from entries import EPOCH, Cycle, Entry, Mark, Stay
 from exchange.account import Balance, Fill, Position, Settlement
 from exchange.errors import ExchangeError, LedgerError
 from exchange.json_fields import Listing
@@ -32,10 +28,12 @@ from exchange.models import (
     OrderStatus,
     Program,
 )
-from ledger import Ledger
-from profit import midnight
+from ledger import accrual, daily_pnl, marking
+from ledger.daily_pnl import midnight
+from ledger.entries import EPOCH, Cycle, Entry, Mark, Stay
+from ledger.ledger import Ledger
+from ledger.report_inputs import Watch
 from runtime.log_format import Log
-from watching import Watch
 
 T = TypeVar("T")
 
@@ -108,7 +106,7 @@ class Bookkeeper:
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
         quotes = {ticker: book.best_bids() for ticker, book in books.items()}
         self._entry.at = now
-        self._entry.opening = profit.marked(self._held, quotes)
+        self._entry.opening = daily_pnl.marked(self._held, quotes)
         self._entry.prices |= quotes
         self._watch.open()
         self._entry.traded, self._entry.markouts = self._watch.traded, {}
@@ -270,7 +268,7 @@ class Bookkeeper:
         maker_rate: Callable[[str], Decimal],
     ) -> None:
         """Look at the cash, where all that rests and is held could be read; `maker_rate` as for
-        `cash.tied_up`. Raises an `ExchangeError`, and nothing is lost: the next look counts."""
+        `cash_reconciliation.tied_up`. Raises an `ExchangeError`, and nothing is lost: the next look counts."""
         listed = {position.ticker: position.count for position in positions}
         held = {ticker: count for ticker, count in self._held.items() if count}
         if listed == held and not self._unread_fills:
@@ -291,7 +289,7 @@ class Bookkeeper:
         since = self._looked or min(stay.created for stay in stays)
         trusted = at - since <= self._longest and market is not None and market.status is MarketStatus.ACTIVE
         looks = (self._books.get(ticker), book) if trusted else (None, None)
-        self._entry.add(earning.accrue(market, programs, looks, earning.pieces(stays, fills, since, at)))
+        self._entry.add(accrual.accrue(market, programs, looks, accrual.pieces(stays, fills, since, at)))
 
     def earned(self) -> dict[str, float]:
         """Dollars accrued so far by program id, before floor and cap."""

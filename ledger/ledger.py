@@ -16,26 +16,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import entries
-from cash import Stretch
-from database import Database, insert
-from entries import (
-    EPOCH,
-    Cycle,
-    DayMark,
-    Entry,
-    Flow,
-    Halt,
-    Mark,
-    Quotes,
-    Row,
-    Seconds,
-    SecondsOf,
-    Stay,
-)
 from exchange.account import Fill, Identity, Settlement
 from exchange.models import Book, Program
-from markout import Point, Seen
+from ledger import entries
+from ledger.cash_reconciliation import Stretch
+from ledger.database import Database, insert
+from ledger.entries import EPOCH, Cycle, DayMark, Entry, Flow, Halt, Mark, Quotes, Row, Seconds, SecondsOf, Stay
+from ledger.markouts import Point, Seen
 
 DETAIL_KEPT = timedelta(days=2)
 """Cycles, marks and orders without a fill are kept so long, programs so long after their end."""

@@ -9,17 +9,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-import cash
-import markout
-from cash import Stretch, Till
 from clients import KalshiHttpClient
-from entries import EPOCH, Entry, Flow, Outcome
 from exchange.account import Balance, Fill, PaymentStatus, Position, Settlement
 from exchange.errors import ExchangeError
 from exchange.models import Book, Order
 from exchange.order_payloads import PRIMARY_SUBACCOUNT
-from ledger import Ledger
-from markout import Markouts
+from ledger import cash_reconciliation, markouts
+from ledger.cash_reconciliation import Stretch, Till
+from ledger.entries import EPOCH, Entry, Flow, Outcome
+from ledger.ledger import Ledger
+from ledger.markouts import Markouts
 from runtime.log_format import Log
 
 _ASKED_EVERY = timedelta(minutes=10)
@@ -52,7 +51,7 @@ class Watch:
         self._flows = {flow.id: flow for flow in self._ledger.flows()}  # the exchange may forget old ones
         since = now - _FILLS_REMEMBERED
         fills = [one for one in self._ledger.changes(since) if isinstance(one, Fill)]
-        self._markouts.want(fills, self._ledger.markouts(since - markout.FURTHEST))
+        self._markouts.want(fills, self._ledger.markouts(since - markouts.FURTHEST))
 
     def open(self) -> None:
         """What is held is what the ledger begins with: all before that is not its own."""
@@ -69,7 +68,7 @@ class Watch:
 
     def moved(self, entry: Entry, held: Decimal, one: Fill | Settlement) -> None:
         """A fill or a settlement, and what was held of its market before it, YES positive."""
-        self._traded += cash.effect(held, one)
+        self._traded += cash_reconciliation.effect(held, one)
         if isinstance(one, Fill):
             entry.markouts |= self._markouts.filled(one)
 
@@ -92,15 +91,15 @@ class Watch:
         they can."""
         now = self._client.clock.now()
         self._count_capital(entry, now, orders, positions)
-        there = balance.available + cash.tied_up(orders, positions, maker_rate)
+        there = balance.available + cash_reconciliation.tied_up(orders, positions, maker_rate)
         before, till = self._stretch, self._till(there)
-        if before and abs(till.level - before.last.level) >= cash.STEP:
+        if before and abs(till.level - before.last.level) >= cash_reconciliation.STEP:
             if now < self._flows_due:
                 return
             self._flows_due = now + _ASKED_EVERY  # where it fails, for one where the key may not read them
             self._read_flows(entry)
             self._flows_due, till = now, self._till(there)
-        stretch, self._doubt = cash.follow(before, self._doubt, now, till, self._anew)
+        stretch, self._doubt = cash_reconciliation.follow(before, self._doubt, now, till, self._anew)
         if stretch:
             self._anew = False
             self._stretch = entry.cash[stretch.since] = stretch
@@ -166,7 +165,7 @@ class Watch:
         missing = self._markouts.missing(now)
         if missing and now >= self._asked + _ASKED_EVERY:
             self._asked = now
-            start, end = markout.span(missing.items())
+            start, end = markouts.span(missing.items())
             tickers = sorted({fill.ticker for fill in missing.values()})
             candles = self._client.get_candles(tickers, start, min(end, now))
             entry.markouts |= self._markouts.from_candles(now, candles)

@@ -11,10 +11,10 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
-from cash import Stretch, Till
 from exchange.account import Fill, Settlement
 from exchange.models import Book, IncentiveType, Level, Order, OrderStatus, Program, Side
-from markout import Point, Seen
+from ledger.cash_reconciliation import Stretch, Till
+from ledger.markouts import Point, Seen
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 
-from entries import DayMark, Quotes
 from exchange.account import Fill, Settlement
 from exchange.models import Side
+from ledger.entries import DayMark, Quotes
 
 _NOTHING = Decimal(0)
 _NOBODY: Quotes = (None, None)

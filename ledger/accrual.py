@@ -12,9 +12,9 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
-from entries import Seconds, SecondsOf, Stay
 from exchange.account import Fill
 from exchange.models import SIDES, Bid, Book, Market, Program
+from ledger.entries import Seconds, SecondsOf, Stay
 from rewards.estimate import IncentiveProgram
 
 

@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-import profit
 from clients import KalshiHttpClient
-from entries import DayMark, Entry, Mark, Quotes
 from exchange.account import Balance
 from exchange.models import Book
-from ledger import Ledger
-from profit import midnight
+from ledger import daily_pnl
+from ledger.daily_pnl import midnight
+from ledger.entries import DayMark, Entry, Mark, Quotes
+from ledger.ledger import Ledger
 
 _BEFORE_MIDNIGHT = timedelta(hours=6)
 
@@ -38,7 +38,7 @@ class Marking:
         held = {ticker: count for ticker, count in held.items() if count}
         quotes = self._quotes(entry, held, books)
         brought, accrued = self._day_profit(entry, now, held, quotes), self._accrued(entry, now.date())
-        return Mark(now, balance.available if balance else None, profit.value(held, quotes), brought, accrued)
+        return Mark(now, balance.available if balance else None, daily_pnl.value(held, quotes), brought, accrued)
 
     def _quotes(self, entry: Entry, held: Collection[str], books: Mapping[str, Book]) -> dict[str, Quotes]:
         """The best bids where something is held. Where no book was read, or nobody is in it any more, they are
@@ -65,9 +65,9 @@ class Marking:
         settled |= {key: one for key, one in entry.settlements.items() if one.time >= start}
         opening = self._ledger.day_marks(day)
         if opening is None:
-            then = profit.held_before(held, fills.values(), settled.values())
+            then = daily_pnl.held_before(held, fills.values(), settled.values())
             opening = entry.days[day] = self._opening(start, then, quotes)
-        return profit.day_profit(opening, fills.values(), settled.values(), quotes)
+        return daily_pnl.day_profit(opening, fills.values(), settled.values(), quotes)
 
     def _opening(
         self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
@@ -78,4 +78,4 @@ class Marking:
         if held:
             for candle in self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start):
                 then[candle.ticker] = candle.yes_bid, candle.no_bid
-        return profit.marked(held, then)
+        return daily_pnl.marked(held, then)
