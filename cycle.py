@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import trade
 from breaker import Breaker
-from choice import Choice
 from clearing import Clearing
 from clients import KalshiHttpClient
 from exchange.account import Balance, Fill, Position
@@ -33,6 +32,7 @@ from risk.gate import Situation
 from risk.guards import Guards, Patience
 from runtime.log_format import Log
 from scan import Board, Scanner, Seen
+from selection.ranking import Choice
 from settings import Settings
 
 _NOT_SEEN = frozenset({Reason.NO_BOOK, Reason.NO_MARKET, Reason.UNREADABLE})

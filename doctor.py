@@ -28,7 +28,7 @@ from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.trading_hours import new_york, next_pause
 from rewards import estimate
 from runtime.console import AT_RUN_TIME, IN_CONFIGURATION, Sheet
-from screening import Screen
+from selection.screening import Screen
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
 SIGNATURE, LIMITS, CASH, START = "Signature", "Limits", "Cash", "At a start"

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from choice import Choice
 from exchange.models import ExchangeStatus, Program
 from exchange.trading_hours import Span
 from ledger.entries import Cycle, Mark
@@ -17,6 +16,7 @@ from rewards.estimate import Candidate, Skip, contracts, dollars_per_day
 from risk.gate import Situation
 from runtime.log_format import Said, known, signed
 from scan import Board, Change
+from selection.ranking import Choice
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
 

@@ -32,7 +32,6 @@ import outages
 import settings
 import takeover
 from breaker import Breaker
-from choice import Choice
 from clearing import Clearing
 from clients import Environment
 from connection import Connection
@@ -62,6 +61,7 @@ from planning import Plan
 from risk.guards import Guards, Patience
 from runtime import console, log_format, signals
 from scan import Board, Scanner
+from selection.ranking import Choice
 from sending import Sender
 from settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
 from strategy import Strategy

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from choice import Choice
 from clients import KalshiHttpClient
 from exchange.errors import ExchangeError, TookTooLong, Unreadable
 from exchange.json_fields import Listing
@@ -22,7 +21,8 @@ from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import Book, Event, ExchangeStatus, Market, Order, Program, Series
 from rewards.estimate import NONE_EARNED, IncentiveProgram, Reason, Skip
 from risk.exposure import Room
-from screening import Screen, incentives
+from selection.ranking import Choice
+from selection.screening import Screen, incentives
 from strategy import Strategy
 from trade import rivals_books
 

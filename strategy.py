@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import advice
-import sizing
-from choice import Choice, Wish, choose, no_slot_left
 from exchange.models import Book
 from rewards.estimate import RIVALS_ANSWER, Caution, IncentiveProgram, Skip
 from risk.exposure import Room
-from screening import Screen
+from selection import advice, allocation
+from selection.ranking import Choice, Wish, choose, no_slot_left
+from selection.screening import Screen
 from settings import Settings
 from trade import Trade
 
@@ -56,7 +55,7 @@ class Strategy:
         """The markets to quote, with which bids, and one reason for each of the rest. `rivals`: books without our
         own orders; `quoted`: the tickers that have a slot now; `skipped`: those that were left out before."""
         if self.trade.size is None and self.wish.slots:
-            return sizing.choose_sizes(self.trade, incentives, rivals, now, self.wish, room, quoted, skipped)
+            return allocation.choose_sizes(self.trade, incentives, rivals, now, self.wish, room, quoted, skipped)
         if self.trade.size is None:
             return Choice((), (*(no_slot_left(one.ticker) for one in incentives), *skipped))
         candidates, unquoted = self.trade.candidates(incentives, rivals, now, self.caution)

@@ -15,7 +15,6 @@ from textwrap import fill
 
 import log_events
 import trade
-from choice import Choice
 from clients import KalshiHttpClient
 from exchange.models import SIDES, Bid, Book, Order, Program, Side
 from rewards import rule_2026_07_30 as rule
@@ -37,8 +36,9 @@ from risk.exposure import Room
 from runtime import log_format
 from runtime.console import table
 from scan import Board, Scanner
+from selection.allocation import LEAST_WINDOW
+from selection.ranking import Choice
 from settings import Settings
-from sizing import LEAST_WINDOW
 from strategy import Strategy
 
 WIDTH = 100

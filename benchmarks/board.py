@@ -12,7 +12,7 @@ invented ones that are as deep. Timed, each by itself:
 * **all that qualify**: the same where nothing is left out for its price or its rivals: `TRADE_DELTA` 0,
   `INCENTIVE_SIZE` None.
 * **the rule alone**: `score_side` on both sides of every book, none of our bids in it.
-* **choosing**: `choice.choose` among 100 scored candidates, by the shipped slots and limits, and where there is
+* **choosing**: `ranking.choose` among 100 scored candidates, by the shipped slots and limits, and where there is
   room for all 100.
 
 Every program has a target of 1,000 and a discount of 0.5, as most do; a quarter of the markets take a maker's fee.
@@ -40,7 +40,6 @@ from typing import Any
 
 import market_bot
 from benchmarks.progress import progress
-from choice import choose
 from exchange import parse_markets
 from exchange.json_fields import Fields, listing
 from exchange.models import (
@@ -57,7 +56,8 @@ from exchange.models import (
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import Candidate, IncentiveProgram, Skip
 from risk.exposure import Room, room_beside
-from screening import RATE_WHERE_UNKNOWN
+from selection.ranking import choose
+from selection.screening import RATE_WHERE_UNKNOWN
 from strategy import Strategy
 from trade import Trade
 

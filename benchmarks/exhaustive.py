@@ -1,6 +1,6 @@
 """Small random boards for `TRADE_SIZE = AUTO`, and the best plan for each, found exhaustively.
 
-Promise: the solver has no code in common with `menu.py` and `sizing.py`, whose plans are judged by it;
+Promise: the solver has no code in common with `size_options.py` and `allocation.py`, whose plans are judged by it;
 prices, estimates and limits are the public ones of `trade.py`, `estimate.py` and `exposure.py`.
 """
 
@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from benchmarks.board import CENTS
-from choice import Choice, Wish, what_lacks
 from exchange.models import (
     SIDES,
     Bid,
@@ -31,7 +30,8 @@ from exchange.models import (
 )
 from rewards.estimate import RIVALS_ANSWER, Candidate, Caution, IncentiveProgram, Skip
 from risk.exposure import Room
-from sizing import LEAST_WINDOW, choose_sizes
+from selection.allocation import LEAST_WINDOW, choose_sizes
+from selection.ranking import Choice, Wish, what_lacks
 from trade import Prices, Trade
 
 NOW = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)

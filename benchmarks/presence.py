@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from benchmarks.desk import Desk, desk, moment
 from benchmarks.progress import progress
-from choice import Choice
 from exchange.models import Side
 from market_bot import MarketBot
 from risk.gate import Place
+from selection.ranking import Choice
 from simulator.people import EVERYBODY
 from trade import OWN_PREFIX, is_own
 

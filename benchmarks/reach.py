@@ -27,13 +27,13 @@ from benchmarks.machine import CYCLES, FEWEST, RULES, SETTLING, WAIT
 from benchmarks.presence import side_seconds
 from benchmarks.progress import progress
 from benchmarks.scan import PROGRAMS, CountingWire
-from choice import Choice
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import OrderRequest
 from exchange.rate_limits import COSTS
 from market_bot import MarketBot
 from planning import Plan
 from risk.gate import Place
+from selection.ranking import Choice
 from simulator import embedded
 from simulator.api.limits import TIERS
 from simulator.opening import CUSTOMER

@@ -29,14 +29,14 @@ import market_bot
 from benchmarks.board import BOOKS, CENTS, orderbooks, pages, seconds
 from benchmarks.exhaustive import NOW, TAPERED, Exhaustive, Problem, problem, valued
 from benchmarks.progress import progress
-from choice import Choice, what_lacks, with_bids
 from exchange import parse_markets
 from exchange.json_fields import Fields, listing
 from exchange.models import NO, YES, IncentiveType, Market, MarketStatus, Program
 from rewards.estimate import Candidate, IncentiveProgram
 from risk.exposure import room_beside
-from screening import RATE_WHERE_UNKNOWN
-from sizing import choose_sizes
+from selection.allocation import choose_sizes
+from selection.ranking import Choice, what_lacks, with_bids
+from selection.screening import RATE_WHERE_UNKNOWN
 from strategy import Strategy
 from trade import Trade
 

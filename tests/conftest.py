@@ -26,7 +26,6 @@ from urllib3 import HTTPResponse
 import connection
 import main
 import market_bot
-from choice import Choice
 from clients import KalshiHttpClient
 from connection import Connection
 from exchange.signing import Signer
@@ -34,6 +33,7 @@ from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
 from scan import Board
+from selection.ranking import Choice
 from simulator import embedded
 from simulator.account import Account
 from simulator.embedded import EmbeddedExchange

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from choice import what_lacks
 from rewards.estimate import Candidate, Reason
 from risk.exposure import room_beside
+from selection.ranking import what_lacks
 from settings import AUTO
 from simulator.people import NOISE, RIVALS
 from tests.conftest import Bench

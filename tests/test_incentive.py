@@ -12,8 +12,6 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-import choice as choices
-from choice import Choice, Wish, choose
 from exchange.models import NO, YES, Bid, Book, FeeType, Side
 from rewards import estimate as rule
 from rewards.estimate import (
@@ -28,6 +26,8 @@ from rewards.estimate import (
     maker_rate,
 )
 from risk.exposure import Room
+from selection import ranking as choices
+from selection.ranking import Choice, Wish, choose
 from tests import values
 from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, book, cents, level, market, program
 

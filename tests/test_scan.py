@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from rewards.estimate import Reason, Skip
-from screening import RATE_WHERE_UNKNOWN
+from selection.screening import RATE_WHERE_UNKNOWN
 from settings import AUTO
 from simulator.lifecycle import list_program
 from simulator.listing import ListedProgram

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exchange.models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
 from rewards.estimate import Reason, Skip
-from screening import RATE_WHERE_UNKNOWN, Screen, incentives, makers_rate
+from selection.screening import RATE_WHERE_UNKNOWN, Screen, incentives, makers_rate
 from tests.values import NOW, market, program
 
 ALL = Screen()

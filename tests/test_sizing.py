@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from benchmarks.exhaustive import Problem, problem
 from benchmarks.sizing import compared, honest_net
-from choice import Choice, Wish
 from exchange.models import NO, SIDES, YES, Book, Program, Side
 from rewards.estimate import Candidate, IncentiveProgram, Reason
 from risk.exposure import Room
-from sizing import LEAST_WINDOW, choose_sizes
+from selection.allocation import LEAST_WINDOW, choose_sizes
+from selection.ranking import Choice, Wish
 from tests.values import NOW, cents, level, market, program
 from trade import Trade
 

@@ -19,11 +19,11 @@ from decimal import Decimal
 from functools import reduce
 from typing import NamedTuple
 
-from choice import HYSTERESIS, Choice, Wish, what_lacks, with_bids
 from exchange.models import Book
-from menu import PIPS, Menu, Option, Promise, Purse, thinned
 from rewards.estimate import RIVALS_ANSWER, Caution, IncentiveProgram, Reason, Skip
 from risk.exposure import Room
+from selection.ranking import HYSTERESIS, Choice, Wish, what_lacks, with_bids
+from selection.size_options import PIPS, Menu, Option, Promise, Purse, thinned
 from trade import Trade, no_book, target_missed
 
 LEAST_WINDOW = Decimal("1.50")

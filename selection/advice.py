@@ -10,12 +10,12 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
-from choice import Choice, what_lacks
 from exchange.models import Book
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import Candidate, Caution, IncentiveProgram, Reason, Skip
 from risk.exposure import Room
-from sizing import LEAST_WINDOW
+from selection.allocation import LEAST_WINDOW
+from selection.ranking import Choice, what_lacks
 from trade import Trade
 
 MOST_CONTRACTS = 100_000

@@ -1,0 +1,1 @@
+"""Which markets are quoted, and with how many contracts."""
