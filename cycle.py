@@ -15,16 +15,16 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import trade
-from breaker import Breaker
-from clearing import Clearing
 from clients import KalshiHttpClient
 from exchange.account import Balance, Fill, Position
 from exchange.errors import ExchangeError
 from exchange.json_fields import Listing
 from exchange.models import Bid, Book, ExchangeStatus, Market, MarketStatus, Order
+from execution.canceler import Clearing
+from execution.order_groups import Breaker
+from execution.plan import Plan, Wanted, Wishes, make_plan
 from ledger.bookkeeper import Bookkeeper, Difference
 from ledger.entries import Stay
-from planning import Plan, Wanted, Wishes, make_plan
 from rewards.estimate import IncentiveProgram, Reason, Skip
 from risk import exposure, gate
 from risk.exposure import Room

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
-from clearing import Clearing
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
 from exchange.errors import LedgerError
 from exchange.models import Order
+from execution.canceler import Clearing
 from ledger.bookkeeper import Bookkeeper, Difference
 from ledger.daily_pnl import midnight
 from ledger.entries import Mark

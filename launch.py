@@ -14,11 +14,11 @@ from logging import Logger
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from clearing import MAY_REST
 from clients import Environment
 from connection import Connection, connect, read_variables
 from exchange import order_payloads
 from exchange.errors import ConfigError, LedgerError
+from execution.canceler import MAY_REST
 from ledger.ledger import Ledger
 from runtime import lock, log_format, log_output
 from runtime.console import IN_CONFIGURATION

@@ -10,8 +10,8 @@ from decimal import Decimal
 
 from exchange.models import ExchangeStatus, Program
 from exchange.trading_hours import Span
+from execution.plan import Plan
 from ledger.entries import Cycle, Mark
-from planning import Plan
 from rewards.estimate import Candidate, Skip, contracts, dollars_per_day
 from risk.gate import Situation
 from runtime.log_format import Said, known, signed

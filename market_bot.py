@@ -31,8 +31,6 @@ import log_events
 import outages
 import settings
 import takeover
-from breaker import Breaker
-from clearing import Clearing
 from clients import Environment
 from connection import Connection
 from cycle import (
@@ -51,18 +49,20 @@ from exchange import order_payloads, trading_hours
 from exchange.account import Fill
 from exchange.errors import ExchangeError, LedgerError, Then, Unauthorized
 from exchange.models import ExchangeStatus, OrderRequest, OrderResponse
+from execution.canceler import Clearing
+from execution.executor import Sender
+from execution.order_groups import Breaker
+from execution.plan import Plan
 from failures import Failure
 from halting import Halting, worst_case
 from ledger.bookkeeper import Bookkeeper
 from ledger.entries import Cycle, Mark
 from ledger.ledger import Ledger, file_name
 from outages import Outages
-from planning import Plan
 from risk.guards import Guards, Patience
 from runtime import console, log_format, signals
 from scan import Board, Scanner
 from selection.ranking import Choice
-from sending import Sender
 from settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
 from strategy import Strategy
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from clients import Environment
 from exchange.errors import ConfigError
-from planning import Exit
+from execution.plan import Exit
 
 CENT = Decimal("0.01")
 LONGEST_SECONDS = 86_400.0

@@ -13,16 +13,16 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from clearing import Clearing, NoRecords
 from connection import Connection
 from cycle import Account, session_start
 from exchange.errors import ExchangeError, LedgerError
+from execution.canceler import Clearing, NoRecords
+from execution.executor import Sender
+from execution.plan import Exit
 from halting import HOW_TO_GO_ON
 from ledger.entries import Halt
 from ledger.ledger import Ledger
-from planning import Exit
 from runtime import log_format
-from sending import Sender
 from settings import Settings
 
 _LEFT = 1

@@ -23,7 +23,7 @@ from benchmarks.progress import progress
 from exchange import parse_markets
 from exchange.json_fields import Fields
 from exchange.models import NO, YES, Bid
-from planning import Change, Wanted, Wishes, make_plan
+from execution.plan import Change, Wanted, Wishes, make_plan
 from risk.gate import Limits, Situation
 
 MARKETS, LEVELS, ROUNDS = 100, 20, 15

@@ -30,8 +30,8 @@ from benchmarks.scan import PROGRAMS, CountingWire
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import OrderRequest
 from exchange.rate_limits import COSTS
+from execution.plan import Plan
 from market_bot import MarketBot
-from planning import Plan
 from risk.gate import Place
 from selection.ranking import Choice
 from simulator import embedded

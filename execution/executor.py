@@ -14,13 +14,13 @@ from datetime import datetime
 from decimal import Decimal
 
 import trade
-from breaker import NEW_GROUP, Breaker
-from clearing import Clearing, Records
 from clients import KalshiHttpClient
 from exchange.account import Position
 from exchange.errors import ExchangeError, Gone, Paused, Then
 from exchange.models import ONE_DOLLAR, Book, Order, OrderRequest, OrderResponse, OrderStatus
-from planning import Amendment, Change, Plan, Sale
+from execution.canceler import Clearing, Records
+from execution.order_groups import NEW_GROUP, Breaker
+from execution.plan import Amendment, Change, Plan, Sale
 from risk.gate import Gate, Refusal, Situation
 from runtime import log_format
 from runtime.log_format import Log
