@@ -176,13 +176,12 @@ def earnings(asked: argparse.Namespace) -> int:
     from contextlib import closing
 
     import market_bot
-    import page
-    import report_text
     from connection import known
     from exchange.errors import ConfigError
     from ledger.ledger import Ledger
-    from recall import recall
-    from report import report
+    from report import html_page, text
+    from report.build import report
+    from report.facts import recall
 
     environment = known(market_bot.env)
     file = asked.ledger or market_bot.files().ledger(environment)
@@ -196,10 +195,10 @@ def earnings(asked: argparse.Namespace) -> int:
         )
     found = report(facts, asked.since)
     if asked.html is None:
-        print(report_text.as_json(found) if asked.json else report_text.text(found))
+        print(text.as_json(found) if asked.json else text.text(found))
         return 0
     try:
-        asked.html.write_text(page.page(found), encoding="utf-8")
+        asked.html.write_text(html_page.page(found), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{asked.html} cannot be written: {error.strerror}") from None
     print(f"{asked.html} is written: open it in a browser, it needs no network.")

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
-from credits import State, Unexplained, Window
 from ledger.entries import Seconds
-from report import Accuracy, Cash, Markout, Money, Report, Row
+from report.build import Accuracy, Cash, Markout, Money, Report, Row
+from report.reward_payments import State, Unexplained, Window
 
 D = Decimal
 UNTIL = datetime(2026, 11, 24, 7, 12, tzinfo=timezone.utc)

@@ -35,8 +35,8 @@ from exchange.models import SIDES, Program, Side
 from ledger.daily_pnl import midnight
 from ledger.entries import Seconds
 from ledger.ledger import Ledger
-from recall import recall
-from report import report
+from report.build import report
+from report.facts import recall
 from simulator.people import EVERYBODY
 from tests import health
 from tests.health import Health

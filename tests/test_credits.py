@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credits import State, Unexplained, Window, attribute
 from exchange.models import Program
 from ledger.cash_reconciliation import Stretch, Till
 from ledger.entries import Flow, Seconds
+from report.reward_payments import State, Unexplained, Window, attribute
 from tests.values import NOW, program
 
 D = Decimal

@@ -28,7 +28,7 @@ from ledger.cash_reconciliation import Stretch, Till
 from ledger.entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds, moment
 from ledger.ledger import Ledger, file_name
 from ledger.markouts import Point, Seen
-from recall import recall
+from report.facts import recall
 from tests.rows import NOW, SECONDS, US, fill, later, stay
 from tests.test_profit import FILLS
 from tests.values import book, cents, program

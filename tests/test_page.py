@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import charts
-from credits import State
-from figures import dollars, hours, lasting
-from page import MOST_BARS, page
-from report import Accuracy, Money, Report, Row
+from report import svg_charts
+from report.build import Accuracy, Money, Report, Row
+from report.html_page import MOST_BARS, page
+from report.number_format import dollars, hours, lasting
+from report.reward_payments import State
 from tests import reports
 from tests.browser import NAMES, Browser, installed
 
@@ -189,7 +189,7 @@ AMOUNTS = st.lists(st.decimals(-100_000, 100_000, places=2), min_size=1, max_siz
 def test_a_line_is_as_high_as_its_dollars(amounts: list[Decimal]) -> None:
     """Read by the lines of the grid, as a person reads it, to half a pixel."""
     points = [((place + 1) / len(amounts), amount) for place, amount in enumerate(amounts)]
-    drawn = ElementTree.fromstring(charts.lines("t", [charts.Line("Net", "net", points)], [], []))  # noqa: S314
+    drawn = ElementTree.fromstring(svg_charts.lines("t", [svg_charts.Line("Net", "net", points)], [], []))  # noqa: S314
     grid = [
         (float(line.text.replace("$", "").replace(",", "")), float(line.get("y", 0)) - 4)
         for line in drawn.iter("text")
@@ -304,7 +304,7 @@ def test_nothing_is_cut_off_or_written_over(show: Any, shape: str, width: int) -
     in_two = "[...document.querySelectorAll('.figure')].filter(one => one.getBoundingClientRect().height > "
     assert shown.ask(f"{in_two} 1.5 * parseFloat(getComputedStyle(one).lineHeight)).length") == 0
     for boxes in shown.ask(BOXES).values():
-        bars = [box for box in boxes if box["look"] in charts.PARTS]
+        bars = [box for box in boxes if box["look"] in svg_charts.PARTS]
         texts = [box for box in boxes if box["tag"] == "text"]
         assert [box["text"] for box in texts if box["left"] < 0 or box["right"] > width] == []
         assert [

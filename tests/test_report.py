@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import report_text
-from credits import State
 from exchange.account import Fill, Settlement
 from exchange.models import NO, YES, Program
 from ledger.cash_reconciliation import Stretch, Till, effect
 from ledger.entries import Adopted, DayMark, Outcome, Quotes, Seconds, SecondsOf
 from ledger.markouts import Point, Seen
-from report import Facts, Money, Report, report
+from report import text
+from report.build import Facts, Money, Report, report
+from report.reward_payments import State
 from tests.values import NOW, program
 
 D = Decimal
@@ -173,7 +173,7 @@ def test_what_is_only_estimated_is_in_no_net() -> None:
     told = report(facts(**known))
     assert [window.state for window in told.windows] == [State.EXPECTED]
     assert (told.total.money.net, told.total.money.net_if_paid) == (0, 4)
-    said = report_text.text(told)
+    said = text.text(told)
     assert "Rewards credited" in said
     assert "$4.00  estimate: 1 window not paid yet" in said
     assert "Cash: not looked at yet" in said
@@ -190,7 +190,7 @@ def test_a_running_window_that_paid_nobody_for_days_does_not_cost_the_report() -
 def test_presence_is_told_with_what_counted_and_what_nobody_knows() -> None:
     (market,) = report(facts(**paid_window())).markets
     assert (market.seconds.present, market.seconds.qualified) == (14_400, 12_000)
-    assert "Orders rested 4.0 hours of a side; 83% of them counted, 6% nobody knows" in report_text.text(
+    assert "Orders rested 4.0 hours of a side; 83% of them counted, 6% nobody knows" in text.text(
         report(facts(**paid_window()))
     )
 
@@ -231,7 +231,7 @@ def test_a_report_since_a_day_leaves_out_what_was_before() -> None:
 
 def test_json_has_every_digit_and_no_float_for_money() -> None:
     known = paid_window() | {"changes": [fill("a", 1, YES, "0.4012", "10.25", "0.000001")]}
-    told = json.loads(report_text.as_json(report(facts(**known))))
+    told = json.loads(text.as_json(report(facts(**known))))
     assert told["total"]["money"]["fees"] == "0.000001"
     assert told["total"]["money"]["net"] == str(report(facts(**known)).total.money.net)
     assert told["windows"][0]["state"] == "credited"
@@ -262,11 +262,11 @@ def test_no_line_is_wider_than_a_hundred_columns() -> None:
         until=later(70),
     )
     told: Report = report(known)
-    lines = report_text.text(told).splitlines()
-    assert max(map(len, lines)) <= report_text.WIDTH
+    lines = text.text(told).splitlines()
+    assert max(map(len, lines)) <= text.WIDTH
     assert any("20 between are left out" in line for line in lines)
-    empty = report_text.text(report(facts()))
-    assert max(map(len, empty.splitlines())) <= report_text.WIDTH
+    empty = text.text(report(facts()))
+    assert max(map(len, empty.splitlines())) <= text.WIDTH
     assert "By UTC day (a reward stands on the days that earned it): none" in empty
 
 

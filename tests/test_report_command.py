@@ -9,7 +9,7 @@ import pytest
 
 import market_bot
 from ledger.ledger import Ledger
-from report_text import WIDTH
+from report.text import WIDTH
 from tests.conftest import Beside, Said
 
 

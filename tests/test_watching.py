@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.markouts import POINTS
-from recall import recall
-from report import Cash, Report, report
+from report.build import Cash, Report, report
+from report.facts import recall
 from simulator import lifecycle
 from tests.conftest import Bench, answer, unavailable
 from tests.struck import Killed

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-import charts
-from charts import say
-from credits import State, Window
-from figures import dollars, hours, lasting, many, minute, number, percent
 from ledger.daily_pnl import midnight
-from report import Accuracy, Cash, Markout, Money, Report, Row
-from style import CSS
-from tables import fold, of_cells, of_rows
+from report import svg_charts
+from report.build import Accuracy, Cash, Markout, Money, Report, Row
+from report.css import CSS
+from report.html_tables import fold, of_cells, of_rows
+from report.number_format import dollars, hours, lasting, many, minute, number, percent
+from report.reward_payments import State, Window
+from report.svg_charts import say
 
 MOST_BARS = 15
 """Markets in the chart of presence."""
@@ -152,15 +152,15 @@ def _growth(report: Report) -> str:
         text = ", ".join(
             f"{name.lower()} {dollars(of_day)}" for name, of_day in zip(names, _figures(day.money), strict=True)
         )
-        told.append(charts.Span(start, end, f"{day.name}: {text}; net so far {dollars(so_far.net)}"))
-    series = [charts.Line(name, name.lower(), line) for name, line in zip(names, points, strict=True)]
+        told.append(svg_charts.Span(start, end, f"{day.name}: {text}; net so far {dollars(so_far.net)}"))
+    series = [svg_charts.Line(name, name.lower(), line) for name, line in zip(names, points, strict=True)]
     ends = dict(zip(names, _figures(so_far), strict=True))
     sums = ", ".join(f"{name.lower()} {dollars(end)}" for name, end in ends.items())
-    legend = [(charts.line_sample(name.lower()), f"{name} {dollars(end)}") for name, end in ends.items()]
+    legend = [(svg_charts.line_sample(name.lower()), f"{name} {dollars(end)}") for name, end in ends.items()]
     return (
         _note("Dollars since the beginning. Rewards as paid, trading before fees; net is the sum of the three.")
         + _legend(legend)
-        + charts.lines(f"Cumulative net: {sums}", series, told, list(_dates(report)))
+        + svg_charts.lines(f"Cumulative net: {sums}", series, told, list(_dates(report)))
     )
 
 
@@ -179,7 +179,7 @@ def _span(report: Report, day: str) -> tuple[float, float]:
     return _part(report, begins), _part(report, begins + timedelta(days=1))
 
 
-def _dates(report: Report) -> Iterator[charts.Date]:
+def _dates(report: Report) -> Iterator[svg_charts.Date]:
     """The last day and those before it, so many apart that there is room for each."""
     first, last = (date.fromisoformat(report.days[place].name) for place in (0, -1))
     stride = (last - first).days // _MOST_DATES + 1
@@ -190,7 +190,7 @@ def _dates(report: Report) -> Iterator[charts.Date]:
         day = last - timedelta(days=place * stride)
         at = sum(_span(report, day.isoformat())) / 2
         if before - at > room:
-            yield charts.Date(at, f"{day:%b} {day.day}", place % narrow == 0)
+            yield svg_charts.Date(at, f"{day:%b} {day.day}", place % narrow == 0)
             before = at
 
 
@@ -201,7 +201,7 @@ def _presence(report: Report) -> str:
         return _sentence("No order rested in a reward window yet.")
     shown, left = rested[:MOST_BARS], rested[MOST_BARS:]
     bars = [
-        charts.Bar(
+        svg_charts.Bar(
             market.name,
             market.seconds[1:4],
             f"{hours(market.seconds.present)} h, {percent(market.seconds.qualified / market.seconds.present)}",
@@ -212,8 +212,8 @@ def _presence(report: Report) -> str:
     names = ("qualified (paid)", "excluded (paid nobody)", "unknown")
     sums = [hours(sum(market.seconds[place] for market in rested)) for place in (1, 2, 3)]
     legend = [
-        (charts.bar_sample(look), f"{name} {total} h")
-        for look, name, total in zip(charts.PARTS, names, sums, strict=True)
+        (svg_charts.bar_sample(look), f"{name} {total} h")
+        for look, name, total in zip(svg_charts.PARTS, names, sums, strict=True)
     ]
     more = ""
     if left:
@@ -225,13 +225,13 @@ def _presence(report: Report) -> str:
             "market its side-hours, and how many of them qualified."
         )
         + _legend(legend)
-        + charts.bars(f"Presence in side-hours: {'; '.join(bar.told for bar in bars)}", bars)
+        + svg_charts.bars(f"Presence in side-hours: {'; '.join(bar.told for bar in bars)}", bars)
         + more
     )
 
 
 def _parts(market: Row) -> str:
-    parts = zip(charts.PARTS, market.seconds[1:4], strict=True)
+    parts = zip(svg_charts.PARTS, market.seconds[1:4], strict=True)
     return ", ".join(f"{name} {hours(seconds)} h" for name, seconds in parts)
 
 
@@ -245,13 +245,13 @@ def _markout(points: Sequence[Markout]) -> str:
         known = point.fills > 0
         text = number(point.cents, 2) + "¢" if known else "none"
         below = (f"{point.fills:,}", lasting(point.age) if known else "-", f"{point.missing:,}")
-        stops.append(charts.Stop(point.point, point.cents if known else None, text, below))
+        stops.append(svg_charts.Stop(point.point, point.cents if known else None, text, below))
         told.append(f"{point.point} {text} over {many(point.fills, 'fill')}, {point.missing:,} missing")
     return _note(
         "Cents that a contract of a filled quote is worth, against the price it was filled at: above 0 the fill "
         "was good. Under each point its fills, their median age, and the fills that are missing: nobody knows "
         "their price, or not yet."
-    ) + charts.curve(f"Markout in cents per contract: {'; '.join(told)}", stops, ("fills", "age", "missing"))
+    ) + svg_charts.curve(f"Markout in cents per contract: {'; '.join(told)}", stops, ("fills", "age", "missing"))
 
 
 def _legend(entries: Sequence[tuple[str, str]]) -> str:

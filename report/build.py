@@ -13,14 +13,14 @@ from decimal import Decimal
 from statistics import median
 from typing import NamedTuple
 
-from credits import State, Unexplained, Window, attribute
 from exchange.account import Fill, Settlement
 from exchange.models import ONE_DOLLAR, Program, Side
 from ledger.cash_reconciliation import Stretch
 from ledger.daily_pnl import midnight
 from ledger.entries import Adopted, DayMark, Flow, Outcome, Quotes, Seconds, SecondsOf
 from ledger.markouts import POINTS, SETTLEMENT, Point, Seen
-from trading import brought
+from report.pnl import brought
+from report.reward_payments import State, Unexplained, Window, attribute
 
 _NOTHING, _CENT = Decimal(0), Decimal("0.01")
 _DAY = 86_400.0

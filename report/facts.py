@@ -13,7 +13,7 @@ from exchange.errors import LedgerError
 from ledger import entries
 from ledger.entries import Adopted, Outcome
 from ledger.ledger import Ledger
-from report import Facts
+from report.build import Facts
 from simulator.embedded import HOST, THE_BOTS
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from html import escape
 from typing import NamedTuple
 
-from figures import dollars, number
+from report.number_format import dollars, number
 
 _LETTER = 7.2
 """Pixels that a letter of a chart's 12 pixel text takes at most, on average."""

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from charts import say
-from figures import dollars, hours, percent
-from report import Row
+from report.build import Row
+from report.number_format import dollars, hours, percent
+from report.svg_charts import say
 
 _HEADS = (
     "net", "credited", "trading", "spread", "exits", "fees", "moves", "estimated, not paid", "side-hours",

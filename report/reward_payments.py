@@ -16,9 +16,9 @@ from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from exchange.models import Program
-from figures import dollars
 from ledger.cash_reconciliation import Stretch
 from ledger.entries import Flow, Seconds
+from report.number_format import dollars
 from rewards import rule_2026_07_30 as rule
 
 SOONEST, LATEST = timedelta(hours=12), timedelta(hours=48)

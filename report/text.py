@@ -9,9 +9,9 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from credits import State, Unexplained, Window
-from figures import DAY, HOUR, dollars, lasting, many, minute, percent
-from report import Accuracy, Cash, Markout, Money, Report, Row
+from report.build import Accuracy, Cash, Markout, Money, Report, Row
+from report.number_format import DAY, HOUR, dollars, lasting, many, minute, percent
+from report.reward_payments import State, Unexplained, Window
 from runtime import console
 
 WIDTH = 100
@@ -30,7 +30,7 @@ _ALSO: Mapping[type, Sequence[str]] = {
 
 
 def as_json(report: Report) -> str:
-    """For a program: one object, its fields named as in `report.py` and `credits.py`."""
+    """For a program: one object, its fields named as in `build.py` and `reward_payments.py`."""
     return json.dumps(console.plain(_with_more(report)), indent=2, ensure_ascii=False)
 
 
