@@ -19,10 +19,10 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import main
-import settings
 import trade
+from bot import settings
+from bot.connection import Connection, connect, read_variables
 from clients import Environment, KalshiHttpClient
-from connection import Connection, connect, read_variables
 from exchange.account import Balance
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.trading_hours import new_york, next_pause

@@ -12,13 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import trade
+from bot.connection import Connection
+from bot.launch import Files
 from clients import Environment, KalshiHttpClient
-from connection import Connection
 from exchange import order_payloads
 from exchange.account import Position
 from exchange.errors import LedgerError
 from exchange.models import Order, Side
-from launch import Files
 from ledger.daily_pnl import midnight
 from ledger.ledger import Ledger
 from risk import exposure, gate

@@ -26,8 +26,8 @@ from runtime.preflight import HOME, PYTHON_NEEDED, remedy, unstartable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bot.connection import Connection
     from clients import Environment
-    from connection import Connection
 
 SHARING = """\
 A simulated exchange lives inside the process that opened it: another process's account cannot be looked at or
@@ -152,7 +152,7 @@ def incentives(asked: argparse.Namespace) -> int:
 def connected() -> tuple[Environment, Connection]:
     """The environment of the settings, and a way to its exchange. Raises a `ConfigError`."""
     import market_bot
-    from connection import connect, read_variables
+    from bot.connection import connect, read_variables
 
     return market_bot.env, connect(market_bot.env, read_variables(market_bot.files().dotenv))
 
@@ -176,7 +176,7 @@ def earnings(asked: argparse.Namespace) -> int:
     from contextlib import closing
 
     import market_bot
-    from connection import known
+    from bot.connection import known
     from exchange.errors import ConfigError
     from ledger.ledger import Ledger
     from report import html_page, text
@@ -240,7 +240,7 @@ def resume(asked: argparse.Namespace) -> int:
     """`resume`: let a halted bot go on. Needs no exchange: the halt is in the ledger."""
     import market_bot
     import tidying
-    from connection import known, lives_inside, read_variables
+    from bot.connection import known, lives_inside, read_variables
 
     environment, files = known(market_bot.env), market_bot.files()
     is_private = lives_inside(environment, read_variables(files.dotenv))
@@ -259,7 +259,7 @@ def resume(asked: argparse.Namespace) -> int:
 
 def agreed(asked: argparse.Namespace, question: str) -> bool:
     """Whether a person wants it done: by `--yes`, or at the keyboard."""
-    import launch
+    from bot import launch
 
     ask = launch.keyboard()
     if asked.yes:

@@ -25,15 +25,10 @@ from logging import Logger
 from pathlib import Path
 from types import MappingProxyType
 
-import failures
-import launch
 import log_events
-import outages
-import settings
-import takeover
-from clients import Environment
-from connection import Connection
-from cycle import (
+from bot import failures, launch, prod_confirmation, recovery, settings
+from bot.connection import Connection
+from bot.decision import (
     Account,
     Circumstances,
     Decision,
@@ -45,6 +40,11 @@ from cycle import (
     session_start,
     taken_down,
 )
+from bot.failures import Failure
+from bot.halts import Halting, worst_case
+from bot.recovery import Outages
+from bot.settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
+from clients import Environment
 from exchange import order_payloads, trading_hours
 from exchange.account import Fill
 from exchange.errors import ExchangeError, LedgerError, Then, Unauthorized
@@ -53,17 +53,13 @@ from execution.canceler import Clearing
 from execution.executor import Sender
 from execution.order_groups import Breaker
 from execution.plan import Plan
-from failures import Failure
-from halting import Halting, worst_case
 from ledger.bookkeeper import Bookkeeper
 from ledger.entries import Cycle, Mark
 from ledger.ledger import Ledger, file_name
-from outages import Outages
 from risk.guards import Guards, Patience
 from runtime import console, log_format, signals
 from scan import Board, Scanner
 from selection.ranking import Choice
-from settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
 from strategy import Strategy
 
 # Settings -------------------------------------------------------------------------------------------------
@@ -169,7 +165,7 @@ class MarketBot:
         connection: Connection,
         ledger: Ledger,
         logger: Logger,
-        confirm: takeover.Confirm | None = None,
+        confirm: prod_confirmation.Confirm | None = None,
     ) -> None:
         self._rules, self._connection, self._ledger = rules, connection, ledger
         self._client = connection.client
@@ -323,19 +319,19 @@ class MarketBot:
                 return None if agreed[-1] else console.IN_CONFIGURATION
             if failure.then is Then.STOP:
                 return self._give_up(failure)
-            self._tell(failure, f"Nothing was touched; tried again in {outages.RETRY_SECONDS:.0f} s")
-            self._clock.sleep(outages.RETRY_SECONDS)
+            self._tell(failure, f"Nothing was touched; tried again in {recovery.RETRY_SECONDS:.0f} s")
+            self._clock.sleep(recovery.RETRY_SECONDS)
 
     def _may_take_over(self) -> bool:
         """Announce real money, and ask before its account is cleared."""
         self._client.get_exchange_status()  # its answer tells a simulator's run
         self._books.take_up()
-        found = takeover.find(self._client, self._ledger.opened_positions())
-        for said in takeover.real_money(self._rules, self._connection.about, found):
+        found = prod_confirmation.find(self._client, self._ledger.opened_positions())
+        for said in prod_confirmation.real_money(self._rules, self._connection.about, found):
             self.log("REAL MONEY", said)
         if self._halting.standing():  # then nothing is closed, and what rests of others is left alone
             return True
-        return takeover.confirmed(found, self.log, self._confirm)
+        return prod_confirmation.confirmed(found, self.log, self._confirm)
 
     def _take_up_ledger(self) -> None:
         """Open the account's ledger. Without it nobody knows whether trading is halted: our orders go."""

@@ -32,7 +32,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-import halting
+from bot import halts
 from clients import Environment
 from exchange.models import Side
 from ledger.entries import Cycle, Halt, Mark
@@ -163,7 +163,7 @@ def _bot(facts: Facts) -> Iterator[str]:
         killed = f"began {_local(began)}, and did not say goodbye: it was killed, or lost its power"
         yield f"Last session: {f'ended {_local(ended)}, {how}' if ended else killed}"
     for halt in memory.halts:
-        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halting.HOW_TO_GO_ON}"
+        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halts.HOW_TO_GO_ON}"
 
 
 def _cycle(cycle: Cycle | None, facts: Facts) -> str:
@@ -200,7 +200,7 @@ def _money(facts: Facts) -> Iterator[str]:
         yield "Worst case: not known here; the [CYCLE] lines of trade.log state it"
     else:
         more = "each order as if it alone were filled; before makers' fees"
-        yield f"Worst case: {halting.worst_case(account.risks.items())} ({more})"
+        yield f"Worst case: {halts.worst_case(account.risks.items())} ({more})"
     if mark and memory:
         brought = f"trading {known(mark.day_profit)}, {memory.fills} fills"
         accrued = f"rewards accrued {known(mark.accrued)}, an estimate before the $1.00 floor"

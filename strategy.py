@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bot.settings import Settings
 from exchange.models import Book
 from rewards.estimate import RIVALS_ANSWER, Caution, IncentiveProgram, Skip
 from risk.exposure import Room
 from selection import advice, allocation
 from selection.ranking import Choice, Wish, choose, no_slot_left
 from selection.screening import Screen
-from settings import Settings
 from trade import Trade
 
 

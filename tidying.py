@@ -13,17 +13,17 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from connection import Connection
-from cycle import Account, session_start
+from bot.connection import Connection
+from bot.decision import Account, session_start
+from bot.halts import HOW_TO_GO_ON
+from bot.settings import Settings
 from exchange.errors import ExchangeError, LedgerError
 from execution.canceler import Clearing, NoRecords
 from execution.executor import Sender
 from execution.plan import Exit
-from halting import HOW_TO_GO_ON
 from ledger.entries import Halt
 from ledger.ledger import Ledger
 from runtime import log_format
-from settings import Settings
 
 _LEFT = 1
 """Exit code: something still rests or is held."""

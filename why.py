@@ -15,6 +15,7 @@ from textwrap import fill
 
 import log_events
 import trade
+from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.models import SIDES, Bid, Book, Order, Program, Side
 from rewards import rule_2026_07_30 as rule
@@ -38,7 +39,6 @@ from runtime.console import table
 from scan import Board, Scanner
 from selection.allocation import LEAST_WINDOW
 from selection.ranking import Choice
-from settings import Settings
 from strategy import Strategy
 
 WIDTH = 100

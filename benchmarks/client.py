@@ -30,8 +30,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from benchmarks.progress import progress
 from benchmarks.server import ORDERS, STATUS, Seen, Served, served
+from bot.connection import connect
 from clients import API_ROOT, Environment, KalshiHttpClient
-from connection import connect
 from exchange.clock import WallClock
 from exchange.models import Bid, OrderRequest, SelfTradePrevention, Side, TimeInForce
 from exchange.signing import PrivateKey, Signer

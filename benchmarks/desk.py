@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 import market_bot
+from bot.connection import Connection
 from clients import KalshiHttpClient
-from connection import Connection
 from exchange.signing import Signer
 from ledger.ledger import Ledger
 from market_bot import MarketBot

@@ -13,8 +13,8 @@ from typing import Any
 
 import requests
 
-import connection
 import market_bot
+from bot import connection
 from ledger.ledger import Ledger
 from runtime import log_output
 

@@ -23,11 +23,11 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPResponse
 
-import connection
 import main
 import market_bot
+from bot import connection
+from bot.connection import Connection
 from clients import KalshiHttpClient
-from connection import Connection
 from exchange.signing import Signer
 from ledger.ledger import Ledger
 from market_bot import MarketBot

@@ -28,9 +28,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import connection
 import tidying
 from benchmarks.progress import progress
+from bot import connection
 from clients import Environment
 from ledger.ledger import Ledger
 from tests import soak

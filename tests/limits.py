@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from benchmarks.desk import Desk, desk
 from benchmarks.progress import progress
+from bot.settings import AUTO
 from exchange.account import Position
 from exchange.models import Order
 from risk.gate import Gate, Limits, Situation
-from settings import AUTO
 from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
 from trade import is_own
 

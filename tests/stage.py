@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives import serialization
 from requests.adapters import BaseAdapter
 
 import market_bot
+from bot.connection import Connection
 from clients import KalshiHttpClient
-from connection import Connection
 from exchange import parse_markets
 from exchange.json_fields import Fields
 from exchange.signing import Signer

@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from bot.settings import AUTO
 from rewards.estimate import Candidate, Reason
 from risk.exposure import room_beside
 from selection.ranking import what_lacks
-from settings import AUTO
 from simulator.people import NOISE, RIVALS
 from tests.conftest import Bench
 

@@ -10,8 +10,8 @@ import pytest
 
 import doctor
 import main
+from bot.connection import Connection
 from clients import Environment
-from connection import Connection
 from runtime.console import Sheet
 from tests.conftest import Bench
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import pytest
 
-from settings import AUTO
+from bot.settings import AUTO
 from simulator import statement
 from simulator.lifecycle import list_program
 from simulator.listing import ListedProgram

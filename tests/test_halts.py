@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-import launch
 import market_bot
-import takeover
 import tidying
+from bot import launch, prod_confirmation
 from clients import Environment
 from simulator.opening import CUSTOMER
 from simulator.people import INFORMED, NOISE
@@ -295,8 +294,8 @@ def test_a_pause_withdraws_and_ends_with_a_new_session(make_bench: MakeBench) ->
 
 def by_hand(bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
     """`python main.py COMMAND --yes` on the bench's exchange and ledger, as another process would."""
-    import connection
     import main
+    from bot import connection
 
     shared = replace(bench.bot._connection, is_private=False)
     monkeypatch.setattr(connection, "connect", lambda *_: shared)
@@ -375,7 +374,7 @@ def test_nothing_is_done_by_hand_that_nobody_agreed_to(
 forbidden = answer(403, '{"error":{"code":"forbidden","message":"this key may not read that"}}')
 
 
-def on_prod(bench: Bench, confirm: takeover.Confirm | None) -> int | None:
+def on_prod(bench: Bench, confirm: prod_confirmation.Confirm | None) -> int | None:
     bench.bot._rules = replace(bench.bot._rules, environment=Environment.PROD)
     bench.bot._confirm = confirm
     return bench.run(cycles=1)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import requests
 
+from bot.recovery import Next, Outages
 from exchange.errors import Then
-from outages import Next, Outages
 from simulator.pauses import next_maintenance
 from tests.conftest import START, Bench, answer, cut_before, is_quote
 from tests.test_halts import ours

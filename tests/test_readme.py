@@ -14,8 +14,8 @@ import pytest
 
 import main
 import market_bot
-import settings
 import status
+from bot import settings
 from clients import Environment
 from ledger.schema import MIGRATIONS
 from rewards.estimate import Reason

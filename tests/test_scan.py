@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from bot.settings import AUTO
 from rewards.estimate import Reason, Skip
 from selection.screening import RATE_WHERE_UNKNOWN
-from settings import AUTO
 from simulator.lifecycle import list_program
 from simulator.listing import ListedProgram
 from simulator.matching import CONTRACT

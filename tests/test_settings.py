@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 import market_bot
-import settings
+from bot import settings
+from bot.connection import connect, read_variables
+from bot.settings import AUTO
 from clients import Environment
-from connection import connect, read_variables
 from exchange.errors import ConfigError
-from settings import AUTO
 from simulator.keyfile import UnusableKey, key_id, read_or_make
 
 SHIPPED = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}

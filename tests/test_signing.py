@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
+from bot.connection import connect
 from clients import Environment, KalshiHttpClient
-from connection import connect
 from exchange.errors import NoAnswer
 from exchange.signing import PrivateKey, Signer, load_key
 from simulator.clock import SimulatedClock

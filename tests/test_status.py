@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-import launch
 import market_bot
+from bot import launch
 from clients import Environment
 from runtime import lock
 from runtime.lock import Lock

@@ -11,10 +11,10 @@ import pytest
 
 import main
 import market_bot
-import settings
 import why
+from bot import settings
+from bot.settings import AUTO
 from rewards.estimate import Reason
-from settings import AUTO
 from tests.conftest import Bench
 
 

@@ -14,8 +14,10 @@ from logging import Logger
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from bot.connection import Connection, connect, read_variables
+from bot.prod_confirmation import Confirm
+from bot.settings import Settings
 from clients import Environment
-from connection import Connection, connect, read_variables
 from exchange import order_payloads
 from exchange.errors import ConfigError, LedgerError
 from execution.canceler import MAY_REST
@@ -24,8 +26,6 @@ from runtime import lock, log_format, log_output
 from runtime.console import IN_CONFIGURATION
 from runtime.lock import AlreadyRuns, Lock
 from runtime.signals import Signals
-from settings import Settings
-from takeover import Confirm
 
 
 class Files(NamedTuple):

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import trade
+from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.account import Balance, Fill, Position
 from exchange.errors import ExchangeError
@@ -33,7 +34,6 @@ from risk.guards import Guards, Patience
 from runtime.log_format import Log
 from scan import Board, Scanner, Seen
 from selection.ranking import Choice
-from settings import Settings
 
 _NOT_SEEN = frozenset({Reason.NO_BOOK, Reason.NO_MARKET, Reason.UNREADABLE})
 

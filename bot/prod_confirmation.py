@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import trade
+from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
 from exchange.models import Book, Order
 from rewards.estimate import TAKER_RATE
 from runtime import log_format
 from runtime.log_format import Log, Said
-from settings import Settings
 
 Confirm = Callable[[str], bool]
 """Asks the person at the keyboard; true where they agree."""
