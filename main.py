@@ -101,7 +101,7 @@ def examine(_: argparse.Namespace) -> int:
     if sheet.code:
         sheet.unchecked("The rest", "it needs Python and the packages")
     else:
-        import doctor
+        from commands import doctor
 
         doctor.examine(sheet, HOME)
     print(f"\n{sheet.summary()}")
@@ -110,12 +110,11 @@ def examine(_: argparse.Namespace) -> int:
 
 def state(asked: argparse.Namespace) -> int:
     """`status`: print what the account has, and what its bot does."""
-    import look
     import market_bot
-    import status
+    from commands import status, status_facts
 
     environment, connection = connected()
-    found = look.facts(environment, connection, market_bot.files())
+    found = status_facts.facts(environment, connection, market_bot.files())
     print(status.as_json(found) if asked.json else status.text(found))
     warn(connection)
     if connection.is_private:
@@ -128,21 +127,22 @@ def state(asked: argparse.Namespace) -> int:
 
 def incentives(asked: argparse.Namespace) -> int:
     """`incentives`: print the ranked board, or every number behind the place of one market."""
-    import look
     import market_bot
-    import why
+    from commands import incentives, status_facts
     from simulator import embedded
 
     environment, connection = connected()
     rules = market_bot.read_settings()
-    seen = why.view(connection.client, rules, look.earned(market_bot.files().ledger(environment), connection))
+    seen = incentives.view(
+        connection.client, rules, status_facts.earned(market_bot.files().ledger(environment), connection)
+    )
     if asked.why and not seen.lists(asked.why):
         where = ", opened for this command alone" if connection.is_private else ""
         told = f"{asked.why} has no program that is listed as active on this exchange{where}"
         print(f"main: {told}; python main.py incentives shows tickers that have one", file=sys.stderr)
         return IN_CONFIGURATION
     print(named(environment, connection, embedded.OPENED), end="\n\n")
-    print(why.explained(seen, asked.why) if asked.why else why.ranked(seen))
+    print(incentives.explained(seen, asked.why) if asked.why else incentives.ranked(seen))
     warn(connection)
     if connection.is_private:
         print(f"\n{SHARING}")
@@ -159,7 +159,7 @@ def connected() -> tuple[Environment, Connection]:
 
 def named(environment: Environment, connection: Connection, private: str) -> str:
     """Which environment, on which exchange; `private` says what one inside a process is."""
-    from status import headline
+    from commands.status import headline
 
     exchange = private if connection.is_private else connection.about["Exchange"]
     return headline(environment, exchange, connection.about["Money"])
@@ -210,26 +210,25 @@ def earnings(asked: argparse.Namespace) -> int:
 
 def tidy_up(asked: argparse.Namespace) -> int:
     """`cancel-all` and `close-all`: halt the bot, and take down what rests; sell what is held."""
-    import look
     import market_bot
-    import tidying
+    from commands import emergency, status_facts
     from simulator import embedded
 
     sells, files = asked.command == "close-all", market_bot.files()
     environment, connection = connected()
     rules = market_bot.read_settings() if sells else None
     print(named(environment, connection, embedded.THE_BOTS))
-    if connection.is_private and look.running(environment, connection, files.lock).runs is False:
+    if connection.is_private and status_facts.running(environment, connection, files.lock).runs is False:
         print(f"No bot runs in this folder, so nothing rests and nothing is held: nothing was done.\n\n{SHARING}")
         return 0
     what = "cancel every resting order" + (" and sell every position" if sells else "")
     if not agreed(asked, f"Halt the bot and {what} of the account on {environment.value}?"):
         return IN_CONFIGURATION
-    print(tidying.halt(files.ledger(environment), connection, f"python main.py {asked.command}"))
+    print(emergency.halt(files.ledger(environment), connection, f"python main.py {asked.command}"))
     if connection.is_private:
         print(f"Once halted it cancels its orders with its next cycle, and keeps its positions.\n\n{SHARING}")
         return AT_RUN_TIME if sells else 0
-    by_hand = tidying.ByHand(connection)
+    by_hand = emergency.ByHand(connection)
     if rules:
         return by_hand.close_all(rules)
     by_hand.cancel_all()
@@ -239,19 +238,19 @@ def tidy_up(asked: argparse.Namespace) -> int:
 def resume(asked: argparse.Namespace) -> int:
     """`resume`: let a halted bot go on. Needs no exchange: the halt is in the ledger."""
     import market_bot
-    import tidying
     from bot.connection import known, lives_inside, read_variables
+    from commands import emergency
 
     environment, files = known(market_bot.env), market_bot.files()
     is_private = lives_inside(environment, read_variables(files.dotenv))
     file = files.ledger(environment)
-    standing = tidying.standing(file)
+    standing = emergency.standing(file)
     print(f"Environment: {environment.value} ({file.name})")
     reasons = "".join(f"Halted since {one.at.astimezone():%Y-%m-%d %H:%M:%S}: {one.reason}\n" for one in standing)
     then = "a new session, which cancels every order and closes every position of the account"
     if standing and not agreed(asked, f"{reasons}Let the bot go on, on {environment.value}, with {then}?"):
         return IN_CONFIGURATION
-    print(tidying.resume(file))
+    print(emergency.resume(file))
     if is_private:
         print(f"\n{SHARING}")
     return 0

@@ -28,10 +28,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import tidying
 from benchmarks.progress import progress
 from bot import connection
 from clients import Environment
+from commands import emergency
 from ledger.ledger import Ledger
 from tests import soak
 from tests.limits import CAPITAL, EVENT_LOSS, exceeded
@@ -224,7 +224,7 @@ def _once(folder: Path, variables: Mapping[str, str], judge: Judge, tally: Tally
             tally.halts += 1
             if judge.resting() or judge.held() != held or len(judge.statement()["orders"]) != sent:
                 tally.broken.append(f"start {tally.starts}, halted, did something")
-            tidying.resume(file)
+            emergency.resume(file)
         else:
             judge.after_first_cycle(tally.starts)
         bot.let_go()

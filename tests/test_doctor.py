@@ -18,7 +18,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-import doctor
+from commands import doctor
 from tests.conftest import copy_of_the_product
 
 KALSHI_ID = "0b0c5a1e-8a43-4ab1-a3d4-4f5f2a5d8c11"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import doctor
 import main
 from bot.connection import Connection
 from clients import Environment
+from commands import doctor
 from runtime.console import Sheet
 from tests.conftest import Bench
 

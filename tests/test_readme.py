@@ -14,9 +14,9 @@ import pytest
 
 import main
 import market_bot
-import status
 from bot import settings
 from clients import Environment
+from commands import status
 from ledger.schema import MIGRATIONS
 from rewards.estimate import Reason
 from risk.gate import Code

@@ -11,9 +11,9 @@ import pytest
 
 import main
 import market_bot
-import why
 from bot import settings
 from bot.settings import AUTO
+from commands import incentives
 from rewards.estimate import Reason
 from tests.conftest import Bench
 
@@ -27,8 +27,8 @@ def test_the_board_shows_the_orders_that_the_bot_then_places(
     make_bench: Callable[..., Bench], size: object
 ) -> None:
     bench = make_bench(TRADE_SIZE=size, FILL_COST=0)
-    seen = why.view(bench.client, rules(TRADE_SIZE=size, FILL_COST=0))
-    told = why.ranked(seen)
+    seen = incentives.view(bench.client, rules(TRADE_SIZE=size, FILL_COST=0))
+    told = incentives.ranked(seen)
     choice = bench.bot.start_trading()
     assert choice is not None
     assert choice.chosen
@@ -42,25 +42,25 @@ def test_the_board_shows_the_orders_that_the_bot_then_places(
 
 def test_looking_places_nothing(bench: Bench) -> None:
     before = {order.order_id for order in bench.resting()}
-    seen = why.view(bench.client, rules())
-    why.explained(seen, seen.board.choice.chosen[0].ticker)
+    seen = incentives.view(bench.client, rules())
+    incentives.explained(seen, seen.board.choice.chosen[0].ticker)
     assert {request.method for request in bench.wire.sent} == {"GET"}
     assert {order.order_id for order in bench.resting()} == before
 
 
 def test_a_market_without_a_slot_is_told_with_the_same_one_reason_that_the_log_gives(bench: Bench) -> None:
-    seen = why.view(bench.client, rules(TRADE_TICKER_SIZE=1))
+    seen = incentives.view(bench.client, rules(TRADE_TICKER_SIZE=1))
     skipped = {skip.reason: skip for skip in seen.board.choice.skipped}
     assert len(skipped) > 5
     for reason, skip in skipped.items():
-        first = why.explained(seen, skip.ticker).splitlines()[0]
+        first = incentives.explained(seen, skip.ticker).splitlines()[0]
         assert first == f"{skip.ticker}: is not quoted. Reason: {reason.value} | {skip.label}: {skip.number}"
 
 
 def test_the_numbers_behind_a_market_add_up_to_its_share(bench: Bench) -> None:
-    seen = why.view(bench.client, rules(TRADE_SIZE=20, FILL_COST=0))
+    seen = incentives.view(bench.client, rules(TRADE_SIZE=20, FILL_COST=0))
     (first, *_) = seen.board.choice.chosen
-    told = why.explained(seen, first.ticker)
+    told = incentives.explained(seen, first.ticker)
     found = re.findall(r"rivals ([\d.,]+), ours ([\d.,]+); share ([\d.]+)%", told)
     shares = [Decimal(share) for _, _, share in found]
     assert len(shares) == 2 * len(first.incentive.programs)
@@ -73,21 +73,21 @@ def test_the_numbers_behind_a_market_add_up_to_its_share(bench: Bench) -> None:
 
 
 def test_what_was_excluded_while_we_watched_shows_in_the_ticker_it_belongs_to(bench: Bench) -> None:
-    seen = why.view(bench.client, rules())
+    seen = incentives.view(bench.client, rules())
     missed = next(s for s in seen.board.choice.skipped if s.reason is Reason.TARGET_MISSED)
-    assert "misses the target" in why.explained(seen, missed.ticker)
+    assert "misses the target" in incentives.explained(seen, missed.ticker)
 
 
 def test_a_ticker_that_nobody_pays_for_is_told_so(bench: Bench) -> None:
-    seen = why.view(bench.client, rules())
-    assert why.explained(seen, "KXNOT-THERE") == "KXNOT-THERE: has no program that is listed as active"
+    seen = incentives.view(bench.client, rules())
+    assert incentives.explained(seen, "KXNOT-THERE") == "KXNOT-THERE: has no program that is listed as active"
 
 
 def test_our_own_quotes_are_not_rivals_and_their_money_can_be_moved(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(TRADE_SIZE=20, FILL_COST=0)
     choice = bench.bot.start_trading()
     assert choice is not None
-    seen = why.view(bench.client, rules(TRADE_SIZE=20, FILL_COST=0))
+    seen = incentives.view(bench.client, rules(TRADE_SIZE=20, FILL_COST=0))
     assert {c.ticker: c.bids for c in seen.board.choice.chosen} == {c.ticker: c.bids for c in choice.chosen}
     assert seen.room.capital == 100
     for order in bench.client.get_resting_orders():

@@ -1,4 +1,4 @@
-"""Reads what `status.py` tells: of the account from its exchange, of its bot from the ledger and the locks.
+"""Reads what `commands/status.py` tells: of the account from its exchange, of its bot from the ledger and the locks.
 
 Promise: it reads, and leaves no file behind; a ledger that cannot be read, or is of another account, is said to be
 so, and hides nothing else.
@@ -15,6 +15,7 @@ import trade
 from bot.connection import Connection
 from bot.launch import Files
 from clients import Environment, KalshiHttpClient
+from commands.status import Account, Bot, Facts, Held, Memory, Resting, Session
 from exchange import order_payloads
 from exchange.account import Position
 from exchange.errors import LedgerError
@@ -24,7 +25,6 @@ from ledger.ledger import Ledger
 from risk import exposure, gate
 from runtime import lock
 from simulator.embedded import OPENED, THE_BOTS
-from status import Account, Bot, Facts, Held, Memory, Resting, Session
 
 
 def facts(environment: Environment, connection: Connection, files: Files) -> Facts:
