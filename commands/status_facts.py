@@ -1,4 +1,5 @@
-"""Reads what `commands/status.py` tells: of the account from its exchange, of its bot from the ledger and the locks.
+"""Reads what `commands/status.py` tells: of the account from its exchange, of its bot from the ledger and
+the locks.
 
 Promise: it reads, and leaves no file behind; a ledger that cannot be read, or is of another account, is said to be
 so, and hides nothing else.

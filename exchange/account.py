@@ -1,7 +1,8 @@
 """What the exchange tells a customer of the account, as frozen values. No rule, no clock, no file and no network
 lives here.
 
-Promise: as in `exchange/models.py`, cash and prices are exact `Decimal` dollars, sizes `Decimal` contracts, times aware.
+Promise: as in `exchange/models.py`, cash and prices are exact `Decimal` dollars, sizes `Decimal` contracts, times
+aware.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The exchange's nouns as frozen values; those of the account are in `exchange/account.py`. No rule, no clock, no file and
-no network lives here.
+"""The exchange's nouns as frozen values; those of the account are in `exchange/account.py`. No rule, no
+clock, no file and no network lives here.
 
 Promise: whoever holds one of these holds money that is exact and a time that knows its zone. Most are named
 tuples, quick to make, for a board has a quarter of a million levels; those with a `count` cannot be.

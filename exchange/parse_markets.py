@@ -1,5 +1,5 @@
-"""The exchange's objects turned into `exchange/models.py` and `exchange/account.py`. Promise: what comes out is exact and complete,
-or an `Unreadable` says which endpoint sent what field wrong.
+"""The exchange's objects turned into `exchange/models.py` and `exchange/account.py`. Promise: what comes out is
+exact and complete, or an `Unreadable` says which endpoint sent what field wrong.
 
 Wire forms: prices "0.5600" and counts "10.00" are strings; rewards are integers of 1/10,000 dollar, payments
 of a cent; order books list bids of both sides, the best at the end by the exchange's documentation and first by

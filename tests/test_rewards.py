@@ -1,8 +1,8 @@
 """What the exchange pays for resting orders: a judge that scores wrongly would bless a bot that scores wrongly.
 
 The rule is transcribed twice, in `rewards/rule_2026_07_30.py` and in the simulator, by nobody's copy of the
-other. They must agree: here on recorded books, in `test_rule.py` on drawn ones. What the simulator adds up in stretches is
-also added up second by second, the slow way.
+other. They must agree: here on recorded books, in `test_rule.py` on drawn ones. What the
+simulator adds up in stretches is also added up second by second, the slow way.
 """
 
 from __future__ import annotations
