@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import requests
 
-from exchange import parse_markets
+from exchange import parse_account
 from exchange.account import (
     AccountLimits,
     Balance,
@@ -36,8 +36,9 @@ from exchange.clock import Clock, ExchangeClock
 from exchange.errors import ExchangeError, Gone
 from exchange.json_fields import Fields, Listing, listing
 from exchange.market_data import LONGEST_PAGE, MarketData
-from exchange.models import AmendResponse, Bid, Order, OrderRequest, OrderResponse, OrderStatus
+from exchange.models import AmendResponse, Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.order_payloads import PRIMARY_SUBACCOUNT, amend_body, fixed, item, order_body, rows, whereabouts
+from exchange.orderbook import Bid
 from exchange.placement import Placement, Result
 from exchange.rate_limits import Call, largest_batch
 from exchange.transport import Channel
@@ -130,20 +131,20 @@ class KalshiHttpClient(MarketData):
     def read_limits(self) -> AccountLimits:
         """GET /account/limits and /account/endpoint_costs: what this account may ask for. Requests keep to that
         from now on, and to the lowest tier's until then."""
-        limits = parse_markets.limits(self._get("/account/limits"))
-        costs = parse_markets.endpoint_costs(self._get("/account/endpoint_costs"))
+        limits = parse_account.limits(self._get("/account/limits"))
+        costs = parse_account.endpoint_costs(self._get("/account/endpoint_costs"))
         self._channel.budget.adopt(limits, costs)
         return limits
 
     def get_balance(self) -> Balance:
         """GET /portfolio/balance: free cash in dollars, over all shards and by shard. One a second at most."""
         query = {"subaccount": PRIMARY_SUBACCOUNT}
-        return parse_markets.balance(self._channel.request(_BALANCE, query))
+        return parse_account.balance(self._channel.request(_BALANCE, query))
 
     def get_positions(self) -> Listing[Position]:
         """GET /portfolio/positions: every market in which contracts are held now."""
         found = self._account_list(
-            "positions", {"count_filter": "position"}, parse_markets.position, "market_positions"
+            "positions", {"count_filter": "position"}, parse_account.position, "market_positions"
         )
         # A page may repeat what stood on the last one.
         held = {position.ticker: position for position in found if position.count}
@@ -151,42 +152,42 @@ class KalshiHttpClient(MarketData):
 
     def get_resting_orders(self) -> Listing[Order]:
         """GET /portfolio/orders with status resting: every order of the account that rests, whoever sent it."""
-        orders = self._account_list("orders", {"status": "resting"}, parse_markets.order)
+        orders = self._account_list("orders", {"status": "resting"}, parse_account.order)
         self._resting = {order.order_id: order.exchange_index or 0 for order in orders}
         return orders
 
     def get_orders(self, since: datetime) -> Listing[Order]:
         """GET /portfolio/orders: every order, in whatever state, that was made from `since` (whole seconds) on."""
-        return self._account_list("orders", _from(since), parse_markets.order)
+        return self._account_list("orders", _from(since), parse_account.order)
 
     def get_fills(self, since: datetime) -> Listing[Fill]:
         """GET /portfolio/fills from `since` (whole seconds) on, oldest first."""
-        found = self._account_list("fills", _from(since), parse_markets.fill)
+        found = self._account_list("fills", _from(since), parse_account.fill)
         return Listing(tuple(sorted(found, key=lambda fill: fill.time)), found.unreadable)
 
     def get_settlements(self, since: datetime) -> Listing[Settlement]:
         """GET /portfolio/settlements from `since` (whole seconds) on, oldest first."""
-        found = self._account_list("settlements", _from(since), parse_markets.settlement)
+        found = self._account_list("settlements", _from(since), parse_account.settlement)
         return Listing(tuple(sorted(found, key=lambda settlement: settlement.time)), found.unreadable)
 
     def get_deposits(self) -> Listing[Payment]:
         """GET /portfolio/deposits: all of them, in whatever state. The exchange has them for the whole account."""
-        return listing(self._pages("/portfolio/deposits", {"limit": 500}), "deposits", parse_markets.payment)
+        return listing(self._pages("/portfolio/deposits", {"limit": 500}), "deposits", parse_account.payment)
 
     def get_withdrawals(self) -> Listing[Payment]:
         """GET /portfolio/withdrawals: all of them, in whatever state. The exchange has them for the whole
         account."""
-        return listing(self._pages("/portfolio/withdrawals", {"limit": 500}), "withdrawals", parse_markets.payment)
+        return listing(self._pages("/portfolio/withdrawals", {"limit": 500}), "withdrawals", parse_account.payment)
 
     def get_transfers(self) -> Listing[Transfer]:
         """GET /portfolio/intra_exchange_instance_transfers: cash moved between shards."""
         path = "/portfolio/intra_exchange_instance_transfers"
-        return listing(self._pages(path, {"limit": 500}), "transfers", parse_markets.transfer)
+        return listing(self._pages(path, {"limit": 500}), "transfers", parse_account.transfer)
 
     def get_subaccount_transfers(self) -> Listing[SubaccountTransfer]:
         """GET /portfolio/subaccounts/transfers: cash moved between subaccounts of the account."""
         pages = self._pages("/portfolio/subaccounts/transfers", {"limit": 500})
-        return listing(pages, "transfers", parse_markets.subaccount_transfer)
+        return listing(pages, "transfers", parse_account.subaccount_transfer)
 
     # -- orders ------------------------------------------------------------------------------------------------
 
@@ -225,7 +226,7 @@ class KalshiHttpClient(MarketData):
             places={"order_id": order.order_id},
             shard=order.exchange_index or 0,
         )
-        return parse_markets.amend_response(answer)
+        return parse_account.amend_response(answer)
 
     def cancel_order(self, order: Order) -> Decimal:
         """DELETE /portfolio/events/orders/{order_id}: contracts withdrawn. `Gone`: the order is no more, and may
@@ -260,7 +261,7 @@ class KalshiHttpClient(MarketData):
     def get_order_groups(self) -> Listing[OrderGroup]:
         """GET /portfolio/order_groups: all groups of the account."""
         page = self._get(_GROUPS, {"subaccount": PRIMARY_SUBACCOUNT})
-        return listing([page], "order_groups", parse_markets.order_group, may_be_absent=True)
+        return listing([page], "order_groups", parse_account.order_group, may_be_absent=True)
 
     def create_order_group(self, limit: Decimal, exchange_index: int) -> str:
         """POST /portfolio/order_groups/create: the id of a new group on a shard, of `limit` contracts in 15
@@ -317,7 +318,7 @@ class KalshiHttpClient(MarketData):
         def list_orders(ticker: str) -> Listing[Order]:
             # reckoned back from now: the first answer may have corrected the clock
             since = self.clock.now() - _SINCE - timedelta(seconds=self.clock.monotonic() - began)
-            return self._account_list("orders", {"ticker": ticker} | _from(since), parse_markets.order)
+            return self._account_list("orders", {"ticker": ticker} | _from(since), parse_account.order)
 
         patience = self._channel.timeouts[1] + self._channel.patience  # an answer may have been waited for in vain
         placement = Placement(self._create, list_orders, self.lists_are_current, self.clock, patience)
@@ -334,14 +335,14 @@ class KalshiHttpClient(MarketData):
             if len(orders) == 1:
                 shard = orders[0].exchange_index or 0
                 answer = self._channel.request(_CREATE, body=bodies[0], shard=shard, keep=self._keep(shard))
-                return [parse_markets.order_response(answer, orders[0].bid.count)]
+                return [parse_account.order_response(answer, orders[0].bid.count)]
             units, keep = len(orders), self._keep(0)
             answer = self._channel.request(_CREATE_BATCH, body={"orders": bodies}, units=units, keep=keep)
             found = rows(answer, len(orders))
         except ExchangeError as error:
             return [error] * len(orders)
         return [
-            item(row, partial(parse_markets.order_response, asked=order.bid.count), self._channel.clean)
+            item(row, partial(parse_account.order_response, asked=order.bid.count), self._channel.clean)
             for row, order in zip(found, orders, strict=True)
         ]
 

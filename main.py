@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.metadata
 import io
 import os
-import re
 import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from runtime.console import AT_RUN_TIME, IN_CONFIGURATION, Sheet
-from runtime.preflight import HOME, PYTHON_NEEDED, remedy, unstartable
+from runtime.preflight import HOME, machine, unstartable
 
 # The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
 # and whoever lacks them is to read a line that says so, not a traceback.
@@ -41,49 +39,6 @@ typed), or nobody agreed to it"""
 
 
 # -- what this machine must have -------------------------------------------------------------------------------
-
-
-def machine(sheet: Sheet) -> None:
-    """Check Python and the packages."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < PYTHON_NEEDED:
-        needed = ".".join(map(str, PYTHON_NEEDED))
-        newer = f"Install a newer one and make the environment from it: make run PYTHON=python{needed}"
-        sheet.fail("Python", f"{version} is too old, {needed} or newer is needed. {newer}", IN_CONFIGURATION)
-    else:
-        sheet.ok("Python", version)
-    try:
-        wanted = requirements()
-    except OSError as error:
-        sheet.note("Packages", f"not compared: requirements.txt cannot be read ({error.strerror})")
-        return
-    missing = [name for name in wanted if _installed(name) is None]
-    others = [
-        f"{name} {_installed(name)} in place of {version}"
-        for name, version in wanted.items()
-        if version and _installed(name) not in (None, version)
-    ]
-    if missing:
-        sheet.fail("Packages", f"{', '.join(missing)} missing. {remedy()}", IN_CONFIGURATION)
-    elif others:
-        tried = f"the bot was tried with those of requirements.txt: {remedy()}"
-        sheet.note("Packages", f"{', '.join(others)}; {tried}")
-    else:
-        sheet.ok("Packages", ", ".join(f"{name} {version}" for name, version in wanted.items()))
-
-
-def requirements() -> dict[str, str]:
-    """The packages of requirements.txt with the versions they are pinned to, empty where one is not."""
-    lines = (HOME / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    found = [re.match(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:==\s*([^\s;#]+))?", line) for line in lines]
-    return {match[1]: match[2] or "" for match in found if match}
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 # -- what only reads -------------------------------------------------------------------------------------------
@@ -159,7 +114,7 @@ def connected() -> tuple[Environment, Connection]:
 
 def named(environment: Environment, connection: Connection, private: str) -> str:
     """Which environment, on which exchange; `private` says what one inside a process is."""
-    from commands.status import headline
+    from commands.context import headline
 
     exchange = private if connection.is_private else connection.about["Exchange"]
     return headline(environment, exchange, connection.about["Money"])
@@ -359,7 +314,8 @@ def carried_out(asked: argparse.Namespace) -> int:
     if problem:
         print(f"main: {problem}", file=sys.stderr)
         return IN_CONFIGURATION
-    from exchange.errors import ConfigError, ExchangeError, LedgerError
+    from exchange.errors import ConfigError, ExchangeError
+    from ledger.database import LedgerError
 
     try:
         importable()

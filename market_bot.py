@@ -25,42 +25,30 @@ from logging import Logger
 from pathlib import Path
 from types import MappingProxyType
 
-import log_events
-from bot import failures, launch, prod_confirmation, recovery, settings
+from bot import launch, log_events, prod_confirmation, recovery, settings
 from bot.connection import Connection
-from bot.decision import (
-    Account,
-    Circumstances,
-    Decision,
-    View,
-    decide,
-    look_at_account,
-    look_at_held,
-    room,
-    session_start,
-    taken_down,
-)
-from bot.failures import Failure
+from bot.decision import Circumstances, Decision, decide, room, session_start
 from bot.halts import Halting, worst_case
-from bot.recovery import Outages
+from bot.observation import Account, View, look_at_account, look_at_held, taken_down
+from bot.recovery import Failure, Outages
 from bot.settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
 from clients import Environment
 from exchange import order_payloads, trading_hours
 from exchange.account import Fill
-from exchange.errors import ExchangeError, LedgerError, Then, Unauthorized
+from exchange.errors import ExchangeError, Then, Unauthorized
 from exchange.models import ExchangeStatus, OrderRequest, OrderResponse
 from execution.canceler import Clearing
 from execution.executor import Sender
 from execution.order_groups import Breaker
 from execution.plan import Plan
+from incentive import Board, Scanner, Strategy
 from ledger.bookkeeper import Bookkeeper
+from ledger.database import LedgerError
 from ledger.entries import Cycle, Mark
 from ledger.ledger import Ledger, file_name
 from risk.guards import Guards, Patience
-from runtime import console, log_format, signals
-from scan import Board, Scanner
+from runtime import console, log_format, log_output, signals
 from selection.ranking import Choice
-from strategy import Strategy
 
 # Settings -------------------------------------------------------------------------------------------------
 
@@ -181,7 +169,7 @@ class MarketBot:
         )
         self.guards = Guards(timedelta(seconds=rules.fill_pause))
         self._patience = Patience()
-        self._told, self._repeats = log_events.Told(), log_format.Repeats()
+        self._told, self._repeats = log_events.Told(), log_output.Repeats()
         self._outages = Outages()
         self._board: Board | None = None
         self._account: Account | None = None
@@ -211,7 +199,7 @@ class MarketBot:
         while True:
             due = self._clock.monotonic() + self._rules.wait_seconds
             began, sent_before = self._clock.now(), self._client.requests_sent
-            failure = failures.of(self.start_trading)
+            failure = recovery.attempt(self.start_trading)
             if failure:
                 self._books.failed(self._so_far(began, sent_before, problem=failure.told))
                 pause = self._after_failure(failure)
@@ -314,7 +302,7 @@ class MarketBot:
             agreed.append(self._rules.environment is not Environment.PROD or self._may_take_over())
 
         while True:
-            failure = failures.of(meet)
+            failure = recovery.attempt(meet)
             if failure is None:
                 return None if agreed[-1] else console.IN_CONFIGURATION
             if failure.then is Then.STOP:
@@ -382,7 +370,7 @@ class MarketBot:
 
     def _withdraw(self, is_told: bool = True) -> None:
         """Take down what is ours, as far as that works."""
-        failure = failures.of(self._clearing.withdraw)
+        failure = recovery.attempt(self._clearing.withdraw)
         if failure and is_told:
             self._tell(failure, "Orders of ours may rest until they expire")
 
@@ -453,7 +441,7 @@ class MarketBot:
         """Let go what waited long enough, and stay out of what moved or was taken down."""
         tripped = []
         for shard in self.guards.due(now):
-            failure = failures.of(partial(self._breaker.reset, shard))
+            failure = recovery.attempt(partial(self._breaker.reset, shard))
             if failure:
                 tripped.append(shard)
                 self._tell(failure, f"Nothing is quoted on shard {shard} before that works")
@@ -518,7 +506,7 @@ class MarketBot:
 
     def _attempt(self, step: Callable[[], object], means: str) -> None:
         """A step that may fail: that is logged, with what it means, and the bot goes on."""
-        failure = failures.of(step)
+        failure = recovery.attempt(step)
         if failure:
             self._tell(failure, means)
 

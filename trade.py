@@ -18,25 +18,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from exchange.account import Position
-from exchange.models import (
-    NO,
-    ONE_DOLLAR,
-    SIDES,
-    YES,
-    Bid,
-    Book,
-    Level,
-    Market,
-    MarketStatus,
-    Order,
-    OrderRequest,
-    PriceGrid,
-    SelfTradePrevention,
-    Side,
-    TimeInForce,
-)
+from exchange.models import Market, MarketStatus, Order, OrderRequest, SelfTradePrevention, TimeInForce
+from exchange.orderbook import NO, ONE_DOLLAR, SIDES, YES, Bid, Book, Level, PriceGrid, Side
 from rewards import rule_2026_07_30 as rule
-from rewards.estimate import Candidate, Caution, IncentiveProgram, Reason, Scored, Skip, contracts, contracts_from
+from rewards.estimate import Candidate, Caution, RewardedMarket, Scored, contracts_from
+from rewards.skips import Reason, Skip, contracts
 
 OWN_PREFIX = "lipbot-"
 """How a client order id of ours begins. No dots: the exchange refuses them in ids."""
@@ -72,7 +58,7 @@ class Trade:
     delta_ticks: int
     rivals_ahead: Decimal | None
 
-    def prices(self, incentive: IncentiveProgram, rivals: Book) -> Prices | Skip:
+    def prices(self, incentive: RewardedMarket, rivals: Book) -> Prices | Skip:
         """The price for each side of a market, or why it cannot be quoted at all.
 
         A side may stay empty (too many rivals ahead, or `TRADE_DELTA` behind the best bid is no longer paid) while
@@ -90,7 +76,7 @@ class Trade:
             no if isinstance(no, Decimal) else self._skip(incentive, NO, rivals.no, no),
         )
 
-    def quote(self, incentive: IncentiveProgram, rivals: Book) -> Scored | Skip:
+    def quote(self, incentive: RewardedMarket, rivals: Book) -> Scored | Skip:
         """The bids of the fixed size to rest in a market, one a side at most, scored, or why none. Both sides of
         the *book* must reach the target with our bids in it, else no second of the market pays anybody."""
         size = self.size
@@ -110,7 +96,7 @@ class Trade:
         return scored if scored.qualifies else target_missed(incentive, rivals, bids)
 
     def candidates(
-        self, incentives: Iterable[IncentiveProgram], rivals: Mapping[str, Book], now: datetime, caution: Caution
+        self, incentives: Iterable[RewardedMarket], rivals: Mapping[str, Book], now: datetime, caution: Caution
     ) -> tuple[list[Candidate], list[Skip]]:
         """What could be quoted with the fixed size, with the estimate that decides, and a reason for each market
         that can't."""
@@ -130,7 +116,7 @@ class Trade:
         return found, skipped
 
     def _find(
-        self, incentive: IncentiveProgram, rivals: Book
+        self, incentive: RewardedMarket, rivals: Book
     ) -> tuple[Decimal | _Refusal, Decimal | _Refusal] | Skip:
         """As `prices`; why a side has none is not put into words yet, for most of a board is left out."""
         target, grid = incentive.target, incentive.market.grid
@@ -173,7 +159,7 @@ class Trade:
             return Reason.INCENTIVE_SIZE, ahead
         return price
 
-    def _skip(self, incentive: IncentiveProgram, side: Side, levels: Sequence[Level], why: _Refusal) -> Skip:
+    def _skip(self, incentive: RewardedMarket, side: Side, levels: Sequence[Level], why: _Refusal) -> Skip:
         """What `_price` refused, in words."""
         reason, number = why
         best = f"best {side.value} bid {levels[0].price:.4f}"
@@ -209,11 +195,11 @@ def _size_at(levels: Sequence[Level], price: Decimal) -> Decimal:
     return _NOTHING
 
 
-def no_book(incentive: IncentiveProgram) -> Skip:
+def no_book(incentive: RewardedMarket) -> Skip:
     return Skip(incentive.ticker, Reason.NO_BOOK, "Book", "not sent by the exchange")
 
 
-def target_missed(incentive: IncentiveProgram, rivals: Book, bids: Sequence[Bid]) -> Skip:
+def target_missed(incentive: RewardedMarket, rivals: Book, bids: Sequence[Bid]) -> Skip:
     """The reason of a market in which no second counts, with the side that is the furthest from its target."""
     yes, no = (
         sum([level.size for level in rivals.side(side)], start=_NOTHING)

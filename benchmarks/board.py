@@ -42,23 +42,15 @@ import market_bot
 from benchmarks.progress import progress
 from exchange import parse_markets
 from exchange.json_fields import Fields, listing
-from exchange.models import (
-    NO,
-    ONE_DOLLAR,
-    YES,
-    IncentiveType,
-    Market,
-    MarketStatus,
-    PriceGrid,
-    PriceRange,
-    Program,
-)
+from exchange.models import IncentiveType, Market, MarketStatus, Program
+from exchange.orderbook import NO, ONE_DOLLAR, YES, PriceGrid, PriceRange
+from incentive import Strategy
 from rewards import rule_2026_07_30 as rule
-from rewards.estimate import Candidate, IncentiveProgram, Skip
+from rewards.estimate import Candidate, RewardedMarket
+from rewards.fees import RATE_WHERE_UNKNOWN
+from rewards.skips import Skip
 from risk.exposure import Room, room_beside
 from selection.ranking import choose
-from selection.screening import RATE_WHERE_UNKNOWN
-from strategy import Strategy
 from trade import Trade
 
 BOOKS, PAGE, CANDIDATES = 8_140, 100, 100
@@ -110,7 +102,7 @@ def pages(books: Sequence[Any]) -> list[str]:
     return [json.dumps({"orderbooks": part}, separators=(",", ":")) for part in parts]
 
 
-def incentive(number: int, ticker: str) -> IncentiveProgram:
+def incentive(number: int, ticker: str) -> RewardedMarket:
     """A market with one program as a scan reads it, every number an object of its own: a week, $100 to $1,000,
     target 1,000, discount 0.5; events of ten markets."""
     market = Market(
@@ -136,7 +128,7 @@ def incentive(number: int, ticker: str) -> IncentiveProgram:
         discount=Decimal(5_000) / 10_000,
         cap=None,
     )
-    return IncentiveProgram(market, (program,), 0.0 if number % 4 else RATE_WHERE_UNKNOWN)
+    return RewardedMarket(market, (program,), 0.0 if number % 4 else RATE_WHERE_UNKNOWN)
 
 
 class Bench:

@@ -33,7 +33,8 @@ from benchmarks.server import ORDERS, STATUS, Seen, Served, served
 from bot.connection import connect
 from clients import API_ROOT, Environment, KalshiHttpClient
 from exchange.clock import WallClock
-from exchange.models import Bid, OrderRequest, SelfTradePrevention, Side, TimeInForce
+from exchange.models import OrderRequest, SelfTradePrevention, TimeInForce
+from exchange.orderbook import Bid, Side
 from exchange.signing import PrivateKey, Signer
 
 KEY_ID = "5c0f6e4a-8d55-4e61-a1c6-0e6a2d5f7b11"

@@ -15,20 +15,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from benchmarks.board import CENTS
-from exchange.models import (
-    SIDES,
-    Bid,
-    Book,
-    IncentiveType,
-    Level,
-    Market,
-    MarketStatus,
-    PriceGrid,
-    PriceRange,
-    Program,
-    Side,
-)
-from rewards.estimate import RIVALS_ANSWER, Candidate, Caution, IncentiveProgram, Skip
+from exchange.models import IncentiveType, Market, MarketStatus, Program
+from exchange.orderbook import SIDES, Bid, Book, Level, PriceGrid, PriceRange, Side
+from rewards.estimate import RIVALS_ANSWER, Candidate, Caution, RewardedMarket
+from rewards.skips import Skip
 from risk.exposure import Room
 from selection.allocation import LEAST_WINDOW, choose_sizes
 from selection.ranking import Choice, Wish, what_lacks
@@ -55,7 +45,7 @@ class Problem:
     trade: Trade
     wish: Wish
     room: Room
-    incentives: tuple[IncentiveProgram, ...]
+    incentives: tuple[RewardedMarket, ...]
     books: Mapping[str, Book]
 
     @property
@@ -107,7 +97,7 @@ def _cash(dice: random.Random, capital: Decimal) -> dict[int, Decimal] | None:
 
 
 def _held(
-    dice: random.Random, events: Iterable[str], incentives: Iterable[IncentiveProgram], capital: Decimal
+    dice: random.Random, events: Iterable[str], incentives: Iterable[RewardedMarket], capital: Decimal
 ) -> dict[str, dict[str, tuple[Decimal, Decimal]]]:
     """Losses, YES and NO, of what the account holds already in some markets, on this board or beside it."""
     held: dict[str, dict[str, tuple[Decimal, Decimal]]] = {}
@@ -121,7 +111,7 @@ def _held(
     return held
 
 
-def _market(dice: random.Random, ticker: str, event: str, exclusive: bool) -> tuple[IncentiveProgram, Book]:
+def _market(dice: random.Random, ticker: str, event: str, exclusive: bool) -> tuple[RewardedMarket, Book]:
     grid = dice.choice((CENTS, CENTS, TAPERED))
     best_yes = dice.randint(3, 92)
     best_no = dice.randint(3, 97 - best_yes) if best_yes < 94 else 3
@@ -140,7 +130,7 @@ def _market(dice: random.Random, ticker: str, event: str, exclusive: bool) -> tu
     rate = dice.choice((0.0, 0.0, 0.0, 0.0175, 0.07))
     qualified = dice.choice((1.0, 1.0, dice.uniform(0.3, 1.0)))
     book = Book(ticker, _side(dice, best_yes, target, grid), _side(dice, best_no, target, grid))
-    return IncentiveProgram(market, tuple(programs), rate, exclusive, qualified, earned), book
+    return RewardedMarket(market, tuple(programs), rate, exclusive, qualified, earned), book
 
 
 def _program(dice: random.Random, name: str, ticker: str, target: int) -> Program:
@@ -225,20 +215,20 @@ class Exhaustive:
         self._markets = [one for one in problem.incentives if isinstance(self._prices(one), Prices)]
         self._sizes = [sorted(self._useful(one), reverse=True) for one in self._markets]
         self._beyond = self._relaxed()
-        self.best: tuple[float, tuple[tuple[IncentiveProgram, Size], ...]] = 0.0, ()
+        self.best: tuple[float, tuple[tuple[RewardedMarket, Size], ...]] = 0.0, ()
         losses = {
             event: {ticker: (_pips(pair[0]), _pips(pair[1])) for ticker, pair in markets.items()}
             for event, markets in self._room.losses.items()
         }
         self._search(0, problem.wish.slots, Spent(0, {}, losses), 0.0, ())
 
-    def _prices(self, incentive: IncentiveProgram) -> Prices | Skip:
+    def _prices(self, incentive: RewardedMarket) -> Prices | Skip:
         return self._problem.trade.prices(incentive, self._problem.books[incentive.ticker])
 
-    def _cash(self, incentive: IncentiveProgram) -> int:
+    def _cash(self, incentive: RewardedMarket) -> int:
         return _pips(self._room.cash_on(incentive.market.exchange_index))
 
-    def _useful(self, incentive: IncentiveProgram) -> Iterator[Size]:
+    def _useful(self, incentive: RewardedMarket) -> Iterator[Size]:
         """The sizes that gain something and keep the limits, less those that another one beats at no more cost."""
         event = incentive.market.event_ticker
         alone = sum(one.market.event_ticker == event for one in self._markets) == 1
@@ -256,7 +246,7 @@ class Exhaustive:
             if size.net > 0 and not beaten:
                 yield size
 
-    def _all(self, incentive: IncentiveProgram) -> Iterator[Size]:
+    def _all(self, incentive: RewardedMarket) -> Iterator[Size]:
         """All sizes that the limits allow to the market alone."""
         prices = self._prices(incentive)
         assert isinstance(prices, Prices)  # noqa: S101
@@ -286,7 +276,7 @@ class Exhaustive:
         return beyond
 
     def _search(
-        self, number: int, slots: int, spent: Spent, net: float, taken: tuple[tuple[IncentiveProgram, Size], ...]
+        self, number: int, slots: int, spent: Spent, net: float, taken: tuple[tuple[RewardedMarket, Size], ...]
     ) -> None:
         if net > self.best[0]:
             self.best = net, taken
@@ -305,7 +295,7 @@ class Exhaustive:
                 self._search(number + 1, slots - 1, longer, net + size.net, (*taken, (incentive, size)))
         self._search(number + 1, slots, spent, net, taken)
 
-    def _with(self, spent: Spent, incentive: IncentiveProgram, size: Size) -> Spent | None:
+    def _with(self, spent: Spent, incentive: RewardedMarket, size: Size) -> Spent | None:
         """What is spent with one market more, None where that breaks a limit."""
         event, shard = incentive.market.event_ticker, incentive.market.exchange_index
         cash = {**spent.cash, shard: spent.cash.get(shard, 0) + size.cost}
@@ -335,12 +325,12 @@ def _pips(dollars: Decimal) -> int:
     return int(dollars * PIPS // 1)
 
 
-def _contract(incentive: IncentiveProgram, side: Side, price: Decimal | Skip) -> int:
+def _contract(incentive: RewardedMarket, side: Side, price: Decimal | Skip) -> int:
     """What one contract ties up, in 1/10,000 dollar; 0 where the side has no price."""
     return 0 if isinstance(price, Skip) else _pips(incentive.cost(Bid(side, price, Decimal(1))))
 
 
-def valued(problem: Problem, incentive: IncentiveProgram, yes: int, no: int) -> Candidate:
+def valued(problem: Problem, incentive: RewardedMarket, yes: int, no: int) -> Candidate:
     """A market with so many contracts on each side, by the estimate that decides."""
     rivals = problem.books[incentive.ticker]
     prices = problem.trade.prices(incentive, rivals)

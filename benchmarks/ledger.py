@@ -22,8 +22,9 @@ from pathlib import Path
 
 from benchmarks.progress import progress
 from exchange.account import Fill, Identity
-from exchange.models import SIDES, Book, IncentiveType, Level, OrderStatus, Program, Side
-from ledger import entries
+from exchange.models import IncentiveType, OrderStatus, Program
+from exchange.orderbook import SIDES, Book, Level, Side
+from ledger import sql_rows
 from ledger.cash_reconciliation import Stretch, Till
 from ledger.entries import Cycle, Entry, Mark, Seconds, SecondsOf, Stay
 from ledger.ledger import Ledger
@@ -126,11 +127,11 @@ def time_cycles(folder: Path, markets: int, count: int) -> tuple[float, float, f
         ledger.record(entry)
         written.append((time.perf_counter() - began) * 1_000)
         began = time.perf_counter()
-        rows = [entries.order_row(stay) for stay in entry.orders.values()]
-        rows += [entries.look_row(book) for book in entry.looks.values()]
-        rows += map(entries.stretch_row, entry.cash.values())
+        rows = [sql_rows.order_row(stay) for stay in entry.orders.values()]
+        rows += [sql_rows.look_row(book) for book in entry.looks.values()]
+        rows += map(sql_rows.stretch_row, entry.cash.values())
         rows += [(day.isoformat(), ticker, of) for (day, ticker), of in entry.capital.items()]
-        rows += [entries.seconds_row(*one) for one in entry.seconds.items()]
+        rows += [sql_rows.seconds_row(*one) for one in entry.seconds.items()]
         print(json.dumps(rows), file=plain, flush=True)
         jotted.append((time.perf_counter() - began) * 1_000)
     ledger.close()

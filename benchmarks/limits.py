@@ -18,7 +18,8 @@ import requests
 from benchmarks.progress import progress
 from clients import KalshiHttpClient
 from exchange.account import AccountLimits
-from exchange.models import Bid, OrderRequest, SelfTradePrevention, Side, TimeInForce
+from exchange.models import OrderRequest, SelfTradePrevention, TimeInForce
+from exchange.orderbook import Bid, Side
 from exchange.rate_limits import BASIC
 from exchange.signing import Signer
 from simulator import embedded

@@ -20,9 +20,9 @@ from typing import Any
 
 import trade
 from benchmarks.progress import progress
-from exchange import parse_markets
+from exchange import parse_account, parse_markets
 from exchange.json_fields import Fields
-from exchange.models import NO, YES, Bid
+from exchange.orderbook import NO, YES, Bid
 from execution.plan import Change, Wanted, Wishes, make_plan
 from risk.gate import Limits, Situation
 
@@ -99,7 +99,7 @@ def read(said: dict[str, str]) -> tuple[list[Any], list[Any], list[Any]]:
     return (
         [parse_markets.market(row) for row in markets.objects("markets")],
         [parse_markets.book(row) for row in books.objects("orderbooks")],
-        [parse_markets.order(row) for row in orders.objects("orders")],
+        [parse_account.order(row) for row in orders.objects("orders")],
     )
 
 

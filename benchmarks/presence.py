@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.desk import Desk, desk, moment
 from benchmarks.progress import progress
-from exchange.models import Side
+from exchange.orderbook import Side
 from market_bot import MarketBot
 from risk.gate import Place
 from selection.ranking import Choice

@@ -25,11 +25,10 @@ from benchmarks.progress import progress
 from clients import KalshiHttpClient
 from exchange.rate_limits import BASIC, COSTS
 from exchange.signing import Signer
+from incentive import Board, Scanner, Strategy
 from risk.exposure import room_beside
-from scan import Board, Scanner
 from simulator import embedded
 from simulator.transport import ExchangeAdapter
-from strategy import Strategy
 
 PROGRAMS = 8_140
 WAY = 0.02

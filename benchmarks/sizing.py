@@ -31,13 +31,14 @@ from benchmarks.exhaustive import NOW, TAPERED, Exhaustive, Problem, problem, va
 from benchmarks.progress import progress
 from exchange import parse_markets
 from exchange.json_fields import Fields, listing
-from exchange.models import NO, YES, IncentiveType, Market, MarketStatus, Program
-from rewards.estimate import Candidate, IncentiveProgram
+from exchange.models import IncentiveType, Market, MarketStatus, Program
+from exchange.orderbook import NO, YES
+from incentive import Strategy
+from rewards.estimate import Candidate, RewardedMarket
+from rewards.fees import RATE_WHERE_UNKNOWN
 from risk.exposure import room_beside
 from selection.allocation import choose_sizes
 from selection.ranking import Choice, what_lacks, with_bids
-from selection.screening import RATE_WHERE_UNKNOWN
-from strategy import Strategy
 from trade import Trade
 
 NEAR = 1e-9
@@ -97,7 +98,7 @@ class Board:
         self._caution = strategy.caution
         self._room = room_beside((rules.max_capital, rules.max_event_loss), None, (), ())
 
-    def auto(self, trade: Trade, incentives: Sequence[IncentiveProgram]) -> Choice:
+    def auto(self, trade: Trade, incentives: Sequence[RewardedMarket]) -> Choice:
         return choose_sizes(trade, incentives, self.books, NOW, self._wish, self._room, frozenset())
 
     def times(self, trade: Trade) -> tuple[float, float]:
@@ -106,7 +107,7 @@ class Board:
         scoring = seconds(lambda: fixed.candidates(known, self.books, NOW, self._caution), 1)
         return scoring, seconds(lambda: self.auto(trade, anew), 1)
 
-    def incentives(self) -> list[IncentiveProgram]:
+    def incentives(self) -> list[RewardedMarket]:
         """One program a market: $20 to $500 for 1 to 14 days, target 1,000, discount 0.5; events of some five
         markets, a third of which exclude each other, on four shards; every fourth takes a maker's fee."""
         dice, found = random.Random(1), []
@@ -122,7 +123,7 @@ class Board:
                 Decimal(dice.randint(20, 500)), False, Decimal(1_000), Decimal("0.5"), None,
             )  # fmt: skip
             rate = 0.0 if number % 4 else RATE_WHERE_UNKNOWN
-            found.append(IncentiveProgram(market, (program,), rate, event % 3 == 0))
+            found.append(RewardedMarket(market, (program,), rate, event % 3 == 0))
         return found
 
 

@@ -12,11 +12,11 @@ from decimal import Decimal
 
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
-from exchange.errors import LedgerError
 from exchange.models import Order
 from execution.canceler import Clearing
 from ledger.bookkeeper import Bookkeeper, Difference
 from ledger.daily_pnl import midnight
+from ledger.database import LedgerError
 from ledger.entries import Mark
 from ledger.ledger import DAY_LOST, Ledger
 from risk import gate

@@ -19,11 +19,11 @@ from bot.prod_confirmation import Confirm
 from bot.settings import Settings
 from clients import Environment
 from exchange import order_payloads
-from exchange.errors import ConfigError, LedgerError
-from execution.canceler import MAY_REST
+from exchange.errors import ConfigError
+from ledger.database import LedgerError
 from ledger.ledger import Ledger
 from runtime import lock, log_format, log_output
-from runtime.console import IN_CONFIGURATION
+from runtime.console import IN_CONFIGURATION, MAY_REST
 from runtime.lock import AlreadyRuns, Lock
 from runtime.signals import Signals
 

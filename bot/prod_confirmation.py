@@ -12,8 +12,9 @@ import trade
 from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
-from exchange.models import Book, Order
-from rewards.estimate import TAKER_RATE
+from exchange.models import Order
+from exchange.orderbook import Book
+from rewards.fees import TAKER_RATE
 from runtime import log_format
 from runtime.log_format import Log, Said
 

@@ -4,10 +4,12 @@ failure costs ten seconds, many leave the exchange in peace, and what was announ
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from exchange.errors import Then
+from exchange.errors import BotError, ExchangeError, Then
 from exchange.trading_hours import Span
 
 RETRY_SECONDS = 10.0
@@ -68,3 +70,25 @@ class Outages:
         ends, self._is_outage = not self._is_outage, True
         doubled = RETRY_SECONDS * 2.0 ** min(self.count - OUTAGE_AFTER, 10)
         return Next(min(doubled, LONGEST_RETRY), ends)
+
+
+class Failure(NamedTuple):
+    """What went wrong, in words for the log and details, and what the bot does about it."""
+
+    told: str
+    details: tuple[str, ...]
+    then: Then
+
+
+def attempt(step: Callable[[], object]) -> Failure | None:
+    """Do a step. Returns how it failed, None where it went well."""
+    try:
+        step()
+    except BotError as error:
+        looked_for = "It may have been carried out all the same; the next cycle looks before it acts"
+        in_doubt = isinstance(error, ExchangeError) and error.maybe_done
+        return Failure(str(error), (looked_for,) if in_doubt else (), error.then)
+    except Exception as error:
+        told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
+        return Failure(told, tuple(traceback.format_exc().splitlines()), Then.RETRY)
+    return None

@@ -14,13 +14,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from bot.connection import Connection
-from bot.decision import Account, session_start
+from bot.decision import session_start
 from bot.halts import HOW_TO_GO_ON
+from bot.observation import Account
 from bot.settings import Settings
-from exchange.errors import ExchangeError, LedgerError
+from exchange.errors import ExchangeError
 from execution.canceler import Clearing, NoRecords
 from execution.executor import Sender
 from execution.plan import Exit
+from ledger.database import LedgerError
 from ledger.entries import Halt
 from ledger.ledger import Ledger
 from runtime import log_format

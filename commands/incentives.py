@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from textwrap import fill
 
-import log_events
 import trade
+from bot import log_events
 from bot.settings import Settings
 from clients import KalshiHttpClient
-from exchange.models import SIDES, Bid, Book, Order, Program, Side
+from exchange.models import Order, Program
+from exchange.orderbook import SIDES, Bid, Book, Side
+from incentive import Board, Scanner, Strategy
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import (
     AS_IT_STANDS,
@@ -25,21 +27,18 @@ from rewards.estimate import (
     RIVALS_ANSWER,
     Candidate,
     Caution,
-    IncentiveProgram,
+    RewardedMarket,
     Scored,
-    Skip,
-    contracts,
     dollars_per_day,
     published,
 )
+from rewards.skips import Skip, contracts
 from risk import exposure
 from risk.exposure import Room
 from runtime import log_format
 from runtime.console import table
-from scan import Board, Scanner
 from selection.allocation import LEAST_WINDOW
 from selection.ranking import Choice
-from strategy import Strategy
 
 WIDTH = 100
 
@@ -205,7 +204,7 @@ def _terms(program: Program, now: datetime) -> str:
     )
 
 
-def _market(incentive: IncentiveProgram, seen: View) -> Iterator[str]:
+def _market(incentive: RewardedMarket, seen: View) -> Iterator[str]:
     market = incentive.market
     resolves = ""
     if market.expected_resolution:
@@ -229,7 +228,7 @@ def _market(incentive: IncentiveProgram, seen: View) -> Iterator[str]:
     )
 
 
-def _bids(seen: View, incentive: IncentiveProgram, rivals: Book) -> tuple[Bid, ...]:
+def _bids(seen: View, incentive: RewardedMarket, rivals: Book) -> tuple[Bid, ...]:
     """The bids that were decided on, or those that the fixed size would rest."""
     for candidate in seen.board.choice.chosen:
         if candidate.ticker == incentive.ticker:
@@ -239,7 +238,7 @@ def _bids(seen: View, incentive: IncentiveProgram, rivals: Book) -> tuple[Bid, .
     return () if isinstance(prices, Skip) or size is None else prices.bids(size, size)
 
 
-def _sides(incentive: IncentiveProgram, rivals: Book, scored: Scored, number: int) -> Iterator[str]:
+def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int) -> Iterator[str]:
     """Both sides by one program's terms."""
     target, discount = published(incentive.programs[number])
     prices = {bid.side: bid for bid in scored.bids}
@@ -279,7 +278,7 @@ def _top(rivals: Book, side: Side) -> str:
     return log_format.top_levels(rivals)[SIDES.index(side)]
 
 
-def _estimates(seen: View, incentive: IncentiveProgram, scored: Scored) -> Iterator[str]:
+def _estimates(seen: View, incentive: RewardedMarket, scored: Scored) -> Iterator[str]:
     caution = seen.strategy.caution
     if seen.strategy.trade.size is None:
         caution = Caution(RIVALS_ANSWER, float(LEAST_WINDOW), seen.strategy.wish.fill_cost)

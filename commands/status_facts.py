@@ -9,19 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import trade
 from bot.connection import Connection
 from bot.launch import Files
 from clients import Environment, KalshiHttpClient
-from commands.status import Account, Bot, Facts, Held, Memory, Resting, Session
 from exchange import order_payloads
 from exchange.account import Position
-from exchange.errors import LedgerError
-from exchange.models import Order, Side
+from exchange.models import Order
+from exchange.orderbook import Side
 from ledger.daily_pnl import midnight
+from ledger.database import LedgerError
+from ledger.entries import Cycle, Halt, Mark
 from ledger.ledger import Ledger
 from risk import exposure, gate
 from runtime import lock
@@ -153,3 +157,83 @@ def _remembered(ledger: Ledger) -> Account:
             if one.ended is None
         ),
     )
+
+
+class Held(NamedTuple):
+    """A position: `cost` in dollars and what of it may be lost at worst, where that is known."""
+
+    ticker: str
+    side: Side
+    contracts: Decimal
+    cost: Decimal | None = None
+    worst_case: Decimal | None = None
+
+
+class Resting(NamedTuple):
+    """An order in a book: contracts, and dollars a contract. `is_ours`: a bot sent it, this one or an earlier."""
+
+    ticker: str
+    side: Side
+    contracts: Decimal
+    price: Decimal
+    expires: datetime | None
+    is_ours: bool
+
+
+class Account(NamedTuple):
+    """What an account has. `free_cash` and `tied_up` in dollars, `risks` at worst by event; None where the ledger
+    is all that can be asked, which does not know it."""
+
+    free_cash: Decimal | None
+    by_shard: Mapping[int, Decimal]
+    held: tuple[Held, ...]
+    resting: tuple[Resting, ...]
+    tied_up: Decimal | None = None
+    risks: Mapping[str, Decimal] | None = None
+    unreadable: tuple[str, ...] = ()
+
+
+class Session(NamedTuple):
+    """From when until when a bot ran, and how that ended."""
+
+    began: datetime
+    ended: datetime | None
+    how: str
+
+
+class Memory(NamedTuple):
+    """What a ledger says of its bot. `fills`: how many the day of the `mark` had."""
+
+    mark: Mark | None
+    fills: int
+    halts: tuple[Halt, ...]
+    cycle: Cycle | None
+    session: Session | None
+
+
+class Bot(NamedTuple):
+    """Whether a bot runs (None where that cannot be told), as far as was looked, and which process: or why that
+    cannot be told."""
+
+    runs: bool | None
+    where: str
+    process: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All there is to tell. `is_remembered`: the account is as the ledger knew it, for its exchange lives inside
+    the bot. Where there is no `memory` of this account, `problem` says why; `is_broken` where that is to be
+    mended."""
+
+    environment: Environment
+    exchange: str
+    money: str
+    at: datetime
+    account: Account
+    bot: Bot
+    ledger: str
+    memory: Memory | None = None
+    problem: str = ""
+    is_remembered: bool = False
+    is_broken: bool = False

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
-from exchange.models import Side
+from exchange.orderbook import Side
 
 
 class Identity(NamedTuple):

@@ -55,10 +55,6 @@ class ConfigError(BotError):
     then = Then.STOP
 
 
-class LedgerError(BotError):
-    """The ledger could not be opened, read or written."""
-
-
 class ExchangeError(BotError):
     """A request to the exchange did not end well. `status` is that of the answer, 0 where none came; `code`,
     `message` and `details` are the exchange's own words, empty where it gave none; `advice` is what to do."""

@@ -216,3 +216,23 @@ def _plain_rfc3339(text: str) -> str:
         return text
     digits = len(tail) - len(tail.lstrip("0123456789"))
     return f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}"
+
+
+def error_words(body: Any) -> tuple[str, str, str]:
+    """(code, message, details) of an error body, in any of the four shapes the exchange uses, or the state that it
+    answers with when it is down; empty strings where it says nothing. Long identifiers are cut to their
+    beginning: a code may carry a user's."""
+    if not isinstance(body, Mapping):
+        return "", "", ""
+    if "trading_active" in body:
+        state = f"exchange active: {body.get('exchange_active')}, trading active: {body['trading_active']}"
+        return "", without_ids(state), ""
+    inner = body.get("error") or body
+    if isinstance(inner, str):
+        return "", without_ids(inner), ""
+    if not isinstance(inner, Mapping):
+        return "", "", ""
+    message = inner.get("message") or inner.get("msg") or ""
+    words = inner.get("code") or "", message, inner.get("details") or ""
+    code, message, details = (without_ids(str(word)) for word in words)
+    return code, message, details

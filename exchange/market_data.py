@@ -12,7 +12,8 @@ from datetime import datetime
 from exchange import parse_markets
 from exchange.errors import Unreadable
 from exchange.json_fields import Fields, Listing, listing
-from exchange.models import Book, Candle, Event, ExchangeStatus, Market, Program, Schedule, Series
+from exchange.models import Candle, Event, ExchangeStatus, Market, Program, Schedule, Series
+from exchange.orderbook import Book
 from exchange.rate_limits import Call
 from exchange.transport import Channel
 

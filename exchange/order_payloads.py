@@ -12,10 +12,11 @@ from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import TypeVar
 
-from exchange import parse_markets
+from exchange import json_fields
 from exchange.errors import ExchangeError, Unreadable, answered
 from exchange.json_fields import Fields
-from exchange.models import ONE_DOLLAR, Bid, Order, OrderRequest, Side
+from exchange.models import Order, OrderRequest
+from exchange.orderbook import ONE_DOLLAR, Bid, Side
 
 PRIMARY_SUBACCOUNT = 0
 """Sent with every call that takes it: what the exchange assumes where it is left out differs by call."""
@@ -120,7 +121,7 @@ def item(row: Fields, parse: Callable[[Fields], T], clean: Callable[[str], str])
     """What became of one order of a batch. Its error stands in a field of its own, or in the row itself (both
     were seen), and has no status: the one that goes with its code is taken. `clean` takes secrets out of its
     words."""
-    code, message, details = map(clean, parse_markets.error_words(row.value))
+    code, message, details = map(clean, json_fields.error_words(row.value))
     if code or message:
         status = next((status for word, status in _STATUSES if word in code.replace(" ", "_")), 400)
         return answered(row.source, status, code, message, details, about_order=True)

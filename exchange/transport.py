@@ -20,7 +20,7 @@ from urllib.parse import quote
 import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
-from exchange import parse_markets
+from exchange import json_fields
 from exchange.clock import TOLERANCE, Clock, ExchangeClock
 from exchange.errors import (
     ExchangeError,
@@ -223,7 +223,7 @@ def _repeats(call: Call, error: ExchangeError) -> bool:
 
 def _error_words(response: requests.Response) -> tuple[str, str, str]:
     try:
-        words = parse_markets.error_words(decode(response.content))
+        words = json_fields.error_words(decode(response.content))
     except ValueError:
         words = "", "", ""
     return words if any(words) else ("", _start(response), "")

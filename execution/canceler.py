@@ -12,8 +12,10 @@ from typing import Protocol
 import trade
 from clients import KalshiHttpClient
 from exchange.errors import ExchangeError, Gone, OutcomeUnknown, StillResting, Then
-from exchange.models import Bid, Order, OrderRequest, OrderResponse
+from exchange.models import Order, OrderRequest, OrderResponse
+from exchange.orderbook import Bid
 from runtime import log_format, signals
+from runtime.console import MAY_REST
 from runtime.log_format import Log
 
 VERIFY_TRIES = 5
@@ -22,8 +24,6 @@ STOP_TRIES = 3
 """Before the bot ends it cancels what rests, and looks whether it is gone, so often; a look at lists that lag
 behind is not counted, up to `VERIFY_TRIES` looks in all."""
 
-MAY_REST = 3
-"""Exit code: orders of ours may still rest."""
 
 _SLACK = timedelta(seconds=2)
 

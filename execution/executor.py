@@ -17,7 +17,8 @@ import trade
 from clients import KalshiHttpClient
 from exchange.account import Position
 from exchange.errors import ExchangeError, Gone, Paused, Then
-from exchange.models import ONE_DOLLAR, Book, Order, OrderRequest, OrderResponse, OrderStatus
+from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
+from exchange.orderbook import ONE_DOLLAR, Book
 from execution.canceler import Clearing, Records
 from execution.order_groups import NEW_GROUP, Breaker
 from execution.plan import Amendment, Change, Plan, Sale

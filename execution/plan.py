@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 import trade
 from exchange.account import Position
-from exchange.models import ONE_DOLLAR, Bid, Market, Order, OrderRequest
+from exchange.models import Market, Order, OrderRequest
 from exchange.order_payloads import unix_up
+from exchange.orderbook import ONE_DOLLAR, Bid
 from risk.gate import Gate, Place, Refusal, Situation
 
 CLEARANCE = 2

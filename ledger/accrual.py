@@ -13,9 +13,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from exchange.account import Fill
-from exchange.models import SIDES, Bid, Book, Market, Program
+from exchange.models import Market, Program
+from exchange.orderbook import SIDES, Bid, Book
 from ledger.entries import Seconds, SecondsOf, Stay
-from rewards.estimate import IncentiveProgram
+from rewards.estimate import RewardedMarket
 
 
 class Piece(NamedTuple):
@@ -63,7 +64,7 @@ def accrue(
     score. `looks`: the books before and after without our orders; where one is not known, or the market is not,
     nor are the seconds."""
     books = [book for book in looks if book is not None]
-    incentive = IncentiveProgram(market, tuple(programs)) if market and len(books) == len(looks) else None
+    incentive = RewardedMarket(market, tuple(programs)) if market and len(books) == len(looks) else None
     found: dict[SecondsOf, Seconds] = defaultdict(Seconds)
     for piece in rested:
         scored = [incentive.score(book, piece.bids).sides for book in books] if incentive else []

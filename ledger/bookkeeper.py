@@ -15,21 +15,13 @@ from typing import TypeVar
 import trade
 from clients import KalshiHttpClient
 from exchange.account import Balance, Fill, Position, Settlement
-from exchange.errors import ExchangeError, LedgerError
+from exchange.errors import ExchangeError
 from exchange.json_fields import Listing
-from exchange.models import (
-    Bid,
-    Book,
-    Market,
-    MarketStatus,
-    Order,
-    OrderRequest,
-    OrderResponse,
-    OrderStatus,
-    Program,
-)
-from ledger import accrual, daily_pnl, marking
+from exchange.models import Market, MarketStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
+from exchange.orderbook import Bid, Book
+from ledger import accrual, daily_pnl
 from ledger.daily_pnl import midnight
+from ledger.database import LedgerError
 from ledger.entries import EPOCH, Cycle, Entry, Mark, Stay
 from ledger.ledger import Ledger
 from ledger.report_inputs import Watch
@@ -74,7 +66,7 @@ class Bookkeeper:
         self._earned: dict[str, float] = {}
         self._thinned = EPOCH
         self._asked: set[str] = set()
-        self._marking = marking.Marking(client, ledger)
+        self._marking = daily_pnl.Marking(client, ledger)
         self._watch = Watch(client, ledger, self._longest, log)
 
     # -- at a session's start ----------------------------------------------------------------------------------

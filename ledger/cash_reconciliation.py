@@ -11,7 +11,8 @@ from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
 
 from exchange.account import Fill, Position, Settlement
-from exchange.models import Order, Side
+from exchange.models import Order
+from exchange.orderbook import Side
 
 STEP = Decimal("0.50")
 """Dollars that come or go at once without an explanation and are a step of their own. What is less may be a fee

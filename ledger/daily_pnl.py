@@ -5,13 +5,16 @@ or a settlement (deposits, withdrawals, transfers, rewards) is not in it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime, time, timezone
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
-from exchange.account import Fill, Settlement
-from exchange.models import Side
-from ledger.entries import DayMark, Quotes
+from clients import KalshiHttpClient
+from exchange.account import Balance, Fill, Settlement
+from exchange.orderbook import Book, Side
+from ledger import daily_pnl
+from ledger.entries import DayMark, Entry, Mark, Quotes
+from ledger.ledger import Ledger
 
 _NOTHING = Decimal(0)
 _NOBODY: Quotes = (None, None)
@@ -71,3 +74,68 @@ def day_profit(
         profit += one.revenue
         held[one.ticker] = held.get(one.ticker, _NOTHING) + one.change
     return profit + value(held, quotes)
+
+
+_BEFORE_MIDNIGHT = timedelta(hours=6)
+
+
+class Marking:
+    """Marks one account, by its ledger and by what an entry adds to it. What it finds out goes into the entry."""
+
+    def __init__(self, client: KalshiHttpClient, ledger: Ledger) -> None:
+        self._client, self._ledger = client, ledger
+
+    def mark(
+        self,
+        entry: Entry,
+        now: datetime,
+        held: Mapping[str, Decimal],
+        books: Mapping[str, Book],
+        balance: Balance | None,
+    ) -> Mark:
+        """What there is: `held` contracts, YES positive, at the best bids of `books`. Raises an `ExchangeError` or
+        a `LedgerError`."""
+        held = {ticker: count for ticker, count in held.items() if count}
+        quotes = self._quotes(entry, held, books)
+        brought, accrued = self._day_profit(entry, now, held, quotes), self._accrued(entry, now.date())
+        return Mark(now, balance.available if balance else None, daily_pnl.value(held, quotes), brought, accrued)
+
+    def _quotes(self, entry: Entry, held: Collection[str], books: Mapping[str, Book]) -> dict[str, Quotes]:
+        """The best bids where something is held. Where no book was read, or nobody is in it any more, they are
+        what they were before."""
+        known = self._ledger.prices() if held else {}
+        for ticker in held:
+            book = books.get(ticker)
+            if book and (book.yes or book.no):
+                known[ticker] = entry.prices[ticker] = book.best_bids()
+        return known
+
+    def _accrued(self, entry: Entry, day: date) -> float:
+        """Dollars accrued on a UTC day, before floor and cap."""
+        before = sum(one.reward for one in self._ledger.seconds(day).values())
+        return before + sum(one.reward for key, one in entry.seconds.items() if key.day == day)
+
+    def _day_profit(
+        self, entry: Entry, now: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
+    ) -> Decimal:
+        day, start = now.date(), midnight(now.date())
+        fills = {fill.fill_id: fill for fill in self._ledger.fills(start)}
+        fills |= {name: fill for name, fill in entry.fills.items() if fill.time >= start}
+        settled = {(one.ticker, one.time): one for one in self._ledger.settlements(start)}
+        settled |= {key: one for key, one in entry.settlements.items() if one.time >= start}
+        opening = self._ledger.day_marks(day)
+        if opening is None:
+            then = daily_pnl.held_before(held, fills.values(), settled.values())
+            opening = entry.days[day] = self._opening(start, then, quotes)
+        return daily_pnl.day_profit(opening, fills.values(), settled.values(), quotes)
+
+    def _opening(
+        self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
+    ) -> dict[str, DayMark]:
+        """What was held when a day began, at the best bids of the last minute before it, whenever that is asked
+        for; where the exchange has none, at those of now."""
+        then = dict(quotes)
+        if held:
+            for candle in self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start):
+                then[candle.ticker] = candle.yes_bid, candle.no_bid
+        return daily_pnl.marked(held, then)

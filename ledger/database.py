@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from exchange.errors import LedgerError
+from exchange.errors import BotError
 from ledger.schema import prepare
 
 _BUSY_SECONDS = 2.0
@@ -100,3 +100,7 @@ def insert(db: sqlite3.Connection, table: str, rows: Iterable[Any], how: str = "
     if found:
         places = ", ".join("?" * len(found[0]))
         db.executemany(f"INSERT {how} INTO {table} VALUES ({places})", found)  # noqa: S608  (no input is in it)
+
+
+class LedgerError(BotError):
+    """The ledger could not be opened, read or written."""

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from exchange.account import Fill, Identity, Settlement
-from exchange.models import Book, Program
-from ledger import entries
+from exchange.models import Program
+from exchange.orderbook import Book
+from ledger import sql_rows
 from ledger.cash_reconciliation import Stretch
 from ledger.database import Database, insert
-from ledger.entries import EPOCH, Cycle, DayMark, Entry, Flow, Halt, Mark, Quotes, Row, Seconds, SecondsOf, Stay
+from ledger.entries import EPOCH, Cycle, DayMark, Entry, Flow, Halt, Mark, Quotes, Seconds, SecondsOf, Stay
 from ledger.markouts import Point, Seen
+from ledger.sql_rows import Row
 
 DETAIL_KEPT = timedelta(days=2)
 """Cycles, marks and orders without a fill are kept so long, programs so long after their end."""
@@ -79,7 +81,7 @@ class Ledger:
     def begun(self) -> datetime | None:
         """When it was begun; None of a new one."""
         rows = self._file.rows("SELECT begun FROM account")
-        return entries.time(rows[0][0]) if rows else None
+        return sql_rows.time(rows[0][0]) if rows else None
 
     @property
     def is_opened(self) -> bool:
@@ -97,7 +99,7 @@ class Ledger:
         aside = self._file.put_aside(f"{self.path.stem}-{self.begun:%Y-%m-%d-%H%M%S}") if found else None
         self._terms = None
         with self._file.transaction() as db:
-            begun = (*identity, entries.moment(now))
+            begun = (*identity, sql_rows.moment(now))
             db.execute("INSERT INTO account (base_url, key_id, run, begun) VALUES (?, ?, ?, ?)", begun)
         return aside
 
@@ -105,46 +107,46 @@ class Ledger:
 
     def begin_session(self, now: datetime) -> None:
         with self._file.transaction() as db:
-            row = db.execute("INSERT INTO sessions (began) VALUES (?)", (entries.moment(now),))
+            row = db.execute("INSERT INTO sessions (began) VALUES (?)", (sql_rows.moment(now),))
             self._session = row.lastrowid
 
     def end_session(self, now: datetime, how: str) -> None:
         with self._file.transaction() as db:
-            ended = (entries.moment(now), how, self._session)
+            ended = (sql_rows.moment(now), how, self._session)
             db.execute("UPDATE sessions SET ended = ?, how = ? WHERE id = ?", ended)
 
     def record(self, entry: Entry) -> None:
         """Write an entry, all of it or nothing. Raises `LedgerError`."""
-        at = entries.moment(entry.at)
+        at = sql_rows.moment(entry.at)
         changed = self._changed(entry.programs)
         with self._file.transaction() as db:
             if entry.cycle:
                 began, *rest = entry.cycle
-                insert(db, "cycles", [(None, self._session, entries.moment(began), *rest)])
+                insert(db, "cycles", [(None, self._session, sql_rows.moment(began), *rest)])
             if entry.mark:
-                insert(db, "marks", [entries.mark_row(entry.mark)], "OR REPLACE")
-            insert(db, "programs", [(None, at, *entries.program_row(program)) for program in changed])
-            insert(db, "orders", map(entries.order_row, entry.orders.values()), "OR REPLACE")
+                insert(db, "marks", [sql_rows.mark_row(entry.mark)], "OR REPLACE")
+            insert(db, "programs", [(None, at, *sql_rows.program_row(program)) for program in changed])
+            insert(db, "orders", map(sql_rows.order_row, entry.orders.values()), "OR REPLACE")
             earlier = entry.opening is not None
             if earlier:
                 db.execute("UPDATE account SET opened = ?", (at,))
             if entry.traded is not None:
                 db.execute("UPDATE account SET traded = ?", (str(entry.traded),))
-            fills = (entries.fill_row(fill, earlier) for fill in entry.fills.values())
+            fills = (sql_rows.fill_row(fill, earlier) for fill in entry.fills.values())
             insert(db, "fills", fills, "OR IGNORE")
-            settled = (entries.settlement_row(one, earlier) for one in entry.settlements.values())
+            settled = (sql_rows.settlement_row(one, earlier) for one in entry.settlements.values())
             insert(db, "settlements", settled, "OR IGNORE")
             insert(db, "opening_positions", _mark_rows(entry.opening or {}))
             for day, marks in entry.days.items():
                 insert(db, "days", [(day.isoformat(),)], "OR IGNORE")
                 insert(db, "day_marks", _mark_rows(marks, day.isoformat()), "OR IGNORE")
-            prices = ((t, at, *(entries.maybe(str, bid) for bid in quotes)) for t, quotes in entry.prices.items())
+            prices = ((t, at, *(sql_rows.maybe(str, bid) for bid in quotes)) for t, quotes in entry.prices.items())
             insert(db, "prices", prices, "OR REPLACE")
-            db.executemany(_ADD_SECONDS, [entries.seconds_row(*one) for one in entry.seconds.items()])
+            db.executemany(_ADD_SECONDS, [sql_rows.seconds_row(*one) for one in entry.seconds.items()])
             if entry.looked is not None:
-                db.execute("UPDATE account SET looked = ?", (entries.moment(entry.looked),))
+                db.execute("UPDATE account SET looked = ?", (sql_rows.moment(entry.looked),))
                 db.execute("DELETE FROM looks")
-                insert(db, "looks", map(entries.look_row, entry.looks.values()))
+                insert(db, "looks", map(sql_rows.look_row, entry.looks.values()))
             _record_watched(db, entry)
         if self._terms is not None:
             self._terms.update({program.id: program for program in changed})
@@ -152,7 +154,7 @@ class Ledger:
     def thin(self, now: datetime) -> None:
         """Let old detail go: what happened and what was earned stays, how it came about does not. The file does
         not shrink; what is free in it is used again."""
-        before = (entries.moment(now - DETAIL_KEPT),)
+        before = (sql_rows.moment(now - DETAIL_KEPT),)
         with self._file.transaction() as db:
             db.execute("DELETE FROM cycles WHERE began < ?", before)
             db.execute("DELETE FROM marks WHERE at < ?", before)
@@ -170,7 +172,7 @@ class Ledger:
         began: what it began with is to be found out anew."""
         day = now.date()
         with self._file.transaction() as db:
-            rows = ((entries.moment(now), ticker, str(change)) for ticker, change in changes.items())
+            rows = ((sql_rows.moment(now), ticker, str(change)) for ticker, change in changes.items())
             insert(db, "adopted", rows)
             for table in ("day_marks", "days"):
                 db.execute(f"DELETE FROM {table} WHERE day = ?", (day.isoformat(),))  # noqa: S608  (no input)
@@ -178,20 +180,20 @@ class Ledger:
     def halt(self, now: datetime, reason: str) -> None:
         """Remember, also through a power cut, that trading has stopped until a person clears it."""
         with self._file.transaction(durable=True) as db:
-            db.execute("INSERT INTO halts (at, reason) VALUES (?, ?)", (entries.moment(now), reason))
+            db.execute("INSERT INTO halts (at, reason) VALUES (?, ?)", (sql_rows.moment(now), reason))
 
     def clear_halts(self, now: datetime, by: str) -> int:
         """Let trading go on. Returns how many halts that clears."""
         with self._file.transaction(durable=True) as db:
             cleared = "UPDATE halts SET cleared = ?, cleared_by = ? WHERE cleared IS NULL"
-            return db.execute(cleared, (entries.moment(now), by)).rowcount
+            return db.execute(cleared, (sql_rows.moment(now), by)).rowcount
 
     # -- reading -----------------------------------------------------------------------------------------------
 
     def halts(self, standing: bool = False) -> list[Halt]:
         """Halts, the oldest first; only those that nobody has cleared where they are `standing`."""
         rows = self._file.rows("SELECT at, reason, cleared, cleared_by FROM halts ORDER BY id")
-        found = [Halt(entries.time(at), why, entries.maybe(entries.time, end), by) for at, why, end, by in rows]
+        found = [Halt(sql_rows.time(at), why, sql_rows.maybe(sql_rows.time, end), by) for at, why, end, by in rows]
         return [halt for halt in found if halt.cleared is None or not standing]
 
     def forgiven(self, since: datetime) -> Decimal:
@@ -199,13 +201,13 @@ class Ledger:
         on: what was lost until then halts no more. 0 where that did not happen."""
         halts = [halt.at for halt in self.halts() if halt.cleared and halt.at >= since and DAY_LOST in halt.reason]
         wanted = "SELECT day_profit FROM marks WHERE at >= ? AND day_profit IS NOT NULL ORDER BY at LIMIT 1"
-        rows = self._file.rows(wanted, entries.moment(halts[-1])) if halts else []
+        rows = self._file.rows(wanted, sql_rows.moment(halts[-1])) if halts else []
         return Decimal(rows[0][0]) if rows else Decimal(0)
 
     def sessions(self) -> list[tuple[datetime, datetime | None, str]]:
         """From when, until when, and how each session ended."""
         rows = self._file.rows("SELECT began, ended, how FROM sessions ORDER BY id")
-        return [(entries.time(began), entries.maybe(entries.time, ended), how) for began, ended, how in rows]
+        return [(sql_rows.time(began), sql_rows.maybe(sql_rows.time, ended), how) for began, ended, how in rows]
 
     def cycles(self) -> list[Cycle]:
         rows = self._file.rows(f"SELECT {_CYCLE} FROM cycles ORDER BY id")  # noqa: S608  (no input is in it)
@@ -220,7 +222,7 @@ class Ledger:
         found: dict[str, list[Program]] = defaultdict(list)
         columns = "program_id, ticker, type, starts, ends, reward, paid_out, target, discount, cap"
         for row in self._file.rows(f"SELECT {columns} FROM programs ORDER BY id"):  # noqa: S608  (no input is in it)
-            found[row[0]].append(entries.program_of(row))
+            found[row[0]].append(sql_rows.program_of(row))
         return dict(found)
 
     def terms(self) -> Mapping[str, Program]:
@@ -232,17 +234,17 @@ class Ledger:
     def orders(self, since: datetime = EPOCH) -> list[Stay]:
         """Our orders that rest, or did so at a time or later, oldest first."""
         wanted = "SELECT * FROM orders WHERE ended IS NULL OR ended >= ? ORDER BY created, order_id"
-        return [entries.order_of(row) for row in self._file.rows(wanted, entries.moment(since))]
+        return [sql_rows.order_of(row) for row in self._file.rows(wanted, sql_rows.moment(since))]
 
     def fills(self, since: datetime = EPOCH) -> list[Fill]:
         """Fills from a time on, oldest first."""
         wanted = "SELECT * FROM fills WHERE time >= ? ORDER BY time, fill_id"
-        return [entries.fill_of(row) for row in self._file.rows(wanted, entries.moment(since))]
+        return [sql_rows.fill_of(row) for row in self._file.rows(wanted, sql_rows.moment(since))]
 
     def settlements(self, since: datetime = EPOCH) -> list[Settlement]:
         """Settlements from a time on, oldest first."""
         wanted = "SELECT * FROM settlements WHERE time >= ? ORDER BY time, ticker"
-        return [entries.settlement_of(row) for row in self._file.rows(wanted, entries.moment(since))]
+        return [sql_rows.settlement_of(row) for row in self._file.rows(wanted, sql_rows.moment(since))]
 
     def last_fill(self) -> datetime | None:
         """When the latest fill was that is known."""
@@ -266,7 +268,7 @@ class Ledger:
         """What is held of what our own orders were filled with, by ticker, YES positive."""
         held: dict[str, Decimal] = defaultdict(Decimal)
         ours = "SELECT * FROM fills WHERE order_id IN (SELECT order_id FROM orders)"
-        for fill in map(entries.fill_of, self._file.rows(ours)):
+        for fill in map(sql_rows.fill_of, self._file.rows(ours)):
             held[fill.ticker] += fill.change
         settled = {row[0] for row in self._file.rows("SELECT ticker FROM settlements")}
         return {ticker: count for ticker, count in held.items() if count and ticker not in settled}
@@ -280,21 +282,21 @@ class Ledger:
 
     def last_mark(self) -> Mark | None:
         rows = self._file.rows("SELECT * FROM marks ORDER BY at DESC LIMIT 1")
-        return entries.mark_of(rows[0]) if rows else None
+        return sql_rows.mark_of(rows[0]) if rows else None
 
     def prices(self) -> dict[str, Quotes]:
         """The last best bids of what was held, by ticker."""
         rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices")
-        return {ticker: (entries.maybe(Decimal, yes), entries.maybe(Decimal, no)) for ticker, yes, no in rows}
+        return {ticker: (sql_rows.maybe(Decimal, yes), sql_rows.maybe(Decimal, no)) for ticker, yes, no in rows}
 
     def looked(self) -> datetime | None:
         """When the bot last looked at the books: until then the seconds are counted."""
         rows = self._file.rows("SELECT looked FROM account")
-        return entries.maybe(entries.time, rows[0][0]) if rows else None
+        return sql_rows.maybe(sql_rows.time, rows[0][0]) if rows else None
 
     def looks(self) -> dict[str, Book]:
         """The books of the last look, without our own orders, where some of those rest, by ticker."""
-        return {row[0]: entries.look_of(row) for row in self._file.rows("SELECT * FROM looks")}
+        return {row[0]: sql_rows.look_of(row) for row in self._file.rows("SELECT * FROM looks")}
 
     def seconds(self, day: date | None = None) -> dict[SecondsOf, Seconds]:
         """What our orders' seconds were: of a UTC day, of all time where none is given."""
@@ -302,7 +304,7 @@ class Ledger:
             rows = self._file.rows("SELECT * FROM seconds")
         else:
             rows = self._file.rows("SELECT * FROM seconds WHERE day = ?", day.isoformat())
-        return dict(map(entries.seconds_of, rows))
+        return dict(map(sql_rows.seconds_of, rows))
 
     def earned(self) -> dict[str, float]:
         """Dollars accrued so far by program id, before floor and cap."""
@@ -328,24 +330,24 @@ class Ledger:
     def changes(self, since: datetime = EPOCH) -> list[Fill | Settlement]:
         """The fills and settlements after the opening, from a time on, in the order of their times."""
         fills_wanted = "SELECT * FROM fills WHERE NOT earlier AND time >= ?"
-        fills = map(entries.fill_of, self._file.rows(fills_wanted, entries.moment(since)))
+        fills = map(sql_rows.fill_of, self._file.rows(fills_wanted, sql_rows.moment(since)))
         settled_wanted = "SELECT * FROM settlements WHERE NOT earlier AND time >= ?"
-        settled = map(entries.settlement_of, self._file.rows(settled_wanted, entries.moment(since)))
+        settled = map(sql_rows.settlement_of, self._file.rows(settled_wanted, sql_rows.moment(since)))
         found: list[Fill | Settlement] = [*fills, *settled]
         return sorted(found, key=lambda one: (one.time, one.ticker))
 
     def last_stretch(self) -> Stretch | None:
         rows = self._file.rows("SELECT * FROM cash ORDER BY since DESC LIMIT 1")
-        return entries.stretch_of(rows[0]) if rows else None
+        return sql_rows.stretch_of(rows[0]) if rows else None
 
     def flows(self) -> list[Flow]:
         """Deposits, withdrawals and transfers, oldest first."""
-        return [entries.flow_of(row) for row in self._file.rows("SELECT * FROM payments ORDER BY at, id")]
+        return [sql_rows.flow_of(row) for row in self._file.rows("SELECT * FROM payments ORDER BY at, id")]
 
     def markouts(self, since: datetime = EPOCH) -> dict[Point, Seen]:
         """The prices around fills, of a time or later."""
-        rows = self._file.rows("SELECT * FROM markouts WHERE at >= ?", entries.moment(since))
-        return dict(map(entries.markout_of, rows))
+        rows = self._file.rows("SELECT * FROM markouts WHERE at >= ?", sql_rows.moment(since))
+        return dict(map(sql_rows.markout_of, rows))
 
     def without_outcome(self) -> list[str]:
         """The markets with fills of which no outcome is known."""
@@ -362,14 +364,14 @@ class Ledger:
 
     def _latest(self, table: str) -> datetime | None:
         rows = self._file.rows(f"SELECT max(time) FROM {table}")  # noqa: S608  (no input is in it)
-        return entries.maybe(entries.time, rows[0][0])
+        return sql_rows.maybe(sql_rows.time, rows[0][0])
 
 
 def _record_watched(db: sqlite3.Connection, entry: Entry) -> None:
-    insert(db, "cash", map(entries.stretch_row, entry.cash.values()), "OR REPLACE")
-    insert(db, "payments", map(entries.flow_row, entry.flows.values()), "OR REPLACE")
-    insert(db, "markouts", (entries.markout_row(*one) for one in entry.markouts.items()), "OR IGNORE")
-    outcomes = ((t, entries.moment(one.at), str(one.yes_payout)) for t, one in entry.outcomes.items())
+    insert(db, "cash", map(sql_rows.stretch_row, entry.cash.values()), "OR REPLACE")
+    insert(db, "payments", map(sql_rows.flow_row, entry.flows.values()), "OR REPLACE")
+    insert(db, "markouts", (sql_rows.markout_row(*one) for one in entry.markouts.items()), "OR IGNORE")
+    outcomes = ((t, sql_rows.moment(one.at), str(one.yes_payout)) for t, one in entry.outcomes.items())
     insert(db, "outcomes", outcomes, "OR REPLACE")
     capital = [(day.isoformat(), ticker, of) for (day, ticker), of in entry.capital.items()]
     db.executemany(_ADD_CAPITAL, capital)
@@ -381,4 +383,4 @@ def _mark_rows(marks: Mapping[str, DayMark], *day: str) -> Iterator[Row]:
 
 def _cycle(row: Row) -> Cycle:
     began, *rest = row
-    return Cycle(entries.time(began), *rest)
+    return Cycle(sql_rows.time(began), *rest)

@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from exchange.account import Fill
-from exchange.models import ONE_DOLLAR, Book, Candle, Side
+from exchange.models import Candle
+from exchange.orderbook import ONE_DOLLAR, Book, Side
 
 BEFORE, AFTER = "before", "after"
 LATER: Mapping[str, timedelta] = {

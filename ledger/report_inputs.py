@@ -12,8 +12,9 @@ from decimal import Decimal
 from clients import KalshiHttpClient
 from exchange.account import Balance, Fill, PaymentStatus, Position, Settlement
 from exchange.errors import ExchangeError
-from exchange.models import Book, Order
+from exchange.models import Order
 from exchange.order_payloads import PRIMARY_SUBACCOUNT
+from exchange.orderbook import Book
 from ledger import cash_reconciliation, markouts
 from ledger.cash_reconciliation import Stretch, Till
 from ledger.entries import EPOCH, Entry, Flow, Outcome

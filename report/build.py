@@ -13,12 +13,13 @@ from decimal import Decimal
 from statistics import median
 from typing import NamedTuple
 
-from exchange.account import Fill, Settlement
-from exchange.models import ONE_DOLLAR, Program, Side
+from exchange.account import Fill
+from exchange.orderbook import ONE_DOLLAR, Side
 from ledger.cash_reconciliation import Stretch
 from ledger.daily_pnl import midnight
-from ledger.entries import Adopted, DayMark, Flow, Outcome, Quotes, Seconds, SecondsOf
-from ledger.markouts import POINTS, SETTLEMENT, Point, Seen
+from ledger.entries import Seconds
+from ledger.markouts import POINTS, SETTLEMENT, Point
+from report.facts import Facts
 from report.pnl import brought
 from report.reward_payments import State, Unexplained, Window, attribute
 
@@ -146,30 +147,6 @@ class Report:
 
 
 # -- from what is known ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a ledger knows, of one moment. `opening`: what was held when it was begun and what a contract would
-    have brought then (None: nobody looked); `changes` since then; `days`: what was held at 00:00 UTC; `prices`:
-    the last best bids of what was held."""
-
-    ledger: str
-    exchange: str
-    begun: datetime
-    until: datetime
-    sessions: int
-    programs: Mapping[str, Program]
-    seconds: Mapping[SecondsOf, Seconds]
-    opening: Mapping[str, tuple[Decimal, Decimal | None]]
-    changes: Sequence[Fill | Settlement | Adopted]
-    days: Mapping[date, Mapping[str, DayMark]]
-    prices: Mapping[str, Quotes]
-    stretches: Sequence[Stretch]
-    flows: Sequence[Flow]
-    markouts: Mapping[Point, Seen]
-    outcomes: Mapping[str, Outcome]
-    capital: Mapping[tuple[date, str], float]
 
 
 def report(facts: Facts, since: date | None = None) -> Report:

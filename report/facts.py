@@ -4,16 +4,20 @@ meanwhile.
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from exchange.account import Identity
-from exchange.errors import LedgerError
-from ledger import entries
-from ledger.entries import Adopted, Outcome
+from exchange.account import Fill, Identity, Settlement
+from exchange.models import Program
+from ledger import sql_rows
+from ledger.cash_reconciliation import Stretch
+from ledger.database import LedgerError
+from ledger.entries import Adopted, DayMark, Flow, Outcome, Quotes, Seconds, SecondsOf
 from ledger.ledger import Ledger
-from report.build import Facts
+from ledger.markouts import Point, Seen
 from simulator.embedded import HOST, THE_BOTS
 
 
@@ -33,17 +37,17 @@ def recall(ledger: Ledger) -> Facts:
             programs=ledger.terms(),
             seconds=ledger.seconds(),
             opening={
-                ticker: (Decimal(count), entries.maybe(Decimal, price))
+                ticker: (Decimal(count), sql_rows.maybe(Decimal, price))
                 for ticker, count, price in ledger.select("SELECT ticker, count, price FROM opening_positions")
             },
             changes=[*ledger.changes(), *_adopted(ledger)],
             days={day: ledger.day_marks(day) or {} for day in days},
             prices=ledger.prices(),
-            stretches=list(map(entries.stretch_of, ledger.select("SELECT * FROM cash ORDER BY since"))),
+            stretches=list(map(sql_rows.stretch_of, ledger.select("SELECT * FROM cash ORDER BY since"))),
             flows=ledger.flows(),
             markouts=ledger.markouts(),
             outcomes={
-                ticker: Outcome(entries.time(at), Decimal(payout))
+                ticker: Outcome(sql_rows.time(at), Decimal(payout))
                 for ticker, at, payout in ledger.select("SELECT ticker, at, yes_payout FROM outcomes")
             },
             capital={
@@ -62,4 +66,28 @@ def _exchange(identity: Identity) -> str:
 
 def _adopted(ledger: Ledger) -> list[Adopted]:
     rows = ledger.select("SELECT at, ticker, count FROM adopted ORDER BY at")
-    return [Adopted(entries.time(at), ticker, Decimal(count)) for at, ticker, count in rows]
+    return [Adopted(sql_rows.time(at), ticker, Decimal(count)) for at, ticker, count in rows]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a ledger knows, of one moment. `opening`: what was held when it was begun and what a contract would
+    have brought then (None: nobody looked); `changes` since then; `days`: what was held at 00:00 UTC; `prices`:
+    the last best bids of what was held."""
+
+    ledger: str
+    exchange: str
+    begun: datetime
+    until: datetime
+    sessions: int
+    programs: Mapping[str, Program]
+    seconds: Mapping[SecondsOf, Seconds]
+    opening: Mapping[str, tuple[Decimal, Decimal | None]]
+    changes: Sequence[Fill | Settlement | Adopted]
+    days: Mapping[date, Mapping[str, DayMark]]
+    prices: Mapping[str, Quotes]
+    stretches: Sequence[Stretch]
+    flows: Sequence[Flow]
+    markouts: Mapping[Point, Seen]
+    outcomes: Mapping[str, Outcome]
+    capital: Mapping[tuple[date, str], float]

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from exchange.account import Fill, Settlement
-from exchange.models import ONE_DOLLAR
+from exchange.orderbook import ONE_DOLLAR
 from ledger import daily_pnl
 from ledger.cash_reconciliation import effect
 from ledger.entries import Adopted, DayMark, Quotes

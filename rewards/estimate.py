@@ -14,26 +14,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
-from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from exchange.models import NO, YES, Bid, Book, FeeType, Level, Market, Program
+from exchange.models import Market, Program
+from exchange.orderbook import NO, YES, Bid, Book, Level
 from rewards import rule_2026_07_30 as rule
 from rewards.rule_2026_07_30 import SideScore
 
 RIVALS_ANSWER = 2.0
 """What the rivals' score is multiplied by when something is decided. What is reported is the book as it stands."""
 
-TAKER_RATE = 0.07
-"""Dollars of fee for a contract taken at P, divided by P x (1 - P): the exchange's schedule of 7 July 2026."""
-
-_MAKERS_PART = {
-    FeeType.QUADRATIC: 0.0,
-    FeeType.QUADRATIC_WITH_MAKER_FEES: 0.25,
-    FeeType.QUADRATIC_WITH_COMBO_MAKER_FEES: 0.5,
-    FeeType.FLAT: 1.0,  # its table is not published with the series: taken for the dearest
-}
 
 _DAY = 86_400.0
 _PIP = Decimal("0.0001")
@@ -41,62 +32,13 @@ _NOTHING = Decimal(0)
 NONE_EARNED: Mapping[str, float] = MappingProxyType({})
 
 
-class Reason(Enum):
-    """Why a market is not quoted. The value is what the log prints."""
-
-    PAID_OUT = "PAID_OUT"
-    NOT_LIQUIDITY = "NOT_LIQUIDITY"
-    NOT_RUNNING = "NOT_RUNNING"
-    NO_PUBLISHED_SCORE = "NO_PUBLISHED_SCORE"
-    ONLY = "ONLY"
-    AVOID = "AVOID"
-    NO_MARKET = "NO_MARKET"
-    MARKET_STATUS = "MARKET_STATUS"
-    TRADING_PAUSED = "TRADING_PAUSED"
-    MIN_HOURS_TO_CLOSE = "MIN_HOURS_TO_CLOSE"
-    NO_BOOK = "NO_BOOK"
-    NO_REFERENCE = "NO_REFERENCE"
-    PRICE_BOUNDS = "PRICE_BOUNDS"
-    TRADE_DELTA = "TRADE_DELTA leaves the paid levels"
-    INCENTIVE_SIZE = "INCENTIVE_SIZE"
-    TARGET_MISSED = "TARGET_MISSED"
-    MIN_REWARD = "MIN_REWARD"
-    REWARD_FLOOR = "REWARD_FLOOR"
-    FILL_COST = "FILL_COST"
-    CASH = "CASH"
-    MAX_CAPITAL = "MAX_CAPITAL"
-    MAX_EVENT_LOSS = "MAX_EVENT_LOSS"
-    TRADE_TICKER_SIZE = "TRADE_TICKER_SIZE"
-    GUARD = "GUARD"
-    UNREADABLE = "UNREADABLE"
-
-
-class Skip(NamedTuple):
-    """A market that is not quoted: the one reason, and the number behind it as the log prints it."""
-
-    ticker: str
-    reason: Reason
-    label: str
-    number: str
-
-
 def dollars(cents: int) -> Decimal:
     return Decimal(cents) / 100 if cents else _NOTHING
-
-
-def contracts(count: Decimal | int) -> str:
-    """A number of contracts for the log: thousands apart, decimals only where there are any."""
-    return f"{count:,.2f}".removesuffix(".00")
 
 
 def dollars_per_day(program: Program) -> float:
     """A program's whole pool, for everybody, normalised to a day: windows run from 15 minutes to 31 days."""
     return float(program.reward) * _DAY / program.seconds
-
-
-def maker_rate(kind: FeeType, multiplier: Decimal) -> float:
-    """Dollars of fee for a contract that is filled resting at P, divided by P x (1 - P)."""
-    return TAKER_RATE * _MAKERS_PART[kind] * float(multiplier)
 
 
 class Caution(NamedTuple):
@@ -152,7 +94,7 @@ class Scored(NamedTuple):
         return any(self.sides)
 
 
-class IncentiveProgram(NamedTuple):
+class RewardedMarket(NamedTuple):
     """A market whose resting orders are paid for, with the running programs that pay, richest a day first, and
     what is known of it: the makers' fee (see `maker_rate`), whether its event's markets exclude each other, the
     part of our looks at it in which it qualified, dollars earned so far by program id."""
@@ -252,9 +194,6 @@ class IncentiveProgram(NamedTuple):
         )  # fmt: skip
 
 
-INCENTIVE_PROGRAM = IncentiveProgram  # the design document's spelling
-
-
 def published(program: Program) -> tuple[Decimal, Decimal]:
     """Target in contracts and discount of a program that has a score."""
     if program.target is None or program.discount is None:
@@ -287,7 +226,7 @@ class Candidate(NamedTuple):
     """A market that can be quoted: the rivals' book, the bids we mean to rest in it, scored, and what they would
     bring by the cautious estimate that decides."""
 
-    incentive: IncentiveProgram
+    incentive: RewardedMarket
     rivals: Book
     scored: Scored
     decided: Estimate

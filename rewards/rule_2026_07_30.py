@@ -21,7 +21,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from exchange.models import Bid
+from exchange.orderbook import Bid
 
 NAME = "rule of 30 July 2026"
 

@@ -10,7 +10,8 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TypeVar
 
 from exchange.account import Balance, Position
-from exchange.models import Order, Side
+from exchange.models import Order
+from exchange.orderbook import Side
 
 Amount = TypeVar("Amount", Decimal, int)
 

@@ -16,21 +16,9 @@ from typing import NamedTuple
 
 import trade
 from exchange.account import Balance, Position
-from exchange.models import (
-    ONE_DOLLAR,
-    SIDES,
-    YES,
-    Bid,
-    Book,
-    ExchangeStatus,
-    Market,
-    MarketStatus,
-    Order,
-    OrderRequest,
-    Side,
-    TimeInForce,
-)
-from rewards.estimate import contracts
+from exchange.models import ExchangeStatus, Market, MarketStatus, Order, OrderRequest, TimeInForce
+from exchange.orderbook import ONE_DOLLAR, SIDES, YES, Bid, Book, Side
+from rewards.skips import contracts
 from risk import exposure
 
 _NOTHING = Decimal(0)

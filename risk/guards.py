@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from exchange.account import Fill
-from exchange.models import NO, ONE_DOLLAR, YES, Book, Market
-from rewards.estimate import Reason, Skip
+from exchange.models import Market
+from exchange.orderbook import NO, ONE_DOLLAR, YES, Book
+from rewards.skips import Reason, Skip
 from risk.gate import Place
 from runtime.log_format import Said, local_time
 

@@ -5,6 +5,7 @@ Python 3.8, without any package.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from decimal import Decimal
 from enum import Enum
@@ -85,3 +86,7 @@ def plain(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
     return value
+
+
+MAY_REST = 3
+"""Exit code: orders of ours may still rest."""

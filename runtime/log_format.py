@@ -11,55 +11,19 @@ Nothing that an exchange or a file says can forge a line: line breaks in values 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 
 from exchange.account import Fill, Position
-from exchange.json_fields import without_ids
-from exchange.models import Bid, Book, Order, OrderRequest, OrderResponse, Side
+from exchange.models import Order, OrderRequest, OrderResponse
+from exchange.orderbook import Bid, Book, Side
 
 TOP_LEVELS = 5
 
-COUNTED = frozenset({"ERROR", "SKIP POSITION", "REFUSED ORDER"})
-FORGOTTEN = timedelta(hours=1)
-"""What was not said for so long is new again."""
 
 Said = dict[str, str]
 """What an event says, as `Key: value` pairs in the order in which they are shown."""
-
-
-class Repeats:
-    """How often the same was said. What goes wrong, or cannot be done, in every cycle is shown when it first
-    comes, at the 10th, the 100th … time, and once an hour."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str], _Repeated] = {}
-
-    def counted(self, event: str, said: str, now: datetime, means: str = "") -> str | None:
-        """What is to be shown of an event at a time: `said`, with how often it came; None where that was shown
-        lately, and meant the same but for the numbers."""
-        if event not in COUNTED:
-            return said
-        key = event, without_ids(said), re.sub(r"\d+", "", means)
-        self._known = {known: one for known, one in self._known.items() if now < one.last + FORGOTTEN}
-        one = self._known.get(key)
-        if one is None:
-            self._known[key] = _Repeated(1, now, now, now)
-            return said
-        times = one.times + 1
-        is_shown = now >= one.shown + FORGOTTEN or str(times).strip("0") == "1"
-        self._known[key] = _Repeated(times, one.since, now, now if is_shown else one.shown)
-        return f"{said} | Times: {times:,} since {local_time(one.since)}" if is_shown else None
-
-
-class _Repeated(NamedTuple):
-    times: int
-    since: datetime
-    last: datetime
-    shown: datetime
 
 
 Log = Callable[..., None]

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import select
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from exchange.errors import ConfigError
+from exchange.json_fields import without_ids
+from runtime.log_format import local_time
 
 SIZE, FILES = 10_000_000, 5
 """Bytes after which a log begins anew, and older ones that are kept, where no settings say otherwise."""
@@ -187,3 +192,41 @@ def open_log(path: Path, size: int = SIZE, files: int = FILES) -> logging.Logger
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
     return logger
+
+
+COUNTED = frozenset({"ERROR", "SKIP POSITION", "REFUSED ORDER"})
+
+
+FORGOTTEN = timedelta(hours=1)
+"""What was not said for so long is new again."""
+
+
+class Repeats:
+    """How often the same was said. What goes wrong, or cannot be done, in every cycle is shown when it first
+    comes, at the 10th, the 100th … time, and once an hour."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], _Repeated] = {}
+
+    def counted(self, event: str, said: str, now: datetime, means: str = "") -> str | None:
+        """What is to be shown of an event at a time: `said`, with how often it came; None where that was shown
+        lately, and meant the same but for the numbers."""
+        if event not in COUNTED:
+            return said
+        key = event, without_ids(said), re.sub(r"\d+", "", means)
+        self._known = {known: one for known, one in self._known.items() if now < one.last + FORGOTTEN}
+        one = self._known.get(key)
+        if one is None:
+            self._known[key] = _Repeated(1, now, now, now)
+            return said
+        times = one.times + 1
+        is_shown = now >= one.shown + FORGOTTEN or str(times).strip("0") == "1"
+        self._known[key] = _Repeated(times, one.since, now, now if is_shown else one.shown)
+        return f"{said} | Times: {times:,} since {local_time(one.since)}" if is_shown else None
+
+
+class _Repeated(NamedTuple):
+    times: int
+    since: datetime
+    last: datetime
+    shown: datetime

@@ -6,12 +6,20 @@ Promise: it runs on Python 3.8 too, with or without the packages.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
-import signal
+import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runtime.console import IN_CONFIGURATION
+from runtime.console import IN_CONFIGURATION, Sheet
+from runtime.signals import stop_signals
+
+if TYPE_CHECKING:
+    pass
+
+import signal
 
 HOME = Path(__file__).resolve().parent
 
@@ -26,13 +34,6 @@ def prepare(program: str) -> None:
     if problem:
         print(f"{program}: {problem}", file=sys.stderr)
         sys.exit(IN_CONFIGURATION)
-
-
-def stop_signals() -> list[signal.Signals]:
-    """The signals by which a person or the machine stops a process, on this system: Ctrl-C, a polite kill, a
-    closed terminal. One that whoever started it wants ignored (`nohup`) is not among them."""
-    known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
-    return [number for number in known if number and signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def unstartable() -> str:
@@ -64,3 +65,46 @@ def remedy() -> str:
 def _stopped(program: str) -> None:
     print(f"{program}: stopped at its start; nothing was sent", file=sys.stderr)
     sys.exit(0)
+
+
+def machine(sheet: Sheet) -> None:
+    """Check Python and the packages."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < PYTHON_NEEDED:
+        needed = ".".join(map(str, PYTHON_NEEDED))
+        newer = f"Install a newer one and make the environment from it: make run PYTHON=python{needed}"
+        sheet.fail("Python", f"{version} is too old, {needed} or newer is needed. {newer}", IN_CONFIGURATION)
+    else:
+        sheet.ok("Python", version)
+    try:
+        wanted = requirements()
+    except OSError as error:
+        sheet.note("Packages", f"not compared: requirements.txt cannot be read ({error.strerror})")
+        return
+    missing = [name for name in wanted if _installed(name) is None]
+    others = [
+        f"{name} {_installed(name)} in place of {version}"
+        for name, version in wanted.items()
+        if version and _installed(name) not in (None, version)
+    ]
+    if missing:
+        sheet.fail("Packages", f"{', '.join(missing)} missing. {remedy()}", IN_CONFIGURATION)
+    elif others:
+        tried = f"the bot was tried with those of requirements.txt: {remedy()}"
+        sheet.note("Packages", f"{', '.join(others)}; {tried}")
+    else:
+        sheet.ok("Packages", ", ".join(f"{name} {version}" for name, version in wanted.items()))
+
+
+def requirements() -> dict[str, str]:
+    """The packages of requirements.txt with the versions they are pinned to, empty where one is not."""
+    lines = (HOME / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    found = [re.match(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:==\s*([^\s;#]+))?", line) for line in lines]
+    return {match[1]: match[2] or "" for match in found if match}
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -4,12 +4,14 @@ where the bot is just then, as a `KeyboardInterrupt` that says which, and what f
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
 import math
 import signal
 import time
 from types import FrameType
-
-from runtime.preflight import stop_signals
 
 _SAME_WISH = 10.0
 """Seconds within which another SIGTERM or SIGHUP is the same wish: a shell passes on what a terminal sends too. A
@@ -62,3 +64,10 @@ def heard() -> None:
     """Somebody stops because of it: it need not be raised again."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
+def stop_signals() -> list[signal.Signals]:
+    """The signals by which a person or the machine stops a process, on this system: Ctrl-C, a polite kill, a
+    closed terminal. One that whoever started it wants ignored (`nohup`) is not among them."""
+    known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
+    return [number for number in known if number and signal.getsignal(number) is not signal.SIG_IGN]

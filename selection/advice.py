@@ -10,9 +10,10 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
-from exchange.models import Book
+from exchange.orderbook import Book
 from rewards import rule_2026_07_30 as rule
-from rewards.estimate import Candidate, Caution, IncentiveProgram, Reason, Skip
+from rewards.estimate import Candidate, Caution, RewardedMarket
+from rewards.skips import Reason, Skip
 from risk.exposure import Room
 from selection.allocation import LEAST_WINDOW
 from selection.ranking import Choice, what_lacks
@@ -25,7 +26,7 @@ def advise(
     trade: Trade,
     caution: Caution,
     choice: Choice,
-    incentives: Iterable[IncentiveProgram],
+    incentives: Iterable[RewardedMarket],
     rivals: Mapping[str, Book],
     now: datetime,
     room: Room,
@@ -78,7 +79,7 @@ def _reasons(choice: Choice) -> str:
 def smallest_paid(
     trade: Trade,
     caution: Caution,
-    incentives: Iterable[IncentiveProgram],
+    incentives: Iterable[RewardedMarket],
     rivals: Mapping[str, Book],
     now: datetime,
     room: Room,
@@ -88,7 +89,7 @@ def smallest_paid(
     `worth_it`: only where more is paid than fills are expected to cost, as the bot would have it."""
     best: Candidate | None = None
 
-    def at(incentive: IncentiveProgram, size: int) -> Candidate | None:
+    def at(incentive: RewardedMarket, size: int) -> Candidate | None:
         sized = replace(trade, size=Decimal(size))
         scored = sized.quote(incentive, rivals[incentive.ticker])
         if isinstance(scored, Skip):
@@ -113,7 +114,7 @@ def smallest_paid(
     return best
 
 
-def _most(trade: Trade, incentive: IncentiveProgram, rivals: Book, room: Room) -> int:
+def _most(trade: Trade, incentive: RewardedMarket, rivals: Book, room: Room) -> int:
     """The largest whole size that the limits could bear in a market, 0 where it has no price."""
     prices = trade.prices(incentive, rivals)
     if isinstance(prices, Skip):

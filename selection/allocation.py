@@ -19,8 +19,9 @@ from decimal import Decimal
 from functools import reduce
 from typing import NamedTuple
 
-from exchange.models import Book
-from rewards.estimate import RIVALS_ANSWER, Caution, IncentiveProgram, Reason, Skip
+from exchange.orderbook import Book
+from rewards.estimate import RIVALS_ANSWER, Caution, RewardedMarket
+from rewards.skips import Reason, Skip
 from risk.exposure import Room
 from selection.ranking import HYSTERESIS, Choice, Wish, what_lacks, with_bids
 from selection.size_options import PIPS, Menu, Option, Promise, Purse, thinned
@@ -202,7 +203,7 @@ class Planner:
 
 def choose_sizes(
     trade: Trade,
-    incentives: Iterable[IncentiveProgram],
+    incentives: Iterable[RewardedMarket],
     rivals: Mapping[str, Book],
     now: datetime,
     wish: Wish,
@@ -233,7 +234,7 @@ def choose_sizes(
 
 
 def _menu(
-    trade: Trade, incentive: IncentiveProgram, rivals: Book | None, now: datetime, caution: Caution, purse: Purse
+    trade: Trade, incentive: RewardedMarket, rivals: Book | None, now: datetime, caution: Caution, purse: Purse
 ) -> Menu | Skip:
     """A market that some size within the purse would make worth funding, or the reason that none does."""
     if rivals is None:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from exchange.models import NO, YES
-from rewards.estimate import Candidate, Estimate, Reason, Skip
+from exchange.orderbook import NO, YES
+from rewards.estimate import Candidate, Estimate
+from rewards.skips import Reason, Skip
 from risk.exposure import Room
 
 RUNNERS_UP = 20

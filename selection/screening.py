@@ -10,14 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from fnmatch import translate
 
-from exchange.models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
-from rewards.estimate import NONE_EARNED, IncentiveProgram, Reason, Skip, dollars_per_day, maker_rate
-
-RATE_WHERE_UNKNOWN = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
-"""The makers' fee of a series that the exchange did not tell of."""
+from exchange.models import Event, ExchangeStatus, IncentiveType, Market, MarketStatus, Program, Series
+from rewards.estimate import NONE_EARNED, RewardedMarket, dollars_per_day
+from rewards.fees import makers_rate
+from rewards.skips import Reason, Skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +124,6 @@ def _not_tradable(
     return None
 
 
-def makers_rate(market: Market, series: Mapping[str, Series], event: Event | None) -> float:
-    """What a maker pays in a market (see `estimate.maker_rate`): an event's own terms go before its series'. A
-    market does not name its series; the event's ticker begins with it. Where the exchange does not tell, a fee is
-    assumed."""
-    name = event.series_ticker if event else market.event_ticker.partition("-")[0]
-    known = series.get(name)
-    kind = (event.fee_type if event else None) or (known.fee_type if known else None)
-    multiplier = event.fee_multiplier if event else None
-    if multiplier is None:
-        multiplier = known.fee_multiplier if known else Decimal(1)
-    return RATE_WHERE_UNKNOWN if kind is None else maker_rate(kind, multiplier)
-
-
 def incentives(
     markets: Iterable[Market],
     by_ticker: Mapping[str, Sequence[Program]],
@@ -146,14 +131,14 @@ def incentives(
     events: Mapping[str, Event],
     qualified: Mapping[str, float],
     earned: Mapping[str, float] = NONE_EARNED,
-) -> list[IncentiveProgram]:
+) -> list[RewardedMarket]:
     """Markets with their programs and all else that is known of them: the part of our looks in which each one
     qualified by ticker, dollars earned so far by program id."""
     found = []
     for market in markets:
         event = events.get(market.event_ticker)
         found.append(
-            IncentiveProgram(
+            RewardedMarket(
                 market,
                 tuple(by_ticker[market.ticker]),
                 makers_rate(market, series, event),

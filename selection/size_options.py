@@ -15,10 +15,12 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from exchange.models import NO, YES, Bid, Book, Program, Side
+from exchange.models import Program
+from exchange.orderbook import NO, YES, Bid, Book, Side
 from rewards import rule_2026_07_30 as rule
-from rewards.estimate import Candidate, Caution, IncentiveProgram, Skip, contracts_from, expected_fills, published
+from rewards.estimate import Candidate, Caution, RewardedMarket, contracts_from, expected_fills, published
 from rewards.rule_2026_07_30 import SideScore
+from rewards.skips import Skip
 from risk.exposure import Room, event_risk
 from trade import Prices
 
@@ -83,7 +85,7 @@ class Purse:
         known = exclusive or event_ticker in self.room.exclusive
         return event_risk(losses.values(), known, 0) <= self.event_loss
 
-    def most_on(self, incentive: IncentiveProgram) -> Counts:
+    def most_on(self, incentive: RewardedMarket) -> Counts:
         """What either side of a market may tie up while nothing rests in others. Both sides may at once, as far as
         their event goes: in no outcome do both lose."""
         market = incentive.market
@@ -122,7 +124,7 @@ class _Window:
 
     __slots__ = ("_cap", "_least", "_leaving", "_whole", "left", "so_far")
 
-    def __init__(self, incentive: IncentiveProgram, program: Program, seconds: float, least: float) -> None:
+    def __init__(self, incentive: RewardedMarket, program: Program, seconds: float, least: float) -> None:
         """`seconds`: how long the window lasts yet."""
         self.left, self._cap, self._least = seconds, program.cap, least
         self.so_far = incentive.earned.get(program.id, 0.0)
@@ -151,7 +153,7 @@ class Menu:
 
     def __init__(
         self,
-        incentive: IncentiveProgram,
+        incentive: RewardedMarket,
         rivals: Book,
         prices: Prices,
         now: datetime,

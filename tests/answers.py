@@ -22,7 +22,8 @@ from urllib3 import HTTPResponse
 from clients import KalshiHttpClient
 from exchange.account import OrderGroup
 from exchange.errors import ExchangeError
-from exchange.models import Bid, Order, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
+from exchange.models import Order, OrderRequest, OrderStatus, SelfTradePrevention, TimeInForce
+from exchange.orderbook import Bid, Side
 from exchange.signing import Signer
 from simulator import embedded, lifecycle
 from simulator.clock import SimulatedClock

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import pytest
 
 from clients import KalshiHttpClient
-from exchange.models import Bid, Order, OrderRequest, OrderResponse, SelfTradePrevention, Side, TimeInForce
+from exchange.models import Order, OrderRequest, OrderResponse, SelfTradePrevention, TimeInForce
+from exchange.orderbook import Bid, Side
 from simulator import matching
 from simulator.listing import ListedMarket
 from tests.conftest import SPECIFICATION, Bench

@@ -29,10 +29,10 @@ from bot import connection
 from bot.connection import Connection
 from clients import KalshiHttpClient
 from exchange.signing import Signer
+from incentive import Board
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
-from scan import Board
 from selection.ranking import Choice
 from simulator import embedded
 from simulator.account import Account

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from exchange.account import Fill, Identity
-from exchange.models import NO, YES, OrderStatus, Side
+from exchange.models import OrderStatus
+from exchange.orderbook import NO, YES, Side
 from ledger.entries import SecondsOf, Stay
 
 D = Decimal

@@ -31,7 +31,8 @@ import market_bot
 from benchmarks.desk import accrued, moment
 from benchmarks.progress import progress
 from benchmarks.stepped import LOG_FILES, LOG_SIZE, SteppedClock, read_variables, trade
-from exchange.models import SIDES, Program, Side
+from exchange.models import Program
+from exchange.orderbook import SIDES, Side
 from ledger.daily_pnl import midnight
 from ledger.entries import Seconds
 from ledger.ledger import Ledger

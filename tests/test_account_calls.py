@@ -10,7 +10,8 @@ from decimal import Decimal
 import pytest
 
 from exchange.account import BucketLimit, PaymentStatus
-from exchange.models import OrderStatus, Side, TimeInForce
+from exchange.models import OrderStatus, TimeInForce
+from exchange.orderbook import Side
 from simulator import lifecycle
 from simulator.opening import CASH
 from tests import calls

@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 
 from bot.settings import AUTO
-from rewards.estimate import Candidate, Reason
+from rewards.estimate import Candidate
+from rewards.skips import Reason
 from risk.exposure import room_beside
 from selection.ranking import what_lacks
 from simulator.people import NOISE, RIVALS

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.scan import Pace, Reader
 from exchange.market_data import TICKERS_PER_CALL
-from rewards.estimate import Reason
-from scan import WATCHED, Board
+from incentive import WATCHED, Board
+from rewards.skips import Reason
 
 PROGRAMS = 1_000
 MOST_OVER_FLOOR = 1.15

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.limits import UnevenWire, dictated, pace
-from exchange import parse_markets
+from exchange import parse_account
 from exchange.account import AccountLimits, BucketLimit
 from exchange.errors import Gone
 from exchange.json_fields import Fields
-from exchange.models import Bid, Order, OrderRequest, SelfTradePrevention, Side, TimeInForce
+from exchange.models import Order, OrderRequest, SelfTradePrevention, TimeInForce
+from exchange.orderbook import Bid, Side
 from exchange.rate_limits import BALANCE, BASIC, COSTS, Budget, Call, largest_batch
 from simulator.clock import SimulatedClock
 from simulator.transport import ExchangeAdapter
@@ -226,7 +227,7 @@ def _told(table: dict[str, int], prefix: str = "") -> Any:
         {"method": method, "path": prefix + path, "cost": cost}
         for (method, path), cost in ((row.split(), cost) for row, cost in table.items())
     ]
-    return parse_markets.endpoint_costs(Fields("costs", {"default_cost": 10, "endpoint_costs": rows}))
+    return parse_account.endpoint_costs(Fields("costs", {"default_cost": 10, "endpoint_costs": rows}))
 
 
 # -- the client, on an exchange ----------------------------------------------------------------------------------

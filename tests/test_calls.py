@@ -20,7 +20,8 @@ from clients import KalshiHttpClient
 from exchange import signing
 from exchange.clock import WallClock
 from exchange.errors import ExchangeError, Gone
-from exchange.models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
+from exchange.models import OrderRequest, OrderStatus, SelfTradePrevention, TimeInForce
+from exchange.orderbook import Bid, Side
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from tests.calls import TESTED, calls_of, public_methods
 from tests.conftest import SPECIFICATION, Wire

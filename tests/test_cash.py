@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.account import Fill
-from exchange.models import NO, YES, Side
+from exchange.orderbook import NO, YES, Side
 from ledger.cash_reconciliation import Stretch, Till, effect, follow, tied_up
 from tests.conftest import Bench
 from tests.struck import Killed

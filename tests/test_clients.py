@@ -22,7 +22,8 @@ from exchange.errors import (
     Unavailable,
     Unreadable,
 )
-from exchange.models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
+from exchange.models import OrderRequest, OrderStatus, SelfTradePrevention, TimeInForce
+from exchange.orderbook import Bid, Side
 from exchange.signing import Signer
 from simulator.clock import SimulatedClock
 from tests.conftest import START, Bench, answer

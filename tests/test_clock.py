@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from clients import KalshiHttpClient
 from exchange.clock import TOLERANCE, ExchangeClock, WallClock
 from exchange.errors import Unauthorized
-from exchange.models import Bid, OrderRequest, OrderStatus, SelfTradePrevention, Side, TimeInForce
+from exchange.models import OrderRequest, OrderStatus, SelfTradePrevention, TimeInForce
+from exchange.orderbook import Bid, Side
 from exchange.signing import Signer
 from simulator.api.listing_forms import http_date
 from simulator.clock import SimulatedClock

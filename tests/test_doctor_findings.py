@@ -12,6 +12,7 @@ import main
 from bot.connection import Connection
 from clients import Environment
 from commands import doctor
+from runtime import preflight
 from runtime.console import Sheet
 from tests.conftest import Bench
 
@@ -73,14 +74,14 @@ def test_another_version_than_pinned_is_a_note(
 ) -> None:
     monkeypatch.setattr(main, "HOME", tmp_path)
     sheet = Sheet()
-    main.machine(sheet)
+    preflight.machine(sheet)
     assert "note  Packages      not compared: requirements.txt cannot be read" in capsys.readouterr().out
     (tmp_path / "requirements.txt").write_text("requests==1.0.0 ; x\n\n# cryptography==0\ncryptography\n")
-    main.machine(sheet)
+    preflight.machine(sheet)
     assert re.search(r"note  Packages      requests [\d.]+ in place of 1.0.0; ", capsys.readouterr().out)
     (tmp_path / "requirements.txt").write_text("requests\nno-such-package==1\n")
     assert sheet.code == 0
-    main.machine(sheet)
+    preflight.machine(sheet)
     assert re.search(r"FAIL  Packages      no-such-package missing\. ", capsys.readouterr().out)
     assert sheet.code == 2
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.account import Fill
-from exchange.models import NO, YES, OrderStatus, Side
+from exchange.models import OrderStatus
+from exchange.orderbook import NO, YES, Side
 from ledger import accrual
 from ledger.entries import Seconds, SecondsOf, Stay
 from tests.values import CENTS, NOW, bid, book, books, cents, market, program

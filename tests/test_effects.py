@@ -7,8 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatch
 
-from exchange.models import Side
-from rewards.estimate import Reason
+from exchange.orderbook import Side
+from rewards.skips import Reason
 from tests.conftest import START, Bench, is_quote
 
 MakeBench = Callable[..., Bench]

@@ -26,9 +26,10 @@ from clients import KalshiHttpClient
 from exchange import errors
 from exchange.errors import ExchangeError, Gone
 from exchange.json_fields import Listing
-from exchange.models import AmendResponse, Bid, Order, OrderRequest, OrderResponse, OrderStatus, Side
+from exchange.models import AmendResponse, Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.models import SelfTradePrevention as Stp
 from exchange.models import TimeInForce as Tif
+from exchange.orderbook import Bid, Side
 from exchange.signing import Signer
 from simulator import order_entry
 from simulator.matching import Order as Real

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import trade
-from rewards.estimate import Reason
+from rewards.skips import Reason
 from simulator.account import Account
 from simulator.listing import ListedProgram
 from tests.conftest import START, Bench, answer, assert_quoting_once, cut_before, is_quote, unavailable

@@ -9,7 +9,8 @@ import pytest
 
 import trade
 from exchange.account import Balance
-from exchange.models import NO, YES, Bid, ExchangeStatus, MarketStatus, Order, OrderRequest, Side
+from exchange.models import ExchangeStatus, MarketStatus, Order, OrderRequest
+from exchange.orderbook import NO, YES, Bid, Side
 from risk.gate import Code, Gate, Limits, Situation, orders_a_minute
 from tests.test_planning import AMPLE, UNTIL, held, order, situation
 from tests.values import market

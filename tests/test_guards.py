@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from exchange.account import Fill
-from exchange.models import NO, YES, Book, Market, Side
-from rewards.estimate import Reason, Skip
+from exchange.models import Market
+from exchange.orderbook import NO, YES, Book, Side
+from rewards.skips import Reason, Skip
 from risk.guards import JUMP, LOOKS_MISSED, MANY_FILLS, Guards, Patience
 from tests.values import NOW, cents, market
 

@@ -12,19 +12,12 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from exchange.models import NO, YES, Bid, Book, FeeType, Side
+from exchange.models import FeeType
+from exchange.orderbook import NO, YES, Bid, Book, Side
 from rewards import estimate as rule
-from rewards.estimate import (
-    Candidate,
-    Caution,
-    Estimate,
-    IncentiveProgram,
-    Reason,
-    Scored,
-    Skip,
-    expected_fills,
-    maker_rate,
-)
+from rewards.estimate import Candidate, Caution, Estimate, RewardedMarket, Scored, expected_fills
+from rewards.fees import maker_rate
+from rewards.skips import Reason, Skip
 from risk.exposure import Room
 from selection import ranking as choices
 from selection.ranking import Choice, Wish, choose
@@ -41,7 +34,7 @@ WHOLE = 100 * SHARE / 2
 """Dollars that BID would bring in the whole of a window of $100: about $8.84."""
 
 
-def estimated(found: IncentiveProgram, *bids: Bid, after: timedelta = 0 * DAY, **care: float) -> Estimate:
+def estimated(found: RewardedMarket, *bids: Bid, after: timedelta = 0 * DAY, **care: float) -> Estimate:
     return found.estimate(found.score(QUALIFYING, bids or (BID,)), NOW + after, Caution(**care))
 
 
@@ -140,14 +133,14 @@ def test_half_a_window_gone_halves_what_is_payable_not_what_a_day_brings() -> No
     "ending", [{"closes_in": 86_400}, {"resolves_in": 86_400}, {"closes_in": 86_400, "resolves_in": 2 * 86_400}]
 )
 def test_a_market_counts_only_until_it_closes_or_is_expected_to_resolve(ending: dict[str, float]) -> None:
-    estimate = estimated(IncentiveProgram(market(**ending), (program(),)))  # type: ignore[arg-type]
+    estimate = estimated(RewardedMarket(market(**ending), (program(),)))  # type: ignore[arg-type]
     assert estimate.window == pytest.approx(WHOLE / 5)
     assert estimate.payable == Decimal(int(WHOLE / 5 * 100)) / 100
     assert estimate.worth_per_day == pytest.approx(float(estimate.payable))
 
 
 def test_a_market_pays_nothing_after_it_has_closed() -> None:
-    closed = IncentiveProgram(market(closes_in=-60), (program(),), earned={"p": 30.0})
+    closed = RewardedMarket(market(closes_in=-60), (program(),), earned={"p": 30.0})
     estimate = estimated(closed)
     assert (estimate.payable, estimate.worth, estimate.worth_per_day, estimate.window) == (0, 0, 0, 30.0)
 
@@ -232,7 +225,7 @@ def test_half_of_the_volume_comes_to_each_side_and_is_shared_with_those_ahead() 
 
 def test_fills_cost_what_a_fill_loses_and_the_makers_fee_on_each_side() -> None:
     no = values.bid(NO, "0.42", 50)
-    busy = IncentiveProgram(market(volume=4_000), (program(),), maker_rate=0.0175)
+    busy = RewardedMarket(market(volume=4_000), (program(),), maker_rate=0.0175)
     estimate = estimated(busy, BID, no, fill_cost=0.03)
     yes_fills, no_fills = 2_000 * 100 / (240 + 100), 2_000 * 50 / (240 + 50)
     assert estimate.fills_per_day == pytest.approx(yes_fills + no_fills)
@@ -249,7 +242,7 @@ def test_fills_cost_what_a_fill_loses_and_the_makers_fee_on_each_side() -> None:
 @pytest.mark.parametrize(("hours", "times"), [(48, 1), (6, 4), (0.25, 24)])
 def test_a_young_markets_fills_are_counted_at_its_pace(hours: float, times: float) -> None:
     young = market(volume=680)._replace(opened=NOW - timedelta(hours=hours))
-    estimate = estimated(IncentiveProgram(young, (program(),)), fill_cost=0.03)
+    estimate = estimated(RewardedMarket(young, (program(),)), fill_cost=0.03)
     assert estimate.fills_per_day == pytest.approx(340 * times * 100 / (240 + 100))
     assert estimate.fill_cost_per_day == pytest.approx(estimate.fills_per_day * 0.03)
 
@@ -293,7 +286,7 @@ def candidate(
     exclusive: bool = False,
 ) -> Candidate:
     """A market with bids for 50 cents of so many contracts a side, and what they would bring a day."""
-    found = IncentiveProgram(market(ticker=ticker, shard=shard), (program(ticker=ticker),), exclusive=exclusive)
+    found = RewardedMarket(market(ticker=ticker, shard=shard), (program(ticker=ticker),), exclusive=exclusive)
     bids = tuple(values.bid(side, "0.50", count) for side, count in ((YES, yes), (NO, no)) if count)
     paid = Decimal(str(net + costs if payable is None else payable))
     estimate = Estimate(0, 0, per_day, 0, paid, paid, net + costs, costs / 0.04, costs * 3 / 4, costs / 4)

@@ -21,13 +21,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from exchange.account import Fill, Identity, Settlement
-from exchange.errors import LedgerError
-from exchange.models import NO, YES
+from exchange.orderbook import NO, YES
 from ledger import schema
 from ledger.cash_reconciliation import Stretch, Till
-from ledger.entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds, moment
+from ledger.database import LedgerError
+from ledger.entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds
 from ledger.ledger import Ledger, file_name
 from ledger.markouts import Point, Seen
+from ledger.sql_rows import moment
 from report.facts import recall
 from tests.rows import NOW, SECONDS, US, fill, later, stay
 from tests.test_profit import FILLS

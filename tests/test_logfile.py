@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from exchange.errors import ConfigError
-from runtime.log_format import Repeats
-from runtime.log_output import LogFile, open_log
+from runtime.log_output import LogFile, Repeats, open_log
 from tests.conftest import PROJECT, Bench, unavailable
 
 MISSING = "  └─ {} entries are missing here: the log could not be written"

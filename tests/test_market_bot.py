@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import trade
 from clients import Environment
-from exchange.models import Side
+from exchange.orderbook import Side
 from exchange.signing import Signer
 from simulator.people import EVERYBODY
 from tests.conftest import Bench, answer, assert_quoting_once, is_quote, unavailable

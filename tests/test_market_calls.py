@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 import requests
 
-from exchange.models import FeeType, MarketStatus, Side
+from exchange.models import FeeType, MarketStatus
+from exchange.orderbook import Side
 from simulator import lifecycle, pauses
 from tests import calls
 from tests.calls import SHARD_0, SHARD_3, about, market, place, taken_by_others, wait

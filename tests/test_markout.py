@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from exchange.account import Fill
-from exchange.models import NO, YES, Book, Candle
+from exchange.models import Candle
+from exchange.orderbook import NO, YES, Book
 from ledger.markouts import POINTS, Markouts, Point, Seen
 from tests.values import NOW, cents
 

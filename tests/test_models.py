@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.models import MOST_PRICES, Bid, Level, PriceGrid, Side
+from exchange.orderbook import MOST_PRICES, Bid, Level, PriceGrid, Side
 from tests.values import CENTS, FINE_BELOW, GRIDS, NOW, TAPERED, book, cents, grid, market
 
 ANY_PRICE = st.integers(1, 9_999).map(lambda pips: Decimal(pips) / 10_000)

@@ -10,7 +10,8 @@ import pytest
 
 from exchange.account import OrderGroup
 from exchange.errors import AlreadyExists, Gone, Refused
-from exchange.models import AmendResponse, Bid, OrderResponse, OrderStatus, Side, TimeInForce
+from exchange.models import AmendResponse, OrderResponse, OrderStatus, TimeInForce
+from exchange.orderbook import Bid, Side
 from simulator import order_entry
 from simulator.opening import CUSTOMER
 from tests import calls

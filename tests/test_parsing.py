@@ -18,10 +18,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clients import KalshiHttpClient
-from exchange import parse_markets
+from exchange import json_fields, parse_account, parse_markets
 from exchange.errors import ExchangeError, Unreadable
 from exchange.json_fields import Fields, Listing, decode
-from exchange.models import Side
+from exchange.orderbook import Side
 from tests.answers import CALLS, RAW, body_of, client_that_hears, give, places, real_answers, sent, short_answer
 
 D = Decimal
@@ -129,19 +129,19 @@ PARSERS: dict[str, tuple[Callable[[Fields], Any], str, tuple[Any, ...]]] = {
     "event": (parse_markets.event, "get_events", ("events", 0)),
     "exchange_status": (parse_markets.exchange_status, "get_exchange_status", ()),
     "schedule": (parse_markets.schedule, "get_schedule", ()),
-    "order": (parse_markets.order, "get_resting_orders", ("orders", 0)),
-    "order_response": (lambda f: parse_markets.order_response(f, D(2)), "create_order", ()),
-    "amend_response": (parse_markets.amend_response, "amend_order", ()),
-    "order_group": (parse_markets.order_group, "get_order_groups", ("order_groups", 0)),
-    "position": (parse_markets.position, "get_positions", ("market_positions", 0)),
-    "fill": (parse_markets.fill, "get_fills", ("fills", 0)),
-    "settlement": (parse_markets.settlement, "get_settlements", ("settlements", 0)),
-    "payment": (parse_markets.payment, "get_deposits", ("deposits", 0)),
-    "transfer": (parse_markets.transfer, "get_transfers", ("transfers", 0)),
-    "subaccount_transfer": (parse_markets.subaccount_transfer, "get_subaccount_transfers", ("transfers", 0)),
-    "balance": (parse_markets.balance, "get_balance", ()),
-    "limits": (parse_markets.limits, "read_limits", ()),
-    "endpoint_costs": (parse_markets.endpoint_costs, "read_limits", ()),
+    "order": (parse_account.order, "get_resting_orders", ("orders", 0)),
+    "order_response": (lambda f: parse_account.order_response(f, D(2)), "create_order", ()),
+    "amend_response": (parse_account.amend_response, "amend_order", ()),
+    "order_group": (parse_account.order_group, "get_order_groups", ("order_groups", 0)),
+    "position": (parse_account.position, "get_positions", ("market_positions", 0)),
+    "fill": (parse_account.fill, "get_fills", ("fills", 0)),
+    "settlement": (parse_account.settlement, "get_settlements", ("settlements", 0)),
+    "payment": (parse_account.payment, "get_deposits", ("deposits", 0)),
+    "transfer": (parse_account.transfer, "get_transfers", ("transfers", 0)),
+    "subaccount_transfer": (parse_account.subaccount_transfer, "get_subaccount_transfers", ("transfers", 0)),
+    "balance": (parse_account.balance, "get_balance", ()),
+    "limits": (parse_account.limits, "read_limits", ()),
+    "endpoint_costs": (parse_account.endpoint_costs, "read_limits", ()),
 }
 
 
@@ -297,7 +297,7 @@ def test_markets_with_one_grid_share_what_is_known_of_its_prices_and_no_others_d
 @example({"error": {"code": "a", "message": ["b"], "details": {"c": 1}}})
 @example({"code": 5, "message": None})
 def test_an_error_body_of_any_form_gives_words(body: Any) -> None:
-    words = parse_markets.error_words(body)
+    words = json_fields.error_words(body)
     assert [type(word) for word in words] == [str] * 3
 
 

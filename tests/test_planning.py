@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import trade
 from exchange.account import Balance, Position
-from exchange.models import NO, SIDES, YES, Bid, Book, Level, Market, MarketStatus, Order, OrderStatus, Side
+from exchange.models import Market, MarketStatus, Order, OrderStatus
+from exchange.orderbook import NO, SIDES, YES, Bid, Book, Level, Side
 from execution.plan import CLEARANCE, Change, Exit, Plan, Wanted, Wishes, make_plan
 from risk.gate import Code, Limits, Situation
 from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, cents, market

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.account import Fill, Settlement
-from exchange.models import NO, YES, Side
+from exchange.orderbook import NO, YES, Side
 from ledger.daily_pnl import day_profit, held_before, midnight, value
 from ledger.entries import DayMark, Quotes
 from tests.values import NOW

@@ -16,9 +16,9 @@ import main
 import market_bot
 from bot import settings
 from clients import Environment
-from commands import status
+from commands import status, status_facts
 from ledger.schema import MIGRATIONS
-from rewards.estimate import Reason
+from rewards.skips import Reason
 from risk.gate import Code
 from runtime import preflight
 from simulator import embedded
@@ -76,7 +76,7 @@ def test_make_run_starts_the_bot_and_so_do_the_lines_without_make() -> None:
 
 
 def events_of_the_code() -> set[str]:
-    """What is passed to `log`, and what `log_events.py` tells the loop to log."""
+    """What is passed to `log`, and what `bot/log_events.py` tells the loop to log."""
     found: set[str] = set()
     for name in ROOMS:
         for node in ast.walk(tree(name)):
@@ -292,9 +292,11 @@ def test_what_the_code_tells_people_to_type_can_be_typed() -> None:
 
 
 def test_the_fields_of_the_json_are_those_that_are_listed() -> None:
-    nobody = status.Bot(False, "on this account", "")
-    nothing = status.Account(None, {}, (), ())
-    facts = status.Facts(Environment.SIM, "x", "y", datetime.now(timezone.utc), nothing, nobody, "trade-sim.db")
+    nobody = status_facts.Bot(False, "on this account", "")
+    nothing = status_facts.Account(None, {}, (), ())
+    facts = status_facts.Facts(
+        Environment.SIM, "x", "y", datetime.now(timezone.utc), nothing, nobody, "trade-sim.db"
+    )
     fields = re.findall(r'^  "(\w+)":', status.as_json(facts), re.MULTILINE)
     listed = paragraph("The second tells the same as one JSON object:").partition(".")[0]
     assert spans(listed) == fields

@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.account import Fill, Settlement
-from exchange.models import NO, YES, Program
+from exchange.models import Program
+from exchange.orderbook import NO, YES
 from ledger.cash_reconciliation import Stretch, Till, effect
 from ledger.entries import Adopted, DayMark, Outcome, Quotes, Seconds, SecondsOf
 from ledger.markouts import Point, Seen
 from report import text
-from report.build import Facts, Money, Report, report
+from report.build import Money, Report, report
+from report.facts import Facts
 from report.reward_payments import State
 from tests.values import NOW, program
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.models import Bid, Book, Level, Side
+from exchange.orderbook import Bid, Book, Level, Side
 from rewards import rule_2026_07_30 as rule
 from simulator import lifecycle, order_entry, pauses
 from simulator.exchange import Exchange

@@ -11,7 +11,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from exchange.account import Balance, Position
-from exchange.models import NO, YES, Bid, Order, OrderStatus, Side
+from exchange.models import Order, OrderStatus
+from exchange.orderbook import NO, YES, Bid, Side
 from risk.exposure import Room, event_risk, held, room_beside
 from tests.values import NOW
 

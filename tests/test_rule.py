@@ -16,7 +16,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from exchange.models import Bid, Book, Level, PriceGrid, Side
+from exchange.orderbook import Bid, Book, Level, PriceGrid, Side
 from rewards import rule_2026_07_30 as rule
 from rewards.rule_2026_07_30 import SideScore
 from simulator import rewards

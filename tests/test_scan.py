@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from bot.settings import AUTO
-from rewards.estimate import Reason, Skip
-from selection.screening import RATE_WHERE_UNKNOWN
+from rewards.fees import RATE_WHERE_UNKNOWN
+from rewards.skips import Reason, Skip
 from simulator.lifecycle import list_program
 from simulator.listing import ListedProgram
 from simulator.matching import CONTRACT

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
-from rewards.estimate import Reason, Skip
-from selection.screening import RATE_WHERE_UNKNOWN, Screen, incentives, makers_rate
+from rewards.fees import RATE_WHERE_UNKNOWN, makers_rate
+from rewards.skips import Reason, Skip
+from selection.screening import Screen, incentives
 from tests.values import NOW, market, program
 
 ALL = Screen()

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from benchmarks.exhaustive import Problem, problem
 from benchmarks.sizing import compared, honest_net
-from exchange.models import NO, SIDES, YES, Book, Program, Side
-from rewards.estimate import Candidate, IncentiveProgram, Reason
+from exchange.models import Program
+from exchange.orderbook import NO, SIDES, YES, Book, Side
+from rewards.estimate import Candidate, RewardedMarket
+from rewards.skips import Reason
 from risk.exposure import Room
 from selection.allocation import LEAST_WINDOW, choose_sizes
 from selection.ranking import Choice, Wish
@@ -32,8 +34,8 @@ def room(capital: float, event_loss: float = 1_000, **known: Any) -> Room:
     return Room(Decimal(str(capital)), Decimal(str(event_loss)), Decimal(str(capital)), **known)
 
 
-def known(*programs: Program, name: str = "KXTEST-1", volume: int = 0, **more: Any) -> IncentiveProgram:
-    return IncentiveProgram(market(ticker=name, volume=volume), programs or (program(target=20),))._replace(**more)
+def known(*programs: Program, name: str = "KXTEST-1", volume: int = 0, **more: Any) -> RewardedMarket:
+    return RewardedMarket(market(ticker=name, volume=volume), programs or (program(target=20),))._replace(**more)
 
 
 def book(yes: Sequence[Any], no: Sequence[Any], name: str = "KXTEST-1") -> Book:
@@ -44,7 +46,7 @@ FULL = cents((40, 30))
 
 
 def chosen(
-    incentives: Sequence[IncentiveProgram],
+    incentives: Sequence[RewardedMarket],
     books: Sequence[Book],
     money: Room = PLENTY,
     trade: Trade = AT_THE_TOUCH,
@@ -170,7 +172,7 @@ def test_a_larger_order_pushes_deep_rivals_out_of_the_walk() -> None:
     assert only(choice) == {YES: 1, NO: 0}
 
 
-def large(reward: int, price: str) -> tuple[list[IncentiveProgram], list[Book]]:
+def large(reward: int, price: str) -> tuple[list[RewardedMarket], list[Book]]:
     """Two markets alike, 1,000 contracts of rivals on each side."""
     side = [level(price, 1_000)]
     names = "KXA-1", "KXB-1"
@@ -196,7 +198,7 @@ def test_money_is_shared_so_that_each_dollar_brings_as_much() -> None:
 # Slots ----------------------------------------------------------------------------------------------------
 
 
-def two(reward: int, other: int) -> tuple[list[IncentiveProgram], list[Book]]:
+def two(reward: int, other: int) -> tuple[list[RewardedMarket], list[Book]]:
     names = "KXA-1", "KXB-1"
     known_ones = [
         known(program(reward=dollars, target=20, ticker=name, name=name), name=name)

@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 
 import trade
 from exchange.account import Position
-from exchange.models import (
-    Bid,
-    Book,
-    MarketStatus,
-    Order,
-    OrderStatus,
-    PriceGrid,
-    SelfTradePrevention,
-    Side,
-    TimeInForce,
-)
-from rewards.estimate import Caution, Reason, Scored, Skip
+from exchange.models import MarketStatus, Order, OrderStatus, SelfTradePrevention, TimeInForce
+from exchange.orderbook import Bid, Book, PriceGrid, Side
+from rewards.estimate import Caution, Scored
+from rewards.skips import Reason, Skip
 from tests import values
 from tests.values import CENTS, GRIDS, NOW, TAPERED, book, cents, level, program
 from trade import Prices, Trade, Unclosable, rivals_books

@@ -14,7 +14,7 @@ import market_bot
 from bot import settings
 from bot.settings import AUTO
 from commands import incentives
-from rewards.estimate import Reason
+from rewards.skips import Reason
 from tests.conftest import Bench
 
 

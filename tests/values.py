@@ -8,19 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from exchange.models import (
-    Bid,
-    Book,
-    IncentiveType,
-    Level,
-    Market,
-    MarketStatus,
-    PriceGrid,
-    PriceRange,
-    Program,
-    Side,
-)
-from rewards.estimate import IncentiveProgram
+from exchange.models import IncentiveType, Market, MarketStatus, Program
+from exchange.orderbook import Bid, Book, Level, PriceGrid, PriceRange, Side
+from rewards.estimate import RewardedMarket
 from tests.rows import NOW
 
 
@@ -92,9 +82,9 @@ def program(
     )
 
 
-def incentive(price_grid: PriceGrid = CENTS, *programs: Program, **known: Any) -> IncentiveProgram:
+def incentive(price_grid: PriceGrid = CENTS, *programs: Program, **known: Any) -> RewardedMarket:
     """A market with its programs, and what else is `known` of it."""
-    return IncentiveProgram(market(price_grid), programs or (program(),))._replace(**known)
+    return RewardedMarket(market(price_grid), programs or (program(),))._replace(**known)
 
 
 def bid(side: Side, price: str, count: float) -> Bid:

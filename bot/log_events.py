@@ -11,11 +11,12 @@ from decimal import Decimal
 from exchange.models import ExchangeStatus, Program
 from exchange.trading_hours import Span
 from execution.plan import Plan
+from incentive import Board, Change
 from ledger.entries import Cycle, Mark
-from rewards.estimate import Candidate, Skip, contracts, dollars_per_day
+from rewards.estimate import Candidate, dollars_per_day
+from rewards.skips import Skip, contracts
 from risk.gate import Situation
 from runtime.log_format import Said, known, signed
-from scan import Board, Change
 from selection.ranking import Choice
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20

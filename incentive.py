@@ -14,17 +14,20 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
+from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.errors import ExchangeError, TookTooLong, Unreadable
 from exchange.json_fields import Listing
 from exchange.market_data import TICKERS_PER_CALL
-from exchange.models import Book, Event, ExchangeStatus, Market, Order, Program, Series
-from rewards.estimate import NONE_EARNED, IncentiveProgram, Reason, Skip
+from exchange.models import Event, ExchangeStatus, Market, Order, Program, Series
+from exchange.orderbook import Book
+from rewards.estimate import NONE_EARNED, RIVALS_ANSWER, Caution, RewardedMarket
+from rewards.skips import Reason, Skip
 from risk.exposure import Room
-from selection.ranking import Choice
+from selection import advice, allocation
+from selection.ranking import Choice, Wish, choose, no_slot_left
 from selection.screening import Screen, incentives
-from strategy import Strategy
-from trade import rivals_books
+from trade import Trade, rivals_books
 
 T = TypeVar("T")
 
@@ -82,7 +85,7 @@ class Seen(NamedTuple):
     at: datetime
     markets: Mapping[str, Market]
     books: Mapping[str, Book]
-    incentives: list[IncentiveProgram]
+    incentives: list[RewardedMarket]
     rivals: Mapping[str, Book]
     skipped: list[Skip]
     problems: tuple[ExchangeError, ...]
@@ -212,7 +215,7 @@ class Scanner:
 
     def close_up(
         self, board: Board, ticker: str, resting: Collection[Order]
-    ) -> tuple[IncentiveProgram, Book] | None:
+    ) -> tuple[RewardedMarket, Book] | None:
         """One market of the board with the rivals' book in it, None where it has no program that pays for resting
         orders, or is not listed, or sends no book. Whether it may be quoted is not asked."""
         programs = [program for program in board.programs if program.ticker == ticker]
@@ -281,7 +284,7 @@ class Scanner:
     def _events(
         self,
         board: Board,
-        found: Iterable[IncentiveProgram],
+        found: Iterable[RewardedMarket],
         watched: Iterable[str],
         problems: list[ExchangeError],
     ) -> Mapping[str, Event]:
@@ -321,3 +324,58 @@ def _after_look(looks: Mapping[str, Looks], rivals: Mapping[str, Book], choice: 
         if ticker in rivals:
             after[ticker] = after.get(ticker, Looks()).then(qualified)
     return after
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """How to price (`trade`), what to keep to (`screen`), what a choice is to bring (`wish`)."""
+
+    trade: Trade
+    screen: Screen
+    wish: Wish
+
+    @classmethod
+    def of(cls, rules: Settings) -> Strategy:
+        return cls(
+            Trade(rules.trade_size, rules.delta_ticks, rules.incentive_size),
+            Screen(rules.only, rules.avoid, rules.hours_to_close),
+            Wish(rules.ticker_slots, rules.min_reward, rules.fill_cost),
+        )
+
+    @property
+    def caution(self) -> Caution:
+        """How the estimates of a fixed size are made that decide."""
+        return Caution(RIVALS_ANSWER, fill_cost=self.wish.fill_cost)
+
+    def with_fewer_slots(self, taken: int) -> Strategy:
+        """The same, with so many slots taken already."""
+        return replace(self, wish=replace(self.wish, slots=max(self.wish.slots - taken, 0))) if taken else self
+
+    def decide(
+        self,
+        incentives: Iterable[RewardedMarket],
+        rivals: Mapping[str, Book],
+        now: datetime,
+        room: Room,
+        quoted: frozenset[str],
+        skipped: Iterable[Skip] = (),
+    ) -> Choice:
+        """The markets to quote, with which bids, and one reason for each of the rest. `rivals`: books without our
+        own orders; `quoted`: the tickers that have a slot now; `skipped`: those that were left out before."""
+        if self.trade.size is None and self.wish.slots:
+            return allocation.choose_sizes(self.trade, incentives, rivals, now, self.wish, room, quoted, skipped)
+        if self.trade.size is None:
+            return Choice((), (*(no_slot_left(one.ticker) for one in incentives), *skipped))
+        candidates, unquoted = self.trade.candidates(incentives, rivals, now, self.caution)
+        return choose(candidates, [*unquoted, *skipped], self.wish, room, quoted)
+
+    def advise(
+        self,
+        choice: Choice,
+        incentives: Iterable[RewardedMarket],
+        rivals: Mapping[str, Book],
+        now: datetime,
+        room: Room,
+    ) -> str:
+        """What to change where a choice is paid nothing, empty where it is paid."""
+        return advice.advise(self.trade, self.caution, choice, incentives, rivals, now, room)

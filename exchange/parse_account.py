@@ -1,0 +1,203 @@
+"""The account's objects turned into `exchange/models.py` and `exchange/account.py`.
+
+Promise: what comes out is exact and complete, or an `Unreadable` says which endpoint sent what field wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from exchange.account import (
+    AccountLimits,
+    Balance,
+    BucketLimit,
+    EndpointCosts,
+    Fill,
+    OrderGroup,
+    Payment,
+    PaymentStatus,
+    Position,
+    Settlement,
+    SubaccountTransfer,
+    Transfer,
+)
+from exchange.json_fields import Fields
+from exchange.models import (
+    AmendResponse,
+    Order,
+    OrderResponse,
+    OrderStatus,
+)
+from exchange.orderbook import Side
+
+CENTS = Decimal(100)
+
+
+DEAREST = 1_000
+"""Tokens that a call can cost, at most: more would be waited for without end."""
+
+
+_VERSION = re.compile(r"^/trade-api/v[0-9]+")
+
+
+def order(f: Fields) -> Order:
+    side = f.enum("outcome_side", Side)
+    return Order(
+        order_id=f.identifier("order_id"),
+        client_order_id=f.text("client_order_id"),
+        ticker=f.text("ticker"),
+        side=side,
+        price=f.decimal(f"{side.value}_price_dollars"),
+        status=f.enum("status", OrderStatus),
+        asked=f.decimal("initial_count_fp"),
+        filled=f.decimal("fill_count_fp"),
+        remaining=f.decimal("remaining_count_fp"),
+        fees=f.decimal("maker_fees_dollars") + f.decimal("taker_fees_dollars"),
+        exchange_index=f.optional("exchange_index", f.whole),
+        expires=f.optional("expiration_time", f.time),
+        created=f.optional("created_time", f.time),
+        updated=f.optional("last_update_time", f.time),
+        group_id=f.optional("order_group_id", f.text) or None,
+    )
+
+
+def order_response(f: Fields, asked: Decimal) -> OrderResponse:
+    """The answer to a create, which names no status: `asked` contracts, less what was filled and what rests,
+    were canceled at once (self-trade prevention, the rest of an immediate order)."""
+    filled, remaining = f.decimal("fill_count"), f.decimal("remaining_count")
+    status = (
+        OrderStatus.RESTING if remaining > 0 else OrderStatus.EXECUTED if filled >= asked else OrderStatus.CANCELED
+    )
+    return OrderResponse(
+        order_id=f.identifier("order_id"),
+        status=status,
+        filled=filled,
+        remaining=remaining,
+        average_fee=f.optional("average_fee_paid", f.decimal),
+    )
+
+
+def amend_response(f: Fields) -> AmendResponse:
+    return AmendResponse(
+        order_id=f.text("order_id"),
+        filled=f.optional("fill_count", f.decimal),
+        remaining=f.optional("remaining_count", f.decimal),
+    )
+
+
+def order_group(f: Fields) -> OrderGroup:
+    return OrderGroup(
+        id=f.identifier("id"),
+        limit=f.optional("contracts_limit_fp", f.decimal),
+        exchange_index=f.optional("exchange_index", f.whole) or 0,
+    )
+
+
+def position(f: Fields) -> Position:
+    return Position(
+        ticker=f.text("ticker"),
+        count=f.decimal("position_fp"),
+        exposure=f.decimal("market_exposure_dollars"),
+        exchange_index=f.whole("exchange_index"),
+        fees=f.optional("fees_paid_dollars", f.decimal) or Decimal(0),
+    )
+
+
+def fill(f: Fields) -> Fill:
+    side = f.enum("outcome_side", Side)
+    return Fill(
+        fill_id=f.text("fill_id"),
+        order_id=f.text("order_id"),
+        ticker=f.text("ticker"),
+        side=side,
+        price=f.decimal(f"{side.value}_price_dollars"),
+        count=f.decimal("count_fp"),
+        fee=f.decimal("fee_cost"),
+        is_taker=f.flag("is_taker"),
+        time=f.time("created_time") if f.has("created_time") else f.unix("ts"),
+    )
+
+
+def settlement(f: Fields) -> Settlement:
+    payout = f.optional("value", f.whole)
+    return Settlement(
+        ticker=f.text("ticker"),
+        event_ticker=f.text("event_ticker"),
+        yes_count=f.decimal("yes_count_fp"),
+        yes_cost=f.decimal("yes_total_cost_dollars"),
+        no_count=f.decimal("no_count_fp"),
+        no_cost=f.decimal("no_total_cost_dollars"),
+        revenue=Decimal(f.whole("revenue")) / CENTS,
+        fee=f.decimal("fee_cost"),
+        yes_payout=None if payout is None else Decimal(payout) / CENTS,
+        exchange_index=f.whole("exchange_index"),
+        time=f.time("settled_time"),
+    )
+
+
+def payment(f: Fields) -> Payment:
+    return Payment(
+        id=f.text("id"),
+        status=f.enum("status", PaymentStatus),
+        amount=Decimal(f.whole("amount_cents")) / CENTS,
+        fee=Decimal(f.whole("fee_cents")) / CENTS,
+        created=f.unix("created_ts"),
+        finalized=f.optional("finalized_ts", f.unix),
+    )
+
+
+def transfer(f: Fields) -> Transfer:
+    return Transfer(
+        id=f.text("transfer_id"),
+        status=f.text("status"),
+        amount=f.decimal("amount"),
+        source_shard=f.whole("source_exchange_shard"),
+        destination_shard=f.whole("destination_exchange_shard"),
+        created=f.unix("created_ts"),
+    )
+
+
+def subaccount_transfer(f: Fields) -> SubaccountTransfer:
+    return SubaccountTransfer(
+        id=f.text("transfer_id"),
+        amount=Decimal(f.whole("amount_cents")) / CENTS,
+        from_subaccount=f.whole("from_subaccount"),
+        to_subaccount=f.whole("to_subaccount"),
+        created=f.unix("created_ts"),
+    )
+
+
+def balance(f: Fields) -> Balance:
+    return Balance(
+        available=f.decimal("balance_dollars"),
+        by_shard={s.whole("exchange_index"): s.decimal("balance") for s in f.objects("balance_breakdown")},
+    )
+
+
+def limits(f: Fields) -> AccountLimits:
+    return AccountLimits(f.text("usage_tier"), _bucket(f.inner("read")), _bucket(f.inner("write")))
+
+
+def _bucket(f: Fields) -> BucketLimit:
+    bucket = BucketLimit(f.whole("refill_rate"), f.whole("bucket_capacity"))
+    if bucket.rate <= 0 or bucket.capacity <= 0:
+        raise f.wrong("refill_rate", f"and bucket_capacity ({bucket.capacity}) should be above 0")
+    return bucket
+
+
+def endpoint_costs(f: Fields) -> EndpointCosts:
+    return EndpointCosts(
+        default=_cost(f, "default_cost"),
+        table=tuple(
+            (row.text("method"), _VERSION.sub("", row.text("path"), count=1), _cost(row, "cost"))
+            for row in f.objects("endpoint_costs")
+        ),
+    )
+
+
+def _cost(f: Fields, name: str) -> int:
+    cost = f.whole(name)
+    if not 1 <= cost <= DEAREST:
+        raise f.wrong(name, f"should be tokens, 1 to {DEAREST}")
+    return cost

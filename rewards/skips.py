@@ -1,0 +1,54 @@
+"""Why a market is not quoted.
+
+Promise: every reason has one name, which the log and the README use, and comes with its number.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import NamedTuple
+
+
+class Reason(Enum):
+    """Why a market is not quoted. The value is what the log prints."""
+
+    PAID_OUT = "PAID_OUT"
+    NOT_LIQUIDITY = "NOT_LIQUIDITY"
+    NOT_RUNNING = "NOT_RUNNING"
+    NO_PUBLISHED_SCORE = "NO_PUBLISHED_SCORE"
+    ONLY = "ONLY"
+    AVOID = "AVOID"
+    NO_MARKET = "NO_MARKET"
+    MARKET_STATUS = "MARKET_STATUS"
+    TRADING_PAUSED = "TRADING_PAUSED"
+    MIN_HOURS_TO_CLOSE = "MIN_HOURS_TO_CLOSE"
+    NO_BOOK = "NO_BOOK"
+    NO_REFERENCE = "NO_REFERENCE"
+    PRICE_BOUNDS = "PRICE_BOUNDS"
+    TRADE_DELTA = "TRADE_DELTA leaves the paid levels"
+    INCENTIVE_SIZE = "INCENTIVE_SIZE"
+    TARGET_MISSED = "TARGET_MISSED"
+    MIN_REWARD = "MIN_REWARD"
+    REWARD_FLOOR = "REWARD_FLOOR"
+    FILL_COST = "FILL_COST"
+    CASH = "CASH"
+    MAX_CAPITAL = "MAX_CAPITAL"
+    MAX_EVENT_LOSS = "MAX_EVENT_LOSS"
+    TRADE_TICKER_SIZE = "TRADE_TICKER_SIZE"
+    GUARD = "GUARD"
+    UNREADABLE = "UNREADABLE"
+
+
+class Skip(NamedTuple):
+    """A market that is not quoted: the one reason, and the number behind it as the log prints it."""
+
+    ticker: str
+    reason: Reason
+    label: str
+    number: str
+
+
+def contracts(count: Decimal | int) -> str:
+    """A number of contracts for the log: thousands apart, decimals only where there are any."""
+    return f"{count:,.2f}".removesuffix(".00")
