@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 ONE_DOLLAR = Decimal(1)
 
-
 MOST_PRICES = 10_001
 """Prices of the finest grid there is, and what is remembered of a side's at most."""
 

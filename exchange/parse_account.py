@@ -33,10 +33,8 @@ from exchange.orderbook import Side
 
 CENTS = Decimal(100)
 
-
 DEAREST = 1_000
 """Tokens that a call can cost, at most: more would be waited for without end."""
-
 
 _VERSION = re.compile(r"^/trade-api/v[0-9]+")
 

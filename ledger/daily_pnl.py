@@ -12,7 +12,6 @@ from decimal import Decimal
 from clients import KalshiHttpClient
 from exchange.account import Balance, Fill, Settlement
 from exchange.orderbook import Book, Side
-from ledger import daily_pnl
 from ledger.entries import DayMark, Entry, Mark, Quotes
 from ledger.ledger import Ledger
 
@@ -98,7 +97,7 @@ class Marking:
         held = {ticker: count for ticker, count in held.items() if count}
         quotes = self._quotes(entry, held, books)
         brought, accrued = self._day_profit(entry, now, held, quotes), self._accrued(entry, now.date())
-        return Mark(now, balance.available if balance else None, daily_pnl.value(held, quotes), brought, accrued)
+        return Mark(now, balance.available if balance else None, value(held, quotes), brought, accrued)
 
     def _quotes(self, entry: Entry, held: Collection[str], books: Mapping[str, Book]) -> dict[str, Quotes]:
         """The best bids where something is held. Where no book was read, or nobody is in it any more, they are
@@ -125,9 +124,9 @@ class Marking:
         settled |= {key: one for key, one in entry.settlements.items() if one.time >= start}
         opening = self._ledger.day_marks(day)
         if opening is None:
-            then = daily_pnl.held_before(held, fills.values(), settled.values())
+            then = held_before(held, fills.values(), settled.values())
             opening = entry.days[day] = self._opening(start, then, quotes)
-        return daily_pnl.day_profit(opening, fills.values(), settled.values(), quotes)
+        return day_profit(opening, fills.values(), settled.values(), quotes)
 
     def _opening(
         self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
@@ -138,4 +137,4 @@ class Marking:
         if held:
             for candle in self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start):
                 then[candle.ticker] = candle.yes_bid, candle.no_bid
-        return daily_pnl.marked(held, then)
+        return marked(held, then)

@@ -20,13 +20,8 @@ from ledger.markouts import Point, Seen
 
 _MICROSECOND = timedelta(microseconds=1)
 
-
 Row = Sequence[Any]
-
-
 T = TypeVar("T")
-
-
 S = TypeVar("S")
 
 

@@ -13,7 +13,6 @@ from exchange.models import Event, FeeType, Market, Series
 TAKER_RATE = 0.07
 """Dollars of fee for a contract taken at P, divided by P x (1 - P): the exchange's schedule of 7 July 2026."""
 
-
 _MAKERS_PART = {
     FeeType.QUADRATIC: 0.0,
     FeeType.QUADRATIC_WITH_MAKER_FEES: 0.25,

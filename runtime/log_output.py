@@ -196,7 +196,6 @@ def open_log(path: Path, size: int = SIZE, files: int = FILES) -> logging.Logger
 
 COUNTED = frozenset({"ERROR", "SKIP POSITION", "REFUSED ORDER"})
 
-
 FORGOTTEN = timedelta(hours=1)
 """What was not said for so long is new again."""
 

@@ -9,19 +9,14 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runtime.console import IN_CONFIGURATION, Sheet
 from runtime.signals import stop_signals
 
-if TYPE_CHECKING:
-    pass
-
-import signal
-
-HOME = Path(__file__).resolve().parent
+HOME = Path(__file__).resolve().parents[1]
 
 PYTHON_NEEDED = (3, 10)
 

@@ -4,10 +4,6 @@ where the bot is just then, as a `KeyboardInterrupt` that says which, and what f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 import math
 import signal
 import time
