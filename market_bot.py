@@ -47,7 +47,7 @@ from ledger.database import LedgerError
 from ledger.entries import Cycle, Mark
 from ledger.ledger import Ledger, file_name
 from risk.guards import Guards, Patience
-from runtime import console, log_format, log_output, signals
+from runtime import log_format, log_output, signals
 from selection.ranking import Choice
 
 # Settings -------------------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ class MarketBot:
         while True:
             failure = recovery.attempt(meet)
             if failure is None:
-                return None if agreed[-1] else console.IN_CONFIGURATION
+                return None if agreed[-1] else ExitCode.MISCONFIGURED
             if failure.then is Then.STOP:
                 return self._give_up(failure)
             self._tell(failure, f"Nothing was touched; tried again in {recovery.RETRY_SECONDS:.0f} s")
@@ -403,7 +403,7 @@ class MarketBot:
     def _give_up(self, failure: Failure) -> int:
         """Stop by itself. Returns the exit code."""
         self.log("ERROR", f"The bot stops: only a person can mend this ({failure.told})")
-        return max(self._stop("it cannot go on"), console.IN_CONFIGURATION)
+        return max(self._stop("it cannot go on"), ExitCode.MISCONFIGURED)
 
     # -- within a cycle ----------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from exchange.errors import ConfigError
 from ledger.database import LedgerError
 from ledger.ledger import Ledger
 from runtime import lock, log_format, log_output
-from runtime.console import IN_CONFIGURATION, MAY_REST
+from runtime.console import ExitCode
 from runtime.lock import AlreadyRuns, Lock
 from runtime.signals import Signals
 
@@ -56,13 +56,13 @@ def start(
     with ExitStack() as held:
         try:
             bot = _ready(read_settings, files, confirm, bot_class, held)
-            return bot.run() if bot else IN_CONFIGURATION
+            return bot.run() if bot else ExitCode.MISCONFIGURED
         except KeyboardInterrupt:
             if bot is None:
                 print("market_bot: stopped at its start; nothing was sent", file=sys.stderr)
                 return 0
             print("market_bot: stopped within its end; orders may rest until they expire", file=sys.stderr)
-            return MAY_REST
+            return ExitCode.ORDERS_MAY_REST
         finally:
             signals.ignore()
 

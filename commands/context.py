@@ -1,12 +1,72 @@
-"""Where every command starts: the settings file, the connection, and what is said of them.
+"""Where every command starts: the settings file, the way to the exchange, and what is said of both.
 
-Promise: whatever stands against a command is one line that says the remedy.
+Promise: whatever stands against a command is one line that says the remedy. Nothing is done before a person agreed
+to it. `market_bot.py` is imported inside functions: a person edits it, and it may not run.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
+import traceback
+
+from bot import launch
+from bot.connection import Connection, connect, read_variables
 from clients import Environment
+from exchange.errors import ConfigError
+
+SHARING = """\
+A simulated exchange lives inside the process that opened it: another process's account cannot be looked at or
+tidied up from here. To share one, start `python -m simulator` in a terminal of its own, put the SIM_ lines that it
+prints into .env, and start the bot again."""
+
+
+def importable() -> None:
+    """Make sure that `market_bot.py`, which a person edits, is a program still. Raises a `ConfigError`."""
+    try:
+        import market_bot  # noqa: F401
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        where = "".join(f", line {f.lineno}" for f in frames if f.filename.endswith("market_bot.py"))
+        said = f"market_bot.py does not run ({type(error).__name__}: {error}{where})"
+        raise ConfigError(f"{said}. Look at what was changed there last") from None
+
+
+def connected() -> tuple[Environment, Connection]:
+    """The environment of the settings, and a way to its exchange. Raises a `ConfigError`."""
+    import market_bot
+
+    return market_bot.env, connect(market_bot.env, read_variables(market_bot.files().dotenv))
 
 
 def headline(environment: Environment, exchange: str, money: str) -> str:
+    """The first line of what a command prints."""
     return f"Environment: {environment.value} ({exchange}; {money})"
+
+
+def named(environment: Environment, connection: Connection, private: str) -> str:
+    """Which environment, on which exchange; `private` says what one inside a process is."""
+    exchange = private if connection.is_private else connection.about["Exchange"]
+    return headline(environment, exchange, connection.about["Money"])
+
+
+def warn(connection: Connection) -> None:
+    """Say on stderr what a person should mend, though all works."""
+    for warning in [*connection.warnings, connection.client.clock.take_news()]:
+        if warning:
+            print(f"main: {warning}", file=sys.stderr)
+
+
+def agreed(asked: argparse.Namespace, question: str) -> bool:
+    """Whether a person wants it done: by `--yes`, or at the keyboard."""
+    ask = launch.keyboard()
+    if asked.yes:
+        return True
+    if ask is None:
+        told = f"nobody sits at a keyboard to confirm this: python main.py {asked.command} --yes"
+        print(f"main: nothing was done, {told}", file=sys.stderr)
+        return False
+    if ask(question):
+        return True
+    print("main: nothing was done", file=sys.stderr)
+    return False

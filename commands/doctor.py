@@ -3,7 +3,7 @@
 Promise: it reads. The exchange is sent GET requests and nothing else, no file is made or changed, neither a key
 nor its id is shown. A check is one line, with the remedy where there is something to mend; one that depends on a
 failed one says that it was not made. An exchange that does not answer costs seconds and one line. Python and the
-packages are checked by `main.py`: without them nothing here can be imported.
+packages are checked by `runtime/preflight.py`: without them nothing here can be imported.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-import main
 import trade
 from bot import settings
 from bot.connection import Connection, connect, read_variables
 from clients import Environment, KalshiHttpClient
+from commands import context
 from exchange.account import Balance
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.trading_hours import new_york, next_pause
 from rewards import estimate
-from runtime.console import AT_RUN_TIME, IN_CONFIGURATION, Sheet
+from runtime.console import ExitCode, Sheet
 from selection.screening import Screen
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
@@ -73,9 +73,9 @@ def _unchecked(sheet: Sheet, why: str, *checks: str) -> None:
 def _settings(sheet: Sheet) -> Environment | None:
     """Check the settings. Returns the environment where they name one."""
     try:
-        main.importable()
+        context.importable()
     except ConfigError as error:
-        sheet.fail("Settings", str(error), IN_CONFIGURATION)
+        sheet.fail("Settings", str(error), ExitCode.MISCONFIGURED)
         return None
     import market_bot
 
@@ -83,7 +83,7 @@ def _settings(sheet: Sheet) -> Environment | None:
     try:
         market_bot.read_settings()
     except ConfigError as error:
-        sheet.fail("Settings", str(error), IN_CONFIGURATION)
+        sheet.fail("Settings", str(error), ExitCode.MISCONFIGURED)
         return named
     values = "".join(f", {name} {getattr(market_bot, name)}" for name in settings.NAMES)
     told = sheet.note if named is Environment.PROD else sheet.ok
@@ -99,7 +99,7 @@ def _log(sheet: Sheet, log_file: Path) -> None:
             pass
     except OSError as error:
         remedy = "Make the file and its folder writable, or run the bot from a copy that is"
-        sheet.fail("Log", f"{log_file} cannot be written ({error.strerror}). {remedy}", IN_CONFIGURATION)
+        sheet.fail("Log", f"{log_file} cannot be written ({error.strerror}). {remedy}", ExitCode.MISCONFIGURED)
     else:
         sheet.ok("Log", f"{log_file} can be written")
 
@@ -110,7 +110,7 @@ def _connection(sheet: Sheet, environment: Environment, dotenv_file: Path) -> Co
     try:
         variables = read_variables(dotenv_file)
     except ConfigError as error:
-        sheet.fail(".env", str(error), IN_CONFIGURATION)
+        sheet.fail(".env", str(error), ExitCode.MISCONFIGURED)
         sheet.unchecked("Key file", ".env comes first")
         return None
     missing = [name for name in (key_id, key_file) if not variables.get(name, "").strip()]
@@ -127,15 +127,15 @@ def _connection(sheet: Sheet, environment: Environment, dotenv_file: Path) -> Co
     if missing:
         there = "" if dotenv_file.exists() else f", and {dotenv_file} is not there"
         said = f"not set: {' and '.join(missing)}{there}. {_WHERE_FROM[environment]}"
-        sheet.fail(".env", said, IN_CONFIGURATION)
+        sheet.fail(".env", said, ExitCode.MISCONFIGURED)
     elif problem and not about_key_file:
-        sheet.fail(".env", problem, IN_CONFIGURATION)
+        sheet.fail(".env", problem, ExitCode.MISCONFIGURED)
     else:
         apart = [name for name in (key_id, key_file) if name in os.environ]
         where = f"; {' and '.join(apart)} not there, but in this terminal's variables" if apart else ""
         sheet.ok(".env", f"{key_id} and {key_file} are set{where}")
     if about_key_file and key_file not in missing:
-        sheet.fail("Key file", problem, IN_CONFIGURATION)
+        sheet.fail("Key file", problem, ExitCode.MISCONFIGURED)
     elif problem:
         sheet.unchecked("Key file", "there is none yet" if key_file in missing else ".env comes first")
     elif connection and connection.warnings:
@@ -182,7 +182,7 @@ def _status(sheet: Sheet, environment: Environment, connection: Connection) -> b
             remedy = f"If there is a {environment.value}_URL in .env, is it right?"
         nobody_there = isinstance(error, NotSent) or error.status == 404
         said = f"{name}: {_explained(error, environment)}"
-        sheet.fail(EXCHANGE, f"{said}. {remedy}" if nobody_there else said, AT_RUN_TIME)
+        sheet.fail(EXCHANGE, f"{said}. {remedy}" if nobody_there else said, ExitCode.FAILED)
         return False
     shards = sorted(shard for shard, trading in status.trading_by_shard.items() if not trading)
     if status.trading and not shards:
@@ -265,7 +265,7 @@ def _cash(sheet: Sheet, balance: Balance, programs: Counter[int]) -> None:
     told = f"${balance.available:,.4f} free" + (f" ({by_shard})" if by_shard else "")
     without = [shard for shard in sorted(programs) if balance.by_shard and balance.by_shard.get(shard, 0) <= 0]
     if balance.available <= 0:
-        sheet.fail(CASH, f"{told}: no order can be placed. Deposit on the exchange's website", AT_RUN_TIME)
+        sheet.fail(CASH, f"{told}: no order can be placed. Deposit on the exchange's website", ExitCode.FAILED)
     elif without:
         where = " and ".join(f"shard {shard}, with {programs[shard]:,} markets that pay" for shard in without)
         remedy = "an order can spend only its own shard's. Move some there on the exchange's website"
@@ -314,7 +314,7 @@ def _asked(sheet: Sheet, what: str, environment: Environment, ask: Callable[[], 
     try:
         return ask()
     except ExchangeError as error:
-        sheet.fail(what, _explained(error, environment), AT_RUN_TIME)
+        sheet.fail(what, _explained(error, environment), ExitCode.FAILED)
         return None
 
 

@@ -7,17 +7,21 @@ sold is said.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from bot.connection import Connection
+import market_bot
+from bot.connection import Connection, known, lives_inside, read_variables
 from bot.decision import session_start
 from bot.halts import HOW_TO_GO_ON
 from bot.observation import Account
 from bot.settings import Settings
+from commands import context
+from commands.status_facts import running
 from exchange.errors import ExchangeError
 from execution.canceler import Clearing, NoRecords
 from execution.executor import Sender
@@ -26,12 +30,59 @@ from ledger.database import LedgerError
 from ledger.entries import Halt
 from ledger.ledger import Ledger
 from runtime import log_format
+from runtime.console import ExitCode
+from simulator.embedded import THE_BOTS
 
-_LEFT = 1
-"""Exit code: something still rests or is held."""
+
+def cancel_or_close(asked: argparse.Namespace) -> int:
+    """`cancel-all` and `close-all`: halt the bot, and take down what rests; sell what is held.
+    Returns the exit code."""
+    sells, files = asked.command == "close-all", market_bot.files()
+    environment, connection = context.connected()
+    rules = market_bot.read_settings() if sells else None
+    print(context.named(environment, connection, THE_BOTS))
+    if connection.is_private and running(environment, connection, files.lock).runs is False:
+        print(
+            f"No bot runs in this folder, so nothing rests and nothing is held: nothing was done.\n\n{context.SHARING}"
+        )
+        return ExitCode.OK
+    what = "cancel every resting order" + (" and sell every position" if sells else "")
+    if not context.agreed(asked, f"Halt the bot and {what} of the account on {environment.value}?"):
+        return ExitCode.MISCONFIGURED
+    print(halt(files.ledger(environment), connection, f"python main.py {asked.command}"))
+    if connection.is_private:
+        print(
+            f"Once halted it cancels its orders with its next cycle, and keeps its positions.\n\n{context.SHARING}"
+        )
+        return ExitCode.FAILED if sells else ExitCode.OK
+    by_hand = ByHand(connection)
+    if rules:
+        return by_hand.close_all(rules)
+    by_hand.cancel_all()
+    return ExitCode.OK
 
 
-def standing(file: Path) -> list[Halt]:
+def resume(asked: argparse.Namespace) -> int:
+    """`resume`: let a halted bot go on. Needs no exchange: the halt is in the ledger. Returns the exit code."""
+    environment, files = known(market_bot.env), market_bot.files()
+    is_private = lives_inside(environment, read_variables(files.dotenv))
+    file = files.ledger(environment)
+    standing = standing_halts(file)
+    print(f"Environment: {environment.value} ({file.name})")
+    reasons = "".join(f"Halted since {one.at.astimezone():%Y-%m-%d %H:%M:%S}: {one.reason}\n" for one in standing)
+    then = "a new session, which cancels every order and closes every position of the account"
+    if standing and not context.agreed(asked, f"{reasons}Let the bot go on, on {environment.value}, with {then}?"):
+        return ExitCode.MISCONFIGURED
+    print(clear_halts(file))
+    if is_private:
+        print(f"\n{context.SHARING}")
+    return ExitCode.OK
+
+
+# -- the halt in the ledger ---------------------------------------------------------------------------------------
+
+
+def standing_halts(file: Path) -> list[Halt]:
     """The halts of a ledger that nobody has cleared. Raises `LedgerError`."""
     if not file.exists():
         return []
@@ -39,7 +90,7 @@ def standing(file: Path) -> list[Halt]:
         return ledger.halts(standing=True)
 
 
-def resume(file: Path) -> str:
+def clear_halts(file: Path) -> str:
     """Clear the halts of a ledger. Returns what to tell; raises `LedgerError`."""
     if not file.exists():
         return f"There is no ledger ({file.name}), so nothing is halted."
@@ -77,6 +128,9 @@ def _answers(connection: Connection) -> bool:
     return True
 
 
+# -- what is sent ----------------------------------------------------------------------------------------------
+
+
 class ByHand:
     """Cancels and sells, and prints what it does as the log would."""
 
@@ -106,7 +160,7 @@ class ByHand:
         print(f"{len(positions) - len(left)} of {len(positions)} positions are closed.")
         for position in left:
             print(log_format.pairs(log_format.held_position(position)))
-        return _LEFT if left else 0
+        return ExitCode.FAILED if left else ExitCode.OK
 
     def _log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         print(log_format.entry(self._client.clock.now(), event, fields, details), flush=True)

@@ -5,6 +5,7 @@ Promise: it reads; what it shows is what the bot would decide by the same settin
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +14,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from textwrap import fill
 
+import market_bot
 import trade
 from bot import log_events
 from bot.settings import Settings
 from clients import KalshiHttpClient
+from commands import context
+from commands.status_facts import earned
 from exchange.models import Order, Program
 from exchange.orderbook import SIDES, Bid, Book, Side
 from incentive import Board, Scanner, Strategy
@@ -36,14 +40,33 @@ from rewards.skips import Skip, contracts
 from risk import exposure
 from risk.exposure import Room
 from runtime import log_format
-from runtime.console import table
+from runtime.console import ExitCode, table
 from selection.allocation import LEAST_WINDOW
 from selection.ranking import Choice
+from simulator.embedded import OPENED
 
 WIDTH = 100
 
 SHOWN = 20
 """Markets, the best of those without a slot, that are shown one by one."""
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Print the ranked board, or every number behind the place of one market. Returns the exit code."""
+    environment, connection = context.connected()
+    rules = market_bot.read_settings()
+    seen = view(connection.client, rules, earned(market_bot.files().ledger(environment), connection))
+    if asked.why and not seen.lists(asked.why):
+        where = ", opened for this command alone" if connection.is_private else ""
+        told = f"{asked.why} has no program that is listed as active on this exchange{where}"
+        print(f"main: {told}; python main.py incentives shows tickers that have one", file=sys.stderr)
+        return ExitCode.MISCONFIGURED
+    print(context.named(environment, connection, OPENED), end="\n\n")
+    print(explained(seen, asked.why) if asked.why else ranked(seen))
+    context.warn(connection)
+    if connection.is_private:
+        print(f"\n{context.SHARING}")
+    return ExitCode.OK
 
 
 @dataclass(frozen=True)

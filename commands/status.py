@@ -1,5 +1,5 @@
-"""The state of the account and of its bot: what `python main.py` tells, as text and as JSON. Promise: pure; both
-say the same, and what nobody knows is said to be unknown.
+"""The state of the account and of its bot: what `python main.py status` tells, as text and as JSON. Promise: it
+reads; both say the same, and what nobody knows is said to be unknown.
 
 The object of `--json`: money, prices and counts are strings with all their digits, times ISO 8601 in UTC; what is
 not known, or is not there, is null.
@@ -25,17 +25,35 @@ not known, or is not there, is null.
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import market_bot
 from bot import halts
-from commands.context import headline
-from commands.status_facts import Facts, Held, Resting, Session
+from commands import context
+from commands.status_facts import Facts, Held, Resting, Session, read_facts
 from ledger.entries import Cycle, Mark
-from runtime.console import plain, table
+from runtime.console import ExitCode, plain, table
 from runtime.log_format import known, pairs
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Print what the account has, and what its bot does. Returns the exit code."""
+    environment, connection = context.connected()
+    found = read_facts(environment, connection, market_bot.files())
+    print(as_json(found) if asked.json else text(found))
+    context.warn(connection)
+    if connection.is_private:
+        print(f"\n{context.SHARING}", file=sys.stderr if asked.json else sys.stdout)
+    if found.is_broken:
+        print(f"main: {found.problem}", file=sys.stderr)
+        return ExitCode.MISCONFIGURED
+    return ExitCode.OK
+
 
 # -- as text ---------------------------------------------------------------------------------------------------
 
@@ -44,7 +62,7 @@ def text(facts: Facts) -> str:
     """For a person, in local time."""
     account, then = facts.account, " at that time" if facts.is_remembered else ""
     parts = [
-        "\n".join([headline(facts.environment, facts.exchange, facts.money), *_bot(facts)]),
+        "\n".join([context.headline(facts.environment, facts.exchange, facts.money), *_bot(facts)]),
         "\n".join(_money(facts)),
         table(f"Positions{then}", ("Ticker", "Side", "Count", "Cost", "Worst case"), map(_position, account.held)),
         table(

@@ -32,7 +32,87 @@ from runtime import lock
 from simulator.embedded import OPENED, THE_BOTS
 
 
-def facts(environment: Environment, connection: Connection, files: Files) -> Facts:
+class Held(NamedTuple):
+    """A position: `cost` in dollars and what of it may be lost at worst, where that is known."""
+
+    ticker: str
+    side: Side
+    contracts: Decimal
+    cost: Decimal | None = None
+    worst_case: Decimal | None = None
+
+
+class Resting(NamedTuple):
+    """An order in a book: contracts, and dollars a contract. `is_ours`: a bot sent it, this one or an earlier."""
+
+    ticker: str
+    side: Side
+    contracts: Decimal
+    price: Decimal
+    expires: datetime | None
+    is_ours: bool
+
+
+class Account(NamedTuple):
+    """What an account has. `free_cash` and `tied_up` in dollars, `risks` at worst by event; None where the ledger
+    is all that can be asked, which does not know it."""
+
+    free_cash: Decimal | None
+    by_shard: Mapping[int, Decimal]
+    held: tuple[Held, ...]
+    resting: tuple[Resting, ...]
+    tied_up: Decimal | None = None
+    risks: Mapping[str, Decimal] | None = None
+    unreadable: tuple[str, ...] = ()
+
+
+class Session(NamedTuple):
+    """From when until when a bot ran, and how that ended."""
+
+    began: datetime
+    ended: datetime | None
+    how: str
+
+
+class Memory(NamedTuple):
+    """What a ledger says of its bot. `fills`: how many the day of the `mark` had."""
+
+    mark: Mark | None
+    fills: int
+    halts: tuple[Halt, ...]
+    cycle: Cycle | None
+    session: Session | None
+
+
+class Bot(NamedTuple):
+    """Whether a bot runs (None where that cannot be told), as far as was looked, and which process: or why that
+    cannot be told."""
+
+    runs: bool | None
+    where: str
+    process: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All there is to tell. `is_remembered`: the account is as the ledger knew it, for its exchange lives inside
+    the bot. Where there is no `memory` of this account, `problem` says why; `is_broken` where that is to be
+    mended."""
+
+    environment: Environment
+    exchange: str
+    money: str
+    at: datetime
+    account: Account
+    bot: Bot
+    ledger: str
+    memory: Memory | None = None
+    problem: str = ""
+    is_remembered: bool = False
+    is_broken: bool = False
+
+
+def read_facts(environment: Environment, connection: Connection, files: Files) -> Facts:
     """All there is to tell. Where the exchange lives inside a process, a bot's ledger is asked in its place, if
     there is one. Raises an `ExchangeError` where the exchange does not tell."""
     ledger_file = files.ledger(environment)
@@ -157,83 +237,3 @@ def _remembered(ledger: Ledger) -> Account:
             if one.ended is None
         ),
     )
-
-
-class Held(NamedTuple):
-    """A position: `cost` in dollars and what of it may be lost at worst, where that is known."""
-
-    ticker: str
-    side: Side
-    contracts: Decimal
-    cost: Decimal | None = None
-    worst_case: Decimal | None = None
-
-
-class Resting(NamedTuple):
-    """An order in a book: contracts, and dollars a contract. `is_ours`: a bot sent it, this one or an earlier."""
-
-    ticker: str
-    side: Side
-    contracts: Decimal
-    price: Decimal
-    expires: datetime | None
-    is_ours: bool
-
-
-class Account(NamedTuple):
-    """What an account has. `free_cash` and `tied_up` in dollars, `risks` at worst by event; None where the ledger
-    is all that can be asked, which does not know it."""
-
-    free_cash: Decimal | None
-    by_shard: Mapping[int, Decimal]
-    held: tuple[Held, ...]
-    resting: tuple[Resting, ...]
-    tied_up: Decimal | None = None
-    risks: Mapping[str, Decimal] | None = None
-    unreadable: tuple[str, ...] = ()
-
-
-class Session(NamedTuple):
-    """From when until when a bot ran, and how that ended."""
-
-    began: datetime
-    ended: datetime | None
-    how: str
-
-
-class Memory(NamedTuple):
-    """What a ledger says of its bot. `fills`: how many the day of the `mark` had."""
-
-    mark: Mark | None
-    fills: int
-    halts: tuple[Halt, ...]
-    cycle: Cycle | None
-    session: Session | None
-
-
-class Bot(NamedTuple):
-    """Whether a bot runs (None where that cannot be told), as far as was looked, and which process: or why that
-    cannot be told."""
-
-    runs: bool | None
-    where: str
-    process: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    """All there is to tell. `is_remembered`: the account is as the ledger knew it, for its exchange lives inside
-    the bot. Where there is no `memory` of this account, `problem` says why; `is_broken` where that is to be
-    mended."""
-
-    environment: Environment
-    exchange: str
-    money: str
-    at: datetime
-    account: Account
-    bot: Bot
-    ledger: str
-    memory: Memory | None = None
-    problem: str = ""
-    is_remembered: bool = False
-    is_broken: bool = False

@@ -15,7 +15,7 @@ from exchange.errors import ExchangeError, Gone, OutcomeUnknown, StillResting, T
 from exchange.models import Order, OrderRequest, OrderResponse
 from exchange.orderbook import Bid
 from runtime import log_format, signals
-from runtime.console import MAY_REST
+from runtime.console import ExitCode
 from runtime.log_format import Log
 
 VERIFY_TRIES = 5
@@ -207,4 +207,4 @@ class _End:
         until = f"until {log_format.local_time(self.until)}" if self.until else "until they are canceled"
         seen = f"{self.left} were listed last; " if self.left else ""
         loudly = f"ORDERS OF OURS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website"
-        return loudly, MAY_REST
+        return loudly, ExitCode.ORDERS_MAY_REST

@@ -1,28 +1,35 @@
-"""The forms in which `main.py` tells: the sheet on which the doctor's findings stand, tables, and JSON. Promise: a
+"""What a process tells the person who started it: exit codes, the doctor's findings, tables, and JSON. Promise: a
 finding is one line, printed as it comes, whatever an exchange or a file puts into it; and this file starts on
 Python 3.8, without any package.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timezone
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, IntEnum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-AT_RUN_TIME, IN_CONFIGURATION = 1, 2
-"""Exit codes: the exchange does not answer as it should; something on this machine is missing or wrong."""
+
+class ExitCode(IntEnum):
+    """What a process of the project returns, the worst where several hold. `FAILED`: the exchange does not answer
+    as it should, or something still rests or is held; `MISCONFIGURED`: something on this machine is missing or
+    wrong, or nobody agreed; `ORDERS_MAY_REST`: the bot stopped, and orders of its own may still rest."""
+
+    OK = 0
+    FAILED = 1
+    MISCONFIGURED = 2
+    ORDERS_MAY_REST = 3
 
 
 class Sheet:
     """The doctor's findings, printed as they come, a line each. `code` is what the process returns."""
 
     def __init__(self) -> None:
-        self.code = 0
+        self.code = ExitCode.OK
         self._failed: list[str] = []
         self._notes = 0
 
@@ -34,7 +41,7 @@ class Sheet:
         self._notes += 1
         self._line("note", what, text)
 
-    def fail(self, what: str, text: str, code: int) -> None:
+    def fail(self, what: str, text: str, code: ExitCode) -> None:
         self.code = max(self.code, code)
         self._failed.append(what)
         self._line("FAIL", what, text)
@@ -86,7 +93,3 @@ def plain(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
     return value
-
-
-MAY_REST = 3
-"""Exit code: orders of ours may still rest."""

@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from runtime.console import IN_CONFIGURATION, Sheet
+from runtime.console import ExitCode, Sheet
 from runtime.signals import stop_signals
 
 HOME = Path(__file__).resolve().parents[1]
@@ -28,7 +28,7 @@ def prepare(program: str) -> None:
     problem = unstartable()
     if problem:
         print(f"{program}: {problem}", file=sys.stderr)
-        sys.exit(IN_CONFIGURATION)
+        sys.exit(ExitCode.MISCONFIGURED)
 
 
 def unstartable() -> str:
@@ -68,7 +68,7 @@ def machine(sheet: Sheet) -> None:
     if sys.version_info < PYTHON_NEEDED:
         needed = ".".join(map(str, PYTHON_NEEDED))
         newer = f"Install a newer one and make the environment from it: make run PYTHON=python{needed}"
-        sheet.fail("Python", f"{version} is too old, {needed} or newer is needed. {newer}", IN_CONFIGURATION)
+        sheet.fail("Python", f"{version} is too old, {needed} or newer is needed. {newer}", ExitCode.MISCONFIGURED)
     else:
         sheet.ok("Python", version)
     try:
@@ -83,7 +83,7 @@ def machine(sheet: Sheet) -> None:
         if version and _installed(name) not in (None, version)
     ]
     if missing:
-        sheet.fail("Packages", f"{', '.join(missing)} missing. {remedy()}", IN_CONFIGURATION)
+        sheet.fail("Packages", f"{', '.join(missing)} missing. {remedy()}", ExitCode.MISCONFIGURED)
     elif others:
         tried = f"the bot was tried with those of requirements.txt: {remedy()}"
         sheet.note("Packages", f"{', '.join(others)}; {tried}")
