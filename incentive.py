@@ -1,8 +1,8 @@
-"""The board as the bot last saw it: what pays, who else is there, what became of it since.
+"""Which markets to quote: the board of incentive programs, what was chosen of it, and what became of it since.
 
 Promise: a scan reads no book of a market that cannot pass, and reads by the hundred; a look reads the few that may
-be quoted. Nothing here decides or sends; what is remembered from one scan to the next is in the `Board` that comes
-back.
+be quoted. Nothing here is sent to the books of the exchange. Prices and sizes are `trade.py`'s, the search for the
+best choice is in `selection/`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.errors import ExchangeError, TookTooLong, Unreadable
 from exchange.json_fields import Listing
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import Event, ExchangeStatus, Market, Order, Program, Series
 from exchange.orderbook import Book
-from rewards.estimate import NONE_EARNED, RIVALS_ANSWER, Caution, RewardedMarket
+from rewards.estimate import NONE_EARNED, RIVALS_ANSWER, Candidate, Caution, RewardedMarket
 from rewards.skips import Reason, Skip
 from risk.exposure import Room
 from selection import advice, allocation
@@ -124,8 +123,48 @@ class Board:
         return any(program.start <= now < program.end for program in self.programs if program.ticker == ticker)
 
 
-class Scanner:
-    """Reads the board through a client, for a strategy. `told` hears how far a scan is."""
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """How to price (`trade`), what to keep to (`screen`), what a choice is to bring (`wish`)."""
+
+    trade: Trade
+    screen: Screen
+    wish: Wish
+
+    @property
+    def caution(self) -> Caution:
+        """How the estimates of a fixed size are made that decide."""
+        return Caution(RIVALS_ANSWER, fill_cost=self.wish.fill_cost)
+
+    def with_fewer_slots(self, taken: int) -> Strategy:
+        """The same, with so many slots taken already."""
+        return replace(self, wish=replace(self.wish, slots=max(self.wish.slots - taken, 0))) if taken else self
+
+    def decide(
+        self,
+        incentives: Iterable[RewardedMarket],
+        rivals: Mapping[str, Book],
+        now: datetime,
+        room: Room,
+        quoted: frozenset[str],
+        skipped: Iterable[Skip] = (),
+    ) -> Choice:
+        """The markets to quote, with which bids, and one reason for each of the rest. `rivals`: books without our
+        own orders; `quoted`: the tickers that have a slot now; `skipped`: those that were left out before."""
+        if self.trade.size is None and self.wish.slots:
+            return allocation.choose_sizes(self.trade, incentives, rivals, now, self.wish, room, quoted, skipped)
+        if self.trade.size is None:
+            return Choice((), (*(no_slot_left(one.ticker) for one in incentives), *skipped))
+        candidates, unquoted = self.trade.candidates(incentives, rivals, now, self.caution)
+        return choose(candidates, [*unquoted, *skipped], self.wish, room, quoted)
+
+
+class IncentiveProgram:
+    """The exchange's incentive programs: loads them, filters and selects those to quote, follows what becomes of
+    them, and keeps those that are traded.
+
+    `board`: all that the last scan saw, None before the first; `traded`: the markets that have a slot, with what
+    was chosen for each. `told` hears how far a scan is."""
 
     def __init__(
         self, client: KalshiHttpClient, strategy: Strategy, told: Callable[[str], None] = lambda _: None
@@ -134,24 +173,31 @@ class Scanner:
         self._strategy = strategy
         self._told = told
         self._give_up = math.inf
+        self.board: Board | None = None
+        self.traded: dict[str, Candidate] = {}
+
+    @property
+    def quoted(self) -> frozenset[str]:
+        """The tickers that have a slot."""
+        return frozenset(self.traded)
 
     def scan(
         self,
-        before: Board | None,
         status: ExchangeStatus,
         resting: Collection[Order],
         until: datetime,
         room: Room,
-        quoted: frozenset[str] = frozenset(),
         earned: Mapping[str, float] = NONE_EARNED,
         give_up: float = math.inf,
+        quoted: frozenset[str] | None = None,
     ) -> Board:
-        """Read the whole board. `resting`: all that the account has in the books; `until`: when an order that is
-        placed now would expire; `room`: what may be tied up and lost; `quoted`: the tickers that are quoted now;
-        `earned`: dollars that windows have earned so far, by program id; `give_up`: when, by the monotonic clock,
-        other things are more urgent. Raises an `ExchangeError` where the exchange does not tell what is needed, or
-        not in time."""
+        """Read the whole board, and remember it. `resting`: all that the account has in the books; `until`: when
+        an order that is placed now would expire; `room`: what may be tied up and lost; `earned`: dollars that
+        windows have earned so far, by program id; `give_up`: when, by the monotonic clock, other things are more
+        urgent; `quoted`: the tickers that have a slot, where another process trades. Raises an `ExchangeError`
+        where the exchange does not tell what is needed, or not in time: then the board is the one before."""
         now, self._give_up = self._client.clock.now(), give_up
+        before, quoted = self.board, self.quoted if quoted is None else quoted
         self._told("programs")
         listed = self._client.get_incentive_programs()
         by_ticker, ended = self._strategy.screen.programs(listed, now)
@@ -161,11 +207,10 @@ class Scanner:
         choice = self._strategy.decide(seen.incentives, seen.rivals, now, room, quoted, [*ended, *seen.skipped])
         watched = _watched(choice, quoted, max(WATCHED, self._strategy.wish.slots))
         events = self._events(board, seen.incentives, watched, problems)
-        told = "" if before else self._strategy.advise(choice, seen.incentives, seen.rivals, now, room)
         self._told("")
-        return replace(
+        self.board = replace(
             board,
-            advice=told,
+            advice="" if before else self._advice(choice, seen, room),
             at=now,
             programs=listed.items,
             watched=watched,
@@ -175,18 +220,13 @@ class Scanner:
             looks=_after_look(board.looks, seen.rivals, choice),
             problems=(*problems, *seen.problems),
         )
+        return self.board
 
-    def look(
-        self,
-        board: Board,
-        status: ExchangeStatus,
-        resting: Collection[Order],
-        until: datetime,
-        quoted: frozenset[str] = frozenset(),
-    ) -> Seen:
+    def look(self, status: ExchangeStatus, resting: Collection[Order], until: datetime) -> Seen:
         """Read the watched markets anew; arguments as for `scan`. Raises an `ExchangeError`."""
         now, self._give_up = self._client.clock.now(), math.inf
-        watched = set(board.watched) | quoted
+        board = self._scanned()
+        watched = set(board.watched) | self.quoted
         programs = [program for program in board.programs if program.ticker in watched]
         by_ticker, ended = self._strategy.screen.programs(programs, now)
         seen = self._see(board, by_ticker, status, resting, until, now)
@@ -194,30 +234,43 @@ class Scanner:
 
     def choose(
         self,
-        board: Board,
         seen: Seen,
         room: Room,
-        quoted: frozenset[str] = frozenset(),
         earned: Mapping[str, float] = NONE_EARNED,
         aside: Mapping[str, Skip] = NONE_ASIDE,
         stay: Collection[str] = (),
     ) -> tuple[Choice, Board]:
         """Choose among the markets of a look; arguments as for `scan`. `aside`: markets that are out of the
         question, and why; `stay`: those of them that keep their slot. Returns the choice, and the board that knows
-        of the look."""
+        of the look; neither is remembered before `take_up`."""
+        board = self._scanned()
         known = [one._replace(earned=earned) for one in seen.incentives if one.ticker not in aside]
         skipped = [skip for skip in seen.skipped if skip.ticker not in aside]
         skipped += [skip for ticker, skip in aside.items() if ticker in seen.markets or ticker in stay]
         strategy = self._strategy.with_fewer_slots(len(stay))
-        choice = strategy.decide(known, seen.rivals, seen.at, room, quoted, skipped)
+        choice = strategy.decide(known, seen.rivals, seen.at, room, self.quoted, skipped)
         looks = _after_look(board.looks, seen.rivals, choice)
         return choice, replace(board, looks=looks, problems=seen.problems, earned=earned)
 
-    def close_up(
-        self, board: Board, ticker: str, resting: Collection[Order]
-    ) -> tuple[RewardedMarket, Book] | None:
+    def take_up(self, choice: Choice, stay: Collection[str], board: Board) -> None:
+        """What was chosen has its slot from now on, and so have the markets of `stay`, which had one before."""
+        kept = {ticker: self.traded[ticker] for ticker in stay}
+        self.traded = {candidate.ticker: candidate for candidate in choice.chosen} | kept
+        self.board = board
+
+    def drop(self, tickers: Collection[str]) -> None:
+        """These markets are traded no more."""
+        self.traded = {ticker: one for ticker, one in self.traded.items() if ticker not in tickers}
+
+    def ended(self) -> set[str]:
+        """The traded markets for which the board lists no program that runs."""
+        board = self._scanned()
+        return {ticker for ticker in self.traded if not board.pays(ticker, board.at)}
+
+    def close_up(self, ticker: str, resting: Collection[Order]) -> tuple[RewardedMarket, Book] | None:
         """One market of the board with the rivals' book in it, None where it has no program that pays for resting
         orders, or is not listed, or sends no book. Whether it may be quoted is not asked."""
+        board = self._scanned()
         programs = [program for program in board.programs if program.ticker == ticker]
         by_ticker, _ = Screen().programs(programs, self._client.clock.now())
         markets = self._client.get_markets(by_ticker)
@@ -228,6 +281,16 @@ class Scanner:
             if ticker in books:
                 return incentive, books[ticker]
         return None
+
+    def _scanned(self) -> Board:
+        if self.board is None:
+            raise ValueError("the board was not scanned yet")
+        return self.board
+
+    def _advice(self, choice: Choice, seen: Seen, room: Room) -> str:
+        """What to change where a choice is paid nothing, empty where it is paid."""
+        trade, caution = self._strategy.trade, self._strategy.caution
+        return advice.advise(trade, caution, choice, seen.incentives, seen.rivals, seen.at, room)
 
     def _see(
         self,
@@ -326,56 +389,4 @@ def _after_look(looks: Mapping[str, Looks], rivals: Mapping[str, Book], choice: 
     return after
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """How to price (`trade`), what to keep to (`screen`), what a choice is to bring (`wish`)."""
-
-    trade: Trade
-    screen: Screen
-    wish: Wish
-
-    @classmethod
-    def of(cls, rules: Settings) -> Strategy:
-        return cls(
-            Trade(rules.trade_size, rules.delta_ticks, rules.incentive_size),
-            Screen(rules.only, rules.avoid, rules.hours_to_close),
-            Wish(rules.ticker_slots, rules.min_reward, rules.fill_cost),
-        )
-
-    @property
-    def caution(self) -> Caution:
-        """How the estimates of a fixed size are made that decide."""
-        return Caution(RIVALS_ANSWER, fill_cost=self.wish.fill_cost)
-
-    def with_fewer_slots(self, taken: int) -> Strategy:
-        """The same, with so many slots taken already."""
-        return replace(self, wish=replace(self.wish, slots=max(self.wish.slots - taken, 0))) if taken else self
-
-    def decide(
-        self,
-        incentives: Iterable[RewardedMarket],
-        rivals: Mapping[str, Book],
-        now: datetime,
-        room: Room,
-        quoted: frozenset[str],
-        skipped: Iterable[Skip] = (),
-    ) -> Choice:
-        """The markets to quote, with which bids, and one reason for each of the rest. `rivals`: books without our
-        own orders; `quoted`: the tickers that have a slot now; `skipped`: those that were left out before."""
-        if self.trade.size is None and self.wish.slots:
-            return allocation.choose_sizes(self.trade, incentives, rivals, now, self.wish, room, quoted, skipped)
-        if self.trade.size is None:
-            return Choice((), (*(no_slot_left(one.ticker) for one in incentives), *skipped))
-        candidates, unquoted = self.trade.candidates(incentives, rivals, now, self.caution)
-        return choose(candidates, [*unquoted, *skipped], self.wish, room, quoted)
-
-    def advise(
-        self,
-        choice: Choice,
-        incentives: Iterable[RewardedMarket],
-        rivals: Mapping[str, Book],
-        now: datetime,
-        room: Room,
-    ) -> str:
-        """What to change where a choice is paid nothing, empty where it is paid."""
-        return advice.advise(self.trade, self.caution, choice, incentives, rivals, now, room)
+INCENTIVE_PROGRAM = IncentiveProgram  # the owner's spelling

@@ -17,37 +17,32 @@ if __name__ == "__main__":  # before the rest is imported, which takes a while a
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from logging import Logger
 from pathlib import Path
 from types import MappingProxyType
 
-from bot import launch, log_events, prod_confirmation, recovery, settings
+from bot import launch, log_events, recovery, settings
 from bot.connection import Connection
-from bot.decision import Circumstances, Decision, decide, room, session_start
-from bot.halts import Halting, worst_case
-from bot.observation import Account, View, look_at_account, look_at_held, taken_down
-from bot.recovery import Failure, Outages
+from bot.decision import Circumstances, Decision, decide, headroom
+from bot.observation import Account, View, look_at_held, taken_down
+from bot.prod_confirmation import Confirm
+from bot.recovery import Failure
+from bot.session import REPORT_LACKS_IT, Session
 from bot.settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
 from clients import Environment
 from exchange import order_payloads, trading_hours
 from exchange.account import Fill
-from exchange.errors import ExchangeError, Then, Unauthorized
-from exchange.models import ExchangeStatus, OrderRequest, OrderResponse
-from execution.canceler import Clearing
-from execution.executor import Sender
-from execution.order_groups import Breaker
+from exchange.errors import Then
+from exchange.models import ExchangeStatus
 from execution.plan import Plan
-from incentive import Board, Scanner, Strategy
-from ledger.bookkeeper import Bookkeeper
-from ledger.database import LedgerError
-from ledger.entries import Cycle, Mark
+from incentive import Board, IncentiveProgram
+from ledger.entries import Cycle
 from ledger.ledger import Ledger, file_name
-from risk.guards import Guards, Patience
 from runtime import log_format, log_output, signals
+from runtime.console import ExitCode
 from selection.ranking import Choice
 
 # Settings -------------------------------------------------------------------------------------------------
@@ -140,7 +135,6 @@ LOG_FILES = 5
 _HOME = Path(__file__).resolve().parent
 _LOG_FILE = _HOME / "trade.log"
 _DOTENV_FILE = _HOME / ".env"
-_REPORT_LACKS_IT = "Trading goes on; the report lacks it until it can be read"
 
 
 class MarketBot:
@@ -153,43 +147,34 @@ class MarketBot:
         connection: Connection,
         ledger: Ledger,
         logger: Logger,
-        confirm: prod_confirmation.Confirm | None = None,
+        confirm: Confirm | None = None,
     ) -> None:
-        self._rules, self._connection, self._ledger = rules, connection, ledger
-        self._client = connection.client
-        self._clock = connection.client.clock
+        self._rules, self._connection = rules, connection
+        self._client, self._clock = connection.client, connection.client.clock
         self._logger, self._confirm = logger, confirm
-        self._scanner = Scanner(self._client, Strategy.of(rules))
-        self._books = Bookkeeper(self._client, ledger, rules.wait_seconds, self.log)
-        self._clearing = Clearing(self._client, self.log, self._books)
-        self._breaker = Breaker(self._client, rules.fill_limit, self.log)
-        self._halting = Halting(self._client, ledger, self._clearing, self._books, self.log)
-        self._sender = Sender(
-            self._client, self._clearing, self._books, self._halting.standing, self.log, self._breaker
-        )
-        self.guards = Guards(timedelta(seconds=rules.fill_pause))
-        self._patience = Patience()
         self._told, self._repeats = log_events.Told(), log_output.Repeats()
-        self._outages = Outages()
-        self._board: Board | None = None
+        self.incentives = IncentiveProgram(self._client, settings.strategy_of(rules))
+        self.session = Session(rules, connection, ledger, self.incentives, self.log, self._on_fills)
+        self._books, self._sender = self.session.books, self.session.sender
+        self._outages = self.session.outages
         self._account: Account | None = None
-        self.quoted: frozenset[str] = frozenset()
-        self._session_begun = False
-        self._paused = False
         self._cycle = 0
         self.plan: Plan | None = None
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Trade until a person stops it. Returns the process's exit code: 0, 2 where only a person can mend what
-        is wrong, or agree to what would be done, or 3 where orders of ours may still rest."""
+        """Trade until a person stops it. Returns the process's exit code: `OK`, `MISCONFIGURED` where only a
+        person can mend what is wrong, or agree to what would be done, or `ORDERS_MAY_REST`."""
         try:
-            self._announce()
+            self.log("START", {"Environment": self._rules.environment.value, **self._connection.about})
+            for warning in self._connection.warnings:
+                self.log("INFO", {"Warning": warning})
+            self.log("SETTINGS", self._rules.in_words())
             return self._trade()
         except KeyboardInterrupt as stop:
             signals.heard()
-            return self._stop(str(stop) or "Ctrl-C")
+            return self.session.stop(str(stop) or "Ctrl-C")
 
     def _trade(self) -> int:
         """Cycle after cycle. Returns an exit code where it ends by itself."""
@@ -207,11 +192,9 @@ class MarketBot:
                     return self._give_up(failure)
                 due = self._clock.monotonic() + pause
             else:
-                self._after_success()
-                if self._session_begun:
-                    self._attempt(self._books.catch_up, _REPORT_LACKS_IT)
-                if self._scan_is_due():
-                    self._attempt(self.scan_board, "The board of the last scan is kept until the next one")
+                recovery.log_recovered(self.log, self._outages, self._clock.now())
+                self._outages.worked()
+                self._use_slack()
             self._log_clock()
             self._wait(due)
 
@@ -226,61 +209,58 @@ class MarketBot:
         status = self._client.get_exchange_status()
         began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
         due = self._clock.monotonic() + self._rules.wait_seconds
-        self._take_up_ledger()
-        if self._halting.holds():
-            self._end_session()
+        if not self.session.may_trade(status):
             return None
-        if self._is_paused(status):
-            return None
-        for event, fields in self._told.shards(status):
-            self.log(event, fields)
-        if not self._session_begun:
-            self._begin_session(status)
-        self._account = account = look_at_account(self._client, self._clearing, self._books, self.log)
-        self._take_fills(account.fills)
-        strangers = [order for order in account.ours if not self._sender.is_mine(order)]
-        reason = self._halting.suspect(account.differences, strangers)
+        self._log_all(self._told.shards(status))
+        if not self.session.begun:
+            self.session.begin(self._rules, status)
+        if self.incentives.board is None:  # before the account is read for good: it takes a while
+            self._scan(status, self.session.look_at_account())
+        self._account = account = self.session.look_at_account()
+        reason = self.session.suspicion(account)
         if reason:
-            self._halt(reason, account)
+            self.session.halt(reason, account)
             return None
-        decision, mark = self._decide(status, account, began)
-        reason = self._halting.lost_too_much(mark, self._rules.daily_loss_limit)
+        decision = self._decide(status, account, began)
+        mark = self._books.mark(account.balance)
+        reason = self.session.halting.lost_too_much(mark, self._rules.daily_loss_limit)
         if reason:
-            self._halt(reason, account)
+            self.session.halt(reason, account)
             return None
-        self._board, self.quoted, self.plan = decision.board, decision.quoted, decision.plan
-        for event, fields in self._told.choice(decision.choice, decision.stay):
-            self.log(event, fields)
-        resting = self._sender.carry_out(decision.plan, decision.situation, due)
+        self.incentives.take_up(decision.choice, decision.stay, decision.board)
+        self.plan = decision.plan
+        self._log_all(self._told.choice(decision.choice, decision.stay))
+        self._sender.carry_out(decision.plan, decision.situation)
+        resting = self.place_order(decision, due)
         if decision.plan.sales:
-            self._take_fills(self._books.read_fills())
-        for shard, why in self._sender.tripped.items():
-            self._tell_guards(self.guards.tripped(shard, why, self._clock.now()))
-        for ticker, why in self._sender.paused.items():
-            self._tell_guards(self.guards.refused(ticker, why, self._clock.now()))
-        cycle = self._so_far(began, sent_before, len(self.quoted), resting)
-        self._log_cycle(decision, cycle, self._books.close(cycle, account.balance))
+            self._books.read_fills()
+        self._stay_out_of_refused()
+        cycle = self._so_far(began, sent_before, len(decision.quoted), resting)
+        mark = self._books.close(cycle, account.balance)
+        next_cycle = began + timedelta(seconds=self._rules.wait_seconds)
+        self.log("CYCLE", log_events.cycle(self._cycle, cycle, decision, mark, next_cycle))
         return decision.choice
 
-    def place_order(self, order: OrderRequest) -> OrderResponse | None:
-        """Send one order through the gate, judged by the last cycle's look at the account. None where it does not
-        exist: the gate or the exchange refused it, and the log says why. Raises an `ExchangeError` where that is
-        not known."""
-        return self._sender.place_order(order)
+    def place_order(self, decision: Decision, due: float) -> int:
+        """Place the orders of the incentive tickers: all that a decision wants and that do not rest yet, as its
+        plan has priced them. `due`: when, by the monotonic clock, the next cycle begins, which places what this
+        one could not. Returns how many orders of ours rest then. Raises an `ExchangeError` where what became of an
+        order is not known; one that the gate or the exchange refuses is logged and left out."""
+        return self._sender.place(decision.plan, decision.situation.books, due)
 
     def scan_board(self) -> None:
         """Read the whole board while the quotes rest, and withdraw those whose programs have ended."""
         status = self._client.get_exchange_status()
-        if self._account is None or not _trades(status):
+        if self._account is None or not status.trades_anywhere:
             return
         orders = self._client.get_resting_orders().items
-        board = self._scan(status, self._account._replace(orders=orders))
-        ended = {ticker for ticker in self.quoted if not board.pays(ticker, board.at)}
+        self._scan(status, self._account._replace(orders=orders))
+        ended = self.incentives.ended()
         if ended:
             told = {"Programs ended": "or cannot be read any more; their quotes are withdrawn"}
             self.log("INFO", told | {"Markets": ", ".join(sorted(ended))})
-            self._clearing.withdraw(ended)
-            self.quoted -= ended
+            self.session.clearing.withdraw(ended)
+            self.incentives.drop(ended)
 
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         """Write one event to the console and to trade.log; what goes wrong again and again is counted."""
@@ -290,7 +270,7 @@ class MarketBot:
         if said is not None:
             self._logger.info(log_format.entry(now, event, said, details))
 
-    # -- sessions ----------------------------------------------------------------------------------------------
+    # -- around a cycle ----------------------------------------------------------------------------------------
 
     def _first_contact(self) -> int | None:
         """Read the account's limits and, where money is real, ask before it is touched; tried until the exchange
@@ -298,8 +278,11 @@ class MarketBot:
         agreed: list[bool] = []
 
         def meet() -> None:
-            self._read_limits()
-            agreed.append(self._rules.environment is not Environment.PROD or self._may_take_over())
+            self.session.read_limits()
+            self._log_clock()
+            is_real = self._rules.environment is Environment.PROD
+            about = self._connection.about
+            agreed.append(not is_real or self.session.may_take_over(self._rules, about, self._confirm))
 
         while True:
             failure = recovery.attempt(meet)
@@ -307,194 +290,40 @@ class MarketBot:
                 return None if agreed[-1] else ExitCode.MISCONFIGURED
             if failure.then is Then.STOP:
                 return self._give_up(failure)
-            self._tell(failure, f"Nothing was touched; tried again in {recovery.RETRY_SECONDS:.0f} s")
+            again = f"Nothing was touched; tried again in {recovery.RETRY_SECONDS:.0f} s"
+            recovery.log_failure(self.log, failure, again)
             self._clock.sleep(recovery.RETRY_SECONDS)
-
-    def _may_take_over(self) -> bool:
-        """Announce real money, and ask before its account is cleared."""
-        self._client.get_exchange_status()  # its answer tells a simulator's run
-        self._books.take_up()
-        found = prod_confirmation.find(self._client, self._ledger.opened_positions())
-        for said in prod_confirmation.real_money(self._rules, self._connection.about, found):
-            self.log("REAL MONEY", said)
-        if self._halting.standing():  # then nothing is closed, and what rests of others is left alone
-            return True
-        return prod_confirmation.confirmed(found, self.log, self._confirm)
-
-    def _take_up_ledger(self) -> None:
-        """Open the account's ledger. Without it nobody knows whether trading is halted: our orders go."""
-        try:
-            self._books.take_up()
-        except LedgerError:
-            self._clearing.withdraw()
-            raise
-
-    def _begin_session(self, status: ExchangeStatus) -> None:
-        """Clear the account: cancel every order, whoever sent it, and close the positions."""
-        self.log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
-        self._clearing.everything()
-        self._take_fills(self._books.begin_session())
-        account = look_at_account(self._client, self._clearing, self._books, self.log)
-        self._take_fills(account.fills)
-        self._books.adopt(account.differences)
-        plan, situation = session_start(
-            self._rules, self._client, account, status, self._expires(self._clock.now())
-        )
-        self._sender.carry_out(plan, situation)
-        self._take_fills(self._books.read_fills())
-        self._session_begun, self._paused = True, False
-
-    def _end_session(self) -> None:
-        """What was quoted is taken down, or may be gone: the next session begins anew."""
-        self._session_begun, self.quoted = False, frozenset()
-        self.guards.forget_books()
-        self._halting.forget()
-
-    def _halt(self, reason: str, account: Account) -> None:
-        self._end_session()
-        self._halting.halt(reason, account.positions.items, account.balance)
-
-    def _is_paused(self, status: ExchangeStatus) -> bool:
-        """Whether no part of the exchange takes orders; what rests is withdrawn then."""
-        if _trades(status):
-            return False
-        if status.resumes:
-            self._outages.announced((self._clock.now(), status.resumes))
-        if not self._paused:
-            resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
-            self.log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
-            self._withdraw()
-        self._paused = True
-        self._end_session()
-        return True
-
-    def _withdraw(self, is_told: bool = True) -> None:
-        """Take down what is ours, as far as that works."""
-        failure = recovery.attempt(self._clearing.withdraw)
-        if failure and is_told:
-            self._tell(failure, "Orders of ours may rest until they expire")
 
     def _after_failure(self, failure: Failure) -> float | None:
         """Seconds until a failed cycle is tried again; None where only a person can mend it. What was quoted is
         given up in an outage and in a pause that was announced, both told once."""
         follows = self._outages.failed(failure.then, self._clock.now(), self._rules.wait_seconds)
-        if follows.until is None:
-            again = "" if follows.stop else " and is tried again"
-            self._tell(failure, f"This cycle ends here{again}; {self._rest()}")
-        if follows.ends and follows.until:
-            until = f"{follows.until:%Y-%m-%d %H:%M} UTC"
-            self.log("INFO", {"Exchange": "is away, as it announced; nothing is placed", "Until": until})
-        elif follows.ends:
-            rest = "what rests is withdrawn as far as that works, and expires by itself"
-            self.log("OUTAGE", {"Failed cycles": self._outages.count, "Last": failure.told, "Orders": rest})
+        count, last_expiry = self._outages.count, self._sender.last_expiry
+        recovery.log_failed_cycle(self.log, failure, follows, count, last_expiry)
         if follows.ends:
-            self._withdraw(is_told=follows.until is None)
-            self._end_session()
+            self.session.withdraw(is_told=follows.until is None)
+            self.session.end()
         return None if follows.stop else follows.seconds
-
-    def _after_success(self) -> None:
-        since = self._outages.since
-        if self._outages.gave_up:
-            minutes = (self._clock.now() - since).total_seconds() / 60 if since else 0.0
-            took = f"after {minutes:,.0f} min" if since else "as announced"
-            self.log("INFO", {"Exchange": f"is back {took}", "Failed cycles": self._outages.count})
-        self._outages.worked()
 
     def _give_up(self, failure: Failure) -> int:
         """Stop by itself. Returns the exit code."""
         self.log("ERROR", f"The bot stops: only a person can mend this ({failure.told})")
-        return max(self._stop("it cannot go on"), ExitCode.MISCONFIGURED)
+        return max(self.session.stop("it cannot go on"), ExitCode.MISCONFIGURED)
 
-    # -- within a cycle ----------------------------------------------------------------------------------------
-
-    def _decide(self, status: ExchangeStatus, account: Account, began: datetime) -> tuple[Decision, Mark]:
-        """Look at the market, count what was earned since the last look, and decide."""
-        board = self._board or self._scan(status, account)
-        until = self._expires(began)
-        seen = self._scanner.look(board, status, account.orders, until, self.quoted)
-        view = look_at_held(self._client, seen, account)
-        self._books.look(seen.at, seen.markets, view.without(account.ours), view.rivals)
-        self._count_cash(account, view)
-        self._see_to_guards(account, view, seen.at, status)
-        now = Circumstances(status, self.quoted, self._books.earned(), until, self._sender.sent_lately())
-        decision = decide(
-            self._rules, self._scanner, board, account, view, now, self.guards, self._patience, self._breaker
-        )
-        self._log_problems(decision.board)
-        return decision, self._books.mark(account.balance)
-
-    def _count_cash(self, account: Account, view: View) -> None:
-        """Look at the cash for the report, where all else of the account is known."""
-        if account.balance is None or account.unread or account.differences:
-            return
-        rates = {incentive.ticker: incentive.exact_maker_rate for incentive in view.seen.incentives}
-        count = partial(
-            self._books.count_cash,
-            account.orders,
-            account.positions,
-            account.balance,
-            lambda ticker: rates.get(ticker, Decimal(0)),
-        )
-        self._attempt(count, _REPORT_LACKS_IT)
-
-    def _see_to_guards(self, account: Account, view: View, now: datetime, status: ExchangeStatus) -> None:
-        """Let go what waited long enough, and stay out of what moved or was taken down."""
-        tripped = []
-        for shard in self.guards.due(now):
-            failure = recovery.attempt(partial(self._breaker.reset, shard))
-            if failure:
-                tripped.append(shard)
-                self._tell(failure, f"Nothing is quoted on shard {shard} before that works")
-        self._tell_guards(self.guards.ended(now, tripped))
-        self._tell_guards(self.guards.looked(view.markets, view.seen.rivals, self.quoted, now))
-        for shard, why in taken_down(account.early, view.markets, status).items():
-            self._tell_guards(self.guards.tripped(shard, why, now))
-
-    def _tell_guards(self, told: Iterable[Mapping[str, str]]) -> None:
-        for said in told:
-            self.log("GUARD", said)
-
-    def _take_fills(self, fills: Iterable[Fill]) -> None:
-        found = list(fills)
-        for fill in found:
-            self.log("FILL", log_format.fill(fill))
-        self._tell_guards(self.guards.filled(found, self._clock.now()))
-
-    def _expires(self, began: datetime) -> datetime:
-        """When an order is gone that is placed or renewed in the cycle that `began` then, if nobody renews it:
-        some time after the next cycle, which may have to wait for the end of this one."""
-        next_cycle = max(began + timedelta(seconds=self._rules.wait_seconds), self._clock.now())
-        return next_cycle + timedelta(seconds=self._rules.expiration_seconds)
+    def _use_slack(self) -> None:
+        """Between two cycles: read the prices that the report lacks and, where it is due, the board."""
+        if self.session.begun:
+            recovery.try_or_log(self._books.catch_up, self.log, REPORT_LACKS_IT)
+        if self._scan_is_due():
+            kept = "The board of the last scan is kept until the next one"
+            recovery.try_or_log(self.scan_board, self.log, kept)
 
     def _scan_is_due(self) -> bool:
         """Whether this cycle's slack is the one that is nearest to the time of the next scan."""
         half_a_cycle = self._rules.wait_seconds / 2
         seconds = max(self._rules.scan_seconds - half_a_cycle, half_a_cycle)
-        return self._session_begun and self._board is not None and self._board.due(self._clock.now(), seconds)
-
-    def _scan(self, status: ExchangeStatus, account: Account) -> Board:
-        """Read the whole board and tell what is new on it."""
-        left, until = room(self._rules, account), self._expires(self._clock.now())
-        earned = self._books.earned()
-        urgent, expiry = math.inf, self._sender.last_expiry
-        if expiry is not None and expiry > self._clock.now():  # what rests is to be renewed well before
-            rests = (expiry - self._clock.now()).total_seconds()
-            urgent = self._clock.monotonic() + rests - self._rules.expiration_seconds / 2
-        board = self._scanner.scan(self._board, status, account.orders, until, left, self.quoted, earned, urgent)
-        self._board = board
-        self._books.saw(board.programs)
-        self._log_problems(board)
-        self._attempt(self._read_schedule, "Planned pauses are met when they come")
-        for event, fields in self._told.board(board):
-            self.log(event, fields)
-        return board
-
-    def _read_schedule(self) -> None:
-        """Know when the exchange pauses next."""
-        pause = trading_hours.next_pause(self._client.get_schedule(), self._clock.now())
-        self._outages.announced(pause)
-        for event, fields in self._told.pause(pause):
-            self.log(event, fields)
+        board = self.incentives.board
+        return self.session.begun and board is not None and board.due(self._clock.now(), seconds)
 
     def _wait(self, due: float) -> None:
         """Sleep until the next cycle is due. One that took longer than a cycle may is told, never made up for."""
@@ -504,64 +333,71 @@ class MarketBot:
             self.log("INFO", {"Slow cycle": f"{says}; the next one begins at once"})
         self._clock.sleep(max(left, 0.0))
 
-    def _attempt(self, step: Callable[[], object], means: str) -> None:
-        """A step that may fail: that is logged, with what it means, and the bot goes on."""
-        failure = recovery.attempt(step)
-        if failure:
-            self._tell(failure, means)
+    # -- within a cycle ----------------------------------------------------------------------------------------
 
-    def _tell(self, failure: Failure, means: str) -> None:
-        self.log("ERROR", failure.told, [*failure.details, means])
+    def _scan(self, status: ExchangeStatus, account: Account) -> None:
+        """Read the whole board and tell what is new on it."""
+        now = self._clock.now()
+        left, until = headroom(self._rules, account), self._rules.expiry(now, now)
+        urgent, expiry = math.inf, self._sender.last_expiry
+        if expiry is not None and expiry > now:  # what rests is to be renewed well before
+            rests = (expiry - now).total_seconds()
+            urgent = self._clock.monotonic() + rests - self._rules.expiration_seconds / 2
+        board = self.incentives.scan(status, account.orders, until, left, self._books.earned(), urgent)
+        self._books.saw(board.programs)
+        self._log_problems(board)
+        recovery.try_or_log(self._read_schedule, self.log, "Planned pauses are met when they come")
+        self._log_all(self._told.board(board))
 
-    def _rest(self) -> str:
-        """What may rest meanwhile, in words."""
-        if self._sender.last_expiry is None:
-            return "orders: none of ours was placed"
-        return f"orders: what rests expires by {log_format.local_time(self._sender.last_expiry)}"
+    def _read_schedule(self) -> None:
+        """Know when the exchange pauses next."""
+        pause = trading_hours.next_pause(self._client.get_schedule(), self._clock.now())
+        self._outages.announced(pause)
+        self._log_all(self._told.pause(pause))
 
-    # -- the end -----------------------------------------------------------------------------------------------
+    def _decide(self, status: ExchangeStatus, account: Account, began: datetime) -> Decision:
+        """Look at the market, count what was earned since the last look, and decide."""
+        until = self._rules.expiry(began, self._clock.now())
+        view = look_at_held(self._client, self.incentives.look(status, account.orders, until), account)
+        self._books.look(view.seen.at, view.seen.markets, view.without(account.ours), view.rivals)
+        recovery.try_or_log(partial(self.session.count_cash, account, view), self.log, REPORT_LACKS_IT)
+        self._see_to_guards(account, view, status)
+        now = Circumstances(status, self._books.earned(), until, self._sender.sent_lately())
+        decision = decide(self._rules, self.session.memory, account, view, now)
+        self._log_problems(decision.board)
+        return decision
 
-    def _stop(self, why: str) -> int:
-        """Take down what rests, then finish the ledger. Returns the process's exit code."""
-        if self._client.requests_sent:
-            more = "our orders are taken down; Ctrl-C once more ends that at once"
-            self.log("INFO", {"Stopping": why, "Then": more})
-        code = self._clearing.shut_down(self._sender.last_expiry)
-        try:
-            if not code:
-                self._breaker.close()
-            if self._session_begun and not code:
-                self._attempt(self._finish_books, "The next start asks the exchange for what is missing")
-        except KeyboardInterrupt:  # whoever is in a hurry need not wait for what the next start does as well
-            signals.heard()
-        self._books.end_session(f"stopped: {why}")
-        return code
+    def _see_to_guards(self, account: Account, view: View, status: ExchangeStatus) -> None:
+        """Let go what waited long enough, and stay out of what moved or was taken down."""
+        guards, now = self.session.memory.guards, view.seen.at
+        self._log_guards(guards.ended(now, self.session.reset_groups(now)))
+        self._log_guards(guards.looked(view.markets, view.seen.rivals, self.incentives.quoted, now))
+        for shard, why in taken_down(account.early, view.markets, status).items():
+            self._log_guards(guards.tripped(shard, why, now))
 
-    def _finish_books(self) -> None:
-        self._books.rested(())
-        self._take_fills(self._books.read_fills())
-        self._books.look(self._clock.now(), {}, {}, {})
-        self._books.close(None, self._client.get_balance())
+    def _stay_out_of_refused(self) -> None:
+        """Stay out of the shards and markets that were found to take no orders."""
+        guards = self.session.memory.guards
+        for shard, why in self._sender.tripped.items():
+            self._log_guards(guards.tripped(shard, why, self._clock.now()))
+        for ticker, why in self._sender.paused.items():
+            self._log_guards(guards.refused(ticker, why, self._clock.now()))
+
+    def _on_fills(self, fills: Collection[Fill]) -> None:
+        """Tell of fills that were not known yet, and stay away from what was filled."""
+        for fill in fills:
+            self.log("FILL", log_format.fill(fill))
+        self._log_guards(self.session.memory.guards.filled(fills, self._clock.now()))
 
     # -- what is told ------------------------------------------------------------------------------------------
 
-    def _announce(self) -> None:
-        self.log("START", {"Environment": self._rules.environment.value, **self._connection.about})
-        for warning in self._connection.warnings:
-            self.log("INFO", {"Warning": warning})
-        self.log("SETTINGS", self._rules.in_words())
+    def _log_all(self, told: Iterable[tuple[str, Mapping[str, str]]]) -> None:
+        for event, fields in told:
+            self.log(event, fields)
 
-    def _read_limits(self) -> None:
-        """Go by the account's own limits. Where it does not tell them the lowest tier's are kept to."""
-        try:
-            limits = self._client.read_limits()
-            read, write = (f"{bucket.rate} tokens/s" for bucket in (limits.read, limits.write))
-            self.log("INFO", {"Rate limits": limits.tier, "Reads": read, "Writes": write})
-        except Unauthorized:
-            raise
-        except ExchangeError as error:  # a key need not be allowed to read this
-            self.log("ERROR", str(error), ["The rate limits of the lowest tier are kept to; all else goes on"])
-        self._log_clock()
+    def _log_guards(self, told: Iterable[Mapping[str, str]]) -> None:
+        for said in told:
+            self.log("GUARD", said)
 
     def _log_clock(self) -> None:
         news = self._clock.take_news()
@@ -580,19 +416,8 @@ class MarketBot:
         took = (self._clock.now() - began).total_seconds()
         return Cycle(began, took, self._client.requests_sent - sent_before, markets, orders, problem)
 
-    def _log_cycle(self, decision: Decision, cycle: Cycle, mark: Mark) -> None:
-        next_cycle = cycle.began + timedelta(seconds=self._rules.wait_seconds)
-        said = log_events.cycle(cycle, decision.choice, decision.plan, decision.situation, mark)
-        worst = {"Worst case": worst_case(decision.plan.risks.items())}
-        self.log("CYCLE", {"Number": self._cycle} | said | worst | {"Next": log_format.local_time(next_cycle)})
-
 
 MARKET_BOT = MarketBot  # the design document's spelling
-
-
-def _trades(status: ExchangeStatus) -> bool:
-    """Whether any part of the exchange takes orders."""
-    return status.trading or any(status.trading_by_shard.values())
 
 
 def read_settings(changed: Mapping[str, object] = MappingProxyType({})) -> settings.Settings:

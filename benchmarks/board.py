@@ -40,11 +40,11 @@ from typing import Any
 
 import market_bot
 from benchmarks.progress import progress
+from bot.settings import strategy_of
 from exchange import parse_markets
 from exchange.json_fields import Fields, listing
 from exchange.models import IncentiveType, Market, MarketStatus, Program
 from exchange.orderbook import NO, ONE_DOLLAR, YES, PriceGrid, PriceRange
-from incentive import Strategy
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import Candidate, RewardedMarket
 from rewards.fees import RATE_WHERE_UNKNOWN
@@ -139,7 +139,7 @@ class Bench:
         self.books = {book.ticker: book for book in listing(answers, "orderbooks", parse_markets.book)}
         self._texts = texts
         self.renew()
-        strategy = Strategy.of(market_bot.read_settings())
+        strategy = strategy_of(market_bot.read_settings())
         self._caution = strategy.caution
         self.shipped = strategy.trade
         self.full = replace(strategy.trade, delta_ticks=0, rivals_ahead=None)

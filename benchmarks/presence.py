@@ -45,7 +45,7 @@ class Anew(MarketBot):
     def start_trading(self) -> Choice | None:
         for order in self._client.get_resting_orders():
             if is_own(order):
-                self._clearing.cancel_one(order)
+                self.session.clearing.cancel_one(order)
         return super().start_trading()
 
 
@@ -81,7 +81,8 @@ def hour(one: Desk, cycles: int = CYCLES) -> Hour:
                 (one.client.requests_sent - sent, len(plan.amendments) + len(plan.orders) + len(plan.cancels))
             )
         sent = one.client.requests_sent
-        guarded += one.wait * sum(1 for ticker, _ in one.bot.guards.sides if ticker in one.bot.quoted)
+        sides, quoted = one.bot.session.memory.guards.sides, one.bot.incentives.quoted
+        guarded += one.wait * sum(1 for ticker, _ in sides if ticker in quoted)
     progress("")
     one.client.get_exchange_status()  # the exchange lives up to now
     spans.append((one.exchange.clock.now(), frozenset()))

@@ -73,7 +73,9 @@ class Noting(MarketBot):
         began = self._clock.monotonic()
         choice = super().start_trading()
         self.notes.append(
-            Note(began, self._clock.monotonic(), self._clock.now(), self.plan or Plan(), len(self.quoted))
+            Note(
+                began, self._clock.monotonic(), self._clock.now(), self.plan or Plan(), len(self.incentives.quoted)
+            )
         )
         return choice
 

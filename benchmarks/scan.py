@@ -22,10 +22,11 @@ import requests
 
 import market_bot
 from benchmarks.progress import progress
+from bot.settings import strategy_of
 from clients import KalshiHttpClient
 from exchange.rate_limits import BASIC, COSTS
 from exchange.signing import Signer
-from incentive import Board, Scanner, Strategy
+from incentive import Board, IncentiveProgram
 from risk.exposure import room_beside
 from simulator import embedded
 from simulator.transport import ExchangeAdapter
@@ -83,7 +84,7 @@ class Reader:
         signer = Signer(exchange.key_id, exchange.private_key)
         self._client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
         rules = market_bot.read_settings()
-        self._scanner = Scanner(self._client, Strategy.of(rules), self._told)
+        self._incentives = IncentiveProgram(self._client, strategy_of(rules), self._told)
         self._lives = timedelta(seconds=rules.wait_seconds + rules.expiration_seconds)
         self._client.read_limits()
         self._status = self._client.get_exchange_status()
@@ -95,15 +96,17 @@ class Reader:
     def scan(self, before: Board | None = None, dry: bool = False) -> tuple[Board, Pace]:
         """Read the whole board, from a bucket that is full, or `dry`."""
         until = self._exchange.clock.now() + self._lives
-        return self._timed(lambda: self._scanner.scan(before, self._status, self._resting, until, self._room), dry)
+        self._incentives.board = before
+        return self._timed(lambda: self._incentives.scan(self._status, self._resting, until, self._room), dry)
 
     def look(self, board: Board) -> tuple[Board, Pace]:
         """Read the watched markets of a board, from a full bucket."""
+        self._incentives.board = board
         until = self._exchange.clock.now() + self._lives
 
         def look() -> Board:
-            seen = self._scanner.look(board, self._status, self._resting, until)
-            return self._scanner.choose(board, seen, self._room)[1]
+            seen = self._incentives.look(self._status, self._resting, until)
+            return self._incentives.choose(seen, self._room)[1]
 
         return self._timed(look)
 

@@ -29,11 +29,11 @@ import market_bot
 from benchmarks.board import BOOKS, CENTS, orderbooks, pages, seconds
 from benchmarks.exhaustive import NOW, TAPERED, Exhaustive, Problem, problem, valued
 from benchmarks.progress import progress
+from bot.settings import strategy_of
 from exchange import parse_markets
 from exchange.json_fields import Fields, listing
 from exchange.models import IncentiveType, Market, MarketStatus, Program
 from exchange.orderbook import NO, YES
-from incentive import Strategy
 from rewards.estimate import Candidate, RewardedMarket
 from rewards.fees import RATE_WHERE_UNKNOWN
 from risk.exposure import room_beside
@@ -92,7 +92,7 @@ class Board:
     def __init__(self, texts: Sequence[str]) -> None:
         answers = (Fields("the benchmark", json.loads(text)) for text in texts)
         self.books = {book.ticker: book for book in listing(answers, "orderbooks", parse_markets.book)}
-        strategy, rules = Strategy.of(market_bot.read_settings()), market_bot.read_settings()
+        strategy, rules = strategy_of(market_bot.read_settings()), market_bot.read_settings()
         self.shipped, self._wish = replace(strategy.trade, size=None), strategy.wish
         self.full = replace(self.shipped, delta_ticks=0, rivals_ahead=None)
         self._caution = strategy.caution

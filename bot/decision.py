@@ -1,8 +1,7 @@
-"""One cycle's look and decision, without the loop's memory: what the account has, what the market shows, and the
-plan that comes of both.
+"""What a cycle decides: the markets to quote, and the plan that leads there.
 
-Promise: reads first, decides then, sends nothing. What could not be read is named, so that nothing is placed or
-renewed there.
+Promise: what was observed and a time go in, a decision comes out; nothing is read or sent here. Where something
+could not be read nothing is placed or renewed.
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from bot.observation import Account, View, read_markets
+from bot.observation import Account, View
 from bot.settings import Settings
-from clients import KalshiHttpClient
-from exchange.models import ExchangeStatus
-from exchange.orderbook import Bid
+from exchange.models import ExchangeStatus, Market
+from exchange.orderbook import Bid, Book
 from execution.order_groups import Breaker
 from execution.plan import Plan, Wanted, Wishes, make_plan
-from incentive import Board, Scanner
+from incentive import Board, IncentiveProgram
 from rewards.estimate import RewardedMarket
 from rewards.skips import Reason, Skip
 from risk import exposure, gate
@@ -49,41 +47,46 @@ class Decision:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a decision depends on beside the look: `quoted` markets, `earned` dollars by program, `until` when what
-    is placed or renewed now expires, and orders that were `sent_lately`."""
+    """What a decision depends on beside the look: `earned` dollars by program, `until` when what is placed or
+    renewed now expires, and orders that were `sent_lately`."""
 
     status: ExchangeStatus
-    quoted: frozenset[str]
     earned: Mapping[str, float]
     until: datetime
     sent_lately: int
 
 
-def decide(
-    rules: Settings,
-    scanner: Scanner,
-    board: Board,
-    account: Account,
-    view: View,
-    now: Circumstances,
-    guards: Guards,
-    patience: Patience,
-    breaker: Breaker,
-) -> Decision:
+@dataclass
+class Memory:
+    """What the loop remembers from one cycle to the next, beside its ledger."""
+
+    incentives: IncentiveProgram
+    guards: Guards
+    patience: Patience
+    order_groups: Breaker
+
+    def forget(self) -> None:
+        """Nothing is traded any more, and what is seen next is not compared with what was seen last."""
+        self.incentives.drop(self.incentives.quoted)
+        self.guards.forget_books()
+
+
+def decide(rules: Settings, memory: Memory, account: Account, view: View, now: Circumstances) -> Decision:
     """The markets to quote, and the plan that leads there. Sends nothing."""
-    seen, quoted = view.seen, now.quoted
+    seen, incentives, guards = view.seen, memory.incentives, memory.guards
+    quoted = incentives.quoted
     aside = guards.skips(seen.markets.values(), seen.at)
     unread = "an order or a position of ours could not be read"
     aside |= {ticker: Skip(ticker, Reason.UNREADABLE, "What", unread) for ticker in account.unread}
-    choice, after = scanner.choose(board, seen, room(rules, account), quoted, now.earned, aside)
+    choice, after = incentives.choose(seen, headroom(rules, account), now.earned, aside)
     reasons = {skip.ticker: skip for skip in choice.skipped}
-    keep = patience.keeps(quoted, choice.skipped)
+    keep = memory.patience.keeps(quoted, choice.skipped)
     blind = frozenset(ticker for ticker in quoted & reasons.keys() if reasons[ticker].reason in _NOT_SEEN)
     stay = keep | blind
     if stay:
         aside |= {ticker: reasons[ticker] for ticker in stay}
-        left = room(rules, account, stay)
-        choice, after = scanner.choose(board, seen, left, quoted, now.earned, aside, stay)
+        left = headroom(rules, account, stay)
+        choice, after = incentives.choose(seen, left, now.earned, aside, stay)
     wanted = [
         Wanted(candidate.incentive.market, bid, min(now.until, candidate.incentive.ends))  # later is not paid
         for candidate in choice.chosen
@@ -93,7 +96,7 @@ def decide(
     situation = situation_of(rules, account, view, now)
     wishes = Wishes(wanted, keep, blind | account.unread, now.until, rules.exit)
     shards = {market.exchange_index or 0 for market in view.markets.values()}
-    plan = make_plan(situation, wishes, breaker.ids(shards))
+    plan = make_plan(situation, wishes, memory.order_groups.ids(shards))
     return Decision(choice, stay, after, situation, plan)
 
 
@@ -121,7 +124,7 @@ def _cost(incentive: RewardedMarket | None, bid: Bid) -> Decimal:
     return incentive.cost(bid) if incentive else bid.price * bid.count
 
 
-def room(rules: Settings, account: Account, stay: Collection[str] = ()) -> Room:
+def headroom(rules: Settings, account: Account, stay: Collection[str] = ()) -> Room:
     """What may be committed beside what is held, what a person has resting, and our orders in the markets of
     `stay`."""
     fixed = [*account.theirs, *(order for order in account.ours if order.ticker in stay)]
@@ -130,12 +133,16 @@ def room(rules: Settings, account: Account, stay: Collection[str] = ()) -> Room:
     return exposure.room_beside(limits, account.balance, account.positions, fixed, free)
 
 
-def session_start(
-    rules: Settings, client: KalshiHttpClient, account: Account, status: ExchangeStatus, until: datetime
+def flatten_plan(
+    rules: Settings,
+    account: Account,
+    markets: Mapping[str, Market],
+    rivals: Mapping[str, Book],
+    status: ExchangeStatus,
+    until: datetime,
 ) -> tuple[Plan, Situation]:
-    """What closes the positions that a session begins with, before anything is quoted. Raises an
-    `ExchangeError`."""
-    markets, rivals = read_markets(client, [one.ticker for one in account.positions], account.orders)
+    """What closes the positions of an account, before anything is quoted. `rivals`: the books of their `markets`,
+    the account's orders not in them."""
     situation = Situation(
         _limits(rules), account.orders, account.positions.items, account.balance, markets, rivals, status
     )

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from decimal import Decimal
 
+from bot.decision import Decision
+from bot.halts import worst_case
 from exchange.models import ExchangeStatus, Program
 from exchange.trading_hours import Span
-from execution.plan import Plan
 from incentive import Board, Change
 from ledger.entries import Cycle, Mark
 from rewards.estimate import Candidate, dollars_per_day
 from rewards.skips import Skip, contracts
-from risk.gate import Situation
-from runtime.log_format import Said, known, signed
+from runtime.log_format import Said, known, local_time, signed
 from selection.ranking import Choice
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
@@ -116,12 +117,14 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Said:
     return said
 
 
-def cycle(done: Cycle, choice: Choice, plan: Plan, situation: Situation, mark: Mark) -> Said:
+def cycle(number: int, done: Cycle, decision: Decision, mark: Mark, next_cycle: datetime) -> Said:
     """What a cycle came to. What is tied up and free is what it would be with all of the plan done."""
-    per_day = sum(candidate.estimate.dollars_per_day for candidate in choice.chosen)
-    payable = sum((candidate.estimate.payable for candidate in choice.chosen), start=Decimal(0))
+    chosen, plan, situation = decision.choice.chosen, decision.plan, decision.situation
+    per_day = sum(candidate.estimate.dollars_per_day for candidate in chosen)
+    payable = sum((candidate.estimate.payable for candidate in chosen), start=Decimal(0))
     balance = situation.balance
     return {
+        "Number": str(number),
         "Markets": str(done.markets),
         "Orders resting": str(done.orders),
         "Tied up": f"${plan.tied_up:.2f} of ${situation.limits.capital:.2f}",
@@ -131,6 +134,8 @@ def cycle(done: Cycle, choice: Choice, plan: Plan, situation: Situation, mark: M
         "Trading today": known(mark.day_profit),
         "Requests": str(done.requests),
         "Took": f"{done.seconds:.1f} s",
+        "Worst case": worst_case(plan.risks.items()),
+        "Next": local_time(next_cycle),
     }
 
 

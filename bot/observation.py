@@ -6,12 +6,12 @@ Promise: it only reads. What could not be read is named, so that nothing is plac
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import trade
 from clients import KalshiHttpClient
-from exchange.account import Balance, Fill, Position
+from exchange.account import Balance, Position
 from exchange.errors import ExchangeError
 from exchange.json_fields import Listing
 from exchange.models import ExchangeStatus, Market, MarketStatus, Order
@@ -25,14 +25,13 @@ from runtime.log_format import Log
 
 class Account(NamedTuple):
     """The account as it was found. `early`: orders of ours that were taken down before their time, not by us;
-    `fills`: those that were not known yet; `unread`: markets in which something of the account's could not be
+    `unread`: markets in which something of the account's could not be
     read; `differences`: positions that fills and settlements do not explain."""
 
     orders: tuple[Order, ...]
     positions: Listing[Position]
     balance: Balance | None
     early: tuple[Stay, ...]
-    fills: tuple[Fill, ...]
     unread: frozenset[str]
     differences: Mapping[str, Difference]
 
@@ -51,16 +50,16 @@ def look_at_account(client: KalshiHttpClient, clearing: Clearing, books: Bookkee
     clearing.await_lists()
     orders = client.get_resting_orders()
     early = books.rested([order for order in orders if trade.is_own(order)])
-    fills = books.read_fills()
+    books.read_fills()
     positions = client.get_positions()
     books.settled(positions)
     differences = books.differences(positions)
     if differences:  # a fill may have come between the two lists
-        fills += books.read_fills()
+        books.read_fills()
         differences = books.differences(positions)
     unread = frozenset(_unread(orders, log) | _unread(positions, log))
     balance = _read_balance(client, log)
-    return Account(orders.items, positions, balance, tuple(early), tuple(fills), unread, differences)
+    return Account(orders.items, positions, balance, tuple(early), unread, differences)
 
 
 def _unread(found: Listing[Order] | Listing[Position], log: Log) -> set[str]:
@@ -103,9 +102,10 @@ def look_at_held(client: KalshiHttpClient, seen: Seen, account: Account) -> View
 
 
 def read_markets(
-    client: KalshiHttpClient, tickers: Collection[str], resting: Iterable[Order]
+    client: KalshiHttpClient, tickers: Iterable[str], resting: Iterable[Order]
 ) -> tuple[dict[str, Market], dict[str, Book]]:
     """Some markets and the rivals' books in them. Raises an `ExchangeError`."""
+    tickers = list(tickers)
     markets = {market.ticker: market for market in client.get_markets(tickers)}
     return markets, trade.rivals_books(client.get_orderbooks(tickers), resting)
 

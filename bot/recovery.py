@@ -1,5 +1,8 @@
-"""What follows a failed cycle: another try, an outage, a pause that was announced, or the end. Promise: pure; one
-failure costs ten seconds, many leave the exchange in peace, and what was announced is waited out without a word.
+"""What a failure says, and what follows it: another try, an outage, a pause that was announced, or the end.
+
+Promise: every error is told with what it means for what was asked, a fault of the bot's own with its traceback.
+One failure costs ten seconds, many leave the exchange in peace, and what was announced is waited out without a
+word. Nothing here waits.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import NamedTuple
 
 from exchange.errors import BotError, ExchangeError, Then
 from exchange.trading_hours import Span
+from runtime.log_format import Log, local_time
 
 RETRY_SECONDS = 10.0
 LONGEST_RETRY = 300.0
@@ -18,6 +22,40 @@ LONGEST_RETRY = 300.0
 
 OUTAGE_AFTER = 3
 """Failed cycles in a row that are an outage."""
+
+
+class Failure(NamedTuple):
+    """What went wrong, in words for the log and details, and what the bot does about it."""
+
+    told: str
+    details: tuple[str, ...]
+    then: Then
+
+
+def attempt(step: Callable[[], object]) -> Failure | None:
+    """Do a step. Returns how it failed, None where it went well. Only what stops the process passes."""
+    try:
+        step()
+    except BotError as error:
+        looked_for = "It may have been carried out all the same; the next cycle looks before it acts"
+        in_doubt = isinstance(error, ExchangeError) and error.maybe_done
+        return Failure(str(error), (looked_for,) if in_doubt else (), error.then)
+    except Exception as error:
+        told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
+        return Failure(told, tuple(traceback.format_exc().splitlines()), Then.RETRY)
+    return None
+
+
+def log_failure(log: Log, failure: Failure, means: str) -> None:
+    """Tell what went wrong, and what that means."""
+    log("ERROR", failure.told, [*failure.details, means])
+
+
+def try_or_log(step: Callable[[], object], log: Log, means: str) -> None:
+    """A step that may fail: that is logged, with what it means, and the bot goes on."""
+    failure = attempt(step)
+    if failure:
+        log_failure(log, failure, means)
 
 
 class Next(NamedTuple):
@@ -72,23 +110,32 @@ class Outages:
         return Next(min(doubled, LONGEST_RETRY), ends)
 
 
-class Failure(NamedTuple):
-    """What went wrong, in words for the log and details, and what the bot does about it."""
+def log_failed_cycle(
+    log: Log, failure: Failure, follows: Next, failed_cycles: int, last_expiry: datetime | None
+) -> None:
+    """Tell of a failed cycle, and of what follows. `last_expiry`: when the last order that was sent expires, None
+    where none was."""
+    if follows.until is None:
+        again = "" if follows.stop else " and is tried again"
+        log_failure(log, failure, f"This cycle ends here{again}; {_resting(last_expiry)}")
+    if follows.ends and follows.until:
+        until = f"{follows.until:%Y-%m-%d %H:%M} UTC"
+        log("INFO", {"Exchange": "is away, as it announced; nothing is placed", "Until": until})
+    elif follows.ends:
+        rest = "what rests is withdrawn as far as that works, and expires by itself"
+        log("OUTAGE", {"Failed cycles": failed_cycles, "Last": failure.told, "Orders": rest})
 
-    told: str
-    details: tuple[str, ...]
-    then: Then
+
+def _resting(last_expiry: datetime | None) -> str:
+    """What may rest meanwhile, in words."""
+    if last_expiry is None:
+        return "orders: none of ours was placed"
+    return f"orders: what rests expires by {local_time(last_expiry)}"
 
 
-def attempt(step: Callable[[], object]) -> Failure | None:
-    """Do a step. Returns how it failed, None where it went well."""
-    try:
-        step()
-    except BotError as error:
-        looked_for = "It may have been carried out all the same; the next cycle looks before it acts"
-        in_doubt = isinstance(error, ExchangeError) and error.maybe_done
-        return Failure(str(error), (looked_for,) if in_doubt else (), error.then)
-    except Exception as error:
-        told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
-        return Failure(told, tuple(traceback.format_exc().splitlines()), Then.RETRY)
-    return None
+def log_recovered(log: Log, outages: Outages, now: datetime) -> None:
+    """Tell that the exchange is back, where what was quoted was given up."""
+    if outages.gave_up:
+        minutes = (now - outages.since).total_seconds() / 60 if outages.since else 0.0
+        took = f"after {minutes:,.0f} min" if outages.since else "as announced"
+        log("INFO", {"Exchange": f"is back {took}", "Failed cycles": outages.count})

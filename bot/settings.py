@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from clients import Environment
 from exchange.errors import ConfigError
 from execution.plan import Exit
+from incentive import Strategy
+from selection.ranking import Wish
+from selection.screening import Screen
+from trade import Trade
 
 CENT = Decimal("0.01")
 LONGEST_SECONDS = 86_400.0
@@ -81,6 +86,12 @@ class Settings:
     scan_seconds: float
     log_bytes: int
     log_files: int
+
+    def expiry(self, began: datetime, now: datetime) -> datetime:
+        """When an order is gone that is placed or renewed `now`, in a cycle that `began` then, if nobody renews
+        it: some time after the next cycle, which may have to wait for the end of this one."""
+        next_cycle = max(began + timedelta(seconds=self.wait_seconds), now)
+        return next_cycle + timedelta(seconds=self.expiration_seconds)
 
     def in_words(self) -> dict[str, object]:
         """By name, as the log shows them."""
@@ -278,3 +289,12 @@ def _hours(value: object) -> float:
     if not 0 <= number <= LONGEST_HOURS:
         raise ValueError(f"must be a number of hours, 0 to {LONGEST_HOURS:g}")
     return number
+
+
+def strategy_of(settings: Settings) -> Strategy:
+    """How markets are priced, screened and chosen by the settings."""
+    return Strategy(
+        Trade(settings.trade_size, settings.delta_ticks, settings.incentive_size),
+        Screen(settings.only, settings.avoid, settings.hours_to_close),
+        Wish(settings.ticker_slots, settings.min_reward, settings.fill_cost),
+    )

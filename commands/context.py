@@ -10,8 +10,8 @@ import argparse
 import sys
 import traceback
 
-from bot import launch
-from bot.connection import Connection, connect, read_variables
+from bot import connection, launch
+from bot.connection import Connection
 from clients import Environment
 from exchange.errors import ConfigError
 
@@ -36,7 +36,7 @@ def connected() -> tuple[Environment, Connection]:
     """The environment of the settings, and a way to its exchange. Raises a `ConfigError`."""
     import market_bot
 
-    return market_bot.env, connect(market_bot.env, read_variables(market_bot.files().dotenv))
+    return market_bot.env, connection.connect(market_bot.env, connection.read_variables(market_bot.files().dotenv))
 
 
 def headline(environment: Environment, exchange: str, money: str) -> str:

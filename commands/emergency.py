@@ -16,9 +16,9 @@ from pathlib import Path
 
 import market_bot
 from bot.connection import Connection, known, lives_inside, read_variables
-from bot.decision import session_start
+from bot.decision import flatten_plan
 from bot.halts import HOW_TO_GO_ON
-from bot.observation import Account
+from bot.observation import Account, read_markets
 from bot.settings import Settings
 from commands import context
 from commands.status_facts import running
@@ -42,18 +42,16 @@ def cancel_or_close(asked: argparse.Namespace) -> int:
     rules = market_bot.read_settings() if sells else None
     print(context.named(environment, connection, THE_BOTS))
     if connection.is_private and running(environment, connection, files.lock).runs is False:
-        print(
-            f"No bot runs in this folder, so nothing rests and nothing is held: nothing was done.\n\n{context.SHARING}"
-        )
+        nothing = "No bot runs in this folder, so nothing rests and nothing is held: nothing was done."
+        print(f"{nothing}\n\n{context.SHARING}")
         return ExitCode.OK
     what = "cancel every resting order" + (" and sell every position" if sells else "")
     if not context.agreed(asked, f"Halt the bot and {what} of the account on {environment.value}?"):
         return ExitCode.MISCONFIGURED
     print(halt(files.ledger(environment), connection, f"python main.py {asked.command}"))
     if connection.is_private:
-        print(
-            f"Once halted it cancels its orders with its next cycle, and keeps its positions.\n\n{context.SHARING}"
-        )
+        then = "Once halted it cancels its orders with its next cycle, and keeps its positions."
+        print(f"{then}\n\n{context.SHARING}")
         return ExitCode.FAILED if sells else ExitCode.OK
     by_hand = ByHand(connection)
     if rules:
@@ -150,9 +148,10 @@ class ByHand:
         client = self._client
         status, positions = client.get_exchange_status(), client.get_positions()
         positions.whole()
-        account = Account((), positions, None, (), (), frozenset(), {})
+        account = Account((), positions, None, (), frozenset(), {})
         crossing = replace(rules, exit=Exit.CROSS)
-        plan, situation = session_start(crossing, client, account, status, client.clock.now())
+        markets, rivals = read_markets(client, (one.ticker for one in positions), ())
+        plan, situation = flatten_plan(crossing, account, markets, rivals, status, client.clock.now())
         sender = Sender(client, self._clearing, NoRecords(), lambda: "", self._log)
         sender.carry_out(plan, situation)
         self._clearing.await_lists()

@@ -17,13 +17,13 @@ from textwrap import fill
 import market_bot
 import trade
 from bot import log_events
-from bot.settings import Settings
+from bot.settings import Settings, strategy_of
 from clients import KalshiHttpClient
 from commands import context
 from commands.status_facts import earned
 from exchange.models import Order, Program
 from exchange.orderbook import SIDES, Bid, Book, Side
-from incentive import Board, Scanner, Strategy
+from incentive import Board, IncentiveProgram, Strategy
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import (
     AS_IT_STANDS,
@@ -73,7 +73,7 @@ def run(asked: argparse.Namespace) -> int:
 class View:
     """The board at a moment, and what it was looked at by."""
 
-    scanner: Scanner
+    incentives: IncentiveProgram
     strategy: Strategy
     board: Board
     room: Room
@@ -88,8 +88,8 @@ class View:
 def view(client: KalshiHttpClient, rules: Settings, earned: Mapping[str, float] = NONE_EARNED) -> View:
     """Scan the board as the bot does, which knows what windows have `earned` so far. Raises an `ExchangeError`
     where the exchange does not tell."""
-    strategy = Strategy.of(rules)
-    scanner = Scanner(client, strategy, _progress)
+    strategy = strategy_of(rules)
+    incentives = IncentiveProgram(client, strategy, _progress)
     status = client.get_exchange_status()
     resting = client.get_resting_orders().items
     ours = [order for order in resting if trade.is_own(order)]
@@ -98,8 +98,8 @@ def view(client: KalshiHttpClient, rules: Settings, earned: Mapping[str, float] 
     room = exposure.room_beside(limits, client.get_balance(), client.get_positions(), theirs, ours)
     expires = client.clock.now() + timedelta(seconds=rules.wait_seconds + rules.expiration_seconds)
     quoted = frozenset(order.ticker for order in ours)
-    board = scanner.scan(None, status, resting, expires, room, quoted, earned)
-    return View(scanner, strategy, board, room, resting, expires)
+    board = incentives.scan(status, resting, expires, room, earned, quoted=quoted)
+    return View(incentives, strategy, board, room, resting, expires)
 
 
 def _progress(text: str) -> None:
@@ -190,7 +190,7 @@ def explained(seen: View, ticker: str) -> str:
     for program in seen.board.programs:
         if program.ticker == ticker:
             lines.append(f"  Program: {_terms(program, seen.board.at)}")
-    client_view = seen.scanner.close_up(seen.board, ticker, seen.resting)
+    client_view = seen.incentives.close_up(ticker, seen.resting)
     if client_view is None:
         return "\n".join(lines)
     incentive, rivals = client_view

@@ -155,6 +155,11 @@ class ExchangeStatus(NamedTuple):
     def trades(self, exchange_index: int | None) -> bool:
         return self.trading if exchange_index is None else self.trading_by_shard.get(exchange_index, self.trading)
 
+    @property
+    def trades_anywhere(self) -> bool:
+        """Whether any part of the exchange takes orders."""
+        return self.trading or any(self.trading_by_shard.values())
+
 
 class Schedule(NamedTuple):
     """When the exchange is open. `hours`: the hours of a week from one time to another, by weekday (Monday is 0),

@@ -62,11 +62,10 @@ class Sender:
         """Whether this process sent an order."""
         return order.client_order_id.startswith(self._name)
 
-    def carry_out(self, plan: Plan, situation: Situation, until: float | None = None) -> int:
-        """Do what a plan says. `until`: when, by the monotonic clock, the next cycle is due, which places what
-        this one could not. Returns how many orders of ours rest then. `tripped` has the shards on which the
-        exchange's breaker was found triggered, `paused` the markets that were found to take no orders. Raises an
-        `ExchangeError` where something went wrong that concerns more than one order."""
+    def carry_out(self, plan: Plan, situation: Situation) -> None:
+        """Do what a plan says of what rests and of what is held; `place` does the rest. `tripped` has the shards
+        on which the exchange's breaker was found triggered, `paused` the markets that were found to take no
+        orders. Raises an `ExchangeError` where something went wrong that concerns more than one order."""
         gate = self._gate = Gate(situation, plan.sizes)
         self._resting = {order.order_id for order in plan.stays}
         self.tripped, self.paused = {}, {}
@@ -88,17 +87,31 @@ class Sender:
             self._breaker.prepare(plan.largest)
         for amendment in plan.amended(Change.REDUCE, Change.REPLACE):
             self._amend(amendment, gate)
-        self._place(plan, situation, until, gate)
+
+    def place(self, plan: Plan, books: Mapping[str, Book], until: float) -> int:
+        """Place a plan's new orders, once the rest of it was carried out. `books`: the rivals' ones, which are
+        shown; `until`: when, by the monotonic clock, the next cycle is due, which places what this one could not.
+        Returns how many orders of ours rest then. Raises an `ExchangeError` as `carry_out` does."""
+        if self._gate is None:
+            raise ValueError("no plan was carried out: there is nothing to judge an order by")
+        shown = set()
+        for number, order in enumerate(plan.orders):
+            if self._client.clock.monotonic() >= until:
+                left = f"{len(plan.orders) - number} orders are left to the next cycle, which is due"
+                self._log("INFO", {"Slow": left})
+                break
+            if order.ticker not in shown and order.ticker in books:
+                self._log("ORDER BOOK", {"Ticker": order.ticker}, log_format.top_levels(books[order.ticker]))
+                shown.add(order.ticker)
+            if order.ticker in self.paused or (order.exchange_index or 0) in self.tripped:
+                continue
+            self._log("OPEN ORDER", log_format.new_order(order.ticker, order.bid))
+            self._send(order, self._gate)
         return len(self._resting)
 
-    def place_order(self, order: OrderRequest) -> OrderResponse | None:
+    def _send(self, order: OrderRequest, gate: Gate) -> OrderResponse | None:
         """Send one order through the gate, and log what became of it. None where it does not exist: the gate or
         the exchange refused it. Raises an `ExchangeError` where that is not known."""
-        if self._gate is None:
-            raise ValueError("the account was not looked at: there is nothing to judge an order by")
-        return self._send(order, self._gate)
-
-    def _send(self, order: OrderRequest, gate: Gate) -> OrderResponse | None:
         if not self._passes(order, gate):
             return None
         if order.group_id == NEW_GROUP and self._breaker is not None:
@@ -189,23 +202,6 @@ class Sender:
             gate.block(position.ticker)
         if response is not None and sold and rivals is not None:
             self._log("INFO", sale_cost(position, order, response, rivals))
-
-    def _place(self, plan: Plan, situation: Situation, until: float | None, gate: Gate) -> None:
-        shown = set()
-        for number, order in enumerate(plan.orders):
-            if until is not None and self._client.clock.monotonic() >= until:
-                left = f"{len(plan.orders) - number} orders are left to the next cycle, which is due"
-                self._log("INFO", {"Slow": left})
-                return
-            if order.ticker not in shown and order.ticker in situation.books:
-                self._log(
-                    "ORDER BOOK", {"Ticker": order.ticker}, log_format.top_levels(situation.books[order.ticker])
-                )
-                shown.add(order.ticker)
-            if order.ticker in self.paused or (order.exchange_index or 0) in self.tripped:
-                continue
-            self._log("OPEN ORDER", log_format.new_order(order.ticker, order.bid))
-            self._send(order, gate)
 
     # -- how it is told ----------------------------------------------------------------------------------------
 

@@ -46,10 +46,17 @@ _THINNED = timedelta(hours=1)
 
 class Bookkeeper:
     """One account's ledger, kept cycle by cycle. Two looks that are further apart than twice `wait_seconds` tell
-    nothing of the time between them."""
+    nothing of the time between them. `on_fills` hears of every fill that was not known yet, once."""
 
-    def __init__(self, client: KalshiHttpClient, ledger: Ledger, wait_seconds: float, log: Log) -> None:
-        self._client, self._ledger, self._log = client, ledger, log
+    def __init__(
+        self,
+        client: KalshiHttpClient,
+        ledger: Ledger,
+        wait_seconds: float,
+        log: Log,
+        on_fills: Callable[[Collection[Fill]], None],
+    ) -> None:
+        self._client, self._ledger, self._log, self._on_fills = client, ledger, log, on_fills
         self._longest = timedelta(seconds=2 * wait_seconds)
         self._entry = Entry(EPOCH)
         self._is_open = False
@@ -71,10 +78,9 @@ class Bookkeeper:
 
     # -- at a session's start ----------------------------------------------------------------------------------
 
-    def begin_session(self) -> list[Fill]:
+    def begin_session(self) -> None:
         """Take up the ledger, the first time, and catch up with the exchange, on which nothing of ours rests now.
-        Returns the fills that were missed. Raises `LedgerError`, and an `ExchangeError` where something could not
-        be read."""
+        Raises `LedgerError`, and an `ExchangeError` where something could not be read."""
         now = self._client.clock.now()
         self.take_up()
         last = self._ledger.last_mark()
@@ -82,15 +88,17 @@ class Bookkeeper:
         since = min([last.at if last else begun, *(stay.created for stay in self._stays.values())])
         self._read_orders(since - _OVERLAP)
         self._fills_since = self._ledger.last_fill() or midnight(begun.date())
-        fills = self.read_fills()
+        if self._ledger.is_opened:
+            self.read_fills()
+        else:  # what was filled before is history
+            self._new_fills()
         self._read_settlements(self._ledger.last_settlement() or midnight(begun.date()))
         if self._ledger.is_opened:
-            return fills
+            return
         positions = self._client.get_positions().whole()
-        while self.read_fills():  # one that came between the two lists is in the one and not in the other
+        while self._new_fills():  # one that came between the two lists is in the one and not in the other
             positions = self._client.get_positions().whole()
         self._open(now, {position.ticker: position.count for position in positions})
-        return []
 
     def _open(self, now: datetime, held: Mapping[str, Decimal]) -> None:
         """Begin with what is `held`, and what it would bring now. All that was found out before is history."""
@@ -206,7 +214,13 @@ class Bookkeeper:
         early = [stay for stay in now_known if stay.status is OrderStatus.CANCELED and _is_early(stay)]
         return [stay for stay in early if stay.order_id not in self._asked]
 
-    def read_fills(self) -> list[Fill]:
+    def read_fills(self) -> None:
+        """Ask for fills that are not known yet, and let them be heard of. Raises an `ExchangeError`."""
+        new = self._new_fills()
+        if new:
+            self._on_fills(new)
+
+    def _new_fills(self) -> list[Fill]:
         """The fills that were not known yet, oldest first. Raises an `ExchangeError`."""
         listed = self._client.get_fills(self._fills_since - _OVERLAP)
         new = list({fill.fill_id: fill for fill in listed if fill.fill_id not in self._fills}.values())

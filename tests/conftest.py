@@ -70,7 +70,8 @@ def _own_signals() -> Iterator[None]:
 
 
 PROJECT = Path(__file__).resolve().parents[1]
-PRODUCT = ["*.py", "simulator/**/*.py", "requirements.txt", ".env.example"]
+PACKAGES = sorted(file.parent.name for file in PROJECT.glob("*/__init__.py") if file.parent.name != "benchmarks")
+PRODUCT = ["*.py", *(f"{name}/**/*.py" for name in PACKAGES), "requirements.txt", ".env.example"]
 
 
 def copy_of_the_product(there: Path) -> Path:
@@ -182,8 +183,8 @@ class Bench:
 
     def board(self) -> Board:
         """The board as the bot last saw it."""
-        assert self.bot._board is not None
-        return self.bot._board
+        assert self.bot.incentives.board is not None
+        return self.bot.incentives.board
 
     def resting(self) -> list[Order]:
         """What really rests, by the exchange's own word."""

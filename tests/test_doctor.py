@@ -385,7 +385,9 @@ def test_a_python_that_is_too_old_is_told_in_a_line(clone: Path, command: list[s
     assert "Traceback" not in done.stdout
 
 
-@pytest.mark.parametrize("name", ["main.py", "sheet.py", "startup.py"])
+@pytest.mark.parametrize(
+    "name", ["main.py", "runtime/__init__.py", "runtime/console.py", "runtime/signals.py", "runtime/preflight.py"]
+)
 def test_what_tells_that_python_is_too_old_is_written_for_one_that_is(clone: Path, name: str) -> None:
     ast.parse((clone / name).read_text(encoding="utf-8"), feature_version=(3, 8))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import main
 from bot.connection import Connection
 from clients import Environment
 from commands import doctor
@@ -72,7 +71,7 @@ def test_what_the_exchange_does_not_tell_costs_its_own_line_only(
 def test_another_version_than_pinned_is_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(main, "HOME", tmp_path)
+    monkeypatch.setattr(preflight, "HOME", tmp_path)
     sheet = Sheet()
     preflight.machine(sheet)
     assert "note  Packages      not compared: requirements.txt cannot be read" in capsys.readouterr().out

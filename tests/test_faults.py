@@ -206,7 +206,7 @@ def test_one_order_that_cannot_be_canceled_does_not_keep_the_others_up(bench: Be
     stuck = min(order.order_id for order in bench.resting())
     bench.wire.fault = lambda request, _: unavailable if stuck in (request.url or "") else None
     bench.restart()
-    bench.bot._session_begun = True
+    bench.bot.session.begun = True
     assert bench.run(cycles=1, end=KeyboardInterrupt) == 3
     assert [order.order_id for order in bench.resting()] == [stuck]
 
@@ -248,7 +248,7 @@ def test_fills_are_told_although_the_clock_of_the_machine_is_wrong(make_bench: C
 
 def test_lists_that_never_catch_up_are_not_taken_for_empty_ones(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench(faults=[{"do": "stale", "on": "GET /portfolio/*", "from": 1, "seconds": 900}])
-    bench.bot._session_begun = True
+    bench.bot.session.begun = True
     assert bench.run(cycles=1, end=KeyboardInterrupt) == 3
     assert "MAY STILL REST" in bench.log.splitlines()[-1]
     assert "lists lag behind" in bench.log.splitlines()[-1]
@@ -364,7 +364,7 @@ def test_an_order_that_cannot_be_canceled_gets_no_second_one_beside_it(bench: Be
     bench.bot.start_trading()
     assert [order.order_id for order in bench.resting()] == [resting[0].order_id]
     bench.exchange.api.exchange.programs[:] = programs
-    bench.bot._board = None
+    bench.bot.incentives.board = None
     bench.bot.start_trading()
     there = [order for order in bench.resting() if order.ticker == resting[0].ticker]
     assert sum(order.is_bid == resting[0].is_bid for order in there) == 1
@@ -375,5 +375,5 @@ def nothing_is_paid(bench: Bench) -> list[ListedProgram]:
     listed = bench.exchange.api.exchange.programs
     was = listed[:]
     listed.clear()
-    bench.bot._board = None
+    bench.bot.incentives.board = None
     return was

@@ -154,14 +154,14 @@ def test_after_resume_the_limit_holds_anew_for_what_is_lost_from_then_on(make_be
 def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
     bench.run(cycles=2)
-    bench.bot._books._ledger._file._db.execute("PRAGMA query_only = 1")
+    bench.bot.session.books._ledger._file._db.execute("PRAGMA query_only = 1")
     bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D("0.01"))
     bench.run(cycles=3)
     assert ours(bench) == []
     assert "The halt stands as long as this process" in bench.log
     assert bench.ledger.halts() == []
     assert len(bench.events("HALT")) == len(bench.events("NEW SESSION")) == 1
-    bench.bot._books._ledger._file._db.execute("PRAGMA query_only = 0")
+    bench.bot.session.books._ledger._file._db.execute("PRAGMA query_only = 0")
     bench.run(cycles=2)
     assert ours(bench) == []
     assert len(bench.ledger.halts(standing=True)) == 1

@@ -319,8 +319,8 @@ def test_each_environment_and_subaccount_has_its_own_file() -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from entries import Cycle, Entry, Seconds
-from ledger import Ledger
+from ledger.entries import Cycle, Entry, Seconds
+from ledger.ledger import Ledger
 from tests.rows import *
 ledger = Ledger(Path(sys.argv[1]))
 ledger.claim(US, NOW)

@@ -148,7 +148,7 @@ def test_a_position_whose_sale_is_refused_gets_no_new_quote_beside_it(bench: Ben
     bench.wire.fault = lambda request, _: refuse if b'"reduce_only": true' in (request.body or b"") else None
     for order in [order for order in bench.resting() if order.ticker == ticker]:
         bench.exchange.api.exchange.take_down(bench.exchange.api.exchange.markets[ticker], order)
-    bench.bot._books._asked |= set(bench.account.orders)  # what was taken down is not to be waited for here
+    bench.bot.session.books._asked |= set(bench.account.orders)  # what was taken down is not to be waited for here
     bench.bot.start_trading()
     assert ticker not in {order.ticker for order in bench.resting()}
     assert any(ticker in line and "NOT_CLEARED" in line for line in bench.events("REFUSED ORDER"))

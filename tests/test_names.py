@@ -1,19 +1,22 @@
-"""The documented names: whoever wrote a script against the design can still import them."""
+"""The documented names: whoever wrote a script against the design can still import them, and finds what it says."""
 
 from __future__ import annotations
 
 import inspect
 
+import pytest
+
 import clients
+import incentive
 import main
 import market_bot
 import trade
-from rewards import estimate
+from tests.conftest import MakeBench
 
 
 def test_the_design_documents_names_stay_importable() -> None:
     assert market_bot.MARKET_BOT is market_bot.MarketBot
-    assert estimate.INCENTIVE_PROGRAM is estimate.IncentiveProgram
+    assert incentive.INCENTIVE_PROGRAM is incentive.IncentiveProgram
     assert trade.TRADE is trade.Trade
     assert inspect.isclass(clients.KalshiHttpClient)
     assert {environment.name for environment in clients.Environment} == {"SIM", "DEMO", "PROD"}
@@ -21,6 +24,33 @@ def test_the_design_documents_names_stay_importable() -> None:
         assert callable(getattr(market_bot.MarketBot, method))
     assert callable(main.main)
     assert market_bot.Environment is clients.Environment
+
+
+def test_the_tracker_loads_selects_and_keeps_what_is_traded(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    tracker = bench.bot.incentives
+    assert type(tracker) is incentive.INCENTIVE_PROGRAM
+    assert (tracker.board, tracker.traded) == (None, {})
+    choice = bench.bot.start_trading()
+    assert choice is not None
+    assert choice.chosen
+    assert tracker.board is not None
+    assert {program.ticker for program in tracker.board.programs} >= set(tracker.traded)
+    assert tracker.traded == {candidate.ticker: candidate for candidate in choice.chosen}
+    assert {order.ticker for order in bench.resting()} == set(tracker.traded)
+
+
+def test_every_quote_of_the_incentive_tickers_is_placed_by_place_order(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(who=())
+    placed = market_bot.MarketBot.place_order
+    monkeypatch.setattr(market_bot.MarketBot, "place_order", lambda *_: 0)
+    bench.bot.start_trading()
+    assert bench.resting() == []
+    monkeypatch.setattr(market_bot.MarketBot, "place_order", placed)
+    bench.bot.start_trading()
+    assert {order.ticker for order in bench.resting()} == set(bench.bot.incentives.traded)
 
 
 def test_the_owners_six_settings_stand_at_the_top_of_market_bot() -> None:

@@ -157,8 +157,9 @@ def sample(parser: str) -> Any:
 def test_no_parser_is_left_out() -> None:
     takes_fields = {
         name
-        for name, function in inspect.getmembers(parse_markets, inspect.isfunction)
-        if function.__module__ == "parsing"
+        for module in (parse_markets, parse_account)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__
         and not name.startswith("_")
         and "f" in inspect.signature(function).parameters
     }

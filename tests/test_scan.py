@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from bot.recovery import try_or_log
 from bot.settings import AUTO
 from rewards.fees import RATE_WHERE_UNKNOWN
 from rewards.skips import Reason, Skip
@@ -377,7 +378,7 @@ def test_a_scan_that_fails_keeps_the_quotes_and_the_last_board_and_is_told(bench
     for path in ("incentive_programs", "markets?", "orderbooks"):
         bench.wire.fault = lambda request, _, path=path: unavailable if path in (request.url or "") else None
         told = len(bench.events("ERROR"))
-        bench.bot._attempt(bench.bot.scan_board, "kept")
+        try_or_log(bench.bot.scan_board, bench.bot.log, "kept")
         assert len(bench.events("ERROR")) == told + 1
         assert "503" in bench.events("ERROR")[-1]
         assert bench.board() is board

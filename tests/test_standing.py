@@ -213,8 +213,9 @@ def test_a_create_that_the_breaker_refuses_pauses_the_shard(make_bench: MakeBenc
         group.triggered = True  # nothing rests in it any more that could be missed
     for order in list(bench.resting()):
         exchange.take_down(exchange.markets[order.ticker], order)
-    bench.bot._books._asked |= set(bench.account.orders)
-    bench.bot.guards = type(bench.bot.guards)(bench.bot.guards._pause)
+    bench.bot.session.books._asked |= set(bench.account.orders)
+    memory = bench.bot.session.memory
+    memory.guards = type(memory.guards)(memory.guards._pause)
     bench.run(cycles=1)
     assert any("exceeded_order_group_risk_limit" in line for line in bench.events("ERROR"))
     assert any("breaker takes no order" in line for line in bench.events("GUARD"))

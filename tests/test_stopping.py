@@ -24,7 +24,7 @@ from tests.soak import ours, read_variables
 from tests.test_process import python, read, stop, wait_for
 
 ON = (
-    "import startup; startup.prepare('market_bot'); import market_bot as m; "
+    "from runtime import preflight; preflight.prepare('market_bot'); import market_bot as m; "
     "m.env = m.Environment.{}; {}; raise SystemExit(m.main())"
 )
 QUICK = 2.0

@@ -1,0 +1,201 @@
+"""A session: from the account that is cleared to the last order that is withdrawn, and the pauses in between.
+
+Promise: before anything is quoted every order of the account is canceled and every position closed, as the
+settings say. A session that ends leaves nothing quoted that the next one would not find. Nothing here sleeps but
+for the cancels' own verifying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+
+from bot import prod_confirmation, recovery
+from bot.connection import Connection
+from bot.decision import Memory, flatten_plan
+from bot.halts import Halting
+from bot.observation import Account, View, look_at_account, read_markets
+from bot.prod_confirmation import Confirm
+from bot.recovery import Outages
+from bot.settings import Settings
+from exchange.account import Fill
+from exchange.errors import ExchangeError, Unauthorized
+from exchange.models import ExchangeStatus
+from execution.canceler import Clearing
+from execution.executor import Sender
+from execution.order_groups import Breaker
+from incentive import IncentiveProgram
+from ledger.bookkeeper import Bookkeeper
+from ledger.database import LedgerError
+from ledger.ledger import Ledger
+from risk.guards import Guards, Patience
+from runtime import signals
+from runtime.log_format import Log
+
+REPORT_LACKS_IT = "Trading goes on; the report lacks it until it can be read"
+
+
+class Session:
+    """One account, with all that is kept of it and sent to it. `begun`: whether it was cleared, and quotes may
+    rest; `memory`: what the loop remembers from cycle to cycle; `on_fills` hears of every fill."""
+
+    def __init__(
+        self,
+        rules: Settings,
+        connection: Connection,
+        ledger: Ledger,
+        incentives: IncentiveProgram,
+        log: Log,
+        on_fills: Callable[[Collection[Fill]], None],
+    ) -> None:
+        self._client, self._ledger, self._log = connection.client, ledger, log
+        self.books = Bookkeeper(self._client, ledger, rules.wait_seconds, log, on_fills)
+        self.clearing = Clearing(self._client, log, self.books)
+        self.halting = Halting(self._client, ledger, self.clearing, self.books, log)
+        self.breaker = Breaker(self._client, rules.fill_limit, log)
+        self.sender = Sender(self._client, self.clearing, self.books, self.halting.standing, log, self.breaker)
+        guards = Guards(timedelta(seconds=rules.fill_pause))
+        self.memory = Memory(incentives, guards, Patience(), self.breaker)
+        self.outages = Outages()
+        self.begun = False
+        self._is_paused = False
+
+    # -- its start ---------------------------------------------------------------------------------------------
+
+    def read_limits(self) -> None:
+        """Go by the account's own limits. Where it does not tell them the lowest tier's are kept to."""
+        try:
+            limits = self._client.read_limits()
+            read, write = (f"{bucket.rate} tokens/s" for bucket in (limits.read, limits.write))
+            self._log("INFO", {"Rate limits": limits.tier, "Reads": read, "Writes": write})
+        except Unauthorized:
+            raise
+        except ExchangeError as error:  # a key need not be allowed to read this
+            self._log("ERROR", str(error), ["The rate limits of the lowest tier are kept to; all else goes on"])
+
+    def may_take_over(self, rules: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
+        """Announce real money, and ask before its account is cleared."""
+        self._client.get_exchange_status()  # its answer tells a simulator's run
+        self.books.take_up()
+        found = prod_confirmation.find(self._client, self._ledger.opened_positions())
+        for said in prod_confirmation.real_money(rules, about, found):
+            self._log("REAL MONEY", said)
+        if self.halting.standing():  # then nothing is closed, and what rests of others is left alone
+            return True
+        return prod_confirmation.confirmed(found, self._log, confirm)
+
+    def may_trade(self, status: ExchangeStatus) -> bool:
+        """Whether a cycle may go on: not while a halt stands or the exchange pauses. What rests of ours is
+        withdrawn then. Raises an `ExchangeError` or a `LedgerError`."""
+        try:
+            self.books.take_up()
+        except LedgerError:  # without it nobody knows whether trading is halted: our orders go
+            self.clearing.withdraw()
+            raise
+        if self.halting.holds():
+            self.end()
+            return False
+        return not self._pauses(status)
+
+    def _pauses(self, status: ExchangeStatus) -> bool:
+        """Whether no part of the exchange takes orders."""
+        if status.trades_anywhere:
+            return False
+        if status.resumes:
+            self.outages.announced((self._client.clock.now(), status.resumes))
+        if not self._is_paused:
+            resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
+            self._log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
+            self.withdraw()
+        self._is_paused = True
+        self.end()
+        return True
+
+    def begin(self, rules: Settings, status: ExchangeStatus) -> None:
+        """Clear the account: cancel every order, whoever sent it, and close the positions. Raises an
+        `ExchangeError` or a `LedgerError`."""
+        self._log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
+        self.clearing.everything()
+        self.books.begin_session()
+        account = self.look_at_account()
+        self.books.adopt(account.differences)
+        markets, rivals = read_markets(self._client, (one.ticker for one in account.positions), account.orders)
+        until = rules.expiry(self._client.clock.now(), self._client.clock.now())
+        self.sender.carry_out(*flatten_plan(rules, account, markets, rivals, status, until))
+        self.books.read_fills()
+        self.begun, self._is_paused = True, False
+
+    def look_at_account(self) -> Account:
+        """What rests, what was filled, what is held and the cash; errors as in `look_at_account` of
+        `bot/observation.py`."""
+        return look_at_account(self._client, self.clearing, self.books, self._log)
+
+    def suspicion(self, account: Account) -> str:
+        """Why what was seen of the account halts trading, empty where it does not."""
+        strangers = [order for order in account.ours if not self.sender.is_mine(order)]
+        return self.halting.suspect(account.differences, strangers)
+
+    def count_cash(self, account: Account, view: View) -> None:
+        """Look at the cash for the report, where all else of the account is known."""
+        if account.balance is None or account.unread or account.differences:
+            return
+        rates = {incentive.ticker: incentive.exact_maker_rate for incentive in view.seen.incentives}
+        self.books.count_cash(
+            account.orders, account.positions, account.balance, lambda ticker: rates.get(ticker, Decimal(0))
+        )
+
+    def reset_groups(self, now: datetime) -> list[int]:
+        """Let the order groups that waited long enough take orders again. Returns the shards on which that
+        failed."""
+        failed = []
+        for shard in self.memory.guards.due(now):
+            failure = recovery.attempt(partial(self.breaker.reset, shard))
+            if failure:
+                failed.append(shard)
+                means = f"Nothing is quoted on shard {shard} before that works"
+                recovery.log_failure(self._log, failure, means)
+        return failed
+
+    # -- its end -----------------------------------------------------------------------------------------------
+
+    def end(self) -> None:
+        """What was quoted is taken down, or may be gone: the next session begins anew."""
+        self.begun = False
+        self.memory.forget()
+        self.halting.forget()
+
+    def halt(self, reason: str, account: Account) -> None:
+        """Stop trading until a person lets it go on."""
+        self.end()
+        self.halting.halt(reason, account.positions.items, account.balance)
+
+    def withdraw(self, is_told: bool = True) -> None:
+        """Take down what is ours, as far as that works."""
+        failure = recovery.attempt(self.clearing.withdraw)
+        if failure and is_told:
+            recovery.log_failure(self._log, failure, "Orders of ours may rest until they expire")
+
+    def stop(self, why: str) -> int:
+        """Take down what rests, then finish the ledger. Returns the process's exit code."""
+        if self._client.requests_sent:
+            more = "our orders are taken down; Ctrl-C once more ends that at once"
+            self._log("INFO", {"Stopping": why, "Then": more})
+        code = self.clearing.shut_down(self.sender.last_expiry)
+        try:
+            if not code:
+                self.breaker.close()
+            if self.begun and not code:
+                means = "The next start asks the exchange for what is missing"
+                recovery.try_or_log(self._finish_books, self._log, means)
+        except KeyboardInterrupt:  # whoever is in a hurry need not wait for what the next start does as well
+            signals.heard()
+        self.books.end_session(f"stopped: {why}")
+        return code
+
+    def _finish_books(self) -> None:
+        self.books.rested(())
+        self.books.read_fills()
+        self.books.look(self._client.clock.now(), {}, {}, {})
+        self.books.close(None, self._client.get_balance())
