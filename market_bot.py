@@ -45,6 +45,8 @@ from runtime import log_format, log_output, signals
 from runtime.console import ExitCode
 from selection.ranking import Choice
 
+_NOT_SETTINGS = {*globals(), "_NOT_SETTINGS"}
+
 # Settings -------------------------------------------------------------------------------------------------
 
 # Which exchange. SIM: one inside this process, no account, no money. DEMO: the exchange's own test site, play
@@ -132,6 +134,9 @@ LOG_FILES = 5
 
 # End of the settings --------------------------------------------------------------------------------------
 
+_WRITTEN = frozenset(globals()) - _NOT_SETTINGS
+"""The names of the settings, misspelt ones too."""
+
 _HOME = Path(__file__).resolve().parent
 _LOG_FILE = _HOME / "trade.log"
 _DOTENV_FILE = _HOME / ".env"
@@ -167,7 +172,7 @@ class MarketBot:
         """Trade until a person stops it. Returns the process's exit code: `OK`, `MISCONFIGURED` where only a
         person can mend what is wrong, or agree to what would be done, or `ORDERS_MAY_REST`."""
         try:
-            self.log("START", {"Environment": self._rules.environment.value, **self._connection.about})
+            self.log("START", {"Environment": self._rules.env.value, **self._connection.about})
             for warning in self._connection.warnings:
                 self.log("INFO", {"Warning": warning})
             self.log("SETTINGS", self._rules.in_words())
@@ -182,7 +187,7 @@ class MarketBot:
         if code is not None:
             return code
         while True:
-            due = self._clock.monotonic() + self._rules.wait_seconds
+            due = self._clock.monotonic() + self._rules.wait_time
             began, sent_before = self._clock.now(), self._client.requests_sent
             failure = recovery.attempt(self.start_trading)
             if failure:
@@ -208,7 +213,7 @@ class MarketBot:
         self.plan = None
         status = self._client.get_exchange_status()
         began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
-        due = self._clock.monotonic() + self._rules.wait_seconds
+        due = self._clock.monotonic() + self._rules.wait_time
         if not self.session.may_trade(status):
             return None
         self._log_all(self._told.shards(status))
@@ -237,7 +242,7 @@ class MarketBot:
         self._stay_out_of_refused()
         cycle = self._so_far(began, sent_before, len(decision.quoted), resting)
         mark = self._books.close(cycle, account.balance)
-        next_cycle = began + timedelta(seconds=self._rules.wait_seconds)
+        next_cycle = began + timedelta(seconds=self._rules.wait_time)
         self.log("CYCLE", log_events.cycle(self._cycle, cycle, decision, mark, next_cycle))
         return decision.choice
 
@@ -280,7 +285,7 @@ class MarketBot:
         def meet() -> None:
             self.session.read_limits()
             self._log_clock()
-            is_real = self._rules.environment is Environment.PROD
+            is_real = self._rules.env is Environment.PROD
             about = self._connection.about
             agreed.append(not is_real or self.session.may_take_over(self._rules, about, self._confirm))
 
@@ -297,7 +302,7 @@ class MarketBot:
     def _after_failure(self, failure: Failure) -> float | None:
         """Seconds until a failed cycle is tried again; None where only a person can mend it. What was quoted is
         given up in an outage and in a pause that was announced, both told once."""
-        follows = self._outages.failed(failure.then, self._clock.now(), self._rules.wait_seconds)
+        follows = self._outages.failed(failure.then, self._clock.now(), self._rules.wait_time)
         count, last_expiry = self._outages.count, self._sender.last_expiry
         recovery.log_failed_cycle(self.log, failure, follows, count, last_expiry)
         if follows.ends:
@@ -320,8 +325,8 @@ class MarketBot:
 
     def _scan_is_due(self) -> bool:
         """Whether this cycle's slack is the one that is nearest to the time of the next scan."""
-        half_a_cycle = self._rules.wait_seconds / 2
-        seconds = max(self._rules.scan_seconds - half_a_cycle, half_a_cycle)
+        half_a_cycle = self._rules.wait_time / 2
+        seconds = max(self._rules.scan_time - half_a_cycle, half_a_cycle)
         board = self.incentives.board
         return self.session.begun and board is not None and board.due(self._clock.now(), seconds)
 
@@ -329,7 +334,7 @@ class MarketBot:
         """Sleep until the next cycle is due. One that took longer than a cycle may is told, never made up for."""
         left = due - self._clock.monotonic()
         if left < 0:
-            says = f"it took {self._rules.wait_seconds - left:.1f} s of {self._rules.wait_seconds:g}"
+            says = f"it took {self._rules.wait_time - left:.1f} s of {self._rules.wait_time:g}"
             self.log("INFO", {"Slow cycle": f"{says}; the next one begins at once"})
         self._clock.sleep(max(left, 0.0))
 
@@ -342,7 +347,7 @@ class MarketBot:
         urgent, expiry = math.inf, self._sender.last_expiry
         if expiry is not None and expiry > now:  # what rests is to be renewed well before
             rests = (expiry - now).total_seconds()
-            urgent = self._clock.monotonic() + rests - self._rules.expiration_seconds / 2
+            urgent = self._clock.monotonic() + rests - self._rules.expiration_ts / 2
         board = self.incentives.scan(status, account.orders, until, left, self._books.earned(), urgent)
         self._books.saw(board.programs)
         self._log_problems(board)
@@ -423,10 +428,7 @@ MARKET_BOT = MarketBot  # the design document's spelling
 def read_settings(changed: Mapping[str, object] = MappingProxyType({})) -> settings.Settings:
     """The settings above, with those of `changed` in their place, checked. Raises one `ConfigError` that lists
     every problem."""
-    constants = {name: value for name, value in globals().items() if name.isupper() and name[0] != "_"}
-    for name in ("MARKET_BOT", "AUTO"):
-        del constants[name]
-    return settings.check({"env": env} | constants | dict(changed))
+    return settings.check({name: globals()[name] for name in _WRITTEN} | dict(changed))
 
 
 def ledger_file(environment: Environment) -> Path:

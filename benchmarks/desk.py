@@ -94,7 +94,7 @@ def desk(
         ledger = Ledger(Path(folder) / "trade-sim.db")
         try:
             bot = bot_class(checked, Connection(client, exchange.about), ledger, logger)
-            yield Desk(bot, exchange, client, kept.lines, checked.wait_seconds)
+            yield Desk(bot, exchange, client, kept.lines, checked.wait_time)
         finally:
             ledger.close()
 

@@ -69,7 +69,7 @@ class Noting(MarketBot):
     def start_trading(self) -> Choice | None:
         if len(self.notes) == CYCLES:
             raise Enough
-        progress(f"{self._rules.ticker_slots:,} markets: cycle {len(self.notes) + 1} of {CYCLES}")
+        progress(f"{self._rules.trade_ticker_size:,} markets: cycle {len(self.notes) + 1} of {CYCLES}")
         began = self._clock.monotonic()
         choice = super().start_trading()
         self.notes.append(

@@ -85,7 +85,7 @@ class Reader:
         self._client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
         rules = market_bot.read_settings()
         self._incentives = IncentiveProgram(self._client, strategy_of(rules), self._told)
-        self._lives = timedelta(seconds=rules.wait_seconds + rules.expiration_seconds)
+        self._lives = timedelta(seconds=rules.wait_time + rules.expiration_ts)
         self._client.read_limits()
         self._status = self._client.get_exchange_status()
         self._resting = self._client.get_resting_orders().whole()

@@ -117,7 +117,7 @@ def situation_of(rules: Settings, account: Account, view: View, now: Circumstanc
 
 
 def _limits(rules: Settings) -> gate.Limits:
-    return gate.Limits(rules.max_capital, rules.max_event_loss, gate.orders_a_minute(rules.ticker_slots))
+    return gate.Limits(rules.max_capital, rules.max_event_loss, gate.orders_a_minute(rules.trade_ticker_size))
 
 
 def _cost(incentive: RewardedMarket | None, bid: Bid) -> Decimal:

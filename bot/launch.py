@@ -83,10 +83,10 @@ def _ready(
         except ConfigError:  # which is to be told in the log, by its usual size
             logger = log_output.open_log(files.log)
             raise
-        logger = log_output.open_log(files.log, rules.log_bytes, rules.log_files)
-        connection = connect(rules.environment, read_variables(files.dotenv))
+        logger = log_output.open_log(files.log, rules.log_size, rules.log_files)
+        connection = connect(rules.env, read_variables(files.dotenv))
         left_by, warning = _lock_account(rules, connection, held, left_by)
-        ledger = held.enter_context(closing(Ledger(files.ledger(rules.environment))))
+        ledger = held.enter_context(closing(Ledger(files.ledger(rules.env))))
     except (ConfigError, LedgerError) as error:
         # A log that belongs to another process is left to it.
         if logger is None or isinstance(error, AlreadyRuns):
@@ -118,7 +118,7 @@ def _lock_account(rules: Settings, connection: Connection, held: ExitStack, left
         return left_by, ""
     try:
         file = lock.account_file(
-            rules.environment.value, connection.client.identity.key_id, order_payloads.PRIMARY_SUBACCOUNT
+            rules.env.value, connection.client.identity.key_id, order_payloads.PRIMARY_SUBACCOUNT
         )
         taken = Lock(file, "trades on this account")
     except (OSError, RuntimeError) as error:

@@ -51,7 +51,7 @@ class Session:
         on_fills: Callable[[Collection[Fill]], None],
     ) -> None:
         self._client, self._ledger, self._log = connection.client, ledger, log
-        self.books = Bookkeeper(self._client, ledger, rules.wait_seconds, log, on_fills)
+        self.books = Bookkeeper(self._client, ledger, rules.wait_time, log, on_fills)
         self.clearing = Clearing(self._client, log, self.books)
         self.halting = Halting(self._client, ledger, self.clearing, self.books, log)
         self.breaker = Breaker(self._client, rules.fill_limit, log)

@@ -7,10 +7,10 @@ passes is exact (`Decimal`, whole ticks) and needs no second look.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from clients import Environment
 from exchange.errors import ConfigError
@@ -31,137 +31,10 @@ LARGEST_GROUP = 1_000_000
 AUTO = "AUTO"
 """`TRADE_SIZE = AUTO`: sizes by what each dollar would bring."""
 
-NAMES = (
-    "TRADE_SIZE",
-    "TRADE_DELTA",
-    "WAIT_TIME",
-    "EXPIRATION_TS",
-    "TRADE_TICKER_SIZE",
-    "INCENTIVE_SIZE",
-    "ONLY",
-    "AVOID",
-    "MAX_CAPITAL",
-    "MAX_EVENT_LOSS",
-    "MIN_HOURS_TO_CLOSE",
-    "MIN_REWARD",
-    "FILL_COST",
-    "EXIT",
-    "DAILY_LOSS_LIMIT",
-    "FILL_PAUSE",
-    "FILL_LIMIT",
-    "SCAN_TIME",
-    "LOG_SIZE",
-    "LOG_FILES",
-)
-
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the bot runs by. Sizes in contracts (`trade_size` None: AUTO), `wait_seconds` from the start of a cycle
-    to the start of the next, `expiration_seconds` that an order outlives the cycle that should have renewed it,
-    `scan_seconds` between scans of the board, `fill_pause` in seconds, `fill_limit` in contracts (None: one
-    largest order); limits, rewards and costs in dollars; `log_bytes` after which the log begins anew, and how many
-    older `log_files` are kept."""
-
-    environment: Environment
-    trade_size: Decimal | None
-    delta_ticks: int
-    wait_seconds: float
-    expiration_seconds: float
-    ticker_slots: int
-    incentive_size: Decimal | None
-    only: tuple[str, ...]
-    avoid: tuple[str, ...]
-    max_capital: Decimal
-    max_event_loss: Decimal
-    hours_to_close: float
-    min_reward: Decimal
-    fill_cost: float
-    exit: Exit
-    daily_loss_limit: Decimal
-    fill_pause: float
-    fill_limit: Decimal | None
-    scan_seconds: float
-    log_bytes: int
-    log_files: int
-
-    def expiry(self, began: datetime, now: datetime) -> datetime:
-        """When an order is gone that is placed or renewed `now`, in a cycle that `began` then, if nobody renews
-        it: some time after the next cycle, which may have to wait for the end of this one."""
-        next_cycle = max(began + timedelta(seconds=self.wait_seconds), now)
-        return next_cycle + timedelta(seconds=self.expiration_seconds)
-
-    def in_words(self) -> dict[str, object]:
-        """By name, as the log shows them."""
-        return {
-            "TRADE_SIZE": AUTO if self.trade_size is None else self.trade_size,
-            "TRADE_DELTA": self.delta_ticks * CENT,
-            "WAIT_TIME": f"{self.wait_seconds:g} s",
-            "EXPIRATION_TS": f"{self.expiration_seconds / 60:g} min",
-            "TRADE_TICKER_SIZE": self.ticker_slots,
-            "INCENTIVE_SIZE": self.incentive_size,
-            "ONLY": ", ".join(self.only) or "all",
-            "AVOID": ", ".join(self.avoid) or "none",
-            "MAX_CAPITAL": f"${self.max_capital}",
-            "MAX_EVENT_LOSS": f"${self.max_event_loss}",
-            "MIN_HOURS_TO_CLOSE": f"{self.hours_to_close:g} h",
-            "MIN_REWARD": f"${self.min_reward}",
-            "FILL_COST": f"${self.fill_cost:g}",
-            "EXIT": self.exit.value,
-            "DAILY_LOSS_LIMIT": f"${self.daily_loss_limit}",
-            "FILL_PAUSE": f"{self.fill_pause:g} s",
-            "FILL_LIMIT": "one largest order" if self.fill_limit is None else self.fill_limit,
-            "SCAN_TIME": f"{self.scan_seconds:g} s",
-            "LOG_SIZE": f"{self.log_bytes / MEGABYTE:g} MB",
-            "LOG_FILES": self.log_files,
-        }
-
-
-def check(constants: Mapping[str, object]) -> Settings:
-    """Settings from the constants `env` and `NAMES`. Raises one `ConfigError` that lists every problem."""
-    problems = [f"{name} is no setting of this version; remove it" for name in constants if _stray(name)]
-
-    def read(name: str, convert: Callable[[object], T], fallback: T) -> T:
-        try:
-            return convert(constants[name])
-        except KeyError:
-            problems.append(f"{name} is missing")
-        except ValueError as error:
-            problems.append(f"{name} = {constants[name]!r}: {error}")
-        return fallback
-
-    settings = Settings(
-        environment=read("env", _environment, Environment.SIM),
-        trade_size=read("TRADE_SIZE", _size, None),
-        delta_ticks=read("TRADE_DELTA", _ticks, 0),
-        wait_seconds=read("WAIT_TIME", lambda value: _seconds(value, 1.0, 1), 1.0),
-        expiration_seconds=read("EXPIRATION_TS", lambda value: _seconds(value, 0.1, 60), 60.0),
-        ticker_slots=read("TRADE_TICKER_SIZE", _slots, 1),
-        incentive_size=read("INCENTIVE_SIZE", _limit, None),
-        only=read("ONLY", _patterns, ()),
-        avoid=read("AVOID", _patterns, ()),
-        max_capital=read("MAX_CAPITAL", _dollars, CENT),
-        max_event_loss=read("MAX_EVENT_LOSS", _dollars, CENT),
-        hours_to_close=read("MIN_HOURS_TO_CLOSE", _hours, 0.0),
-        min_reward=read("MIN_REWARD", _no_less_than_nothing, Decimal(0)),
-        fill_cost=read("FILL_COST", _cost, 0.0),
-        exit=read("EXIT", _exit, Exit.CROSS),
-        daily_loss_limit=read("DAILY_LOSS_LIMIT", _dollars, CENT),
-        fill_pause=read("FILL_PAUSE", lambda value: _seconds(value, 0.0, 1), 0.0),
-        fill_limit=read("FILL_LIMIT", _group_limit, None),
-        scan_seconds=read("SCAN_TIME", lambda value: _seconds(value, 1.0, 1), 1.0),
-        log_bytes=read("LOG_SIZE", _megabytes, MEGABYTE),
-        log_files=read("LOG_FILES", _files, 1),
-    )
-    if problems:
-        raise ConfigError("; ".join(problems) + ". The settings are at the top of market_bot.py.")
-    return settings
-
-
-def _stray(name: str) -> bool:
-    return name != "env" and name not in NAMES
+# -- what a value may be ---------------------------------------------------------------------------------------
 
 
 def _environment(value: object) -> Environment:
@@ -270,7 +143,7 @@ def _dollars(value: object) -> Decimal:
     return number
 
 
-def _no_less_than_nothing(value: object) -> Decimal:
+def _non_negative_dollars(value: object) -> Decimal:
     number = _number(value)
     if number < 0:
         raise ValueError("must be a number of dollars, 0 or more")
@@ -278,7 +151,7 @@ def _no_less_than_nothing(value: object) -> Decimal:
 
 
 def _cost(value: object) -> float:
-    number = _no_less_than_nothing(value)
+    number = _non_negative_dollars(value)
     if number > 1:
         raise ValueError("must be at most a dollar a contract")
     return float(number)
@@ -291,10 +164,109 @@ def _hours(value: object) -> float:
     return number
 
 
+def _at_least_a_second(value: object) -> float:
+    return _seconds(value, 1.0, 1)
+
+
+def _minutes(value: object) -> float:
+    """Minutes as seconds."""
+    return _seconds(value, 0.1, 60)
+
+
+def _no_or_some_seconds(value: object) -> float:
+    return _seconds(value, 0.0, 1)
+
+
+def _in_seconds(seconds: float) -> str:
+    return f"{seconds:g} s"
+
+
+def _in_dollars(dollars: Decimal) -> str:
+    return f"${dollars}"
+
+
+# -- the table -------------------------------------------------------------------------------------------------
+
+
+def _as(reads: Callable[[object], T], shows: Callable[[T], object] = lambda value: value) -> dict[str, object]:
+    """What is done with a setting. `reads` makes it exact, or raises a `ValueError` that says what would be
+    possible; `shows` is its form in the log."""
+    return {"reads": reads, "shows": shows}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the bot runs by, in the order of `market_bot.py`, each under the name that it has there.
+
+    Sizes in contracts (`trade_size` None: AUTO; `incentive_size` None: no limit; `fill_limit` None: one largest
+    order); `trade_delta` in ticks; times in seconds, but for `min_hours_to_close`: `wait_time` from the start of a
+    cycle to the start of the next, `expiration_ts` that an order outlives the cycle that should have renewed it,
+    `scan_time` between scans of the board; limits, rewards and costs in dollars; `log_size` in bytes, after which
+    the log begins anew, with `log_files` older ones that are kept."""
+
+    env: Environment = field(metadata=_as(_environment, lambda env: env.value))
+    trade_size: Decimal | None = field(metadata=_as(_size, lambda size: AUTO if size is None else size))
+    trade_delta: int = field(metadata=_as(_ticks, lambda ticks: ticks * CENT))
+    wait_time: float = field(metadata=_as(_at_least_a_second, _in_seconds))
+    expiration_ts: float = field(metadata=_as(_minutes, lambda seconds: f"{seconds / 60:g} min"))
+    trade_ticker_size: int = field(metadata=_as(_slots))
+    incentive_size: Decimal | None = field(metadata=_as(_limit))
+    only: tuple[str, ...] = field(metadata=_as(_patterns, lambda patterns: ", ".join(patterns) or "all"))
+    avoid: tuple[str, ...] = field(metadata=_as(_patterns, lambda patterns: ", ".join(patterns) or "none"))
+    max_capital: Decimal = field(metadata=_as(_dollars, _in_dollars))
+    max_event_loss: Decimal = field(metadata=_as(_dollars, _in_dollars))
+    min_hours_to_close: float = field(metadata=_as(_hours, lambda hours: f"{hours:g} h"))
+    min_reward: Decimal = field(metadata=_as(_non_negative_dollars, _in_dollars))
+    fill_cost: float = field(metadata=_as(_cost, lambda dollars: f"${dollars:g}"))
+    exit: Exit = field(metadata=_as(_exit, lambda exit: exit.value))
+    daily_loss_limit: Decimal = field(metadata=_as(_dollars, _in_dollars))
+    fill_pause: float = field(metadata=_as(_no_or_some_seconds, _in_seconds))
+    fill_limit: Decimal | None = field(
+        metadata=_as(_group_limit, lambda limit: "one largest order" if limit is None else limit)
+    )
+    scan_time: float = field(metadata=_as(_at_least_a_second, _in_seconds))
+    log_size: int = field(metadata=_as(_megabytes, lambda size: f"{size / MEGABYTE:g} MB"))
+    log_files: int = field(metadata=_as(_files))
+
+    def expiry(self, began: datetime, now: datetime) -> datetime:
+        """When an order is gone that is placed or renewed `now`, in a cycle that `began` then, if nobody renews
+        it: some time after the next cycle, which may have to wait for the end of this one."""
+        next_cycle = max(began + timedelta(seconds=self.wait_time), now)
+        return next_cycle + timedelta(seconds=self.expiration_ts)
+
+    def in_words(self) -> dict[str, object]:
+        """By name, as the log shows them."""
+        return {
+            name: one.metadata["shows"](getattr(self, one.name)) for name, one in _TABLE.items() if name != "env"
+        }
+
+
+_TABLE = {one.name if one.name == "env" else one.name.upper(): one for one in fields(Settings)}
+
+NAMES = tuple(_TABLE)
+"""All settings, as they are written in `market_bot.py`."""
+
+
+def check(constants: Mapping[str, object]) -> Settings:
+    """Settings from the constants `NAMES`. Raises one `ConfigError` that lists every problem."""
+    problems = [f"{name} is no setting of this version; remove it" for name in constants if name not in _TABLE]
+    values: dict[str, Any] = {}
+    for name, one in _TABLE.items():
+        try:
+            values[one.name] = one.metadata["reads"](constants[name])
+        except KeyError:
+            problems.append(f"{name} is missing")
+        except ValueError as error:
+            problems.append(f"{name} = {constants[name]!r}: {error}")
+    if problems:
+        raise ConfigError("; ".join(problems) + ". The settings are at the top of market_bot.py.")
+    return Settings(**values)
+
+
 def strategy_of(settings: Settings) -> Strategy:
     """How markets are priced, screened and chosen by the settings."""
     return Strategy(
-        Trade(settings.trade_size, settings.delta_ticks, settings.incentive_size),
-        Screen(settings.only, settings.avoid, settings.hours_to_close),
-        Wish(settings.ticker_slots, settings.min_reward, settings.fill_cost),
+        Trade(settings.trade_size, settings.trade_delta, settings.incentive_size),
+        Screen(settings.only, settings.avoid, settings.min_hours_to_close),
+        Wish(settings.trade_ticker_size, settings.min_reward, settings.fill_cost),
     )

@@ -85,7 +85,7 @@ def _settings(sheet: Sheet) -> Environment | None:
     except ConfigError as error:
         sheet.fail("Settings", str(error), ExitCode.MISCONFIGURED)
         return named
-    values = "".join(f", {name} {getattr(market_bot, name)}" for name in settings.NAMES)
+    values = "".join(f", {name} {getattr(market_bot, name)}" for name in settings.NAMES if name != "env")
     told = sheet.note if named is Environment.PROD else sheet.ok
     money = " (REAL MONEY)" if named is Environment.PROD else ""
     told("Settings", f"env {market_bot.env.value}{money}{values}")

@@ -96,7 +96,7 @@ def view(client: KalshiHttpClient, rules: Settings, earned: Mapping[str, float] 
     theirs = [order for order in resting if not trade.is_own(order)]
     limits = (rules.max_capital, rules.max_event_loss)
     room = exposure.room_beside(limits, client.get_balance(), client.get_positions(), theirs, ours)
-    expires = client.clock.now() + timedelta(seconds=rules.wait_seconds + rules.expiration_seconds)
+    expires = client.clock.now() + timedelta(seconds=rules.wait_time + rules.expiration_ts)
     quoted = frozenset(order.ticker for order in ours)
     board = incentives.scan(status, resting, expires, room, earned, quoted=quoted)
     return View(incentives, strategy, board, room, resting, expires)

@@ -375,7 +375,7 @@ forbidden = answer(403, '{"error":{"code":"forbidden","message":"this key may no
 
 
 def on_prod(bench: Bench, confirm: prod_confirmation.Confirm | None) -> int | None:
-    bench.bot._rules = replace(bench.bot._rules, environment=Environment.PROD)
+    bench.bot._rules = replace(bench.bot._rules, env=Environment.PROD)
     bench.bot._confirm = confirm
     return bench.run(cycles=1)
 

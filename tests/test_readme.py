@@ -28,7 +28,15 @@ README = (PROJECT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 DEVELOPMENT = (PROJECT / "requirements-dev.txt").read_text(encoding="utf-8")
 SERVER = (PROJECT / "simulator" / "server.py").read_text(encoding="utf-8")
-ROOMS = {file.name for file in PROJECT.glob("*.py")}
+FOLDERS = sorted(file.parent.name for file in PROJECT.glob("*/__init__.py"))
+PACKAGES = [name for name in FOLDERS if name not in ("benchmarks", "simulator")]
+FRONT_DOORS = {file.name for file in PROJECT.glob("*.py")}
+ROOMS = FRONT_DOORS | {
+    str(file.relative_to(PROJECT))
+    for name in PACKAGES
+    for file in (PROJECT / name).glob("*.py")
+    if file.stem != "__init__"
+}
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(found[1], found[2]) for found in FENCED.finditer(README)]
@@ -83,7 +91,7 @@ def events_of_the_code() -> set[str]:
             if isinstance(node, ast.Call) and called(node) in ("log", "_log", "entry"):
                 place = 1 if called(node) == "entry" else 0
                 found |= words(node.args[place : place + 1])
-            elif name == "log_events.py" and isinstance(node, ast.Tuple) and node.elts:
+            elif name == "bot/log_events.py" and isinstance(node, ast.Tuple) and node.elts:
                 found |= words(node.elts[:1])
     return found
 
@@ -139,12 +147,12 @@ def test_the_settings_table_has_the_settings_their_defaults_and_their_order() ->
     assert toxic == "families known to be toxic", "told in words, for they are many"
     assert len(market_bot.AVOID) > 3
     assert told == [(name, toxic if name == "AVOID" else value) for name, value in real.items()]
-    assert list(real) == ["env", *settings.NAMES]
+    assert list(real) == list(settings.NAMES)
 
 
 def test_names_in_capitals_are_settings_reasons_codes_or_variables() -> None:
     """A setting that was renamed lives on in the text otherwise."""
-    known = {"env", "AUTO", *settings.NAMES, *variables()}
+    known = {"AUTO", *settings.NAMES, *variables()}
     known |= {one.name for one in Reason} | {one.value for one in Code} | {one.name for one in Environment}
     known |= {"CROSS", "REST", "FAIL", "PYTHON", "SIM_", "DEMO_", "PROD_", "TICKER", "NAME", "OK"}
     named = {span for span in spans(PROSE) if re.fullmatch(r"[A-Z][A-Z_]+", span)}
@@ -155,7 +163,7 @@ def test_names_in_capitals_are_settings_reasons_codes_or_variables() -> None:
 
 def variables() -> set[str]:
     """The environment variables that the code reads."""
-    source = (PROJECT / "connection.py").read_text(encoding="utf-8")
+    source = (PROJECT / "bot" / "connection.py").read_text(encoding="utf-8")
     kinds = set(re.findall(r"\{name\}_([A-Z]+)\"", source))
     assert kinds == {"URL", "KEYID", "KEYFILE"}
     return {f"{environment.value}_{kind}" for environment in Environment for kind in kinds}
@@ -318,12 +326,16 @@ def test_the_reasons_and_the_codes_are_all_told_once() -> None:
 def test_the_file_table_names_each_room_once_and_nothing_that_is_not_there() -> None:
     table = rows(section("How it is built"), "file |")
     first = [span for cells in table for span in spans(cells[0])]
-    assert sorted(name for name in first if name.endswith(".py")) == sorted(ROOMS)
+    assert sorted(name for name in first if name.endswith(".py")) == sorted(FRONT_DOORS)
     assert [name for name in first if not (PROJECT / name).exists()] == []
-    folders = {f"{name}/": PROJECT / name for name in ("simulator", "benchmarks")}
-    for folder, path in folders.items():
-        (told,) = [spans(cells[1]) for cells in table if f"`{folder}`" in cells[0]]
-        assert [name for name in told if not any(path.glob(f"{name.rstrip('/')}*"))] == []
+    assert {name.rstrip("/") for name in first} >= set(FOLDERS)
+    for name in PACKAGES:
+        (told,) = [spans(cells[1]) for cells in table if f"`{name}/`" in cells[0]]
+        files = [f"{name}/{span}" for span in told if span.endswith(".py") and span not in FRONT_DOORS]
+        assert sorted(files) == sorted(room for room in ROOMS if room.startswith(f"{name}/"))
+    for name in ("simulator", "benchmarks"):
+        (told,) = [spans(cells[1]) for cells in table if f"`{name}/`" in cells[0]]
+        assert [one for one in told if not any((PROJECT / name).glob(f"{one.rstrip('/')}*"))] == []
     runnable = {name for name in (file.stem for file in (PROJECT / "benchmarks").glob("*.py")) if is_run(name)}
     assert sorted(told) == sorted(runnable), "of the benchmarks"
 
@@ -336,7 +348,7 @@ def test_files_that_are_named_anywhere_exist() -> None:
     made = {"trade.log", ".env", "simulator-key.pem", "trade.lock"}
     names = {span for span in spans(PROSE) if re.fullmatch(r"\.?[\w/-]+\.(py|txt|md|json|example)", span)}
     assert len(names) > 20
-    homes = (PROJECT, PROJECT / "simulator")
+    homes = (PROJECT, *(PROJECT / name for name in FOLDERS))
     assert [name for name in names - made if not any((home / name).exists() for home in homes)] == []
 
 

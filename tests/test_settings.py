@@ -19,23 +19,23 @@ from clients import Environment
 from exchange.errors import ConfigError
 from simulator.keyfile import UnusableKey, key_id, read_or_make
 
-SHIPPED = {name: getattr(market_bot, name) for name in ("env", *settings.NAMES)}
+SHIPPED = {name: getattr(market_bot, name) for name in settings.NAMES}
 
 
 def test_the_owners_settings_are_there_with_their_defaults_and_reach_the_bot() -> None:
     rules = settings.check(SHIPPED)
-    assert rules.environment is Environment.SIM
+    assert rules.env is Environment.SIM
     assert rules.trade_size == 1
-    assert rules.delta_ticks == 1
-    assert (rules.wait_seconds, rules.expiration_seconds) == (60, 60)
-    assert rules.ticker_slots == 2
+    assert rules.trade_delta == 1
+    assert (rules.wait_time, rules.expiration_ts) == (60, 60)
+    assert rules.trade_ticker_size == 2
     assert rules.incentive_size == 300
     assert rules.only == ()
     assert {"KX*15M*", "*MENTION*", "KXMVE*"} < set(rules.avoid)
     assert (rules.max_capital, rules.max_event_loss) == (100, 20)
-    assert rules.hours_to_close == 6
+    assert rules.min_hours_to_close == 6
     assert (rules.min_reward, rules.fill_cost) == (0, 0.03)
-    assert rules.scan_seconds == 600
+    assert rules.scan_time == 600
 
 
 def test_every_setting_stands_at_the_top_of_market_bot_with_a_comment_and_no_other() -> None:
@@ -43,7 +43,7 @@ def test_every_setting_stands_at_the_top_of_market_bot_with_a_comment_and_no_oth
     section = source.partition("# Settings --")[2].partition("# End of the settings --")[0]
     lines = section.splitlines()
     found = {line.split(" ")[0]: number for number, line in enumerate(lines) if re.match(r"\w+ = ", line)}
-    assert set(found) == {"env", *settings.NAMES}
+    assert set(found) == set(settings.NAMES)
     for name, number in found.items():
         assert lines[number - 1].startswith("# ") or name == "AVOID", f"{name} has no comment of its own"
 
@@ -132,7 +132,7 @@ def test_auto_typed_in_market_bot_as_its_comment_says_is_taken(monkeypatch: pyte
 
 
 def test_a_setting_that_is_missing_is_named() -> None:
-    for name in ("env", *settings.NAMES):
+    for name in settings.NAMES:
         with pytest.raises(ConfigError, match=f"{name} is missing"):
             settings.check({other: value for other, value in SHIPPED.items() if other != name})
 
@@ -145,7 +145,7 @@ def test_the_edges_of_what_is_possible_are_possible() -> None:
     rules = settings.check(SHIPPED | edges)
     assert (rules.only, rules.avoid) == (("KXHIGH*",), ())
     assert (rules.max_capital, rules.max_event_loss, rules.min_reward) == (Decimal("0.01"),) * 3
-    assert (rules.hours_to_close, rules.fill_cost, rules.scan_seconds) == (0, 1, 1)
+    assert (rules.min_hours_to_close, rules.fill_cost, rules.scan_time) == (0, 1, 1)
 
 
 def test_every_wrong_setting_is_named_at_once() -> None:
@@ -156,7 +156,7 @@ def test_every_wrong_setting_is_named_at_once() -> None:
 def test_a_decimal_typed_as_a_float_is_taken_as_it_was_typed() -> None:
     rules = settings.check(SHIPPED | {"TRADE_SIZE": 0.07, "TRADE_DELTA": 0.29, "INCENTIVE_SIZE": None})
     assert rules.trade_size == Decimal("0.07")
-    assert rules.delta_ticks == 29
+    assert rules.trade_delta == 29
     assert rules.incentive_size is None
 
 
