@@ -50,6 +50,7 @@ class ExchangeClock:
     def __init__(self, machine: Clock) -> None:
         self._machine = machine
         self._offset = timedelta(0)
+        self._took = 0.0  # by the answer that the offset comes from
         self._last_date = ""
         self._read_at = 0.0
         self._news: str | None = None
@@ -88,8 +89,13 @@ class ExchangeClock:
             return
         self._last_date, self._read_at = date, self._machine.monotonic()
         self.is_known = True
-        if abs(ahead - self._offset).total_seconds() > (unsure if refused else TOLERANCE + took / 2):
-            self._correct(ahead if abs(ahead).total_seconds() > TOLERANCE else timedelta(0))
+        is_off = abs(ahead).total_seconds() > TOLERANCE
+        differs = abs(ahead - self._offset).total_seconds()
+        if differs > (unsure if refused else TOLERANCE + (took + self._took) / 2):
+            self._correct(ahead if is_off else timedelta(0))
+            self._took = took if is_off else 0.0
+        elif self._offset and is_off and took < self._took:  # the same difference, told more exactly
+            self._offset, self._took = ahead, took
 
     def take_news(self) -> str | None:
         """What the last correction was, for the log, once; None where there was none since."""

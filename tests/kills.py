@@ -224,7 +224,7 @@ def _once(folder: Path, variables: Mapping[str, str], judge: Judge, tally: Tally
             tally.halts += 1
             if judge.resting() or judge.held() != held or len(judge.statement()["orders"]) != sent:
                 tally.broken.append(f"start {tally.starts}, halted, did something")
-            emergency.resume(file)
+            emergency.clear_halts(file)
         else:
             judge.after_first_cycle(tally.starts)
         bot.let_go()

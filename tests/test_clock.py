@@ -128,6 +128,7 @@ def test_a_wrong_clock_is_corrected_by_the_first_answer_and_the_log_says_so_once
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from([0.0, 1.0, -1.0, 3.0, -3.0, 600.0]), st.floats(0, 1), answers(6))
 @example(3.0, 0.999, [(0, 2.0, 0), (0.001, 0, 1.999)])
+@example(3.0, 0.5, [(1.25, 0, 3.0), (0, 0, 1.75), (0, 1.5, 0)])
 def test_answers_that_are_slow_one_way_do_not_make_the_clock_flap(
     ahead: float, fraction: float, told: Answers
 ) -> None:

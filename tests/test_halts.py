@@ -126,19 +126,19 @@ def test_a_restart_while_halted_cancels_closes_nothing_and_stays_halted(make_ben
 
 def test_resume_is_noticed_at_the_next_cycle_and_begins_a_new_session(make_bench: MakeBench) -> None:
     bench = halted(make_bench)
-    told = emergency.resume(bench.ledger_file)
+    told = emergency.clear_halts(bench.ledger_file)
     assert "DAILY_LOSS_LIMIT" in told
     bench.run(cycles=2)
     assert len(bench.events("NEW SESSION")) == 2
     assert_quoting_once(bench)
     assert len(bench.events("HALT")) == 1, "what was lost before was accepted"
-    assert emergency.resume(bench.ledger_file) == "Nothing is halted."
-    assert emergency.resume(bench.ledger_file.with_name("none.db")).startswith("There is no ledger")
+    assert emergency.clear_halts(bench.ledger_file) == "Nothing is halted."
+    assert emergency.clear_halts(bench.ledger_file.with_name("none.db")).startswith("There is no ledger")
 
 
 def test_after_resume_the_limit_holds_anew_for_what_is_lost_from_then_on(make_bench: MakeBench) -> None:
     bench = halted(make_bench)
-    emergency.resume(bench.ledger_file)
+    emergency.clear_halts(bench.ledger_file)
     bench.run(cycles=2)
     markets = bench.exchange.api.exchange.markets
     dear = next(ticker for ticker, one in markets.items() if one.book.asks.best() and one.book.bids.best())
@@ -183,7 +183,7 @@ def test_a_position_that_nothing_explains_halts_after_two_cycles_and_resume_take
     (line,) = bench.events("HALT")
     assert f"{ticker}: +0 by its fills, +7.00 listed" in line
     assert ours(bench) == []
-    emergency.resume(bench.ledger_file)
+    emergency.clear_halts(bench.ledger_file)
     bench.run(cycles=3)
     assert len(bench.events("HALT")) == 1
     assert bench.ledger.positions() == {ticker: D(7)}

@@ -160,7 +160,7 @@ def test_a_terminal_that_is_held_does_not_hold_the_bot_up(tmp_path: Path) -> Non
     """Ctrl-S, a pager that waits, a text that is being marked: the terminal takes nothing, and nobody reads."""
     ours, theirs = pty.openpty()
     script = (
-        "import sys; from pathlib import Path; from logfile import open_log\n"
+        "import sys; from pathlib import Path; from runtime.log_output import open_log\n"
         f"log = open_log(Path({str(tmp_path / 'trade.log')!r}))\n"
         "for number in range(3000): log.info(f'line {number} ' + 'x' * 60)\n"
     )

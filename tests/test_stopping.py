@@ -225,7 +225,7 @@ def test_a_start_that_is_stopped_ends_without_a_traceback_whenever_it_comes(run:
 def test_a_stop_that_python_drops_is_raised_again() -> None:
     """What is raised while an object is cleaned up goes nowhere."""
     script = (
-        "import os, signal, time, stopping\n"
+        "import os, signal, time; from runtime import signals as stopping\n"
         "signals = stopping.Signals()\n"
         "class Cleaned:\n"
         "    def __del__(self): os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1)\n"
