@@ -39,7 +39,7 @@ from exchange.market_data import LONGEST_PAGE, MarketData
 from exchange.models import AmendResponse, Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.order_payloads import PRIMARY_SUBACCOUNT, amend_body, fixed, item, order_body, rows, whereabouts
 from exchange.orderbook import Bid
-from exchange.placement import Placement, Result
+from exchange.placement import OrderPlacement, Result
 from exchange.rate_limits import Call, largest_batch
 from exchange.transport import Channel
 
@@ -94,6 +94,7 @@ class KalshiHttpClient(MarketData):
     ) -> None:
         super().__init__(Channel(base_url, signer, clock, session or requests.Session()))
         self._resting: dict[str, int] = {}
+        self._placement = OrderPlacement(self._create, self._orders_of, self.lists_are_current, self.clock)
 
     @property
     def clock(self) -> ExchangeClock:
@@ -313,20 +314,17 @@ class KalshiHttpClient(MarketData):
         return listing(self._pages(f"/portfolio/{what}", whole), field or what, parse)
 
     def _place(self, orders: Sequence[OrderRequest]) -> list[Result]:
-        began = self.clock.monotonic()
-
-        def list_orders(ticker: str) -> Listing[Order]:
-            # reckoned back from now: the first answer may have corrected the clock
-            since = self.clock.now() - _SINCE - timedelta(seconds=self.clock.monotonic() - began)
-            return self._account_list("orders", {"ticker": ticker} | _from(since), parse_account.order)
-
         patience = self._channel.timeouts[1] + self._channel.patience  # an answer may have been waited for in vain
-        placement = Placement(self._create, list_orders, self.lists_are_current, self.clock, patience)
-        results = placement.place(orders)
+        results = self._placement.place(orders, patience)
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, OrderResponse) and result.status is OrderStatus.RESTING:
                 self._resting[result.order_id] = order.exchange_index or 0
         return results
+
+    def _orders_of(self, ticker: str, seconds: float) -> Listing[Order]:
+        """The orders of a market, in whatever state, that were made in so many seconds up to now."""
+        since = self.clock.now() - _SINCE - timedelta(seconds=seconds)
+        return self._account_list("orders", {"ticker": ticker} | _from(since), parse_account.order)
 
     def _create(self, orders: Sequence[OrderRequest]) -> list[Result]:
         """Send orders, once. An error is the result of each order that it is about."""

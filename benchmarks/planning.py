@@ -23,7 +23,7 @@ from benchmarks.progress import progress
 from exchange import parse_account, parse_markets
 from exchange.json_fields import Fields
 from exchange.orderbook import NO, YES, Bid
-from execution.plan import Change, Wanted, Wishes, make_plan
+from execution.plan import Change, TargetQuote, Wishes, make_plan
 from risk.gate import Limits, Situation
 
 MARKETS, LEVELS, ROUNDS = 100, 20, 15
@@ -124,7 +124,8 @@ def main() -> None:
     for market in markets:
         for side in (YES, NO):
             best = rivals[market.ticker].side(side)[0].price
-            quotes.append(Wanted(market, Bid(side, best - Decimal("0.02"), Decimal(10)), until))
+            bid = Bid(side, best - Decimal("0.02"), Decimal(10))
+            quotes.append(TargetQuote(market, bid, until, bid.count))
     make = partial(make_plan, situation, Wishes(quotes, until=until), {0: GROUP})
     made = make()
     changes = ", ".join(f"{len(made.amended(change))} {change.value}" for change in Change)

@@ -16,7 +16,7 @@ from bot.settings import Settings
 from exchange.models import ExchangeStatus, Market
 from exchange.orderbook import Bid, Book
 from execution.order_groups import Breaker
-from execution.plan import Plan, Wanted, Wishes, make_plan
+from execution.plan import Plan, TargetQuote, Wishes, make_plan
 from incentive import Board, IncentiveProgram
 from rewards.estimate import RewardedMarket
 from rewards.skips import Reason, Skip
@@ -88,7 +88,9 @@ def decide(rules: Settings, memory: Memory, account: Account, view: View, now: C
         left = headroom(rules, account, stay)
         choice, after = incentives.choose(seen, left, now.earned, aside, stay)
     wanted = [
-        Wanted(candidate.incentive.market, bid, min(now.until, candidate.incentive.ends))  # later is not paid
+        TargetQuote(  # later than its programs' end is not paid
+            candidate.incentive.market, bid, min(now.until, candidate.incentive.ends), size=bid.count
+        )
         for candidate in choice.chosen
         for bid in candidate.bids
         if (candidate.ticker, bid.side) not in guards.sides

@@ -25,28 +25,29 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 1.0
 """Seconds between the first two looks for an order, and at most between later ones."""
 
 
-class Placement:
+class OrderPlacement:
     """Places orders by `send`, which returns a result for each, in their order, and raises nothing of the kind;
-    `list_orders` lists those of a market, in whatever state, that were made since a time; `lists_are_current`
-    tells whether lists show all that was sent. `patience`: seconds in which a new attempt may begin."""
+    `list_orders` lists those of a market, in whatever state, that were made in so many seconds up to now;
+    `lists_are_current` tells whether lists show all that was sent. Not for use by several threads."""
 
     def __init__(
         self,
         send: Callable[[Sequence[OrderRequest]], list[Result]],
-        list_orders: Callable[[str], Listing[Order]],
+        list_orders: Callable[[str, float], Listing[Order]],
         lists_are_current: Callable[[], bool],
         clock: Clock,
-        patience: float,
     ) -> None:
         self._send = send
         self._list_orders = list_orders
         self._lists_are_current = lists_are_current
         self._clock = clock
-        self._until = clock.monotonic() + patience
+        self._began = self._until = 0.0
         self._sees_nothing = ""
 
-    def place(self, orders: Sequence[OrderRequest]) -> list[Result]:
-        """What became of each order, in their order."""
+    def place(self, orders: Sequence[OrderRequest], patience: float) -> list[Result]:
+        """What became of each order, in their order. `patience`: seconds in which a new attempt may begin."""
+        self._began, self._sees_nothing = self._clock.monotonic(), ""
+        self._until = self._began + patience
         results: dict[str, Result] = {}
         waiting = list(orders)
         again = False
@@ -74,7 +75,7 @@ class Placement:
                 return _unknown(order, f"{error}; looking for it failed too: {self._sees_nothing}")
             current = self._shows_all()  # asked before the list, which is at least as new then
             try:
-                found = _by_id(self._list_orders(order.ticker), order.client_order_id)
+                found = _by_id(self._list_orders(order.ticker, self._age()), order.client_order_id)
             except ExchangeError as failed:
                 self._sees_nothing = str(failed)  # the other orders of a batch would wait as long for as little
                 continue
@@ -92,6 +93,10 @@ class Placement:
             return self._lists_are_current()
         except ExchangeError:  # an order that is found needs no more; that one is not there is not known then
             return False
+
+    def _age(self) -> float:
+        """Seconds since the first attempt, reckoned back from now: its answer may have corrected the clock."""
+        return self._clock.monotonic() - self._began
 
     def _has_time(self) -> bool:
         return self._clock.monotonic() + _LONGEST_PAUSE < self._until

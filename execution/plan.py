@@ -40,12 +40,16 @@ class Exit(Enum):
     REST = "REST"
 
 
-class Wanted(NamedTuple):
-    """A side that is to be quoted until a time, if nobody renews it."""
+class TargetQuote(NamedTuple):
+    """A side on which an order is to rest until a time, if nobody renews it. `size`: the contracts that the quote
+    is meant to have; `bid` may have more, to sell what is held, or fewer, for some are held already. `group_id`:
+    the order group that it is to be in, which the planner fills in."""
 
     market: Market
     bid: Bid
     until: datetime
+    size: Decimal
+    group_id: str | None = None
 
     @property
     def place(self) -> Place:
@@ -124,7 +128,7 @@ class Wishes:
     are renewed; `leave`: those that could not be read, in which nothing is touched, for the expiry is the way out;
     `until`: when what is not renewed expires."""
 
-    quotes: Sequence[Wanted] = ()
+    quotes: Sequence[TargetQuote] = ()
     keep: Collection[str] = ()
     leave: Collection[str] = ()
     until: datetime | None = None
@@ -135,17 +139,6 @@ def make_plan(situation: Situation, wishes: Wishes, groups: Mapping[int, str] | 
     """From what is to what is wanted. `groups`: the order group of quotes by shard; an order in another one, or in
     none, is placed anew."""
     return _Planner(situation, wishes, groups or {}).plan()
-
-
-class _Target(NamedTuple):
-    """A side on which an order is to rest. `size`: the quote's own, of which `bid` may have more, to sell what is
-    held, or less, for it is held already."""
-
-    market: Market
-    bid: Bid
-    until: datetime
-    size: Decimal
-    group_id: str | None
 
 
 class _Planner:
@@ -192,19 +185,29 @@ class _Planner:
                 self._refused.append(refusal)
         self._amendments.sort(key=self._rank)
         return Plan(
-            tuple(self._cancels), tuple(self._amendments), tuple(passed), tuple(self._orders), tuple(kept),
-            tuple(self._refused), tuple(self._stays), frozenset(self._places), sizes, self._largest, gate.risks(),
-            gate.tied_up, gate.spent,
-        )  # fmt: skip
+            cancels=tuple(self._cancels),
+            amendments=tuple(self._amendments),
+            sales=tuple(passed),
+            orders=tuple(self._orders),
+            kept=tuple(kept),
+            refused=tuple(self._refused),
+            stays=tuple(self._stays),
+            places=frozenset(self._places),
+            sizes=sizes,
+            largest=self._largest,
+            risks=gate.risks(),
+            tied_up=gate.tied_up,
+            spends=gate.spent,
+        )
 
     # -- what is held ------------------------------------------------------------------------------------------
 
-    def _exits(self) -> tuple[list[Sale], list[Kept], list[Wanted]]:
+    def _exits(self) -> tuple[list[Sale], list[Kept], list[TargetQuote]]:
         """The sales, what cannot be sold, and where an order is to rest that sells."""
         theirs = trade.bids_by_ticker(order for order in self._situation.orders if not trade.is_own(order))
         sales: list[Sale] = []
         kept: list[Kept] = []
-        exits: list[Wanted] = []
+        exits: list[TargetQuote] = []
         for position in self._situation.positions:
             ticker = position.ticker
             if not position.count:
@@ -228,35 +231,36 @@ class _Planner:
             if isinstance(price, trade.Unclosable):
                 kept.append(Kept(position, price.reason))
             elif market is not None and self._wishes.until is not None:
-                exits.append(Wanted(market, Bid(position.side.other, price, position.size), self._wishes.until))
+                bid = Bid(position.side.other, price, position.size)
+                exits.append(TargetQuote(market, bid, self._wishes.until, size=_NOTHING))
         return sales, kept, exits
 
     # -- where an order is to rest -----------------------------------------------------------------------------
 
-    def _targets(self, exits: Iterable[Wanted], sold: Mapping[str, object]) -> dict[Place, _Target]:
+    def _targets(self, exits: Iterable[TargetQuote], sold: Mapping[str, object]) -> dict[Place, TargetQuote]:
         """By side, the most important first. `sold`: the sides of what is sold at once, by market."""
-        found: dict[Place, _Target] = {}
-        for market, bid, until in self._wishes.quotes:
-            place = market.ticker, bid.side
-            rest = Bid(bid.side, bid.price, max(bid.count - self._held.get(place, _NOTHING), _NOTHING))
-            group = self._groups.get(market.exchange_index or 0)
-            found.setdefault(place, _Target(market, rest, until, bid.count, group))
+        found: dict[Place, TargetQuote] = {}
+        for quote in self._wishes.quotes:
+            side, price, count = quote.bid.side, quote.bid.price, quote.bid.count
+            rest = Bid(side, price, max(count - self._held.get(quote.place, _NOTHING), _NOTHING))
+            group = self._groups.get(quote.market.exchange_index or 0)
+            found.setdefault(quote.place, quote._replace(bid=rest, group_id=group))
         for place, kept in self._as_they_are():
             found.setdefault(place, kept)
         for ticker, side in [place for place in found if sold.get(place[0]) is place[1]]:
             del found[ticker, side]
-        for wanted in exits:
-            quoted = found.get(wanted.place)
+        for one in exits:
+            quoted = found.get(one.place)
             if quoted is None:
-                found[wanted.place] = _Target(wanted.market, wanted.bid, wanted.until, _NOTHING, None)
+                found[one.place] = one
                 continue
-            count, sells = quoted.bid.count, wanted.bid.count
-            count = max(count, sells) if wanted.market.ticker in self._wishes.keep else count + sells
+            count, sells = quoted.bid.count, one.bid.count
+            count = max(count, sells) if one.market.ticker in self._wishes.keep else count + sells
             both = Bid(quoted.bid.side, quoted.bid.price, count)
-            found[wanted.place] = quoted._replace(bid=both, size=max(quoted.size, count - sells))
+            found[one.place] = quoted._replace(bid=both, size=max(quoted.size, count - sells))
         return found
 
-    def _as_they_are(self) -> Iterable[tuple[Place, _Target]]:
+    def _as_they_are(self) -> Iterable[tuple[Place, TargetQuote]]:
         """The orders of the markets in which ours are to stay for now, but not beside contracts of their own side.
         What one of them sells is in it already."""
         until = self._wishes.until
@@ -267,11 +271,11 @@ class _Planner:
                 continue
             best = max(orders, key=lambda order: (order.remaining, order.order_id))
             bid = Bid(side, best.price, best.remaining)
-            yield place, _Target(market, bid, until, best.remaining, best.group_id)
+            yield place, TargetQuote(market, bid, until, best.remaining, best.group_id)
 
     # -- from what rests to what is wanted ---------------------------------------------------------------------
 
-    def _fill(self, gate: Gate, place: Place, target: _Target, is_blocked: bool) -> None:
+    def _fill(self, gate: Gate, place: Place, target: TargetQuote, is_blocked: bool) -> None:
         """See to it that an order rests on a side as it is wanted, as far as it may."""
         if not target.bid.count:
             return
@@ -296,7 +300,7 @@ class _Planner:
             return
         self._cancels.append((order, "no limit allows it any more"))
 
-    def _place(self, gate: Gate, place: Place, target: _Target) -> None:
+    def _place(self, gate: Gate, place: Place, target: TargetQuote) -> None:
         request = trade.open_order(target.market, target.bid, "", target.until, target.group_id)
         refusal = gate.admit(request, f"new {target.bid.side.value}")
         if refusal is not None:
@@ -307,7 +311,7 @@ class _Planner:
         self._orders.append(request)
         self._places.add(place)
 
-    def _amend(self, gate: Gate, place: Place, order: Order, target: _Target, bid: Bid) -> bool:
+    def _amend(self, gate: Gate, place: Place, order: Order, target: TargetQuote, bid: Bid) -> bool:
         """Let an order rest as `bid`. False where the gate refuses it."""
         change = _change(order, bid)
         request = trade.open_order(target.market, bid, order.client_order_id, target.until, target.group_id)
@@ -325,12 +329,12 @@ class _Planner:
             self._amendments.append(Amendment(order, bid, target.until, change))
         return True
 
-    def _note(self, target: _Target, bid: Bid) -> None:
+    def _note(self, target: TargetQuote, bid: Bid) -> None:
         if target.group_id is not None:
             shard = target.market.exchange_index or 0
             self._largest[shard] = max(bid.count, self._largest.get(shard, _NOTHING))
 
-    def _may_move(self, order: Order, target: _Target) -> bool:
+    def _may_move(self, order: Order, target: TargetQuote) -> bool:
         """Whether an order can be moved in place: not where the new price could meet the book."""
         side, price = target.bid.side, target.bid.price
         if price == order.price:
@@ -348,7 +352,7 @@ class _Planner:
         return _CHANGES.index(one.change), cost(one.order.ticker, one.bid) - cost(one.order.ticker, one.order.bid)
 
     @staticmethod
-    def _likeness(order: Order, target: _Target) -> tuple[bool, bool, Decimal, str]:
+    def _likeness(order: Order, target: TargetQuote) -> tuple[bool, bool, Decimal, str]:
         is_its = order.group_id == target.group_id
         return is_its, order.price == target.bid.price, order.remaining, order.order_id
 

@@ -15,7 +15,7 @@ import trade
 from exchange.account import Balance, Position
 from exchange.models import Market, MarketStatus, Order, OrderStatus
 from exchange.orderbook import NO, SIDES, YES, Bid, Book, Level, Side
-from execution.plan import CLEARANCE, Change, Exit, Plan, Wanted, Wishes, make_plan
+from execution.plan import CLEARANCE, Change, Exit, Plan, TargetQuote, Wishes, make_plan
 from risk.gate import Code, Limits, Situation
 from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, cents, market
 
@@ -51,11 +51,11 @@ def situation(**changed: object) -> Situation:
     return replace(Situation(AMPLE, markets={"KXA-1": one}, books={"KXA-1": BOOK}), **changed)  # type: ignore[arg-type]
 
 
-def quote(side: Side, price: str, count: float = 5, ticker: str = "KXA-1") -> Wanted:
-    return Wanted(market(ticker=ticker), Bid(side, D(price), D(str(count))), UNTIL)
+def quote(side: Side, price: str, count: float = 5, ticker: str = "KXA-1") -> TargetQuote:
+    return TargetQuote(market(ticker=ticker), Bid(side, D(price), D(str(count))), UNTIL, D(str(count)))
 
 
-def wishes(*quotes: Wanted, **more: object) -> Wishes:
+def wishes(*quotes: TargetQuote, **more: object) -> Wishes:
     return replace(Wishes(quotes, until=UNTIL), **more)  # type: ignore[arg-type]
 
 
@@ -208,7 +208,7 @@ def sides(draw: st.DrawFn, one: Market, side: Side, top: int) -> tuple[Level, ..
 def worlds(draw: st.DrawFn) -> tuple[Situation, Wishes]:
     markets: dict[str, Market] = {}
     books: dict[str, Book] = {}
-    quotes: list[Wanted] = []
+    quotes: list[TargetQuote] = []
     orders: list[Order] = []
     positions: list[Position] = []
     for number, ticker in enumerate(TICKERS):
@@ -223,7 +223,7 @@ def worlds(draw: st.DrawFn) -> tuple[Situation, Wishes]:
             steps = st.integers(1, grid.ticks(side, D("0.99")))
             if draw(st.booleans()):
                 bid = Bid(side, grid.price(side, draw(steps)), draw(COUNTS))
-                quotes.append(Wanted(one, bid, UNTIL))
+                quotes.append(TargetQuote(one, bid, UNTIL, bid.count))
             for place in range(draw(st.sampled_from((0, 0, 1, 1, 2)))):
                 ours, name = draw(st.integers(0, 5)) > 0, f"{number}-{side.value}-{place}"
                 group = draw(st.sampled_from((GROUPS[one.exchange_index or 0], None)))
