@@ -38,14 +38,14 @@ from exchange.account import Fill
 from exchange.errors import Then
 from exchange.models import ExchangeStatus
 from execution.plan import Plan
-from incentive import Board, IncentiveProgram
+from incentive import IncentiveProgram
 from ledger.entries import Cycle
 from ledger.ledger import Ledger, file_name
 from runtime import log_format, log_output, signals
 from runtime.console import ExitCode
 from selection.ranking import Choice
 
-_NOT_SETTINGS = {*globals(), "_NOT_SETTINGS"}
+_NOT_SETTINGS = {*globals(), "_NOT_SETTINGS"}  # what is named between here and the settings' end is one
 
 # Settings -------------------------------------------------------------------------------------------------
 
@@ -219,18 +219,13 @@ class MarketBot:
         self._log_all(self._told.shards(status))
         if not self.session.begun:
             self.session.begin(self._rules, status)
-        if self.incentives.board is None:  # before the account is read for good: it takes a while
+        if self.incentives.board is None:  # before the account is read to decide by: it may take 40 s
             self._scan(status, self.session.look_at_account())
         self._account = account = self.session.look_at_account()
-        reason = self.session.suspicion(account)
-        if reason:
-            self.session.halt(reason, account)
+        if self.session.halt_for(self.session.suspicion(account), account):
             return None
         decision = self._decide(status, account, began)
-        mark = self._books.mark(account.balance)
-        reason = self.session.halting.lost_too_much(mark, self._rules.daily_loss_limit)
-        if reason:
-            self.session.halt(reason, account)
+        if self.session.halt_for(self.session.loss(account, self._rules.daily_loss_limit), account):
             return None
         self.incentives.take_up(decision.choice, decision.stay, decision.board)
         self.plan = decision.plan
@@ -350,7 +345,7 @@ class MarketBot:
             urgent = self._clock.monotonic() + rests - self._rules.expiration_ts / 2
         board = self.incentives.scan(status, account.orders, until, left, self._books.earned(), urgent)
         self._books.saw(board.programs)
-        self._log_problems(board)
+        log_events.log_problems(self.log, board)
         recovery.try_or_log(self._read_schedule, self.log, "Planned pauses are met when they come")
         self._log_all(self._told.board(board))
 
@@ -369,7 +364,7 @@ class MarketBot:
         self._see_to_guards(account, view, status)
         now = Circumstances(status, self._books.earned(), until, self._sender.sent_lately())
         decision = decide(self._rules, self.session.memory, account, view, now)
-        self._log_problems(decision.board)
+        log_events.log_problems(self.log, decision.board)
         return decision
 
     def _see_to_guards(self, account: Account, view: View, status: ExchangeStatus) -> None:
@@ -408,11 +403,6 @@ class MarketBot:
         news = self._clock.take_news()
         if news:
             self.log("INFO", {"Clock": news})
-
-    def _log_problems(self, board: Board) -> None:
-        if board.problems:
-            more = f"{len(board.problems)} part(s) of the board are not known; those markets are left out"
-            self.log("ERROR", str(board.problems[0]), [more])
 
     def _so_far(
         self, began: datetime, sent_before: int, markets: int = 0, orders: int = 0, problem: str = ""

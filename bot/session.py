@@ -137,6 +137,11 @@ class Session:
         strangers = [order for order in account.ours if not self.sender.is_mine(order)]
         return self.halting.suspect(account.differences, strangers)
 
+    def loss(self, account: Account, limit: Decimal) -> str:
+        """Why the day's loss halts trading, empty where it does not. Raises an `ExchangeError` or a
+        `LedgerError`."""
+        return self.halting.lost_too_much(self.books.mark(account.balance), limit)
+
     def count_cash(self, account: Account, view: View) -> None:
         """Look at the cash for the report, where all else of the account is known."""
         if account.balance is None or account.unread or account.differences:
@@ -166,10 +171,12 @@ class Session:
         self.memory.forget()
         self.halting.forget()
 
-    def halt(self, reason: str, account: Account) -> None:
-        """Stop trading until a person lets it go on."""
-        self.end()
-        self.halting.halt(reason, account.positions.items, account.balance)
+    def halt_for(self, reason: str, account: Account) -> bool:
+        """Stop trading, where there is a reason, until a person lets it go on. Returns whether there is."""
+        if reason:
+            self.end()
+            self.halting.halt(reason, account.positions.items, account.balance)
+        return bool(reason)
 
     def withdraw(self, is_told: bool = True) -> None:
         """Take down what is ours, as far as that works."""

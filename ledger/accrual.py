@@ -1,21 +1,25 @@
-"""What our orders' seconds were worth, from one look at a market to the next. Promise: pure, and on the safe side:
-of two looks the worse one holds for the seconds between them, and only seconds in which an order really rested
-count.
+"""What our orders' seconds were worth, from one look at a market to the next.
+
+Promise: on the safe side: of two looks the worse one holds for the seconds between them, and only seconds in which
+an order really rested count. Everything but `Accrual`, which remembers the last look and reads what it lacks, is
+pure.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
+from clients import KalshiHttpClient
 from exchange.account import Fill
-from exchange.models import Market, Program
+from exchange.models import Market, MarketStatus, Program
 from exchange.orderbook import SIDES, Bid, Book
-from ledger.entries import Seconds, SecondsOf, Stay
+from ledger.entries import Entry, Seconds, SecondsOf, Stay
+from ledger.ledger import Ledger
 from rewards.estimate import RewardedMarket
 
 
@@ -97,3 +101,77 @@ def accrue(
                         at_most=at_most,
                     )
     return found
+
+
+class Accrual:
+    """Counts the seconds of our orders from look to look. Two looks that are further apart than `longest` tell
+    nothing of the time between them. `looked`: when it last looked, None where it never did; `books`: what the
+    markets looked like then, our own orders not in them."""
+
+    def __init__(self, client: KalshiHttpClient, longest: timedelta) -> None:
+        self._client, self._longest = client, longest
+        self._programs: dict[str, Program] = {}
+        self._earned: dict[str, float] = {}
+        self.looked: datetime | None = None
+        self.books: Mapping[str, Book] = {}
+
+    def take_up(self, ledger: Ledger) -> None:
+        """Go on where the ledger ends. Raises a `LedgerError`."""
+        self._earned = ledger.earned()
+        self.looked, self.books = ledger.looked(), ledger.looks()
+        self._programs = self._uncounted(ledger.terms())
+
+    def saw(self, entry: Entry, programs: Iterable[Program]) -> None:
+        """These programs are listed. Those that are so no more may have had seconds since the last look."""
+        entry.programs = list(programs)
+        self._programs = self._uncounted(self._programs) | {program.id: program for program in entry.programs}
+
+    def look(
+        self,
+        entry: Entry,
+        at: datetime,
+        markets: Mapping[str, Market],
+        books: Mapping[str, Book],
+        stays: Collection[Stay],
+        fills: Collection[Fill],
+    ) -> None:
+        """Add to an entry what the seconds since the look before were worth, by what `markets` and `books` look
+        like now, our own orders not in them. Those of markets that were not looked at are read. `stays`, `fills`:
+        what became of our orders. Raises an `ExchangeError`."""
+        tickers = {stay.ticker for stay in stays if self.is_uncounted(stay)}
+        missing = sorted(tickers - books.keys())
+        if missing:
+            books = {**books, **{book.ticker: book for book in self._client.get_orderbooks(missing)}}
+            markets = {**markets, **{market.ticker: market for market in self._client.get_markets(missing)}}
+        by_ticker: dict[str, list[Program]] = {ticker: [] for ticker in sorted(tickers)}
+        for program in self._programs.values():
+            if program.ticker in tickers and program.target is not None and program.discount is not None:
+                by_ticker[program.ticker].append(program)
+        for ticker, scored in by_ticker.items():
+            ours = [stay for stay in stays if stay.ticker == ticker]
+            filled = [fill for fill in fills if fill.ticker == ticker]
+            since = self.looked or min(stay.created for stay in ours)
+            market, book = markets.get(ticker), books.get(ticker)
+            trusted = at - since <= self._longest and market is not None and market.status is MarketStatus.ACTIVE
+            looks = (self.books.get(ticker), book) if trusted else (None, None)
+            entry.add(accrue(market, scored, looks, pieces(ours, filled, since, at)))
+        self.looked, self.books = at, books
+
+    def earned(self, entry: Entry) -> dict[str, float]:
+        """Dollars accrued so far by program id, with those of an entry, before floor and cap."""
+        found = dict(self._earned)
+        for key, seconds in entry.seconds.items():
+            found[key.program_id] = found.get(key.program_id, 0.0) + seconds.reward
+        return found
+
+    def written(self, entry: Entry) -> None:
+        """An entry is in the ledger, and what it has is known from then on."""
+        self._earned = self.earned(entry)
+
+    def is_uncounted(self, stay: Stay) -> bool:
+        """Whether an order may have rested since the last look."""
+        return stay.ended is None or self.looked is None or stay.ended > self.looked
+
+    def _uncounted(self, programs: Mapping[str, Program]) -> dict[str, Program]:
+        looked = self.looked
+        return {name: program for name, program in programs.items() if looked is None or program.end > looked}

@@ -19,8 +19,8 @@ from exchange.errors import ExchangeError
 from exchange.json_fields import Listing
 from exchange.models import Market, MarketStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
 from exchange.orderbook import Bid, Book
-from ledger import accrual, daily_pnl
-from ledger.daily_pnl import midnight
+from ledger.accrual import Accrual
+from ledger.daily_pnl import Marking, marked, midnight
 from ledger.database import LedgerError
 from ledger.entries import EPOCH, Cycle, Entry, Mark, Stay
 from ledger.ledger import Ledger
@@ -57,7 +57,8 @@ class Bookkeeper:
         on_fills: Callable[[Collection[Fill]], None],
     ) -> None:
         self._client, self._ledger, self._log, self._on_fills = client, ledger, log, on_fills
-        self._longest = timedelta(seconds=2 * wait_seconds)
+        longest = timedelta(seconds=2 * wait_seconds)
+        self._accrual = Accrual(client, longest)
         self._entry = Entry(EPOCH)
         self._is_open = False
         self._is_written = True
@@ -65,16 +66,12 @@ class Bookkeeper:
         self._fills: dict[str, Fill] = {}
         self._fills_since = EPOCH
         self._unread_fills: set[str] = set()
-        self._looked: datetime | None = None
-        self._books: Mapping[str, Book] = {}
-        self._programs: dict[str, Program] = {}
         self._held: dict[str, Decimal] = {}
         self._held_books: Mapping[str, Book] = {}
-        self._earned: dict[str, float] = {}
         self._thinned = EPOCH
         self._asked: set[str] = set()
-        self._marking = daily_pnl.Marking(client, ledger)
-        self._watch = Watch(client, ledger, self._longest, log)
+        self._marking = Marking(client, ledger)
+        self._watch = Watch(client, ledger, longest, log)
 
     # -- at a session's start ----------------------------------------------------------------------------------
 
@@ -106,7 +103,7 @@ class Bookkeeper:
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
         quotes = {ticker: book.best_bids() for ticker, book in books.items()}
         self._entry.at = now
-        self._entry.opening = daily_pnl.marked(self._held, quotes)
+        self._entry.opening = marked(self._held, quotes)
         self._entry.prices |= quotes
         self._watch.open()
         self._entry.traded, self._entry.markouts = self._watch.traded, {}
@@ -126,12 +123,12 @@ class Bookkeeper:
         told = f"of {begun:%Y-%m-%d %H:%M} UTC, kept on" if self._ledger.is_opened else "begun"
         self._log("INFO", {"Ledger": f"{self._ledger.path.name}, {told}"})
         self._ledger.begin_session(now)
-        self._held, self._earned = self._ledger.positions(), self._ledger.earned()
-        self._looked, self._books = self._ledger.looked(), self._ledger.looks()
-        self._programs = self._uncounted(self._ledger.terms())
-        known = self._ledger.orders(self._looked or now)
+        self._held = self._ledger.positions()
+        self._accrual.take_up(self._ledger)
+        looked = self._accrual.looked or now
+        known = self._ledger.orders(looked)
         self._stays = {stay.order_id: stay for stay in known} | self._stays
-        since = min([self._looked or now, self._ledger.last_fill() or now, *(stay.created for stay in known)])
+        since = min([looked, self._ledger.last_fill() or now, *(stay.created for stay in known)])
         self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP - _WHOLE_SECOND)}
         self._watch.take_up(now)
         self._is_open = True
@@ -248,23 +245,19 @@ class Bookkeeper:
         books: Mapping[str, Book],
         held: Mapping[str, Book],
     ) -> None:
-        """Count the seconds since the look before, by what `markets` and `books` look like now, our own orders not
-        in them. Those of markets that were not looked at are read. By the books of `held` goes what positions are
-        worth. Raises an `ExchangeError`."""
+        """Count the seconds since the look before, as `accrual.look` does. By the books of `held` goes what
+        positions are worth. Raises an `ExchangeError`."""
         self._held_books = held
-        tickers = {stay.ticker for stay in self._stays.values() if self._is_uncounted(stay)}
-        missing = sorted(tickers - books.keys())
-        if missing:
-            books = {**books, **{book.ticker: book for book in self._client.get_orderbooks(missing)}}
-            markets = {**markets, **{market.ticker: market for market in self._client.get_markets(missing)}}
-        by_ticker: dict[str, list[Program]] = {ticker: [] for ticker in sorted(tickers)}
-        for program in self._programs.values():
-            if program.ticker in tickers and program.target is not None and program.discount is not None:
-                by_ticker[program.ticker].append(program)
-        for ticker, scored in by_ticker.items():
-            self._count(at, ticker, markets.get(ticker), books.get(ticker), scored)
-        self._looked, self._books = at, books
-        self._watch.looked(self._entry, at, {**held, **books})
+        self._accrual.look(self._entry, at, markets, books, self._stays.values(), self._fills.values())
+        self._watch.looked(self._entry, at, {**held, **self._accrual.books})
+
+    def earned(self) -> dict[str, float]:
+        """Dollars accrued so far by program id, before floor and cap."""
+        return self._accrual.earned(self._entry)
+
+    def saw(self, programs: Iterable[Program]) -> None:
+        """These programs are listed."""
+        self._accrual.saw(self._entry, programs)
 
     def count_cash(
         self,
@@ -283,37 +276,6 @@ class Bookkeeper:
     def catch_up(self) -> None:
         """Ask for the prices that no look told. Raises an `ExchangeError` or a `LedgerError`."""
         self._watch.catch_up(self._entry)
-
-    def _is_uncounted(self, stay: Stay) -> bool:
-        return stay.ended is None or self._looked is None or stay.ended > self._looked
-
-    def _count(
-        self, at: datetime, ticker: str, market: Market | None, book: Book | None, programs: list[Program]
-    ) -> None:
-        stays = [stay for stay in self._stays.values() if stay.ticker == ticker]
-        fills = [fill for fill in self._fills.values() if fill.ticker == ticker]
-        since = self._looked or min(stay.created for stay in stays)
-        trusted = at - since <= self._longest and market is not None and market.status is MarketStatus.ACTIVE
-        looks = (self._books.get(ticker), book) if trusted else (None, None)
-        self._entry.add(accrual.accrue(market, programs, looks, accrual.pieces(stays, fills, since, at)))
-
-    def earned(self) -> dict[str, float]:
-        """Dollars accrued so far by program id, before floor and cap."""
-        found = dict(self._earned)
-        for key, seconds in self._entry.seconds.items():
-            found[key.program_id] = found.get(key.program_id, 0.0) + seconds.reward
-        return found
-
-    def saw(self, programs: Iterable[Program]) -> None:
-        """These programs are listed. Those that are so no more may have had seconds since the last look."""
-        self._entry.programs = list(programs)
-        self._programs = self._uncounted(self._programs) | {
-            program.id: program for program in self._entry.programs
-        }
-
-    def _uncounted(self, programs: Mapping[str, Program]) -> dict[str, Program]:
-        looked = self._looked
-        return {name: program for name, program in programs.items() if looked is None or program.end > looked}
 
     # -- at a cycle's end --------------------------------------------------------------------------------------
 
@@ -335,7 +297,7 @@ class Bookkeeper:
     def mark(self, balance: Balance | None) -> Mark:
         """What there is now, and what the day has brought. Raises an `ExchangeError` or a `LedgerError` where that
         cannot be told."""
-        books = {**self._held_books, **self._books}
+        books = {**self._held_books, **self._accrual.books}
         return self._marking.mark(self._entry, self._client.clock.now(), self._held, books, balance)
 
     def failed(self, cycle: Cycle) -> None:
@@ -347,8 +309,8 @@ class Bookkeeper:
         entry = self._entry
         entry.at, entry.cycle, entry.mark, entry.traded = now, cycle, mark, self._watch.traded
         resting = {stay.ticker for stay in self._stays.values() if stay.ended is None}
-        entry.looked = self._looked
-        entry.looks = {ticker: book for ticker, book in self._books.items() if ticker in resting}
+        entry.looked = self._accrual.looked
+        entry.looks = {ticker: book for ticker, book in self._accrual.books.items() if ticker in resting}
         try:
             if now >= self._thinned + _THINNED:
                 self._ledger.thin(now)
@@ -371,9 +333,9 @@ class Bookkeeper:
         if not self._is_written:
             self._log("INFO", {"Ledger": "is written again; what it missed counts as unknown time"})
         self._is_written = True
-        self._earned = self.earned()
+        self._accrual.written(self._entry)
         self._entry = Entry(EPOCH)
-        self._stays = {name: stay for name, stay in self._stays.items() if self._is_uncounted(stay)}
+        self._stays = {name: stay for name, stay in self._stays.items() if self._accrual.is_uncounted(stay)}
         self._asked &= self._stays.keys()
         latest = max((fill.time for fill in self._fills.values()), default=EPOCH)
         recent = min(latest, self._fills_since) - 2 * _OVERLAP
