@@ -1,22 +1,31 @@
-# make run: trade on the embedded exchange.  make test: everything CI checks.
-# make soak: two simulated weeks of bad days, one in which windows are paid, three days in which nothing fails,
-# thousands of cycles in which no limit may be broken, 300 kills, and every fault at every step; two hours or so.
+# What stands after ## is what `make help` tells of a target.
 # PYTHON picks the interpreter (3.10 or newer) that the virtual environment is made from.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test soak format clean
+.PHONY: run status report doctor test soak format clean help
 
-run: .venv/.run-installed
+run: .venv/.run-installed  ## start the bot, on the embedded exchange as shipped; Ctrl-C stops it
 	$(BIN)/python market_bot.py
 
-test: .venv/.test-installed
+status: .venv/.run-installed  ## show what the account has and what its bot does
+	$(BIN)/python main.py status
+
+report: .venv/.run-installed  ## tell what the bot did and what it earned
+	$(BIN)/python main.py report
+
+doctor: .venv/.run-installed  ## check what a first run needs
+	$(BIN)/python main.py doctor
+
+test: .venv/.test-installed  ## everything that CI checks: lint, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 3 --dist worksteal
 
-soak: .venv/.test-installed
+# Two simulated weeks of bad days, one in which windows are paid, three days in which nothing fails, thousands of
+# cycles in which no limit may be broken, 300 kills, and every fault at every step.
+soak: .venv/.test-installed  ## the long tests; two hours or so
 	$(BIN)/python -m tests.soak --days 14
 	$(BIN)/python -m tests.soak --days 7 --paid
 	$(BIN)/python -m tests.soak --days 3 --still
@@ -24,12 +33,15 @@ soak: .venv/.test-installed
 	$(BIN)/python -m tests.kills --times 300
 	$(BIN)/python -m tests.matrix --all
 
-format: .venv/.test-installed
+format: .venv/.test-installed  ## lint and format the code in place
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:
+clean:  ## remove the virtual environment and the caches
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed, this is %d.%d: say make PYTHON=python3.12" % sys.version_info[:2])'

@@ -30,7 +30,7 @@ SIGNING_PARTS = (
 STATEMENTS = {
     "import clients": "import clients",
     PACKAGES: PACKAGES,
-    "import clients, signing": "import clients, signing",
+    "import clients, exchange.signing": "import clients, exchange.signing",
     "the three, with what signs and loads keys": f"{PACKAGES}; {SIGNING_PARTS}",
 }
 """By name: ours and theirs, and ours and theirs again."""

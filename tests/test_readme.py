@@ -6,6 +6,8 @@ import argparse
 import ast
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from functools import cache
@@ -14,6 +16,7 @@ import pytest
 
 import main
 import market_bot
+from benchmarks import imports
 from bot import settings
 from clients import Environment
 from commands import status, status_facts
@@ -358,7 +361,7 @@ def test_the_ledgers_tables_are_there() -> None:
     assert told <= tables
 
 
-@pytest.mark.parametrize("target", ["run", "test", "soak"])
+@pytest.mark.parametrize("target", ["run", "status", "report", "doctor", "test", "soak"])
 def test_the_makefile_runs_what_is_there(target: str) -> None:
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
     assert recipe
@@ -367,3 +370,22 @@ def test_the_makefile_runs_what_is_there(target: str) -> None:
         found = re.match(r"python -m ([\w.]+)(.*)", command)
         if found:
             assert_module(found[1], found[2].split(), line)
+        found = re.match(r"python main\.py (.*)", command)
+        if found:
+            assert_understood(found[1].split(), line)
+            assert found[1] == target
+
+
+def test_make_help_lists_every_target() -> None:
+    told = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=20)
+    listed = re.findall(r"^make (\w+) +\S", told.stdout, re.MULTILINE)
+    targets = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+    assert targets
+    assert sorted(listed) == sorted(targets[1].split())
+    assert len(told.stdout.splitlines()) == len(listed)
+
+
+def test_the_imports_that_are_timed_can_be_made() -> None:
+    """Their names stand in strings, which no tool follows when a module moves."""
+    for statement in imports.STATEMENTS.values():
+        subprocess.run([sys.executable, "-c", statement], cwd=PROJECT, check=True, timeout=60)
