@@ -2,8 +2,8 @@
 
 Promise: nothing above this room sees a dict, a string price or a status code, and no float touches a price, a
 size or cash on its way out. What a request costs is paid in time, what may be repeated is repeated
-(`transport.py`), an order is placed once (`placement.py`), and whatever ends badly is an `ExchangeError`
-(`exchange/errors.py`) that says whether it may have been carried out.
+(`exchange/transport.py`), an order is placed once (`exchange/placement.py`), and whatever ends badly is an
+`ExchangeError` (`exchange/errors.py`) that says whether it may have been carried out.
 
 Contract: the exchange's Trade API v2 (docs.kalshi.com/api-reference), orders on the V2 paths.
 """

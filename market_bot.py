@@ -1,10 +1,9 @@
 """The bot: `python market_bot.py` runs it, Ctrl-C stops it, trade.log tells what it does and why.
 
-Promise: this is the only room that keeps state from one cycle to the next, sleeps, or decides to log. A cycle
-looks at the account and at the books, chooses the markets that pay best, and sends what leads from the orders that
-rest to those that are wanted. Whatever goes wrong in a cycle is logged, and the next one begins, unless only a
-person can mend it (`errors.Then`); what nobody can explain, and a day that lost too much, halt it until a person
-lets it go on.
+Promise: the loop is here, and every wait of it. A cycle, `start_trading`, looks at the account and at the books,
+asks `incentive.py` which markets pay best, and sends what leads from the orders that rest to those that are
+wanted. A failed cycle is logged, and the next one begins, unless only a person can mend what failed. A position
+that nothing explains, and a day that lost too much, halt trading until a person lets it go on.
 """
 
 from __future__ import annotations

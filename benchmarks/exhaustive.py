@@ -1,7 +1,8 @@
 """Small random boards for `TRADE_SIZE = AUTO`, and the best plan for each, found exhaustively.
 
-Promise: the solver has no code in common with `size_options.py` and `allocation.py`, whose plans are judged by it;
-prices, estimates and limits are the public ones of `trade.py`, `estimate.py` and `exposure.py`.
+Promise: the solver has no code in common with `selection/size_options.py` and `selection/allocation.py`, whose
+plans are judged by it; prices, estimates and limits are the public ones of `trade.py`, `rewards/estimate.py` and
+`risk/exposure.py`.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Circumstances:
 
 
 @dataclass
-class Memory:
+class LoopMemory:
     """What the loop remembers from one cycle to the next, beside its ledger."""
 
     incentives: IncentiveProgram
@@ -71,7 +71,7 @@ class Memory:
         self.guards.forget_books()
 
 
-def decide(rules: Settings, memory: Memory, account: Account, view: View, now: Circumstances) -> Decision:
+def decide(rules: Settings, memory: LoopMemory, account: Account, view: View, now: Circumstances) -> Decision:
     """The markets to quote, and the plan that leads there. Sends nothing."""
     seen, incentives, guards = view.seen, memory.incentives, memory.guards
     quoted = incentives.quoted

@@ -1,8 +1,8 @@
 """A session: from the account that is cleared to the last order that is withdrawn, and the pauses in between.
 
 Promise: before anything is quoted every order of the account is canceled and every position closed, as the
-settings say. A session that ends leaves nothing quoted that the next one would not find. Nothing here sleeps but
-for the cancels' own verifying.
+settings say. A session that ends leaves nothing quoted that the next one would not find. The loop's waits are
+`market_bot.py`'s; cancels wait here until they are seen to be done.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 
 from bot import prod_confirmation, recovery
 from bot.connection import Connection
-from bot.decision import Memory, flatten_plan
+from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halting
 from bot.observation import Account, View, look_at_account, read_markets
 from bot.prod_confirmation import Confirm
@@ -57,7 +57,7 @@ class Session:
         self.breaker = Breaker(self._client, rules.fill_limit, log)
         self.sender = Sender(self._client, self.clearing, self.books, self.halting.standing, log, self.breaker)
         guards = Guards(timedelta(seconds=rules.fill_pause))
-        self.memory = Memory(incentives, guards, Patience(), self.breaker)
+        self.memory = LoopMemory(incentives, guards, Patience(), self.breaker)
         self.outages = Outages()
         self.begun = False
         self._is_paused = False

@@ -2,7 +2,7 @@
 
     BotError                                                                                         then
     ├── ConfigError                before anything was sent: the person at the keyboard can mend it  stop
-    ├── LedgerError                the ledger could not be opened, read or written                   retry
+    ├── LedgerError                the ledger could not be opened, read or written (`ledger/`)       retry
     └── ExchangeError              a request did not end well; `maybe_done`: it may have been carried out
         ├── Unreachable            no answer came
         │   ├── NotSent            no connection: nothing left this machine          not done        retry

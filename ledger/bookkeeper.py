@@ -245,7 +245,7 @@ class Bookkeeper:
         books: Mapping[str, Book],
         held: Mapping[str, Book],
     ) -> None:
-        """Count the seconds since the look before, as `accrual.look` does. By the books of `held` goes what
+        """Count the seconds since the look before, as `Accrual.look` does. By the books of `held` goes what
         positions are worth. Raises an `ExchangeError`."""
         self._held_books = held
         self._accrual.look(self._entry, at, markets, books, self._stays.values(), self._fills.values())

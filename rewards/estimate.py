@@ -2,8 +2,8 @@
 
 Promise: pure. Programs, markets, books, intended bids, what was earned so far and a time go in; scored bids and
 estimates come out. Shares and estimates are floats; prices, sizes and rewards stay exact. Which programs may be
-quoted at all is `selection/screening.py`'s, which of them get a slot `ranking.py`'s, with which sizes for
-`TRADE_SIZE = AUTO` `allocation.py`'s.
+quoted at all is `selection/screening.py`'s, which of them get a slot `selection/ranking.py`'s, with which sizes
+for `TRADE_SIZE = AUTO` `selection/allocation.py`'s.
 
 Nothing here flatters. Where a choice is made the rivals' score is doubled, for they answer within hours; seconds
 in which the market does not qualify earn nothing; a market counts only until it closes or is expected to resolve.

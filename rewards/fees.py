@@ -31,7 +31,7 @@ RATE_WHERE_UNKNOWN = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
 
 
 def makers_rate(market: Market, series: Mapping[str, Series], event: Event | None) -> float:
-    """What a maker pays in a market (see `estimate.maker_rate`): an event's own terms go before its series'. A
+    """What a maker pays in a market (see `maker_rate`): an event's own terms go before its series'. A
     market does not name its series; the event's ticker begins with it. Where the exchange does not tell, a fee is
     assumed."""
     name = event.series_ticker if event else market.event_ticker.partition("-")[0]
