@@ -24,7 +24,7 @@ from simulator.lifecycle import list_program
 from simulator.listing import ListedProgram
 from simulator.matching import CONTRACT
 from tests.conftest import START, Bench, answer, assert_quoting_once, assert_told_apart, unavailable
-from tests.test_market_bot import place_by_hand
+from tests.test_market_bot import place, place_by_hand
 
 MakeBench = Callable[..., Bench]
 
@@ -99,6 +99,33 @@ def test_no_book_is_read_of_a_market_that_cannot_be_quoted(make_bench: MakeBench
     assert set(books.values()) == set(markets.values()) == {1}, "asked for twice"
     could_be = {ticker for ticker, reason in why.items() if reason not in BEFORE_BOOKS}
     assert set(books) == could_be | {candidate.ticker for candidate in bench.board().choice.chosen}
+
+
+def test_the_first_scan_is_over_before_the_account_is_read_to_decide_by(make_bench: MakeBench) -> None:
+    """It can take 40 s: what a person does meanwhile must be seen before anything is placed."""
+    bench = make_bench(programs=24, who=())
+    exchange = bench.exchange.api.exchange
+    ticker = next(name for name, market in exchange.markets.items() if market.book.asks.best() is not None)
+    body = {
+        "ticker": ticker, "side": "bid", "count": "3", "price": "0.9900", "time_in_force": "immediate_or_cancel",
+        "self_trade_prevention_type": "taker_at_cross", "client_order_id": "typed-by-hand", "post_only": False,
+    }  # fmt: skip
+
+    def meanwhile(request: requests.PreparedRequest, _: int) -> None:
+        if "/incentive_programs" in (request.url or "") and not bench.held():
+            place(bench, body)
+            bench.pass_time(40)
+
+    bench.wire.after = meanwhile
+    bench.bot.start_trading()
+    asked = bench.wire.asked()
+    (scanned,) = (number for number, call in enumerate(asked) if call.endswith("/incentive_programs"))
+    account = ("/portfolio/orders", "/portfolio/fills", "/portfolio/positions", "/portfolio/balance")
+    last = [max(number for number, call in enumerate(asked) if call.endswith(path)) for path in account]
+    assert min(last) > scanned
+    closed = bench.events("CLOSE POSITION")[-1]
+    assert f"Ticker: {ticker} | Side: yes" in closed
+    assert "Count: 3" in closed
 
 
 def test_only_spares_the_books_of_all_the_others(make_bench: MakeBench) -> None:
