@@ -377,7 +377,8 @@ def test_the_makefile_runs_what_is_there(target: str) -> None:
 
 
 def test_make_help_lists_every_target() -> None:
-    told = subprocess.run(["make", "--no-print-directory", "help"], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=20)
+    command = ["make", "--no-print-directory", "help"]
+    told = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True, timeout=20)
     listed = re.findall(r"^make (\w+) +\S", told.stdout, re.MULTILINE)
     targets = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert targets
