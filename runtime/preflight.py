@@ -37,7 +37,7 @@ def unstartable() -> str:
     if sys.version_info < PYTHON_NEEDED:
         return f"Python {needed} or newer is needed: make run PYTHON=python{needed}"
     try:
-        import cryptography.hazmat.primitives.asymmetric  # noqa: F401
+        import cryptography.hazmat.primitives.asymmetric.rsa  # noqa: F401  (loads its compiled part too)
         import dotenv  # noqa: F401
         import requests  # noqa: F401
     except ImportError as error:

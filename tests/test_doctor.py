@@ -358,6 +358,26 @@ def test_missing_packages_are_one_line_and_no_traceback(clone: Path) -> None:
         assert plain.output.startswith(f"{program}: a package is missing or broken (No module named")
 
 
+BLOCKS = """
+import os, sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["BLOCKED"]:
+            raise ImportError(f"cannot load {name}")
+sys.meta_path.insert(0, Block())
+"""
+
+
+@pytest.mark.parametrize("part", ["requests", "dotenv", "urllib3", "cryptography.hazmat.bindings._rust"])
+@pytest.mark.parametrize("command", [["market_bot.py"], ["main.py"], ["main.py", "doctor"]])
+def test_a_package_that_cannot_be_loaded_is_a_line(clone: Path, command: list[str], part: str) -> None:
+    """It is there, but a part of it is not, or is another machine's: no traceback, and nothing was sent."""
+    (clone / "sitecustomize.py").write_text(BLOCKS)
+    found = python(clone, *command, PYTHONPATH=str(clone), BLOCKED=part)
+    assert found.code == 2
+    assert f"a package is missing or broken (cannot load {part})" in found.output
+
+
 def test_a_machine_without_time_zones_is_told_that_the_pause_may_be_an_hour_off(on_demo: Path) -> None:
     found = examined(on_demo, PYTHONTZPATH="")
     assert found.code == 0, found.output
