@@ -234,7 +234,7 @@ class MarketBot:
         if decision.plan.sales:
             self._books.read_fills()
         self._stay_out_of_refused()
-        cycle = self._so_far(began, sent_before, len(decision.quoted), resting)
+        cycle = self._so_far(began, sent_before, len(self.incentives.quoted), resting)
         mark = self._books.close(cycle, account.balance)
         next_cycle = began + timedelta(seconds=self._rules.wait_time)
         self.log("CYCLE", log_events.cycle(self._cycle, cycle, decision, mark, next_cycle))
@@ -344,7 +344,7 @@ class MarketBot:
             urgent = self._clock.monotonic() + rests - self._rules.expiration_ts / 2
         board = self.incentives.scan(status, account.orders, until, left, self._books.earned(), urgent)
         self._books.saw(board.programs)
-        log_events.log_problems(self.log, board)
+        self._log_all(log_events.problems(board))
         recovery.try_or_log(self._read_schedule, self.log, "Planned pauses are met when they come")
         self._log_all(self._told.board(board))
 
@@ -363,7 +363,7 @@ class MarketBot:
         self._see_to_guards(account, view, status)
         now = Circumstances(status, self._books.earned(), until, self._sender.sent_lately())
         decision = decide(self._rules, self.session.memory, account, view, now)
-        log_events.log_problems(self.log, decision.board)
+        self._log_all(log_events.problems(decision.board))
         return decision
 
     def _see_to_guards(self, account: Account, view: View, status: ExchangeStatus) -> None:
@@ -390,9 +390,9 @@ class MarketBot:
 
     # -- what is told ------------------------------------------------------------------------------------------
 
-    def _log_all(self, told: Iterable[tuple[str, Mapping[str, str]]]) -> None:
-        for event, fields in told:
-            self.log(event, fields)
+    def _log_all(self, told: Iterable[tuple[str, Mapping[str, str]] | tuple[str, str, list[str]]]) -> None:
+        for event in told:
+            self.log(*event)
 
     def _log_guards(self, told: Iterable[Mapping[str, str]]) -> None:
         for said in told:

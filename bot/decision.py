@@ -40,10 +40,6 @@ class Decision:
     situation: Situation
     plan: Plan
 
-    @property
-    def quoted(self) -> frozenset[str]:
-        return frozenset(candidate.ticker for candidate in self.choice.chosen) | self.stay
-
 
 @dataclass(frozen=True)
 class Circumstances:

@@ -17,7 +17,7 @@ from incentive import Board, Change
 from ledger.entries import Cycle, Mark
 from rewards.estimate import Candidate, dollars_per_day
 from rewards.skips import Skip, contracts
-from runtime.log_format import Log, Said, known, local_time, signed
+from runtime.log_format import Said, known, local_time, signed
 from selection.ranking import Choice
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
@@ -89,11 +89,11 @@ class Told:
         self._quoted = frozenset(chosen) | (stay & self._quoted)
 
 
-def log_problems(log: Log, board: Board) -> None:
-    """Tell what of the board is not known."""
+def problems(board: Board) -> Iterator[tuple[str, str, list[str]]]:
+    """What of the board is not known."""
     if board.problems:
         more = f"{len(board.problems)} part(s) of the board are not known; those markets are left out"
-        log("ERROR", str(board.problems[0]), [more])
+        yield "ERROR", str(board.problems[0]), [more]
 
 
 def program_change(change: Change) -> tuple[str, Said]:

@@ -6,7 +6,7 @@ Promise: it only reads. What could not be read is named, so that nothing is plac
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import trade
@@ -102,10 +102,9 @@ def look_at_held(client: KalshiHttpClient, seen: Seen, account: Account) -> View
 
 
 def read_markets(
-    client: KalshiHttpClient, tickers: Iterable[str], resting: Iterable[Order]
+    client: KalshiHttpClient, tickers: Collection[str], resting: Iterable[Order]
 ) -> tuple[dict[str, Market], dict[str, Book]]:
     """Some markets and the rivals' books in them. Raises an `ExchangeError`."""
-    tickers = list(tickers)
     markets = {market.ticker: market for market in client.get_markets(tickers)}
     return markets, trade.rivals_books(client.get_orderbooks(tickers), resting)
 

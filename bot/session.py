@@ -20,6 +20,7 @@ from bot.observation import Account, View, look_at_account, read_markets
 from bot.prod_confirmation import Confirm
 from bot.recovery import Outages
 from bot.settings import Settings
+from clients import KalshiHttpClient
 from exchange.account import Fill
 from exchange.errors import ExchangeError, Unauthorized
 from exchange.models import ExchangeStatus
@@ -121,9 +122,7 @@ class Session:
         self.books.begin_session()
         account = self.look_at_account()
         self.books.adopt(account.differences)
-        markets, rivals = read_markets(self._client, (one.ticker for one in account.positions), account.orders)
-        until = rules.expiry(self._client.clock.now(), self._client.clock.now())
-        self.sender.carry_out(*flatten_plan(rules, account, markets, rivals, status, until))
+        flatten(self._client, self.sender, rules, account, status)
         self.books.read_fills()
         self.begun, self._is_paused = True, False
 
@@ -206,3 +205,12 @@ class Session:
         self.books.read_fills()
         self.books.look(self._client.clock.now(), {}, {}, {})
         self.books.close(None, self._client.get_balance())
+
+
+def flatten(
+    client: KalshiHttpClient, sender: Sender, rules: Settings, account: Account, status: ExchangeStatus
+) -> None:
+    """Close the positions of an account, as the settings say. Raises an `ExchangeError`."""
+    markets, rivals = read_markets(client, [one.ticker for one in account.positions], account.orders)
+    now = client.clock.now()
+    sender.carry_out(*flatten_plan(rules, account, markets, rivals, status, rules.expiry(now, now)))

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import market_bot
 from bot.connection import Connection, known, lives_inside, read_variables
-from bot.decision import flatten_plan
 from bot.halts import HOW_TO_GO_ON
-from bot.observation import Account, read_markets
+from bot.observation import Account
+from bot.session import flatten
 from bot.settings import Settings
 from commands import context
 from commands.status_facts import running
@@ -149,11 +149,8 @@ class ByHand:
         status, positions = client.get_exchange_status(), client.get_positions()
         positions.whole()
         account = Account((), positions, None, (), frozenset(), {})
-        crossing = replace(rules, exit=Exit.CROSS)
-        markets, rivals = read_markets(client, (one.ticker for one in positions), ())
-        plan, situation = flatten_plan(crossing, account, markets, rivals, status, client.clock.now())
         sender = Sender(client, self._clearing, NoRecords(), lambda: "", self._log)
-        sender.carry_out(plan, situation)
+        flatten(client, sender, replace(rules, exit=Exit.CROSS), account, status)
         self._clearing.await_lists()
         left = client.get_positions()
         print(f"{len(positions) - len(left)} of {len(positions)} positions are closed.")

@@ -18,6 +18,10 @@ _BUSY_SECONDS = 2.0
 """Another writer, a person's tool for one, is waited for so long."""
 
 
+class LedgerError(BotError):
+    """The ledger could not be opened, read or written."""
+
+
 class Database:
     """One open file. With `read_only` it is another process's: only what has been written is seen."""
 
@@ -100,7 +104,3 @@ def insert(db: sqlite3.Connection, table: str, rows: Iterable[Any], how: str = "
     if found:
         places = ", ".join("?" * len(found[0]))
         db.executemany(f"INSERT {how} INTO {table} VALUES ({places})", found)  # noqa: S608  (no input is in it)
-
-
-class LedgerError(BotError):
-    """The ledger could not be opened, read or written."""

@@ -25,18 +25,18 @@ from rewards.skips import Reason
 from risk.gate import Code
 from runtime import preflight
 from simulator import embedded
-from tests.conftest import PROJECT
+from tests.conftest import PACKAGES, PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 DEVELOPMENT = (PROJECT / "requirements-dev.txt").read_text(encoding="utf-8")
 SERVER = (PROJECT / "simulator" / "server.py").read_text(encoding="utf-8")
-FOLDERS = sorted(file.parent.name for file in PROJECT.glob("*/__init__.py"))
-PACKAGES = [name for name in FOLDERS if name not in ("benchmarks", "simulator")]
+FOLDERS = [*PACKAGES, "benchmarks"]
+BOTS = [name for name in PACKAGES if name != "simulator"]
 FRONT_DOORS = {file.name for file in PROJECT.glob("*.py")}
 ROOMS = FRONT_DOORS | {
     str(file.relative_to(PROJECT))
-    for name in PACKAGES
+    for name in BOTS
     for file in (PROJECT / name).glob("*.py")
     if file.stem != "__init__"
 }
@@ -332,7 +332,7 @@ def test_the_file_table_names_each_room_once_and_nothing_that_is_not_there() -> 
     assert sorted(name for name in first if name.endswith(".py")) == sorted(FRONT_DOORS)
     assert [name for name in first if not (PROJECT / name).exists()] == []
     assert {name.rstrip("/") for name in first} >= set(FOLDERS)
-    for name in PACKAGES:
+    for name in BOTS:
         (told,) = [spans(cells[1]) for cells in table if f"`{name}/`" in cells[0]]
         files = [f"{name}/{span}" for span in told if span.endswith(".py") and span not in FRONT_DOORS]
         assert sorted(files) == sorted(room for room in ROOMS if room.startswith(f"{name}/"))
