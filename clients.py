@@ -34,14 +34,22 @@ from exchange.account import (
 )
 from exchange.clock import Clock, ExchangeClock
 from exchange.errors import ExchangeError, Gone
-from exchange.json_fields import Fields, Listing, listing
+from exchange.json_fields import JsonObject, PartialList, read_list
 from exchange.market_data import LONGEST_PAGE, MarketData
 from exchange.models import AmendResponse, Order, OrderRequest, OrderResponse, OrderStatus
-from exchange.order_payloads import PRIMARY_SUBACCOUNT, amend_body, fixed, item, order_body, rows, whereabouts
+from exchange.order_payloads import (
+    PRIMARY_SUBACCOUNT,
+    amend_body,
+    batch_result,
+    batch_rows,
+    decimal_string,
+    order_body,
+    order_location,
+)
 from exchange.orderbook import Bid
-from exchange.placement import OrderPlacement, Result
-from exchange.rate_limits import Call, largest_batch
-from exchange.transport import Channel
+from exchange.placement import OrderPlacement, OrderResult
+from exchange.rate_limits import Endpoint, largest_batch
+from exchange.transport import Transport
 
 if TYPE_CHECKING:
     from exchange.signing import Signer
@@ -53,14 +61,14 @@ _SINCE = timedelta(minutes=1)
 """An order that is looked for was made this long before it was sent, at most: clocks differ."""
 
 _ORDERS, _GROUPS = "/portfolio/events/orders", "/portfolio/order_groups"
-_CREATE = Call("POST", _ORDERS, "write", repeats=False)
-_CREATE_BATCH = Call("POST", f"{_ORDERS}/batched", "write", repeats=False)
-_CANCEL = Call("DELETE", f"{_ORDERS}/{{order_id}}", "write")
-_CANCEL_BATCH = Call("DELETE", f"{_ORDERS}/batched", "write")
-_CANCEL_ALL = Call("DELETE", _ORDERS, "write")
-_AMEND = Call("POST", f"{_ORDERS}/{{order_id}}/amend", "write")
-_CREATE_GROUP = Call("POST", f"{_GROUPS}/create", "write", repeats=False, shows=False)
-_BALANCE = Call("GET", "/portfolio/balance", "balance")
+_CREATE = Endpoint("POST", _ORDERS, "write", idempotent=False)
+_CREATE_BATCH = Endpoint("POST", f"{_ORDERS}/batched", "write", idempotent=False)
+_CANCEL = Endpoint("DELETE", f"{_ORDERS}/{{order_id}}", "write")
+_CANCEL_BATCH = Endpoint("DELETE", f"{_ORDERS}/batched", "write")
+_CANCEL_ALL = Endpoint("DELETE", _ORDERS, "write")
+_AMEND = Endpoint("POST", f"{_ORDERS}/{{order_id}}/amend", "write")
+_CREATE_GROUP = Endpoint("POST", f"{_GROUPS}/create", "write", idempotent=False, changes_lists=False)
+_BALANCE = Endpoint("GET", "/portfolio/balance", "balance")
 
 T = TypeVar("T")
 
@@ -92,40 +100,40 @@ class KalshiHttpClient(MarketData):
     def __init__(
         self, base_url: str, signer: Signer, clock: Clock, session: requests.Session | None = None
     ) -> None:
-        super().__init__(Channel(base_url, signer, clock, session or requests.Session()))
+        super().__init__(Transport(base_url, signer, clock, session or requests.Session()))
         self._resting: dict[str, int] = {}
         self._placement = OrderPlacement(self._create, self._orders_of, self.lists_are_current, self.clock)
 
     @property
     def clock(self) -> ExchangeClock:
         """The exchange's time: the machine's, corrected where the exchange's answers say so."""
-        return self._channel.clock
+        return self._transport.clock
 
     @property
     def identity(self) -> Identity:
         """Whose calls these are: base address, key id and, where answers come from a simulator, its run."""
-        return Identity(self._channel.base_url, self._channel.key_id, self._channel.simulator_run)
+        return Identity(self._transport.base_url, self._transport.key_id, self._transport.simulator_run)
 
     @property
     def requests_sent(self) -> int:
         """Requests that left this machine or tried to, repeated ones included."""
-        return self._channel.requests_sent
+        return self._transport.requests_sent
 
     @property
     def limits(self) -> AccountLimits:
         """The limits that requests keep to."""
-        return self._channel.budget.limits
+        return self._transport.rate_limiter.limits
 
     @property
     def unanswered_seconds(self) -> float:
         """Seconds for which an order that nobody answered may still arrive at the exchange; 0 where none is."""
-        return max(self._channel.unanswered_until - self._channel.clock.monotonic(), 0.0)
+        return max(self._transport.unanswered_until - self._transport.clock.monotonic(), 0.0)
 
-    def hurry(self, answer_seconds: float = 2.0) -> None:
+    def shorten_timeouts(self, answer_seconds: float = 2.0) -> None:
         """From now on wait only so long for an answer, half as long for a connection, and repeat next to nothing:
         a person is waiting."""
-        self._channel.timeouts = answer_seconds / 2, answer_seconds
-        self._channel.patience = _HURRIED_PATIENCE
+        self._transport.timeouts = answer_seconds / 2, answer_seconds
+        self._transport.patience = _HURRIED_PATIENCE
 
     # -- the account -------------------------------------------------------------------------------------------
 
@@ -134,61 +142,63 @@ class KalshiHttpClient(MarketData):
         from now on, and to the lowest tier's until then."""
         limits = parse_account.limits(self._get("/account/limits"))
         costs = parse_account.endpoint_costs(self._get("/account/endpoint_costs"))
-        self._channel.budget.adopt(limits, costs)
+        self._transport.rate_limiter.use_limits(limits, costs)
         return limits
 
     def get_balance(self) -> Balance:
         """GET /portfolio/balance: free cash in dollars, over all shards and by shard. One a second at most."""
         query = {"subaccount": PRIMARY_SUBACCOUNT}
-        return parse_account.balance(self._channel.request(_BALANCE, query))
+        return parse_account.balance(self._transport.request(_BALANCE, query))
 
-    def get_positions(self) -> Listing[Position]:
+    def get_positions(self) -> PartialList[Position]:
         """GET /portfolio/positions: every market in which contracts are held now."""
         found = self._account_list(
             "positions", {"count_filter": "position"}, parse_account.position, "market_positions"
         )
         # A page may repeat what stood on the last one.
         held = {position.ticker: position for position in found if position.count}
-        return Listing(tuple(held.values()), found.unreadable)
+        return PartialList(tuple(held.values()), found.unreadable)
 
-    def get_resting_orders(self) -> Listing[Order]:
+    def get_resting_orders(self) -> PartialList[Order]:
         """GET /portfolio/orders with status resting: every order of the account that rests, whoever sent it."""
         orders = self._account_list("orders", {"status": "resting"}, parse_account.order)
         self._resting = {order.order_id: order.exchange_index or 0 for order in orders}
         return orders
 
-    def get_orders(self, since: datetime) -> Listing[Order]:
+    def get_orders(self, since: datetime) -> PartialList[Order]:
         """GET /portfolio/orders: every order, in whatever state, that was made from `since` (whole seconds) on."""
         return self._account_list("orders", _from(since), parse_account.order)
 
-    def get_fills(self, since: datetime) -> Listing[Fill]:
+    def get_fills(self, since: datetime) -> PartialList[Fill]:
         """GET /portfolio/fills from `since` (whole seconds) on, oldest first."""
         found = self._account_list("fills", _from(since), parse_account.fill)
-        return Listing(tuple(sorted(found, key=lambda fill: fill.time)), found.unreadable)
+        return PartialList(tuple(sorted(found, key=lambda fill: fill.time)), found.unreadable)
 
-    def get_settlements(self, since: datetime) -> Listing[Settlement]:
+    def get_settlements(self, since: datetime) -> PartialList[Settlement]:
         """GET /portfolio/settlements from `since` (whole seconds) on, oldest first."""
         found = self._account_list("settlements", _from(since), parse_account.settlement)
-        return Listing(tuple(sorted(found, key=lambda settlement: settlement.time)), found.unreadable)
+        return PartialList(tuple(sorted(found, key=lambda settlement: settlement.time)), found.unreadable)
 
-    def get_deposits(self) -> Listing[Payment]:
+    def get_deposits(self) -> PartialList[Payment]:
         """GET /portfolio/deposits: all of them, in whatever state. The exchange has them for the whole account."""
-        return listing(self._pages("/portfolio/deposits", {"limit": 500}), "deposits", parse_account.payment)
+        return read_list(self._pages("/portfolio/deposits", {"limit": 500}), "deposits", parse_account.payment)
 
-    def get_withdrawals(self) -> Listing[Payment]:
+    def get_withdrawals(self) -> PartialList[Payment]:
         """GET /portfolio/withdrawals: all of them, in whatever state. The exchange has them for the whole
         account."""
-        return listing(self._pages("/portfolio/withdrawals", {"limit": 500}), "withdrawals", parse_account.payment)
+        return read_list(
+            self._pages("/portfolio/withdrawals", {"limit": 500}), "withdrawals", parse_account.payment
+        )
 
-    def get_transfers(self) -> Listing[Transfer]:
+    def get_transfers(self) -> PartialList[Transfer]:
         """GET /portfolio/intra_exchange_instance_transfers: cash moved between shards."""
         path = "/portfolio/intra_exchange_instance_transfers"
-        return listing(self._pages(path, {"limit": 500}), "transfers", parse_account.transfer)
+        return read_list(self._pages(path, {"limit": 500}), "transfers", parse_account.transfer)
 
-    def get_subaccount_transfers(self) -> Listing[SubaccountTransfer]:
+    def get_subaccount_transfers(self) -> PartialList[SubaccountTransfer]:
         """GET /portfolio/subaccounts/transfers: cash moved between subaccounts of the account."""
         pages = self._pages("/portfolio/subaccounts/transfers", {"limit": 500})
-        return listing(pages, "transfers", parse_account.subaccount_transfer)
+        return read_list(pages, "transfers", parse_account.subaccount_transfer)
 
     # -- orders ------------------------------------------------------------------------------------------------
 
@@ -201,7 +211,7 @@ class KalshiHttpClient(MarketData):
             raise result
         return result
 
-    def create_orders(self, orders: Sequence[OrderRequest]) -> list[Result]:
+    def create_orders(self, orders: Sequence[OrderRequest]) -> list[OrderResult]:
         """POST /portfolio/events/orders/batched, as many a call as the budget holds: of each order what became of
         it, in their order. As `create_order`, but an order's error is its result, not raised. Two orders under
         one client order id are a `ValueError` too."""
@@ -209,9 +219,9 @@ class KalshiHttpClient(MarketData):
             raise ValueError("two orders with the same client order id")
         for order in orders:
             order_body(order)  # raises for what cannot be sent, before anything is
-        results: list[Result] = []
+        results: list[OrderResult] = []
         while len(results) < len(orders):
-            cost = self._channel.budget.cost(_CREATE_BATCH)
+            cost = self._transport.rate_limiter.cost(_CREATE_BATCH)
             size = largest_batch(self.limits, cost, self._keep(0))
             results += self._place(orders[len(results) : len(results) + size])
         return results
@@ -220,11 +230,11 @@ class KalshiHttpClient(MarketData):
         """POST /portfolio/events/orders/{order_id}/amend: from now on `order` rests as `bid` (on its own side),
         until `expires` (None: as before). A new price, or more contracts, goes to the back of the queue; anything
         else keeps its place. An amended price may meet the book and trade. `Gone` where the order is no more."""
-        answer = self._channel.request(
+        answer = self._transport.request(
             _AMEND,
             {"subaccount": PRIMARY_SUBACCOUNT},
             amend_body(order, bid, expires),
-            places={"order_id": order.order_id},
+            path_params={"order_id": order.order_id},
             shard=order.exchange_index or 0,
         )
         return parse_account.amend_response(answer)
@@ -235,7 +245,7 @@ class KalshiHttpClient(MarketData):
         places = {"order_id": order.order_id}
         shard = order.exchange_index or 0
         try:
-            answer = self._channel.request(_CANCEL, whereabouts(order), places=places, shard=shard)
+            answer = self._transport.request(_CANCEL, order_location(order), path_params=places, shard=shard)
         except Gone:
             self._resting.pop(order.order_id, None)
             raise
@@ -246,7 +256,7 @@ class KalshiHttpClient(MarketData):
         """DELETE /portfolio/events/orders/batched, as many a call as the budget holds: of each order the contracts
         withdrawn, or its error (`Gone` as in `cancel_order`), in their order."""
         results: list[Decimal | ExchangeError] = []
-        size = largest_batch(self.limits, self._channel.budget.cost(_CANCEL_BATCH), 0)
+        size = largest_batch(self.limits, self._transport.rate_limiter.cost(_CANCEL_BATCH), 0)
         for start in range(0, len(orders), size):
             results += self._cancel_batch(orders[start : start + size])
         return results
@@ -255,33 +265,33 @@ class KalshiHttpClient(MarketData):
         """DELETE /portfolio/events/orders: every order of the account, on all shards, whoever sent it. The
         exchange may also cancel what is placed within the next minute; while it is paused it answers as ever and
         cancels nothing. What rests afterwards only the list of resting orders tells."""
-        self._channel.request(_CANCEL_ALL, {"subaccount": PRIMARY_SUBACCOUNT})
+        self._transport.request(_CANCEL_ALL, {"subaccount": PRIMARY_SUBACCOUNT})
 
     # -- order groups ------------------------------------------------------------------------------------------
 
-    def get_order_groups(self) -> Listing[OrderGroup]:
+    def get_order_groups(self) -> PartialList[OrderGroup]:
         """GET /portfolio/order_groups: all groups of the account."""
         page = self._get(_GROUPS, {"subaccount": PRIMARY_SUBACCOUNT})
-        return listing([page], "order_groups", parse_account.order_group, may_be_absent=True)
+        return read_list([page], "order_groups", parse_account.order_group, may_be_absent=True)
 
     def create_order_group(self, limit: Decimal, exchange_index: int) -> str:
         """POST /portfolio/order_groups/create: the id of a new group on a shard, of `limit` contracts in 15
         seconds. Where the answer is lost there may be a group that nobody uses; look at the groups."""
         body = {
-            "contracts_limit_fp": fixed(limit, 2),
+            "contracts_limit_fp": decimal_string(limit, 2),
             "subaccount": PRIMARY_SUBACCOUNT,
             "exchange_index": exchange_index,
         }
-        return self._channel.request(_CREATE_GROUP, body=body, shard=exchange_index).text("order_group_id")
+        return self._transport.request(_CREATE_GROUP, body=body, shard=exchange_index).text("order_group_id")
 
     def limit_order_group(self, group: OrderGroup, limit: Decimal) -> None:
         """PUT /portfolio/order_groups/{order_group_id}/limit: a new limit; one below what the last 15 seconds
         filled triggers the group."""
-        self._group_call("PUT", group, "/limit", {"contracts_limit_fp": fixed(limit, 2)})
+        self._group_call("PUT", group, "/limit", {"contracts_limit_fp": decimal_string(limit, 2)})
 
     def reset_order_group(self, group: OrderGroup) -> None:
         """PUT /portfolio/order_groups/{order_group_id}/reset: a triggered group takes orders again."""
-        self._group_call("PUT", group, "/reset", {}, shows=False)
+        self._group_call("PUT", group, "/reset", {}, changes_lists=False)
 
     def trigger_order_group(self, group: OrderGroup) -> None:
         """PUT /portfolio/order_groups/{order_group_id}/trigger: cancel all its orders, take no more."""
@@ -297,62 +307,66 @@ class KalshiHttpClient(MarketData):
         group: OrderGroup,
         action: str,
         body: Mapping[str, object] | None = None,
-        shows: bool = True,
+        changes_lists: bool = True,
     ) -> None:
-        call = Call(method, f"{_GROUPS}/{{group_id}}{action}", "write", shows=shows)
+        endpoint = Endpoint(method, f"{_GROUPS}/{{group_id}}{action}", "write", changes_lists=changes_lists)
         # Group calls are not routed: without an index they go to shard 0.
         query = {"subaccount": PRIMARY_SUBACCOUNT, "exchange_index": group.exchange_index}
-        self._channel.request(call, query, body, places={"group_id": group.id}, shard=group.exchange_index)
+        self._transport.request(
+            endpoint, query, body, path_params={"group_id": group.id}, shard=group.exchange_index
+        )
 
     # -- how it is done ----------------------------------------------------------------------------------------
 
     def _account_list(
-        self, what: str, query: Mapping[str, object], parse: Callable[[Fields], T], field: str = ""
-    ) -> Listing[T]:
+        self, what: str, query: Mapping[str, object], parse: Callable[[JsonObject], T], field: str = ""
+    ) -> PartialList[T]:
         """One of the portfolio's lists, which stands in the field of its own name unless another is given."""
         whole = {**query, "limit": LONGEST_PAGE, "subaccount": PRIMARY_SUBACCOUNT}
-        return listing(self._pages(f"/portfolio/{what}", whole), field or what, parse)
+        return read_list(self._pages(f"/portfolio/{what}", whole), field or what, parse)
 
-    def _place(self, orders: Sequence[OrderRequest]) -> list[Result]:
-        patience = self._channel.timeouts[1] + self._channel.patience  # an answer may have been waited for in vain
+    def _place(self, orders: Sequence[OrderRequest]) -> list[OrderResult]:
+        patience = (
+            self._transport.timeouts[1] + self._transport.patience
+        )  # an answer may have been waited for in vain
         results = self._placement.place(orders, patience)
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, OrderResponse) and result.status is OrderStatus.RESTING:
                 self._resting[result.order_id] = order.exchange_index or 0
         return results
 
-    def _orders_of(self, ticker: str, seconds: float) -> Listing[Order]:
+    def _orders_of(self, ticker: str, seconds: float) -> PartialList[Order]:
         """The orders of a market, in whatever state, that were made in so many seconds up to now."""
         since = self.clock.now() - _SINCE - timedelta(seconds=seconds)
         return self._account_list("orders", {"ticker": ticker} | _from(since), parse_account.order)
 
-    def _create(self, orders: Sequence[OrderRequest]) -> list[Result]:
+    def _create(self, orders: Sequence[OrderRequest]) -> list[OrderResult]:
         """Send orders, once. An error is the result of each order that it is about."""
         bodies = [order_body(order) for order in orders]
         try:
             if len(orders) == 1:
                 shard = orders[0].exchange_index or 0
-                answer = self._channel.request(_CREATE, body=bodies[0], shard=shard, keep=self._keep(shard))
+                answer = self._transport.request(_CREATE, body=bodies[0], shard=shard, keep=self._keep(shard))
                 return [parse_account.order_response(answer, orders[0].bid.count)]
             units, keep = len(orders), self._keep(0)
-            answer = self._channel.request(_CREATE_BATCH, body={"orders": bodies}, units=units, keep=keep)
-            found = rows(answer, len(orders))
+            answer = self._transport.request(_CREATE_BATCH, body={"orders": bodies}, units=units, keep=keep)
+            found = batch_rows(answer, len(orders))
         except ExchangeError as error:
             return [error] * len(orders)
         return [
-            item(row, partial(parse_account.order_response, asked=order.bid.count), self._channel.clean)
+            batch_result(row, partial(parse_account.order_response, asked=order.bid.count), self._transport.clean)
             for row, order in zip(found, orders, strict=True)
         ]
 
     def _cancel_batch(self, orders: Sequence[Order]) -> list[Decimal | ExchangeError]:
-        bodies = [{"order_id": order.order_id, **whereabouts(order)} for order in orders]
+        bodies = [{"order_id": order.order_id, **order_location(order)} for order in orders]
         try:
-            answer = self._channel.request(_CANCEL_BATCH, body={"orders": bodies}, units=len(orders))
-            found = rows(answer, len(orders))
+            answer = self._transport.request(_CANCEL_BATCH, body={"orders": bodies}, units=len(orders))
+            found = batch_rows(answer, len(orders))
         except ExchangeError as error:
             return [error] * len(orders)
-        clean = self._channel.clean
-        results = [item(row, lambda f: f.decimal("reduced_by"), clean) for row in found]
+        clean = self._transport.clean
+        results = [batch_result(row, lambda f: f.decimal("reduced_by"), clean) for row in found]
         for order, result in zip(orders, results, strict=True):
             if not isinstance(result, ExchangeError) or isinstance(result, Gone):
                 self._resting.pop(order.order_id, None)
@@ -361,7 +375,7 @@ class KalshiHttpClient(MarketData):
     def _keep(self, shard: int) -> float:
         """Tokens that a create leaves for canceling what rests on its shard."""
         resting = sum(1 for index in self._resting.values() if index == shard)
-        return self._channel.budget.kept_for(resting, _CANCEL)
+        return self._transport.rate_limiter.reserve_for_cancels(resting, _CANCEL)
 
 
 def _from(since: datetime) -> dict[str, object]:

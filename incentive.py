@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from clients import KalshiHttpClient
 from exchange.errors import ExchangeError, TookTooLong, Unreadable
-from exchange.json_fields import Listing
+from exchange.json_fields import PartialList
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import Event, ExchangeStatus, Market, Order, Program, Series
 from exchange.orderbook import Book
@@ -311,7 +311,9 @@ class IncentiveProgram:
             (*markets.unreadable, *books.unreadable),
         )  # fmt: skip
 
-    def _read(self, what: str, get: Callable[[Iterable[str]], Listing[T]], tickers: Sequence[str]) -> Listing[T]:
+    def _read(
+        self, what: str, get: Callable[[Iterable[str]], PartialList[T]], tickers: Sequence[str]
+    ) -> PartialList[T]:
         """All that `get` tells of the tickers, a call's worth at a time."""
         items: list[T] = []
         unreadable: list[Unreadable] = []
@@ -322,9 +324,9 @@ class IncentiveProgram:
             part = get(tickers[start : start + TICKERS_PER_CALL])
             items += part.items
             unreadable += part.unreadable
-        return Listing(tuple(items), tuple(unreadable))
+        return PartialList(tuple(items), tuple(unreadable))
 
-    def _changes(self, before: Iterable[Program], now: Listing[Program]) -> tuple[Change, ...]:
+    def _changes(self, before: Iterable[Program], now: PartialList[Program]) -> tuple[Change, ...]:
         """What is new, other or gone among the programs of markets that are wanted."""
         was, listed = ({program.id: program for program in programs} for programs in (before, now))
         found = [Change(was.get(name), program) for name, program in listed.items() if was.get(name) != program]

@@ -16,8 +16,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from runtime.console import ExitCode, Sheet
-from runtime.preflight import HOME, machine, unstartable
+from runtime.console import Checklist, ExitCode
+from runtime.preflight import HOME, check_machine, startup_problem
 
 # The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
 # and whoever lacks them is to read a line that says so, not a traceback.
@@ -49,19 +49,19 @@ def doctor(_: argparse.Namespace) -> int:
     """`doctor`: print what a first run needs and whether it is there. Returns the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a path may hold what a terminal cannot show
-    sheet = Sheet()
-    machine(sheet)
-    problem = "" if sheet.code else unstartable()
+    checklist = Checklist()
+    check_machine(checklist)
+    problem = "" if checklist.code else startup_problem()
     if problem:
-        sheet.fail("Packages", problem, ExitCode.MISCONFIGURED)
-    if sheet.code:
-        sheet.unchecked("The rest", "it needs Python and the packages")
+        checklist.fail("Packages", problem, ExitCode.MISCONFIGURED)
+    if checklist.code:
+        checklist.unchecked("The rest", "it needs Python and the packages")
     else:
         from commands.doctor import examine
 
-        examine(sheet, HOME)
-    print(f"\n{sheet.summary()}")
-    return sheet.code
+        examine(checklist, HOME)
+    print(f"\n{checklist.summary()}")
+    return checklist.code
 
 
 def incentives(asked: argparse.Namespace) -> int:
@@ -164,7 +164,7 @@ def carried_out(asked: argparse.Namespace) -> int:
     """Do what was asked for. Returns the exit code: that of the command, or what an error means."""
     if asked.command == "doctor":  # which needs nothing, and tells what is missing
         return doctor(asked)
-    problem = unstartable()
+    problem = startup_problem()
     if problem:
         print(f"main: {problem}", file=sys.stderr)
         return ExitCode.MISCONFIGURED

@@ -34,7 +34,7 @@ from bot.settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
 from clients import Environment
 from exchange import order_payloads, trading_hours
 from exchange.account import Fill
-from exchange.errors import Then
+from exchange.errors import Recovery
 from exchange.models import ExchangeStatus
 from execution.plan import Plan
 from incentive import IncentiveProgram
@@ -177,7 +177,7 @@ class MarketBot:
             self.log("SETTINGS", self._rules.in_words())
             return self._trade()
         except KeyboardInterrupt as stop:
-            signals.heard()
+            signals.acknowledge()
             return self.session.stop(str(stop) or "Ctrl-C")
 
     def _trade(self) -> int:
@@ -190,7 +190,7 @@ class MarketBot:
             began, sent_before = self._clock.now(), self._client.requests_sent
             failure = recovery.attempt(self.start_trading)
             if failure:
-                self._books.failed(self._so_far(began, sent_before, problem=failure.told))
+                self._books.failed(self._so_far(began, sent_before, problem=failure.text))
                 pause = self._after_failure(failure)
                 if pause is None:
                     return self._give_up(failure)
@@ -287,7 +287,7 @@ class MarketBot:
             failure = recovery.attempt(meet)
             if failure is None:
                 return None if agreed[-1] else ExitCode.MISCONFIGURED
-            if failure.then is Then.STOP:
+            if failure.recovery is Recovery.STOP:
                 return self._give_up(failure)
             again = f"Nothing was touched; tried again in {recovery.RETRY_SECONDS:.0f} s"
             recovery.log_failure(self.log, failure, again)
@@ -296,7 +296,7 @@ class MarketBot:
     def _after_failure(self, failure: Failure) -> float | None:
         """Seconds until a failed cycle is tried again; None where only a person can mend it. What was quoted is
         given up in an outage and in a pause that was announced, both told once."""
-        follows = self._outages.failed(failure.then, self._clock.now(), self._rules.wait_time)
+        follows = self._outages.failed(failure.recovery, self._clock.now(), self._rules.wait_time)
         count, last_expiry = self._outages.count, self._sender.last_expiry
         recovery.log_failed_cycle(self.log, failure, follows, count, last_expiry)
         if follows.ends:
@@ -306,7 +306,7 @@ class MarketBot:
 
     def _give_up(self, failure: Failure) -> int:
         """Stop by itself. Returns the exit code."""
-        self.log("ERROR", f"The bot stops: only a person can mend this ({failure.told})")
+        self.log("ERROR", f"The bot stops: only a person can mend this ({failure.text})")
         return max(self.session.stop("it cannot go on"), ExitCode.MISCONFIGURED)
 
     def _use_slack(self) -> None:
@@ -399,7 +399,7 @@ class MarketBot:
             self.log("GUARD", said)
 
     def _log_clock(self) -> None:
-        news = self._clock.take_news()
+        news = self._clock.pop_message()
         if news:
             self.log("INFO", {"Clock": news})
 

@@ -42,7 +42,7 @@ import market_bot
 from benchmarks.progress import progress
 from bot.settings import strategy_of
 from exchange import parse_markets
-from exchange.json_fields import Fields, listing
+from exchange.json_fields import JsonObject, read_list
 from exchange.models import IncentiveType, Market, MarketStatus, Program
 from exchange.orderbook import NO, ONE_DOLLAR, YES, PriceGrid, PriceRange
 from rewards import rule_2026_07_30 as rule
@@ -135,8 +135,8 @@ class Bench:
     """A board that is known, and what is timed on it."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        answers = (Fields("the benchmark", json.loads(text)) for text in texts)
-        self.books = {book.ticker: book for book in listing(answers, "orderbooks", parse_markets.book)}
+        answers = (JsonObject("the benchmark", json.loads(text)) for text in texts)
+        self.books = {book.ticker: book for book in read_list(answers, "orderbooks", parse_markets.book)}
         self._texts = texts
         self.renew()
         strategy = strategy_of(market_bot.read_settings())

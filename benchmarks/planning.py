@@ -21,7 +21,7 @@ from typing import Any
 import trade
 from benchmarks.progress import progress
 from exchange import parse_account, parse_markets
-from exchange.json_fields import Fields
+from exchange.json_fields import JsonObject
 from exchange.orderbook import NO, YES, Bid
 from execution.plan import Change, TargetQuote, Wishes, make_plan
 from risk.gate import Limits, Situation
@@ -95,7 +95,7 @@ def _order(order_id: str, ticker: str, side: str, cents: int, ours: bool) -> dic
 
 def read(said: dict[str, str]) -> tuple[list[Any], list[Any], list[Any]]:
     """Markets, books and orders, parsed."""
-    markets, books, orders = (Fields(name, json.loads(text)) for name, text in said.items())
+    markets, books, orders = (JsonObject(name, json.loads(text)) for name, text in said.items())
     return (
         [parse_markets.market(row) for row in markets.objects("markets")],
         [parse_markets.book(row) for row in books.objects("orderbooks")],

@@ -88,8 +88,8 @@ class Reader:
         self._lives = timedelta(seconds=rules.wait_time + rules.expiration_ts)
         self._client.read_limits()
         self._status = self._client.get_exchange_status()
-        self._resting = self._client.get_resting_orders().whole()
-        positions = self._client.get_positions().whole()
+        self._resting = self._client.get_resting_orders().all_or_raise()
+        positions = self._client.get_positions().all_or_raise()
         limits = rules.max_capital, rules.max_event_loss
         self._room = room_beside(limits, self._client.get_balance(), positions, self._resting)
 

@@ -31,7 +31,7 @@ from benchmarks.exhaustive import NOW, TAPERED, Exhaustive, Problem, problem, va
 from benchmarks.progress import progress
 from bot.settings import strategy_of
 from exchange import parse_markets
-from exchange.json_fields import Fields, listing
+from exchange.json_fields import JsonObject, read_list
 from exchange.models import IncentiveType, Market, MarketStatus, Program
 from exchange.orderbook import NO, YES
 from rewards.estimate import Candidate, RewardedMarket
@@ -90,8 +90,8 @@ class Board:
     """A board of 8,140 books and its programs, as large ones are. `times`: what AUTO and scoring take on it."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        answers = (Fields("the benchmark", json.loads(text)) for text in texts)
-        self.books = {book.ticker: book for book in listing(answers, "orderbooks", parse_markets.book)}
+        answers = (JsonObject("the benchmark", json.loads(text)) for text in texts)
+        self.books = {book.ticker: book for book in read_list(answers, "orderbooks", parse_markets.book)}
         strategy, rules = strategy_of(market_bot.read_settings()), market_bot.read_settings()
         self.shipped, self._wish = replace(strategy.trade, size=None), strategy.wish
         self.full = replace(self.shipped, delta_ticks=0, rivals_ahead=None)

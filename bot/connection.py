@@ -18,7 +18,7 @@ from requests.utils import get_environ_proxies
 from clients import API_ROOT, Environment, KalshiHttpClient
 from exchange.clock import WallClock
 from exchange.errors import ConfigError
-from exchange.signing import Signer, exposed, load_key
+from exchange.signing import Signer, key_file_warning, load_key
 from simulator import embedded
 
 REAL_MONEY_DOMAIN = ".kalshi.com"
@@ -72,7 +72,7 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     key_file = _required(variables, f"{name}_KEYFILE", "the path of the API key's private key file")
     path = Path(os.path.expanduser(key_file)).absolute()  # noqa: PTH111  (Path's own raises on an unknown user)
     signer = Signer(key_id, load_key(path, f"{name}_KEYFILE"))
-    open_to_others = exposed(path)
+    open_to_others = key_file_warning(path)
     money = "REAL MONEY" if environment is Environment.PROD else "no real money is involved"
     host = urlsplit(base_url).hostname or ""
     return Connection(

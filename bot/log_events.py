@@ -17,7 +17,7 @@ from incentive import Board, Change
 from ledger.entries import Cycle, Mark
 from rewards.estimate import Candidate, dollars_per_day
 from rewards.skips import Skip, contracts
-from runtime.log_format import Said, known, local_time, signed
+from runtime.log_format import Fields, dollars_or_unknown, local_time, signed_dollars
 from selection.ranking import Choice
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
@@ -32,14 +32,14 @@ class Told:
         self._closed: frozenset[int] = frozenset()
         self._pause: Span | None = None
 
-    def pause(self, planned: Span | None) -> Iterator[tuple[str, Said]]:
+    def pause(self, planned: Span | None) -> Iterator[tuple[str, Fields]]:
         """When the exchange pauses next, where that is new."""
         if planned and planned != self._pause:
             begins, ends = (f"{at:%Y-%m-%d %H:%M}" for at in planned)
             yield "INFO", {"Next pause of the exchange": f"{begins} until {ends} UTC"}
         self._pause = planned
 
-    def shards(self, status: ExchangeStatus) -> Iterator[tuple[str, Said]]:
+    def shards(self, status: ExchangeStatus) -> Iterator[tuple[str, Fields]]:
         """Which shards take no orders any more, and which do again."""
         closed = frozenset(shard for shard, trades in status.trading_by_shard.items() if not trades)
         for shard in sorted(closed - self._closed):
@@ -51,7 +51,7 @@ class Told:
             yield "INFO", {"Shard": str(shard), "Exchange": "takes orders again"}
         self._closed = closed
 
-    def board(self, board: Board) -> Iterator[tuple[str, Said]]:
+    def board(self, board: Board) -> Iterator[tuple[str, Fields]]:
         """What a scan brought: events and what they say, in the order in which they are logged."""
         pool = sum(map(dollars_per_day, board.programs))
         if not board.programs:
@@ -75,7 +75,7 @@ class Told:
         if board.advice:
             yield "INFO", {"Advice": board.advice}
 
-    def choice(self, choice: Choice, stay: frozenset[str] = frozenset()) -> Iterator[tuple[str, Said]]:
+    def choice(self, choice: Choice, stay: frozenset[str] = frozenset()) -> Iterator[tuple[str, Fields]]:
         """What is new in what a cycle quotes. `stay`: markets that keep their orders though they are not
         chosen."""
         chosen = {candidate.ticker: candidate for candidate in choice.chosen}
@@ -96,7 +96,7 @@ def problems(board: Board) -> Iterator[tuple[str, str, list[str]]]:
         yield "ERROR", str(board.problems[0]), [more]
 
 
-def program_change(change: Change) -> tuple[str, Said]:
+def program_change(change: Change) -> tuple[str, Fields]:
     """A program that is new, has ended, or has other terms than before."""
     ticker = {"Ticker": change.program.ticker}
     if change.was is None:
@@ -106,7 +106,7 @@ def program_change(change: Change) -> tuple[str, Said]:
     return "UPDATE INCENTIVE", ticker | {"Was": terms([change.was])} | {"Now": now}
 
 
-def quoted_market(candidate: Candidate, is_unpaid: bool) -> Said:
+def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
     """A market that is taken up, and what it is hoped to bring."""
     estimate, decided = candidate.estimate, candidate.decided
     said = {
@@ -115,7 +115,7 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Said:
         "Terms": terms(candidate.incentive.programs),
         "Our share": f"yes {estimate.share_yes:.3%}, no {estimate.share_no:.3%}",
         "Estimate": expected(estimate.dollars_per_day, estimate.payable),
-        "Net": f"{signed(decided.net_per_day)} a day with twice the rivals, "
+        "Net": f"{signed_dollars(decided.net_per_day)} a day with twice the rivals, "
         f"{decided.fills_per_day:,.1f} fills a day at ${decided.fill_cost_per_day + decided.fees_per_day:.4f}",
         "Ties up": f"${candidate.collateral:.2f}",
     }
@@ -124,7 +124,7 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Said:
     return said
 
 
-def cycle(number: int, done: Cycle, decision: Decision, mark: Mark, next_cycle: datetime) -> Said:
+def cycle(number: int, done: Cycle, decision: Decision, mark: Mark, next_cycle: datetime) -> Fields:
     """What a cycle came to. What is tied up and free is what it would be with all of the plan done."""
     chosen, plan, situation = decision.choice.chosen, decision.plan, decision.situation
     per_day = sum(candidate.estimate.dollars_per_day for candidate in chosen)
@@ -137,8 +137,8 @@ def cycle(number: int, done: Cycle, decision: Decision, mark: Mark, next_cycle: 
         "Tied up": f"${plan.tied_up:.2f} of ${situation.limits.capital:.2f}",
         "Free cash": f"${balance.available - plan.spends:,.4f}" if balance else "not known",
         "Estimate": expected(per_day, payable),
-        "Accrued today": known(mark.accrued),
-        "Trading today": known(mark.day_profit),
+        "Accrued today": dollars_or_unknown(mark.accrued),
+        "Trading today": dollars_or_unknown(mark.day_profit),
         "Requests": str(done.requests),
         "Took": f"{done.seconds:.1f} s",
         "Worst case": worst_case(plan.risks.items()),

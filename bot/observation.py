@@ -13,7 +13,7 @@ import trade
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
 from exchange.errors import ExchangeError
-from exchange.json_fields import Listing
+from exchange.json_fields import PartialList
 from exchange.models import ExchangeStatus, Market, MarketStatus, Order
 from exchange.orderbook import Book
 from execution.canceler import Clearing
@@ -29,7 +29,7 @@ class Account(NamedTuple):
     read; `differences`: positions that fills and settlements do not explain."""
 
     orders: tuple[Order, ...]
-    positions: Listing[Position]
+    positions: PartialList[Position]
     balance: Balance | None
     early: tuple[Stay, ...]
     unread: frozenset[str]
@@ -62,7 +62,7 @@ def look_at_account(client: KalshiHttpClient, clearing: Clearing, books: Bookkee
     return Account(orders.items, positions, balance, tuple(early), unread, differences)
 
 
-def _unread(found: Listing[Order] | Listing[Position], log: Log) -> set[str]:
+def _unread(found: PartialList[Order] | PartialList[Position], log: Log) -> set[str]:
     """The markets of what could not be read. Raises the `Unreadable` that does not even tell its market."""
     for error in found.unreadable:
         if not error.ticker:

@@ -16,7 +16,7 @@ from exchange.models import Order
 from exchange.orderbook import Book
 from rewards.fees import TAKER_RATE
 from runtime import log_format
-from runtime.log_format import Log, Said
+from runtime.log_format import Fields, Log
 
 Confirm = Callable[[str], bool]
 """Asks the person at the keyboard; true where they agree."""
@@ -43,8 +43,8 @@ class Found(NamedTuple):
 def find(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> Found:
     """Look for orders without our prefix, and for positions that are not what the bot `opened` (contracts by
     ticker, YES positive). Raises an `ExchangeError`."""
-    orders = client.get_resting_orders().whole()
-    held = client.get_positions().whole()
+    orders = client.get_resting_orders().all_or_raise()
+    held = client.get_positions().all_or_raise()
     positions = tuple(one for one in held if opened.get(one.ticker) != one.count)
     books = client.get_orderbooks([position.ticker for position in positions])
     foreign = tuple(order for order in orders if not trade.is_own(order))
@@ -52,7 +52,7 @@ def find(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> Found:
     return Found(foreign, positions, rivals, len(orders), len(held), client.get_balance())
 
 
-def real_money(rules: Settings, about: Mapping[str, str], found: Found) -> Iterator[Said]:
+def real_money(rules: Settings, about: Mapping[str, str], found: Found) -> Iterator[Fields]:
     """What is at stake, line by line: the account, the limits, and what can be lost within them."""
     has = {"Orders resting": str(found.all_orders), "Positions": str(found.all_positions)}
     account = f"{about['Exchange']}, primary subaccount"
@@ -71,7 +71,7 @@ def confirmed(found: Found, log: Log, confirm: Confirm | None) -> bool:
     if not found.orders and not found.positions:
         return True
     for order in found.orders:
-        said = log_format.resting_order(order) | {"Count": log_format.plain(order.remaining)}
+        said = log_format.resting_order(order) | {"Count": log_format.count_text(order.remaining)}
         log("FOUND ORDER", said | {"Closing": "it is canceled"})
     for position in found.positions:
         log(
@@ -94,6 +94,6 @@ def closing(position: Position, rivals: Book | None) -> dict[str, str]:
         return {"Closing": f"nobody bids for {position.side.value}: it would be kept"}
     spread = trade.exit_spread(position, rivals, best.price) * position.size
     fee = Decimal(str(TAKER_RATE)) * best.price * (1 - best.price) * position.size
-    more = "" if best.size >= position.size else f"; only {log_format.plain(best.size)} are bid for there"
+    more = "" if best.size >= position.size else f"; only {log_format.count_text(best.size)} are bid for there"
     cost = f"costs ${spread:.4f} of spread and about ${fee:.4f} of fees"
-    return {"Closing": f"at {log_format.price(best.price)} it {cost}{more}"}
+    return {"Closing": f"at {log_format.price_text(best.price)} it {cost}{more}"}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from exchange.errors import BotError, ExchangeError, Then
+from exchange.errors import BotError, ExchangeError, Recovery
 from exchange.trading_hours import Span
 from runtime.log_format import Log, local_time
 
@@ -27,9 +27,9 @@ OUTAGE_AFTER = 3
 class Failure(NamedTuple):
     """What went wrong, in words for the log and details, and what the bot does about it."""
 
-    told: str
+    text: str
     details: tuple[str, ...]
-    then: Then
+    recovery: Recovery
 
 
 def attempt(step: Callable[[], object]) -> Failure | None:
@@ -39,16 +39,16 @@ def attempt(step: Callable[[], object]) -> Failure | None:
     except BotError as error:
         looked_for = "It may have been carried out all the same; the next cycle looks before it acts"
         in_doubt = isinstance(error, ExchangeError) and error.maybe_done
-        return Failure(str(error), (looked_for,) if in_doubt else (), error.then)
+        return Failure(str(error), (looked_for,) if in_doubt else (), error.recovery)
     except Exception as error:
         told = f"the bot met a fault of its own, please report it: {type(error).__name__}: {error}"
-        return Failure(told, tuple(traceback.format_exc().splitlines()), Then.RETRY)
+        return Failure(told, tuple(traceback.format_exc().splitlines()), Recovery.RETRY)
     return None
 
 
 def log_failure(log: Log, failure: Failure, means: str) -> None:
     """Tell what went wrong, and what that means."""
-    log("ERROR", failure.told, [*failure.details, means])
+    log("ERROR", failure.text, [*failure.details, means])
 
 
 def try_or_log(step: Callable[[], object], log: Log, means: str) -> None:
@@ -93,15 +93,15 @@ class Outages:
         self.count, self.since, self._ever_worked = 0, None, True
         self._is_outage = self._is_away = False
 
-    def failed(self, then: Then, now: datetime, wait_seconds: float) -> Next:
+    def failed(self, recovery: Recovery, now: datetime, wait_seconds: float) -> Next:
         """A cycle failed with an error of which `then` is to be done. `wait_seconds`: from one cycle to the next
         where all goes well."""
-        if self._pause and self._pause[0] <= now < self._pause[1] and then is not Then.STOP:
+        if self._pause and self._pause[0] <= now < self._pause[1] and recovery is not Recovery.STOP:
             ends, self._is_away = not self._is_away, True
             return Next(wait_seconds, ends, self._pause[1])
         self.count += 1
         self.since = self.since or now
-        if then is Then.STOP and (self.count >= OUTAGE_AFTER or not self._ever_worked):
+        if recovery is Recovery.STOP and (self.count >= OUTAGE_AFTER or not self._ever_worked):
             return Next(0.0, stop=True)
         if self.count < OUTAGE_AFTER:
             return Next(RETRY_SECONDS)
@@ -123,7 +123,7 @@ def log_failed_cycle(
         log("INFO", {"Exchange": "is away, as it announced; nothing is placed", "Until": until})
     elif follows.ends:
         rest = "what rests is withdrawn as far as that works, and expires by itself"
-        log("OUTAGE", {"Failed cycles": failed_cycles, "Last": failure.told, "Orders": rest})
+        log("OUTAGE", {"Failed cycles": failed_cycles, "Last": failure.text, "Orders": rest})
 
 
 def _resting(last_expiry: datetime | None) -> str:

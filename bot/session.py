@@ -196,7 +196,7 @@ class Session:
                 means = "The next start asks the exchange for what is missing"
                 recovery.try_or_log(self._finish_books, self._log, means)
         except KeyboardInterrupt:  # whoever is in a hurry need not wait for what the next start does as well
-            signals.heard()
+            signals.acknowledge()
         self.books.end_session(f"stopped: {why}")
         return code
 

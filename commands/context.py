@@ -52,7 +52,7 @@ def named(environment: Environment, connection: Connection, private: str) -> str
 
 def warn(connection: Connection) -> None:
     """Say on stderr what a person should mend, though all works."""
-    for warning in [*connection.warnings, connection.client.clock.take_news()]:
+    for warning in [*connection.warnings, connection.client.clock.pop_message()]:
         if warning:
             print(f"main: {warning}", file=sys.stderr)
 

@@ -27,7 +27,7 @@ from exchange.account import Balance
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.trading_hours import new_york, next_pause
 from rewards import estimate
-from runtime.console import ExitCode, Sheet
+from runtime.console import Checklist, ExitCode
 from selection.screening import Screen
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
@@ -48,34 +48,34 @@ _WHERE_FROM = {
 T = TypeVar("T")
 
 
-def examine(sheet: Sheet, home: Path) -> None:
+def examine(checklist: Checklist, home: Path) -> None:
     """Check the project in the folder `home`, and the exchange that its settings name."""
-    environment = _settings(sheet)
-    _log(sheet, home / "trade.log")
+    environment = _settings(checklist)
+    _log(checklist, home / "trade.log")
     if environment is None:
-        _unchecked(sheet, "the settings come first", ".env", "Key file", EXCHANGE, *BEYOND_STATUS)
+        _unchecked(checklist, "the settings come first", ".env", "Key file", EXCHANGE, *BEYOND_STATUS)
         return
-    connection = _connection(sheet, environment, home / ".env")
+    connection = _connection(checklist, environment, home / ".env")
     if connection is None:
-        _unchecked(sheet, ".env and the key file come first", EXCHANGE, *BEYOND_STATUS)
+        _unchecked(checklist, ".env and the key file come first", EXCHANGE, *BEYOND_STATUS)
     else:
-        exchange(sheet, environment, connection)
+        exchange(checklist, environment, connection)
 
 
-def _unchecked(sheet: Sheet, why: str, *checks: str) -> None:
+def _unchecked(checklist: Checklist, why: str, *checks: str) -> None:
     for what in checks:
-        sheet.unchecked(what, why)
+        checklist.unchecked(what, why)
 
 
 # -- this machine ------------------------------------------------------------------------------------------------
 
 
-def _settings(sheet: Sheet) -> Environment | None:
+def _settings(checklist: Checklist) -> Environment | None:
     """Check the settings. Returns the environment where they name one."""
     try:
         context.importable()
     except ConfigError as error:
-        sheet.fail("Settings", str(error), ExitCode.MISCONFIGURED)
+        checklist.fail("Settings", str(error), ExitCode.MISCONFIGURED)
         return None
     import market_bot
 
@@ -83,35 +83,35 @@ def _settings(sheet: Sheet) -> Environment | None:
     try:
         market_bot.read_settings()
     except ConfigError as error:
-        sheet.fail("Settings", str(error), ExitCode.MISCONFIGURED)
+        checklist.fail("Settings", str(error), ExitCode.MISCONFIGURED)
         return named
     values = "".join(f", {name} {getattr(market_bot, name)}" for name in settings.NAMES if name != "env")
-    told = sheet.note if named is Environment.PROD else sheet.ok
+    told = checklist.note if named is Environment.PROD else checklist.ok
     money = " (REAL MONEY)" if named is Environment.PROD else ""
     told("Settings", f"env {market_bot.env.value}{money}{values}")
     return named
 
 
-def _log(sheet: Sheet, log_file: Path) -> None:
+def _log(checklist: Checklist, log_file: Path) -> None:
     """Check that the log could be written; where there is none yet, that one could be made."""
     try:
         with log_file.open("ab") if log_file.exists() else tempfile.TemporaryFile(dir=log_file.parent):
             pass
     except OSError as error:
         remedy = "Make the file and its folder writable, or run the bot from a copy that is"
-        sheet.fail("Log", f"{log_file} cannot be written ({error.strerror}). {remedy}", ExitCode.MISCONFIGURED)
+        checklist.fail("Log", f"{log_file} cannot be written ({error.strerror}). {remedy}", ExitCode.MISCONFIGURED)
     else:
-        sheet.ok("Log", f"{log_file} can be written")
+        checklist.ok("Log", f"{log_file} can be written")
 
 
-def _connection(sheet: Sheet, environment: Environment, dotenv_file: Path) -> Connection | None:
+def _connection(checklist: Checklist, environment: Environment, dotenv_file: Path) -> Connection | None:
     """Check `.env` and the key file. Returns the connection where all of it is right."""
     key_id, key_file = f"{environment.value}_KEYID", f"{environment.value}_KEYFILE"
     try:
         variables = read_variables(dotenv_file)
     except ConfigError as error:
-        sheet.fail(".env", str(error), ExitCode.MISCONFIGURED)
-        sheet.unchecked("Key file", ".env comes first")
+        checklist.fail(".env", str(error), ExitCode.MISCONFIGURED)
+        checklist.unchecked("Key file", ".env comes first")
         return None
     missing = [name for name in (key_id, key_file) if not variables.get(name, "").strip()]
     connection, problem = None, ""
@@ -120,56 +120,56 @@ def _connection(sheet: Sheet, environment: Environment, dotenv_file: Path) -> Co
     except ConfigError as error:
         problem = str(error)
     if connection and connection.is_private:
-        sheet.ok(".env", "nothing is needed: env SIM is a simulator inside this process")
-        sheet.ok("Key file", "none is needed: the simulator makes its own")
+        checklist.ok(".env", "nothing is needed: env SIM is a simulator inside this process")
+        checklist.ok("Key file", "none is needed: the simulator makes its own")
         return connection
     about_key_file = problem.startswith(key_file)
     if missing:
         there = "" if dotenv_file.exists() else f", and {dotenv_file} is not there"
         said = f"not set: {' and '.join(missing)}{there}. {_WHERE_FROM[environment]}"
-        sheet.fail(".env", said, ExitCode.MISCONFIGURED)
+        checklist.fail(".env", said, ExitCode.MISCONFIGURED)
     elif problem and not about_key_file:
-        sheet.fail(".env", problem, ExitCode.MISCONFIGURED)
+        checklist.fail(".env", problem, ExitCode.MISCONFIGURED)
     else:
         apart = [name for name in (key_id, key_file) if name in os.environ]
         where = f"; {' and '.join(apart)} not there, but in this terminal's variables" if apart else ""
-        sheet.ok(".env", f"{key_id} and {key_file} are set{where}")
+        checklist.ok(".env", f"{key_id} and {key_file} are set{where}")
     if about_key_file and key_file not in missing:
-        sheet.fail("Key file", problem, ExitCode.MISCONFIGURED)
+        checklist.fail("Key file", problem, ExitCode.MISCONFIGURED)
     elif problem:
-        sheet.unchecked("Key file", "there is none yet" if key_file in missing else ".env comes first")
+        checklist.unchecked("Key file", "there is none yet" if key_file in missing else ".env comes first")
     elif connection and connection.warnings:
-        sheet.note("Key file", connection.warnings[0])
+        checklist.note("Key file", connection.warnings[0])
     else:
         alone = ", readable by you alone" if os.name == "posix" else ""
-        sheet.ok("Key file", f"{variables[key_file].strip()} is a private key{alone}")
+        checklist.ok("Key file", f"{variables[key_file].strip()} is a private key{alone}")
     return None if missing else connection
 
 
 # -- the exchange ------------------------------------------------------------------------------------------------
 
 
-def exchange(sheet: Sheet, environment: Environment, connection: Connection) -> None:
+def exchange(checklist: Checklist, environment: Environment, connection: Connection) -> None:
     """Check what the exchange says: of itself, of the account, and of what a start would do there."""
     client = connection.client
     if not connection.is_private:
-        client.hurry(answer_seconds=6.0)  # the list of all programs may take a while to come
-    if not _status(sheet, environment, connection):
-        _unchecked(sheet, "the exchange comes first", *BEYOND_STATUS)
+        client.shorten_timeouts(answer_seconds=6.0)  # the list of all programs may take a while to come
+    if not _status(checklist, environment, connection):
+        _unchecked(checklist, "the exchange comes first", *BEYOND_STATUS)
         return
-    _pause(sheet, environment, client)
-    _clock(sheet, connection)
-    programs = _programs(sheet, environment, client)
-    balance = _signature(sheet, environment, client)
+    _pause(checklist, environment, client)
+    _clock(checklist, connection)
+    programs = _programs(checklist, environment, client)
+    balance = _signature(checklist, environment, client)
     if balance is None:
-        _unchecked(sheet, "the signature comes first", LIMITS, CASH, START)
+        _unchecked(checklist, "the signature comes first", LIMITS, CASH, START)
         return
-    _limits(sheet, client)
-    _cash(sheet, balance, programs)
-    _start(sheet, environment, client)
+    _limits(checklist, client)
+    _cash(checklist, balance, programs)
+    _start(checklist, environment, client)
 
 
-def _status(sheet: Sheet, environment: Environment, connection: Connection) -> bool:
+def _status(checklist: Checklist, environment: Environment, connection: Connection) -> bool:
     """Check that the exchange answers, and tell whether it trades."""
     name = f"{connection.about['Exchange']} ({connection.about['Money']})"
     if connection.is_private:
@@ -182,20 +182,20 @@ def _status(sheet: Sheet, environment: Environment, connection: Connection) -> b
             remedy = f"If there is a {environment.value}_URL in .env, is it right?"
         nobody_there = isinstance(error, NotSent) or error.status == 404
         said = f"{name}: {_explained(error, environment)}"
-        sheet.fail(EXCHANGE, f"{said}. {remedy}" if nobody_there else said, ExitCode.FAILED)
+        checklist.fail(EXCHANGE, f"{said}. {remedy}" if nobody_there else said, ExitCode.FAILED)
         return False
     shards = sorted(shard for shard, trading in status.trading_by_shard.items() if not trading)
     if status.trading and not shards:
-        sheet.ok(EXCHANGE, f"{name}; trading")
+        checklist.ok(EXCHANGE, f"{name}; trading")
         return True
     where = f" on shard {', '.join(map(str, shards))}" if any(status.trading_by_shard.values()) else ""
     resumes = f", until about {_local(status.resumes)}" if status.resumes else ""
-    sheet.note(EXCHANGE, f"{name}; trading is paused{where}{resumes}. The bot waits for it by itself")
+    checklist.note(EXCHANGE, f"{name}; trading is paused{where}{resumes}. The bot waits for it by itself")
     return True
 
 
-def _pause(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> None:
-    schedule = _asked(sheet, PAUSE, environment, client.get_schedule)
+def _pause(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> None:
+    schedule = _asked(checklist, PAUSE, environment, client.get_schedule)
     if schedule is None:
         return
     now, told = client.clock.now(), "none is planned"
@@ -203,86 +203,88 @@ def _pause(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> 
     if pause:
         told = f"{_local(pause[0]) if pause[0] > now else 'now'} to {_local(pause[1])}"
     unsure = "; up to an hour off, for this machine has no time zones: pip install tzdata"
-    sheet.ok(PAUSE, told if isinstance(new_york(), ZoneInfo) else told + unsure)
+    checklist.ok(PAUSE, told if isinstance(new_york(), ZoneInfo) else told + unsure)
 
 
-def _clock(sheet: Sheet, connection: Connection) -> None:
+def _clock(checklist: Checklist, connection: Connection) -> None:
     seconds = connection.client.clock.offset
     if connection.is_private:
-        sheet.ok(CLOCK, "the simulator's own")
+        checklist.ok(CLOCK, "the simulator's own")
     elif not connection.client.clock.is_known:
-        sheet.note(CLOCK, "not compared: the exchange's answers do not tell the time")
+        checklist.note(CLOCK, "not compared: the exchange's answers do not tell the time")
     elif not seconds:
-        sheet.ok(CLOCK, "agrees with the exchange's")
+        checklist.ok(CLOCK, "agrees with the exchange's")
     else:
         off = f"{abs(seconds):,.0f} s {'behind' if seconds > 0 else 'ahead of'} the exchange's"
         remedy = "The bot corrects that by itself; set it all the same: timedatectl set-ntp true"
-        sheet.note(CLOCK, f"this machine's clock is {off}. {remedy}")
+        checklist.note(CLOCK, f"this machine's clock is {off}. {remedy}")
 
 
-def _signature(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> Balance | None:
+def _signature(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> Balance | None:
     """Check that the exchange knows who is asking: what is everybody's it tells anybody, cash only to a key."""
-    balance = _asked(sheet, SIGNATURE, environment, client.get_balance)
+    balance = _asked(checklist, SIGNATURE, environment, client.get_balance)
     if balance is not None:
-        sheet.ok(SIGNATURE, "accepted; whether the key may also place orders shows with the first one only")
+        checklist.ok(SIGNATURE, "accepted; whether the key may also place orders shows with the first one only")
     return balance
 
 
-def _limits(sheet: Sheet, client: KalshiHttpClient) -> None:
+def _limits(checklist: Checklist, client: KalshiHttpClient) -> None:
     try:
         limits = client.read_limits()
     except ExchangeError as error:
-        sheet.note(LIMITS, f"{error}. The bot then keeps to those of the lowest tier")
+        checklist.note(LIMITS, f"{error}. The bot then keeps to those of the lowest tier")
         return
     read, write = (f"{b.rate:,} tokens/s, {b.capacity:,} at once" for b in (limits.read, limits.write))
-    sheet.ok(LIMITS, f"tier {limits.tier}; reads {read}; writes {write}; most requests cost 10")
+    checklist.ok(LIMITS, f"tier {limits.tier}; reads {read}; writes {write}; most requests cost 10")
 
 
-def _programs(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> Counter[int]:
+def _programs(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> Counter[int]:
     """Tell what pays. Returns how many markets with programs each shard has, of the best paid."""
-    listed = _asked(sheet, PROGRAMS, environment, client.get_incentive_programs)
+    listed = _asked(checklist, PROGRAMS, environment, client.get_incentive_programs)
     if listed is None:
         return Counter()
     running, _ = Screen().programs(listed, client.clock.now())
     if not running:
-        sheet.note(PROGRAMS, f"none of {len(listed)} runs and pays: nothing is to be earned, nothing is quoted")
+        checklist.note(
+            PROGRAMS, f"none of {len(listed)} runs and pays: nothing is to be earned, nothing is quoted"
+        )
         return Counter()
     a_day = {ticker: sum(map(estimate.dollars_per_day, found)) for ticker, found in running.items()}
     best = sorted(a_day, key=lambda ticker: -a_day[ticker])[:_MARKETS_READ]
-    markets = _asked(sheet, PROGRAMS, environment, lambda: client.get_markets(best))
+    markets = _asked(checklist, PROGRAMS, environment, lambda: client.get_markets(best))
     if markets is None:
         return Counter()
     count = sum(map(len, running.values()))
     told = f"{count:,} in {len(running):,} markets, ${sum(a_day.values()):,.2f} a day for all who quote"
     unreadable = len(listed.unreadable) + len(markets.unreadable)
     left_out = f"; {unreadable} could not be read and are left out" if unreadable else ""
-    (sheet.note if unreadable else sheet.ok)(PROGRAMS, told + left_out)
+    (checklist.note if unreadable else checklist.ok)(PROGRAMS, told + left_out)
     return Counter(market.exchange_index or 0 for market in markets)
 
 
-def _cash(sheet: Sheet, balance: Balance, programs: Counter[int]) -> None:
+def _cash(checklist: Checklist, balance: Balance, programs: Counter[int]) -> None:
     by_shard = ", ".join(f"shard {shard}: ${cash:,.4f}" for shard, cash in sorted(balance.by_shard.items()))
     told = f"${balance.available:,.4f} free" + (f" ({by_shard})" if by_shard else "")
     without = [shard for shard in sorted(programs) if balance.by_shard and balance.by_shard.get(shard, 0) <= 0]
     if balance.available <= 0:
-        sheet.fail(CASH, f"{told}: no order can be placed. Deposit on the exchange's website", ExitCode.FAILED)
+        checklist.fail(CASH, f"{told}: no order can be placed. Deposit on the exchange's website", ExitCode.FAILED)
     elif without:
         where = " and ".join(f"shard {shard}, with {programs[shard]:,} markets that pay" for shard in without)
         remedy = "an order can spend only its own shard's. Move some there on the exchange's website"
-        sheet.note(CASH, f"{told}; none on {where}: {remedy}")
+        checklist.note(CASH, f"{told}; none on {where}: {remedy}")
     else:
-        sheet.ok(CASH, told)
+        checklist.ok(CASH, told)
 
 
-def _start(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> None:
+def _start(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> None:
     """Tell what a start would cancel and close."""
-    found = _asked(sheet, START, environment, lambda: (client.get_resting_orders(), client.get_positions()))
+    found = _asked(checklist, START, environment, lambda: (client.get_resting_orders(), client.get_positions()))
     if found is None:
         return
     orders, positions = found
     unreadable = len(orders.unreadable) + len(positions.unreadable)
     if not (orders or positions or unreadable):
-        sheet.ok(START, "nothing rests and nothing is held: nothing to cancel or close")
+        checklist.ok(START, "nothing rests and nothing is held: nothing to cancel or close")
         return
     tied = sum((order.price * order.remaining for order in orders), start=Decimal(0))
     cost = sum((abs(position.exposure) for position in positions), start=Decimal(0))
@@ -290,31 +292,31 @@ def _start(sheet: Sheet, environment: Environment, client: KalshiHttpClient) -> 
         f"{len(orders)} resting orders (${tied:,.4f}) would be canceled, whoever sent them, and {len(positions)} "
         f"positions sold at the best bids: they cost ${cost:,.4f}, and at worst all of that is lost"
     )
-    sheet.note(START, told + (f"; {unreadable} more could not be read" if unreadable else ""))
-    _list(sheet, "order", [
+    checklist.note(START, told + (f"; {unreadable} more could not be read" if unreadable else ""))
+    _list(checklist, "order", [
         f"{order.ticker} {order.side.value} {order.remaining:,.2f} at ${order.price:.4f}, "
         f"{'this bot' if trade.is_own(order) else 'somebody else'}'s"
         for order in orders
     ])  # fmt: skip
-    _list(sheet, "position", [
+    _list(checklist, "position", [
         f"{held.ticker} {held.side.value} {held.size:,.2f}, cost ${abs(held.exposure) / held.size:.4f} each"
         for held in positions
     ])  # fmt: skip
 
 
-def _list(sheet: Sheet, what: str, shown: list[str]) -> None:
+def _list(checklist: Checklist, what: str, shown: list[str]) -> None:
     for line in shown[:_LISTED]:
-        sheet.detail(f"{what:<10}{line}")
+        checklist.detail(f"{what:<10}{line}")
     if len(shown) > _LISTED:
-        sheet.detail(f"{'':<10}and {len(shown) - _LISTED:,} more")
+        checklist.detail(f"{'':<10}and {len(shown) - _LISTED:,} more")
 
 
-def _asked(sheet: Sheet, what: str, environment: Environment, ask: Callable[[], T]) -> T | None:
+def _asked(checklist: Checklist, what: str, environment: Environment, ask: Callable[[], T]) -> T | None:
     """What the exchange answers; None, and a failed check, where it does not."""
     try:
         return ask()
     except ExchangeError as error:
-        sheet.fail(what, _explained(error, environment), ExitCode.FAILED)
+        checklist.fail(what, _explained(error, environment), ExitCode.FAILED)
         return None
 
 

@@ -147,7 +147,7 @@ class ByHand:
         self.cancel_all()
         client = self._client
         status, positions = client.get_exchange_status(), client.get_positions()
-        positions.whole()
+        positions.all_or_raise()
         account = Account((), positions, None, (), frozenset(), {})
         sender = Sender(client, self._clearing, NoRecords(), lambda: "", self._log)
         flatten(client, sender, replace(rules, exit=Exit.CROSS), account, status)

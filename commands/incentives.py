@@ -141,7 +141,7 @@ _HEADS = ("Ticker", "Pool a day", "Yes", "No", "Share yes, no", "A day", "Payabl
 
 def _row(candidate: Candidate) -> Sequence[str]:
     estimate = candidate.estimate
-    bids = {bid.side: f"{log_format.plain(bid.count)} at {bid.price:.4f}" for bid in candidate.bids}
+    bids = {bid.side: f"{log_format.count_text(bid.count)} at {bid.price:.4f}" for bid in candidate.bids}
     yes, no = (bids.get(side, "-") for side in SIDES)
     return (
         candidate.ticker,
@@ -151,7 +151,7 @@ def _row(candidate: Candidate) -> Sequence[str]:
         f"{estimate.share_yes:.2%}, {estimate.share_no:.2%}",
         f"${estimate.dollars_per_day:.4f}",
         f"${estimate.payable:.2f}",
-        log_format.signed(candidate.decided.net_per_day),
+        log_format.signed_dollars(candidate.decided.net_per_day),
         f"${candidate.collateral:.2f}",
     )
 
@@ -171,7 +171,7 @@ def _next(choice: Choice) -> list[Sequence[str]]:
         estimate = candidate.estimate
         numbers = f"${estimate.dollars_per_day:.4f}", f"${estimate.payable:.2f}"
         rows.append(
-            (skip.ticker, *numbers, log_format.signed(candidate.decided.net_per_day), log_events.why(skip))
+            (skip.ticker, *numbers, log_format.signed_dollars(candidate.decided.net_per_day), log_events.why(skip))
         )
     return rows
 
@@ -279,7 +279,7 @@ def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int)
             bid = prices[side]
             ahead = scored.ahead[scored.bids.index(bid)]
             yield (
-                f"  ours: {log_format.plain(bid.count)} at {bid.price:.4f}, "
+                f"  ours: {log_format.count_text(bid.count)} at {bid.price:.4f}, "
                 f"{contracts(ahead)} of others at it or ahead of it"
             )
         if score is None:
@@ -313,7 +313,7 @@ def _estimates(seen: View, incentive: RewardedMarket, scored: Scored) -> Iterato
         )
     yield (
         f"Fills: {found.fills_per_day:,.2f} a day expected, ${found.fill_cost_per_day:.4f} of losses and "
-        f"${found.fees_per_day:.4f} of fees; net {log_format.signed(found.net_per_day)} a day"
+        f"${found.fees_per_day:.4f} of fees; net {log_format.signed_dollars(found.net_per_day)} a day"
     )
     qualified = f"qualified in {incentive.qualified:.0%} of the looks at it"
     tied_up = sum(map(incentive.cost, scored.bids), start=Decimal(0))

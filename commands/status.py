@@ -37,8 +37,8 @@ from bot import halts
 from commands import context
 from commands.status_facts import Facts, Held, Resting, Session, read_facts
 from ledger.entries import Cycle, Mark
-from runtime.console import ExitCode, plain, table
-from runtime.log_format import known, pairs
+from runtime.console import ExitCode, table, to_json
+from runtime.log_format import dollars_or_unknown, pairs
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -133,8 +133,8 @@ def _money(facts: Facts) -> Iterator[str]:
         more = "each order as if it alone were filled; before makers' fees"
         yield f"Worst case: {halts.worst_case(account.risks.items())} ({more})"
     if mark and memory:
-        brought = f"trading {known(mark.day_profit)}, {memory.fills} fills"
-        accrued = f"rewards accrued {known(mark.accrued)}, an estimate before the $1.00 floor"
+        brought = f"trading {dollars_or_unknown(mark.day_profit)}, {memory.fills} fills"
+        accrued = f"rewards accrued {dollars_or_unknown(mark.accrued)}, an estimate before the $1.00 floor"
         by = f"by {facts.ledger}, as of {_local(mark.at)}"
         yield f"Day of {mark.at:%Y-%m-%d} (UTC) {by}: {brought}; {accrued}"
 
@@ -192,7 +192,7 @@ def as_json(facts: Facts) -> str:
         "last_cycle": _last(memory.cycle) if memory and memory.cycle else None,
         "session": _session(memory.session) if memory and memory.session else None,
     }
-    return json.dumps(plain(told), indent=2, ensure_ascii=False)
+    return json.dumps(to_json(told), indent=2, ensure_ascii=False)
 
 
 def _worst_case(risks: Mapping[str, Decimal]) -> dict[str, object]:

@@ -151,7 +151,7 @@ def running(environment: Environment, connection: Connection, lock_file: Path) -
         if not connection.is_private:
             key_id = connection.client.identity.key_id
             lock_file = lock.account_file(environment.value, key_id, order_payloads.PRIMARY_SUBACCOUNT)
-        holder = lock.holder(lock_file)
+        holder = lock.current_holder(lock_file)
     except (OSError, RuntimeError) as error:
         return Bot(None, where, str(error))
     return Bot(bool(holder), where, holder)

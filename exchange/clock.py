@@ -53,7 +53,7 @@ class ExchangeClock:
         self._took = 0.0  # by the answer that the offset comes from
         self._last_date = ""
         self._read_at = 0.0
-        self._news: str | None = None
+        self._message: str | None = None
         self.is_known = False
         """Whether an answer has told the exchange's time yet."""
 
@@ -71,7 +71,7 @@ class ExchangeClock:
     def sleep(self, seconds: float) -> None:
         self._machine.sleep(seconds)
 
-    def learn(self, headers: Mapping[str, str], took: float, refused: bool = False) -> None:
+    def synchronize(self, headers: Mapping[str, str], took: float, refused: bool = False) -> None:
         """Compare with an answer that came just now, `took` seconds after its request. `refused`: the exchange
         did not accept our time, so whatever the answer says is better."""
         date = headers.get("Date", "")
@@ -97,9 +97,9 @@ class ExchangeClock:
         elif self._offset and is_off and took < self._took:  # the same difference, told more exactly
             self._offset, self._took = ahead, took
 
-    def take_news(self) -> str | None:
+    def pop_message(self) -> str | None:
         """What the last correction was, for the log, once; None where there was none since."""
-        news, self._news = self._news, None
+        news, self._message = self._message, None
         return news
 
     def _correct(self, offset: timedelta) -> None:
@@ -108,10 +108,10 @@ class ExchangeClock:
         self._offset = offset
         seconds = offset.total_seconds()
         if not seconds:
-            self._news = "This machine's clock agrees with the exchange's again"
+            self._message = "This machine's clock agrees with the exchange's again"
             return
         way = "behind" if seconds > 0 else "ahead of"
-        self._news = (
+        self._message = (
             f"This machine's clock is {abs(seconds):,.0f} s {way} the exchange's. All times are corrected by that "
             "from here on, in this log too; set the clock all the same (timedatectl set-ntp true)"
         )

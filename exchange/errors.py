@@ -33,7 +33,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Then(Enum):
+class Recovery(Enum):
     """What the bot does about an error. `STOP`: only a person can mend it. `SKIP`: the order or the market that it
     is about is left out of this cycle; where it is about the whole account, as `RETRY`. `RETRY`: the cycle ends,
     and is tried again; many in a row are an outage."""
@@ -46,13 +46,13 @@ class Then(Enum):
 class BotError(Exception):
     """Root of the errors this project raises on purpose."""
 
-    then = Then.RETRY
+    recovery = Recovery.RETRY
 
 
 class ConfigError(BotError):
     """A setting, an environment variable or a key file is wrong. Raised before anything is sent."""
 
-    then = Then.STOP
+    recovery = Recovery.STOP
 
 
 class ExchangeError(BotError):
@@ -70,7 +70,7 @@ class ExchangeError(BotError):
         self.advice = advice or self.advice
         super().__init__(f"{request}: {problem}" + (f" ({self.advice})" if self.advice else ""))
 
-    def put_in_doubt(self) -> None:
+    def mark_maybe_done(self) -> None:
         """Say that an earlier attempt at the same request may have been carried out, whatever became of this."""
         self.maybe_done = True
         self.args = (f"{self.args[0]}; an earlier attempt may have been carried out",)
@@ -100,7 +100,7 @@ class Unreadable(ExchangeError):
 
     def __init__(self, request: str, problem: str, ticker: str = "") -> None:
         self.ticker = ticker
-        self.then = Then.SKIP if ticker else Then.RETRY
+        self.recovery = Recovery.SKIP if ticker else Recovery.RETRY
         super().__init__(request, problem)
 
 
@@ -150,13 +150,13 @@ class Refused(Answered):
     """Answered 4xx: the exchange did not do it, and repeating it unchanged will not help."""
 
     maybe_done = False
-    then = Then.SKIP
+    recovery = Recovery.SKIP
 
 
 class RateLimited(Refused):
     """Answered 429: asked too often. Nothing was done."""
 
-    then = Then.RETRY
+    recovery = Recovery.RETRY
 
 
 class Unauthorized(Refused):
@@ -164,7 +164,7 @@ class Unauthorized(Refused):
 
     def __init__(self, request: str, status: int, code: str = "", message: str = "", details: str = "") -> None:
         super().__init__(request, status, code, message, details)
-        self.then = Then.RETRY if self.by_clock else Then.STOP
+        self.recovery = Recovery.RETRY if self.by_clock else Recovery.STOP
 
     @property
     def by_clock(self) -> bool:
@@ -175,7 +175,7 @@ class Unauthorized(Refused):
 class Forbidden(Refused):
     """Answered 403: this key may not do that."""
 
-    then = Then.STOP
+    recovery = Recovery.STOP
 
 
 class Paused(Refused):
@@ -200,7 +200,7 @@ _ADVICE = {
 }
 
 
-def answered(
+def error_for_status(
     request: str, status: int, code: str, message: str, details: str, about_order: bool = False
 ) -> Answered:
     """The error for an answer with an error status. `about_order`: the request named one order. Codes decide where

@@ -28,7 +28,7 @@ _LARGEST_INTEGER = 10**18
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
+class PartialList(Generic[T]):
     """A list as far as it could be read. Of what is public, an item that could not be read is a market left out;
     of what is the account's, something rests or is held that nobody knows of."""
 
@@ -41,14 +41,14 @@ class Listing(Generic[T]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def whole(self) -> tuple[T, ...]:
+    def all_or_raise(self) -> tuple[T, ...]:
         """All items. Raises the first `Unreadable` where one is missing."""
         for error in self.unreadable:
             raise error
         return self.items
 
 
-class Fields:
+class JsonObject:
     """One JSON object of an answer. `source` names the request in errors, `ticker` the market of a list's item."""
 
     def __init__(self, source: str, value: object, ticker: str = "") -> None:
@@ -67,9 +67,9 @@ class Fields:
             raise self.wrong(name, f"should be {kind.__name__}")
         return value
 
-    def wrong(self, name: str, promise: str) -> Unreadable:
+    def wrong(self, name: str, expected: str) -> Unreadable:
         """The error for a field that is not what was promised of it."""
-        return self._unreadable(f"field {name} {promise}, is {_shown(self.value.get(name))}")
+        return self._unreadable(f"field {name} {expected}, is {_shown(self.value.get(name))}")
 
     def has(self, name: str) -> bool:
         return self.value.get(name) is not None
@@ -90,27 +90,27 @@ class Fields:
             raise self.wrong(name, "should name something")
         return text
 
-    def whole(self, name: str) -> int:
+    def integer(self, name: str) -> int:
         number = self._get(name, int)
         if abs(number) > _LARGEST_INTEGER:
             raise self.wrong(name, "should be a number that money or time can be")
         return number
 
-    def flag(self, name: str) -> bool:
+    def boolean(self, name: str) -> bool:
         return self._get(name, bool)
 
-    def inner(self, name: str) -> Fields:
-        return Fields(self.source, self.value.get(name), self._ticker)
+    def nested(self, name: str) -> JsonObject:
+        return JsonObject(self.source, self.value.get(name), self._ticker)
 
     def items(self, name: str) -> list[object]:
         """A list, empty where the exchange left it out or sent null."""
         return self._get(name, list) if self.has(name) else []
 
-    def objects(self, name: str) -> list[Fields]:
+    def objects(self, name: str) -> list[JsonObject]:
         """A list of objects, all of which belong to this one."""
-        return [Fields(self.source, item, self._ticker) for item in self.items(name)]
+        return [JsonObject(self.source, item, self._ticker) for item in self.items(name)]
 
-    def listed(self, name: str, may_be_absent: bool = False) -> Iterator[tuple[str, str, object]]:
+    def list_items(self, name: str, may_be_absent: bool = False) -> Iterator[tuple[str, str, object]]:
         """The items of a list that are worth reading each by itself: what to call it, its market, the item. A
         list that is not there at all is no empty one, unless it is known to be left out."""
         if name not in self.value and not may_be_absent:
@@ -122,9 +122,9 @@ class Fields:
             yield f"{self.source} {name} {ticker}".rstrip(), ticker, item
 
     def decimal(self, name: str) -> Decimal:
-        return self.exact(name, self.value.get(name))
+        return self.decimal_text(name, self.value.get(name))
 
-    def exact(self, name: str, text: object) -> Decimal:
+    def decimal_text(self, name: str, text: object) -> Decimal:
         """A price, a count or cash that stands in field `name`, as exact as it was sent: a number in a string."""
         if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
             raise self._unreadable(f"field {name} should be a decimal number in a string, is {_shown(text)}")
@@ -153,7 +153,7 @@ class Fields:
     def unix(self, name: str, per_second: int = 1) -> datetime:
         """A time that is sent as a number since 1970: in seconds, or so many parts of one."""
         try:
-            return datetime.fromtimestamp(self.whole(name) / per_second, timezone.utc)
+            return datetime.fromtimestamp(self.integer(name) / per_second, timezone.utc)
         except (ValueError, OverflowError, OSError):
             raise self.wrong(name, "should be a time") from None
 
@@ -168,19 +168,19 @@ class Fields:
         return read(name) if self.has(name) else None
 
 
-def listing(
-    pages: Iterable[Fields], name: str, parse: Callable[[Fields], T], may_be_absent: bool = False
-) -> Listing[T]:
+def read_list(
+    pages: Iterable[JsonObject], name: str, parse: Callable[[JsonObject], T], may_be_absent: bool = False
+) -> PartialList[T]:
     """The items called `name` of all pages. One that cannot be read does not cost the others."""
     items: list[T] = []
     unreadable: list[Unreadable] = []
     for page in pages:
-        for source, ticker, item in page.listed(name, may_be_absent):
+        for source, ticker, item in page.list_items(name, may_be_absent):
             try:
-                items.append(parse(Fields(source, item, ticker)))
+                items.append(parse(JsonObject(source, item, ticker)))
             except Unreadable as error:
                 unreadable.append(error)
-    return Listing(tuple(items), tuple(unreadable))
+    return PartialList(tuple(items), tuple(unreadable))
 
 
 def decode(payload: bytes) -> Any:
@@ -198,14 +198,14 @@ def _no_number(word: str) -> None:
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number)
 
 
-def without_ids(text: str) -> str:
+def shorten_ids(text: str) -> str:
     """`text` with its long identifiers cut to their beginnings: one may be a user's, or a key's."""
     return _UUID.sub(r"\1...", text)
 
 
 def _shown(value: object) -> str:
     """The beginning of what was sent, as it was sent."""
-    return without_ids(str(value) if isinstance(value, Decimal) else repr(value))[:100]
+    return shorten_ids(str(value) if isinstance(value, Decimal) else repr(value))[:100]
 
 
 def _plain_rfc3339(text: str) -> str:
@@ -226,13 +226,13 @@ def error_words(body: Any) -> tuple[str, str, str]:
         return "", "", ""
     if "trading_active" in body:
         state = f"exchange active: {body.get('exchange_active')}, trading active: {body['trading_active']}"
-        return "", without_ids(state), ""
+        return "", shorten_ids(state), ""
     inner = body.get("error") or body
     if isinstance(inner, str):
-        return "", without_ids(inner), ""
+        return "", shorten_ids(inner), ""
     if not isinstance(inner, Mapping):
         return "", "", ""
     message = inner.get("message") or inner.get("msg") or ""
     words = inner.get("code") or "", message, inner.get("details") or ""
-    code, message, details = (without_ids(str(word)) for word in words)
+    code, message, details = (shorten_ids(str(word)) for word in words)
     return code, message, details

@@ -11,11 +11,11 @@ from datetime import datetime
 
 from exchange import parse_markets
 from exchange.errors import Unreadable
-from exchange.json_fields import Fields, Listing, listing
+from exchange.json_fields import JsonObject, PartialList, read_list
 from exchange.models import Candle, Event, ExchangeStatus, Market, Program, Schedule, Series
 from exchange.orderbook import Book
-from exchange.rate_limits import Call
-from exchange.transport import Channel
+from exchange.rate_limits import Endpoint
+from exchange.transport import Transport
 
 TICKERS_PER_CALL = 100
 EVENTS_PER_CALL = 200
@@ -29,8 +29,8 @@ class MarketData:
     cannot be reached or answers what cannot be read. A `Listing` has the items that could be read, and the
     errors of those that could not."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     def get_exchange_status(self) -> ExchangeStatus:
         """GET /exchange/status: whether orders are taken now, in all and by shard."""
@@ -43,30 +43,30 @@ class MarketData:
     def lists_are_current(self) -> bool:
         """GET /exchange/user_data_timestamp: whether the account's lists, asked for now, show all that this client
         sent. They lag behind: an order canceled a third of a second ago was seen as resting (measured)."""
-        last = self._channel.last_write
+        last = self._transport.last_write
         return last is None or self._get("/exchange/user_data_timestamp").time("as_of_time") >= last
 
-    def get_incentive_programs(self) -> Listing[Program]:
+    def get_incentive_programs(self) -> PartialList[Program]:
         """GET /incentive_programs: all active liquidity programs. Their cursor is called `next_cursor`."""
         query = {"status": "active", "type": "liquidity", "limit": 10_000}
         pages = self._pages("/incentive_programs", query, "next_cursor")
-        return listing(pages, "incentive_programs", parse_markets.program)
+        return read_list(pages, "incentive_programs", parse_markets.program)
 
-    def get_markets(self, tickers: Iterable[str]) -> Listing[Market]:
+    def get_markets(self, tickers: Iterable[str]) -> PartialList[Market]:
         """GET /markets, 100 tickers a call: those of the named markets that the exchange lists."""
         pages = (
             page
             for batch in _batches(tickers)
             for page in self._pages("/markets", {"tickers": ",".join(batch), "limit": LONGEST_PAGE})
         )
-        return listing(pages, "markets", parse_markets.market)
+        return read_list(pages, "markets", parse_markets.market)
 
-    def get_orderbooks(self, tickers: Iterable[str]) -> Listing[Book]:
+    def get_orderbooks(self, tickers: Iterable[str]) -> PartialList[Book]:
         """GET /markets/orderbooks, 100 tickers a call: whole books, our own orders included."""
         pages = (self._get("/markets/orderbooks", {"tickers": batch}) for batch in _batches(tickers))
-        return listing(pages, "orderbooks", parse_markets.book)
+        return read_list(pages, "orderbooks", parse_markets.book)
 
-    def get_candles(self, tickers: Iterable[str], start: datetime, end: datetime) -> Listing[Candle]:
+    def get_candles(self, tickers: Iterable[str], start: datetime, end: datetime) -> PartialList[Candle]:
         """GET /markets/candlesticks: the one-minute candles of the named markets that end from `start` to `end`,
         market by market, oldest first."""
         pages = (
@@ -74,15 +74,15 @@ class MarketData:
             for batch in _batches(tickers)
             for period in _periods(start, end, CANDLES_PER_CALL // len(batch))
         )
-        sticks = listing(pages, "markets", parse_markets.candles)
+        sticks = read_list(pages, "markets", parse_markets.candles)
         ordered = sorted((one for several in sticks for one in several), key=lambda one: (one.ticker, one.end))
-        return Listing(tuple(ordered), sticks.unreadable)
+        return PartialList(tuple(ordered), sticks.unreadable)
 
-    def get_all_series(self) -> Listing[Series]:
+    def get_all_series(self) -> PartialList[Series]:
         """GET /series: what the markets of every series take as a fee. All come in one answer."""
-        return listing([self._get("/series")], "series", parse_markets.series)
+        return read_list([self._get("/series")], "series", parse_markets.series)
 
-    def get_events(self, tickers: Iterable[str]) -> Listing[Event]:
+    def get_events(self, tickers: Iterable[str]) -> PartialList[Event]:
         """GET /events, 200 tickers a call: the series of each named event, its own fees, and whether its markets
         exclude each other. One that is not listed is left out, and so is every combo."""
         pages = (
@@ -90,12 +90,12 @@ class MarketData:
             for batch in _batches(tickers, EVENTS_PER_CALL)
             for page in self._pages("/events", {"tickers": ",".join(batch), "limit": EVENTS_PER_CALL})
         )
-        return listing(pages, "events", parse_markets.event)
+        return read_list(pages, "events", parse_markets.event)
 
-    def _get(self, path: str, query: Mapping[str, object] | None = None) -> Fields:
-        return self._channel.request(Call("GET", path), query)
+    def _get(self, path: str, query: Mapping[str, object] | None = None) -> JsonObject:
+        return self._transport.request(Endpoint("GET", path), query)
 
-    def _pages(self, path: str, query: Mapping[str, object], cursor_field: str = "cursor") -> Iterator[Fields]:
+    def _pages(self, path: str, query: Mapping[str, object], cursor_field: str = "cursor") -> Iterator[JsonObject]:
         seen: set[str] = set()
         while True:
             page = self._get(path, query)

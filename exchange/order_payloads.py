@@ -13,8 +13,8 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TypeVar
 
 from exchange import json_fields
-from exchange.errors import ExchangeError, Unreadable, answered
-from exchange.json_fields import Fields
+from exchange.errors import ExchangeError, Unreadable, error_for_status
+from exchange.json_fields import JsonObject
 from exchange.models import Order, OrderRequest
 from exchange.orderbook import ONE_DOLLAR, Bid, Side
 
@@ -43,7 +43,7 @@ def order_body(order: OrderRequest) -> dict[str, object]:
         "ticker": order.ticker,
         "client_order_id": order.client_order_id,
         "side": book_side(order.bid.side),
-        "count": fixed(order.bid.count, 2),
+        "count": decimal_string(order.bid.count, 2),
         "price": yes_price(order.bid),
         "time_in_force": order.time_in_force.value,
         "self_trade_prevention_type": order.self_trade_prevention.value,
@@ -51,10 +51,10 @@ def order_body(order: OrderRequest) -> dict[str, object]:
         "reduce_only": order.reduce_only,
         "cancel_order_on_pause": order.cancel_on_pause,
         "subaccount": PRIMARY_SUBACCOUNT,
-        **on_shard(order.exchange_index),
+        **shard_field(order.exchange_index),
     }
     if order.expires is not None:
-        body["expiration_time"] = unix_up(order.expires)
+        body["expiration_time"] = unix_seconds_up(order.expires)
     if order.group_id is not None:
         body["order_group_id"] = order.group_id
     return body
@@ -66,22 +66,22 @@ def amend_body(order: Order, bid: Bid, expires: datetime | None) -> dict[str, ob
         "ticker": order.ticker,
         "side": book_side(order.side),
         "price": yes_price(bid),
-        "count": fixed(order.filled + bid.count, 2),
-        **on_shard(order.exchange_index),
+        "count": decimal_string(order.filled + bid.count, 2),
+        **shard_field(order.exchange_index),
     }
-    return body if expires is None else body | {"expiration_time": unix_up(expires)}
+    return body if expires is None else body | {"expiration_time": unix_seconds_up(expires)}
 
 
-def whereabouts(order: Order) -> dict[str, object]:
+def order_location(order: Order) -> dict[str, object]:
     """Where an order rests. Without its market a cancel goes to shard 0, wherever the order is."""
     return {
         "market_ticker": order.ticker,
         "subaccount": PRIMARY_SUBACCOUNT,
-        **on_shard(order.exchange_index),
+        **shard_field(order.exchange_index),
     }
 
 
-def on_shard(exchange_index: int | None) -> dict[str, object]:
+def shard_field(exchange_index: int | None) -> dict[str, object]:
     """The shard, where it is known; where it is not the exchange finds it by the ticker, and 0 would be wrong."""
     return {} if exchange_index is None else {"exchange_index": exchange_index}
 
@@ -92,10 +92,10 @@ def book_side(side: Side) -> str:
 
 
 def yes_price(bid: Bid) -> str:
-    return fixed(bid.price if bid.side is Side.YES else ONE_DOLLAR - bid.price, 4)
+    return decimal_string(bid.price if bid.side is Side.YES else ONE_DOLLAR - bid.price, 4)
 
 
-def fixed(value: Decimal, places: int) -> str:
+def decimal_string(value: Decimal, places: int) -> str:
     if not value.is_finite() or abs(value) > LARGEST:
         raise ValueError(f"{value} is no number that the exchange could take")
     rounded = round(value, places)
@@ -104,12 +104,12 @@ def fixed(value: Decimal, places: int) -> str:
     return f"{rounded:f}"
 
 
-def unix_up(moment: datetime) -> int:
+def unix_seconds_up(moment: datetime) -> int:
     """Whole Unix seconds, never earlier than `moment`."""
     return int(Decimal(moment.timestamp()).to_integral_value(ROUND_CEILING))
 
 
-def rows(answer: Fields, count: int) -> list[Fields]:
+def batch_rows(answer: JsonObject, count: int) -> list[JsonObject]:
     """The answers to the orders of a batch, of which there must be one for each."""
     rows = answer.objects("orders")
     if len(rows) != count:
@@ -117,14 +117,16 @@ def rows(answer: Fields, count: int) -> list[Fields]:
     return rows
 
 
-def item(row: Fields, parse: Callable[[Fields], T], clean: Callable[[str], str]) -> T | ExchangeError:
+def batch_result(
+    row: JsonObject, parse: Callable[[JsonObject], T], clean: Callable[[str], str]
+) -> T | ExchangeError:
     """What became of one order of a batch. Its error stands in a field of its own, or in the row itself (both
     were seen), and has no status: the one that goes with its code is taken. `clean` takes secrets out of its
     words."""
     code, message, details = map(clean, json_fields.error_words(row.value))
     if code or message:
         status = next((status for word, status in _STATUSES if word in code.replace(" ", "_")), 400)
-        return answered(row.source, status, code, message, details, about_order=True)
+        return error_for_status(row.source, status, code, message, details, about_order=True)
     try:
         if row.has("error"):
             raise row.wrong("error", "should say something")

@@ -96,12 +96,12 @@ class PriceGrid:
         return ONE_DOLLAR - self._yes_price(self._steps - steps)
 
     @cached_property
-    def _yes(self) -> _Remembered:
-        return _Remembered(self._yes_ticks, self._yes_price)
+    def _yes(self) -> _TickCache:
+        return _TickCache(self._yes_ticks, self._yes_price)
 
     @cached_property
-    def _no(self) -> _Remembered:
-        return _Remembered(self._no_ticks, self._no_price)
+    def _no(self) -> _TickCache:
+        return _TickCache(self._no_ticks, self._no_price)
 
     def tick_table(self, side: Side) -> Mapping[Decimal, int]:
         """`ticks` of a side as a table, for who asks often. It answers for every price, also those it does not
@@ -136,14 +136,14 @@ class PriceGrid:
         return known.prices[known[price]]
 
 
-class _Remembered(dict[Decimal, int]):
+class _TickCache(dict[Decimal, int]):
     """The ticks of one side's prices, and the prices of its ticks. Each is counted when it is first asked for. A
     price off the grid is not remembered: there is no end of those."""
 
     def __init__(self, ticks: Callable[[Decimal], int], price: Callable[[int], Decimal]) -> None:
         super().__init__()
         self._ticks = ticks
-        self.prices = _Prices(price)
+        self.prices = _PriceCache(price)
 
     def __missing__(self, price: Decimal) -> int:
         ticks = self._ticks(price)
@@ -152,7 +152,7 @@ class _Remembered(dict[Decimal, int]):
         return ticks
 
 
-class _Prices(dict[int, Decimal]):
+class _PriceCache(dict[int, Decimal]):
     def __init__(self, price: Callable[[int], Decimal]) -> None:
         super().__init__()
         self._price = price

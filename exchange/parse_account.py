@@ -22,7 +22,7 @@ from exchange.account import (
     SubaccountTransfer,
     Transfer,
 )
-from exchange.json_fields import Fields
+from exchange.json_fields import JsonObject
 from exchange.models import (
     AmendResponse,
     Order,
@@ -39,7 +39,7 @@ DEAREST = 1_000
 _VERSION = re.compile(r"^/trade-api/v[0-9]+")
 
 
-def order(f: Fields) -> Order:
+def order(f: JsonObject) -> Order:
     side = f.enum("outcome_side", Side)
     return Order(
         order_id=f.identifier("order_id"),
@@ -52,7 +52,7 @@ def order(f: Fields) -> Order:
         filled=f.decimal("fill_count_fp"),
         remaining=f.decimal("remaining_count_fp"),
         fees=f.decimal("maker_fees_dollars") + f.decimal("taker_fees_dollars"),
-        exchange_index=f.optional("exchange_index", f.whole),
+        exchange_index=f.optional("exchange_index", f.integer),
         expires=f.optional("expiration_time", f.time),
         created=f.optional("created_time", f.time),
         updated=f.optional("last_update_time", f.time),
@@ -60,7 +60,7 @@ def order(f: Fields) -> Order:
     )
 
 
-def order_response(f: Fields, asked: Decimal) -> OrderResponse:
+def order_response(f: JsonObject, asked: Decimal) -> OrderResponse:
     """The answer to a create, which names no status: `asked` contracts, less what was filled and what rests,
     were canceled at once (self-trade prevention, the rest of an immediate order)."""
     filled, remaining = f.decimal("fill_count"), f.decimal("remaining_count")
@@ -76,7 +76,7 @@ def order_response(f: Fields, asked: Decimal) -> OrderResponse:
     )
 
 
-def amend_response(f: Fields) -> AmendResponse:
+def amend_response(f: JsonObject) -> AmendResponse:
     return AmendResponse(
         order_id=f.text("order_id"),
         filled=f.optional("fill_count", f.decimal),
@@ -84,25 +84,25 @@ def amend_response(f: Fields) -> AmendResponse:
     )
 
 
-def order_group(f: Fields) -> OrderGroup:
+def order_group(f: JsonObject) -> OrderGroup:
     return OrderGroup(
         id=f.identifier("id"),
         limit=f.optional("contracts_limit_fp", f.decimal),
-        exchange_index=f.optional("exchange_index", f.whole) or 0,
+        exchange_index=f.optional("exchange_index", f.integer) or 0,
     )
 
 
-def position(f: Fields) -> Position:
+def position(f: JsonObject) -> Position:
     return Position(
         ticker=f.text("ticker"),
         count=f.decimal("position_fp"),
         exposure=f.decimal("market_exposure_dollars"),
-        exchange_index=f.whole("exchange_index"),
+        exchange_index=f.integer("exchange_index"),
         fees=f.optional("fees_paid_dollars", f.decimal) or Decimal(0),
     )
 
 
-def fill(f: Fields) -> Fill:
+def fill(f: JsonObject) -> Fill:
     side = f.enum("outcome_side", Side)
     return Fill(
         fill_id=f.text("fill_id"),
@@ -112,13 +112,13 @@ def fill(f: Fields) -> Fill:
         price=f.decimal(f"{side.value}_price_dollars"),
         count=f.decimal("count_fp"),
         fee=f.decimal("fee_cost"),
-        is_taker=f.flag("is_taker"),
+        is_taker=f.boolean("is_taker"),
         time=f.time("created_time") if f.has("created_time") else f.unix("ts"),
     )
 
 
-def settlement(f: Fields) -> Settlement:
-    payout = f.optional("value", f.whole)
+def settlement(f: JsonObject) -> Settlement:
+    payout = f.optional("value", f.integer)
     return Settlement(
         ticker=f.text("ticker"),
         event_ticker=f.text("event_ticker"),
@@ -126,65 +126,65 @@ def settlement(f: Fields) -> Settlement:
         yes_cost=f.decimal("yes_total_cost_dollars"),
         no_count=f.decimal("no_count_fp"),
         no_cost=f.decimal("no_total_cost_dollars"),
-        revenue=Decimal(f.whole("revenue")) / CENTS,
+        revenue=Decimal(f.integer("revenue")) / CENTS,
         fee=f.decimal("fee_cost"),
         yes_payout=None if payout is None else Decimal(payout) / CENTS,
-        exchange_index=f.whole("exchange_index"),
+        exchange_index=f.integer("exchange_index"),
         time=f.time("settled_time"),
     )
 
 
-def payment(f: Fields) -> Payment:
+def payment(f: JsonObject) -> Payment:
     return Payment(
         id=f.text("id"),
         status=f.enum("status", PaymentStatus),
-        amount=Decimal(f.whole("amount_cents")) / CENTS,
-        fee=Decimal(f.whole("fee_cents")) / CENTS,
+        amount=Decimal(f.integer("amount_cents")) / CENTS,
+        fee=Decimal(f.integer("fee_cents")) / CENTS,
         created=f.unix("created_ts"),
         finalized=f.optional("finalized_ts", f.unix),
     )
 
 
-def transfer(f: Fields) -> Transfer:
+def transfer(f: JsonObject) -> Transfer:
     return Transfer(
         id=f.text("transfer_id"),
         status=f.text("status"),
         amount=f.decimal("amount"),
-        source_shard=f.whole("source_exchange_shard"),
-        destination_shard=f.whole("destination_exchange_shard"),
+        source_shard=f.integer("source_exchange_shard"),
+        destination_shard=f.integer("destination_exchange_shard"),
         created=f.unix("created_ts"),
     )
 
 
-def subaccount_transfer(f: Fields) -> SubaccountTransfer:
+def subaccount_transfer(f: JsonObject) -> SubaccountTransfer:
     return SubaccountTransfer(
         id=f.text("transfer_id"),
-        amount=Decimal(f.whole("amount_cents")) / CENTS,
-        from_subaccount=f.whole("from_subaccount"),
-        to_subaccount=f.whole("to_subaccount"),
+        amount=Decimal(f.integer("amount_cents")) / CENTS,
+        from_subaccount=f.integer("from_subaccount"),
+        to_subaccount=f.integer("to_subaccount"),
         created=f.unix("created_ts"),
     )
 
 
-def balance(f: Fields) -> Balance:
+def balance(f: JsonObject) -> Balance:
     return Balance(
         available=f.decimal("balance_dollars"),
-        by_shard={s.whole("exchange_index"): s.decimal("balance") for s in f.objects("balance_breakdown")},
+        by_shard={s.integer("exchange_index"): s.decimal("balance") for s in f.objects("balance_breakdown")},
     )
 
 
-def limits(f: Fields) -> AccountLimits:
-    return AccountLimits(f.text("usage_tier"), _bucket(f.inner("read")), _bucket(f.inner("write")))
+def limits(f: JsonObject) -> AccountLimits:
+    return AccountLimits(f.text("usage_tier"), _bucket(f.nested("read")), _bucket(f.nested("write")))
 
 
-def _bucket(f: Fields) -> BucketLimit:
-    bucket = BucketLimit(f.whole("refill_rate"), f.whole("bucket_capacity"))
+def _bucket(f: JsonObject) -> BucketLimit:
+    bucket = BucketLimit(f.integer("refill_rate"), f.integer("bucket_capacity"))
     if bucket.rate <= 0 or bucket.capacity <= 0:
         raise f.wrong("refill_rate", f"and bucket_capacity ({bucket.capacity}) should be above 0")
     return bucket
 
 
-def endpoint_costs(f: Fields) -> EndpointCosts:
+def endpoint_costs(f: JsonObject) -> EndpointCosts:
     return EndpointCosts(
         default=_cost(f, "default_cost"),
         table=tuple(
@@ -194,8 +194,8 @@ def endpoint_costs(f: Fields) -> EndpointCosts:
     )
 
 
-def _cost(f: Fields, name: str) -> int:
-    cost = f.whole(name)
+def _cost(f: JsonObject, name: str) -> int:
+    cost = f.integer(name)
     if not 1 <= cost <= DEAREST:
         raise f.wrong(name, f"should be tokens, 1 to {DEAREST}")
     return cost

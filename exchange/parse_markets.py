@@ -15,7 +15,7 @@ from functools import lru_cache
 from operator import itemgetter
 
 from exchange.errors import Unreadable
-from exchange.json_fields import Fields
+from exchange.json_fields import JsonObject
 from exchange.models import (
     Candle,
     Event,
@@ -46,9 +46,9 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 # -- what is listed and traded -----------------------------------------------------------------------------------
 
 
-def program(f: Fields) -> Program:
-    discount = f.optional("discount_factor_bps", f.whole)
-    cap = f.optional("max_reward_per_account", f.whole)
+def program(f: JsonObject) -> Program:
+    discount = f.optional("discount_factor_bps", f.integer)
+    cap = f.optional("max_reward_per_account", f.integer)
     start, end = f.time("start_date"), f.time("end_date")
     if end <= start:
         raise f.wrong("end_date", "should be later than start_date")
@@ -58,15 +58,15 @@ def program(f: Fields) -> Program:
         type=f.enum("incentive_type", IncentiveType),
         start=start,
         end=end,
-        reward=Decimal(f.whole("period_reward")) / CENTI_CENTS,
-        paid_out=f.flag("paid_out"),
+        reward=Decimal(f.integer("period_reward")) / CENTI_CENTS,
+        paid_out=f.boolean("paid_out"),
         target=f.optional("target_size_fp", f.decimal),
         discount=None if discount is None else Decimal(discount) / 10_000,
         cap=None if cap is None else Decimal(cap) / CENTI_CENTS,
     )
 
 
-def market(f: Fields) -> Market:
+def market(f: JsonObject) -> Market:
     ranges = tuple(
         PriceRange(r.decimal("start"), r.decimal("end"), r.decimal("step")) for r in f.objects("price_ranges")
     )
@@ -83,7 +83,7 @@ def market(f: Fields) -> Market:
         status=f.enum("status", MarketStatus),
         close_time=f.time("close_time"),
         grid=grid,
-        exchange_index=f.optional("exchange_index", f.whole),
+        exchange_index=f.optional("exchange_index", f.integer),
         expected_resolution=f.optional("expected_expiration_time", f.time),
         volume_24h=volume,
         opened=f.optional("open_time", f.time),
@@ -98,12 +98,12 @@ def _grid(ranges: tuple[PriceRange, ...]) -> PriceGrid:
     return PriceGrid(ranges)
 
 
-def book(f: Fields) -> Book:
-    sides = f.inner("orderbook_fp") if f.has("orderbook_fp") else Fields(f.source, {})
+def book(f: JsonObject) -> Book:
+    sides = f.nested("orderbook_fp") if f.has("orderbook_fp") else JsonObject(f.source, {})
     return Book(f.text("ticker"), _levels(sides, "yes_dollars"), _levels(sides, "no_dollars"))
 
 
-def _levels(f: Fields, name: str) -> tuple[Level, ...]:
+def _levels(f: JsonObject, name: str) -> tuple[Level, ...]:
     levels: list[Level] = []
     new = tuple.__new__  # as `Level` itself makes one, without its call: a board has a quarter of a million
     for pair in f.items(name):
@@ -113,14 +113,14 @@ def _levels(f: Fields, name: str) -> tuple[Level, ...]:
         try:
             levels.append(new(Level, (_PRICES[price], _SIZES[size])))
         except (TypeError, ValueError, Unreadable):
-            f.exact(name, price)
-            f.exact(name, size)
+            f.decimal_text(name, price)
+            f.decimal_text(name, size)
             raise f.wrong(name, "should hold prices up to a dollar and sizes") from None
     levels.sort(key=itemgetter(0), reverse=True)
     return tuple(levels)
 
 
-class _Known(dict[str, Decimal]):
+class _DecimalCache(dict[str, Decimal]):
     """Numbers of books by how they are written, each checked once, 0 to `most`. They are the same objects each
     time: a `Decimal` remembers its hash, which costs more to find than the number itself."""
 
@@ -129,7 +129,7 @@ class _Known(dict[str, Decimal]):
         self._most = most
 
     def __missing__(self, text: str) -> Decimal:
-        number = Fields("", {}).exact("", text)
+        number = JsonObject("", {}).decimal_text("", text)
         if not 0 <= number <= self._most:
             raise ValueError
         if len(self) == MOST_KNOWN:
@@ -138,10 +138,10 @@ class _Known(dict[str, Decimal]):
         return number
 
 
-_PRICES, _SIZES = _Known(ONE_DOLLAR), _Known(Decimal("Infinity"))
+_PRICES, _SIZES = _DecimalCache(ONE_DOLLAR), _DecimalCache(Decimal("Infinity"))
 
 
-def candles(f: Fields) -> tuple[Candle, ...]:
+def candles(f: JsonObject) -> tuple[Candle, ...]:
     """One market's candles, oldest first."""
     ticker = f.text("market_ticker")
     return tuple(
@@ -155,41 +155,41 @@ def candles(f: Fields) -> tuple[Candle, ...]:
     )
 
 
-def _closing(f: Fields, side: str) -> Decimal | None:
+def _closing(f: JsonObject, side: str) -> Decimal | None:
     """The last best price of a candle. An empty side is left out, null, or told as no price at all: 0 for a bid,
     a dollar for an ask."""
-    spread = f.optional(side, f.inner)
+    spread = f.optional(side, f.nested)
     price = spread.optional("close_dollars", spread.decimal) if spread else None
     return None if price is None or not 0 < price < 1 else price
 
 
-def series(f: Fields) -> Series:
+def series(f: JsonObject) -> Series:
     return Series(f.text("ticker"), f.enum("fee_type", FeeType), f.number("fee_multiplier"))
 
 
-def event(f: Fields) -> Event:
+def event(f: JsonObject) -> Event:
     return Event(
         ticker=f.text("event_ticker"),
         series_ticker=f.text("series_ticker"),
-        mutually_exclusive=f.flag("mutually_exclusive"),
+        mutually_exclusive=f.boolean("mutually_exclusive"),
         fee_type=f.enum("fee_type_override", FeeType) if f.has("fee_type_override") else None,
         fee_multiplier=f.optional("fee_multiplier_override", f.number),
     )
 
 
-def exchange_status(f: Fields) -> ExchangeStatus:
+def exchange_status(f: JsonObject) -> ExchangeStatus:
     return ExchangeStatus(
-        trading=f.flag("exchange_active") and f.flag("trading_active"),
+        trading=f.boolean("exchange_active") and f.boolean("trading_active"),
         trading_by_shard={
-            shard.whole("exchange_index"): shard.flag("exchange_active") and shard.flag("trading_active")
+            shard.integer("exchange_index"): shard.boolean("exchange_active") and shard.boolean("trading_active")
             for shard in f.objects("exchange_index_statuses")
         },
         resumes=f.optional("exchange_estimated_resume_time", f.time),
     )
 
 
-def schedule(f: Fields) -> Schedule:
-    inner = f.inner("schedule")
+def schedule(f: JsonObject) -> Schedule:
+    inner = f.nested("schedule")
     return Schedule(
         hours=tuple(
             WeeklyHours(
@@ -209,7 +209,7 @@ def schedule(f: Fields) -> Schedule:
     )
 
 
-def _hour(f: Fields, name: str) -> time:
+def _hour(f: JsonObject, name: str) -> time:
     found = _HOUR.fullmatch(f.text(name))
     if found is None:
         raise f.wrong(name, "should be hours and minutes")

@@ -15,10 +15,10 @@ from decimal import Decimal
 
 from exchange.clock import Clock
 from exchange.errors import AlreadyExists, ExchangeError, OutcomeUnknown
-from exchange.json_fields import Listing
+from exchange.json_fields import PartialList
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 
-Result = OrderResponse | ExchangeError
+OrderResult = OrderResponse | ExchangeError
 """What became of an order: an error says that it was not carried out, or that this could not be told."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 1.0
@@ -32,8 +32,8 @@ class OrderPlacement:
 
     def __init__(
         self,
-        send: Callable[[Sequence[OrderRequest]], list[Result]],
-        list_orders: Callable[[str, float], Listing[Order]],
+        send: Callable[[Sequence[OrderRequest]], list[OrderResult]],
+        list_orders: Callable[[str, float], PartialList[Order]],
         lists_are_current: Callable[[], bool],
         clock: Clock,
     ) -> None:
@@ -42,13 +42,13 @@ class OrderPlacement:
         self._lists_are_current = lists_are_current
         self._clock = clock
         self._began = self._until = 0.0
-        self._sees_nothing = ""
+        self._lookup_error = ""
 
-    def place(self, orders: Sequence[OrderRequest], patience: float) -> list[Result]:
+    def place(self, orders: Sequence[OrderRequest], patience: float) -> list[OrderResult]:
         """What became of each order, in their order. `patience`: seconds in which a new attempt may begin."""
-        self._began, self._sees_nothing = self._clock.monotonic(), ""
+        self._began, self._lookup_error = self._clock.monotonic(), ""
         self._until = self._began + patience
-        results: dict[str, Result] = {}
+        results: dict[str, OrderResult] = {}
         waiting = list(orders)
         again = False
         while waiting:
@@ -66,18 +66,18 @@ class OrderPlacement:
             waiting, again = missing, True
         return [results[order.client_order_id] for order in orders]
 
-    def _look_up(self, order: OrderRequest, error: ExchangeError) -> Result | None:
+    def _look_up(self, order: OrderRequest, error: ExchangeError) -> OrderResult | None:
         """What became of an order whose sending ended in `error`. None where it does not exist and may be sent
         again."""
         pause = _FIRST_PAUSE
         while True:
-            if self._sees_nothing:
-                return _unknown(order, f"{error}; looking for it failed too: {self._sees_nothing}")
-            current = self._shows_all()  # asked before the list, which is at least as new then
+            if self._lookup_error:
+                return _unknown(order, f"{error}; looking for it failed too: {self._lookup_error}")
+            current = self._is_current()  # asked before the list, which is at least as new then
             try:
                 found = _by_id(self._list_orders(order.ticker, self._age()), order.client_order_id)
             except ExchangeError as failed:
-                self._sees_nothing = str(failed)  # the other orders of a batch would wait as long for as little
+                self._lookup_error = str(failed)  # the other orders of a batch would wait as long for as little
                 continue
             if found is not None:
                 return _as_response(found) if _is_same(order, found) else _other_terms(order, error)
@@ -88,7 +88,7 @@ class OrderPlacement:
             self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _shows_all(self) -> bool:
+    def _is_current(self) -> bool:
         try:
             return self._lists_are_current()
         except ExchangeError:  # an order that is found needs no more; that one is not there is not known then
@@ -106,11 +106,11 @@ def _in_doubt(error: ExchangeError) -> bool:
     return error.maybe_done or isinstance(error, AlreadyExists)
 
 
-def _by_id(orders: Listing[Order], client_order_id: str) -> Order | None:
+def _by_id(orders: PartialList[Order], client_order_id: str) -> Order | None:
     """The order with that id. One that cannot be read may be it."""
     found = next((order for order in orders if order.client_order_id == client_order_id), None)
     if found is None:
-        orders.whole()
+        orders.all_or_raise()
     return found
 
 

@@ -41,7 +41,7 @@ _GRAIN, _MOMENT = 1e-6, 1e-5
 """So little of a token may be missing, for sums of floats do; and so short a wait, in seconds, is the shortest."""
 
 
-class Call(NamedTuple):
+class Endpoint(NamedTuple):
     """A kind of request, its places in the path written `{name}`. `repeats`: sent twice it does what it does
     once, so it may be sent again where the outcome is not known; `shows`: what it does shows in the account's
     lists."""
@@ -49,8 +49,8 @@ class Call(NamedTuple):
     method: str
     path: str
     bucket: str = "read"
-    repeats: bool = True
-    shows: bool = True
+    idempotent: bool = True
+    changes_lists: bool = True
 
 
 class TokenBucket:
@@ -92,67 +92,67 @@ class TokenBucket:
         self._at = now
 
 
-class Budget:
+class RateLimiter:
     """All buckets of one account."""
 
     def __init__(self, clock: Clock) -> None:
         self.limits = BASIC
         self._costs = COSTS
-        self._known: dict[tuple[str, str], int] = {}
+        self._cost_by_endpoint: dict[tuple[str, str], int] = {}
         self._clock = clock
         self._read = TokenBucket(BASIC.read, clock)
         self._balance = TokenBucket(BALANCE, clock)
         self._writes: dict[int, TokenBucket] = {}
 
-    def adopt(self, limits: AccountLimits, costs: EndpointCosts) -> None:
+    def use_limits(self, limits: AccountLimits, costs: EndpointCosts) -> None:
         """Go by what the exchange says from now on."""
         self.limits = limits
         self._costs = costs
-        self._known.clear()
+        self._cost_by_endpoint.clear()
         self._read.change(limits.read)
         for bucket in self._writes.values():
             bucket.change(limits.write)
 
-    def cost(self, call: Call) -> int:
+    def cost(self, endpoint: Endpoint) -> int:
         """Tokens for one such call, or for one order of such a batch."""
-        if call.bucket == "balance":
+        if endpoint.bucket == "balance":
             return 1  # that bucket counts looks
-        key = (call.method, call.path)
-        known = self._known.get(key)
+        key = (endpoint.method, endpoint.path)
+        known = self._cost_by_endpoint.get(key)
         if known is None:
-            known = self._known[key] = _cost(self._costs, call)
+            known = self._cost_by_endpoint[key] = _cost(self._costs, endpoint)
         return known
 
     @contextmanager
-    def spent(self, call: Call, shard: int, units: int = 1, keep: float = 0.0) -> Iterator[None]:
+    def acquire(self, endpoint: Endpoint, shard: int, units: int = 1, keep: float = 0.0) -> Iterator[None]:
         """Around a request: wait until its tokens are there and `keep` beyond them, and count them as spent once
         it is over. `units`: the orders of a batch."""
-        bucket = self.bucket(call, shard)
-        tokens = self.cost(call) * units
+        bucket = self.bucket(endpoint, shard)
+        tokens = self.cost(endpoint) * units
         bucket.wait_for(tokens + keep)
         try:
             yield
         finally:
             bucket.take(tokens)
 
-    def bucket(self, call: Call, shard: int) -> TokenBucket:
+    def bucket(self, endpoint: Endpoint, shard: int) -> TokenBucket:
         """The bucket that a call draws on. A shard's is full when it is first used."""
-        if call.bucket == "write":
+        if endpoint.bucket == "write":
             if shard not in self._writes:
                 self._writes[shard] = TokenBucket(self.limits.write, self._clock)
             return self._writes[shard]
-        return self._balance if call.bucket == "balance" else self._read
+        return self._balance if endpoint.bucket == "balance" else self._read
 
-    def kept_for(self, cancels: int, cancel: Call) -> float:
+    def reserve_for_cancels(self, cancels: int, cancel: Endpoint) -> float:
         """Tokens that creates leave in a bucket, so that `cancels` orders can be canceled: half of it at most."""
         return min(cancels * self.cost(cancel), self.limits.write.capacity / 2)
 
 
-def _cost(costs: EndpointCosts, call: Call) -> int:
+def _cost(costs: EndpointCosts, endpoint: Endpoint) -> int:
     """By the row that fits best."""
     best, found = -1, costs.default
     for method, path, cost in costs.table:
-        fit = _fit(path, call.path) if method == call.method else None
+        fit = _fit(path, endpoint.path) if method == endpoint.method else None
         if fit is not None and fit > best:
             best, found = fit, cost
     return found

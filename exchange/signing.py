@@ -93,7 +93,7 @@ def _shown(path: Path) -> str:
     return str(path)
 
 
-def exposed(path: Path) -> str | None:
+def key_file_warning(path: Path) -> str | None:
     """What is wrong with who may read a key file, and the remedy; None where only its owner may."""
     if os.name != "posix":
         return None

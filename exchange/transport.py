@@ -32,10 +32,10 @@ from exchange.errors import (
     Unavailable,
     Unreachable,
     Unreadable,
-    answered,
+    error_for_status,
 )
-from exchange.json_fields import Fields, decode, without_ids
-from exchange.rate_limits import Budget, Call
+from exchange.json_fields import JsonObject, decode, shorten_ids
+from exchange.rate_limits import Endpoint, RateLimiter
 
 if TYPE_CHECKING:  # a channel signs by what it is handed, and needs no cryptography to be there before
     from exchange.signing import Signer
@@ -53,20 +53,20 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 """Seconds before the second attempt, doubled before each further one."""
 
 
-class Channel:
+class Transport:
     """Signed requests of one account, over one `requests.Session`."""
 
     def __init__(self, base_url: str, signer: Signer, clock: Clock, session: requests.Session) -> None:
         self.base_url = base_url
         self.clock = ExchangeClock(clock)
-        self.budget = Budget(self.clock)
+        self.rate_limiter = RateLimiter(self.clock)
         self.patience = PATIENCE
         self.timeouts = TIMEOUTS
         self.requests_sent = 0
         self.unanswered_until = -math.inf
         """Monotonic seconds until which an order that nobody answered may still be on its way."""
-        self._told_write: datetime | None = None
-        self._untold_write: float | None = None
+        self._confirmed_write_at: datetime | None = None
+        self._unconfirmed_write_due: float | None = None
         self.simulator_run = ""
         """Which run of a simulator answers; empty where none does, and before the first answer."""
         self._signer = signer
@@ -75,32 +75,32 @@ class Channel:
 
     def request(
         self,
-        call: Call,
+        endpoint: Endpoint,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
         *,
-        places: Mapping[str, str] | None = None,
+        path_params: Mapping[str, str] | None = None,
         shard: int = 0,
         units: int = 1,
         keep: float = 0.0,
-    ) -> Fields:
+    ) -> JsonObject:
         """Make a call, `places` filled into its path, paid for on `shard`, as a batch of `units` orders; `keep`
         tokens are left in the bucket. Returns the answer's object, an empty one where it has no body. Raises an
         `ExchangeError`."""
-        path = call.path
-        if places:
-            path = path.format_map({name: quote(value, safe="") for name, value in places.items()})
+        path = endpoint.path
+        if path_params:
+            path = path.format_map({name: quote(value, safe="") for name, value in path_params.items()})
         until = self.clock.monotonic() + self.patience
         attempt, corrected, in_doubt = 0, False, False
         while True:
             try:
-                return self._attempt(call, path, query, body, shard, units, keep)
+                return self._attempt(endpoint, path, query, body, shard, units, keep)
             except ExchangeError as error:
                 by_clock = isinstance(error, Unauthorized) and error.by_clock and not corrected
                 pause = 0.0 if by_clock else self._pause(attempt)
-                if not by_clock and (not _repeats(call, error) or self.clock.monotonic() + pause > until):
+                if not by_clock and (not _may_repeat(endpoint, error) or self.clock.monotonic() + pause > until):
                     if in_doubt and not isinstance(error, Gone):
-                        error.put_in_doubt()
+                        error.mark_maybe_done()
                     raise
                 in_doubt = in_doubt or error.maybe_done
                 corrected = corrected or by_clock
@@ -123,48 +123,48 @@ class Channel:
 
     def _attempt(
         self,
-        call: Call,
+        endpoint: Endpoint,
         path: str,
         query: Mapping[str, object] | None,
         body: Mapping[str, object] | None,
         shard: int,
         units: int,
         keep: float,
-    ) -> Fields:
+    ) -> JsonObject:
         try:
-            with self.budget.spent(call, shard, units, keep):
+            with self.rate_limiter.acquire(endpoint, shard, units, keep):
                 began = self.clock.monotonic()
-                response = self._sent(call.method, path, query, body)
+                response = self._sent(endpoint.method, path, query, body)
                 took = self.clock.monotonic() - began
             if response.status_code == 429:
-                self.budget.bucket(call, shard).empty()
-            answer = self._answer(f"{call.method} {path}", "{order_id}" in call.path, response, took)
+                self.rate_limiter.bucket(endpoint, shard).empty()
+            answer = self._answer(f"{endpoint.method} {path}", "{order_id}" in endpoint.path, response, took)
         except BaseException as error:  # a Ctrl-C too leaves a write of which nobody knows
-            if call.bucket == "write" and getattr(error, "maybe_done", True):
-                if call.shows:
+            if endpoint.bucket == "write" and getattr(error, "maybe_done", True):
+                if endpoint.changes_lists:
                     self._note_write(None)
-                if not call.repeats and not isinstance(error, (Unavailable, Unreadable)):
+                if not endpoint.idempotent and not isinstance(error, (Unavailable, Unreadable)):
                     self.unanswered_until = self.clock.monotonic() + TIMEOUTS[1]
             raise
-        if call.bucket == "write" and call.shows:
+        if endpoint.bucket == "write" and endpoint.changes_lists:
             self._note_write(answer)
         return answer
 
-    def _answer(self, source: str, about_order: bool, response: requests.Response, took: float) -> Fields:
+    def _answer(self, source: str, about_order: bool, response: requests.Response, took: float) -> JsonObject:
         status = response.status_code
         if not 200 <= status < 300:
             words = _error_words(response)
             code, message, details = map(self.clean, words)
-            error = answered(source, status, code, message, details, about_order)
+            error = error_for_status(source, status, code, message, details, about_order)
             if isinstance(error, Unauthorized) and error.by_clock:
-                self.clock.learn(response.headers, took, refused=True)
+                self.clock.synchronize(response.headers, took, refused=True)
             raise error  # whoever answers in the exchange's place need not have its time
-        self.clock.learn(response.headers, took)
+        self.clock.synchronize(response.headers, took)
         self.simulator_run = response.headers.get(RUN_HEADER, self.simulator_run)
         if status == 204:
-            return Fields(source, {})
+            return JsonObject(source, {})
         try:
-            return Fields(source, decode(response.content))
+            return JsonObject(source, decode(response.content))
         except ValueError:
             start = self.clean(_start(response))
             raise Unreadable(source, f"answered {status} with no JSON: {start}") from None
@@ -172,12 +172,12 @@ class Channel:
     @property
     def last_write(self) -> datetime | None:
         """When the exchange, by its own clock, had acted on our last write at the latest; None before any."""
-        told, untold = self._told_write, None
-        if self._untold_write is not None:
-            untold = self.clock.now() + timedelta(seconds=self._untold_write - self.clock.monotonic())
+        told, untold = self._confirmed_write_at, None
+        if self._unconfirmed_write_due is not None:
+            untold = self.clock.now() + timedelta(seconds=self._unconfirmed_write_due - self.clock.monotonic())
         return max((at for at in (told, untold) if at is not None), default=None)
 
-    def _note_write(self, answer: Fields | None) -> None:
+    def _note_write(self, answer: JsonObject | None) -> None:
         """Remember when the exchange has acted on a write: by its own word, or else as late as can be, for its
         clock may be ahead of ours."""
         try:
@@ -185,9 +185,9 @@ class Channel:
         except Unreadable:
             acted = None
         if acted is None:
-            self._untold_write = self.clock.monotonic() + TOLERANCE
+            self._unconfirmed_write_due = self.clock.monotonic() + TOLERANCE
         else:
-            self._told_write = max(acted, self._told_write or acted)
+            self._confirmed_write_at = max(acted, self._confirmed_write_at or acted)
 
     def _sent(self, method: str, path: str, query: Mapping[str, object] | None, body: object) -> requests.Response:
         self.requests_sent += 1
@@ -214,11 +214,11 @@ class Channel:
         return request
 
 
-def _repeats(call: Call, error: ExchangeError) -> bool:
+def _may_repeat(endpoint: Endpoint, error: ExchangeError) -> bool:
     """Whether a call that ended so may be sent again as it is."""
     if isinstance(error, (NotSent, RateLimited)):
         return True
-    return call.repeats and isinstance(error, (NoAnswer, Unavailable, Unreadable))
+    return endpoint.idempotent and isinstance(error, (NoAnswer, Unavailable, Unreadable))
 
 
 def _error_words(response: requests.Response) -> tuple[str, str, str]:
@@ -230,7 +230,7 @@ def _error_words(response: requests.Response) -> tuple[str, str, str]:
 
 
 def _start(response: requests.Response) -> str:
-    return without_ids(" ".join(response.content[:400].decode("utf-8", "replace").split()))[:200]
+    return shorten_ids(" ".join(response.content[:400].decode("utf-8", "replace").split()))[:200]
 
 
 def _unreachable(source: str, error: requests.RequestException) -> Unreachable:

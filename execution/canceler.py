@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trade
 from clients import KalshiHttpClient
-from exchange.errors import ExchangeError, Gone, OutcomeUnknown, StillResting, Then
+from exchange.errors import ExchangeError, Gone, OutcomeUnknown, Recovery, StillResting
 from exchange.models import Order, OrderRequest, OrderResponse
 from exchange.orderbook import Bid
 from runtime import log_format, signals
@@ -69,7 +69,7 @@ class Clearing:
             current = self._client.lists_are_current()
             left = self._client.get_resting_orders()
             self.cancel(left)
-            if not left.whole() and attempt and current:
+            if not left.all_or_raise() and attempt and current:
                 return
             self._client.clock.sleep(VERIFY_SECONDS)
         where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
@@ -113,7 +113,7 @@ class Clearing:
         except Gone:
             self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
         except ExchangeError as error:
-            if error.then is not Then.SKIP:
+            if error.recovery is not Recovery.SKIP:
                 raise
             self._log("ERROR", str(error), [f"It still rests; nothing is added in {order.ticker} meanwhile"])
             return False
@@ -127,12 +127,12 @@ class Clearing:
         if self._client.requests_sent == 0:
             self._log("SHUTDOWN", "Nothing was sent")
             return 0
-        self._client.hurry()
+        self._client.shorten_timeouts()
         end = _End(last_expiry)
         try:
             self._take_down(end)
         except KeyboardInterrupt:
-            signals.heard()
+            signals.acknowledge()
             end.problem = "Ctrl-C a second time"
         if not end.problem:
             self._log("SHUTDOWN", *self._held())
@@ -172,7 +172,7 @@ class Clearing:
         try:
             held = self._client.get_positions()
         except (ExchangeError, KeyboardInterrupt):  # in a hurry, or without an answer, less is said
-            signals.heard()
+            signals.acknowledge()
             return f"{gone}; what is held could not be read", []
         if not held:
             return f"{gone}; nothing is held", []

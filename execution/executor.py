@@ -16,7 +16,7 @@ from decimal import Decimal
 import trade
 from clients import KalshiHttpClient
 from exchange.account import Position
-from exchange.errors import ExchangeError, Gone, Paused, Then
+from exchange.errors import ExchangeError, Gone, Paused, Recovery
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.orderbook import ONE_DOLLAR, Book
 from execution.canceler import Clearing, Records
@@ -123,7 +123,7 @@ class Sender:
         try:
             response = self._client.create_order(order)
         except ExchangeError as error:
-            if error.then is not Then.SKIP:
+            if error.recovery is not Recovery.SKIP:
                 gate.block(order.ticker)
                 raise
             self._left_out(order, error)
@@ -182,7 +182,7 @@ class Sender:
             gate.gone(order.ticker, order.order_id)
             return
         except ExchangeError as error:
-            if error.then is not Then.SKIP:
+            if error.recovery is not Recovery.SKIP:
                 raise
             if not self._noted_as_pause(order.ticker, error):
                 self._log("ERROR", str(error), ["It stays as it was, and expires if nobody can renew it"])
@@ -194,7 +194,7 @@ class Sender:
 
     def _sell(self, sale: Sale, rivals: Book | None, gate: Gate) -> None:
         position, order = sale
-        self._log("CLOSE POSITION", log_format.closing(position, order))
+        self._log("CLOSE POSITION", log_format.exit_order(position, order))
         response = self._send(order, gate)
         sold = response.filled if response else Decimal(0)
         gate.sold(position.ticker, sold)
@@ -236,6 +236,6 @@ def sale_cost(
     fee = (response.average_fee or Decimal(0)) * response.filled
     said = {
         "Ticker": position.ticker,
-        "Sold": f"{log_format.plain(response.filled)} of {log_format.plain(position.size)}",
+        "Sold": f"{log_format.count_text(response.filled)} of {log_format.count_text(position.size)}",
     }
     return said | {"Spread": f"${spread:.4f}", "Fee": f"${fee:.4f}", "Exit cost": f"${spread + fee:.4f}"}

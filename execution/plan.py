@@ -22,7 +22,7 @@ from typing import NamedTuple
 import trade
 from exchange.account import Position
 from exchange.models import Market, Order, OrderRequest
-from exchange.order_payloads import unix_up
+from exchange.order_payloads import unix_seconds_up
 from exchange.orderbook import ONE_DOLLAR, Bid
 from risk.gate import Gate, Place, Refusal, Situation
 
@@ -323,7 +323,11 @@ class _Planner:
             gate.sending()
         self._note(target, bid)
         self._places.add(place)
-        if change is Change.RENEW and order.expires and unix_up(order.expires) == unix_up(target.until):
+        if (
+            change is Change.RENEW
+            and order.expires
+            and unix_seconds_up(order.expires) == unix_seconds_up(target.until)
+        ):
             self._stays.append(order)
         else:
             self._amendments.append(Amendment(order, bid, target.until, change))

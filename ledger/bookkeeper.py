@@ -16,7 +16,7 @@ import trade
 from clients import KalshiHttpClient
 from exchange.account import Balance, Fill, Position, Settlement
 from exchange.errors import ExchangeError
-from exchange.json_fields import Listing
+from exchange.json_fields import PartialList
 from exchange.models import Market, MarketStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
 from exchange.orderbook import Bid, Book
 from ledger.accrual import Accrual
@@ -92,9 +92,9 @@ class Bookkeeper:
         self._read_settlements(self._ledger.last_settlement() or midnight(begun.date()))
         if self._ledger.is_opened:
             return
-        positions = self._client.get_positions().whole()
+        positions = self._client.get_positions().all_or_raise()
         while self._new_fills():  # one that came between the two lists is in the one and not in the other
-            positions = self._client.get_positions().whole()
+            positions = self._client.get_positions().all_or_raise()
         self._open(now, {position.ticker: position.count for position in positions})
 
     def _open(self, now: datetime, held: Mapping[str, Decimal]) -> None:
@@ -146,7 +146,7 @@ class Bookkeeper:
             held = ", ".join(f"{ticker} {change:+}" for ticker, change in changes.items())
             self._log("INFO", {"Ledger": "positions are taken as the exchange has them", "Changed": held})
 
-    def differences(self, positions: Listing[Position]) -> dict[str, Difference]:
+    def differences(self, positions: PartialList[Position]) -> dict[str, Difference]:
         """Where what is held by all fills and settlements is not what the exchange lists: by ticker what we and
         what it says, YES positive. What is not known of one that closed is its settlement, which comes late; of
         one with a fill that cannot be read, that fill."""
@@ -262,7 +262,7 @@ class Bookkeeper:
     def count_cash(
         self,
         orders: Collection[Order],
-        positions: Listing[Position],
+        positions: PartialList[Position],
         balance: Balance,
         maker_rate: Callable[[str], Decimal],
     ) -> None:
@@ -375,7 +375,7 @@ class Bookkeeper:
                 self._entry.settlements[key] = one
                 self._change(one)
 
-    def _tell(self, listed: Listing[T], means: str) -> None:
+    def _tell(self, listed: PartialList[T], means: str) -> None:
         for error in listed.unreadable:
             self._log("ERROR", str(error), [means])
 

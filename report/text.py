@@ -31,7 +31,7 @@ _ALSO: Mapping[type, Sequence[str]] = {
 
 def as_json(report: Report) -> str:
     """For a program: one object, its fields named as in `build.py` and `reward_payments.py`."""
-    return json.dumps(console.plain(_with_more(report)), indent=2, ensure_ascii=False)
+    return json.dumps(console.to_json(_with_more(report)), indent=2, ensure_ascii=False)
 
 
 def _with_more(value: object) -> object:

@@ -14,7 +14,7 @@ from exchange.models import Market
 from exchange.orderbook import NO, ONE_DOLLAR, YES, Book
 from rewards.skips import Reason, Skip
 from risk.gate import Place
-from runtime.log_format import Said, local_time
+from runtime.log_format import Fields, local_time
 
 MANY_FILLS = 3
 """So many fills of quotes in one market within a minute are not chance."""
@@ -66,7 +66,7 @@ class Guards:
         """The shards on which nothing is quoted."""
         return self._shards
 
-    def filled(self, fills: Iterable[Fill], now: datetime) -> list[Said]:
+    def filled(self, fills: Iterable[Fill], now: datetime) -> list[Fields]:
         """Quotes were filled: their sides are left alone for a while, and their markets where there were many."""
         told = []
         for fill in fills:
@@ -83,7 +83,7 @@ class Guards:
         return told
 
     def looked(self, markets: Mapping[str, Market], books: Mapping[str, Book], quoted: Collection[str],
-               now: datetime) -> list[Said]:  # fmt: skip
+               now: datetime) -> list[Fields]:  # fmt: skip
         """The rivals' books were looked at: a market whose price jumped is left alone. Told of those `quoted`."""
         told = []
         middles: dict[str, int] = {}
@@ -101,7 +101,7 @@ class Guards:
         self._middles = middles
         return told
 
-    def tripped(self, shard: int, why: str, now: datetime) -> list[Said]:
+    def tripped(self, shard: int, why: str, now: datetime) -> list[Fields]:
         """The exchange took quotes down on a shard, or takes none."""
         known = self._shards.get(shard)
         if known and known.until > now:
@@ -109,7 +109,7 @@ class Guards:
         self._shards[shard] = Pause(now + self._pause, why)
         return [{"Shard": str(shard)} | _begins(self._shards[shard])]
 
-    def refused(self, ticker: str, why: str, now: datetime) -> list[Said]:
+    def refused(self, ticker: str, why: str, now: datetime) -> list[Fields]:
         """A market takes no orders for now."""
         self._markets[ticker] = Pause(now + NO_ORDERS_TAKEN, why)
         return [{"Ticker": ticker} | _begins(self._markets[ticker])]
@@ -118,7 +118,7 @@ class Guards:
         """The shards that have waited long enough."""
         return [shard for shard, pause in self._shards.items() if pause.until <= now]
 
-    def ended(self, now: datetime, but: Collection[int] = ()) -> list[Said]:
+    def ended(self, now: datetime, but: Collection[int] = ()) -> list[Fields]:
         """Let go what has waited long enough, `but` for some shards."""
         told = []
         for place in [place for place, pause in self._sides.items() if pause.until <= now]:
@@ -147,7 +147,7 @@ class Guards:
         """What is seen next is not compared with what was seen last: too much time lies between."""
         self._middles = {}
 
-    def _withdraw(self, ticker: str, since: datetime, why: str, now: datetime) -> list[Said]:
+    def _withdraw(self, ticker: str, since: datetime, why: str, now: datetime) -> list[Fields]:
         known, pause = self._markets.get(ticker), Pause(since + WITHDRAWN_TIMES * self._pause, why)
         if pause.until <= now or (known and known.until >= pause.until):
             return []
@@ -172,5 +172,5 @@ class Patience:
         return frozenset(ticker for ticker, looks in missed.items() if looks < LOOKS_MISSED)
 
 
-def _begins(pause: Pause) -> Said:
+def _begins(pause: Pause) -> Fields:
     return {"Guard": pause.why, "Until": local_time(pause.until)}

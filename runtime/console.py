@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
     ORDERS_MAY_REST = 3
 
 
-class Sheet:
+class Checklist:
     """The doctor's findings, printed as they come, a line each. `code` is what the process returns."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     return "\n".join([f"{title}: {len(body)}", *(f"  {line.rstrip()}" for line in lines)])
 
 
-def plain(value: object) -> object:
+def to_json(value: object) -> object:
     """What JSON has a form for: money as text to the last digit, times as ISO 8601 in UTC."""
     if isinstance(value, Decimal):
         return f"{value:f}"
@@ -87,9 +87,9 @@ def plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return plain(value._asdict())
+        return to_json(value._asdict())
     if isinstance(value, dict):
-        return {str(name): plain(one) for name, one in value.items()}
+        return {str(name): to_json(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [to_json(one) for one in value]
     return value

@@ -67,7 +67,7 @@ class Lock:
             os.write(self._file, text.encode())
 
 
-def holder(path: Path) -> str:
+def current_holder(path: Path) -> str:
     """Who holds a lock, empty where nobody does. It is taken for an instant to find that out. Raises `OSError`
     where the file cannot be opened."""
     try:

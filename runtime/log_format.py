@@ -22,7 +22,7 @@ from exchange.orderbook import Bid, Book, Side
 TOP_LEVELS = 5
 
 
-Said = dict[str, str]
+Fields = dict[str, str]
 """What an event says, as `Key: value` pairs in the order in which they are shown."""
 
 
@@ -51,12 +51,12 @@ def local_time(when: datetime) -> str:
     return f"{when.astimezone():%H:%M:%S}"
 
 
-def plain(number: Decimal) -> str:
+def count_text(number: Decimal) -> str:
     """A number of contracts without needless zeros."""
     return f"{number.normalize():f}"
 
 
-def price(dollars: Decimal) -> str:
+def price_text(dollars: Decimal) -> str:
     return f"{dollars:.4f}"
 
 
@@ -64,80 +64,87 @@ def top_levels(book: Book) -> list[str]:
     """The best prices of both sides, as details of `[ORDER BOOK]`."""
     lines = []
     for side in Side:
-        best = [f"${price(level.price)} x {plain(level.size)}" for level in book.side(side)[:TOP_LEVELS]]
+        best = [f"${price_text(level.price)} x {count_text(level.size)}" for level in book.side(side)[:TOP_LEVELS]]
         lines.append(f"{side.value.title()} (Top {TOP_LEVELS}): {' | '.join(best) or 'nobody bids'}")
     return lines
 
 
-def resting_order(order: Order) -> Said:
-    return {"Ticker": order.ticker, "Side": order.side.value, "Price": price(order.price)}
+def resting_order(order: Order) -> Fields:
+    return {"Ticker": order.ticker, "Side": order.side.value, "Price": price_text(order.price)}
 
 
-def kept_order(order: Order, bid: Bid, until: datetime | None) -> Said:
+def kept_order(order: Order, bid: Bid, until: datetime | None) -> Fields:
     """An order that rests on, as `bid` from now on."""
-    said = {"Ticker": order.ticker, "Side": order.side.value, "Price": price(bid.price), "Count": plain(bid.count)}
+    said = {
+        "Ticker": order.ticker,
+        "Side": order.side.value,
+        "Price": price_text(bid.price),
+        "Count": count_text(bid.count),
+    }
     if bid != order.bid:
-        said["Was"] = f"{plain(order.remaining)} at {price(order.price)}"
+        said["Was"] = f"{count_text(order.remaining)} at {price_text(order.price)}"
     return said | ({"Until": local_time(until)} if until else {})
 
 
-def new_order(ticker: str, bid: Bid) -> Said:
+def new_order(ticker: str, bid: Bid) -> Fields:
     return {
         "Ticker": ticker,
         "Side": bid.side.value,
         "Action": "buy",
-        "Count": plain(bid.count),
+        "Count": count_text(bid.count),
         "Type": "limit",
-        "Price": price(bid.price),
+        "Price": price_text(bid.price),
     }
 
 
-def order_response(response: OrderResponse) -> Said:
+def order_response(response: OrderResponse) -> Fields:
     said = {
         "OrderID": f"{response.order_id[:8]}...",
         "Status": response.status.value,
-        "Filled": plain(response.filled),
-        "Remaining": plain(response.remaining),
+        "Filled": count_text(response.filled),
+        "Remaining": count_text(response.remaining),
     }
     if response.average_fee is not None:
         said["Fee"] = f"${response.average_fee * response.filled:.4f}"
     return said
 
 
-def closing(position: Position, order: OrderRequest) -> Said:
+def exit_order(position: Position, order: OrderRequest) -> Fields:
     """The side is the one held, the price what it is sold at."""
-    sold_at = {"Price": price(order.bid.other_price)}
-    return {"Ticker": position.ticker, "Side": position.side.value} | sold_at | {"Count": plain(position.size)}
+    sold_at = {"Price": price_text(order.bid.other_price)}
+    return (
+        {"Ticker": position.ticker, "Side": position.side.value} | sold_at | {"Count": count_text(position.size)}
+    )
 
 
-def held_position(position: Position) -> Said:
-    said = {"Ticker": position.ticker, "Side": position.side.value, "Count": plain(position.size)}
+def held_position(position: Position) -> Fields:
+    said = {"Ticker": position.ticker, "Side": position.side.value, "Count": count_text(position.size)}
     return said | {"Cost": f"${position.exposure:.4f}"}
 
 
-def kept_position(position: Position, reason: str) -> Said:
-    count = {"Count": plain(position.size)}
+def kept_position(position: Position, reason: str) -> Fields:
+    count = {"Count": count_text(position.size)}
     return {"Ticker": position.ticker, "Side": position.side.value} | count | {"Reason": reason}
 
 
-def fill(done: Fill) -> Said:
+def fill(done: Fill) -> Fields:
     return {
         "Ticker": done.ticker,
         "Side": done.side.value,
         "Action": "buy",
-        "Count": plain(done.count),
-        "Price": price(done.price),
+        "Count": count_text(done.count),
+        "Price": price_text(done.price),
         "Fee": f"${done.fee:.4f}",
         "Role": "taker" if done.is_taker else "maker",
         "At": local_time(done.time),
     }
 
 
-def signed(dollars: float | Decimal) -> str:
+def signed_dollars(dollars: float | Decimal) -> str:
     """Dollars that may be lost."""
     return f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
 
 
-def known(dollars: float | Decimal | None) -> str:
+def dollars_or_unknown(dollars: float | Decimal | None) -> str:
     """Dollars that may be lost, where anybody knows."""
-    return "not known" if dollars is None else signed(dollars)
+    return "not known" if dollars is None else signed_dollars(dollars)

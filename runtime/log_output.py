@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exchange.errors import ConfigError
-from exchange.json_fields import without_ids
+from exchange.json_fields import shorten_ids
 from runtime.log_format import local_time
 
 SIZE, FILES = 10_000_000, 5
@@ -212,7 +212,7 @@ class Repeats:
         lately, and meant the same but for the numbers."""
         if event not in COUNTED:
             return said
-        key = event, without_ids(said), re.sub(r"\d+", "", means)
+        key = event, shorten_ids(said), re.sub(r"\d+", "", means)
         self._known = {known: one for known, one in self._known.items() if now < one.last + FORGOTTEN}
         one = self._known.get(key)
         if one is None:

@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from runtime.console import ExitCode, Sheet
+from runtime.console import Checklist, ExitCode
 from runtime.signals import stop_signals
 
 HOME = Path(__file__).resolve().parents[1]
@@ -25,13 +25,13 @@ def prepare(program: str) -> None:
     """Let the start of `program` be stopped, and end it with a line where the rest of it cannot be imported."""
     for number in stop_signals():
         signal.signal(number, lambda *_: _stopped(program))
-    problem = unstartable()
+    problem = startup_problem()
     if problem:
         print(f"{program}: {problem}", file=sys.stderr)
         sys.exit(ExitCode.MISCONFIGURED)
 
 
-def unstartable() -> str:
+def startup_problem() -> str:
     """Why the rest of the project cannot be imported, and the remedy; empty where it can."""
     needed = ".".join(map(str, PYTHON_NEEDED))
     if sys.version_info < PYTHON_NEEDED:
@@ -62,19 +62,21 @@ def _stopped(program: str) -> None:
     sys.exit(0)
 
 
-def machine(sheet: Sheet) -> None:
+def check_machine(checklist: Checklist) -> None:
     """Check Python and the packages."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < PYTHON_NEEDED:
         needed = ".".join(map(str, PYTHON_NEEDED))
         newer = f"Install a newer one and make the environment from it: make run PYTHON=python{needed}"
-        sheet.fail("Python", f"{version} is too old, {needed} or newer is needed. {newer}", ExitCode.MISCONFIGURED)
+        checklist.fail(
+            "Python", f"{version} is too old, {needed} or newer is needed. {newer}", ExitCode.MISCONFIGURED
+        )
     else:
-        sheet.ok("Python", version)
+        checklist.ok("Python", version)
     try:
         wanted = requirements()
     except OSError as error:
-        sheet.note("Packages", f"not compared: requirements.txt cannot be read ({error.strerror})")
+        checklist.note("Packages", f"not compared: requirements.txt cannot be read ({error.strerror})")
         return
     missing = [name for name in wanted if _installed(name) is None]
     others = [
@@ -83,12 +85,12 @@ def machine(sheet: Sheet) -> None:
         if version and _installed(name) not in (None, version)
     ]
     if missing:
-        sheet.fail("Packages", f"{', '.join(missing)} missing. {remedy()}", ExitCode.MISCONFIGURED)
+        checklist.fail("Packages", f"{', '.join(missing)} missing. {remedy()}", ExitCode.MISCONFIGURED)
     elif others:
         tried = f"the bot was tried with those of requirements.txt: {remedy()}"
-        sheet.note("Packages", f"{', '.join(others)}; {tried}")
+        checklist.note("Packages", f"{', '.join(others)}; {tried}")
     else:
-        sheet.ok("Packages", ", ".join(f"{name} {version}" for name, version in wanted.items()))
+        checklist.ok("Packages", ", ".join(f"{name} {version}" for name, version in wanted.items()))
 
 
 def requirements() -> dict[str, str]:

@@ -38,7 +38,7 @@ class Signals:
 
     def ignore(self) -> None:
         """What there is to be done is done; nothing more may interrupt the process's end."""
-        heard()
+        acknowledge()
         for number in self._numbers:
             signal.signal(number, signal.SIG_IGN)
 
@@ -56,7 +56,7 @@ class Signals:
         raise Stopped(self._why)
 
 
-def heard() -> None:
+def acknowledge() -> None:
     """Somebody stops because of it: it need not be raised again."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, 0.0)

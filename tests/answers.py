@@ -113,7 +113,7 @@ def client_that_hears(*answers: Callable[..., requests.Response]) -> KalshiHttpC
     session.mount(embedded.HOST, Wire(HTTPAdapter(), lambda _, number: answers[min(number, len(answers) - 1)]))
     clock = SimulatedClock(START, pace=None)
     client = KalshiHttpClient(f"{embedded.HOST}/trade-api/v2", Signer(KEY_ID, KEY), clock, session)
-    client.hurry()
+    client.shorten_timeouts()
     return client
 
 

@@ -31,7 +31,7 @@ import market_bot
 from bot.connection import Connection
 from clients import KalshiHttpClient
 from exchange import parse_account
-from exchange.json_fields import Fields
+from exchange.json_fields import JsonObject
 from exchange.signing import Signer
 from ledger.ledger import Ledger
 from market_bot import MarketBot
@@ -366,8 +366,10 @@ class Stage:
         resting = list(self.account.resting.values())
         held = [(ticker, one) for ticker, one in self.account.holdings.items() if one.count]
         rows = account_forms.positions(exchange, held)["market_positions"]
-        orders = [parse_account.order(Fields("the record", account_forms.order(exchange, one))) for one in resting]
-        positions = [parse_account.position(Fields("the record", row)) for row in rows]
+        orders = [
+            parse_account.order(JsonObject("the record", account_forms.order(exchange, one))) for one in resting
+        ]
+        positions = [parse_account.position(JsonObject("the record", row)) for row in rows]
         self.broken += exceeded(orders, positions)
         self._console.seek(self._read)
         if "[HALT]" in self._console.read():

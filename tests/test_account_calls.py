@@ -97,7 +97,7 @@ def test_cash_of_one_shard_is_not_taken_for_anothers_and_what_orders_tie_up_is_n
 
 @about("get_positions")
 def test_what_is_held_is_listed_with_its_side_and_cost_and_what_was_closed_is_not(bench: Bench) -> None:
-    positions = {p.ticker: p for p in bench.client.get_positions().whole()}
+    positions = {p.ticker: p for p in bench.client.get_positions().all_or_raise()}
     held = {ticker: h for ticker, h in bench.account.holdings.items() if h.count}
     assert set(positions) == set(held)
     for ticker, holding in held.items():
@@ -123,7 +123,7 @@ def test_no_order_that_rests_is_missed_whoever_sent_it(bench: Bench) -> None:
     expires = START + timedelta(minutes=7)
     place(bench, "mine", side=Side.NO, price="0.4000", expires=expires)
     taken_by_others(bench, SHARD_3, True, 6_000, 10**9)
-    listed = {order.order_id: order for order in bench.client.get_resting_orders().whole()}
+    listed = {order.order_id: order for order in bench.client.get_resting_orders().all_or_raise()}
     resting = {order.order_id: order for order in bench.resting()}
     assert set(listed) == set(resting)
     assert any(order.client_order_id.startswith("by-hand") for order in listed.values())
@@ -184,7 +184,7 @@ def test_no_fill_since_a_time_is_missed_and_each_has_its_price_its_fee_and_its_t
         ask_for(bench, "taker", SHARD_0, side=Side.NO, price="0.8700", count="1.00",
                 time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)
     )  # fmt: skip
-    fills = bench.client.get_fills(since).whole()
+    fills = bench.client.get_fills(since).all_or_raise()
     theirs = [fill for fill in bench.account.fills if fill.time >= since.timestamp()]
     assert [fill.time for fill in fills] == sorted(fill.time for fill in fills), "oldest first"
     assert sorted((f.order_id, f.count * 100, f.fee, f.is_taker) for f in fills) == sorted(
@@ -217,7 +217,7 @@ def test_what_a_market_paid_out_is_what_arrived(bench: Bench) -> None:
     for ticker in (won, lost, SHARD_3):
         lifecycle.settle_now(exchange, market(bench, ticker), "yes")
         wait(bench, 60)
-    settlements = bench.client.get_settlements(START).whole()
+    settlements = bench.client.get_settlements(START).all_or_raise()
     assert [s.ticker for s in settlements] == [won, lost, SHARD_3], "oldest first"
     first, second, third = settlements
     assert (first.yes_count, first.yes_cost, first.no_count, first.no_cost) == (3, cost[won], 0, 0)
@@ -227,7 +227,7 @@ def test_what_a_market_paid_out_is_what_arrived(bench: Bench) -> None:
     assert sum(s.revenue for s in settlements if s.exchange_index == 0) == dollars(bench.account.cash[0] - cash[0])
     assert first.event_ticker == "KXHIGHCHI-26NOV24"
     assert second.time - first.time >= timedelta(minutes=1)
-    assert bench.client.get_settlements(third.time).whole() == (third,)
+    assert bench.client.get_settlements(third.time).all_or_raise() == (third,)
 
 
 @about("get_deposits", "get_withdrawals", "get_transfers", "get_subaccount_transfers")
@@ -242,19 +242,19 @@ def test_money_that_went_in_or_out_or_to_another_shard_is_told_to_the_cent(
             {"do": "cash_set_aside", "from": 190, "amount": 2.5, "source": 0},
         ]
     )
-    (deposit,) = bench.client.get_deposits().whole()
+    (deposit,) = bench.client.get_deposits().all_or_raise()
     assert deposit.amount == dollars(sum(CASH.values())) == 1_500
     assert (deposit.status, deposit.fee, deposit.created) == (PaymentStatus.APPLIED, 0, START)
     assert len(bench.client.get_withdrawals()) == len(bench.client.get_transfers()) == 0
     wait(bench, 200)
-    (out,) = bench.client.get_withdrawals().whole()
+    (out,) = bench.client.get_withdrawals().all_or_raise()
     assert (out.amount, out.status, out.finalized) == (D("12.34"), PaymentStatus.APPLIED, out.created)
     assert out.created == START + timedelta(seconds=60)
-    moves = {t.created: t for t in bench.client.get_transfers().whole()}
+    moves = {t.created: t for t in bench.client.get_transfers().all_or_raise()}
     assert [moves[at].amount for at in sorted(moves)] == [D("7.5"), 1]
     assert [(moves[at].source_shard, moves[at].destination_shard) for at in sorted(moves)] == [(2, 1), (0, 3)]
     assert {t.status for t in moves.values()} == {"complete"}
-    (aside,) = bench.client.get_subaccount_transfers().whole()
+    (aside,) = bench.client.get_subaccount_transfers().all_or_raise()
     assert (aside.amount, aside.from_subaccount, aside.to_subaccount) == (D("2.5"), 0, 1)
     assert aside.created == START + timedelta(seconds=190)
     entries = [e for e in bench.account.journal if e.kind in ("deposit", "withdrawal")]

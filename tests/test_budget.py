@@ -17,10 +17,10 @@ from benchmarks.limits import UnevenWire, dictated, pace
 from exchange import parse_account
 from exchange.account import AccountLimits, BucketLimit
 from exchange.errors import Gone
-from exchange.json_fields import Fields
+from exchange.json_fields import JsonObject
 from exchange.models import Order, OrderRequest, SelfTradePrevention, TimeInForce
 from exchange.orderbook import Bid, Side
-from exchange.rate_limits import BALANCE, BASIC, COSTS, Budget, Call, largest_batch
+from exchange.rate_limits import BALANCE, BASIC, COSTS, Endpoint, RateLimiter, largest_batch
 from simulator.clock import SimulatedClock
 from simulator.transport import ExchangeAdapter
 from tests.conftest import START, Bench, answer
@@ -28,12 +28,12 @@ from tests.conftest import START, Bench, answer
 LITTLE = 1e-3
 """Tokens that sums of floats may be off; the simulator's exchange lets as many be missing."""
 
-READ = Call("GET", "/portfolio/positions")
-LOOK = Call("GET", "/portfolio/balance", "balance")
-CREATE = Call("POST", "/portfolio/events/orders", "write", repeats=False)
-CANCEL = Call("DELETE", "/portfolio/events/orders/{order_id}", "write")
-CREATE_BATCH = Call("POST", "/portfolio/events/orders/batched", "write", repeats=False)
-CANCEL_BATCH = Call("DELETE", "/portfolio/events/orders/batched", "write")
+READ = Endpoint("GET", "/portfolio/positions")
+LOOK = Endpoint("GET", "/portfolio/balance", "balance")
+CREATE = Endpoint("POST", "/portfolio/events/orders", "write", idempotent=False)
+CANCEL = Endpoint("DELETE", "/portfolio/events/orders/{order_id}", "write")
+CREATE_BATCH = Endpoint("POST", "/portfolio/events/orders/batched", "write", idempotent=False)
+CANCEL_BATCH = Endpoint("DELETE", "/portfolio/events/orders/batched", "write")
 TOLD_COSTS = {READ: 10, LOOK: 1, CREATE: 10, CANCEL: 2, CREATE_BATCH: 10, CANCEL_BATCH: 2}
 """By hand, from the exchange's page on rate limits: nothing of ours decides what the exchange takes."""
 
@@ -68,7 +68,7 @@ class Step(NamedTuple):
     """A pause, then a call: `before` the exchange has it and `after` that so many seconds pass, and it may be lost
     on its way there, or on its way back."""
 
-    call: Call
+    call: Endpoint
     shard: int
     units: int
     keep: float
@@ -103,8 +103,8 @@ def test_no_sequence_of_calls_overdraws_a_bucket_and_no_wait_is_longer_than_it_m
     """As the exchange counts, a call is paid for when it arrives. Who sent it cannot know when that was, only that
     the answer came after it: to be safe is to wait as if it had arrived just then, and not a moment longer."""
     clock = SimulatedClock(START, pace=None)
-    budget = Budget(clock)
-    budget.adopt(limits, COSTS)
+    budget = RateLimiter(clock)
+    budget.use_limits(limits, COSTS)
     sizes = {"read": limits.read, "write": limits.write, "balance": BALANCE}
     exchange: dict[tuple[str, int], Kept] = {}
     at_the_latest: dict[tuple[str, int], Kept] = {}
@@ -120,7 +120,7 @@ def test_no_sequence_of_calls_overdraws_a_bucket_and_no_wait_is_longer_than_it_m
         began = clock.monotonic()
         needed = min(tokens + step.keep, size.capacity)
         must = max(needed - known.holds(began), 0.0) / size.rate
-        with suppress(TimeoutError), budget.spent(step.call, step.shard, step.units, step.keep):
+        with suppress(TimeoutError), budget.acquire(step.call, step.shard, step.units, step.keep):
             assert clock.monotonic() - began == pytest.approx(must, abs=1e-4)
             clock.advance(step.before)
             if step.lost != "there":
@@ -137,10 +137,10 @@ def test_a_burst_takes_what_the_bucket_dictates_and_two_ways_more_at_most(calls:
     """While a bucket is full nothing flows in, so it gains nothing on the first way; and the last comes on top."""
     dice = random.Random(seed)
     clock = SimulatedClock(START, pace=None)
-    budget = Budget(clock)
+    budget = RateLimiter(clock)
     began, on_the_way = clock.monotonic(), 0.0
     for _ in range(calls):
-        with budget.spent(CREATE, 0):
+        with budget.acquire(CREATE, 0):
             way = dice.uniform(0, 0.05)
             on_the_way += way
             clock.advance(way)
@@ -150,10 +150,10 @@ def test_a_burst_takes_what_the_bucket_dictates_and_two_ways_more_at_most(calls:
 
 def test_a_wait_that_only_a_full_bucket_could_end_ends_when_it_is_full() -> None:
     clock = SimulatedClock(START, pace=None)
-    budget = Budget(clock)
+    budget = RateLimiter(clock)
     began = clock.monotonic()
     for _ in range(2):
-        with budget.spent(CREATE_BATCH, 0, units=10, keep=50):
+        with budget.acquire(CREATE_BATCH, 0, units=10, keep=50):
             pass
     assert clock.monotonic() - began == pytest.approx(1, abs=LITTLE)
 
@@ -162,9 +162,9 @@ def test_a_wait_that_only_a_full_bucket_could_end_ends_when_it_is_full() -> None
 def test_what_creates_leave_for_cancels_is_enough_or_half_and_leaves_room_for_a_batch(
     limits: AccountLimits, resting: int, cost: int
 ) -> None:
-    budget = Budget(SimulatedClock(START, pace=None))
-    budget.adopt(limits, COSTS)
-    kept = budget.kept_for(resting, CANCEL)
+    budget = RateLimiter(SimulatedClock(START, pace=None))
+    budget.use_limits(limits, COSTS)
+    kept = budget.reserve_for_cancels(resting, CANCEL)
     assert kept == min(2 * resting, limits.write.capacity / 2)
     size = largest_batch(limits, cost, kept)
     assert size >= 1
@@ -174,7 +174,7 @@ def test_what_creates_leave_for_cancels_is_enough_or_half_and_leaves_room_for_a_
 # -- what a call costs -------------------------------------------------------------------------------------------
 
 ANY, BATCH = "/portfolio/events/orders/:order_id", "/portfolio/events/orders/batched"
-COSTS_TOLD: list[tuple[dict[str, int], Call, int]] = [
+COSTS_TOLD: list[tuple[dict[str, int], Endpoint, int]] = [
     ({}, CREATE, 10),
     ({"POST /portfolio/events/orders": 7}, CREATE, 7),
     ({"POST /portfolio/events/orders/": 7}, CREATE, 7),
@@ -200,25 +200,25 @@ COSTS_TOLD: list[tuple[dict[str, int], Call, int]] = [
 @pytest.mark.parametrize("prefix", ["", "/trade-api/v2"])
 @pytest.mark.parametrize(("table", "call", "cost"), COSTS_TOLD)
 def test_a_call_costs_what_the_row_says_that_fits_it_best(
-    table: dict[str, int], call: Call, cost: int, prefix: str
+    table: dict[str, int], call: Endpoint, cost: int, prefix: str
 ) -> None:
-    budget = Budget(SimulatedClock(START, pace=None))
-    budget.adopt(BASIC, _told(table, prefix))
+    budget = RateLimiter(SimulatedClock(START, pace=None))
+    budget.use_limits(BASIC, _told(table, prefix))
     assert budget.cost(call) == cost
 
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_row_for_one_place_fits_better_than_one_for_all_that_follows(is_first: bool) -> None:
     rows = {f"DELETE {ANY}": 7, "DELETE /portfolio/events/orders/*rest": 5}
-    budget = Budget(SimulatedClock(START, pace=None))
-    budget.adopt(BASIC, _told(rows if is_first else dict(reversed(rows.items()))))
+    budget = RateLimiter(SimulatedClock(START, pace=None))
+    budget.use_limits(BASIC, _told(rows if is_first else dict(reversed(rows.items()))))
     assert budget.cost(CANCEL) == 7
 
 
 def test_costs_that_were_told_replace_those_that_were_known_before() -> None:
-    budget = Budget(SimulatedClock(START, pace=None))
+    budget = RateLimiter(SimulatedClock(START, pace=None))
     assert {call: budget.cost(call) for call in TOLD_COSTS} == TOLD_COSTS
-    budget.adopt(BASIC, _told({}))
+    budget.use_limits(BASIC, _told({}))
     assert (budget.cost(CANCEL), budget.cost(LOOK)) == (10, 1), "a look at the balance is one of its own bucket"
 
 
@@ -227,7 +227,7 @@ def _told(table: dict[str, int], prefix: str = "") -> Any:
         {"method": method, "path": prefix + path, "cost": cost}
         for (method, path), cost in ((row.split(), cost) for row, cost in table.items())
     ]
-    return parse_account.endpoint_costs(Fields("costs", {"default_cost": 10, "endpoint_costs": rows}))
+    return parse_account.endpoint_costs(JsonObject("costs", {"default_cost": 10, "endpoint_costs": rows}))
 
 
 # -- the client, on an exchange ----------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_no_mix_of_calls_is_ever_one_too_many(make_bench: Callable[..., Bench], 
         return order(bench, next(names), dice.choice([0, 3]), rests=dice.random() < 0.7)
 
     def some(most: int) -> list[Order]:
-        listed = client.get_resting_orders().whole()
+        listed = client.get_resting_orders().all_or_raise()
         return dice.sample(listed, min(len(listed), dice.randint(0, most)))
 
     def cancel_some() -> None:

@@ -84,8 +84,8 @@ def test_a_served_exchange_is_spoken_to_as_the_embedded_one(tmp_path: Path) -> N
 def served(client: KalshiHttpClient) -> None:
     assert client.read_limits().tier == "basic"
     assert client.get_exchange_status().trading
-    programs = client.get_incentive_programs().whole()
-    markets = {m.ticker: m for m in client.get_markets({p.ticker for p in programs}).whole()}
+    programs = client.get_incentive_programs().all_or_raise()
+    markets = {m.ticker: m for m in client.get_markets({p.ticker for p in programs}).all_or_raise()}
     book = next(b for b in client.get_orderbooks(markets) if b.ticker.endswith("-CAPPED"))
     assert book.best(Side.YES)
     found = markets[book.ticker]

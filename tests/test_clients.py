@@ -252,7 +252,7 @@ def test_times_are_read_in_every_form_the_exchange_writes_them(bench: Bench) -> 
         for n, form in enumerate(forms)
     ]  # fmt: skip
     bench.wire.fault = lambda *_: answer(200, json.dumps({"incentive_programs": rows}))
-    programs = bench.client.get_incentive_programs().whole()
+    programs = bench.client.get_incentive_programs().all_or_raise()
     at = datetime(2026, 7, 20, 21, 4, tzinfo=timezone.utc)
     assert [p.start for p in programs] == [at, at.replace(microsecond=500_000), at.replace(microsecond=123_456)]
     assert (programs[0].reward, programs[0].cap) == (100, 5), "both are sent in 1/10,000 dollar"
@@ -291,4 +291,4 @@ def test_what_is_missing_from_a_list_of_the_account_is_never_forgotten(bench: Be
     (error,) = listed.unreadable
     assert error.ticker == "KXA-1"
     with pytest.raises(Unreadable, match=r"GET /portfolio/orders orders KXA-1: field outcome_side"):
-        listed.whole()
+        listed.all_or_raise()

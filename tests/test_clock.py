@@ -94,8 +94,8 @@ def heard(clock: ExchangeClock, true: SimulatedClock, told: Answers) -> Iterator
         true.advance(pause + there)
         date = http_date(true.now().timestamp())
         true.advance(back)
-        clock.learn({"Date": date}, there + back)
-        yield clock.take_news()
+        clock.synchronize({"Date": date}, there + back)
+        yield clock.pop_message()
 
 
 @settings(max_examples=60, deadline=None)
@@ -149,10 +149,10 @@ def test_answers_that_are_slow_one_way_do_not_make_the_clock_flap(
 )
 def test_an_answer_from_a_cache_corrects_nothing(headers: dict[str, str], took: float) -> None:
     clock = ExchangeClock(SimulatedClock(START, pace=None))
-    clock.learn(headers | {"Date": http_date(START.timestamp() + 600)}, took)
+    clock.synchronize(headers | {"Date": http_date(START.timestamp() + 600)}, took)
     assert clock.offset == 0
-    assert clock.take_news() is None
-    clock.learn({"Age": "0", "Date": http_date(START.timestamp() + 600)}, 0.1)
+    assert clock.pop_message() is None
+    clock.synchronize({"Age": "0", "Date": http_date(START.timestamp() + 600)}, 0.1)
     assert clock.offset == pytest.approx(600, abs=1), "a fresh one does"
 
 
@@ -160,7 +160,7 @@ def test_an_answer_from_a_cache_corrects_nothing(headers: dict[str, str], took: 
 def test_a_slow_answer_corrects_what_is_beyond_its_own_doubt_and_nothing_else(ahead: int, corrected: bool) -> None:
     """Over a line on which all answers are slow a clock that is far off is still found out."""
     clock = ExchangeClock(SimulatedClock(START, pace=None))
-    clock.learn({"Date": http_date(START.timestamp() + ahead)}, 30.0)
+    clock.synchronize({"Date": http_date(START.timestamp() + ahead)}, 30.0)
     assert clock.offset == (pytest.approx(ahead, abs=16) if corrected else 0)
     assert clock.is_known
 
@@ -175,8 +175,8 @@ def test_a_slow_answer_corrects_what_is_beyond_its_own_doubt_and_nothing_else(ah
 @example(" ")
 def test_a_date_that_is_no_time_stops_nobody(date: str) -> None:
     clock = ExchangeClock(SimulatedClock(START, pace=None))
-    clock.learn({"Date": date}, 1.5)
-    clock.learn({"Date": date}, 1.5, refused=True)
+    clock.synchronize({"Date": date}, 1.5)
+    clock.synchronize({"Date": date}, 1.5, refused=True)
     assert clock.now().tzinfo is not None
 
 
@@ -197,7 +197,7 @@ def test_a_clock_that_agrees_costs_no_request_and_says_nothing(off: Callable[...
     for _ in range(8):
         it.client.get_balance()
     assert it.client.requests_sent == 8
-    assert (it.client.clock.offset, it.client.clock.take_news()) == (0, None)
+    assert (it.client.clock.offset, it.client.clock.pop_message()) == (0, None)
 
 
 @pytest.mark.parametrize("ahead", [3, -3, 600, -600, 86_400 * 400])
@@ -206,7 +206,7 @@ def test_an_account_can_be_used_on_a_machine_whose_clock_is_wrong(off: Callable[
     it.client.get_balance()
     assert it.client.requests_sent == (1 if abs(ahead) < 5 else 2), "sent again once at most"
     assert it.error <= 0.6
-    news = it.client.clock.take_news()
+    news = it.client.clock.pop_message()
     assert news is not None
     assert f"{abs(ahead):,.0f} s {'behind' if ahead < 0 else 'ahead of'} the exchange's" in news
     sent = it.client.requests_sent
@@ -214,7 +214,7 @@ def test_an_account_can_be_used_on_a_machine_whose_clock_is_wrong(off: Callable[
         it.client.get_balance()
         it.bench.pass_time(0.37)
     assert it.client.requests_sent == sent + 20
-    assert it.client.clock.take_news() is None, "said once"
+    assert it.client.clock.pop_message() is None, "said once"
     assert it.error <= 0.6
 
 
@@ -277,16 +277,16 @@ def test_lists_are_believed_again_in_time_whatever_the_machine_thinks(
 def test_a_clock_that_is_set_right_later_is_noticed(off: Callable[..., Off], ahead: float) -> None:
     it = off(ahead)
     it.client.get_balance()
-    it.client.clock.take_news()
+    it.client.clock.pop_message()
     it.machine.ahead = 0.2
     it.bench.pass_time(3)
     sent = it.client.requests_sent
     it.client.get_balance()
     assert it.client.requests_sent - sent <= 2
     assert it.client.clock.offset == 0
-    assert "agrees with the exchange's again" in (it.client.clock.take_news() or "")
+    assert "agrees with the exchange's again" in (it.client.clock.pop_message() or "")
     it.client.get_balance()
-    assert it.client.clock.take_news() is None
+    assert it.client.clock.pop_message() is None
 
 
 @pytest.mark.parametrize("seconds", [600, -600, 10])
@@ -299,7 +299,7 @@ def test_an_exchange_whose_clock_jumps_is_followed(off: Callable[..., Off], seco
     it.client.get_balance()
     assert it.client.requests_sent - sent == 2
     assert it.client.clock.offset == pytest.approx(seconds, abs=0.6)
-    assert it.client.clock.take_news() is not None
+    assert it.client.clock.pop_message() is not None
     it.bench.pass_time(60)
     it.client.get_balance()
     assert it.client.requests_sent - sent == 4
@@ -331,7 +331,7 @@ def test_a_time_that_is_refused_a_second_time_after_a_pause_is_refused(off: Call
 def test_a_key_that_is_refused_is_not_tried_again_and_does_not_move_the_clock(off: Callable[..., Off]) -> None:
     it = off(3)
     it.client.get_balance()
-    assert it.client.clock.take_news() is not None
+    assert it.client.clock.pop_message() is not None
     it.bench.exchange.api.keys.clear()
     said = []
     for _ in range(6):
@@ -341,7 +341,7 @@ def test_a_key_that_is_refused_is_not_tried_again_and_does_not_move_the_clock(of
             it.client.get_balance()
         assert not refused.value.by_clock
         assert it.client.requests_sent == sent + 1
-        said.append(it.client.clock.take_news())
+        said.append(it.client.clock.pop_message())
     assert set(said) == {None}, "the clock was right: the key is not"
     assert it.error <= 1
 

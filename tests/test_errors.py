@@ -15,7 +15,7 @@ from clients import KalshiHttpClient
 from exchange.errors import AlreadyExists, ExchangeError, Gone, Refused, Unauthorized, Unavailable, Unreadable
 from exchange.models import OrderStatus
 from exchange.signing import Signer
-from exchange.transport import Channel
+from exchange.transport import Transport
 from simulator import embedded
 from simulator.clock import SimulatedClock
 from tests.answers import CALLS, KEY, KEY_ID, ORDER, USER, body_of, client_that_hears, give, sent, terms
@@ -176,7 +176,7 @@ def test_a_row_of_a_batch_repeats_no_secret_either(secret: str, wrapped: bool) -
     row = {"code": f"user_not_found:_{secret}", "message": f"by {secret}", "details": secret}
     client = client_that_hears(give(200, sent({"orders": [{"error": row} if wrapped else row] * 2})))
     if secret not in (KEY_ID, USER):
-        client._channel._signer = Signer(secret, KEY)
+        client._transport._signer = Signer(secret, KEY)
     said = Said()
     said.add(*client.cancel_orders([ORDER, ORDER]))
     said.assert_free_of(secret)
@@ -195,9 +195,9 @@ def test_an_item_that_is_not_one_does_not_show_whose_it_is() -> None:
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 429, 500, 503])
 def test_no_object_that_may_be_printed_shows_a_key_an_id_or_a_signature(status: int) -> None:
     client = client_that_hears(give(status, b'{"error":{"code":"c","message":"m"}}'))
-    channel = client._channel
+    channel = client._transport
     said = Said()
-    said.add(client, channel, channel._signer, channel.clock, channel.budget, channel.clock.take_news())
+    said.add(client, channel, channel._signer, channel.clock, channel.rate_limiter, channel.clock.pop_message())
     for call in CALLS.values():
         try:
             call(client)
@@ -221,7 +221,7 @@ def test_what_the_wire_says_when_it_is_cut_shows_no_header() -> None:
 
     session.mount(embedded.HOST, Wire(HTTPAdapter(), lambda *_: cut))
     signer, clock = Signer(KEY_ID, KEY), SimulatedClock(START, pace=None)
-    channel = Channel(f"{embedded.HOST}/trade-api/v2", signer, clock, session)
+    channel = Transport(f"{embedded.HOST}/trade-api/v2", signer, clock, session)
     client = KalshiHttpClient(f"{embedded.HOST}/trade-api/v2", signer, clock, session)
     said = Said()
     for call in (client.get_balance, client.cancel_all_orders, lambda: client.create_order(terms())):

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from clients import KalshiHttpClient
 from exchange import errors
 from exchange.errors import ExchangeError, Gone
-from exchange.json_fields import Listing
+from exchange.json_fields import PartialList
 from exchange.models import AmendResponse, Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.models import SelfTradePrevention as Stp
 from exchange.models import TimeInForce as Tif
@@ -243,8 +243,8 @@ def assert_true(verb: str, got: Any, seen: Scene) -> None:
         for number, result in enumerate(results):
             assert_order_is(asked(number), result, seen)
         return
-    if isinstance(got, Listing):
-        listed = {order.order_id: order.remaining * 100 for order in got.whole()}
+    if isinstance(got, PartialList):
+        listed = {order.order_id: order.remaining * 100 for order in got.all_or_raise()}
         assert listed == {order_id: order.remaining for order_id, order in seen.resting.items()}
         return
     if verb == "group" and isinstance(got, str):

@@ -208,7 +208,7 @@ def test_a_write_whose_answer_has_a_time_that_is_none_is_a_write_all_the_same() 
     past = give(200, sent({"as_of_time": "2026-11-22T14:59:59Z"}))
     refused = client_that_hears(give(200, sent(body)))
     CALLS["cancel_order"](refused)
-    wire = refused._channel._session.get_adapter(embedded.HOST)
+    wire = refused._transport._session.get_adapter(embedded.HOST)
     assert isinstance(wire, Wire)
     wire.fault = lambda *_: past
     assert not refused.lists_are_current()

@@ -56,7 +56,7 @@ def test_no_program_that_pays_now_is_missed_and_none_that_does_not_is_listed(ben
         for p in exchange.programs
         if p.kind == "liquidity" and p.starts <= exchange.now < p.ends and not p.paid_out
     }
-    programs = {p.id: p for p in bench.client.get_incentive_programs().whole()}
+    programs = {p.id: p for p in bench.client.get_incentive_programs().all_or_raise()}
     assert set(programs) == set(running)
     assert len(programs) > 12
     for name, listed in running.items():
@@ -73,7 +73,7 @@ def test_no_program_that_pays_now_is_missed_and_none_that_does_not_is_listed(ben
 @about("get_markets")
 def test_a_market_is_what_the_exchange_lists_it_as(bench: Bench) -> None:
     listed = bench.exchange.api.exchange.markets
-    markets = {m.ticker: m for m in bench.client.get_markets([*listed, "KXNOT-THERE"]).whole()}
+    markets = {m.ticker: m for m in bench.client.get_markets([*listed, "KXNOT-THERE"]).all_or_raise()}
     assert set(markets) == set(listed), "one that is not listed is left out"
     for ticker, theirs in listed.items():
         ours = markets[ticker]
@@ -110,7 +110,7 @@ def test_what_was_traded_in_a_day_is_counted_and_what_was_traded_before_it_is_no
 def test_no_level_of_a_book_is_missed_and_none_is_on_the_wrong_side(bench: Bench) -> None:
     listed = bench.exchange.api.exchange.markets
     mine = place(bench, "mine", side=Side.NO, price="0.3100")
-    books = {book.ticker: book for book in bench.client.get_orderbooks(listed).whole()}
+    books = {book.ticker: book for book in bench.client.get_orderbooks(listed).all_or_raise()}
     assert set(books) == set(listed)
     for ticker, theirs in listed.items():
         yes = [(D(p) / 10_000, D(size) / 100) for p, size in theirs.book.bids.levels()]
@@ -135,7 +135,7 @@ def test_a_candle_tells_the_last_best_prices_of_its_minute_and_an_empty_side_as_
     assert listed.book.asks.best() is None
     wait(bench, 90)
     now = datetime.fromtimestamp(exchange.now, timezone.utc)
-    candles = bench.client.get_candles([SHARD_0, "KXODD-26NOV23-EMPTY"], START, now).whole()
+    candles = bench.client.get_candles([SHARD_0, "KXODD-26NOV23-EMPTY"], START, now).all_or_raise()
     mine = [candle for candle in candles if candle.ticker == SHARD_0]
     assert [candle.end - START for candle in mine] == [timedelta(minutes=n) for n in (1, 2, 3, 4)]
     assert [candle.yes_bid for candle in mine] == [D("0.13")] * 4
@@ -150,7 +150,7 @@ def test_a_long_history_comes_in_pieces_that_neither_overlap_nor_leave_a_gap(ben
     nobodys = [f"KXNOBODY-{number}" for number in range(98)]
     wait(bench, 4 * 3_600)
     end = START + timedelta(hours=4)
-    candles = bench.client.get_candles([SHARD_0, SHARD_3, *nobodys], START, end).whole()
+    candles = bench.client.get_candles([SHARD_0, SHARD_3, *nobodys], START, end).all_or_raise()
     assert len(bench.wire.sent) == 3, "10,000 candles a call, counted as if all markets were there"
     for ticker in (SHARD_0, SHARD_3):
         ends = [candle.end for candle in candles if candle.ticker == ticker]
@@ -161,7 +161,7 @@ def test_a_long_history_comes_in_pieces_that_neither_overlap_nor_leave_a_gap(ben
 
 @about("get_all_series")
 def test_a_series_with_makers_fees_is_not_taken_for_one_without(bench: Bench) -> None:
-    series = {one.ticker: one for one in bench.client.get_all_series().whole()}
+    series = {one.ticker: one for one in bench.client.get_all_series().all_or_raise()}
     listed = bench.exchange.api.exchange.series
     assert set(series) == set(listed)
     assert len(bench.wire.sent) == 1
@@ -177,7 +177,7 @@ def test_a_series_with_makers_fees_is_not_taken_for_one_without(bench: Bench) ->
 @about("get_events")
 def test_an_events_own_fees_and_whether_its_markets_exclude_each_other_are_not_missed(bench: Bench) -> None:
     listed = bench.exchange.api.exchange.events
-    events = {event.ticker: event for event in bench.client.get_events([*listed, "KXNOBODY-1"]).whole()}
+    events = {event.ticker: event for event in bench.client.get_events([*listed, "KXNOBODY-1"]).all_or_raise()}
     combos = {name for name, theirs in listed.items() if theirs.combo}
     assert combos
     assert set(events) == set(listed) - combos, "one that is not listed is left out, and so are combos"
@@ -198,7 +198,7 @@ def test_many_events_come_in_pieces_and_no_event_makes_no_call_for_all_of_them(b
     nobodys = [f"KXNOBODY-{number}" for number in range(401 - len(listed))]
     assert bench.client.get_events([]).items == ()
     assert bench.wire.sent == []
-    events = bench.client.get_events([listed[0], *nobodys, *listed[1:]]).whole()
+    events = bench.client.get_events([listed[0], *nobodys, *listed[1:]]).all_or_raise()
     assert len(bench.wire.sent) == 3, "200 a call"
     assert sorted(event.ticker for event in events) == sorted(listed)
 
@@ -206,5 +206,7 @@ def test_many_events_come_in_pieces_and_no_event_makes_no_call_for_all_of_them(b
         request.url = (request.url or "").replace("limit=200", "limit=2")
 
     bench.wire.fault = small_pages
-    assert bench.client.get_events(listed).whole() == bench.client.get_events(reversed(listed)).whole()
+    assert (
+        bench.client.get_events(listed).all_or_raise() == bench.client.get_events(reversed(listed)).all_or_raise()
+    )
     assert {event.ticker for event in bench.client.get_events(listed)} == set(listed), "every page was read"

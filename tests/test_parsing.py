@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from clients import KalshiHttpClient
 from exchange import json_fields, parse_account, parse_markets
 from exchange.errors import ExchangeError, Unreadable
-from exchange.json_fields import Fields, Listing, decode
+from exchange.json_fields import JsonObject, PartialList, decode
 from exchange.orderbook import Side
 from tests.answers import CALLS, RAW, body_of, client_that_hears, give, places, real_answers, sent, short_answer
 
@@ -96,7 +96,9 @@ def test_no_answer_at_all_ends_in_anything_but_a_value_or_a_typed_error(name: st
         assert "/" in error.request or "Order" in error.request
         assert len(str(error)) < 2_000
     else:
-        errors = result.unreadable if isinstance(result, Listing) else result if isinstance(result, list) else ()
+        errors = (
+            result.unreadable if isinstance(result, PartialList) else result if isinstance(result, list) else ()
+        )
         assert all(str(error) for error in errors)
 
 
@@ -120,7 +122,7 @@ def test_no_strange_value_in_any_place_of_an_answer_ends_in_anything_but_a_typed
         container[key] = right
 
 
-PARSERS: dict[str, tuple[Callable[[Fields], Any], str, tuple[Any, ...]]] = {
+PARSERS: dict[str, tuple[Callable[[JsonObject], Any], str, tuple[Any, ...]]] = {
     "program": (parse_markets.program, "get_incentive_programs", ("incentive_programs", 0)),
     "market": (parse_markets.market, "get_markets", ("markets", 0)),
     "book": (parse_markets.book, "get_orderbooks", ("orderbooks", 0)),
@@ -165,13 +167,13 @@ def test_no_parser_is_left_out() -> None:
     }
     assert set(PARSERS) == takes_fields
     for parser, (parse, _, _) in PARSERS.items():
-        assert parse(Fields("GET /x", sample(parser))) is not None
+        assert parse(JsonObject("GET /x", sample(parser))) is not None
 
 
 def read(parser: str, value: Any) -> None:
     """It makes a value or says what is wrong."""
     try:
-        PARSERS[parser][0](Fields("GET /some/path", value))
+        PARSERS[parser][0](JsonObject("GET /some/path", value))
     except Unreadable as error:
         assert str(error).startswith("GET /some/path: ")
         assert "field " in str(error) or "expected a JSON object" in str(error)
@@ -206,14 +208,14 @@ def test_whatever_a_parser_reads_it_makes_a_value_or_says_what_is_wrong(parser: 
     read(parser, value)
 
 
-def changed(parser: str, **fields: Any) -> Fields:
+def changed(parser: str, **fields: Any) -> JsonObject:
     """An object that the parser reads but for these fields, which are sent otherwise, or left out where `...`."""
     whole = sample(parser) | fields
-    return Fields("GET /x", {name: value for name, value in whole.items() if value is not ...})
+    return JsonObject("GET /x", {name: value for name, value in whole.items() if value is not ...})
 
 
-def book_of(*levels: Any) -> Fields:
-    return Fields("GET /x", {"ticker": "KXTEST-1", "orderbook_fp": {"yes_dollars": list(levels)}})
+def book_of(*levels: Any) -> JsonObject:
+    return JsonObject("GET /x", {"ticker": "KXTEST-1", "orderbook_fp": {"yes_dollars": list(levels)}})
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -263,7 +265,7 @@ def test_a_level_that_is_none_is_refused_also_where_its_words_were_read_before(l
 
 def test_what_is_remembered_of_books_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parse_markets, "MOST_KNOWN", 8)
-    known = parse_markets._Known(D(100))
+    known = parse_markets._DecimalCache(D(100))
     assert [known[str(number)] for number in range(100)] == [D(number) for number in range(100)]
     assert len(known) <= 8
 

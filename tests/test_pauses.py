@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from bot.recovery import Next, Outages
-from exchange.errors import Then
+from exchange.errors import Recovery
 from simulator.pauses import next_maintenance
 from tests.conftest import START, Bench, answer, cut_before, is_quote
 from tests.test_halts import ours
@@ -132,12 +132,12 @@ NOON = datetime(2026, 11, 26, 12, 0, tzinfo=timezone.utc)
 def test_a_failure_is_tried_again_at_once_and_many_leave_the_exchange_in_peace() -> None:
     outages = Outages()
     outages.worked()
-    found = [outages.failed(Then.RETRY, NOON, 60.0) for _ in range(9)]
+    found = [outages.failed(Recovery.RETRY, NOON, 60.0) for _ in range(9)]
     assert [one.seconds for one in found] == [10, 10, 10, 20, 40, 80, 160, 300, 300]
     assert [one.ends for one in found] == [False, False, True] + [False] * 6, "told once"
     outages.worked()
     assert not outages.gave_up
-    assert outages.failed(Then.RETRY, NOON, 60.0) == Next(10.0)
+    assert outages.failed(Recovery.RETRY, NOON, 60.0) == Next(10.0)
 
 
 @pytest.mark.parametrize(("worked", "tries"), [(False, 1), (True, 3)])
@@ -147,16 +147,16 @@ def test_what_only_a_person_can_mend_stops_the_bot_at_its_start_and_later_when_i
     outages = Outages()
     if worked:
         outages.worked()
-    found = [outages.failed(Then.STOP, NOON, 60.0) for _ in range(tries)]
+    found = [outages.failed(Recovery.STOP, NOON, 60.0) for _ in range(tries)]
     assert [one.stop for one in found] == [False] * (tries - 1) + [True]
 
 
 def test_failures_in_an_announced_pause_are_no_outage_and_those_after_it_are() -> None:
     outages = Outages()
     outages.announced((NOON, NOON + MAINTENANCE))
-    quiet = [outages.failed(Then.RETRY, NOON + timedelta(minutes=minute), 60.0) for minute in range(5)]
+    quiet = [outages.failed(Recovery.RETRY, NOON + timedelta(minutes=minute), 60.0) for minute in range(5)]
     assert [one.seconds for one in quiet] == [60.0] * 5
     assert [one.ends for one in quiet] == [True] + [False] * 4
     assert all(one.until == NOON + MAINTENANCE for one in quiet)
-    late = [outages.failed(Then.RETRY, NOON + MAINTENANCE, 60.0) for _ in range(3)]
+    late = [outages.failed(Recovery.RETRY, NOON + MAINTENANCE, 60.0) for _ in range(3)]
     assert [one.ends for one in late] == [False, False, True]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from exchange import errors
-from exchange.errors import BotError, Then
+from exchange.errors import BotError, Recovery
 from tests.conftest import Bench, answer, is_quote, unavailable
 from tests.test_halts import ours
 
@@ -31,11 +31,11 @@ def test_the_table_of_errors_tells_every_class_and_what_is_done_about_it() -> No
     }
     assert told.keys() <= rows.keys()
     for name in told.keys() - {"Unauthorized", "Unreadable"}:
-        assert rows[name].split()[-1] == told[name].then.value, name
-    assert errors.answered("GET /x", 401, "authentication_error", "", "").then is Then.STOP
-    assert errors.answered("GET /x", 401, "header_timestamp_expired", "", "").then is Then.RETRY
-    assert errors.Unreadable("GET /x", "odd", ticker="A-1").then is Then.SKIP
-    assert errors.Unreadable("GET /x", "odd").then is Then.RETRY
+        assert rows[name].split()[-1] == told[name].recovery.value, name
+    assert errors.error_for_status("GET /x", 401, "authentication_error", "", "").recovery is Recovery.STOP
+    assert errors.error_for_status("GET /x", 401, "header_timestamp_expired", "", "").recovery is Recovery.RETRY
+    assert errors.Unreadable("GET /x", "odd", ticker="A-1").recovery is Recovery.SKIP
+    assert errors.Unreadable("GET /x", "odd").recovery is Recovery.RETRY
 
 
 def test_a_key_that_is_not_accepted_stops_the_start_at_once(make_bench: MakeBench) -> None:
