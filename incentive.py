@@ -20,13 +20,13 @@ from exchange.json_fields import PartialList
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import Event, ExchangeStatus, Market, Order, Program, Series
 from exchange.orderbook import Book
-from rewards.estimate import NONE_EARNED, RIVALS_ANSWER, Candidate, Caution, RewardedMarket
+from rewards.estimate import NOTHING_ACCRUED, RIVAL_MULTIPLIER, Candidate, EstimateRules, RewardedMarket
 from rewards.skips import Reason, Skip
-from risk.exposure import Room
+from risk.exposure import Headroom
 from selection import advice, allocation
-from selection.ranking import Choice, Wish, choose, no_slot_left
-from selection.screening import Screen, incentives
-from trade import Trade, rivals_books
+from selection.ranking import Selection, SelectionRules, choose, no_slot_left
+from selection.screening import Screen, with_terms
+from trade import Trade, books_without_own
 
 T = TypeVar("T")
 
@@ -50,18 +50,18 @@ _EXCLUDED = frozenset({Reason.TARGET_MISSED, Reason.NO_REFERENCE, Reason.PRICE_B
 """The reasons that tell whether a second counted in a market; the others leave it open."""
 
 
-class Looks(NamedTuple):
+class QualifyingLooks(NamedTuple):
     """How often a market was looked at, and how often it would have paid."""
 
     all: int = 0
     qualified: int = 0
 
-    def then(self, qualified: bool) -> Looks:
-        looks = Looks(self.all + 1, self.qualified + qualified)
-        return Looks(looks.all // 2, looks.qualified // 2) if looks.all >= LOOKS_KEPT else looks
+    def with_look(self, qualified: bool) -> QualifyingLooks:
+        looks = QualifyingLooks(self.all + 1, self.qualified + qualified)
+        return QualifyingLooks(looks.all // 2, looks.qualified // 2) if looks.all >= LOOKS_KEPT else looks
 
 
-class Change(NamedTuple):
+class ProgramChange(NamedTuple):
     """A program that is not what it was at the scan before: new (`was` None), ended (`now` None), or with other
     terms."""
 
@@ -76,7 +76,7 @@ class Change(NamedTuple):
         return found
 
 
-class Seen(NamedTuple):
+class BoardSnapshot(NamedTuple):
     """Some markets as they are now: with their programs, their `books`, those of the rivals (the account's orders
     removed), and a reason for each that cannot be quoted. `problems`: what of it was not told, or could not be
     read."""
@@ -93,22 +93,22 @@ class Seen(NamedTuple):
 @dataclass(frozen=True)
 class Board:
     """All that was seen of the board at the scan of `at`. `programs`: every one that was listed; `watched`: the
-    markets that a look reads, best first; `choice`: what the scan would have quoted, and why not the rest;
-    `advice`: what to change where the settings cannot be paid, told by the first scan. `earned`: dollars that
-    windows have earned so far, by program id."""
+    markets that a look reads, best first; `selection`: what the scan would have quoted, and why not the rest;
+    `advice`: what to change where the settings cannot be paid, told by the first scan. `accrued_by_program`:
+    dollars that windows have earned so far, by program id."""
 
     at: datetime
     programs: tuple[Program, ...] = ()
     watched: tuple[str, ...] = ()
-    choice: Choice = field(default_factory=lambda: Choice((), ()))
-    changes: tuple[Change, ...] = ()
+    selection: Selection = field(default_factory=lambda: Selection((), ()))
+    changes: tuple[ProgramChange, ...] = ()
     series: Mapping[str, Series] = field(default_factory=dict)
     fees_at: datetime | None = None
     events: Mapping[str, Event] = field(default_factory=dict)
-    looks: Mapping[str, Looks] = field(default_factory=dict)
+    looks: Mapping[str, QualifyingLooks] = field(default_factory=dict)
     problems: tuple[ExchangeError, ...] = ()
     advice: str = ""
-    earned: Mapping[str, float] = field(default_factory=dict)
+    accrued_by_program: Mapping[str, float] = field(default_factory=dict)
 
     def due(self, now: datetime, seconds: float) -> bool:
         """Whether it is time for another scan: `seconds` have passed, or a window of a watched market has ended,
@@ -125,38 +125,40 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """How to price (`trade`), what to keep to (`screen`), what a choice is to bring (`wish`)."""
+    """How to price (`trade`), what to keep to (`screen`), what a choice is to bring (`rules`)."""
 
     trade: Trade
     screen: Screen
-    wish: Wish
+    rules: SelectionRules
 
     @property
-    def caution(self) -> Caution:
+    def estimate_rules(self) -> EstimateRules:
         """How the estimates of a fixed size are made that decide."""
-        return Caution(RIVALS_ANSWER, fill_cost=self.wish.fill_cost)
+        return EstimateRules(RIVAL_MULTIPLIER, fill_cost=self.rules.fill_cost)
 
     def with_fewer_slots(self, taken: int) -> Strategy:
         """The same, with so many slots taken already."""
-        return replace(self, wish=replace(self.wish, slots=max(self.wish.slots - taken, 0))) if taken else self
+        return replace(self, rules=replace(self.rules, slots=max(self.rules.slots - taken, 0))) if taken else self
 
     def decide(
         self,
         incentives: Iterable[RewardedMarket],
         rivals: Mapping[str, Book],
         now: datetime,
-        room: Room,
+        headroom: Headroom,
         quoted: frozenset[str],
         skipped: Iterable[Skip] = (),
-    ) -> Choice:
+    ) -> Selection:
         """The markets to quote, with which bids, and one reason for each of the rest. `rivals`: books without our
         own orders; `quoted`: the tickers that have a slot now; `skipped`: those that were left out before."""
-        if self.trade.size is None and self.wish.slots:
-            return allocation.choose_sizes(self.trade, incentives, rivals, now, self.wish, room, quoted, skipped)
+        if self.trade.size is None and self.rules.slots:
+            return allocation.choose_sizes(
+                self.trade, incentives, rivals, now, self.rules, headroom, quoted, skipped
+            )
         if self.trade.size is None:
-            return Choice((), (*(no_slot_left(one.ticker) for one in incentives), *skipped))
-        candidates, unquoted = self.trade.candidates(incentives, rivals, now, self.caution)
-        return choose(candidates, [*unquoted, *skipped], self.wish, room, quoted)
+            return Selection((), (*(no_slot_left(one.ticker) for one in incentives), *skipped))
+        candidates, unquoted = self.trade.candidates(incentives, rivals, now, self.estimate_rules)
+        return choose(candidates, [*unquoted, *skipped], self.rules, headroom, quoted)
 
 
 class IncentiveProgram:
@@ -186,76 +188,87 @@ class IncentiveProgram:
         status: ExchangeStatus,
         resting: Collection[Order],
         until: datetime,
-        room: Room,
-        earned: Mapping[str, float] = NONE_EARNED,
+        headroom: Headroom,
+        accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED,
         give_up: float = math.inf,
         quoted: frozenset[str] | None = None,
     ) -> Board:
         """Read the whole board, and remember it. `resting`: all that the account has in the books; `until`: when
-        an order that is placed now would expire; `room`: what may be tied up and lost; `earned`: dollars that
-        windows have earned so far, by program id; `give_up`: when, by the monotonic clock, other things are more
-        urgent; `quoted`: the tickers that have a slot, where another process trades. Raises an `ExchangeError`
-        where the exchange does not tell what is needed, or not in time: then the board is the one before."""
+        an order that is placed now would expire; `headroom`: what may be tied up and lost; `accrued_by_program`:
+        dollars that windows have earned so far, by program id; `give_up`: when, by the monotonic clock, other
+        things are more urgent; `quoted`: the tickers that have a slot, where another process trades. Raises an
+        `ExchangeError` where the exchange does not tell what is needed, or not in time: then the board is the one
+        before."""
         now, self._give_up = self._client.clock.now(), give_up
         before, quoted = self.board, self.quoted if quoted is None else quoted
         self._told("programs")
         listed = self._client.get_incentive_programs()
         by_ticker, ended = self._strategy.screen.programs(listed, now)
         problems: list[ExchangeError] = list(listed.unreadable)
-        board = replace(self._with_fees(before or Board(now), now, problems), earned=earned)
-        seen = self._see(board, by_ticker, status, resting, until, now)
-        choice = self._strategy.decide(seen.incentives, seen.rivals, now, room, quoted, [*ended, *seen.skipped])
-        watched = _watched(choice, quoted, max(WATCHED, self._strategy.wish.slots))
-        events = self._events(board, seen.incentives, watched, problems)
+        board = replace(
+            self._with_fees(before or Board(now), now, problems), accrued_by_program=accrued_by_program
+        )
+        snapshot = self._see(board, by_ticker, status, resting, until, now)
+        selection = self._strategy.decide(
+            snapshot.incentives, snapshot.rivals, now, headroom, quoted, [*ended, *snapshot.skipped]
+        )
+        watched = _watched(selection, quoted, max(WATCHED, self._strategy.rules.slots))
+        events = self._events(board, snapshot.incentives, watched, problems)
         self._told("")
         self.board = replace(
             board,
-            advice="" if before else self._advice(choice, seen, room),
+            advice="" if before else self._advice(selection, snapshot, headroom),
             at=now,
             programs=listed.items,
             watched=watched,
-            choice=choice,
+            selection=selection,
             changes=self._changes(before.programs, listed) if before else (),
             events=events,
-            looks=_after_look(board.looks, seen.rivals, choice),
-            problems=(*problems, *seen.problems),
+            looks=_after_look(board.looks, snapshot.rivals, selection),
+            problems=(*problems, *snapshot.problems),
         )
         return self.board
 
-    def look(self, status: ExchangeStatus, resting: Collection[Order], until: datetime) -> Seen:
+    def refresh(self, status: ExchangeStatus, resting: Collection[Order], until: datetime) -> BoardSnapshot:
         """Read the watched markets anew; arguments as for `scan`. Raises an `ExchangeError`."""
         now, self._give_up = self._client.clock.now(), math.inf
         board = self._scanned()
         watched = set(board.watched) | self.quoted
         programs = [program for program in board.programs if program.ticker in watched]
         by_ticker, ended = self._strategy.screen.programs(programs, now)
-        seen = self._see(board, by_ticker, status, resting, until, now)
-        return seen._replace(skipped=[*ended, *seen.skipped])
+        snapshot = self._see(board, by_ticker, status, resting, until, now)
+        return snapshot._replace(skipped=[*ended, *snapshot.skipped])
 
     def choose(
         self,
-        seen: Seen,
-        room: Room,
-        earned: Mapping[str, float] = NONE_EARNED,
+        snapshot: BoardSnapshot,
+        headroom: Headroom,
+        accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED,
         aside: Mapping[str, Skip] = NONE_ASIDE,
         stay: Collection[str] = (),
-    ) -> tuple[Choice, Board]:
+    ) -> tuple[Selection, Board]:
         """Choose among the markets of a look; arguments as for `scan`. `aside`: markets that are out of the
         question, and why; `stay`: those of them that keep their slot. Returns the choice, and the board that knows
-        of the look; neither is remembered before `take_up`."""
+        of the look; neither is remembered before `adopt`."""
         board = self._scanned()
-        known = [one._replace(earned=earned) for one in seen.incentives if one.ticker not in aside]
-        skipped = [skip for skip in seen.skipped if skip.ticker not in aside]
-        skipped += [skip for ticker, skip in aside.items() if ticker in seen.markets or ticker in stay]
+        known = [
+            one._replace(accrued_by_program=accrued_by_program)
+            for one in snapshot.incentives
+            if one.ticker not in aside
+        ]
+        skipped = [skip for skip in snapshot.skipped if skip.ticker not in aside]
+        skipped += [skip for ticker, skip in aside.items() if ticker in snapshot.markets or ticker in stay]
         strategy = self._strategy.with_fewer_slots(len(stay))
-        choice = strategy.decide(known, seen.rivals, seen.at, room, self.quoted, skipped)
-        looks = _after_look(board.looks, seen.rivals, choice)
-        return choice, replace(board, looks=looks, problems=seen.problems, earned=earned)
+        selection = strategy.decide(known, snapshot.rivals, snapshot.at, headroom, self.quoted, skipped)
+        looks = _after_look(board.looks, snapshot.rivals, selection)
+        return selection, replace(
+            board, looks=looks, problems=snapshot.problems, accrued_by_program=accrued_by_program
+        )
 
-    def take_up(self, choice: Choice, stay: Collection[str], board: Board) -> None:
+    def adopt(self, selection: Selection, stay: Collection[str], board: Board) -> None:
         """What was chosen has its slot from now on, and so have the markets of `stay`, which had one before."""
         kept = {ticker: self.traded[ticker] for ticker in stay}
-        self.traded = {candidate.ticker: candidate for candidate in choice.chosen} | kept
+        self.traded = {candidate.ticker: candidate for candidate in selection.chosen} | kept
         self.board = board
 
     def drop(self, tickers: Collection[str]) -> None:
@@ -267,16 +280,16 @@ class IncentiveProgram:
         board = self._scanned()
         return {ticker for ticker in self.traded if not board.pays(ticker, board.at)}
 
-    def close_up(self, ticker: str, resting: Collection[Order]) -> tuple[RewardedMarket, Book] | None:
+    def one_market(self, ticker: str, resting: Collection[Order]) -> tuple[RewardedMarket, Book] | None:
         """One market of the board with the rivals' book in it, None where it has no program that pays for resting
         orders, or is not listed, or sends no book. Whether it may be quoted is not asked."""
         board = self._scanned()
         programs = [program for program in board.programs if program.ticker == ticker]
         by_ticker, _ = Screen().programs(programs, self._client.clock.now())
         markets = self._client.get_markets(by_ticker)
-        books = rivals_books(self._client.get_orderbooks(by_ticker), resting)
-        for incentive in incentives(
-            markets, by_ticker, board.series, board.events, _qualified(board), board.earned
+        books = books_without_own(self._client.get_orderbooks(by_ticker), resting)
+        for incentive in with_terms(
+            markets, by_ticker, board.series, board.events, _qualified(board), board.accrued_by_program
         ):
             if ticker in books:
                 return incentive, books[ticker]
@@ -287,10 +300,12 @@ class IncentiveProgram:
             raise ValueError("the board was not scanned yet")
         return self.board
 
-    def _advice(self, choice: Choice, seen: Seen, room: Room) -> str:
+    def _advice(self, selection: Selection, snapshot: BoardSnapshot, headroom: Headroom) -> str:
         """What to change where a choice is paid nothing, empty where it is paid."""
-        trade, caution = self._strategy.trade, self._strategy.caution
-        return advice.advise(trade, caution, choice, seen.incentives, seen.rivals, seen.at, room)
+        trade, estimate_rules = self._strategy.trade, self._strategy.estimate_rules
+        return advice.advise(
+            trade, estimate_rules, selection, snapshot.incentives, snapshot.rivals, snapshot.at, headroom
+        )
 
     def _see(
         self,
@@ -300,14 +315,16 @@ class IncentiveProgram:
         resting: Collection[Order],
         until: datetime,
         now: datetime,
-    ) -> Seen:
+    ) -> BoardSnapshot:
         markets = self._read("markets", self._client.get_markets, list(by_ticker))
         listed = {market.ticker: market for market in markets}
         tradable, skipped = self._strategy.screen.markets(by_ticker, listed, status, now, until)
         books = self._read("books", self._client.get_orderbooks, [market.ticker for market in tradable])
-        found = incentives(tradable, by_ticker, board.series, board.events, _qualified(board), board.earned)
-        return Seen(
-            now, listed, {book.ticker: book for book in books}, found, rivals_books(books, resting), skipped,
+        found = with_terms(
+            tradable, by_ticker, board.series, board.events, _qualified(board), board.accrued_by_program
+        )
+        return BoardSnapshot(
+            now, listed, {book.ticker: book for book in books}, found, books_without_own(books, resting), skipped,
             (*markets.unreadable, *books.unreadable),
         )  # fmt: skip
 
@@ -326,12 +343,16 @@ class IncentiveProgram:
             unreadable += part.unreadable
         return PartialList(tuple(items), tuple(unreadable))
 
-    def _changes(self, before: Iterable[Program], now: PartialList[Program]) -> tuple[Change, ...]:
+    def _changes(self, before: Iterable[Program], now: PartialList[Program]) -> tuple[ProgramChange, ...]:
         """What is new, other or gone among the programs of markets that are wanted."""
         was, listed = ({program.id: program for program in programs} for programs in (before, now))
-        found = [Change(was.get(name), program) for name, program in listed.items() if was.get(name) != program]
+        found = [
+            ProgramChange(was.get(name), program) for name, program in listed.items() if was.get(name) != program
+        ]
         unread = {error.ticker for error in now.unreadable}  # nobody knows whether those have ended
-        found += [Change(p, None) for name, p in was.items() if name not in listed and p.ticker not in unread]
+        found += [
+            ProgramChange(p, None) for name, p in was.items() if name not in listed and p.ticker not in unread
+        ]
         unwanted = self._strategy.screen.unwanted()
         return tuple(change for change in found if unwanted(change.program.ticker) is None)
 
@@ -371,23 +392,27 @@ def _qualified(board: Board) -> dict[str, float]:
     return {ticker: (looks.qualified + 1) / (looks.all + 1) for ticker, looks in board.looks.items()}
 
 
-def _watched(choice: Choice, quoted: frozenset[str], most: int) -> tuple[str, ...]:
+def _watched(selection: Selection, quoted: frozenset[str], most: int) -> tuple[str, ...]:
     """The quoted markets, those that would be, and the best of the others, so many at most."""
-    best = [candidate.ticker for candidate in choice.chosen]
-    best += [skip.ticker for skip in choice.skipped if skip.reason in _NEXT]
+    best = [candidate.ticker for candidate in selection.chosen]
+    best += [skip.ticker for skip in selection.skipped if skip.reason in _NEXT]
     return tuple(dict.fromkeys([*sorted(quoted), *best]))[:most]
 
 
-def _after_look(looks: Mapping[str, Looks], rivals: Mapping[str, Book], choice: Choice) -> dict[str, Looks]:
+def _after_look(
+    looks: Mapping[str, QualifyingLooks], rivals: Mapping[str, Book], selection: Selection
+) -> dict[str, QualifyingLooks]:
     """The looks with one more at each market whose book was read."""
     after = dict(looks)
     judged = {
-        skip.ticker: skip.reason in _QUALIFIED for skip in choice.skipped if skip.reason in _QUALIFIED | _EXCLUDED
+        skip.ticker: skip.reason in _QUALIFIED
+        for skip in selection.skipped
+        if skip.reason in _QUALIFIED | _EXCLUDED
     }
-    judged |= dict.fromkeys((candidate.ticker for candidate in choice.chosen), True)
+    judged |= dict.fromkeys((candidate.ticker for candidate in selection.chosen), True)
     for ticker, qualified in judged.items():
         if ticker in rivals:
-            after[ticker] = after.get(ticker, Looks()).then(qualified)
+            after[ticker] = after.get(ticker, QualifyingLooks()).with_look(qualified)
     return after
 
 

@@ -22,7 +22,7 @@ from runtime.preflight import HOME, check_machine, startup_problem
 # The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
 # and whoever lacks them is to read a line that says so, not a traceback.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _EXIT_CODES = """\
 exit code: 0 nothing failed, 1 the exchange does not answer as it should, or something still rests or is held,
@@ -30,22 +30,7 @@ exit code: 0 nothing failed, 1 the exchange does not answer as it should, or som
 typed), or nobody agreed to it"""
 
 
-# -- what can be asked for -------------------------------------------------------------------------------------
-
-
-def status(asked: argparse.Namespace) -> int:
-    from commands import status
-
-    return status.run(asked)
-
-
-def report(asked: argparse.Namespace) -> int:
-    from commands import report
-
-    return report.run(asked)
-
-
-def doctor(_: argparse.Namespace) -> int:
+def doctor() -> int:
     """`doctor`: print what a first run needs and whether it is there. Returns the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a path may hold what a terminal cannot show
@@ -64,27 +49,6 @@ def doctor(_: argparse.Namespace) -> int:
     return checklist.code
 
 
-def incentives(asked: argparse.Namespace) -> int:
-    from commands import incentives
-
-    return incentives.run(asked)
-
-
-def cancel_or_close(asked: argparse.Namespace) -> int:
-    from commands import emergency
-
-    return emergency.cancel_or_close(asked)
-
-
-def resume(asked: argparse.Namespace) -> int:
-    from commands import emergency
-
-    return emergency.resume(asked)
-
-
-# -- from what was typed to what is done -----------------------------------------------------------------------
-
-
 def day(typed: str) -> date:
     """A UTC day as it is typed."""
     try:
@@ -101,8 +65,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def commands() -> Parser:
-    """What can be typed. A command is added here, with the function that does it: that gets what was typed, and
-    returns the exit code."""
+    """What can be typed. What each command does stands in `run_command`."""
     form = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=16)
     parser = Parser(
         prog="python main.py",
@@ -110,37 +73,36 @@ def commands() -> Parser:
         description="Look at the account and at its bot, check and tidy up. Without a command: status.",
         epilog=f"examples:\n{_EXAMPLES}\n\n{_EXIT_CODES}",
     )
-    known = parser.add_subparsers(dest="command", metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def add(name: str, does: str, done_by: Callable[[argparse.Namespace], int], more: str = _READS) -> Parser:
+    def add(name: str, does: str, more: str = _READS) -> Parser:
         examples = "".join(line for line in _EXAMPLES.splitlines(keepends=True) if f"main.py {name}" in line)
         epilog = f"examples:\n{examples.rstrip()}\n\n{_EXIT_CODES}"
         says = f"{does[0].upper()}{does[1:]}. {more}"
-        one: Parser = known.add_parser(
+        command: Parser = subparsers.add_parser(
             name, help=does, description=says, epilog=epilog, formatter_class=form, allow_abbrev=False
         )
-        one.set_defaults(done_by=done_by)
-        return one
+        return command
 
-    looks = add("status", "show cash, positions, orders, the worst case, halts and the bot's last cycle", status)
-    looks.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    earned = add("report", "tell what the bot did and earned, by its ledger: paid, estimated, lost", report)
-    earned.add_argument("--since", metavar="DAY", type=day, help="from a UTC day on, such as 2026-11-20")
-    earned.add_argument("--ledger", metavar="FILE", type=Path, help="another ledger, such as one put aside")
-    form_of = earned.add_mutually_exclusive_group()
+    status = add("status", "show cash, positions, orders, the worst case, halts and the bot's last cycle")
+    status.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    report = add("report", "tell what the bot did and earned, by its ledger: paid, estimated, lost")
+    report.add_argument("--since", metavar="DAY", type=day, help="from a UTC day on, such as 2026-11-20")
+    report.add_argument("--ledger", metavar="FILE", type=Path, help="another ledger, such as one put aside")
+    form_of = report.add_mutually_exclusive_group()
     form_of.add_argument("--json", action="store_true", help="one JSON object, for programs")
     form_of.add_argument("--html", metavar="FILE", type=Path, help="write a page with charts to a file")
-    add("doctor", "check what a first run needs, a line each with the remedy", doctor)
-    board = add("incentives", "show which markets the bot would quote, and why not the others", incentives)
+    add("doctor", "check what a first run needs, a line each with the remedy")
+    board = add("incentives", "show which markets the bot would quote, and why not the others")
     board.add_argument(
         "--why", metavar="TICKER", type=str.upper, help="every number behind the place of one market"
     )
-    for name, does, done_by, more in (
-        ("cancel-all", "cancel every resting order of the account", cancel_or_close, _HALTS),
-        ("close-all", "cancel every order and sell every position at the best bids", cancel_or_close, _HALTS),
-        ("resume", "let a halted bot go on", resume, _RESUMES),
+    for name, does, more in (
+        ("cancel-all", "cancel every resting order of the account", _HALTS),
+        ("close-all", "cancel every order and sell every position at the best bids", _HALTS),
+        ("resume", "let a halted bot go on", _RESUMES),
     ):
-        add(name, does, done_by, more).add_argument("--yes", action="store_true", help="do not ask")
+        add(name, does, more).add_argument("--yes", action="store_true", help="do not ask")
     return parser
 
 
@@ -160,10 +122,10 @@ _EXAMPLES = """\
   python main.py resume                                 after a halt"""
 
 
-def carried_out(asked: argparse.Namespace) -> int:
+def run_command(args: argparse.Namespace) -> int:
     """Do what was asked for. Returns the exit code: that of the command, or what an error means."""
-    if asked.command == "doctor":  # which needs nothing, and tells what is missing
-        return doctor(asked)
+    if args.command == "doctor":  # which needs nothing, and tells what is missing
+        return doctor()
     problem = startup_problem()
     if problem:
         print(f"main: {problem}", file=sys.stderr)
@@ -174,7 +136,17 @@ def carried_out(asked: argparse.Namespace) -> int:
 
     try:
         context.importable()
-        return int(asked.done_by(asked))
+        from commands import emergency, incentives, report, status
+
+        does = {
+            "status": status.run,
+            "report": report.run,
+            "incentives": incentives.run,
+            "cancel-all": emergency.cancel_or_close,
+            "close-all": emergency.cancel_or_close,
+            "resume": emergency.resume,
+        }
+        return does[args.command](args)
     except (ConfigError, LedgerError) as error:
         print(f"main: {error}", file=sys.stderr)
         return ExitCode.MISCONFIGURED
@@ -183,7 +155,7 @@ def carried_out(asked: argparse.Namespace) -> int:
         return ExitCode.FAILED
 
 
-def read(typed: Sequence[str]) -> argparse.Namespace:
+def parse(typed: Sequence[str]) -> argparse.Namespace:
     """What was typed, understood."""
     if not typed or (typed[0].startswith("-") and typed[0] not in ("-h", "--help")):
         typed = ["status", *typed]
@@ -192,7 +164,7 @@ def read(typed: Sequence[str]) -> argparse.Namespace:
 
 def main() -> int:
     """Do what is asked for. Returns the exit code, as `--help` says."""
-    return carried_out(read(sys.argv[1:]))
+    return run_command(parse(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -23,14 +23,14 @@ from logging import Logger
 from pathlib import Path
 from types import MappingProxyType
 
-from bot import launch, log_events, recovery, settings
+from bot import launch, log_events, recovery
 from bot.connection import Connection
-from bot.decision import Circumstances, Decision, decide, headroom
-from bot.observation import Account, View, look_at_held, taken_down
+from bot.decision import CycleInputs, Decision, decide, headroom
+from bot.observation import AccountSnapshot, MarketView, early_cancels, look_at_held
 from bot.prod_confirmation import Confirm
 from bot.recovery import Failure
 from bot.session import REPORT_LACKS_IT, Session
-from bot.settings import AUTO  # noqa: F401  (for TRADE_SIZE below)
+from bot.settings import Settings, check_settings, strategy_of
 from clients import Environment
 from exchange import order_payloads, trading_hours
 from exchange.account import Fill
@@ -38,11 +38,11 @@ from exchange.errors import Recovery
 from exchange.models import ExchangeStatus
 from execution.plan import Plan
 from incentive import IncentiveProgram
-from ledger.entries import Cycle
+from ledger.entries import CycleRecord
 from ledger.ledger import Ledger, file_name
 from runtime import log_format, log_output, signals
 from runtime.console import ExitCode
-from selection.ranking import Choice
+from selection.ranking import Selection
 
 _NOT_SETTINGS = {*globals(), "_NOT_SETTINGS"}  # what is named between here and the settings' end is one
 
@@ -147,21 +147,21 @@ class MarketBot:
 
     def __init__(
         self,
-        rules: settings.Settings,
+        settings: Settings,
         connection: Connection,
         ledger: Ledger,
         logger: Logger,
         confirm: Confirm | None = None,
     ) -> None:
-        self._rules, self._connection = rules, connection
+        self.settings, self._connection = settings, connection
         self._client, self._clock = connection.client, connection.client.clock
         self._logger, self._confirm = logger, confirm
-        self._told, self._repeats = log_events.Told(), log_output.Repeats()
-        self.incentives = IncentiveProgram(self._client, settings.strategy_of(rules))
-        self.session = Session(rules, connection, ledger, self.incentives, self.log, self._on_fills)
-        self._books, self._sender = self.session.books, self.session.sender
-        self._outages = self.session.outages
-        self._account: Account | None = None
+        self._announcements, self._repeats = log_events.Announcements(), log_output.Repeats()
+        self.incentive_program = IncentiveProgram(self._client, strategy_of(settings))
+        self.session = Session(settings, connection, ledger, self.incentive_program, self.log, self._on_fills)
+        self._bookkeeper, self._executor = self.session.bookkeeper, self.session.executor
+        self._retry_policy = self.session.retry_policy
+        self._account: AccountSnapshot | None = None
         self._cycle = 0
         self.plan: Plan | None = None
 
@@ -171,10 +171,10 @@ class MarketBot:
         """Trade until a person stops it. Returns the process's exit code: `OK`, `MISCONFIGURED` where only a
         person can mend what is wrong, or agree to what would be done, or `ORDERS_MAY_REST`."""
         try:
-            self.log("START", {"Environment": self._rules.env.value, **self._connection.about})
+            self.log("START", {"Environment": self.settings.env.value, **self._connection.about})
             for warning in self._connection.warnings:
                 self.log("INFO", {"Warning": warning})
-            self.log("SETTINGS", self._rules.in_words())
+            self.log("SETTINGS", self.settings.in_words())
             return self._trade()
         except KeyboardInterrupt as stop:
             signals.acknowledge()
@@ -186,23 +186,23 @@ class MarketBot:
         if code is not None:
             return code
         while True:
-            due = self._clock.monotonic() + self._rules.wait_time
+            due = self._clock.monotonic() + self.settings.wait_time
             began, sent_before = self._clock.now(), self._client.requests_sent
             failure = recovery.attempt(self.start_trading)
             if failure:
-                self._books.failed(self._so_far(began, sent_before, problem=failure.text))
+                self._bookkeeper.record_failed(self._cycle_record(began, sent_before, problem=failure.text))
                 pause = self._after_failure(failure)
                 if pause is None:
-                    return self._give_up(failure)
+                    return self._stop_on_error(failure)
                 due = self._clock.monotonic() + pause
             else:
-                recovery.log_recovered(self.log, self._outages, self._clock.now())
-                self._outages.worked()
+                recovery.log_recovered(self.log, self._retry_policy, self._clock.now())
+                self._retry_policy.on_success()
                 self._use_slack()
             self._log_clock()
             self._wait(due)
 
-    def start_trading(self) -> Choice | None:
+    def start_trading(self) -> Selection | None:
         """One trading cycle: from a look at the exchange to quotes that rest on it. Returns what was chosen, None
         while trading is paused or halted. Raises an `ExchangeError` where the exchange does not play along, and a
         `LedgerError` where the ledger cannot be read; nothing is placed or renewed blindly then, and the orders
@@ -212,40 +212,40 @@ class MarketBot:
         self.plan = None
         status = self._client.get_exchange_status()
         began = self._clock.now()  # by its answer the clock is right, however wrong the machine's
-        due = self._clock.monotonic() + self._rules.wait_time
+        due = self._clock.monotonic() + self.settings.wait_time
         if not self.session.may_trade(status):
             return None
-        self._log_all(self._told.shards(status))
+        self._log_all(self._announcements.shards(status))
         if not self.session.begun:
-            self.session.begin(self._rules, status)
-        if self.incentives.board is None:  # before the account is read to decide by: it may take 40 s
+            self.session.begin(self.settings, status)
+        if self.incentive_program.board is None:  # before the account is read to decide by: it may take 40 s
             self._scan(status, self.session.look_at_account())
         self._account = account = self.session.look_at_account()
         if self.session.halt_for(self.session.suspicion(account), account):
             return None
         decision = self._decide(status, account, began)
-        if self.session.halt_for(self.session.loss(account, self._rules.daily_loss_limit), account):
+        if self.session.halt_for(self.session.loss(account, self.settings.daily_loss_limit), account):
             return None
-        self.incentives.take_up(decision.choice, decision.stay, decision.board)
+        self.incentive_program.adopt(decision.selection, decision.stay, decision.board)
         self.plan = decision.plan
-        self._log_all(self._told.choice(decision.choice, decision.stay))
-        self._sender.carry_out(decision.plan, decision.situation)
+        self._log_all(self._announcements.selection(decision.selection, decision.stay))
+        self._executor.execute(decision.plan, decision.state)
         resting = self.place_order(decision, due)
-        if decision.plan.sales:
-            self._books.read_fills()
+        if decision.plan.exits:
+            self._bookkeeper.read_fills()
         self._stay_out_of_refused()
-        cycle = self._so_far(began, sent_before, len(self.incentives.quoted), resting)
-        mark = self._books.close(cycle, account.balance)
-        next_cycle = began + timedelta(seconds=self._rules.wait_time)
+        cycle = self._cycle_record(began, sent_before, len(self.incentive_program.quoted), resting)
+        mark = self._bookkeeper.close_cycle(cycle, account.balance)
+        next_cycle = began + timedelta(seconds=self.settings.wait_time)
         self.log("CYCLE", log_events.cycle(self._cycle, cycle, decision, mark, next_cycle))
-        return decision.choice
+        return decision.selection
 
     def place_order(self, decision: Decision, due: float) -> int:
         """Place the orders of the incentive tickers: all that a decision wants and that do not rest yet, as its
         plan has priced them. `due`: when, by the monotonic clock, the next cycle begins, which places what this
         one could not. Returns how many orders of ours rest then. Raises an `ExchangeError` where what became of an
         order is not known; one that the gate or the exchange refuses is logged and left out."""
-        return self._sender.place(decision.plan, decision.situation.books, due)
+        return self._executor.place(decision.plan, decision.state.books, due)
 
     def scan_board(self) -> None:
         """Read the whole board while the quotes rest, and withdraw those whose programs have ended."""
@@ -254,18 +254,18 @@ class MarketBot:
             return
         orders = self._client.get_resting_orders().items
         self._scan(status, self._account._replace(orders=orders))
-        ended = self.incentives.ended()
+        ended = self.incentive_program.ended()
         if ended:
             told = {"Programs ended": "or cannot be read any more; their quotes are withdrawn"}
             self.log("INFO", told | {"Markets": ", ".join(sorted(ended))})
-            self.session.clearing.withdraw(ended)
-            self.incentives.drop(ended)
+            self.session.canceler.cancel_own(ended)
+            self.incentive_program.drop(ended)
 
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         """Write one event to the console and to trade.log; what goes wrong again and again is counted."""
         now, details = self._clock.now(), list(details)
-        plain = fields if isinstance(fields, str) else log_format.pairs(fields)
-        said = self._repeats.counted(event, plain, now, details[-1] if details else "")
+        text = fields if isinstance(fields, str) else log_format.pairs(fields)
+        said = self._repeats.counted(event, text, now, details[-1] if details else "")
         if said is not None:
             self._logger.info(log_format.entry(now, event, said, details))
 
@@ -279,16 +279,16 @@ class MarketBot:
         def meet() -> None:
             self.session.read_limits()
             self._log_clock()
-            is_real = self._rules.env is Environment.PROD
+            is_real = self.settings.env is Environment.PROD
             about = self._connection.about
-            agreed.append(not is_real or self.session.may_take_over(self._rules, about, self._confirm))
+            agreed.append(not is_real or self.session.may_take_over(self.settings, about, self._confirm))
 
         while True:
             failure = recovery.attempt(meet)
             if failure is None:
                 return None if agreed[-1] else ExitCode.MISCONFIGURED
             if failure.recovery is Recovery.STOP:
-                return self._give_up(failure)
+                return self._stop_on_error(failure)
             again = f"Nothing was touched; tried again in {recovery.RETRY_SECONDS:.0f} s"
             recovery.log_failure(self.log, failure, again)
             self._clock.sleep(recovery.RETRY_SECONDS)
@@ -296,15 +296,15 @@ class MarketBot:
     def _after_failure(self, failure: Failure) -> float | None:
         """Seconds until a failed cycle is tried again; None where only a person can mend it. What was quoted is
         given up in an outage and in a pause that was announced, both told once."""
-        follows = self._outages.failed(failure.recovery, self._clock.now(), self._rules.wait_time)
-        count, last_expiry = self._outages.count, self._sender.last_expiry
+        follows = self._retry_policy.on_failure(failure.recovery, self._clock.now(), self.settings.wait_time)
+        count, last_expiry = self._retry_policy.count, self._executor.last_expiry
         recovery.log_failed_cycle(self.log, failure, follows, count, last_expiry)
         if follows.ends:
             self.session.withdraw(is_told=follows.until is None)
             self.session.end()
         return None if follows.stop else follows.seconds
 
-    def _give_up(self, failure: Failure) -> int:
+    def _stop_on_error(self, failure: Failure) -> int:
         """Stop by itself. Returns the exit code."""
         self.log("ERROR", f"The bot stops: only a person can mend this ({failure.text})")
         return max(self.session.stop("it cannot go on"), ExitCode.MISCONFIGURED)
@@ -312,81 +312,83 @@ class MarketBot:
     def _use_slack(self) -> None:
         """Between two cycles: read the prices that the report lacks and, where it is due, the board."""
         if self.session.begun:
-            recovery.try_or_log(self._books.catch_up, self.log, REPORT_LACKS_IT)
+            recovery.try_or_log(self._bookkeeper.catch_up, self.log, REPORT_LACKS_IT)
         if self._scan_is_due():
             kept = "The board of the last scan is kept until the next one"
             recovery.try_or_log(self.scan_board, self.log, kept)
 
     def _scan_is_due(self) -> bool:
         """Whether this cycle's slack is the one that is nearest to the time of the next scan."""
-        half_a_cycle = self._rules.wait_time / 2
-        seconds = max(self._rules.scan_time - half_a_cycle, half_a_cycle)
-        board = self.incentives.board
+        half_a_cycle = self.settings.wait_time / 2
+        seconds = max(self.settings.scan_time - half_a_cycle, half_a_cycle)
+        board = self.incentive_program.board
         return self.session.begun and board is not None and board.due(self._clock.now(), seconds)
 
     def _wait(self, due: float) -> None:
         """Sleep until the next cycle is due. One that took longer than a cycle may is told, never made up for."""
         left = due - self._clock.monotonic()
         if left < 0:
-            says = f"it took {self._rules.wait_time - left:.1f} s of {self._rules.wait_time:g}"
+            says = f"it took {self.settings.wait_time - left:.1f} s of {self.settings.wait_time:g}"
             self.log("INFO", {"Slow cycle": f"{says}; the next one begins at once"})
         self._clock.sleep(max(left, 0.0))
 
     # -- within a cycle ----------------------------------------------------------------------------------------
 
-    def _scan(self, status: ExchangeStatus, account: Account) -> None:
+    def _scan(self, status: ExchangeStatus, account: AccountSnapshot) -> None:
         """Read the whole board and tell what is new on it."""
         now = self._clock.now()
-        left, until = headroom(self._rules, account), self._rules.expiry(now, now)
-        urgent, expiry = math.inf, self._sender.last_expiry
+        left, until = headroom(self.settings, account), self.settings.expiry(now, now)
+        urgent, expiry = math.inf, self._executor.last_expiry
         if expiry is not None and expiry > now:  # what rests is to be renewed well before
             rests = (expiry - now).total_seconds()
-            urgent = self._clock.monotonic() + rests - self._rules.expiration_ts / 2
-        board = self.incentives.scan(status, account.orders, until, left, self._books.earned(), urgent)
-        self._books.saw(board.programs)
+            urgent = self._clock.monotonic() + rests - self.settings.expiration_ts / 2
+        board = self.incentive_program.scan(
+            status, account.orders, until, left, self._bookkeeper.accrued_by_program(), urgent
+        )
+        self._bookkeeper.on_programs(board.programs)
         self._log_all(log_events.problems(board))
         recovery.try_or_log(self._read_schedule, self.log, "Planned pauses are met when they come")
-        self._log_all(self._told.board(board))
+        self._log_all(self._announcements.board(board))
 
     def _read_schedule(self) -> None:
         """Know when the exchange pauses next."""
         pause = trading_hours.next_pause(self._client.get_schedule(), self._clock.now())
-        self._outages.announced(pause)
-        self._log_all(self._told.pause(pause))
+        self._retry_policy.on_schedule(pause)
+        self._log_all(self._announcements.pause(pause))
 
-    def _decide(self, status: ExchangeStatus, account: Account, began: datetime) -> Decision:
+    def _decide(self, status: ExchangeStatus, account: AccountSnapshot, began: datetime) -> Decision:
         """Look at the market, count what was earned since the last look, and decide."""
-        until = self._rules.expiry(began, self._clock.now())
-        view = look_at_held(self._client, self.incentives.look(status, account.orders, until), account)
-        self._books.look(view.seen.at, view.seen.markets, view.without(account.ours), view.rivals)
+        until = self.settings.expiry(began, self._clock.now())
+        view = look_at_held(self._client, self.incentive_program.refresh(status, account.orders, until), account)
+        self._bookkeeper.accrue(view.snapshot.at, view.snapshot.markets, view.without(account.ours), view.rivals)
         recovery.try_or_log(partial(self.session.count_cash, account, view), self.log, REPORT_LACKS_IT)
-        self._see_to_guards(account, view, status)
-        now = Circumstances(status, self._books.earned(), until, self._sender.sent_lately())
-        decision = decide(self._rules, self.session.memory, account, view, now)
+        self._update_guards(account, view, status)
+        now = CycleInputs(status, self._bookkeeper.accrued_by_program(), until, self._executor.sent_lately())
+        decision = decide(self.settings, self.session.memory, account, view, now)
         self._log_all(log_events.problems(decision.board))
         return decision
 
-    def _see_to_guards(self, account: Account, view: View, status: ExchangeStatus) -> None:
+    def _update_guards(self, account: AccountSnapshot, view: MarketView, status: ExchangeStatus) -> None:
         """Let go what waited long enough, and stay out of what moved or was taken down."""
-        guards, now = self.session.memory.guards, view.seen.at
+        guards, now = self.session.memory.guards, view.snapshot.at
         self._log_guards(guards.ended(now, self.session.reset_groups(now)))
-        self._log_guards(guards.looked(view.markets, view.seen.rivals, self.incentives.quoted, now))
-        for shard, why in taken_down(account.early, view.markets, status).items():
-            self._log_guards(guards.tripped(shard, why, now))
+        self._log_guards(guards.on_books(view.markets, view.snapshot.rivals, self.incentive_program.quoted, now))
+        for shard, why in early_cancels(account.early, view.markets, status).items():
+            self._log_guards(guards.on_group_triggered(shard, why, now))
 
     def _stay_out_of_refused(self) -> None:
         """Stay out of the shards and markets that were found to take no orders."""
         guards = self.session.memory.guards
-        for shard, why in self._sender.tripped.items():
-            self._log_guards(guards.tripped(shard, why, self._clock.now()))
-        for ticker, why in self._sender.paused.items():
-            self._log_guards(guards.refused(ticker, why, self._clock.now()))
+        for shard, why in self._executor.triggered_shards.items():
+            self._log_guards(guards.on_group_triggered(shard, why, self._clock.now()))
+        for ticker, why in self._executor.closed_markets.items():
+            self._log_guards(guards.on_refused(ticker, why, self._clock.now()))
 
     def _on_fills(self, fills: Collection[Fill]) -> None:
         """Tell of fills that were not known yet, and stay away from what was filled."""
         for fill in fills:
             self.log("FILL", log_format.fill(fill))
-        self._log_guards(self.session.memory.guards.filled(fills, self._clock.now()))
+        self._log_guards(self.session.memory.guards.on_fills(fills, self._clock.now()))
 
     # -- what is told ------------------------------------------------------------------------------------------
 
@@ -403,21 +405,21 @@ class MarketBot:
         if news:
             self.log("INFO", {"Clock": news})
 
-    def _so_far(
+    def _cycle_record(
         self, began: datetime, sent_before: int, markets: int = 0, orders: int = 0, problem: str = ""
-    ) -> Cycle:
+    ) -> CycleRecord:
         """What the cycle that `began` then, when so many requests had been sent, has come to."""
         took = (self._clock.now() - began).total_seconds()
-        return Cycle(began, took, self._client.requests_sent - sent_before, markets, orders, problem)
+        return CycleRecord(began, took, self._client.requests_sent - sent_before, markets, orders, problem)
 
 
 MARKET_BOT = MarketBot  # the design document's spelling
 
 
-def read_settings(changed: Mapping[str, object] = MappingProxyType({})) -> settings.Settings:
+def read_settings(changed: Mapping[str, object] = MappingProxyType({})) -> Settings:
     """The settings above, with those of `changed` in their place, checked. Raises one `ConfigError` that lists
     every problem."""
-    return settings.check({name: globals()[name] for name in _WRITTEN} | dict(changed))
+    return check_settings({name: globals()[name] for name in _WRITTEN} | dict(changed))
 
 
 def ledger_file(environment: Environment) -> Path:
@@ -425,9 +427,9 @@ def ledger_file(environment: Environment) -> Path:
     return _LOG_FILE.with_name(file_name(environment.value, order_payloads.PRIMARY_SUBACCOUNT))
 
 
-def files() -> launch.Files:
+def paths() -> launch.Paths:
     """Where all that the bot reads and writes is."""
-    return launch.Files(_LOG_FILE, _DOTENV_FILE, _LOG_FILE.with_suffix(".lock"), ledger_file)
+    return launch.Paths(_LOG_FILE, _DOTENV_FILE, _LOG_FILE.with_suffix(".lock"), ledger_file)
 
 
 def main() -> int:
@@ -436,7 +438,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python market_bot.py", description="Trade until Ctrl-C.")
     parser.add_argument("--yes", action="store_true", help="with real money: clear the account without asking")
     confirm = (lambda _: True) if parser.parse_args().yes else launch.keyboard()
-    return launch.start(read_settings, files(), confirm, MarketBot)
+    return launch.start(read_settings, paths(), confirm, MarketBot)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from exchange.account import Position
 from exchange.models import Market, MarketStatus, Order, OrderRequest, SelfTradePrevention, TimeInForce
 from exchange.orderbook import NO, ONE_DOLLAR, SIDES, YES, Bid, Book, Level, PriceGrid, Side
 from rewards import rule_2026_07_30 as rule
-from rewards.estimate import Candidate, Caution, RewardedMarket, Scored, contracts_from
+from rewards.estimate import Candidate, EstimateRules, RewardedMarket, Scored, contracts_ahead
 from rewards.skips import Reason, Skip, contracts
 
 OWN_PREFIX = "lipbot-"
@@ -29,7 +29,7 @@ OWN_PREFIX = "lipbot-"
 
 _NOTHING = Decimal(0)
 
-_Refusal = tuple[Reason, Decimal]
+_NoPrice = tuple[Reason, Decimal]
 """Why a side has no price, and the number behind it: its best bid, the price that is not paid, or the contracts
 ahead."""
 
@@ -96,7 +96,11 @@ class Trade:
         return scored if scored.qualifies else target_missed(incentive, rivals, bids)
 
     def candidates(
-        self, incentives: Iterable[RewardedMarket], rivals: Mapping[str, Book], now: datetime, caution: Caution
+        self,
+        incentives: Iterable[RewardedMarket],
+        rivals: Mapping[str, Book],
+        now: datetime,
+        estimate_rules: EstimateRules,
     ) -> tuple[list[Candidate], list[Skip]]:
         """What could be quoted with the fixed size, with the estimate that decides, and a reason for each market
         that can't."""
@@ -111,18 +115,18 @@ class Trade:
             if isinstance(scored, Skip):
                 skipped.append(scored)
             else:
-                decided = incentive.estimate(scored, now, caution)
+                decided = incentive.estimate(scored, now, estimate_rules)
                 found.append(Candidate(incentive, book, scored, decided, now))
         return found, skipped
 
     def _find(
         self, incentive: RewardedMarket, rivals: Book
-    ) -> tuple[Decimal | _Refusal, Decimal | _Refusal] | Skip:
+    ) -> tuple[Decimal | _NoPrice, Decimal | _NoPrice] | Skip:
         """As `prices`; why a side has none is not put into words yet, for most of a board is left out."""
         target, grid = incentive.target, incentive.market.grid
         needed = target / rule.REFERENCE_PART
         yes_top, no_top = grid.tops
-        found: list[Decimal | _Refusal] = []
+        found: list[Decimal | _NoPrice] = []
         for side, levels, top in ((YES, rivals.yes, yes_top), (NO, rivals.no, no_top)):
             if levels and levels[0].price >= top:
                 best = f"{levels[0].price:.4f}, the top tick"
@@ -144,7 +148,7 @@ class Trade:
         levels: Sequence[Level],
         reached: tuple[Decimal, Decimal] | None,
         target: Decimal,
-    ) -> Decimal | _Refusal:
+    ) -> Decimal | _NoPrice:
         best = levels[0].price
         behind = grid.below(side, best, self.delta_ticks)
         if behind is None:
@@ -152,14 +156,14 @@ class Trade:
         if reached is not None and reached[0] <= behind:
             price, ahead = grid.floor(side, reached[0]), reached[1]
         else:
-            price, ahead = behind, contracts_from(levels, behind)
+            price, ahead = behind, contracts_ahead(levels, behind)
         if ahead >= target and ahead - _size_at(levels, price) >= target:
             return Reason.TRADE_DELTA, price
         if self.rivals_ahead is not None and ahead > self.rivals_ahead:
             return Reason.INCENTIVE_SIZE, ahead
         return price
 
-    def _skip(self, incentive: RewardedMarket, side: Side, levels: Sequence[Level], why: _Refusal) -> Skip:
+    def _skip(self, incentive: RewardedMarket, side: Side, levels: Sequence[Level], why: _NoPrice) -> Skip:
         """What `_price` refused, in words."""
         reason, number = why
         best = f"best {side.value} bid {levels[0].price:.4f}"
@@ -213,13 +217,13 @@ def target_missed(incentive: RewardedMarket, rivals: Book, bids: Sequence[Bid]) 
     )  # fmt: skip
 
 
-def rivals_books(books: Iterable[Book], resting: Iterable[Order]) -> dict[str, Book]:
+def books_without_own(books: Iterable[Book], resting: Iterable[Order]) -> dict[str, Book]:
     """The books by market, `resting`, all that the account has in them, taken out: nobody is their own rival."""
     own = bids_by_ticker(resting)
     return {book.ticker: book.without_bids(own.get(book.ticker, ())) for book in books}
 
 
-def open_order(
+def quote_order(
     where: Market | Order, bid: Bid, client_order_id: str, expires: datetime, group_id: str | None = None
 ) -> OrderRequest:
     """A resting quote in a market, or in that of an order: post-only, so that it never pays the taker's fee, gone
@@ -240,37 +244,35 @@ def open_order(
 
 
 @dataclass(frozen=True, slots=True)
-class Unclosable:
+class NoExit:
     """A position that cannot be closed now, and why."""
 
     reason: str
 
 
-def _not_trading(market: Market | None) -> Unclosable | None:
+def _not_trading(market: Market | None) -> NoExit | None:
     """Why nothing can be closed in a market, None where it can."""
     if market is not None and market.status is MarketStatus.ACTIVE:
         return None
-    return Unclosable(f"market is {market.status.value if market else 'not listed'}")
+    return NoExit(f"market is {market.status.value if market else 'not listed'}")
 
 
-def close_order(
+def exit_order(
     position: Position, market: Market | None, rivals: Book | None, own: Sequence[Bid], client_order_id: str
-) -> OrderRequest | Unclosable:
+) -> OrderRequest | NoExit:
     """The order that sells `position` at the rivals' best bid for its side, never worse: immediate or cancel,
     and reduce-only, so that it cannot open anything. Selling a side at p is bidding 1 - p for the other.
 
     `own`: what a person rests in the market from the same account: a sale would cancel such an order rather than
     trade with it, so one that stands in the way keeps the position."""
     if market is None or market.status is not MarketStatus.ACTIVE:
-        return Unclosable(f"market is {market.status.value if market else 'not listed'}")
+        return NoExit(f"market is {market.status.value if market else 'not listed'}")
     best = rivals.best(position.side) if rivals else None
     if best is None:
-        return Unclosable(f"nobody bids for {position.side.value}")
+        return NoExit(f"nobody bids for {position.side.value}")
     in_the_way = [bid.price for bid in own if bid.side is position.side and bid.price >= best.price]
     if in_the_way:
-        return Unclosable(
-            f"an order of your own, {position.side.value} at {max(in_the_way):.4f}, stands in the way"
-        )
+        return NoExit(f"an order of your own, {position.side.value} at {max(in_the_way):.4f}, stands in the way")
     return OrderRequest(
         ticker=position.ticker,
         exchange_index=market.exchange_index,
@@ -282,7 +284,7 @@ def close_order(
     )
 
 
-def resting_exit_price(position: Position, market: Market | None, rivals: Book | None) -> Decimal | Unclosable:
+def resting_exit_price(position: Position, market: Market | None, rivals: Book | None) -> Decimal | NoExit:
     """The price at which an order rests alone that sells `position`, in dollars of the other side: beside the best
     of those who bid there, so that it is next to be filled and earns that side's reward meanwhile."""
     closed = _not_trading(market)
@@ -290,7 +292,7 @@ def resting_exit_price(position: Position, market: Market | None, rivals: Book |
         return closed
     best = rivals.best(position.side.other) if rivals else None
     if best is None:
-        return Unclosable(f"nobody bids for {position.side.other.value}, so there is no price to rest at")
+        return NoExit(f"nobody bids for {position.side.other.value}, so there is no price to rest at")
     return best.price
 
 

@@ -47,9 +47,9 @@ from exchange.models import IncentiveType, Market, MarketStatus, Program
 from exchange.orderbook import NO, ONE_DOLLAR, YES, PriceGrid, PriceRange
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import Candidate, RewardedMarket
-from rewards.fees import RATE_WHERE_UNKNOWN
+from rewards.fees import UNKNOWN_MAKER_RATE
 from rewards.skips import Skip
-from risk.exposure import Room, room_beside
+from risk.exposure import Headroom, remaining_headroom
 from selection.ranking import choose
 from trade import Trade
 
@@ -59,7 +59,7 @@ NOW = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
 TARGET, DISCOUNT = Decimal(1_000), Decimal("0.5")
 CENTS = PriceGrid((PriceRange(Decimal(0), ONE_DOLLAR, Decimal("0.01")),))
 EMPTY, FILLED = 0.25, 0.45
-AMPLE = Room(Decimal(10**6), Decimal(10**6), Decimal(10**6))
+AMPLE = Headroom(Decimal(10**6), Decimal(10**6), Decimal(10**6))
 CHOICES = 10
 """A choice is made so many times in a section: once would be too short to time."""
 
@@ -128,7 +128,7 @@ def incentive(number: int, ticker: str) -> RewardedMarket:
         discount=Decimal(5_000) / 10_000,
         cap=None,
     )
-    return RewardedMarket(market, (program,), 0.0 if number % 4 else RATE_WHERE_UNKNOWN)
+    return RewardedMarket(market, (program,), 0.0 if number % 4 else UNKNOWN_MAKER_RATE)
 
 
 class Bench:
@@ -140,12 +140,12 @@ class Bench:
         self._texts = texts
         self.renew()
         strategy = strategy_of(market_bot.read_settings())
-        self._caution = strategy.caution
+        self._estimate_rules = strategy.estimate_rules
         self.shipped = strategy.trade
         self.full = replace(strategy.trade, delta_ticks=0, rivals_ahead=None)
-        self._wish = strategy.wish
-        rules = market_bot.read_settings()
-        self._room = room_beside((rules.max_capital, rules.max_event_loss), None, (), ())
+        self._rules = strategy.rules
+        settings = market_bot.read_settings()
+        self._headroom = remaining_headroom((settings.max_capital, settings.max_event_loss), None, (), ())
         self._found = self.scored(self.full)[0][:CANDIDATES]
 
     def renew(self) -> None:
@@ -153,18 +153,18 @@ class Bench:
         self._incentives = [incentive(number, ticker) for number, ticker in enumerate(self.books)]
 
     def scored(self, trade: Trade) -> tuple[list[Candidate], list[Skip]]:
-        return trade.candidates(self._incentives, self.books, NOW, self._caution)
+        return trade.candidates(self._incentives, self.books, NOW, self._estimate_rules)
 
     def sections(self) -> dict[str, tuple[Callable[[], object], int]]:
         """What is timed by its name, and how many times over."""
-        few, many = self._wish, replace(self._wish, slots=CANDIDATES)
+        few, many = self._rules, replace(self._rules, slots=CANDIDATES)
         return {
             JSON: (lambda: [json.loads(text) for text in self._texts], 1),
             DROPPED: (self._read_and_drop, 1),
             SHIPPED: (lambda: self.scored(self.shipped), 1),
             FULL: (lambda: self.scored(self.full), 1),
             RULE: (self._rule_alone, 1),
-            FEW: (lambda: choose(self._found, (), few, self._room, frozenset()), CHOICES),
+            FEW: (lambda: choose(self._found, (), few, self._headroom, frozenset()), CHOICES),
             MANY: (lambda: choose(self._found, (), many, AMPLE, frozenset()), CHOICES),
         }
 

@@ -77,16 +77,16 @@ def desk(
     seed: int,
     programs: int,
     who: Collection[str],
-    rules: Mapping[str, object] = MappingProxyType({}),
+    settings: Mapping[str, object] = MappingProxyType({}),
     bot_class: type[MarketBot] = MarketBot,
     tier: str = "basic",
 ) -> Iterator[Desk]:
-    """A desk on a board of `programs` with the people `who`; `rules` are settings that are not as they are
+    """A desk on a board of `programs` with the people `who`; `settings` are those that are not as they are
     shipped, `tier` the account's rate limits, which a bot reads that is `run`."""
     exchange = embedded.start(seed, None, None, START, programs, tuple(who), tier)
     signer = Signer(exchange.key_id, exchange.private_key)
     client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
-    checked = market_bot.read_settings(rules)
+    checked = market_bot.read_settings(settings)
     kept = Kept()
     logger = logging.Logger("benchmark", logging.INFO)
     logger.addHandler(kept)

@@ -18,11 +18,11 @@ from typing import NamedTuple
 from benchmarks.board import CENTS
 from exchange.models import IncentiveType, Market, MarketStatus, Program
 from exchange.orderbook import SIDES, Bid, Book, Level, PriceGrid, PriceRange, Side
-from rewards.estimate import RIVALS_ANSWER, Candidate, Caution, RewardedMarket
+from rewards.estimate import RIVAL_MULTIPLIER, Candidate, EstimateRules, RewardedMarket
 from rewards.skips import Skip
-from risk.exposure import Room
+from risk.exposure import Headroom
 from selection.allocation import LEAST_WINDOW, choose_sizes
-from selection.ranking import Choice, Wish, what_lacks
+from selection.ranking import Selection, SelectionRules, broken_limit
 from trade import Prices, Trade
 
 NOW = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
@@ -44,18 +44,20 @@ class Problem:
     """A small board, and what is wanted of it."""
 
     trade: Trade
-    wish: Wish
-    room: Room
+    rules: SelectionRules
+    headroom: Headroom
     incentives: tuple[RewardedMarket, ...]
     books: Mapping[str, Book]
 
     @property
-    def caution(self) -> Caution:
-        return Caution(RIVALS_ANSWER, float(max(LEAST_WINDOW, self.wish.min_reward)), self.wish.fill_cost)
+    def estimate_rules(self) -> EstimateRules:
+        return EstimateRules(
+            RIVAL_MULTIPLIER, float(max(LEAST_WINDOW, self.rules.min_reward)), self.rules.fill_cost
+        )
 
-    def chosen(self) -> Choice:
+    def chosen(self) -> Selection:
         """AUTO's."""
-        return choose_sizes(self.trade, self.incentives, self.books, NOW, self.wish, self.room, frozenset())
+        return choose_sizes(self.trade, self.incentives, self.books, NOW, self.rules, self.headroom, frozenset())
 
 
 def problem(seed: int) -> Problem:
@@ -71,7 +73,7 @@ def problem(seed: int) -> Problem:
         incentives.append(incentive)
         books[book.ticker] = book
     capital = Decimal(dice.randint(300, 1_400)) / 100
-    room = Room(
+    headroom = Headroom(
         capital,
         round(capital * dice.choice((2, 1, 1, Decimal("0.7"), Decimal("0.4"))), 2),
         capital * dice.choice((2, 1, Decimal("0.7"))),
@@ -81,10 +83,10 @@ def problem(seed: int) -> Problem:
     )
     return Problem(
         Trade(None, dice.choice((0, 1, 1, 2, 3)), dice.choice((None, None, Decimal(dice.randint(20, 200))))),
-        Wish(
+        SelectionRules(
             dice.randint(1, 3), dice.choice((Decimal(0), Decimal(0), Decimal(3))), dice.choice((0.0, 0.01, 0.03))
         ),
-        room,
+        headroom,
         tuple(incentives),
         books,
     )
@@ -127,11 +129,11 @@ def _market(dice: random.Random, ticker: str, event: str, exclusive: bool) -> tu
     if dice.random() < 0.3:
         programs.append(_program(dice, f"{ticker}-p1", ticker, dice.choice((target, 30, 100))))
     programs.sort(key=lambda one: -float(one.reward) / one.seconds)
-    earned = {one.id: dice.choice((0.4, 0.9, 1.3, 2.6)) for one in programs if dice.random() < 0.3}
+    accrued_by_program = {one.id: dice.choice((0.4, 0.9, 1.3, 2.6)) for one in programs if dice.random() < 0.3}
     rate = dice.choice((0.0, 0.0, 0.0, 0.0175, 0.07))
     qualified = dice.choice((1.0, 1.0, dice.uniform(0.3, 1.0)))
     book = Book(ticker, _side(dice, best_yes, target, grid), _side(dice, best_no, target, grid))
-    return RewardedMarket(market, tuple(programs), rate, exclusive, qualified, earned), book
+    return RewardedMarket(market, tuple(programs), rate, exclusive, qualified, accrued_by_program), book
 
 
 def _program(dice: random.Random, name: str, ticker: str, target: int) -> Program:
@@ -210,24 +212,24 @@ class Exhaustive:
     under every limit is dropped; so is what could not become the best if all limits but the capital fell."""
 
     def __init__(self, problem: Problem) -> None:
-        self._problem, self._room = problem, problem.room
-        self._capital = _pips(min(problem.room.capital, problem.room.free_cash))
-        self._event_loss = _pips(problem.room.event_loss)
+        self._problem, self._headroom = problem, problem.headroom
+        self._capital = _pips(min(problem.headroom.capital, problem.headroom.free_cash))
+        self._event_loss = _pips(problem.headroom.event_loss)
         self._markets = [one for one in problem.incentives if isinstance(self._prices(one), Prices)]
         self._sizes = [sorted(self._useful(one), reverse=True) for one in self._markets]
         self._beyond = self._relaxed()
         self.best: tuple[float, tuple[tuple[RewardedMarket, Size], ...]] = 0.0, ()
         losses = {
             event: {ticker: (_pips(pair[0]), _pips(pair[1])) for ticker, pair in markets.items()}
-            for event, markets in self._room.losses.items()
+            for event, markets in self._headroom.losses.items()
         }
-        self._search(0, problem.wish.slots, Spent(0, {}, losses), 0.0, ())
+        self._search(0, problem.rules.slots, Spent(0, {}, losses), 0.0, ())
 
     def _prices(self, incentive: RewardedMarket) -> Prices | Skip:
         return self._problem.trade.prices(incentive, self._problem.books[incentive.ticker])
 
     def _cash(self, incentive: RewardedMarket) -> int:
-        return _pips(self._room.cash_on(incentive.market.exchange_index))
+        return _pips(self._headroom.cash_on(incentive.market.exchange_index))
 
     def _useful(self, incentive: RewardedMarket) -> Iterator[Size]:
         """The sizes that gain something and keep the limits, less those that another one beats at no more cost."""
@@ -257,15 +259,15 @@ class Exhaustive:
             left = most - yes * units[0]
             for no in range(left // units[1] + 1 if units[1] else 1):
                 candidate = valued(self._problem, incentive, yes, no)
-                if what_lacks(candidate, self._room) is None:
-                    decided = candidate.decided
+                if broken_limit(candidate, self._headroom) is None:
+                    decided = candidate.conservative
                     net = decided.net_per_day if decided.payable else 0.0
                     yield Size(net, yes * units[0], no * units[1], yes, no)
 
     def _relaxed(self) -> list[list[Front]]:
         """The most that the markets from a number on can bring with so many slots, by the money that they take,
         were the capital the only limit."""
-        slots = self._problem.wish.slots
+        slots = self._problem.rules.slots
         beyond: list[list[Front]] = [[[(0, 0.0)] for _ in range(slots + 1)]]
         for sizes in reversed(self._sizes):
             after, single = beyond[0], _front((size.cost, size.net) for size in sizes)
@@ -305,7 +307,7 @@ class Exhaustive:
         markets = dict(spent.losses.get(event, {}))
         yes, no = markets.get(incentive.ticker, (0, 0))
         markets[incentive.ticker] = yes + size.no_cost, no + size.yes_cost
-        known = incentive.exclusive or event in self._room.exclusive
+        known = incentive.exclusive or event in self._headroom.exclusive
         if _worst(list(markets.values()), known) > self._event_loss:
             return None
         return Spent(spent.all + size.cost, cash, {**spent.losses, event: markets})
@@ -341,7 +343,7 @@ def valued(problem: Problem, incentive: RewardedMarket, yes: int, no: int) -> Ca
         if count and isinstance(price, Decimal)
     ]
     scored = incentive.score(rivals, bids)
-    return Candidate(incentive, rivals, scored, incentive.estimate(scored, NOW, problem.caution), NOW)
+    return Candidate(incentive, rivals, scored, incentive.estimate(scored, NOW, problem.estimate_rules), NOW)
 
 
 def _front(pairs: Iterable[tuple[int, float]]) -> Front:

@@ -25,10 +25,10 @@ from exchange.account import Fill, Identity
 from exchange.models import IncentiveType, OrderStatus, Program
 from exchange.orderbook import SIDES, Book, Level, Side
 from ledger import sql_rows
-from ledger.cash_reconciliation import Stretch, Till
-from ledger.entries import Cycle, Entry, Mark, Seconds, SecondsOf, Stay
+from ledger.cash_reconciliation import CashReading, ExplainedSpan
+from ledger.entries import AccountMark, AccrualKey, AccruedSeconds, CycleRecord, OrderRecord, PendingWrites
 from ledger.ledger import Ledger
-from ledger.markouts import POINTS, Point, Seen
+from ledger.markouts import POINTS, BestBids, MarkoutPoint
 
 MOST_MILLISECONDS = 5.0
 MOST_BYTES = 20_000_000
@@ -55,51 +55,53 @@ def programs(dice: random.Random, count: int, start: datetime) -> list[Program]:
     return [one() for _ in range(count)]
 
 
-def cycles(count: int, markets: int, board: bool = True) -> Iterator[Entry]:
+def cycles(count: int, markets: int, board: bool = True) -> Iterator[PendingWrites]:
     """What a bot writes down, a cycle a minute: first what became of the orders of the cycle before."""
     dice = random.Random(1)
     quoted = programs(dice, markets, START)
     listed = quoted + programs(dice, BOARD - markets, START) if board else quoted
-    resting: list[Stay] = []
+    resting: list[OrderRecord] = []
     for number in range(count):
         now = START + timedelta(minutes=number)
         if board and number and number % 1_440 == 0:
             listed = quoted + programs(dice, NEW_A_DAY, now) + listed[markets : BOARD - NEW_A_DAY]
-        entry = Entry(now, Cycle(now, 0.75, 16, markets, 2 * markets), programs=listed if number % 10 == 0 else [])
-        entry.mark = Mark(now, Decimal("1499.659000"), Decimal(0), Decimal("-0.341000"), 0.0021)
+        entry = PendingWrites(
+            now, CycleRecord(now, 0.75, 16, markets, 2 * markets), programs=listed if number % 10 == 0 else []
+        )
+        entry.mark = AccountMark(now, Decimal("1499.659000"), Decimal(0), Decimal("-0.341000"), 0.0021)
         stays = [one._replace(ended=now, status=OrderStatus.CANCELED) for one in resting]
-        resting = [_stay(dice, program, side, now) for program in quoted for side in SIDES]
-        entry.orders = {stay.order_id: stay for stay in (*stays, *resting)}
+        resting = [_order_record(dice, program, side, now) for program in quoted for side in SIDES]
+        entry.orders = {record.order_id: record for record in (*stays, *resting)}
         if dice.random() < FILLS_A_DAY / 1_440:
             fill = _fill(dice, resting[0], now)
             entry.fills[fill.fill_id] = fill
-            seen = Seen(now, Decimal("0.4300"), Decimal("0.5500"))
-            entry.markouts = {Point(fill.fill_id, name): seen for name in POINTS}
+            seen = BestBids(now, Decimal("0.4300"), Decimal("0.5500"))
+            entry.markouts = {MarkoutPoint(fill.fill_id, name): seen for name in POINTS}
         entry.seconds = {
-            SecondsOf(program.id, side, now.date(), program.ticker): Seconds(59.5, 59.5, 0, 0, 0.13, 1e-4)
+            AccrualKey(program.id, side, now.date(), program.ticker): AccruedSeconds(59.5, 59.5, 0, 0, 0.13, 1e-4)
             for program in quoted
             for side in SIDES
         }
         entry.traded = Decimal("-12.345678")
-        till = Till(Decimal("1499.659000"), entry.traded, Decimal(0))
-        entry.cash = {START: Stretch(START, now, till, till)}
+        reading = CashReading(Decimal("1499.659000"), entry.traded, Decimal(0))
+        entry.cash = {START: ExplainedSpan(START, now, reading, reading)}
         entry.capital = {(now.date(), program.ticker): 516.0 for program in quoted}
         entry.looked = now
         entry.looks = {program.ticker: _book(dice, program.ticker) for program in quoted}
         yield entry
 
 
-def _stay(dice: random.Random, program: Program, side: Side, now: datetime) -> Stay:
+def _order_record(dice: random.Random, program: Program, side: Side, now: datetime) -> OrderRecord:
     name = uuid.UUID(int=dice.getrandbits(128))
     terms = (program.ticker, side, Decimal("0.4300"), Decimal("10.00"), Decimal("0.00"), Decimal("0.0000"))
     expires = now + timedelta(minutes=2)
-    return Stay(str(name), f"lipbot-{name.hex}", *terms, OrderStatus.RESTING, now, expires, None)
+    return OrderRecord(str(name), f"lipbot-{name.hex}", *terms, OrderStatus.RESTING, now, expires, None)
 
 
-def _fill(dice: random.Random, stay: Stay, now: datetime) -> Fill:
+def _fill(dice: random.Random, record: OrderRecord, now: datetime) -> Fill:
     name = str(uuid.UUID(int=dice.getrandbits(128)))
     fee = Decimal("0.014231")
-    return Fill(name, stay.order_id, stay.ticker, stay.side, stay.price, stay.asked, fee, False, now)
+    return Fill(name, record.order_id, record.ticker, record.side, record.price, record.asked, fee, False, now)
 
 
 def _book(dice: random.Random, ticker: str) -> Book:
@@ -112,7 +114,7 @@ def _book(dice: random.Random, ticker: str) -> Book:
 
 def new_ledger(folder: Path, name: str) -> Ledger:
     ledger = Ledger(folder / f"{name}.db")
-    ledger.claim(Identity("https://exchange.example", "a-key"), START)
+    ledger.open_for(Identity("https://exchange.example", "a-key"), START)
     ledger.begin_session(START)
     return ledger
 
@@ -127,7 +129,7 @@ def time_cycles(folder: Path, markets: int, count: int) -> tuple[float, float, f
         ledger.record(entry)
         written.append((time.perf_counter() - began) * 1_000)
         began = time.perf_counter()
-        rows = [sql_rows.order_row(stay) for stay in entry.orders.values()]
+        rows = [sql_rows.order_row(record) for record in entry.orders.values()]
         rows += [sql_rows.look_row(book) for book in entry.looks.values()]
         rows += map(sql_rows.stretch_row, entry.cash.values())
         rows += [(day.isoformat(), ticker, of) for (day, ticker), of in entry.capital.items()]
@@ -146,7 +148,7 @@ def weigh(folder: Path, count: int, markets: int = 2) -> int:
     for number, entry in enumerate(cycles(count, markets)):
         if number % 60 == 0:
             progress(f"a week, {number:,} of {count:,} cycles")
-            ledger.thin(entry.at)
+            ledger.prune(entry.at)
             most = max(most, sum(file.stat().st_size for file in folder.glob("week.db*")))
         ledger.record(entry)
     ledger.close()

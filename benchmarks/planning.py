@@ -23,8 +23,8 @@ from benchmarks.progress import progress
 from exchange import parse_account, parse_markets
 from exchange.json_fields import JsonObject
 from exchange.orderbook import NO, YES, Bid
-from execution.plan import Change, TargetQuote, Wishes, make_plan
-from risk.gate import Limits, Situation
+from execution.plan import AmendKind, TargetQuote, Targets, make_plan
+from risk.gate import Limits, TradingState
 
 MARKETS, LEVELS, ROUNDS = 100, 20, 15
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
@@ -112,8 +112,8 @@ def timed(work: Callable[[], object]) -> float:
 def main() -> None:
     said = answers()
     markets, books, orders = read(said)
-    rivals = trade.rivals_books(books, orders)
-    situation = Situation(
+    rivals = trade.books_without_own(books, orders)
+    situation = TradingState(
         Limits(Decimal(100_000), Decimal(100_000), 10_000),
         tuple(orders),
         markets={market.ticker: market for market in markets},
@@ -126,9 +126,9 @@ def main() -> None:
             best = rivals[market.ticker].side(side)[0].price
             bid = Bid(side, best - Decimal("0.02"), Decimal(10))
             quotes.append(TargetQuote(market, bid, until, bid.count))
-    make = partial(make_plan, situation, Wishes(quotes, until=until), {0: GROUP})
+    make = partial(make_plan, situation, Targets(quotes, until=until), {0: GROUP})
     made = make()
-    changes = ", ".join(f"{len(made.amended(change))} {change.value}" for change in Change)
+    changes = ", ".join(f"{len(made.amended(change))} {change.value}" for change in AmendKind)
     print(f"{len(markets)} markets, {len(orders)} resting orders: {changes}, {len(made.orders)} placed, "
           f"{len(made.cancels)} canceled, {len(made.refused)} refused")  # fmt: skip
     pairs = []

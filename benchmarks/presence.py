@@ -20,7 +20,7 @@ from benchmarks.progress import progress
 from exchange.orderbook import Side
 from market_bot import MarketBot
 from risk.gate import Place
-from selection.ranking import Choice
+from selection.ranking import Selection
 from simulator.people import EVERYBODY
 from trade import OWN_PREFIX, is_own
 
@@ -42,10 +42,10 @@ BUSY: dict[str, object] = {
 class Anew(MarketBot):
     """Takes every order of its own down when a cycle begins, and places what is wanted anew."""
 
-    def start_trading(self) -> Choice | None:
+    def start_trading(self) -> Selection | None:
         for order in self._client.get_resting_orders():
             if is_own(order):
-                self.session.clearing.cancel_one(order)
+                self.session.canceler.cancel_one(order)
         return super().start_trading()
 
 
@@ -81,7 +81,7 @@ def hour(one: Desk, cycles: int = CYCLES) -> Hour:
                 (one.client.requests_sent - sent, len(plan.amendments) + len(plan.orders) + len(plan.cancels))
             )
         sent = one.client.requests_sent
-        sides, quoted = one.bot.session.memory.guards.sides, one.bot.incentives.quoted
+        sides, quoted = one.bot.session.memory.guards.sides, one.bot.incentive_program.quoted
         guarded += one.wait * sum(1 for ticker, _ in sides if ticker in quoted)
     progress("")
     one.client.get_exchange_status()  # the exchange lives up to now
@@ -142,9 +142,9 @@ def main() -> None:
         ("everybody, 2 markets", EVERYBODY, {}),
         ("everybody, 6 markets at the touch", EVERYBODY, BUSY),
     ]
-    for what, who, rules in rows:
+    for what, who, settings in rows:
         for name, kind in (("orders that stay", MarketBot), ("canceled and placed again", Anew)):
-            with desk(1, PROGRAMS, who, rules, kind) as one:
+            with desk(1, PROGRAMS, who, settings, kind) as one:
                 told = hour(one)
             print(
                 f"{what:34} {name:26} present {told.part:8.3%} of {told.wanted:8,.0f} s; left out: "

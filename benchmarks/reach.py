@@ -33,7 +33,7 @@ from exchange.rate_limits import COSTS
 from execution.plan import Plan
 from market_bot import MarketBot
 from risk.gate import Place
-from selection.ranking import Choice
+from selection.ranking import Selection
 from simulator import embedded
 from simulator.api.limits import TIERS
 from simulator.opening import CUSTOMER
@@ -66,18 +66,22 @@ class Noting(MarketBot):
     notes: list[Note]
     scans: list[float]
 
-    def start_trading(self) -> Choice | None:
+    def start_trading(self) -> Selection | None:
         if len(self.notes) == CYCLES:
             raise Enough
-        progress(f"{self._rules.trade_ticker_size:,} markets: cycle {len(self.notes) + 1} of {CYCLES}")
+        progress(f"{self.settings.trade_ticker_size:,} markets: cycle {len(self.notes) + 1} of {CYCLES}")
         began = self._clock.monotonic()
-        choice = super().start_trading()
+        selection = super().start_trading()
         self.notes.append(
             Note(
-                began, self._clock.monotonic(), self._clock.now(), self.plan or Plan(), len(self.incentives.quoted)
+                began,
+                self._clock.monotonic(),
+                self._clock.now(),
+                self.plan or Plan(),
+                len(self.incentive_program.quoted),
             )
         )
-        return choice
+        return selection
 
     def scan_board(self) -> None:
         began = self._clock.monotonic()
@@ -111,8 +115,8 @@ class Run(NamedTuple):
 def run(markets: int, tier: str, way: float) -> Run:
     """Trade on a tier with so many markets asked for."""
     progress(f"{markets:,} markets: the exchange opens")
-    rules = RULES | {"TRADE_TICKER_SIZE": markets}
-    with desk(1, PROGRAMS, (), rules, Noting, tier) as one:
+    settings = RULES | {"TRADE_TICKER_SIZE": markets}
+    with desk(1, PROGRAMS, (), settings, Noting, tier) as one:
         bot, exchange = one.bot, one.exchange.api.exchange
         assert isinstance(bot, Noting)  # noqa: S101  (it was asked for)
         bot.notes, bot.scans = [], []

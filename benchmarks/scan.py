@@ -27,7 +27,7 @@ from clients import KalshiHttpClient
 from exchange.rate_limits import BASIC, COSTS
 from exchange.signing import Signer
 from incentive import Board, IncentiveProgram
-from risk.exposure import room_beside
+from risk.exposure import remaining_headroom
 from simulator import embedded
 from simulator.transport import ExchangeAdapter
 
@@ -83,21 +83,21 @@ class Reader:
         exchange.session.mount(embedded.HOST, self._wire)
         signer = Signer(exchange.key_id, exchange.private_key)
         self._client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
-        rules = market_bot.read_settings()
-        self._incentives = IncentiveProgram(self._client, strategy_of(rules), self._told)
-        self._lives = timedelta(seconds=rules.wait_time + rules.expiration_ts)
+        settings = market_bot.read_settings()
+        self._incentives = IncentiveProgram(self._client, strategy_of(settings), self._told)
+        self._lives = timedelta(seconds=settings.wait_time + settings.expiration_ts)
         self._client.read_limits()
         self._status = self._client.get_exchange_status()
         self._resting = self._client.get_resting_orders().all_or_raise()
         positions = self._client.get_positions().all_or_raise()
-        limits = rules.max_capital, rules.max_event_loss
-        self._room = room_beside(limits, self._client.get_balance(), positions, self._resting)
+        limits = settings.max_capital, settings.max_event_loss
+        self._headroom = remaining_headroom(limits, self._client.get_balance(), positions, self._resting)
 
     def scan(self, before: Board | None = None, dry: bool = False) -> tuple[Board, Pace]:
         """Read the whole board, from a bucket that is full, or `dry`."""
         until = self._exchange.clock.now() + self._lives
         self._incentives.board = before
-        return self._timed(lambda: self._incentives.scan(self._status, self._resting, until, self._room), dry)
+        return self._timed(lambda: self._incentives.scan(self._status, self._resting, until, self._headroom), dry)
 
     def look(self, board: Board) -> tuple[Board, Pace]:
         """Read the watched markets of a board, from a full bucket."""
@@ -105,8 +105,8 @@ class Reader:
         until = self._exchange.clock.now() + self._lives
 
         def look() -> Board:
-            seen = self._incentives.look(self._status, self._resting, until)
-            return self._incentives.choose(seen, self._room)[1]
+            seen = self._incentives.refresh(self._status, self._resting, until)
+            return self._incentives.choose(seen, self._headroom)[1]
 
         return self._timed(look)
 

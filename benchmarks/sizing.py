@@ -35,10 +35,10 @@ from exchange.json_fields import JsonObject, read_list
 from exchange.models import IncentiveType, Market, MarketStatus, Program
 from exchange.orderbook import NO, YES
 from rewards.estimate import Candidate, RewardedMarket
-from rewards.fees import RATE_WHERE_UNKNOWN
-from risk.exposure import room_beside
+from rewards.fees import UNKNOWN_MAKER_RATE
+from risk.exposure import remaining_headroom
 from selection.allocation import choose_sizes
-from selection.ranking import Choice, what_lacks, with_bids
+from selection.ranking import Selection, broken_limit, headroom_after
 from trade import Trade
 
 NEAR = 1e-9
@@ -47,18 +47,21 @@ NEAR = 1e-9
 def honest_net(problem: Problem, chosen: Sequence[Candidate]) -> float | None:
     """What a plan brings a day, valued anew; None where it breaks a limit, has a part of a contract, a price of
     its own or a market that is not worth funding."""
-    room, net = problem.room, 0.0
+    headroom, net = problem.headroom, 0.0
     for candidate in chosen:
         counts = {bid.side: bid.count for bid in candidate.bids}
-        if any(count <= 0 or count % 1 for count in counts.values()) or what_lacks(candidate, room) is not None:
+        if (
+            any(count <= 0 or count % 1 for count in counts.values())
+            or broken_limit(candidate, headroom) is not None
+        ):
             return None
         again = valued(problem, candidate.incentive, int(counts.get(YES, 0)), int(counts.get(NO, 0)))
-        if set(again.bids) != set(candidate.bids) or not again.decided.payable:
+        if set(again.bids) != set(candidate.bids) or not again.conservative.payable:
             return None
-        net += again.decided.net_per_day
-        room = with_bids(room, candidate)
+        net += again.conservative.net_per_day
+        headroom = headroom_after(headroom, candidate)
     distinct = {candidate.ticker for candidate in chosen}
-    return net if len(distinct) == len(chosen) <= problem.wish.slots else None
+    return net if len(distinct) == len(chosen) <= problem.rules.slots else None
 
 
 class Outcome(NamedTuple):
@@ -92,19 +95,19 @@ class Board:
     def __init__(self, texts: Sequence[str]) -> None:
         answers = (JsonObject("the benchmark", json.loads(text)) for text in texts)
         self.books = {book.ticker: book for book in read_list(answers, "orderbooks", parse_markets.book)}
-        strategy, rules = strategy_of(market_bot.read_settings()), market_bot.read_settings()
-        self.shipped, self._wish = replace(strategy.trade, size=None), strategy.wish
+        strategy, settings = strategy_of(market_bot.read_settings()), market_bot.read_settings()
+        self.shipped, self._rules = replace(strategy.trade, size=None), strategy.rules
         self.full = replace(self.shipped, delta_ticks=0, rivals_ahead=None)
-        self._caution = strategy.caution
-        self._room = room_beside((rules.max_capital, rules.max_event_loss), None, (), ())
+        self._estimate_rules = strategy.estimate_rules
+        self._headroom = remaining_headroom((settings.max_capital, settings.max_event_loss), None, (), ())
 
-    def auto(self, trade: Trade, incentives: Sequence[RewardedMarket]) -> Choice:
-        return choose_sizes(trade, incentives, self.books, NOW, self._wish, self._room, frozenset())
+    def auto(self, trade: Trade, incentives: Sequence[RewardedMarket]) -> Selection:
+        return choose_sizes(trade, incentives, self.books, NOW, self._rules, self._headroom, frozenset())
 
     def times(self, trade: Trade) -> tuple[float, float]:
         """Seconds of scoring with one contract, and of AUTO; before each, markets and programs are read anew."""
         fixed, known, anew = replace(trade, size=Decimal(1)), self.incentives(), self.incentives()
-        scoring = seconds(lambda: fixed.candidates(known, self.books, NOW, self._caution), 1)
+        scoring = seconds(lambda: fixed.candidates(known, self.books, NOW, self._estimate_rules), 1)
         return scoring, seconds(lambda: self.auto(trade, anew), 1)
 
     def incentives(self) -> list[RewardedMarket]:
@@ -122,7 +125,7 @@ class Board:
                 f"p{number}", ticker, IncentiveType.LIQUIDITY, NOW, NOW + timedelta(days=days),
                 Decimal(dice.randint(20, 500)), False, Decimal(1_000), Decimal("0.5"), None,
             )  # fmt: skip
-            rate = 0.0 if number % 4 else RATE_WHERE_UNKNOWN
+            rate = 0.0 if number % 4 else UNKNOWN_MAKER_RATE
             found.append(RewardedMarket(market, (program,), rate, event % 3 == 0))
         return found
 

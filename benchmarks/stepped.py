@@ -48,7 +48,7 @@ class SteppedClock:
 
 def trade(
     folder: Path,
-    rules: Mapping[str, object],
+    settings: Mapping[str, object],
     variables: Mapping[str, str],
     before_wait: Callable[[SteppedClock, float], None],
 ) -> int:
@@ -67,7 +67,7 @@ def trade(
 
     clock.sleep = watched  # type: ignore[method-assign]
     with closing(Ledger(folder / "trade-sim.db")) as ledger:
-        return market_bot.MarketBot(market_bot.read_settings(rules), connected, ledger, logger).run()
+        return market_bot.MarketBot(market_bot.read_settings(settings), connected, ledger, logger).run()
 
 
 def read_variables(simulator: subprocess.Popen[str]) -> dict[str, str]:

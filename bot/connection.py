@@ -47,14 +47,14 @@ def read_variables(dotenv_file: Path) -> dict[str, str]:
     return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
 
 
-def known(environment: object) -> Environment:
+def require_environment(environment: object) -> Environment:
     """What a person wrote for `env`, if it is one. Raises a `ConfigError`."""
     if not isinstance(environment, Environment):
         raise ConfigError("env must be Environment.SIM, Environment.DEMO or Environment.PROD (market_bot.py).")
     return environment
 
 
-def lives_inside(environment: Environment, variables: Mapping[str, str]) -> bool:
+def is_embedded(environment: Environment, variables: Mapping[str, str]) -> bool:
     """Whether the exchange is one inside each process that opens it."""
     return environment is Environment.SIM and not variables.get("SIM_URL", "").strip()
 
@@ -62,8 +62,8 @@ def lives_inside(environment: Environment, variables: Mapping[str, str]) -> bool
 def connect(environment: Environment, variables: Mapping[str, str]) -> Connection:
     """Connect `environment` as `variables` say: `<ENV>_KEYID`, `<ENV>_KEYFILE` and, optional, `<ENV>_URL`.
     `SIM` without `SIM_URL` is an exchange inside this process and needs nothing."""
-    name = known(environment).value
-    if lives_inside(environment, variables):
+    name = require_environment(environment).value
+    if is_embedded(environment, variables):
         return _embedded()
     override = variables.get(f"{name}_URL", "").strip()
     base_url = _base_url(override, environment) if override else environment.base_url

@@ -13,11 +13,11 @@ from decimal import Decimal
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
 from exchange.models import Order
-from execution.canceler import Clearing
-from ledger.bookkeeper import Bookkeeper, Difference
+from execution.canceler import Canceler
+from ledger.bookkeeper import Bookkeeper, Mismatch
 from ledger.daily_pnl import midnight
 from ledger.database import LedgerError
-from ledger.entries import Mark
+from ledger.entries import AccountMark
 from ledger.ledger import DAY_LOST, Ledger
 from risk import gate
 from runtime import log_format
@@ -26,28 +26,28 @@ from runtime.log_format import Log
 HOW_TO_GO_ON = "python main.py resume lets it go on, with a new session"
 
 
-class Halting:
+class Halts:
     """The halts of a ledger, and what looks like one coming."""
 
     def __init__(
-        self, client: KalshiHttpClient, ledger: Ledger, clearing: Clearing, books: Bookkeeper, log: Log
+        self, client: KalshiHttpClient, ledger: Ledger, canceler: Canceler, bookkeeper: Bookkeeper, log: Log
     ) -> None:
-        self._client, self._ledger, self._clearing = client, ledger, clearing
-        self._books, self._log = books, log
+        self._client, self._ledger, self._canceler = client, ledger, canceler
+        self._bookkeeper, self._log = bookkeeper, log
         self._told = self._unwritten = ""
-        self._differences: dict[str, Difference] = {}
+        self._mismatches: dict[str, Mismatch] = {}
         self._strangers = False
 
-    def standing(self) -> str:
+    def reason(self) -> str:
         """Why nothing may be placed, empty where nobody and nothing forbids it. Raises `LedgerError`."""
         standing = self._ledger.halts(standing=True)
         return self._unwritten or (standing[-1].reason if standing else "")
 
-    def holds(self) -> bool:
+    def check(self) -> bool:
         """Whether a halt stands, which is told once; what rests of ours is canceled then, and nothing else is
         sent. Raises an `ExchangeError` or a `LedgerError`."""
         self._write()
-        reason = self.standing()
+        reason = self.reason()
         if not reason:
             if self._told:
                 self._log("INFO", {"Halt": "cleared, a new session begins"})
@@ -55,7 +55,7 @@ class Halting:
             return False
         if reason != self._told:
             self._tell(reason, self._client.get_positions().items)
-        self._clearing.withdraw()
+        self._canceler.cancel_own()
         return True
 
     def halt(self, reason: str, positions: Collection[Position], balance: Balance | None) -> None:
@@ -66,9 +66,9 @@ class Halting:
         if error is not None:
             more = "The halt stands as long as this process, and is written once that works"
             self._log("ERROR", str(error), [more])
-        self._books.close(None, balance)
+        self._bookkeeper.close_cycle(None, balance)
         self._tell(reason, positions)
-        self._clearing.withdraw()
+        self._canceler.cancel_own()
 
     def _write(self) -> LedgerError | None:
         if self._unwritten:
@@ -86,22 +86,22 @@ class Halting:
         more = {"Worst case": worst_case(risks.items()), "Then": HOW_TO_GO_ON}
         self._log("HALT", said | more, listed(positions, risks))
 
-    def lost_too_much(self, mark: Mark, limit: Decimal) -> str:
+    def daily_loss_reason(self, mark: AccountMark, limit: Decimal) -> str:
         """Why the day's loss halts trading, empty where it does not. What was lost when a person let it go on is
         not counted again. Raises `LedgerError`."""
-        forgiven = self._ledger.forgiven(midnight(mark.at.date()))
+        forgiven = self._ledger.accepted_loss(midnight(mark.at.date()))
         lost = forgiven - (mark.day_profit or Decimal(0))
         if lost < limit:
             return ""
         more = f" beside ${-forgiven:.4f} that were accepted" if forgiven else ""
         return f"lost ${lost:.4f} today{more}, {DAY_LOST} is ${limit:.2f}"
 
-    def suspect(self, differences: Mapping[str, Difference], strangers: Collection[Order]) -> str:
+    def check_positions(self, mismatches: Mapping[str, Mismatch], strangers: Collection[Order]) -> str:
         """What was seen in a cycle: positions that nothing explains, and orders with our prefix that we never
         sent. Returns the reason to halt where the same was seen in the cycle before, empty where it was not."""
-        both = {ticker: pair for ticker, pair in differences.items() if self._differences.get(ticker) == pair}
+        both = {ticker: pair for ticker, pair in mismatches.items() if self._mismatches.get(ticker) == pair}
         again = bool(strangers) and self._strangers
-        self._differences, self._strangers = dict(differences), bool(strangers)
+        self._mismatches, self._strangers = dict(mismatches), bool(strangers)
         if both:
             told = ", ".join(
                 f"{ticker}: {here:+} by its fills, {there:+} listed" for ticker, (here, there) in both.items()
@@ -116,13 +116,13 @@ class Halting:
 
     def forget(self) -> None:
         """Begin to watch anew."""
-        self._differences, self._strangers = {}, False
+        self._mismatches, self._strangers = {}, False
 
 
 def held_risks(positions: Iterable[Position]) -> dict[str, Decimal]:
     """Dollars at risk by event in what is held, each market's worst case added up."""
-    situation = gate.Situation(gate.Limits(Decimal(0), Decimal(0), 0), positions=tuple(positions))
-    return gate.Gate(situation, {}).risks()
+    state = gate.TradingState(gate.Limits(Decimal(0), Decimal(0), 0), positions=tuple(positions))
+    return gate.Gate(state, {}).risks()
 
 
 def listed(positions: Iterable[Position], risks: Mapping[str, Decimal]) -> list[str]:

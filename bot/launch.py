@@ -28,7 +28,7 @@ from runtime.lock import AlreadyRuns, Lock
 from runtime.signals import Signals
 
 
-class Files(NamedTuple):
+class Paths(NamedTuple):
     """Where the log, `.env` and the folder's lock are, and the ledger of an environment."""
 
     log: Path
@@ -41,21 +41,21 @@ class Bot(Protocol):
     """What is started."""
 
     def __init__(
-        self, rules: Settings, connection: Connection, ledger: Ledger, logger: Logger, confirm: Confirm | None
+        self, settings: Settings, connection: Connection, ledger: Ledger, logger: Logger, confirm: Confirm | None
     ) -> None: ...
 
     def run(self) -> int: ...
 
 
 def start(
-    read_settings: Callable[[], Settings], files: Files, confirm: Confirm | None, bot_class: type[Bot]
+    read_settings: Callable[[], Settings], paths: Paths, confirm: Confirm | None, bot_class: type[Bot]
 ) -> int:
     """Run a bot by the settings until it ends. Returns the process's exit code."""
     signals = Signals()
     bot: Bot | None = None
     with ExitStack() as held:
         try:
-            bot = _ready(read_settings, files, confirm, bot_class, held)
+            bot = _ready(read_settings, paths, confirm, bot_class, held)
             return bot.run() if bot else ExitCode.MISCONFIGURED
         except KeyboardInterrupt:
             if bot is None:
@@ -69,7 +69,7 @@ def start(
 
 def _ready(
     read_settings: Callable[[], Settings],
-    files: Files,
+    paths: Paths,
     confirm: Confirm | None,
     bot_class: type[Bot],
     held: ExitStack,
@@ -77,16 +77,16 @@ def _ready(
     """A bot that can be run, holding what it needs; None where something is in the way, which is told."""
     left_by, logger = "", None
     try:
-        left_by = _lock(files.lock, "runs in this folder", held)
+        left_by = _lock(paths.lock, "runs in this folder", held)
         try:
-            rules = read_settings()
+            settings = read_settings()
         except ConfigError:  # which is to be told in the log, by its usual size
-            logger = log_output.open_log(files.log)
+            logger = log_output.open_log(paths.log)
             raise
-        logger = log_output.open_log(files.log, rules.log_size, rules.log_files)
-        connection = connect(rules.env, read_variables(files.dotenv))
-        left_by, warning = _lock_account(rules, connection, held, left_by)
-        ledger = held.enter_context(closing(Ledger(files.ledger(rules.env))))
+        logger = log_output.open_log(paths.log, settings.log_size, settings.log_files)
+        connection = connect(settings.env, read_variables(paths.dotenv))
+        left_by, warning = _lock_account(settings, connection, held, left_by)
+        ledger = held.enter_context(closing(Ledger(paths.ledger(settings.env))))
     except (ConfigError, LedgerError) as error:
         # A log that belongs to another process is left to it.
         if logger is None or isinstance(error, AlreadyRuns):
@@ -98,7 +98,7 @@ def _ready(
         f"The last bot here was killed, or lost its power, and took nothing down ({left_by})" if left_by else ""
     )
     warnings = (*connection.warnings, *(one for one in (found, warning) if one))
-    return bot_class(rules, replace(connection, warnings=warnings), ledger, logger, confirm)
+    return bot_class(settings, replace(connection, warnings=warnings), ledger, logger, confirm)
 
 
 def _lock(file: Path, what: str, held: ExitStack) -> str:
@@ -111,14 +111,14 @@ def _lock(file: Path, what: str, held: ExitStack) -> str:
     return taken.left_by
 
 
-def _lock_account(rules: Settings, connection: Connection, held: ExitStack, left_by: str) -> tuple[str, str]:
+def _lock_account(settings: Settings, connection: Connection, held: ExitStack, left_by: str) -> tuple[str, str]:
     """Hold the account's lock, but for that of an exchange nobody else can reach. Returns who left a lock behind,
     and what to warn of."""
     if connection.is_private:
         return left_by, ""
     try:
         file = lock.account_file(
-            rules.env.value, connection.client.identity.key_id, order_payloads.PRIMARY_SUBACCOUNT
+            settings.env.value, connection.client.identity.key_id, order_payloads.PRIMARY_SUBACCOUNT
         )
         taken = Lock(file, "trades on this account")
     except (OSError, RuntimeError) as error:

@@ -13,17 +13,17 @@ from bot.decision import Decision
 from bot.halts import worst_case
 from exchange.models import ExchangeStatus, Program
 from exchange.trading_hours import Span
-from incentive import Board, Change
-from ledger.entries import Cycle, Mark
+from incentive import Board, ProgramChange
+from ledger.entries import AccountMark, CycleRecord
 from rewards.estimate import Candidate, dollars_per_day
 from rewards.skips import Skip, contracts
 from runtime.log_format import Fields, dollars_or_unknown, local_time, signed_dollars
-from selection.ranking import Choice
+from selection.ranking import Selection
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
 
 
-class Told:
+class Announcements:
     """What was told so far, so that the log says what is new: programs that came, changed and ended, markets taken
     up and given up, and why the best of the others are not quoted."""
 
@@ -63,7 +63,7 @@ class Told:
             yield program_change(change)
         if len(changes) > CHANGES_IN_DETAIL:
             yield "INFO", {"Changes": f"{len(changes) - CHANGES_IN_DETAIL:,} more of smaller programs, not shown"}
-        chosen, skipped = board.choice.chosen, board.choice.skipped
+        chosen, skipped = board.selection.chosen, board.selection.skipped
         counts = Counter(skip.reason.value for skip in skipped)
         totals = {"Programs": f"{len(board.programs):,}", "Pools": f"${pool:,.0f} a day"}
         yield (
@@ -75,17 +75,17 @@ class Told:
         if board.advice:
             yield "INFO", {"Advice": board.advice}
 
-    def choice(self, choice: Choice, stay: frozenset[str] = frozenset()) -> Iterator[tuple[str, Fields]]:
+    def selection(self, selection: Selection, stay: frozenset[str] = frozenset()) -> Iterator[tuple[str, Fields]]:
         """What is new in what a cycle quotes. `stay`: markets that keep their orders though they are not
         chosen."""
-        chosen = {candidate.ticker: candidate for candidate in choice.chosen}
-        reasons = {skip.ticker: skip for skip in choice.skipped}
+        chosen = {candidate.ticker: candidate for candidate in selection.chosen}
+        reasons = {skip.ticker: skip for skip in selection.skipped}
         for ticker in sorted(self._quoted - chosen.keys() - stay):
             skip = reasons.get(ticker)
             yield "INFO", {"Ticker": ticker, "No longer quoted": why(skip) if skip else "its programs ended"}
         for ticker, candidate in chosen.items():
             if ticker not in self._quoted:
-                yield "QUOTE MARKET", quoted_market(candidate, ticker in choice.unpaid)
+                yield "QUOTE MARKET", quoted_market(candidate, ticker in selection.unpaid)
         self._quoted = frozenset(chosen) | (stay & self._quoted)
 
 
@@ -96,7 +96,7 @@ def problems(board: Board) -> Iterator[tuple[str, str, list[str]]]:
         yield "ERROR", str(board.problems[0]), [more]
 
 
-def program_change(change: Change) -> tuple[str, Fields]:
+def program_change(change: ProgramChange) -> tuple[str, Fields]:
     """A program that is new, has ended, or has other terms than before."""
     ticker = {"Ticker": change.program.ticker}
     if change.was is None:
@@ -108,7 +108,7 @@ def program_change(change: Change) -> tuple[str, Fields]:
 
 def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
     """A market that is taken up, and what it is hoped to bring."""
-    estimate, decided = candidate.estimate, candidate.decided
+    estimate, decided = candidate.estimate, candidate.conservative
     said = {
         "Ticker": candidate.ticker,
         "Pool": f"${candidate.incentive.pool_per_day:,.2f} a day",
@@ -124,17 +124,17 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
     return said
 
 
-def cycle(number: int, done: Cycle, decision: Decision, mark: Mark, next_cycle: datetime) -> Fields:
+def cycle(number: int, done: CycleRecord, decision: Decision, mark: AccountMark, next_cycle: datetime) -> Fields:
     """What a cycle came to. What is tied up and free is what it would be with all of the plan done."""
-    chosen, plan, situation = decision.choice.chosen, decision.plan, decision.situation
+    chosen, plan, state = decision.selection.chosen, decision.plan, decision.state
     per_day = sum(candidate.estimate.dollars_per_day for candidate in chosen)
     payable = sum((candidate.estimate.payable for candidate in chosen), start=Decimal(0))
-    balance = situation.balance
+    balance = state.balance
     return {
         "Number": str(number),
         "Markets": str(done.markets),
         "Orders resting": str(done.orders),
-        "Tied up": f"${plan.tied_up:.2f} of ${situation.limits.capital:.2f}",
+        "Tied up": f"${plan.tied_up:.2f} of ${state.limits.capital:.2f}",
         "Free cash": f"${balance.available - plan.spends:,.4f}" if balance else "not known",
         "Estimate": expected(per_day, payable),
         "Accrued today": dollars_or_unknown(mark.accrued),

@@ -16,24 +16,24 @@ from exchange.errors import ExchangeError
 from exchange.json_fields import PartialList
 from exchange.models import ExchangeStatus, Market, MarketStatus, Order
 from exchange.orderbook import Book
-from execution.canceler import Clearing
-from incentive import Seen
-from ledger.bookkeeper import Bookkeeper, Difference
-from ledger.entries import Stay
+from execution.canceler import Canceler
+from incentive import BoardSnapshot
+from ledger.bookkeeper import Bookkeeper, Mismatch
+from ledger.entries import OrderRecord
 from runtime.log_format import Log
 
 
-class Account(NamedTuple):
+class AccountSnapshot(NamedTuple):
     """The account as it was found. `early`: orders of ours that were taken down before their time, not by us;
     `unread`: markets in which something of the account's could not be
-    read; `differences`: positions that fills and settlements do not explain."""
+    read; `mismatches`: positions that fills and settlements do not explain."""
 
     orders: tuple[Order, ...]
     positions: PartialList[Position]
     balance: Balance | None
-    early: tuple[Stay, ...]
+    early: tuple[OrderRecord, ...]
     unread: frozenset[str]
-    differences: Mapping[str, Difference]
+    mismatches: Mapping[str, Mismatch]
 
     @property
     def ours(self) -> tuple[Order, ...]:
@@ -44,22 +44,24 @@ class Account(NamedTuple):
         return tuple(order for order in self.orders if not trade.is_own(order))
 
 
-def look_at_account(client: KalshiHttpClient, clearing: Clearing, books: Bookkeeper, log: Log) -> Account:
+def look_at_account(
+    client: KalshiHttpClient, canceler: Canceler, bookkeeper: Bookkeeper, log: Log
+) -> AccountSnapshot:
     """Read what rests, what was filled, what is held and the cash. Raises an `ExchangeError` where one of the
     first three is not told, or not even which market could not be read."""
-    clearing.await_lists()
+    canceler.wait_for_lists()
     orders = client.get_resting_orders()
-    early = books.rested([order for order in orders if trade.is_own(order)])
-    books.read_fills()
+    early = bookkeeper.sync_resting([order for order in orders if trade.is_own(order)])
+    bookkeeper.read_fills()
     positions = client.get_positions()
-    books.settled(positions)
-    differences = books.differences(positions)
-    if differences:  # a fill may have come between the two lists
-        books.read_fills()
-        differences = books.differences(positions)
+    bookkeeper.check_settlements(positions)
+    mismatches = bookkeeper.position_mismatches(positions)
+    if mismatches:  # a fill may have come between the two lists
+        bookkeeper.read_fills()
+        mismatches = bookkeeper.position_mismatches(positions)
     unread = frozenset(_unread(orders, log) | _unread(positions, log))
     balance = _read_balance(client, log)
-    return Account(orders.items, positions, balance, tuple(early), unread, differences)
+    return AccountSnapshot(orders.items, positions, balance, tuple(early), unread, mismatches)
 
 
 def _unread(found: PartialList[Order] | PartialList[Position], log: Log) -> set[str]:
@@ -79,26 +81,26 @@ def _read_balance(client: KalshiHttpClient, log: Log) -> Balance | None:
         return None
 
 
-class View(NamedTuple):
-    """What the market shows: a look at the watched markets (`seen`), and with the markets of what is held all
+class MarketView(NamedTuple):
+    """What the market shows: a look at the watched markets (`snapshot`), and with the markets of what is held all
     `markets`, and the `rivals`' books."""
 
-    seen: Seen
+    snapshot: BoardSnapshot
     markets: Mapping[str, Market]
     rivals: Mapping[str, Book]
 
     def without(self, ours: Iterable[Order]) -> Mapping[str, Book]:
         """The watched books without our orders, those of a person still in them."""
-        return trade.rivals_books(self.seen.books.values(), ours)
+        return trade.books_without_own(self.snapshot.books.values(), ours)
 
 
-def look_at_held(client: KalshiHttpClient, seen: Seen, account: Account) -> View:
+def look_at_held(client: KalshiHttpClient, snapshot: BoardSnapshot, account: AccountSnapshot) -> MarketView:
     """Add the markets of what is held to a look. Raises an `ExchangeError`."""
-    missing = sorted({position.ticker for position in account.positions} - seen.rivals.keys())
+    missing = sorted({position.ticker for position in account.positions} - snapshot.rivals.keys())
     if not missing:
-        return View(seen, seen.markets, seen.rivals)
+        return MarketView(snapshot, snapshot.markets, snapshot.rivals)
     markets, rivals = read_markets(client, missing, account.orders)
-    return View(seen, {**seen.markets, **markets}, {**seen.rivals, **rivals})
+    return MarketView(snapshot, {**snapshot.markets, **markets}, {**snapshot.rivals, **rivals})
 
 
 def read_markets(
@@ -106,12 +108,14 @@ def read_markets(
 ) -> tuple[dict[str, Market], dict[str, Book]]:
     """Some markets and the rivals' books in them. Raises an `ExchangeError`."""
     markets = {market.ticker: market for market in client.get_markets(tickers)}
-    return markets, trade.rivals_books(client.get_orderbooks(tickers), resting)
+    return markets, trade.books_without_own(client.get_orderbooks(tickers), resting)
 
 
-def taken_down(early: Iterable[Stay], markets: Mapping[str, Market], status: ExchangeStatus) -> dict[int, str]:
+def early_cancels(
+    early: Iterable[OrderRecord], markets: Mapping[str, Market], status: ExchangeStatus
+) -> dict[int, str]:
     """The shards on which orders were taken down early, and not by us, though they and their markets trade: the
-    breaker did that, or a pause that is over, or a person."""
+    order group did that, or a pause that is over, or a person."""
     found: dict[int, list[str]] = defaultdict(list)
     for stay in early:
         market = markets.get(stay.ticker)

@@ -28,7 +28,7 @@ NO_KEYBOARD = (
 )
 
 
-class Found(NamedTuple):
+class ForeignHoldings(NamedTuple):
     """What of the account the bot did not open, with the rivals' books of the positions' markets; `all_orders` and
     `all_positions` of the account are so many, and its cash is `balance`."""
 
@@ -40,7 +40,7 @@ class Found(NamedTuple):
     balance: Balance
 
 
-def find(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> Found:
+def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> ForeignHoldings:
     """Look for orders without our prefix, and for positions that are not what the bot `opened` (contracts by
     ticker, YES positive). Raises an `ExchangeError`."""
     orders = client.get_resting_orders().all_or_raise()
@@ -48,25 +48,25 @@ def find(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> Found:
     positions = tuple(one for one in held if opened.get(one.ticker) != one.count)
     books = client.get_orderbooks([position.ticker for position in positions])
     foreign = tuple(order for order in orders if not trade.is_own(order))
-    rivals = trade.rivals_books(books, orders)
-    return Found(foreign, positions, rivals, len(orders), len(held), client.get_balance())
+    rivals = trade.books_without_own(books, orders)
+    return ForeignHoldings(foreign, positions, rivals, len(orders), len(held), client.get_balance())
 
 
-def real_money(rules: Settings, about: Mapping[str, str], found: Found) -> Iterator[Fields]:
+def real_money(settings: Settings, about: Mapping[str, str], found: ForeignHoldings) -> Iterator[Fields]:
     """What is at stake, line by line: the account, the limits, and what can be lost within them."""
     has = {"Orders resting": str(found.all_orders), "Positions": str(found.all_positions)}
     account = f"{about['Exchange']}, primary subaccount"
     yield {"Account": account, "Free cash": f"${found.balance.available:,.4f}"} | has
-    capital, event, day = rules.max_capital, rules.max_event_loss, rules.daily_loss_limit
+    capital, event, day = settings.max_capital, settings.max_event_loss, settings.daily_loss_limit
     names = {"MAX_CAPITAL": capital, "MAX_EVENT_LOSS": event, "DAILY_LOSS_LIMIT": day}
-    size = {"TRADE_SIZE": "AUTO" if rules.trade_size is None else f"{rules.trade_size:f} contracts an order"}
+    size = {"TRADE_SIZE": "AUTO" if settings.trade_size is None else f"{settings.trade_size:f} contracts an order"}
     yield size | {name: f"${dollars:,.2f}" for name, dollars in names.items()}
     cases = f"${min(event, capital):,.2f} in one event, ${capital:,.2f} if all goes wrong at once"
     yield {"Worst case": f"{cases}, ${day + capital:,.2f} in a day, and fees on top"}
 
 
-def confirmed(found: Found, log: Log, confirm: Confirm | None) -> bool:
-    """List what was found, with what closing it costs, and ask, where there is anything. `confirm` is None where
+def confirm(found: ForeignHoldings, log: Log, ask: Confirm | None) -> bool:
+    """List what was found, with what closing it costs, and ask, where there is anything. `ask` is None where
     nobody can be asked."""
     if not found.orders and not found.positions:
         return True
@@ -76,18 +76,18 @@ def confirmed(found: Found, log: Log, confirm: Confirm | None) -> bool:
     for position in found.positions:
         log(
             "FOUND POSITION",
-            log_format.held_position(position) | closing(position, found.books.get(position.ticker)),
+            log_format.held_position(position) | exit_line(position, found.books.get(position.ticker)),
         )
-    if confirm is None:
+    if ask is None:
         log("ERROR", NO_KEYBOARD)
         return False
-    if confirm(QUESTION):
+    if ask(QUESTION):
         return True
     log("SHUTDOWN", "Not confirmed; nothing was touched")
     return False
 
 
-def closing(position: Position, rivals: Book | None) -> dict[str, str]:
+def exit_line(position: Position, rivals: Book | None) -> dict[str, str]:
     """What selling a position at the best bid brings and gives away, the fee by the exchange's common rate."""
     best = rivals.best(position.side) if rivals else None
     if rivals is None or best is None:

@@ -58,7 +58,7 @@ def try_or_log(step: Callable[[], object], log: Log, means: str) -> None:
         log_failure(log, failure, means)
 
 
-class Next(NamedTuple):
+class RetryDecision(NamedTuple):
     """What follows a failed cycle. `seconds` until the next try; whether what was quoted is given up (`ends`, told
     once); `until` when the exchange is away as it announced, None where it did not; whether the bot must
     `stop`."""
@@ -69,7 +69,7 @@ class Next(NamedTuple):
     stop: bool = False
 
 
-class Outages:
+class RetryPolicy:
     """Failed cycles in a row. `count` is how many there were, but for those in an announced pause, `since` when
     the first of them was."""
 
@@ -84,34 +84,34 @@ class Outages:
         """Whether what was quoted was given up since the last cycle that went well."""
         return self._is_outage or self._is_away
 
-    def announced(self, pause: Span | None) -> None:
+    def on_schedule(self, pause: Span | None) -> None:
         """The exchange said from when to when it pauses next, or that it does now."""
         self._pause = pause
 
-    def worked(self) -> None:
+    def on_success(self) -> None:
         """A cycle went well."""
         self.count, self.since, self._ever_worked = 0, None, True
         self._is_outage = self._is_away = False
 
-    def failed(self, recovery: Recovery, now: datetime, wait_seconds: float) -> Next:
-        """A cycle failed with an error of which `then` is to be done. `wait_seconds`: from one cycle to the next
-        where all goes well."""
+    def on_failure(self, recovery: Recovery, now: datetime, wait_seconds: float) -> RetryDecision:
+        """A cycle failed with an error of which `recovery` is to be done. `wait_seconds`: from one cycle to the
+        next where all goes well."""
         if self._pause and self._pause[0] <= now < self._pause[1] and recovery is not Recovery.STOP:
             ends, self._is_away = not self._is_away, True
-            return Next(wait_seconds, ends, self._pause[1])
+            return RetryDecision(wait_seconds, ends, self._pause[1])
         self.count += 1
         self.since = self.since or now
         if recovery is Recovery.STOP and (self.count >= OUTAGE_AFTER or not self._ever_worked):
-            return Next(0.0, stop=True)
+            return RetryDecision(0.0, stop=True)
         if self.count < OUTAGE_AFTER:
-            return Next(RETRY_SECONDS)
+            return RetryDecision(RETRY_SECONDS)
         ends, self._is_outage = not self._is_outage, True
         doubled = RETRY_SECONDS * 2.0 ** min(self.count - OUTAGE_AFTER, 10)
-        return Next(min(doubled, LONGEST_RETRY), ends)
+        return RetryDecision(min(doubled, LONGEST_RETRY), ends)
 
 
 def log_failed_cycle(
-    log: Log, failure: Failure, follows: Next, failed_cycles: int, last_expiry: datetime | None
+    log: Log, failure: Failure, follows: RetryDecision, failed_cycles: int, last_expiry: datetime | None
 ) -> None:
     """Tell of a failed cycle, and of what follows. `last_expiry`: when the last order that was sent expires, None
     where none was."""
@@ -133,9 +133,9 @@ def _resting(last_expiry: datetime | None) -> str:
     return f"orders: what rests expires by {local_time(last_expiry)}"
 
 
-def log_recovered(log: Log, outages: Outages, now: datetime) -> None:
+def log_recovered(log: Log, retry_policy: RetryPolicy, now: datetime) -> None:
     """Tell that the exchange is back, where what was quoted was given up."""
-    if outages.gave_up:
-        minutes = (now - outages.since).total_seconds() / 60 if outages.since else 0.0
-        took = f"after {minutes:,.0f} min" if outages.since else "as announced"
-        log("INFO", {"Exchange": f"is back {took}", "Failed cycles": outages.count})
+    if retry_policy.gave_up:
+        minutes = (now - retry_policy.since).total_seconds() / 60 if retry_policy.since else 0.0
+        took = f"after {minutes:,.0f} min" if retry_policy.since else "as announced"
+        log("INFO", {"Exchange": f"is back {took}", "Failed cycles": retry_policy.count})

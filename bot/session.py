@@ -15,23 +15,23 @@ from functools import partial
 from bot import prod_confirmation, recovery
 from bot.connection import Connection
 from bot.decision import LoopMemory, flatten_plan
-from bot.halts import Halting
-from bot.observation import Account, View, look_at_account, read_markets
+from bot.halts import Halts
+from bot.observation import AccountSnapshot, MarketView, look_at_account, read_markets
 from bot.prod_confirmation import Confirm
-from bot.recovery import Outages
+from bot.recovery import RetryPolicy
 from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.account import Fill
 from exchange.errors import ExchangeError, Unauthorized
 from exchange.models import ExchangeStatus
-from execution.canceler import Clearing
-from execution.executor import Sender
-from execution.order_groups import Breaker
+from execution.canceler import Canceler
+from execution.executor import Executor
+from execution.order_groups import OrderGroups
 from incentive import IncentiveProgram
 from ledger.bookkeeper import Bookkeeper
 from ledger.database import LedgerError
 from ledger.ledger import Ledger
-from risk.guards import Guards, Patience
+from risk.guards import Guards, TargetGrace
 from runtime import signals
 from runtime.log_format import Log
 
@@ -44,7 +44,7 @@ class Session:
 
     def __init__(
         self,
-        rules: Settings,
+        settings: Settings,
         connection: Connection,
         ledger: Ledger,
         incentives: IncentiveProgram,
@@ -52,14 +52,16 @@ class Session:
         on_fills: Callable[[Collection[Fill]], None],
     ) -> None:
         self._client, self._ledger, self._log = connection.client, ledger, log
-        self.books = Bookkeeper(self._client, ledger, rules.wait_time, log, on_fills)
-        self.clearing = Clearing(self._client, log, self.books)
-        self.halting = Halting(self._client, ledger, self.clearing, self.books, log)
-        self.breaker = Breaker(self._client, rules.fill_limit, log)
-        self.sender = Sender(self._client, self.clearing, self.books, self.halting.standing, log, self.breaker)
-        guards = Guards(timedelta(seconds=rules.fill_pause))
-        self.memory = LoopMemory(incentives, guards, Patience(), self.breaker)
-        self.outages = Outages()
+        self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
+        self.canceler = Canceler(self._client, log, self.bookkeeper)
+        self.halts = Halts(self._client, ledger, self.canceler, self.bookkeeper, log)
+        self.order_groups = OrderGroups(self._client, settings.fill_limit, log)
+        self.executor = Executor(
+            self._client, self.canceler, self.bookkeeper, self.halts.reason, log, self.order_groups
+        )
+        guards = Guards(timedelta(seconds=settings.fill_pause))
+        self.memory = LoopMemory(incentives, guards, TargetGrace(), self.order_groups)
+        self.retry_policy = RetryPolicy()
         self.begun = False
         self._is_paused = False
 
@@ -76,26 +78,26 @@ class Session:
         except ExchangeError as error:  # a key need not be allowed to read this
             self._log("ERROR", str(error), ["The rate limits of the lowest tier are kept to; all else goes on"])
 
-    def may_take_over(self, rules: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
+    def may_take_over(self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
         """Announce real money, and ask before its account is cleared."""
         self._client.get_exchange_status()  # its answer tells a simulator's run
-        self.books.take_up()
-        found = prod_confirmation.find(self._client, self._ledger.opened_positions())
-        for said in prod_confirmation.real_money(rules, about, found):
+        self.bookkeeper.open_ledger()
+        found = prod_confirmation.find_foreign(self._client, self._ledger.opened_positions())
+        for said in prod_confirmation.real_money(settings, about, found):
             self._log("REAL MONEY", said)
-        if self.halting.standing():  # then nothing is closed, and what rests of others is left alone
+        if self.halts.reason():  # then nothing is closed, and what rests of others is left alone
             return True
-        return prod_confirmation.confirmed(found, self._log, confirm)
+        return prod_confirmation.confirm(found, self._log, confirm)
 
     def may_trade(self, status: ExchangeStatus) -> bool:
         """Whether a cycle may go on: not while a halt stands or the exchange pauses. What rests of ours is
         withdrawn then. Raises an `ExchangeError` or a `LedgerError`."""
         try:
-            self.books.take_up()
+            self.bookkeeper.open_ledger()
         except LedgerError:  # without it nobody knows whether trading is halted: our orders go
-            self.clearing.withdraw()
+            self.canceler.cancel_own()
             raise
-        if self.halting.holds():
+        if self.halts.check():
             self.end()
             return False
         return not self._pauses(status)
@@ -105,7 +107,7 @@ class Session:
         if status.trades_anywhere:
             return False
         if status.resumes:
-            self.outages.announced((self._client.clock.now(), status.resumes))
+            self.retry_policy.on_schedule((self._client.clock.now(), status.resumes))
         if not self._is_paused:
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self._log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
@@ -114,39 +116,39 @@ class Session:
         self.end()
         return True
 
-    def begin(self, rules: Settings, status: ExchangeStatus) -> None:
+    def begin(self, settings: Settings, status: ExchangeStatus) -> None:
         """Clear the account: cancel every order, whoever sent it, and close the positions. Raises an
         `ExchangeError` or a `LedgerError`."""
         self._log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
-        self.clearing.everything()
-        self.books.begin_session()
+        self.canceler.cancel_all()
+        self.bookkeeper.begin_session()
         account = self.look_at_account()
-        self.books.adopt(account.differences)
-        flatten(self._client, self.sender, rules, account, status)
-        self.books.read_fills()
+        self.bookkeeper.accept_positions(account.mismatches)
+        flatten(self._client, self.executor, settings, account, status)
+        self.bookkeeper.read_fills()
         self.begun, self._is_paused = True, False
 
-    def look_at_account(self) -> Account:
+    def look_at_account(self) -> AccountSnapshot:
         """What rests, what was filled, what is held and the cash; errors as in `look_at_account` of
         `bot/observation.py`."""
-        return look_at_account(self._client, self.clearing, self.books, self._log)
+        return look_at_account(self._client, self.canceler, self.bookkeeper, self._log)
 
-    def suspicion(self, account: Account) -> str:
+    def suspicion(self, account: AccountSnapshot) -> str:
         """Why what was seen of the account halts trading, empty where it does not."""
-        strangers = [order for order in account.ours if not self.sender.is_mine(order)]
-        return self.halting.suspect(account.differences, strangers)
+        strangers = [order for order in account.ours if not self.executor.is_mine(order)]
+        return self.halts.check_positions(account.mismatches, strangers)
 
-    def loss(self, account: Account, limit: Decimal) -> str:
+    def loss(self, account: AccountSnapshot, limit: Decimal) -> str:
         """Why the day's loss halts trading, empty where it does not. Raises an `ExchangeError` or a
         `LedgerError`."""
-        return self.halting.lost_too_much(self.books.mark(account.balance), limit)
+        return self.halts.daily_loss_reason(self.bookkeeper.mark(account.balance), limit)
 
-    def count_cash(self, account: Account, view: View) -> None:
+    def count_cash(self, account: AccountSnapshot, view: MarketView) -> None:
         """Look at the cash for the report, where all else of the account is known."""
-        if account.balance is None or account.unread or account.differences:
+        if account.balance is None or account.unread or account.mismatches:
             return
-        rates = {incentive.ticker: incentive.exact_maker_rate for incentive in view.seen.incentives}
-        self.books.count_cash(
+        rates = {incentive.ticker: incentive.exact_maker_rate for incentive in view.snapshot.incentives}
+        self.bookkeeper.count_cash(
             account.orders, account.positions, account.balance, lambda ticker: rates.get(ticker, Decimal(0))
         )
 
@@ -155,7 +157,7 @@ class Session:
         failed."""
         failed = []
         for shard in self.memory.guards.due(now):
-            failure = recovery.attempt(partial(self.breaker.reset, shard))
+            failure = recovery.attempt(partial(self.order_groups.reset, shard))
             if failure:
                 failed.append(shard)
                 means = f"Nothing is quoted on shard {shard} before that works"
@@ -168,18 +170,18 @@ class Session:
         """What was quoted is taken down, or may be gone: the next session begins anew."""
         self.begun = False
         self.memory.forget()
-        self.halting.forget()
+        self.halts.forget()
 
-    def halt_for(self, reason: str, account: Account) -> bool:
+    def halt_for(self, reason: str, account: AccountSnapshot) -> bool:
         """Stop trading, where there is a reason, until a person lets it go on. Returns whether there is."""
         if reason:
             self.end()
-            self.halting.halt(reason, account.positions.items, account.balance)
+            self.halts.halt(reason, account.positions.items, account.balance)
         return bool(reason)
 
     def withdraw(self, is_told: bool = True) -> None:
         """Take down what is ours, as far as that works."""
-        failure = recovery.attempt(self.clearing.withdraw)
+        failure = recovery.attempt(self.canceler.cancel_own)
         if failure and is_told:
             recovery.log_failure(self._log, failure, "Orders of ours may rest until they expire")
 
@@ -188,29 +190,33 @@ class Session:
         if self._client.requests_sent:
             more = "our orders are taken down; Ctrl-C once more ends that at once"
             self._log("INFO", {"Stopping": why, "Then": more})
-        code = self.clearing.shut_down(self.sender.last_expiry)
+        code = self.canceler.shut_down(self.executor.last_expiry)
         try:
             if not code:
-                self.breaker.close()
+                self.order_groups.close()
             if self.begun and not code:
                 means = "The next start asks the exchange for what is missing"
                 recovery.try_or_log(self._finish_books, self._log, means)
         except KeyboardInterrupt:  # whoever is in a hurry need not wait for what the next start does as well
             signals.acknowledge()
-        self.books.end_session(f"stopped: {why}")
+        self.bookkeeper.end_session(f"stopped: {why}")
         return code
 
     def _finish_books(self) -> None:
-        self.books.rested(())
-        self.books.read_fills()
-        self.books.look(self._client.clock.now(), {}, {}, {})
-        self.books.close(None, self._client.get_balance())
+        self.bookkeeper.sync_resting(())
+        self.bookkeeper.read_fills()
+        self.bookkeeper.accrue(self._client.clock.now(), {}, {}, {})
+        self.bookkeeper.close_cycle(None, self._client.get_balance())
 
 
 def flatten(
-    client: KalshiHttpClient, sender: Sender, rules: Settings, account: Account, status: ExchangeStatus
+    client: KalshiHttpClient,
+    executor: Executor,
+    settings: Settings,
+    account: AccountSnapshot,
+    status: ExchangeStatus,
 ) -> None:
     """Close the positions of an account, as the settings say. Raises an `ExchangeError`."""
     markets, rivals = read_markets(client, [one.ticker for one in account.positions], account.orders)
     now = client.clock.now()
-    sender.carry_out(*flatten_plan(rules, account, markets, rivals, status, rules.expiry(now, now)))
+    executor.execute(*flatten_plan(settings, account, markets, rivals, status, settings.expiry(now, now)))

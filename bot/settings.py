@@ -16,7 +16,7 @@ from clients import Environment
 from exchange.errors import ConfigError
 from execution.plan import Exit
 from incentive import Strategy
-from selection.ranking import Wish
+from selection.ranking import SelectionRules
 from selection.screening import Screen
 from trade import Trade
 
@@ -247,7 +247,7 @@ NAMES = tuple(_TABLE)
 """All settings, as they are written in `market_bot.py`."""
 
 
-def check(constants: Mapping[str, object]) -> Settings:
+def check_settings(constants: Mapping[str, object]) -> Settings:
     """Settings from the constants `NAMES`. Raises one `ConfigError` that lists every problem."""
     problems = [f"{name} is no setting of this version; remove it" for name in constants if name not in _TABLE]
     values: dict[str, Any] = {}
@@ -268,5 +268,5 @@ def strategy_of(settings: Settings) -> Strategy:
     return Strategy(
         Trade(settings.trade_size, settings.trade_delta, settings.incentive_size),
         Screen(settings.only, settings.avoid, settings.min_hours_to_close),
-        Wish(settings.trade_ticker_size, settings.min_reward, settings.fill_cost),
+        SelectionRules(settings.trade_ticker_size, settings.min_reward, settings.fill_cost),
     )

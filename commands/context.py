@@ -36,7 +36,7 @@ def connected() -> tuple[Environment, Connection]:
     """The environment of the settings, and a way to its exchange. Raises a `ConfigError`."""
     import market_bot
 
-    return market_bot.env, connection.connect(market_bot.env, connection.read_variables(market_bot.files().dotenv))
+    return market_bot.env, connection.connect(market_bot.env, connection.read_variables(market_bot.paths().dotenv))
 
 
 def headline(environment: Environment, exchange: str, money: str) -> str:
@@ -57,13 +57,13 @@ def warn(connection: Connection) -> None:
             print(f"main: {warning}", file=sys.stderr)
 
 
-def agreed(asked: argparse.Namespace, question: str) -> bool:
+def agreed(args: argparse.Namespace, question: str) -> bool:
     """Whether a person wants it done: by `--yes`, or at the keyboard."""
     ask = launch.keyboard()
-    if asked.yes:
+    if args.yes:
         return True
     if ask is None:
-        told = f"nobody sits at a keyboard to confirm this: python main.py {asked.command} --yes"
+        told = f"nobody sits at a keyboard to confirm this: python main.py {args.command} --yes"
         print(f"main: nothing was done, {told}", file=sys.stderr)
         return False
     if ask(question):

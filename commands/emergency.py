@@ -15,16 +15,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import market_bot
-from bot.connection import Connection, known, lives_inside, read_variables
+from bot.connection import Connection, is_embedded, read_variables, require_environment
 from bot.halts import HOW_TO_GO_ON
-from bot.observation import Account
+from bot.observation import AccountSnapshot
 from bot.session import flatten
 from bot.settings import Settings
 from commands import context
 from commands.status_facts import running
 from exchange.errors import ExchangeError
-from execution.canceler import Clearing, NoRecords
-from execution.executor import Sender
+from execution.canceler import Canceler, NullRecorder
+from execution.executor import Executor
 from execution.plan import Exit
 from ledger.database import LedgerError
 from ledger.entries import Halt
@@ -34,42 +34,42 @@ from runtime.console import ExitCode
 from simulator.embedded import THE_BOTS
 
 
-def cancel_or_close(asked: argparse.Namespace) -> int:
+def cancel_or_close(args: argparse.Namespace) -> int:
     """`cancel-all` and `close-all`: halt the bot, and take down what rests; sell what is held.
     Returns the exit code."""
-    sells, files = asked.command == "close-all", market_bot.files()
+    sells, paths = args.command == "close-all", market_bot.paths()
     environment, connection = context.connected()
-    rules = market_bot.read_settings() if sells else None
+    settings = market_bot.read_settings() if sells else None
     print(context.named(environment, connection, THE_BOTS))
-    if connection.is_private and running(environment, connection, files.lock).runs is False:
+    if connection.is_private and running(environment, connection, paths.lock).runs is False:
         nothing = "No bot runs in this folder, so nothing rests and nothing is held: nothing was done."
         print(f"{nothing}\n\n{context.SHARING}")
         return ExitCode.OK
     what = "cancel every resting order" + (" and sell every position" if sells else "")
-    if not context.agreed(asked, f"Halt the bot and {what} of the account on {environment.value}?"):
+    if not context.agreed(args, f"Halt the bot and {what} of the account on {environment.value}?"):
         return ExitCode.MISCONFIGURED
-    print(halt(files.ledger(environment), connection, f"python main.py {asked.command}"))
+    print(halt(paths.ledger(environment), connection, f"python main.py {args.command}"))
     if connection.is_private:
         then = "Once halted it cancels its orders with its next cycle, and keeps its positions."
         print(f"{then}\n\n{context.SHARING}")
         return ExitCode.FAILED if sells else ExitCode.OK
-    by_hand = ByHand(connection)
-    if rules:
-        return by_hand.close_all(rules)
+    by_hand = ManualTrader(connection)
+    if settings:
+        return by_hand.close_all(settings)
     by_hand.cancel_all()
     return ExitCode.OK
 
 
-def resume(asked: argparse.Namespace) -> int:
+def resume(args: argparse.Namespace) -> int:
     """`resume`: let a halted bot go on. Needs no exchange: the halt is in the ledger. Returns the exit code."""
-    environment, files = known(market_bot.env), market_bot.files()
-    is_private = lives_inside(environment, read_variables(files.dotenv))
-    file = files.ledger(environment)
+    environment, paths = require_environment(market_bot.env), market_bot.paths()
+    is_private = is_embedded(environment, read_variables(paths.dotenv))
+    file = paths.ledger(environment)
     standing = standing_halts(file)
     print(f"Environment: {environment.value} ({file.name})")
     reasons = "".join(f"Halted since {one.at.astimezone():%Y-%m-%d %H:%M:%S}: {one.reason}\n" for one in standing)
     then = "a new session, which cancels every order and closes every position of the account"
-    if standing and not context.agreed(asked, f"{reasons}Let the bot go on, on {environment.value}, with {then}?"):
+    if standing and not context.agreed(args, f"{reasons}Let the bot go on, on {environment.value}, with {then}?"):
         return ExitCode.MISCONFIGURED
     print(clear_halts(file))
     if is_private:
@@ -109,7 +109,7 @@ def halt(file: Path, connection: Connection, reason: str) -> str:
     try:
         with closing(Ledger(file)) as ledger:
             if not connection.is_private and _answers(connection):
-                ledger.claim(connection.client.identity, connection.client.clock.now())
+                ledger.open_for(connection.client.identity, connection.client.clock.now())
             ledger.halt(datetime.now(timezone.utc), reason)
     except LedgerError as error:
         return f"The bot could not be halted: {error}. If one runs, stop it with Ctrl-C."
@@ -129,29 +129,29 @@ def _answers(connection: Connection) -> bool:
 # -- what is sent ----------------------------------------------------------------------------------------------
 
 
-class ByHand:
+class ManualTrader:
     """Cancels and sells, and prints what it does as the log would."""
 
     def __init__(self, connection: Connection) -> None:
         self._client = connection.client
-        self._clearing = Clearing(self._client, self._log, NoRecords())
+        self._canceler = Canceler(self._client, self._log, NullRecorder())
 
     def cancel_all(self) -> None:
         """Cancel every order of the account and see that none rests. Raises an `ExchangeError`."""
-        self._clearing.everything()
+        self._canceler.cancel_all()
         print("No order of the account rests any more.")
 
-    def close_all(self, rules: Settings) -> int:
+    def close_all(self, settings: Settings) -> int:
         """Cancel all, then sell every position at the best bids, never worse. Returns the exit code; raises an
         `ExchangeError`."""
         self.cancel_all()
         client = self._client
         status, positions = client.get_exchange_status(), client.get_positions()
         positions.all_or_raise()
-        account = Account((), positions, None, (), frozenset(), {})
-        sender = Sender(client, self._clearing, NoRecords(), lambda: "", self._log)
-        flatten(client, sender, replace(rules, exit=Exit.CROSS), account, status)
-        self._clearing.await_lists()
+        account = AccountSnapshot((), positions, None, (), frozenset(), {})
+        executor = Executor(client, self._canceler, NullRecorder(), lambda: "", self._log)
+        flatten(client, executor, replace(settings, exit=Exit.CROSS), account, status)
+        self._canceler.wait_for_lists()
         left = client.get_positions()
         print(f"{len(positions) - len(left)} of {len(positions)} positions are closed.")
         for position in left:

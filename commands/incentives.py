@@ -20,29 +20,29 @@ from bot import log_events
 from bot.settings import Settings, strategy_of
 from clients import KalshiHttpClient
 from commands import context
-from commands.status_facts import earned
+from commands.status_facts import ledger_accrued
 from exchange.models import Order, Program
 from exchange.orderbook import SIDES, Bid, Book, Side
 from incentive import Board, IncentiveProgram, Strategy
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import (
-    AS_IT_STANDS,
-    NONE_EARNED,
-    RIVALS_ANSWER,
+    NEUTRAL,
+    NOTHING_ACCRUED,
+    RIVAL_MULTIPLIER,
     Candidate,
-    Caution,
+    EstimateRules,
     RewardedMarket,
     Scored,
     dollars_per_day,
-    published,
+    score_terms,
 )
 from rewards.skips import Skip, contracts
 from risk import exposure
-from risk.exposure import Room
+from risk.exposure import Headroom
 from runtime import log_format
 from runtime.console import ExitCode, table
 from selection.allocation import LEAST_WINDOW
-from selection.ranking import Choice
+from selection.ranking import Selection
 from simulator.embedded import OPENED
 
 WIDTH = 100
@@ -51,18 +51,20 @@ SHOWN = 20
 """Markets, the best of those without a slot, that are shown one by one."""
 
 
-def run(asked: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print the ranked board, or every number behind the place of one market. Returns the exit code."""
     environment, connection = context.connected()
-    rules = market_bot.read_settings()
-    seen = view(connection.client, rules, earned(market_bot.files().ledger(environment), connection))
-    if asked.why and not seen.lists(asked.why):
+    settings = market_bot.read_settings()
+    snapshot = read_view(
+        connection.client, settings, ledger_accrued(market_bot.paths().ledger(environment), connection)
+    )
+    if args.why and not snapshot.lists(args.why):
         where = ", opened for this command alone" if connection.is_private else ""
-        told = f"{asked.why} has no program that is listed as active on this exchange{where}"
+        told = f"{args.why} has no program that is listed as active on this exchange{where}"
         print(f"main: {told}; python main.py incentives shows tickers that have one", file=sys.stderr)
         return ExitCode.MISCONFIGURED
     print(context.named(environment, connection, OPENED), end="\n\n")
-    print(explained(seen, asked.why) if asked.why else ranked(seen))
+    print(market_text(snapshot, args.why) if args.why else board_text(snapshot))
     context.warn(connection)
     if connection.is_private:
         print(f"\n{context.SHARING}")
@@ -70,13 +72,13 @@ def run(asked: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True)
-class View:
+class BoardView:
     """The board at a moment, and what it was looked at by."""
 
     incentives: IncentiveProgram
     strategy: Strategy
     board: Board
-    room: Room
+    headroom: Headroom
     resting: Sequence[Order]
     expires: datetime
 
@@ -85,21 +87,23 @@ class View:
         return any(program.ticker == ticker for program in self.board.programs)
 
 
-def view(client: KalshiHttpClient, rules: Settings, earned: Mapping[str, float] = NONE_EARNED) -> View:
-    """Scan the board as the bot does, which knows what windows have `earned` so far. Raises an `ExchangeError`
+def read_view(
+    client: KalshiHttpClient, settings: Settings, accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED
+) -> BoardView:
+    """Scan the board as the bot does, which knows what windows have accrued so far. Raises an `ExchangeError`
     where the exchange does not tell."""
-    strategy = strategy_of(rules)
+    strategy = strategy_of(settings)
     incentives = IncentiveProgram(client, strategy, _progress)
     status = client.get_exchange_status()
     resting = client.get_resting_orders().items
     ours = [order for order in resting if trade.is_own(order)]
     theirs = [order for order in resting if not trade.is_own(order)]
-    limits = (rules.max_capital, rules.max_event_loss)
-    room = exposure.room_beside(limits, client.get_balance(), client.get_positions(), theirs, ours)
-    expires = client.clock.now() + timedelta(seconds=rules.wait_time + rules.expiration_ts)
+    limits = (settings.max_capital, settings.max_event_loss)
+    headroom = exposure.remaining_headroom(limits, client.get_balance(), client.get_positions(), theirs, ours)
+    expires = client.clock.now() + timedelta(seconds=settings.wait_time + settings.expiration_ts)
     quoted = frozenset(order.ticker for order in ours)
-    board = incentives.scan(status, resting, expires, room, earned, quoted=quoted)
-    return View(incentives, strategy, board, room, resting, expires)
+    board = incentives.scan(status, resting, expires, headroom, accrued_by_program, quoted=quoted)
+    return BoardView(incentives, strategy, board, headroom, resting, expires)
 
 
 def _progress(text: str) -> None:
@@ -111,16 +115,16 @@ def _progress(text: str) -> None:
 # -- the ranked board ------------------------------------------------------------------------------------------
 
 
-def ranked(seen: View) -> str:
+def board_text(snapshot: BoardView) -> str:
     """The markets that would be quoted, the next best, and how many are left out for which reason, as text."""
-    board = seen.board
-    choice = board.choice
+    board = snapshot.board
+    selection = board.selection
     pool = sum(map(dollars_per_day, board.programs))
     parts = [
         f"By the {rule.NAME}: {len(board.programs):,} programs, ${pool:,.0f} a day for all who quote",
-        table("Would be quoted", _HEADS, [_row(candidate) for candidate in choice.chosen]),
-        table("Next, without a slot", _NEXT_HEADS, _next(choice)),
-        table("Left out", ("Reason", "Markets"), _counts(choice.skipped)),
+        table("Would be quoted", _HEADS, [_row(candidate) for candidate in selection.chosen]),
+        table("Next, without a slot", _NEXT_HEADS, _next(selection)),
+        table("Left out", ("Reason", "Markets"), _counts(selection.skipped)),
     ]
     if board.advice:
         parts.append(fill(f"Advice: {board.advice}.", WIDTH))
@@ -132,7 +136,7 @@ def ranked(seen: View) -> str:
 
 _READING = (
     "A day and payable: by the book as it stands, if nothing moved, before what fills cost; a window that "
-    f"would pay less than $1.00 pays nothing. Net: with {RIVALS_ANSWER:g} times the rivals, less fills and "
+    f"would pay less than $1.00 pays nothing. Net: with {RIVAL_MULTIPLIER:g} times the rivals, less fills and "
     "fees. Every number behind a market: python main.py incentives --why TICKER"
 )
 
@@ -151,7 +155,7 @@ def _row(candidate: Candidate) -> Sequence[str]:
         f"{estimate.share_yes:.2%}, {estimate.share_no:.2%}",
         f"${estimate.dollars_per_day:.4f}",
         f"${estimate.payable:.2f}",
-        log_format.signed_dollars(candidate.decided.net_per_day),
+        log_format.signed_dollars(candidate.conservative.net_per_day),
         f"${candidate.collateral:.2f}",
     )
 
@@ -159,11 +163,11 @@ def _row(candidate: Candidate) -> Sequence[str]:
 _NEXT_HEADS = ("Ticker", "A day", "Payable", "Net a day", "Reason")
 
 
-def _next(choice: Choice) -> list[Sequence[str]]:
+def _next(selection: Selection) -> list[Sequence[str]]:
     """The best of those without a slot, with what they would bring where that was found out."""
-    known = {candidate.ticker: candidate for candidate in choice.runners_up}
+    known = {candidate.ticker: candidate for candidate in selection.runners_up}
     rows: list[Sequence[str]] = []
-    for skip in choice.skipped[:SHOWN]:
+    for skip in selection.skipped[:SHOWN]:
         candidate = known.get(skip.ticker)
         if candidate is None:
             rows.append((skip.ticker, "", "", "", log_events.why(skip)))
@@ -171,7 +175,12 @@ def _next(choice: Choice) -> list[Sequence[str]]:
         estimate = candidate.estimate
         numbers = f"${estimate.dollars_per_day:.4f}", f"${estimate.payable:.2f}"
         rows.append(
-            (skip.ticker, *numbers, log_format.signed_dollars(candidate.decided.net_per_day), log_events.why(skip))
+            (
+                skip.ticker,
+                *numbers,
+                log_format.signed_dollars(candidate.conservative.net_per_day),
+                log_events.why(skip),
+            )
         )
     return rows
 
@@ -184,34 +193,34 @@ def _counts(skipped: Sequence[Skip]) -> list[Sequence[str]]:
 # -- one market ------------------------------------------------------------------------------------------------
 
 
-def explained(seen: View, ticker: str) -> str:
+def market_text(snapshot: BoardView, ticker: str) -> str:
     """Every number behind a market's place, or its one reason, as text."""
-    lines = [f"{ticker}: {_verdict(seen, ticker)}"]
-    for program in seen.board.programs:
+    lines = [f"{ticker}: {_verdict(snapshot, ticker)}"]
+    for program in snapshot.board.programs:
         if program.ticker == ticker:
-            lines.append(f"  Program: {_terms(program, seen.board.at)}")
-    client_view = seen.incentives.close_up(ticker, seen.resting)
+            lines.append(f"  Program: {_terms(program, snapshot.board.at)}")
+    client_view = snapshot.incentives.one_market(ticker, snapshot.resting)
     if client_view is None:
         return "\n".join(lines)
     incentive, rivals = client_view
-    lines += [f"  {line}" for line in _market(incentive, seen)]
-    bids = _bids(seen, incentive, rivals)
+    lines += [f"  {line}" for line in _market(incentive, snapshot)]
+    bids = _bids(snapshot, incentive, rivals)
     scored = incentive.score(rivals, bids)
     for number, program in enumerate(incentive.programs):
         if len(incentive.programs) > 1:
             lines.append(f"  By the program of ${program.reward:,.2f}:")
         lines += [f"  {line}" for line in _sides(incentive, rivals, scored, number)]
-    lines += [f"  {line}" for line in _estimates(seen, incentive, scored)] if bids else []
+    lines += [f"  {line}" for line in _estimates(snapshot, incentive, scored)] if bids else []
     return "\n".join(lines)
 
 
-def _verdict(seen: View, ticker: str) -> str:
-    choice = seen.board.choice
-    for rank, candidate in enumerate(choice.chosen, start=1):
+def _verdict(snapshot: BoardView, ticker: str) -> str:
+    selection = snapshot.board.selection
+    for rank, candidate in enumerate(selection.chosen, start=1):
         if candidate.ticker == ticker:
-            unpaid = "; it will be paid $0.00, a slot was free" if ticker in choice.unpaid else ""
-            return f"would be quoted, {rank} of {len(choice.chosen)}{unpaid}"
-    for skip in choice.skipped:
+            unpaid = "; it will be paid $0.00, a slot was free" if ticker in selection.unpaid else ""
+            return f"would be quoted, {rank} of {len(selection.chosen)}{unpaid}"
+    for skip in selection.skipped:
         if skip.ticker == ticker:
             return f"is not quoted. Reason: {log_events.why(skip)}"
     return "has no program that is listed as active"
@@ -227,7 +236,7 @@ def _terms(program: Program, now: datetime) -> str:
     )
 
 
-def _market(incentive: RewardedMarket, seen: View) -> Iterator[str]:
+def _market(incentive: RewardedMarket, snapshot: BoardView) -> Iterator[str]:
     market = incentive.market
     resolves = ""
     if market.expected_resolution:
@@ -238,32 +247,32 @@ def _market(incentive: RewardedMarket, seen: View) -> Iterator[str]:
     )
     yield (
         f"Taken: {contracts(market.volume_24h)} contracts in 24 hours, "
-        f"{market.volume_a_day(seen.board.at):,.0f} a day at that pace; "
+        f"{market.volume_a_day(snapshot.board.at):,.0f} a day at that pace; "
         f"makers' fee {incentive.maker_rate:.4f} x P x (1 - P) a contract"
     )
     kind = "exclude each other" if incentive.exclusive else "are not known to exclude each other"
-    at_risk = seen.room.risk(market.event_ticker)
+    at_risk = snapshot.headroom.event_risk(market.event_ticker)
     yield f"Event: {market.event_ticker}, its markets {kind}; ${at_risk:.2f} at risk in it already"
     yield (
-        f"Limits: ${seen.room.capital:.2f} of capital left, "
-        f"${seen.room.cash_on(market.exchange_index):,.2f} free on its shard, "
-        f"${seen.room.event_loss:.2f} may be lost in an event"
+        f"Limits: ${snapshot.headroom.capital:.2f} of capital left, "
+        f"${snapshot.headroom.cash_on(market.exchange_index):,.2f} free on its shard, "
+        f"${snapshot.headroom.event_loss:.2f} may be lost in an event"
     )
 
 
-def _bids(seen: View, incentive: RewardedMarket, rivals: Book) -> tuple[Bid, ...]:
+def _bids(snapshot: BoardView, incentive: RewardedMarket, rivals: Book) -> tuple[Bid, ...]:
     """The bids that were decided on, or those that the fixed size would rest."""
-    for candidate in seen.board.choice.chosen:
+    for candidate in snapshot.board.selection.chosen:
         if candidate.ticker == incentive.ticker:
             return candidate.bids
-    prices = seen.strategy.trade.prices(incentive, rivals)
-    size = seen.strategy.trade.size
+    prices = snapshot.strategy.trade.prices(incentive, rivals)
+    size = snapshot.strategy.trade.size
     return () if isinstance(prices, Skip) or size is None else prices.bids(size, size)
 
 
 def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int) -> Iterator[str]:
     """Both sides by one program's terms."""
-    target, discount = published(incentive.programs[number])
+    target, discount = score_terms(incentive.programs[number])
     prices = {bid.side: bid for bid in scored.bids}
     for side in SIDES:
         levels, ours = rivals.side(side), [bid for bid in scored.bids if bid.side is side]
@@ -288,7 +297,7 @@ def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int)
             yield (
                 f"  reference {score.reference:.4f}, paid down to {score.paid_down_to:.4f}; weighted contracts: "
                 f"rivals {score.rivals:,.2f}, ours {score.ours:,.2f}; share {score.share():.4%}, "
-                f"with {RIVALS_ANSWER:g} times the rivals {score.share(RIVALS_ANSWER):.4%}"
+                f"with {RIVAL_MULTIPLIER:g} times the rivals {score.share(RIVAL_MULTIPLIER):.4%}"
             )
 
 
@@ -301,12 +310,12 @@ def _top(rivals: Book, side: Side) -> str:
     return log_format.top_levels(rivals)[SIDES.index(side)]
 
 
-def _estimates(seen: View, incentive: RewardedMarket, scored: Scored) -> Iterator[str]:
-    caution = seen.strategy.caution
-    if seen.strategy.trade.size is None:
-        caution = Caution(RIVALS_ANSWER, float(LEAST_WINDOW), seen.strategy.wish.fill_cost)
-    for name, taken in (("As it stands", AS_IT_STANDS), ("To decide", caution)):
-        found = incentive.estimate(scored, seen.board.at, taken)
+def _estimates(snapshot: BoardView, incentive: RewardedMarket, scored: Scored) -> Iterator[str]:
+    estimate_rules = snapshot.strategy.estimate_rules
+    if snapshot.strategy.trade.size is None:
+        estimate_rules = EstimateRules(RIVAL_MULTIPLIER, float(LEAST_WINDOW), snapshot.strategy.rules.fill_cost)
+    for name, taken in (("As it stands", NEUTRAL), ("To decide", estimate_rules)):
+        found = incentive.estimate(scored, snapshot.board.at, taken)
         yield (
             f"{name}: ${found.dollars_per_day:.4f} a day before the floor, ${found.window:.4f} a window, "
             f"${found.payable:.2f} payable, ${found.worth_per_day:.4f} a day of that for staying"

@@ -9,35 +9,35 @@ import argparse
 from contextlib import closing
 
 import market_bot
-from bot.connection import known
+from bot.connection import require_environment
 from exchange.errors import ConfigError
 from ledger.ledger import Ledger
 from report import html_page, text
-from report.build import report
-from report.facts import recall
+from report.build import build_report
+from report.facts import read_report_facts
 from runtime.console import ExitCode
 
 
-def run(asked: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print the report, as text or JSON, or write it to a page. Returns the exit code; raises a `ConfigError`
     where there is no ledger, or none of what is asked for, and a `LedgerError` where it cannot be read."""
-    environment = known(market_bot.env)
-    file = asked.ledger or market_bot.files().ledger(environment)
+    environment = require_environment(market_bot.env)
+    file = args.ledger or market_bot.paths().ledger(environment)
     if not file.is_file():
         raise ConfigError(f"There is no ledger {file} yet: python market_bot.py begins one.")
     with closing(Ledger(file, read_only=True)) as ledger:
-        facts = recall(ledger)
-    if asked.since and asked.since > facts.until.date():
+        facts = read_report_facts(ledger)
+    if args.since and args.since > facts.until.date():
         raise ConfigError(
-            f"Nothing is known since {asked.since}: {file.name} ends on {facts.until:%Y-%m-%d} (UTC)."
+            f"Nothing is known since {args.since}: {file.name} ends on {facts.until:%Y-%m-%d} (UTC)."
         )
-    found = report(facts, asked.since)
-    if asked.html is None:
-        print(text.as_json(found) if asked.json else text.text(found))
+    found = build_report(facts, args.since)
+    if args.html is None:
+        print(text.as_json(found) if args.json else text.text(found))
         return ExitCode.OK
     try:
-        asked.html.write_text(html_page.page(found), encoding="utf-8")
+        args.html.write_text(html_page.page(found), encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{asked.html} cannot be written: {error.strerror}") from None
-    print(f"{asked.html} is written: open it in a browser, it needs no network.")
+        raise ConfigError(f"{args.html} cannot be written: {error.strerror}") from None
+    print(f"{args.html} is written: open it in a browser, it needs no network.")
     return ExitCode.OK

@@ -35,20 +35,20 @@ from decimal import Decimal
 import market_bot
 from bot import halts
 from commands import context
-from commands.status_facts import Facts, Held, Resting, Session, read_facts
-from ledger.entries import Cycle, Mark
+from commands.status_facts import HeldPosition, RestingOrder, SessionFacts, StatusFacts, read_status
+from ledger.entries import AccountMark, CycleRecord
 from runtime.console import ExitCode, table, to_json
 from runtime.log_format import dollars_or_unknown, pairs
 
 
-def run(asked: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print what the account has, and what its bot does. Returns the exit code."""
     environment, connection = context.connected()
-    found = read_facts(environment, connection, market_bot.files())
-    print(as_json(found) if asked.json else text(found))
+    found = read_status(environment, connection, market_bot.paths())
+    print(as_json(found) if args.json else text(found))
     context.warn(connection)
     if connection.is_private:
-        print(f"\n{context.SHARING}", file=sys.stderr if asked.json else sys.stdout)
+        print(f"\n{context.SHARING}", file=sys.stderr if args.json else sys.stdout)
     if found.is_broken:
         print(f"main: {found.problem}", file=sys.stderr)
         return ExitCode.MISCONFIGURED
@@ -58,7 +58,7 @@ def run(asked: argparse.Namespace) -> int:
 # -- as text ---------------------------------------------------------------------------------------------------
 
 
-def text(facts: Facts) -> str:
+def text(facts: StatusFacts) -> str:
     """For a person, in local time."""
     account, then = facts.account, " at that time" if facts.is_remembered else ""
     parts = [
@@ -78,7 +78,7 @@ def text(facts: Facts) -> str:
     return "\n\n".join(parts)
 
 
-def _bot(facts: Facts) -> Iterator[str]:
+def _bot(facts: StatusFacts) -> Iterator[str]:
     """Whether somebody trades, and what the last cycle and a halt say."""
     bot, memory = facts.bot, facts.memory
     if bot.runs is None:
@@ -97,7 +97,7 @@ def _bot(facts: Facts) -> Iterator[str]:
         yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halts.HOW_TO_GO_ON}"
 
 
-def _cycle(cycle: Cycle | None, facts: Facts) -> str:
+def _cycle(cycle: CycleRecord | None, facts: StatusFacts) -> str:
     if cycle is None:
         return "none has ended yet"
     ago = " of simulated time" if facts.is_remembered else f", {_age(facts.at - cycle.began)} ago"
@@ -115,7 +115,7 @@ def _age(passed: timedelta) -> str:
     return f"{seconds:.0f} s"
 
 
-def _money(facts: Facts) -> Iterator[str]:
+def _money(facts: StatusFacts) -> Iterator[str]:
     """Cash, what may be lost, and the day."""
     account, memory = facts.account, facts.memory
     mark = memory.mark if memory else None
@@ -143,11 +143,11 @@ def _dollars(amount: Decimal | None) -> str:
     return "not known" if amount is None else f"${amount:,.4f}"
 
 
-def _position(held: Held) -> Sequence[str]:
+def _position(held: HeldPosition) -> Sequence[str]:
     return held.ticker, held.side.value, f"{held.contracts:,.2f}", _dollars(held.cost), _dollars(held.worst_case)
 
 
-def _order(order: Resting) -> Sequence[str]:
+def _order(order: RestingOrder) -> Sequence[str]:
     return (
         order.ticker,
         order.side.value,
@@ -170,7 +170,7 @@ def _local(when: datetime) -> str:
 # -- as JSON ---------------------------------------------------------------------------------------------------
 
 
-def as_json(facts: Facts) -> str:
+def as_json(facts: StatusFacts) -> str:
     """For a program: one object, as this file's docstring says."""
     account, memory = facts.account, facts.memory
     told: dict[str, object] = {
@@ -202,15 +202,15 @@ def _worst_case(risks: Mapping[str, Decimal]) -> dict[str, object]:
     }
 
 
-def _day(mark: Mark, fills: int) -> dict[str, object]:
+def _day(mark: AccountMark, fills: int) -> dict[str, object]:
     accrued = None if mark.accrued is None else Decimal(str(mark.accrued))
     day = {"date": f"{mark.at:%Y-%m-%d}", "as_of": mark.at}
     return day | {"trading": mark.day_profit, "fills": fills, "accrued": accrued}
 
 
-def _last(cycle: Cycle) -> dict[str, object]:
+def _last(cycle: CycleRecord) -> dict[str, object]:
     return cycle._asdict() | {"problem": cycle.problem or None}
 
 
-def _session(session: Session) -> dict[str, object]:
+def _session(session: SessionFacts) -> dict[str, object]:
     return session._asdict() | {"how": session.how if session.ended else None}

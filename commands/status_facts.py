@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import trade
 from bot.connection import Connection
-from bot.launch import Files
+from bot.launch import Paths
 from clients import Environment, KalshiHttpClient
 from exchange import order_payloads
 from exchange.account import Position
@@ -25,14 +25,14 @@ from exchange.models import Order
 from exchange.orderbook import Side
 from ledger.daily_pnl import midnight
 from ledger.database import LedgerError
-from ledger.entries import Cycle, Halt, Mark
+from ledger.entries import AccountMark, CycleRecord, Halt
 from ledger.ledger import Ledger
 from risk import exposure, gate
 from runtime import lock
 from simulator.embedded import OPENED, THE_BOTS
 
 
-class Held(NamedTuple):
+class HeldPosition(NamedTuple):
     """A position: `cost` in dollars and what of it may be lost at worst, where that is known."""
 
     ticker: str
@@ -42,7 +42,7 @@ class Held(NamedTuple):
     worst_case: Decimal | None = None
 
 
-class Resting(NamedTuple):
+class RestingOrder(NamedTuple):
     """An order in a book: contracts, and dollars a contract. `is_ours`: a bot sent it, this one or an earlier."""
 
     ticker: str
@@ -53,20 +53,20 @@ class Resting(NamedTuple):
     is_ours: bool
 
 
-class Account(NamedTuple):
+class AccountFacts(NamedTuple):
     """What an account has. `free_cash` and `tied_up` in dollars, `risks` at worst by event; None where the ledger
     is all that can be asked, which does not know it."""
 
     free_cash: Decimal | None
     by_shard: Mapping[int, Decimal]
-    held: tuple[Held, ...]
-    resting: tuple[Resting, ...]
+    held: tuple[HeldPosition, ...]
+    resting: tuple[RestingOrder, ...]
     tied_up: Decimal | None = None
     risks: Mapping[str, Decimal] | None = None
     unreadable: tuple[str, ...] = ()
 
 
-class Session(NamedTuple):
+class SessionFacts(NamedTuple):
     """From when until when a bot ran, and how that ended."""
 
     began: datetime
@@ -74,17 +74,17 @@ class Session(NamedTuple):
     how: str
 
 
-class Memory(NamedTuple):
+class LedgerView(NamedTuple):
     """What a ledger says of its bot. `fills`: how many the day of the `mark` had."""
 
-    mark: Mark | None
+    mark: AccountMark | None
     fills: int
     halts: tuple[Halt, ...]
-    cycle: Cycle | None
-    session: Session | None
+    cycle: CycleRecord | None
+    session: SessionFacts | None
 
 
-class Bot(NamedTuple):
+class BotProcess(NamedTuple):
     """Whether a bot runs (None where that cannot be told), as far as was looked, and which process: or why that
     cannot be told."""
 
@@ -94,7 +94,7 @@ class Bot(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Facts:
+class StatusFacts:
     """All there is to tell. `is_remembered`: the account is as the ledger knew it, for its exchange lives inside
     the bot. Where there is no `memory` of this account, `problem` says why; `is_broken` where that is to be
     mended."""
@@ -103,19 +103,19 @@ class Facts:
     exchange: str
     money: str
     at: datetime
-    account: Account
-    bot: Bot
+    account: AccountFacts
+    bot: BotProcess
     ledger: str
-    memory: Memory | None = None
+    memory: LedgerView | None = None
     problem: str = ""
     is_remembered: bool = False
     is_broken: bool = False
 
 
-def read_facts(environment: Environment, connection: Connection, files: Files) -> Facts:
+def read_status(environment: Environment, connection: Connection, paths: Paths) -> StatusFacts:
     """All there is to tell. Where the exchange lives inside a process, a bot's ledger is asked in its place, if
     there is one. Raises an `ExchangeError` where the exchange does not tell."""
-    ledger_file = files.ledger(environment)
+    ledger_file = paths.ledger(environment)
     client, remembered, memory, is_broken = connection.client, None, None, False
     client.get_exchange_status()  # its answer tells the time, and a simulator's run
     try:
@@ -126,24 +126,24 @@ def read_facts(environment: Environment, connection: Connection, files: Files) -
         account, exchange = _account(client), OPENED if connection.is_private else connection.about["Exchange"]
     else:
         account, exchange = remembered, THE_BOTS
-    return Facts(
+    return StatusFacts(
         environment, exchange, connection.about["Money"], client.clock.now(), account,
-        running(environment, connection, files.lock), ledger_file.name, memory, problem, remembered is not None,
+        running(environment, connection, paths.lock), ledger_file.name, memory, problem, remembered is not None,
         is_broken,
     )  # fmt: skip
 
 
-def earned(ledger_file: Path, connection: Connection) -> Mapping[str, float]:
+def ledger_accrued(ledger_file: Path, connection: Connection) -> Mapping[str, float]:
     """Dollars that windows have earned so far, by program id, where a bot traded on this account. Raises a
     `LedgerError`, and an `ExchangeError` where the exchange does not tell."""
     if connection.is_private or not ledger_file.exists():
         return {}
     connection.client.get_exchange_status()  # its answer tells a simulator's run
     with closing(Ledger(ledger_file, read_only=True)) as ledger:
-        return ledger.earned() if ledger.identity == connection.client.identity else {}
+        return ledger.accrued_by_program() if ledger.identity == connection.client.identity else {}
 
 
-def running(environment: Environment, connection: Connection, lock_file: Path) -> Bot:
+def running(environment: Environment, connection: Connection, lock_file: Path) -> BotProcess:
     """The bot that trades on the account, if it is this user's; where the exchange lives inside a process, the one
     that runs in the folder that is locked with `lock_file`."""
     where = "in this folder" if connection.is_private else "on this account, on this machine"
@@ -153,22 +153,25 @@ def running(environment: Environment, connection: Connection, lock_file: Path) -
             lock_file = lock.account_file(environment.value, key_id, order_payloads.PRIMARY_SUBACCOUNT)
         holder = lock.current_holder(lock_file)
     except (OSError, RuntimeError) as error:
-        return Bot(None, where, str(error))
-    return Bot(bool(holder), where, holder)
+        return BotProcess(None, where, str(error))
+    return BotProcess(bool(holder), where, holder)
 
 
 # -- the exchange ------------------------------------------------------------------------------------------------
 
 
-def _account(client: KalshiHttpClient) -> Account:
+def _account(client: KalshiHttpClient) -> AccountFacts:
     balance, positions, orders = client.get_balance(), client.get_positions(), client.get_resting_orders()
     counted = _counted(client, positions.items, orders.items)
-    return Account(
+    return AccountFacts(
         balance.available,
         balance.by_shard,
-        tuple(Held(one.ticker, one.side, one.size, one.exposure, max(exposure.held(one))) for one in positions),
         tuple(
-            Resting(one.ticker, one.side, one.remaining, one.price, one.expires, trade.is_own(one))
+            HeldPosition(one.ticker, one.side, one.size, one.exposure, max(exposure.position_losses(one)))
+            for one in positions
+        ),
+        tuple(
+            RestingOrder(one.ticker, one.side, one.remaining, one.price, one.expires, trade.is_own(one))
             for one in orders
         ),
         counted.tied_up,
@@ -186,14 +189,14 @@ def _counted(client: KalshiHttpClient, positions: tuple[Position, ...], orders: 
         {event.ticker for event in client.get_events(names) if event.mutually_exclusive} if names else set()
     )
     no_limits = gate.Limits(Decimal(0), Decimal(0), 0)
-    situation = gate.Situation(no_limits, orders, positions, markets=markets, exclusive=frozenset(exclusive))
+    situation = gate.TradingState(no_limits, orders, positions, markets=markets, exclusive=frozenset(exclusive))
     return gate.Gate(situation, {})
 
 
 # -- the ledger --------------------------------------------------------------------------------------------------
 
 
-def _recall(file: Path, connection: Connection) -> tuple[Memory | None, Account | None, str]:
+def _recall(file: Path, connection: Connection) -> tuple[LedgerView | None, AccountFacts | None, str]:
     """What the ledger says of its bot; of the account too, where it is all that can be asked; and why it says
     nothing, where it does not. Raises a `LedgerError`."""
     if not file.exists():
@@ -210,29 +213,29 @@ def _recall(file: Path, connection: Connection) -> tuple[Memory | None, Account 
         return _memory(ledger), None, ""
 
 
-def _memory(ledger: Ledger) -> Memory:
+def _memory(ledger: Ledger) -> LedgerView:
     mark, sessions = ledger.last_mark(), ledger.sessions()
-    return Memory(
+    return LedgerView(
         mark,
         len(ledger.fills(midnight(mark.at.date()))) if mark else 0,
         tuple(ledger.halts(standing=True)),
         ledger.last_cycle(),
-        Session(*sessions[-1]) if sessions else None,
+        SessionFacts(*sessions[-1]) if sessions else None,
     )
 
 
-def _remembered(ledger: Ledger) -> Account:
+def _remembered(ledger: Ledger) -> AccountFacts:
     mark = ledger.last_mark()
     held = (
-        Held(ticker, Side.YES if count > 0 else Side.NO, abs(count))
+        HeldPosition(ticker, Side.YES if count > 0 else Side.NO, abs(count))
         for ticker, count in ledger.positions().items()
     )
-    return Account(
+    return AccountFacts(
         mark.free_cash if mark else None,
         {},
         tuple(held),
         tuple(
-            Resting(one.ticker, one.side, one.asked - one.filled, one.price, one.expires, is_ours=True)
+            RestingOrder(one.ticker, one.side, one.asked - one.filled, one.price, one.expires, is_ours=True)
             for one in ledger.orders()
             if one.ended is None
         ),

@@ -21,8 +21,8 @@
         ├── TookTooLong            reads that were given up for what is more urgent  not done        retry
         └── StillResting           orders that were canceled are still listed        not done        retry
 
-What `then` means is said at `Then`; of two, the second is for a 401 that only the time explains, and for what
-cannot be read without even a market's name in it. A fault of the bot's own ends the cycle too.
+What `recovery` means is said at `Recovery`; of two, the second is for a 401 that only the time explains, and for
+what cannot be read without even a market's name in it. A fault of the bot's own ends the cycle too.
 
 The text of each is made for the log: what was asked, what the exchange said, what to do. None carries a key,
 a signature, a header or the number of an account.

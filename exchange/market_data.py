@@ -26,7 +26,7 @@ MOST_PAGES = 1_000
 
 class MarketData:
     """The calls about what is everybody's. Each raises an `ExchangeError` where the exchange refuses, fails,
-    cannot be reached or answers what cannot be read. A `Listing` has the items that could be read, and the
+    cannot be reached or answers what cannot be read. A `PartialList` has the items that could be read, and the
     errors of those that could not."""
 
     def __init__(self, transport: Transport) -> None:

@@ -42,9 +42,9 @@ _GRAIN, _MOMENT = 1e-6, 1e-5
 
 
 class Endpoint(NamedTuple):
-    """A kind of request, its places in the path written `{name}`. `repeats`: sent twice it does what it does
-    once, so it may be sent again where the outcome is not known; `shows`: what it does shows in the account's
-    lists."""
+    """A kind of request, its path with `{name}` for each parameter. `idempotent`: sent twice it does what it does
+    once, so it may be sent again where the outcome is not known; `changes_lists`: what it does shows in the
+    account's lists."""
 
     method: str
     path: str

@@ -84,9 +84,9 @@ class Transport:
         units: int = 1,
         keep: float = 0.0,
     ) -> JsonObject:
-        """Make a call, `places` filled into its path, paid for on `shard`, as a batch of `units` orders; `keep`
-        tokens are left in the bucket. Returns the answer's object, an empty one where it has no body. Raises an
-        `ExchangeError`."""
+        """Make a call, `path_params` filled into its path, paid for on `shard`, as a batch of `units` orders;
+        `keep` tokens are left in the bucket. Returns the answer's object, an empty one where it has no body.
+        Raises an `ExchangeError`."""
         path = endpoint.path
         if path_params:
             path = path.format_map({name: quote(value, safe="") for name, value in path_params.items()})

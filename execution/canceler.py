@@ -28,7 +28,7 @@ behind is not counted, up to `VERIFY_TRIES` looks in all."""
 _SLACK = timedelta(seconds=2)
 
 
-class Records(Protocol):
+class OrderRecorder(Protocol):
     """Hears what becomes of orders."""
 
     def placed(self, order: OrderRequest, response: OrderResponse) -> None:
@@ -44,7 +44,7 @@ class Records(Protocol):
         """An order was taken down."""
 
 
-class NoRecords:
+class NullRecorder:
     """For who keeps none: the bot that runs on the same account reads it all from the exchange."""
 
     def placed(self, order: OrderRequest, response: OrderResponse) -> None: ...
@@ -56,13 +56,13 @@ class NoRecords:
     def canceled(self, order: Order) -> None: ...
 
 
-class Clearing:
+class Canceler:
     """The account's orders, on their way out."""
 
-    def __init__(self, client: KalshiHttpClient, log: Log, records: Records) -> None:
-        self._client, self._log, self._records = client, log, records
+    def __init__(self, client: KalshiHttpClient, log: Log, recorder: OrderRecorder) -> None:
+        self._client, self._log, self._recorder = client, log, recorder
 
-    def everything(self) -> None:
+    def cancel_all(self) -> None:
         """Cancel every order of the account and verify it, some time later: lists lag behind orders. Raises
         `StillResting` where some stay."""
         for attempt in range(VERIFY_TRIES + 1):
@@ -75,15 +75,15 @@ class Clearing:
         where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
         raise StillResting("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
 
-    def withdraw(self, tickers: Collection[str] | None = None) -> int:
+    def cancel_own(self, tickers: Collection[str] | None = None) -> int:
         """Cancel the bot's own orders, in some markets where they are named. Returns how many rested."""
-        self.await_lists()
+        self.wait_for_lists()
         resting = self._client.get_resting_orders()
         own = [order for order in resting if trade.is_own(order) and (tickers is None or order.ticker in tickers)]
         self.cancel(own)
         return len(own)
 
-    def await_lists(self) -> None:
+    def wait_for_lists(self) -> None:
         """Wait until the account's lists show all that was sent: by older ones an order would be placed again."""
         for _ in range(VERIFY_TRIES):
             if self._client.lists_are_current():
@@ -107,7 +107,7 @@ class Clearing:
         """Cancel an order. Returns whether it is gone; raises an `ExchangeError` where that is not known."""
         said = log_format.resting_order(order)
         self._log("CANCEL ORDER", said | {"Reason": why} if why else said)
-        self._records.canceling(order)
+        self._recorder.canceling(order)
         try:
             self._client.cancel_order(order)
         except Gone:
@@ -118,7 +118,7 @@ class Clearing:
             self._log("ERROR", str(error), [f"It still rests; nothing is added in {order.ticker} meanwhile"])
             return False
         else:
-            self._records.canceled(order)
+            self._recorder.canceled(order)
         return True
 
     def shut_down(self, last_expiry: datetime | None) -> int:
@@ -128,7 +128,7 @@ class Clearing:
             self._log("SHUTDOWN", "Nothing was sent")
             return 0
         self._client.shorten_timeouts()
-        end = _End(last_expiry)
+        end = _ShutdownState(last_expiry)
         try:
             self._take_down(end)
         except KeyboardInterrupt:
@@ -141,7 +141,7 @@ class Clearing:
         self._log("SHUTDOWN", said)
         return code
 
-    def _take_down(self, end: _End) -> None:
+    def _take_down(self, end: _ShutdownState) -> None:
         """One look is not enough: lists lag, and an order may have been on its way when the stop came."""
         tries = 0
         for attempt in itertools.count():
@@ -187,7 +187,7 @@ class Clearing:
             return False
 
 
-class _End:
+class _ShutdownState:
     """What is known of our orders while the bot stops: how many were `left` when it last looked, `until` when they
     may rest, and the `problem` with taking them down, empty where none rests."""
 

@@ -19,37 +19,37 @@ from exchange.account import Position
 from exchange.errors import ExchangeError, Gone, Paused, Recovery
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.orderbook import ONE_DOLLAR, Book
-from execution.canceler import Clearing, Records
-from execution.order_groups import NEW_GROUP, Breaker
-from execution.plan import Amendment, Change, Plan, Sale
-from risk.gate import Gate, Refusal, Situation
+from execution.canceler import Canceler, OrderRecorder
+from execution.order_groups import NEW_GROUP, OrderGroups
+from execution.plan import AmendKind, Amendment, ExitOrder, Plan
+from risk.gate import Gate, Refusal, TradingState
 from runtime import log_format
 from runtime.log_format import Log
 
 _MINUTE = 60.0
 
 
-class Sender:
-    """Sends orders. `halted` tells why none may go out, empty where they may; `breaker` is None for who only
+class Executor:
+    """Sends orders. `halted` tells why none may go out, empty where they may; `order_groups` is None for who only
     sells."""
 
     def __init__(
         self,
         client: KalshiHttpClient,
-        clearing: Clearing,
-        records: Records,
+        canceler: Canceler,
+        recorder: OrderRecorder,
         halted: Callable[[], str],
         log: Log,
-        breaker: Breaker | None = None,
+        order_groups: OrderGroups | None = None,
     ) -> None:
-        self._client, self._clearing, self._records = client, clearing, records
-        self._halted, self._log, self._breaker = halted, log, breaker
+        self._client, self._canceler, self._recorder = client, canceler, recorder
+        self._halted, self._log, self._order_groups = halted, log, order_groups
         self._name = f"{trade.OWN_PREFIX}{uuid.uuid4().hex[:8]}-"
         self._sent: deque[float] = deque()
         self._gate: Gate | None = None
         self._resting: set[str] = set()
-        self.tripped: dict[int, str] = {}
-        self.paused: dict[str, str] = {}
+        self.triggered_shards: dict[int, str] = {}
+        self.closed_markets: dict[str, str] = {}
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
@@ -62,14 +62,14 @@ class Sender:
         """Whether this process sent an order."""
         return order.client_order_id.startswith(self._name)
 
-    def carry_out(self, plan: Plan, situation: Situation) -> None:
-        """Do what a plan says of what rests and of what is held; `place` does the rest. `tripped` has the shards
-        on which the exchange's breaker was found triggered, `paused` the markets that were found to take no
-        orders. Raises an `ExchangeError` where something went wrong that concerns more than one order."""
-        gate = self._gate = Gate(situation, plan.sizes)
+    def execute(self, plan: Plan, state: TradingState) -> None:
+        """Do what a plan says of what rests and of what is held; `place` does the rest. `triggered_shards` has the
+        shards on which the order group was found triggered, `closed_markets` the markets that were found to take
+        no orders. Raises an `ExchangeError` where something went wrong that concerns more than one order."""
+        gate = self._gate = Gate(state, plan.sizes)
         self._resting = {order.order_id for order in plan.stays}
-        self.tripped, self.paused = {}, {}
-        for kept in plan.kept:
+        self.triggered_shards, self.closed_markets = {}, {}
+        for kept in plan.unsold:
             gate.block(kept.position.ticker)
             self._log("SKIP POSITION", log_format.kept_position(kept.position, kept.reason))
         for refusal in plan.refused:
@@ -77,21 +77,21 @@ class Sender:
         failed = self._cancel(plan, gate)
         for order in plan.stays:
             self._log("KEEP ORDER", log_format.kept_order(order, order.bid, order.expires))
-        for amendment in plan.amended(Change.RENEW):
+        for amendment in plan.amended(AmendKind.RENEW):
             self._amend(amendment, gate)
         if failed is not None:
             raise failed
-        for sale in plan.sales:
-            self._sell(sale, situation.books.get(sale.position.ticker), gate)
-        if self._breaker is not None:
-            self._breaker.prepare(plan.largest)
-        for amendment in plan.amended(Change.REDUCE, Change.REPLACE):
+        for sale in plan.exits:
+            self._exit(sale, state.books.get(sale.position.ticker), gate)
+        if self._order_groups is not None:
+            self._order_groups.ensure(plan.largest)
+        for amendment in plan.amended(AmendKind.REDUCE, AmendKind.REPLACE):
             self._amend(amendment, gate)
 
     def place(self, plan: Plan, books: Mapping[str, Book], until: float) -> int:
         """Place a plan's new orders, once the rest of it was carried out. `books`: the rivals' ones, which are
         shown; `until`: when, by the monotonic clock, the next cycle is due, which places what this one could not.
-        Returns how many orders of ours rest then. Raises an `ExchangeError` as `carry_out` does."""
+        Returns how many orders of ours rest then. Raises an `ExchangeError` as `execute` does."""
         if self._gate is None:
             raise ValueError("no plan was carried out: there is nothing to judge an order by")
         shown = set()
@@ -103,7 +103,7 @@ class Sender:
             if order.ticker not in shown and order.ticker in books:
                 self._log("ORDER BOOK", {"Ticker": order.ticker}, log_format.top_levels(books[order.ticker]))
                 shown.add(order.ticker)
-            if order.ticker in self.paused or (order.exchange_index or 0) in self.tripped:
+            if order.ticker in self.closed_markets or (order.exchange_index or 0) in self.triggered_shards:
                 continue
             self._log("OPEN ORDER", log_format.new_order(order.ticker, order.bid))
             self._send(order, self._gate)
@@ -114,8 +114,8 @@ class Sender:
         the exchange refused it. Raises an `ExchangeError` where that is not known."""
         if not self._passes(order, gate):
             return None
-        if order.group_id == NEW_GROUP and self._breaker is not None:
-            order = order._replace(group_id=self._breaker.group_on(order.exchange_index or 0))
+        if order.group_id == NEW_GROUP and self._order_groups is not None:
+            order = order._replace(group_id=self._order_groups.group_on(order.exchange_index or 0))
         order = order._replace(client_order_id=f"{self._name}{uuid.uuid4().hex}")
         self._count(gate)
         if order.expires is not None:
@@ -128,7 +128,7 @@ class Sender:
                 raise
             self._left_out(order, error)
             return None
-        self._records.placed(order, response)
+        self._recorder.placed(order, response)
         self._log("ORDER RESPONSE", log_format.order_response(response))
         if response.status is OrderStatus.RESTING:
             gate.rests(order.ticker, response.order_id, order.bid)
@@ -152,7 +152,7 @@ class Sender:
         failed = None
         for order, why in plan.cancels:
             try:
-                gone = self._clearing.cancel_one(order, why)
+                gone = self._canceler.cancel_one(order, why)
             except ExchangeError as error:
                 gone, failed = False, error
             if gone:
@@ -165,15 +165,15 @@ class Sender:
         """Let an order rest otherwise. One that no limit allows to move is taken down: it is not wanted where it
         is."""
         order, bid, until, change = amendment
-        if change is Change.REPLACE:
-            moved = trade.open_order(order, bid, order.client_order_id, until, order.group_id)
+        if change is AmendKind.REPLACE:
+            moved = trade.quote_order(order, bid, order.client_order_id, until, order.group_id)
             if not self._passes(moved, gate, instead_of=order):
-                if self._clearing.cancel_one(order, "it could not be moved"):
+                if self._canceler.cancel_one(order, "it could not be moved"):
                     gate.gone(order.ticker, order.order_id)
                 return
             self._count(gate)
         said = log_format.kept_order(order, bid, until)
-        self._log("KEEP ORDER" if change is Change.RENEW else "MOVE ORDER", said)
+        self._log("KEEP ORDER" if change is AmendKind.RENEW else "MOVE ORDER", said)
         self.last_expiry = max(self.last_expiry or until, until)
         try:
             self._client.amend_order(order, bid, until)
@@ -184,15 +184,15 @@ class Sender:
         except ExchangeError as error:
             if error.recovery is not Recovery.SKIP:
                 raise
-            if not self._noted_as_pause(order.ticker, error):
+            if not self._is_pause(order.ticker, error):
                 self._log("ERROR", str(error), ["It stays as it was, and expires if nobody can renew it"])
             gate.block(order.ticker)
         else:
-            self._records.amended(order, bid, until)
+            self._recorder.amended(order, bid, until)
             gate.rests(order.ticker, order.order_id, bid)
         self._resting.add(order.order_id)
 
-    def _sell(self, sale: Sale, rivals: Book | None, gate: Gate) -> None:
+    def _exit(self, sale: ExitOrder, rivals: Book | None, gate: Gate) -> None:
         position, order = sale
         self._log("CLOSE POSITION", log_format.exit_order(position, order))
         response = self._send(order, gate)
@@ -207,21 +207,21 @@ class Sender:
 
     def _left_out(self, order: OrderRequest, error: ExchangeError) -> None:
         shard = order.exchange_index or 0
-        if self._noted_as_pause(order.ticker, error):
+        if self._is_pause(order.ticker, error):
             return
-        if self._breaker is not None and self._breaker.caused(error, shard):
-            self.tripped[shard] = "the exchange's breaker takes no order"
+        if self._order_groups is not None and self._order_groups.refused_by_group(error, shard):
+            self.triggered_shards[shard] = "its order group takes no order"
         self._log("ERROR", str(error), [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
 
-    def _noted_as_pause(self, ticker: str, error: ExchangeError) -> bool:
+    def _is_pause(self, ticker: str, error: ExchangeError) -> bool:
         """Remember where an error only says that a market takes no orders for now. Returns whether it does."""
         if isinstance(error, Paused):
-            self.paused[ticker] = f"no orders are taken there ({error.message or error.code})"
+            self.closed_markets[ticker] = f"no orders are taken there ({error.message or error.code})"
         return isinstance(error, Paused)
 
     def _count(self, gate: Gate) -> None:
         self._sent.append(self._client.clock.monotonic())
-        gate.sending()
+        gate.count_order()
 
     def _tell(self, refusal: Refusal) -> None:
         said = log_format.new_order(refusal.order.ticker, refusal.order.bid)

@@ -1,5 +1,5 @@
-"""The exchange's own breaker: an order group for each shard, which takes our quotes down by itself, within the
-second, where too much of them is filled at once.
+"""An order group for each shard, the exchange's own limit on fills, which takes our quotes down by itself, within
+the second, where too much of them is filled at once.
 
 Promise: no quote goes out but in a group; the limit is the setting's, or one largest order.
 """
@@ -23,7 +23,7 @@ LEAST = Decimal(1)
 _TOO_WIDE = 2
 
 
-class Breaker:
+class OrderGroups:
     """The groups of a process. `limit`: contracts filled within 15 s beyond which the exchange withdraws all
     quotes of a shard; None: one largest order."""
 
@@ -31,11 +31,11 @@ class Breaker:
         self._client, self._limit, self._log = client, limit, log
         self._groups: dict[int, OrderGroup] = {}
 
-    def ids(self, shards: Iterable[int]) -> dict[int, str]:
+    def group_ids(self, shards: Iterable[int]) -> dict[int, str]:
         """The group of each shard; `NEW_GROUP` where there is none yet."""
         return {shard: self._groups[shard].id if shard in self._groups else NEW_GROUP for shard in shards}
 
-    def prepare(self, largest: Mapping[int, Decimal]) -> None:
+    def ensure(self, largest: Mapping[int, Decimal]) -> None:
         """Have a group on each of the shards, with a limit for its `largest` order. Raises an `ExchangeError`."""
         for shard, count in largest.items():
             wanted = self._limit or max(count.to_integral_value(ROUND_CEILING), LEAST)
@@ -44,7 +44,7 @@ class Breaker:
                 group = OrderGroup(self._open(wanted, shard), wanted, shard)
                 self._groups[shard] = group
                 says = f"the exchange withdraws our quotes where more than {wanted:f} contracts are filled in 15 s"
-                self._log("INFO", {"Shard": shard, "Breaker": says})
+                self._log("INFO", {"Shard": shard, "Order group": says})
             elif group.limit is not None and not group.limit / _TOO_WIDE < wanted <= group.limit:
                 self._client.limit_order_group(group, wanted)
                 self._groups[shard] = group._replace(limit=wanted)
@@ -58,10 +58,10 @@ class Breaker:
             return self._client.create_order_group(limit, shard)  # an empty group that nobody uses harms nobody
 
     def group_on(self, shard: int) -> str:
-        """The id of a shard's group, which `prepare` has opened."""
+        """The id of a shard's group, which `ensure` has opened."""
         return self._groups[shard].id
 
-    def caused(self, error: ExchangeError, shard: int) -> bool:
+    def refused_by_group(self, error: ExchangeError, shard: int) -> bool:
         """Whether an order was refused by its group. One that the exchange does not know is opened anew."""
         said = f"{error.code} {error.message} {error.details}".lower().replace(" ", "_")
         if "order_group_not_found" in said:
@@ -86,5 +86,5 @@ class Breaker:
             try:
                 self._client.delete_order_group(group)
             except ExchangeError as error:
-                self._log("INFO", {"Shard": shard, "Breaker": f"an empty order group stays behind: {error}"})
+                self._log("INFO", {"Shard": shard, "Order group": f"an empty one stays behind: {error}"})
             del self._groups[shard]

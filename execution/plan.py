@@ -24,7 +24,7 @@ from exchange.account import Position
 from exchange.models import Market, Order, OrderRequest
 from exchange.order_payloads import unix_seconds_up
 from exchange.orderbook import ONE_DOLLAR, Bid
-from risk.gate import Gate, Place, Refusal, Situation
+from risk.gate import Gate, Place, Refusal, TradingState
 
 CLEARANCE = 2
 """Grid steps that must lie between a moved order and the best bid of the other side: the book may have moved on by
@@ -43,7 +43,7 @@ class Exit(Enum):
 class TargetQuote(NamedTuple):
     """A side on which an order is to rest until a time, if nobody renews it. `size`: the contracts that the quote
     is meant to have; `bid` may have more, to sell what is held, or fewer, for some are held already. `group_id`:
-    the order group that it is to be in, which the planner fills in."""
+    the order group that it is to be in, which the plan fills in."""
 
     market: Market
     bid: Bid
@@ -56,7 +56,7 @@ class TargetQuote(NamedTuple):
         return self.market.ticker, self.bid.side
 
 
-class Change(Enum):
+class AmendKind(Enum):
     """What becomes of an order that rests: more time alone, fewer contracts, or another price or more
     contracts."""
 
@@ -65,7 +65,7 @@ class Change(Enum):
     REPLACE = "moved"
 
 
-_CHANGES = tuple(Change)
+_AMEND_KINDS = tuple(AmendKind)
 
 
 class Amendment(NamedTuple):
@@ -74,17 +74,17 @@ class Amendment(NamedTuple):
     order: Order
     bid: Bid
     until: datetime
-    change: Change
+    kind: AmendKind
 
 
-class Kept(NamedTuple):
+class UnsoldPosition(NamedTuple):
     """A position that cannot be closed now, and why."""
 
     position: Position
     reason: str
 
 
-class Sale(NamedTuple):
+class ExitOrder(NamedTuple):
     """A position and the order that sells it now."""
 
     position: Position
@@ -101,9 +101,9 @@ class Plan:
 
     cancels: tuple[tuple[Order, str], ...] = ()
     amendments: tuple[Amendment, ...] = ()
-    sales: tuple[Sale, ...] = ()
+    exits: tuple[ExitOrder, ...] = ()
     orders: tuple[OrderRequest, ...] = ()
-    kept: tuple[Kept, ...] = ()
+    unsold: tuple[UnsoldPosition, ...] = ()
     refused: tuple[Refusal, ...] = ()
     stays: tuple[Order, ...] = ()
     places: frozenset[Place] = frozenset()
@@ -116,14 +116,14 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to send."""
-        return not (self.cancels or self.amendments or self.sales or self.orders)
+        return not (self.cancels or self.amendments or self.exits or self.orders)
 
-    def amended(self, *changes: Change) -> tuple[Amendment, ...]:
-        return tuple(one for one in self.amendments if one.change in changes)
+    def amended(self, *kinds: AmendKind) -> tuple[Amendment, ...]:
+        return tuple(one for one in self.amendments if one.kind in kinds)
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Targets:
     """What a cycle wants. `quotes`, the most important first; `keep`: markets whose orders stay as they are and
     are renewed; `leave`: those that could not be read, in which nothing is touched, for the expiry is the way out;
     `until`: when what is not renewed expires."""
@@ -135,24 +135,24 @@ class Wishes:
     exit: Exit = Exit.CROSS
 
 
-def make_plan(situation: Situation, wishes: Wishes, groups: Mapping[int, str] | None = None) -> Plan:
+def make_plan(state: TradingState, targets: Targets, groups: Mapping[int, str] | None = None) -> Plan:
     """From what is to what is wanted. `groups`: the order group of quotes by shard; an order in another one, or in
     none, is placed anew."""
-    return _Planner(situation, wishes, groups or {}).plan()
+    return _Planner(state, targets, groups or {}).plan()
 
 
 class _Planner:
-    def __init__(self, situation: Situation, wishes: Wishes, groups: Mapping[int, str]) -> None:
-        self._situation, self._wishes, self._groups = situation, wishes, groups
+    def __init__(self, state: TradingState, targets: Targets, groups: Mapping[int, str]) -> None:
+        self._state, self._wanted, self._groups = state, targets, groups
         self._ours: dict[Place, list[Order]] = defaultdict(list)
         beside: list[Order] = []
-        for order in situation.orders:
-            if trade.is_own(order) and order.ticker not in wishes.leave:
+        for order in state.orders:
+            if trade.is_own(order) and order.ticker not in targets.leave:
                 self._ours[order.ticker, order.side].append(order)
             else:
                 beside.append(order)
         self._beside = tuple(beside)
-        self._held = {(one.ticker, one.side): one.size for one in situation.positions if one.count}
+        self._held = {(one.ticker, one.side): one.size for one in state.positions if one.count}
         self._cancels: list[tuple[Order, str]] = []
         self._amendments: list[Amendment] = []
         self._orders: list[OrderRequest] = []
@@ -162,22 +162,22 @@ class _Planner:
         self._places: set[Place] = {(order.ticker, order.side) for order in beside if trade.is_own(order)}
 
     def plan(self) -> Plan:
-        sales, kept, exits = self._exits()
-        targets = self._targets(exits, {sale.position.ticker: sale.position.side for sale in sales})
+        exits, unsold, resting_exits = self._exits()
+        targets = self._targets(resting_exits, {sale.position.ticker: sale.position.side for sale in exits})
         sizes = {place: target.size for place, target in targets.items()}
         sizes |= {(one.ticker, one.side): one.remaining for one in self._beside if trade.is_own(one)}
-        gate = Gate(self._situation, sizes)
+        gate = Gate(self._state, sizes)
         for (ticker, _), orders in self._ours.items():  # until it is known what stays, and the money is free again
             gate.gone(ticker, *[order.order_id for order in orders])
-        for one in kept:
+        for one in unsold:
             gate.block(one.position.ticker)
-        blocked = {one.position.ticker for one in kept}
+        blocked = {one.position.ticker for one in unsold}
         for place, target in targets.items():
             self._fill(gate, place, target, target.market.ticker in blocked)
         for orders in self._ours.values():
             self._cancels += [(order, "not wanted any more") for order in orders]
         passed = []
-        for sale in sales:
+        for sale in exits:
             refusal = gate.check(sale.order)
             if refusal is None:
                 passed.append(sale)
@@ -187,9 +187,9 @@ class _Planner:
         return Plan(
             cancels=tuple(self._cancels),
             amendments=tuple(self._amendments),
-            sales=tuple(passed),
+            exits=tuple(passed),
             orders=tuple(self._orders),
-            kept=tuple(kept),
+            unsold=tuple(unsold),
             refused=tuple(self._refused),
             stays=tuple(self._stays),
             places=frozenset(self._places),
@@ -202,45 +202,47 @@ class _Planner:
 
     # -- what is held ------------------------------------------------------------------------------------------
 
-    def _exits(self) -> tuple[list[Sale], list[Kept], list[TargetQuote]]:
+    def _exits(self) -> tuple[list[ExitOrder], list[UnsoldPosition], list[TargetQuote]]:
         """The sales, what cannot be sold, and where an order is to rest that sells."""
-        theirs = trade.bids_by_ticker(order for order in self._situation.orders if not trade.is_own(order))
-        sales: list[Sale] = []
-        kept: list[Kept] = []
-        exits: list[TargetQuote] = []
-        for position in self._situation.positions:
+        theirs = trade.bids_by_ticker(order for order in self._state.orders if not trade.is_own(order))
+        exits: list[ExitOrder] = []
+        unsold: list[UnsoldPosition] = []
+        resting_exits: list[TargetQuote] = []
+        for position in self._state.positions:
             ticker = position.ticker
             if not position.count:
                 continue
-            if ticker in self._wishes.leave:
-                kept.append(Kept(position, "what rests there could not be read"))
+            if ticker in self._wanted.leave:
+                unsold.append(UnsoldPosition(position, "what rests there could not be read"))
                 continue
-            market, book = self._situation.markets.get(ticker), self._situation.books.get(ticker)
-            if not self._situation.status.trades(market.exchange_index if market else None):
-                kept.append(Kept(position, "trading is paused there"))
+            market, book = self._state.markets.get(ticker), self._state.books.get(ticker)
+            if not self._state.status.trades(market.exchange_index if market else None):
+                unsold.append(UnsoldPosition(position, "trading is paused there"))
                 continue
             own = theirs.get(ticker, [])
-            if self._wishes.exit is Exit.CROSS:
-                order = trade.close_order(position, market, book, own, "")
-                if isinstance(order, trade.Unclosable):
-                    kept.append(Kept(position, order.reason))
+            if self._wanted.exit is Exit.CROSS:
+                order = trade.exit_order(position, market, book, own, "")
+                if isinstance(order, trade.NoExit):
+                    unsold.append(UnsoldPosition(position, order.reason))
                 else:
-                    sales.append(Sale(position, order))
+                    exits.append(ExitOrder(position, order))
                 continue
             price = trade.resting_exit_price(position, market, book)
-            if isinstance(price, trade.Unclosable):
-                kept.append(Kept(position, price.reason))
-            elif market is not None and self._wishes.until is not None:
+            if isinstance(price, trade.NoExit):
+                unsold.append(UnsoldPosition(position, price.reason))
+            elif market is not None and self._wanted.until is not None:
                 bid = Bid(position.side.other, price, position.size)
-                exits.append(TargetQuote(market, bid, self._wishes.until, size=_NOTHING))
-        return sales, kept, exits
+                resting_exits.append(TargetQuote(market, bid, self._wanted.until, size=_NOTHING))
+        return exits, unsold, resting_exits
 
     # -- where an order is to rest -----------------------------------------------------------------------------
 
-    def _targets(self, exits: Iterable[TargetQuote], sold: Mapping[str, object]) -> dict[Place, TargetQuote]:
+    def _targets(
+        self, resting_exits: Iterable[TargetQuote], sold: Mapping[str, object]
+    ) -> dict[Place, TargetQuote]:
         """By side, the most important first. `sold`: the sides of what is sold at once, by market."""
         found: dict[Place, TargetQuote] = {}
-        for quote in self._wishes.quotes:
+        for quote in self._wanted.quotes:
             side, price, count = quote.bid.side, quote.bid.price, quote.bid.count
             rest = Bid(side, price, max(count - self._held.get(quote.place, _NOTHING), _NOTHING))
             group = self._groups.get(quote.market.exchange_index or 0)
@@ -249,13 +251,13 @@ class _Planner:
             found.setdefault(place, kept)
         for ticker, side in [place for place in found if sold.get(place[0]) is place[1]]:
             del found[ticker, side]
-        for one in exits:
+        for one in resting_exits:
             quoted = found.get(one.place)
             if quoted is None:
                 found[one.place] = one
                 continue
             count, sells = quoted.bid.count, one.bid.count
-            count = max(count, sells) if one.market.ticker in self._wishes.keep else count + sells
+            count = max(count, sells) if one.market.ticker in self._wanted.keep else count + sells
             both = Bid(quoted.bid.side, quoted.bid.price, count)
             found[one.place] = quoted._replace(bid=both, size=max(quoted.size, count - sells))
         return found
@@ -263,11 +265,11 @@ class _Planner:
     def _as_they_are(self) -> Iterable[tuple[Place, TargetQuote]]:
         """The orders of the markets in which ours are to stay for now, but not beside contracts of their own side.
         What one of them sells is in it already."""
-        until = self._wishes.until
+        until = self._wanted.until
         for place, orders in self._ours.items():
             ticker, side = place
-            market = self._situation.markets.get(ticker)
-            if ticker not in self._wishes.keep or place in self._held or market is None or until is None:
+            market = self._state.markets.get(ticker)
+            if ticker not in self._wanted.keep or place in self._held or market is None or until is None:
                 continue
             best = max(orders, key=lambda order: (order.remaining, order.order_id))
             bid = Bid(side, best.price, best.remaining)
@@ -301,36 +303,36 @@ class _Planner:
         self._cancels.append((order, "no limit allows it any more"))
 
     def _place(self, gate: Gate, place: Place, target: TargetQuote) -> None:
-        request = trade.open_order(target.market, target.bid, "", target.until, target.group_id)
+        request = trade.quote_order(target.market, target.bid, "", target.until, target.group_id)
         refusal = gate.admit(request, f"new {target.bid.side.value}")
         if refusal is not None:
             self._refused.append(refusal)
             return
-        gate.sending()
+        gate.count_order()
         self._note(target, target.bid)
         self._orders.append(request)
         self._places.add(place)
 
     def _amend(self, gate: Gate, place: Place, order: Order, target: TargetQuote, bid: Bid) -> bool:
         """Let an order rest as `bid`. False where the gate refuses it."""
-        change = _change(order, bid)
-        request = trade.open_order(target.market, bid, order.client_order_id, target.until, target.group_id)
-        refusal = gate.admit(request, order.order_id, is_kept=change is not Change.REPLACE)
+        kind = _amend_kind(order, bid)
+        request = trade.quote_order(target.market, bid, order.client_order_id, target.until, target.group_id)
+        refusal = gate.admit(request, order.order_id, is_kept=kind is not AmendKind.REPLACE)
         if refusal is not None:
             self._refused.append(refusal)
             return False
-        if change is Change.REPLACE:
-            gate.sending()
+        if kind is AmendKind.REPLACE:
+            gate.count_order()
         self._note(target, bid)
         self._places.add(place)
         if (
-            change is Change.RENEW
+            kind is AmendKind.RENEW
             and order.expires
             and unix_seconds_up(order.expires) == unix_seconds_up(target.until)
         ):
             self._stays.append(order)
         else:
-            self._amendments.append(Amendment(order, bid, target.until, change))
+            self._amendments.append(Amendment(order, bid, target.until, kind))
         return True
 
     def _note(self, target: TargetQuote, bid: Bid) -> None:
@@ -343,7 +345,7 @@ class _Planner:
         side, price = target.bid.side, target.bid.price
         if price == order.price:
             return True
-        book = self._situation.books.get(order.ticker)
+        book = self._state.books.get(order.ticker)
         best = book.best(side.other) if book else None
         if best is None:
             return True
@@ -352,8 +354,10 @@ class _Planner:
 
     def _rank(self, one: Amendment) -> tuple[int, Decimal]:
         """Renewals first, then what frees money before what needs it."""
-        cost = self._situation.cost
-        return _CHANGES.index(one.change), cost(one.order.ticker, one.bid) - cost(one.order.ticker, one.order.bid)
+        cost = self._state.cost
+        return _AMEND_KINDS.index(one.kind), cost(one.order.ticker, one.bid) - cost(
+            one.order.ticker, one.order.bid
+        )
 
     @staticmethod
     def _likeness(order: Order, target: TargetQuote) -> tuple[bool, bool, Decimal, str]:
@@ -361,10 +365,10 @@ class _Planner:
         return is_its, order.price == target.bid.price, order.remaining, order.order_id
 
 
-def _change(order: Order, bid: Bid) -> Change:
+def _amend_kind(order: Order, bid: Bid) -> AmendKind:
     if bid.price != order.price or bid.count > order.remaining:
-        return Change.REPLACE
-    return Change.RENEW if bid.count == order.remaining else Change.REDUCE
+        return AmendKind.REPLACE
+    return AmendKind.RENEW if bid.count == order.remaining else AmendKind.REDUCE
 
 
 def _moves(order: Order, bid: Bid) -> str:

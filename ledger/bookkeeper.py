@@ -19,17 +19,17 @@ from exchange.errors import ExchangeError
 from exchange.json_fields import PartialList
 from exchange.models import Market, MarketStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
 from exchange.orderbook import Bid, Book
-from ledger.accrual import Accrual
-from ledger.daily_pnl import Marking, marked, midnight
+from ledger.accrual import AccrualTracker
+from ledger.daily_pnl import Marker, marked, midnight
 from ledger.database import LedgerError
-from ledger.entries import EPOCH, Cycle, Entry, Mark, Stay
+from ledger.entries import EPOCH, AccountMark, CycleRecord, OrderRecord, PendingWrites
 from ledger.ledger import Ledger
-from ledger.report_inputs import Watch
+from ledger.report_inputs import ReportInputs
 from runtime.log_format import Log
 
 T = TypeVar("T")
 
-Difference = tuple[Decimal, Decimal]
+Mismatch = tuple[Decimal, Decimal]
 """Contracts of a market that we believe to hold, and that the exchange says are held, YES positive."""
 
 _OVERLAP = timedelta(seconds=60)
@@ -41,7 +41,7 @@ _WHOLE_SECOND = timedelta(seconds=1)
 _EARLY = timedelta(seconds=2)
 """An order that ends so long before its expiry did not expire: the exchange counts that in whole seconds."""
 
-_THINNED = timedelta(hours=1)
+_PRUNE_EVERY = timedelta(hours=1)
 
 
 class Bookkeeper:
@@ -58,20 +58,20 @@ class Bookkeeper:
     ) -> None:
         self._client, self._ledger, self._log, self._on_fills = client, ledger, log, on_fills
         longest = timedelta(seconds=2 * wait_seconds)
-        self._accrual = Accrual(client, longest)
-        self._entry = Entry(EPOCH)
+        self._accrual = AccrualTracker(client, longest)
+        self._pending = PendingWrites(EPOCH)
         self._is_open = False
         self._is_written = True
-        self._stays: dict[str, Stay] = {}
+        self._orders: dict[str, OrderRecord] = {}
         self._fills: dict[str, Fill] = {}
         self._fills_since = EPOCH
         self._unread_fills: set[str] = set()
         self._held: dict[str, Decimal] = {}
         self._held_books: Mapping[str, Book] = {}
-        self._thinned = EPOCH
-        self._asked: set[str] = set()
-        self._marking = Marking(client, ledger)
-        self._watch = Watch(client, ledger, longest, log)
+        self._pruned = EPOCH
+        self._canceled_by_us: set[str] = set()
+        self._marker = Marker(client, ledger)
+        self._report_inputs = ReportInputs(client, ledger, longest, log)
 
     # -- at a session's start ----------------------------------------------------------------------------------
 
@@ -79,10 +79,10 @@ class Bookkeeper:
         """Take up the ledger, the first time, and catch up with the exchange, on which nothing of ours rests now.
         Raises `LedgerError`, and an `ExchangeError` where something could not be read."""
         now = self._client.clock.now()
-        self.take_up()
+        self.open_ledger()
         last = self._ledger.last_mark()
         begun = self._ledger.begun or now
-        since = min([last.at if last else begun, *(stay.created for stay in self._stays.values())])
+        since = min([last.at if last else begun, *(record.created for record in self._orders.values())])
         self._read_orders(since - _OVERLAP)
         self._fills_since = self._ledger.last_fill() or midnight(begun.date())
         if self._ledger.is_opened:
@@ -102,21 +102,21 @@ class Bookkeeper:
         self._held = dict(held)
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
         quotes = {ticker: book.best_bids() for ticker, book in books.items()}
-        self._entry.at = now
-        self._entry.opening = marked(self._held, quotes)
-        self._entry.prices |= quotes
-        self._watch.open()
-        self._entry.traded, self._entry.markouts = self._watch.traded, {}
-        self._ledger.record(self._entry)
+        self._pending.at = now
+        self._pending.opening = marked(self._held, quotes)
+        self._pending.prices |= quotes
+        self._report_inputs.open()
+        self._pending.traded, self._pending.markouts = self._report_inputs.traded, {}
+        self._ledger.record(self._pending)
         self._written()
 
-    def take_up(self) -> None:
+    def open_ledger(self) -> None:
         """Open the account's ledger, once an answer has told which account on which exchange this is. Raises
         `LedgerError`."""
         if self._is_open:
             return
         now = self._client.clock.now()
-        aside = self._ledger.claim(self._client.identity, now)
+        aside = self._ledger.open_for(self._client.identity, now)
         if aside is not None:
             self._log("INFO", {"Ledger": f"{self._ledger.path.name} was another account's, now {aside.name}"})
         begun = self._ledger.begun or now
@@ -124,29 +124,29 @@ class Bookkeeper:
         self._log("INFO", {"Ledger": f"{self._ledger.path.name}, {told}"})
         self._ledger.begin_session(now)
         self._held = self._ledger.positions()
-        self._accrual.take_up(self._ledger)
-        looked = self._accrual.looked or now
+        self._accrual.restore(self._ledger)
+        looked = self._accrual.last_look or now
         known = self._ledger.orders(looked)
-        self._stays = {stay.order_id: stay for stay in known} | self._stays
-        since = min([looked, self._ledger.last_fill() or now, *(stay.created for stay in known)])
+        self._orders = {record.order_id: record for record in known} | self._orders
+        since = min([looked, self._ledger.last_fill() or now, *(record.created for record in known)])
         self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP - _WHOLE_SECOND)}
-        self._watch.take_up(now)
+        self._report_inputs.restore(now)
         self._is_open = True
 
-    def adopt(self, differences: Mapping[str, Difference]) -> None:
+    def accept_positions(self, mismatches: Mapping[str, Mismatch]) -> None:
         """Take the exchange's word for what is held, at a session's start. Raises `LedgerError`."""
-        changes = {ticker: there - here for ticker, (here, there) in differences.items()}
+        changes = {ticker: there - here for ticker, (here, there) in mismatches.items()}
         if changes:
             now = self._client.clock.now()
             self._write(now, None, None)  # what was filled meanwhile is in it before it is adjusted
             self._ledger.adjust(changes, now)
-            self._watch.adopted()
+            self._report_inputs.on_adjusted()
             for ticker, change in changes.items():
                 self._held[ticker] = self._held.get(ticker, Decimal(0)) + change
             held = ", ".join(f"{ticker} {change:+}" for ticker, change in changes.items())
             self._log("INFO", {"Ledger": "positions are taken as the exchange has them", "Changed": held})
 
-    def differences(self, positions: PartialList[Position]) -> dict[str, Difference]:
+    def position_mismatches(self, positions: PartialList[Position]) -> dict[str, Mismatch]:
         """Where what is held by all fills and settlements is not what the exchange lists: by ticker what we and
         what it says, YES positive. What is not known of one that closed is its settlement, which comes late; of
         one with a fill that cannot be read, that fill."""
@@ -172,44 +172,44 @@ class Bookkeeper:
         now = self._client.clock.now()
         fees = (response.average_fee or Decimal(0)) * response.filled
         rests = response.status is OrderStatus.RESTING
-        stay = Stay(
+        record = OrderRecord(
             response.order_id, order.client_order_id, order.ticker, order.bid.side, order.bid.price,
             order.bid.count, response.filled, fees, response.status, now, order.expires, None if rests else now,
         )  # fmt: skip
-        self._note(stay)
+        self._record_order(record)
 
     def canceling(self, order: Order) -> None:
         """An order is about to be taken down: should it be gone, it was us."""
-        self._asked.add(order.order_id)
+        self._canceled_by_us.add(order.order_id)
 
     def amended(self, order: Order, bid: Bid, until: datetime) -> None:
         """An order rests as `bid` until a time from now on. The second or so since the last look counts so too."""
-        known = self._stays.get(order.order_id, Stay.of(order, self._client.clock.now()))
-        self._note(known._replace(price=bid.price, asked=order.filled + bid.count, expires=until))
+        known = self._orders.get(order.order_id, OrderRecord.of(order, self._client.clock.now()))
+        self._record_order(known._replace(price=bid.price, asked=order.filled + bid.count, expires=until))
 
     def canceled(self, order: Order) -> None:
         """An order was taken down just now."""
         if trade.is_own(order):
             now = self._client.clock.now()
-            stay = self._stays.get(order.order_id, Stay.of(order, now))
-            self._note(stay._replace(status=OrderStatus.CANCELED, ended=now))
+            record = self._orders.get(order.order_id, OrderRecord.of(order, now))
+            self._record_order(record._replace(status=OrderStatus.CANCELED, ended=now))
 
-    def rested(self, ours: Collection[Order]) -> list[Stay]:
+    def sync_resting(self, ours: Collection[Order]) -> list[OrderRecord]:
         """These, and no others, still rested when the cycle began. What became of others is asked for. Returns
         those that were taken down early, and not by us."""
         now = self._client.clock.now()
         for order in ours:
-            known = self._stays.get(order.order_id)
+            known = self._orders.get(order.order_id)
             ended = known.ended if known else None
             status = known.status if known else order.status
-            self._note(Stay.of(order, now)._replace(ended=ended, status=status))
+            self._record_order(OrderRecord.of(order, now)._replace(ended=ended, status=status))
         listed = {order.order_id for order in ours}
-        missing = [stay for name, stay in self._stays.items() if stay.ended is None and name not in listed]
+        missing = [record for name, record in self._orders.items() if record.ended is None and name not in listed]
         if missing:
-            self._read_orders(min(stay.created for stay in missing) - _OVERLAP)
-        now_known = [self._stays[stay.order_id] for stay in missing]
-        early = [stay for stay in now_known if stay.status is OrderStatus.CANCELED and _is_early(stay)]
-        return [stay for stay in early if stay.order_id not in self._asked]
+            self._read_orders(min(record.created for record in missing) - _OVERLAP)
+        now_known = [self._orders[record.order_id] for record in missing]
+        early = [record for record in now_known if record.status is OrderStatus.CANCELED and _is_early(record)]
+        return [record for record in early if record.order_id not in self._canceled_by_us]
 
     def read_fills(self) -> None:
         """Ask for fills that are not known yet, and let them be heard of. Raises an `ExchangeError`."""
@@ -223,14 +223,16 @@ class Bookkeeper:
         new = list({fill.fill_id: fill for fill in listed if fill.fill_id not in self._fills}.values())
         self._unread_fills = {error.ticker for error in listed.unreadable}
         for fill in new:  # a page may repeat what stood on the last one
-            self._fills[fill.fill_id] = self._entry.fills[fill.fill_id] = fill
-            self._change(fill)
+            self._fills[fill.fill_id] = self._pending.fills[fill.fill_id] = fill
+            self._change_held(fill)
             if not self._unread_fills:  # else asked for again, from before that one
                 self._fills_since = max(self._fills_since, fill.time)
-        self._tell(listed, "A fill is missing in the ledger until it can be read; what is held is read by itself")
+        self._log_unreadable(
+            listed, "A fill is missing in the ledger until it can be read; what is held is read by itself"
+        )
         return new
 
-    def settled(self, positions: Iterable[Position]) -> None:
+    def check_settlements(self, positions: Iterable[Position]) -> None:
         """These are the exchange's positions. What the ledger holds beside them may have been settled: that is
         asked for. Raises an `ExchangeError`."""
         listed = {position.ticker for position in positions}
@@ -238,26 +240,26 @@ class Bookkeeper:
         if gone:
             self._read_settlements(self._client.clock.now() - timedelta(days=1))
 
-    def look(
+    def accrue(
         self,
         at: datetime,
         markets: Mapping[str, Market],
         books: Mapping[str, Book],
         held: Mapping[str, Book],
     ) -> None:
-        """Count the seconds since the look before, as `Accrual.look` does. By the books of `held` goes what
-        positions are worth. Raises an `ExchangeError`."""
+        """Count the seconds since the look before, as `AccrualTracker.accrue` does. By the books of `held` goes
+        what positions are worth. Raises an `ExchangeError`."""
         self._held_books = held
-        self._accrual.look(self._entry, at, markets, books, self._stays.values(), self._fills.values())
-        self._watch.looked(self._entry, at, {**held, **self._accrual.books})
+        self._accrual.accrue(self._pending, at, markets, books, self._orders.values(), self._fills.values())
+        self._report_inputs.on_books(self._pending, at, {**held, **self._accrual.books})
 
-    def earned(self) -> dict[str, float]:
+    def accrued_by_program(self) -> dict[str, float]:
         """Dollars accrued so far by program id, before floor and cap."""
-        return self._accrual.earned(self._entry)
+        return self._accrual.accrued_by_program(self._pending)
 
-    def saw(self, programs: Iterable[Program]) -> None:
+    def on_programs(self, programs: Iterable[Program]) -> None:
         """These programs are listed."""
-        self._accrual.saw(self._entry, programs)
+        self._accrual.on_programs(self._pending, programs)
 
     def count_cash(
         self,
@@ -271,22 +273,22 @@ class Bookkeeper:
         listed = {position.ticker: position.count for position in positions}
         held = {ticker: count for ticker, count in self._held.items() if count}
         if listed == held and not self._unread_fills:
-            self._watch.count_cash(self._entry, orders, positions.items, balance, maker_rate)
+            self._report_inputs.count_cash(self._pending, orders, positions.items, balance, maker_rate)
 
     def catch_up(self) -> None:
         """Ask for the prices that no look told. Raises an `ExchangeError` or a `LedgerError`."""
-        self._watch.catch_up(self._entry)
+        self._report_inputs.catch_up(self._pending)
 
     # -- at a cycle's end --------------------------------------------------------------------------------------
 
-    def close(self, cycle: Cycle | None, balance: Balance | None) -> Mark:
+    def close_cycle(self, cycle: CycleRecord | None, balance: Balance | None) -> AccountMark:
         """Write down what a cycle, or the end of a session (None), brought. Returns what there is now. Raises
         nothing: what cannot be written is told, and kept for the next time."""
         try:
             mark = self.mark(balance)
         except (ExchangeError, LedgerError) as error:
             now, cash = self._client.clock.now(), balance.available if balance else None
-            mark = Mark(now, cash, Decimal(0), None, None)
+            mark = AccountMark(now, cash, Decimal(0), None, None)
             if isinstance(error, LedgerError):
                 self._not_written(error)
                 return mark
@@ -294,28 +296,28 @@ class Bookkeeper:
         self._write(mark.at, cycle, mark)
         return mark
 
-    def mark(self, balance: Balance | None) -> Mark:
+    def mark(self, balance: Balance | None) -> AccountMark:
         """What there is now, and what the day has brought. Raises an `ExchangeError` or a `LedgerError` where that
         cannot be told."""
         books = {**self._held_books, **self._accrual.books}
-        return self._marking.mark(self._entry, self._client.clock.now(), self._held, books, balance)
+        return self._marker.mark(self._pending, self._client.clock.now(), self._held, books, balance)
 
-    def failed(self, cycle: Cycle) -> None:
+    def record_failed(self, cycle: CycleRecord) -> None:
         """Write down that a cycle failed, and what it brought until then. Raises nothing."""
         if self._is_open:
             self._write(self._client.clock.now(), cycle, None)
 
-    def _write(self, now: datetime, cycle: Cycle | None, mark: Mark | None) -> None:
-        entry = self._entry
-        entry.at, entry.cycle, entry.mark, entry.traded = now, cycle, mark, self._watch.traded
-        resting = {stay.ticker for stay in self._stays.values() if stay.ended is None}
-        entry.looked = self._accrual.looked
-        entry.looks = {ticker: book for ticker, book in self._accrual.books.items() if ticker in resting}
+    def _write(self, now: datetime, cycle: CycleRecord | None, mark: AccountMark | None) -> None:
+        pending = self._pending
+        pending.at, pending.cycle, pending.mark, pending.traded = now, cycle, mark, self._report_inputs.traded
+        resting = {record.ticker for record in self._orders.values() if record.ended is None}
+        pending.looked = self._accrual.last_look
+        pending.looks = {ticker: book for ticker, book in self._accrual.books.items() if ticker in resting}
         try:
-            if now >= self._thinned + _THINNED:
-                self._ledger.thin(now)
-                self._thinned = now
-            self._ledger.record(entry)
+            if now >= self._pruned + _PRUNE_EVERY:
+                self._ledger.prune(now)
+                self._pruned = now
+            self._ledger.record(pending)
         except LedgerError as error:
             self._not_written(error)
         else:
@@ -333,14 +335,18 @@ class Bookkeeper:
         if not self._is_written:
             self._log("INFO", {"Ledger": "is written again; what it missed counts as unknown time"})
         self._is_written = True
-        self._accrual.written(self._entry)
-        self._entry = Entry(EPOCH)
-        self._stays = {name: stay for name, stay in self._stays.items() if self._accrual.is_uncounted(stay)}
-        self._asked &= self._stays.keys()
+        self._accrual.on_written(self._pending)
+        self._pending = PendingWrites(EPOCH)
+        self._orders = {
+            name: record for name, record in self._orders.items() if self._accrual.is_uncounted(record)
+        }
+        self._canceled_by_us &= self._orders.keys()
         latest = max((fill.time for fill in self._fills.values()), default=EPOCH)
         recent = min(latest, self._fills_since) - 2 * _OVERLAP
         self._fills = {
-            name: fill for name, fill in self._fills.items() if fill.time >= recent or fill.order_id in self._stays
+            name: fill
+            for name, fill in self._fills.items()
+            if fill.time >= recent or fill.order_id in self._orders
         }
 
     def _not_written(self, error: LedgerError) -> None:
@@ -349,7 +355,7 @@ class Bookkeeper:
             told = "Trading goes on, what is earned meanwhile is not counted; free some disk, or make it writable"
             self._log("ERROR", str(error), [told])
         self._is_written = False
-        self._entry.lose_estimates()
+        self._pending.lose_estimates()
 
     # -- what the exchange tells -------------------------------------------------------------------------------
 
@@ -357,36 +363,36 @@ class Bookkeeper:
         """What became of our orders, those of a process that was killed among them."""
         now = self._client.clock.now()
         listed = self._client.get_orders(since)
-        self._tell(
+        self._log_unreadable(
             listed, "How long an order of ours rested is not known; its seconds are taken to end with its expiry"
         )
         for order in filter(trade.is_own, listed):
-            known = self._stays.get(order.order_id)
+            known = self._orders.get(order.order_id)
             if known is None or known.ended is None or order.status is not OrderStatus.RESTING:
-                self._note(Stay.of(order, now))
+                self._record_order(OrderRecord.of(order, now))
 
     def _read_settlements(self, since: datetime) -> None:
         known = {(one.ticker, one.time) for one in self._ledger.settlements(since - _OVERLAP - _WHOLE_SECOND)}
         listed = self._client.get_settlements(since - _OVERLAP)
-        self._tell(listed, "A settlement is missing in the ledger, and in the day's profit")
+        self._log_unreadable(listed, "A settlement is missing in the ledger, and in the day's profit")
         for one in listed:
             key = one.ticker, one.time
-            if key not in known and key not in self._entry.settlements:
-                self._entry.settlements[key] = one
-                self._change(one)
+            if key not in known and key not in self._pending.settlements:
+                self._pending.settlements[key] = one
+                self._change_held(one)
 
-    def _tell(self, listed: PartialList[T], means: str) -> None:
+    def _log_unreadable(self, listed: PartialList[T], means: str) -> None:
         for error in listed.unreadable:
             self._log("ERROR", str(error), [means])
 
-    def _change(self, one: Fill | Settlement) -> None:
+    def _change_held(self, one: Fill | Settlement) -> None:
         held = self._held.get(one.ticker, Decimal(0))
-        self._watch.moved(self._entry, held, one)
+        self._report_inputs.on_change(self._pending, held, one)
         self._held[one.ticker] = held + one.change
 
-    def _note(self, stay: Stay) -> None:
-        self._stays[stay.order_id] = self._entry.orders[stay.order_id] = stay
+    def _record_order(self, record: OrderRecord) -> None:
+        self._orders[record.order_id] = self._pending.orders[record.order_id] = record
 
 
-def _is_early(stay: Stay) -> bool:
-    return stay.ended is not None and (stay.expires is None or stay.ended < stay.expires - _EARLY)
+def _is_early(record: OrderRecord) -> bool:
+    return record.ended is not None and (record.expires is None or record.ended < record.expires - _EARLY)

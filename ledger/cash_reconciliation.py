@@ -24,7 +24,7 @@ _PIP = Decimal("0.0001")
 _MILLIONTH = Decimal("0.000001")
 
 
-class Till(NamedTuple):
+class CashReading(NamedTuple):
     """Dollars at a time: the account's `cash`, what orders tie up included, and what trades and settlements
     (`traded`) and listed payments (`paid`) had moved until then."""
 
@@ -38,18 +38,18 @@ class Till(NamedTuple):
         return self.cash - self.traded - self.paid
 
 
-class Stretch(NamedTuple):
+class ExplainedSpan(NamedTuple):
     """From a `first` look to a `last` one all cash was explained, to less than a step from one to the next. Where
     it begins `anew`, what it differs by from the one before tells nothing: positions were taken over."""
 
     since: datetime
     until: datetime
-    first: Till
-    last: Till
+    first: CashReading
+    last: CashReading
     anew: bool = False
 
 
-def effect(held: Decimal, one: Fill | Settlement) -> Decimal:
+def cash_effect(held: Decimal, one: Fill | Settlement) -> Decimal:
     """Dollars that a fill or a settlement adds to the cash, where so many contracts (YES positive) are held before
     it: a YES and a NO together are a dollar, paid back at once."""
     if isinstance(one, Settlement):
@@ -83,16 +83,20 @@ def tied_up(
     return total
 
 
-def follow(
-    before: Stretch | None, doubt: Stretch | None, at: datetime, till: Till, anew: bool = False
-) -> tuple[Stretch | None, Stretch | None]:
-    """A look at the cash: the stretch that it goes on or begins, None where neither is sure yet, and what is then
+def extend_span(
+    before: ExplainedSpan | None,
+    doubt: ExplainedSpan | None,
+    at: datetime,
+    reading: CashReading,
+    anew: bool = False,
+) -> tuple[ExplainedSpan | None, ExplainedSpan | None]:
+    """A look at the cash: the span that it goes on or begins, None where neither is sure yet, and what is then
     in `doubt`: a step counts once two looks in a row agree on it."""
-    now = Stretch(at, at, till, till)
+    now = ExplainedSpan(at, at, reading, reading)
     if before is None or anew:
         return now._replace(anew=True), None
-    if abs(till.level - before.last.level) < STEP:
-        return before._replace(until=at, last=till), None
-    if doubt is None or abs(till.level - doubt.last.level) > _SAME:
+    if abs(reading.level - before.last.level) < STEP:
+        return before._replace(until=at, last=reading), None
+    if doubt is None or abs(reading.level - doubt.last.level) > _SAME:
         return None, now
-    return doubt._replace(until=at, last=till), None
+    return doubt._replace(until=at, last=reading), None

@@ -12,11 +12,11 @@ from decimal import Decimal
 from clients import KalshiHttpClient
 from exchange.account import Balance, Fill, Settlement
 from exchange.orderbook import Book, Side
-from ledger.entries import DayMark, Entry, Mark, Quotes
+from ledger.entries import AccountMark, DayMark, PendingWrites, Quotes
 from ledger.ledger import Ledger
 
 _NOTHING = Decimal(0)
-_NOBODY: Quotes = (None, None)
+_NO_QUOTES: Quotes = (None, None)
 
 
 def midnight(day: date) -> datetime:
@@ -37,7 +37,7 @@ def held_before(
 
 def price(quotes: Mapping[str, Quotes], ticker: str, count: Decimal) -> Decimal:
     """Dollars that a contract of a position of `count`, YES positive, brings at the best bids."""
-    yes, no = quotes.get(ticker, _NOBODY)
+    yes, no = quotes.get(ticker, _NO_QUOTES)
     return (yes if count > 0 else no) or _NOTHING
 
 
@@ -78,7 +78,7 @@ def day_profit(
 _BEFORE_MIDNIGHT = timedelta(hours=6)
 
 
-class Marking:
+class Marker:
     """Marks one account, by its ledger and by what an entry adds to it. What it finds out goes into the entry."""
 
     def __init__(self, client: KalshiHttpClient, ledger: Ledger) -> None:
@@ -86,46 +86,48 @@ class Marking:
 
     def mark(
         self,
-        entry: Entry,
+        pending: PendingWrites,
         now: datetime,
         held: Mapping[str, Decimal],
         books: Mapping[str, Book],
         balance: Balance | None,
-    ) -> Mark:
+    ) -> AccountMark:
         """What there is: `held` contracts, YES positive, at the best bids of `books`. Raises an `ExchangeError` or
         a `LedgerError`."""
         held = {ticker: count for ticker, count in held.items() if count}
-        quotes = self._quotes(entry, held, books)
-        brought, accrued = self._day_profit(entry, now, held, quotes), self._accrued(entry, now.date())
-        return Mark(now, balance.available if balance else None, value(held, quotes), brought, accrued)
+        quotes = self._quotes(pending, held, books)
+        brought, accrued = self._day_profit(pending, now, held, quotes), self._accrued(pending, now.date())
+        return AccountMark(now, balance.available if balance else None, value(held, quotes), brought, accrued)
 
-    def _quotes(self, entry: Entry, held: Collection[str], books: Mapping[str, Book]) -> dict[str, Quotes]:
+    def _quotes(
+        self, pending: PendingWrites, held: Collection[str], books: Mapping[str, Book]
+    ) -> dict[str, Quotes]:
         """The best bids where something is held. Where no book was read, or nobody is in it any more, they are
         what they were before."""
         known = self._ledger.prices() if held else {}
         for ticker in held:
             book = books.get(ticker)
             if book and (book.yes or book.no):
-                known[ticker] = entry.prices[ticker] = book.best_bids()
+                known[ticker] = pending.prices[ticker] = book.best_bids()
         return known
 
-    def _accrued(self, entry: Entry, day: date) -> float:
+    def _accrued(self, pending: PendingWrites, day: date) -> float:
         """Dollars accrued on a UTC day, before floor and cap."""
         before = sum(one.reward for one in self._ledger.seconds(day).values())
-        return before + sum(one.reward for key, one in entry.seconds.items() if key.day == day)
+        return before + sum(one.reward for key, one in pending.seconds.items() if key.day == day)
 
     def _day_profit(
-        self, entry: Entry, now: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
+        self, pending: PendingWrites, now: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
     ) -> Decimal:
         day, start = now.date(), midnight(now.date())
         fills = {fill.fill_id: fill for fill in self._ledger.fills(start)}
-        fills |= {name: fill for name, fill in entry.fills.items() if fill.time >= start}
+        fills |= {name: fill for name, fill in pending.fills.items() if fill.time >= start}
         settled = {(one.ticker, one.time): one for one in self._ledger.settlements(start)}
-        settled |= {key: one for key, one in entry.settlements.items() if one.time >= start}
+        settled |= {key: one for key, one in pending.settlements.items() if one.time >= start}
         opening = self._ledger.day_marks(day)
         if opening is None:
             then = held_before(held, fills.values(), settled.values())
-            opening = entry.days[day] = self._opening(start, then, quotes)
+            opening = pending.days[day] = self._opening(start, then, quotes)
         return day_profit(opening, fills.values(), settled.values(), quotes)
 
     def _opening(

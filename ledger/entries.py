@@ -13,13 +13,13 @@ from typing import NamedTuple
 from exchange.account import Fill, Settlement
 from exchange.models import Order, OrderStatus, Program
 from exchange.orderbook import Book, Side
-from ledger.cash_reconciliation import Stretch
-from ledger.markouts import Point, Seen
+from ledger.cash_reconciliation import ExplainedSpan
+from ledger.markouts import BestBids, MarkoutPoint
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-class Stay(NamedTuple):
+class OrderRecord(NamedTuple):
     """An order of ours and its life: it rested from `created` to `ended`, None as long as it does. `fees` in
     dollars."""
 
@@ -37,7 +37,7 @@ class Stay(NamedTuple):
     ended: datetime | None
 
     @classmethod
-    def of(cls, order: Order, seen: datetime) -> Stay:
+    def of(cls, order: Order, seen: datetime) -> OrderRecord:
         """An order as the exchange lists it. Where it does not say when something happened, it is taken to have
         been when it was `seen`."""
         rests = order.status is OrderStatus.RESTING
@@ -48,7 +48,7 @@ class Stay(NamedTuple):
         )  # fmt: skip
 
 
-class Mark(NamedTuple):
+class AccountMark(NamedTuple):
     """What there was at a time, in dollars: cash that nothing ties up (None where the exchange did not tell), what
     is held, at the best bids, and of the UTC day its profit and what it accrued, before floor and cap (None where
     that is not known)."""
@@ -68,7 +68,7 @@ class DayMark(NamedTuple):
     price: Decimal
 
 
-class Cycle(NamedTuple):
+class CycleRecord(NamedTuple):
     """A cycle of the bot. `orders`: how many rested at its end; `problem`: why it failed, empty where it did
     not."""
 
@@ -80,7 +80,7 @@ class Cycle(NamedTuple):
     problem: str = ""
 
 
-class Flow(NamedTuple):
+class CashFlow(NamedTuple):
     """A deposit, a withdrawal or a transfer: `amount` in dollars, and what it adds to the account's cash (`moves`,
     below 0 for what is taken out, 0 between shards or as long as it is not done)."""
 
@@ -91,7 +91,7 @@ class Flow(NamedTuple):
     at: datetime
 
 
-class Adopted(NamedTuple):
+class PositionAdjustment(NamedTuple):
     """Contracts (YES positive) that the exchange said were held and no fill explains, taken over at a time."""
 
     time: datetime
@@ -108,7 +108,7 @@ class Halt(NamedTuple):
     cleared_by: str | None
 
 
-class SecondsOf(NamedTuple):
+class AccrualKey(NamedTuple):
     """Which seconds: those of a side of a program's market, by UTC day."""
 
     program_id: str
@@ -117,7 +117,7 @@ class SecondsOf(NamedTuple):
     ticker: str
 
 
-class Seconds(NamedTuple):
+class AccruedSeconds(NamedTuple):
     """Seconds in which an order of ours rested (`present`), and what they were: they counted, paid nobody, or
     nobody knows. `shares`: our part of the side, 0 to 1, added up over the qualified ones; `reward`: dollars
     accrued, before floor and cap, by the worse of two looks, `at_most` by the better one. Estimates, all of
@@ -131,14 +131,14 @@ class Seconds(NamedTuple):
     reward: float = 0.0
     at_most: float = 0.0
 
-    def __add__(self, other: object) -> Seconds:
-        if not isinstance(other, Seconds):
+    def __add__(self, other: object) -> AccruedSeconds:
+        if not isinstance(other, AccruedSeconds):
             return NotImplemented
-        return Seconds(*(mine + yours for mine, yours in zip(self, other, strict=True)))
+        return AccruedSeconds(*(mine + yours for mine, yours in zip(self, other, strict=True)))
 
-    def lost(self) -> Seconds:
+    def lost(self) -> AccruedSeconds:
         """The same seconds, of which nobody knows any more what they were."""
-        return Seconds(present=self.present, unknown=self.present)
+        return AccruedSeconds(present=self.present, unknown=self.present)
 
 
 class Outcome(NamedTuple):
@@ -153,35 +153,35 @@ Quotes = tuple[Decimal | None, Decimal | None]
 
 
 @dataclass
-class Entry:
+class PendingWrites:
     """What goes into the ledger at once. Fills and settlements may be told again; an order replaces what was known
     of it; seconds and capital (dollars times seconds) are added up. `opening`: positions held when the ledger is
     begun; the fills and settlements beside them are from before. `looked`: when the books were looked at that
     replace all earlier `looks`. `traded`: dollars that all fills and settlements since the opening moved."""
 
     at: datetime
-    cycle: Cycle | None = None
-    mark: Mark | None = None
+    cycle: CycleRecord | None = None
+    mark: AccountMark | None = None
     programs: list[Program] = field(default_factory=list)
-    orders: dict[str, Stay] = field(default_factory=dict)
+    orders: dict[str, OrderRecord] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     settlements: dict[tuple[str, datetime], Settlement] = field(default_factory=dict)
     opening: Mapping[str, DayMark] | None = None
     days: dict[date, Mapping[str, DayMark]] = field(default_factory=dict)
     prices: dict[str, Quotes] = field(default_factory=dict)
-    seconds: dict[SecondsOf, Seconds] = field(default_factory=dict)
+    seconds: dict[AccrualKey, AccruedSeconds] = field(default_factory=dict)
     looked: datetime | None = None
     looks: Mapping[str, Book] = field(default_factory=dict)
     traded: Decimal | None = None
-    cash: dict[datetime, Stretch] = field(default_factory=dict)
-    flows: dict[str, Flow] = field(default_factory=dict)
-    markouts: dict[Point, Seen] = field(default_factory=dict)
+    cash: dict[datetime, ExplainedSpan] = field(default_factory=dict)
+    flows: dict[str, CashFlow] = field(default_factory=dict)
+    markouts: dict[MarkoutPoint, BestBids] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     capital: dict[tuple[date, str], float] = field(default_factory=dict)
 
-    def add(self, seconds: Mapping[SecondsOf, Seconds]) -> None:
+    def add(self, seconds: Mapping[AccrualKey, AccruedSeconds]) -> None:
         for key, more in seconds.items():
-            self.seconds[key] = self.seconds.get(key, Seconds()) + more
+            self.seconds[key] = self.seconds.get(key, AccruedSeconds()) + more
 
     def lose_estimates(self) -> None:
         """Say that it could not be written: its seconds are unknown from now on, whenever it is."""

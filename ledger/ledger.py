@@ -20,10 +20,22 @@ from exchange.account import Fill, Identity, Settlement
 from exchange.models import Program
 from exchange.orderbook import Book
 from ledger import sql_rows
-from ledger.cash_reconciliation import Stretch
+from ledger.cash_reconciliation import ExplainedSpan
 from ledger.database import Database, insert
-from ledger.entries import EPOCH, Cycle, DayMark, Entry, Flow, Halt, Mark, Quotes, Seconds, SecondsOf, Stay
-from ledger.markouts import Point, Seen
+from ledger.entries import (
+    EPOCH,
+    AccountMark,
+    AccrualKey,
+    AccruedSeconds,
+    CashFlow,
+    CycleRecord,
+    DayMark,
+    Halt,
+    OrderRecord,
+    PendingWrites,
+    Quotes,
+)
+from ledger.markouts import BestBids, MarkoutPoint
 from ledger.sql_rows import Row
 
 DETAIL_KEPT = timedelta(days=2)
@@ -81,14 +93,14 @@ class Ledger:
     def begun(self) -> datetime | None:
         """When it was begun; None of a new one."""
         rows = self._file.rows("SELECT begun FROM account")
-        return sql_rows.time(rows[0][0]) if rows else None
+        return sql_rows.from_micros(rows[0][0]) if rows else None
 
     @property
     def is_opened(self) -> bool:
         """Whether it knows what was held when it was begun."""
         return bool(self._file.rows("SELECT 1 FROM account WHERE opened IS NOT NULL"))
 
-    def claim(self, identity: Identity, now: datetime) -> Path | None:
+    def open_for(self, identity: Identity, now: datetime) -> Path | None:
         """Make sure that this is the ledger of an account. One of another account is put aside, under a name with
         the time at which it was begun, and a new one takes its place. Returns the other's new name, None where
         there was no other. Raises `LedgerError`, also where another process uses the one that is to be put
@@ -99,7 +111,7 @@ class Ledger:
         aside = self._file.put_aside(f"{self.path.stem}-{self.begun:%Y-%m-%d-%H%M%S}") if found else None
         self._terms = None
         with self._file.transaction() as db:
-            begun = (*identity, sql_rows.moment(now))
+            begun = (*identity, sql_rows.to_micros(now))
             db.execute("INSERT INTO account (base_url, key_id, run, begun) VALUES (?, ?, ?, ?)", begun)
         return aside
 
@@ -107,54 +119,56 @@ class Ledger:
 
     def begin_session(self, now: datetime) -> None:
         with self._file.transaction() as db:
-            row = db.execute("INSERT INTO sessions (began) VALUES (?)", (sql_rows.moment(now),))
+            row = db.execute("INSERT INTO sessions (began) VALUES (?)", (sql_rows.to_micros(now),))
             self._session = row.lastrowid
 
     def end_session(self, now: datetime, how: str) -> None:
         with self._file.transaction() as db:
-            ended = (sql_rows.moment(now), how, self._session)
+            ended = (sql_rows.to_micros(now), how, self._session)
             db.execute("UPDATE sessions SET ended = ?, how = ? WHERE id = ?", ended)
 
-    def record(self, entry: Entry) -> None:
+    def record(self, pending: PendingWrites) -> None:
         """Write an entry, all of it or nothing. Raises `LedgerError`."""
-        at = sql_rows.moment(entry.at)
-        changed = self._changed(entry.programs)
+        at = sql_rows.to_micros(pending.at)
+        changed = self._changed(pending.programs)
         with self._file.transaction() as db:
-            if entry.cycle:
-                began, *rest = entry.cycle
-                insert(db, "cycles", [(None, self._session, sql_rows.moment(began), *rest)])
-            if entry.mark:
-                insert(db, "marks", [sql_rows.mark_row(entry.mark)], "OR REPLACE")
+            if pending.cycle:
+                began, *rest = pending.cycle
+                insert(db, "cycles", [(None, self._session, sql_rows.to_micros(began), *rest)])
+            if pending.mark:
+                insert(db, "marks", [sql_rows.mark_row(pending.mark)], "OR REPLACE")
             insert(db, "programs", [(None, at, *sql_rows.program_row(program)) for program in changed])
-            insert(db, "orders", map(sql_rows.order_row, entry.orders.values()), "OR REPLACE")
-            earlier = entry.opening is not None
+            insert(db, "orders", map(sql_rows.order_row, pending.orders.values()), "OR REPLACE")
+            earlier = pending.opening is not None
             if earlier:
                 db.execute("UPDATE account SET opened = ?", (at,))
-            if entry.traded is not None:
-                db.execute("UPDATE account SET traded = ?", (str(entry.traded),))
-            fills = (sql_rows.fill_row(fill, earlier) for fill in entry.fills.values())
+            if pending.traded is not None:
+                db.execute("UPDATE account SET traded = ?", (str(pending.traded),))
+            fills = (sql_rows.fill_row(fill, earlier) for fill in pending.fills.values())
             insert(db, "fills", fills, "OR IGNORE")
-            settled = (sql_rows.settlement_row(one, earlier) for one in entry.settlements.values())
+            settled = (sql_rows.settlement_row(one, earlier) for one in pending.settlements.values())
             insert(db, "settlements", settled, "OR IGNORE")
-            insert(db, "opening_positions", _mark_rows(entry.opening or {}))
-            for day, marks in entry.days.items():
+            insert(db, "opening_positions", _mark_rows(pending.opening or {}))
+            for day, marks in pending.days.items():
                 insert(db, "days", [(day.isoformat(),)], "OR IGNORE")
                 insert(db, "day_marks", _mark_rows(marks, day.isoformat()), "OR IGNORE")
-            prices = ((t, at, *(sql_rows.maybe(str, bid) for bid in quotes)) for t, quotes in entry.prices.items())
+            prices = (
+                (t, at, *(sql_rows.optional(str, bid) for bid in quotes)) for t, quotes in pending.prices.items()
+            )
             insert(db, "prices", prices, "OR REPLACE")
-            db.executemany(_ADD_SECONDS, [sql_rows.seconds_row(*one) for one in entry.seconds.items()])
-            if entry.looked is not None:
-                db.execute("UPDATE account SET looked = ?", (sql_rows.moment(entry.looked),))
+            db.executemany(_ADD_SECONDS, [sql_rows.seconds_row(*one) for one in pending.seconds.items()])
+            if pending.looked is not None:
+                db.execute("UPDATE account SET looked = ?", (sql_rows.to_micros(pending.looked),))
                 db.execute("DELETE FROM looks")
-                insert(db, "looks", map(sql_rows.look_row, entry.looks.values()))
-            _record_watched(db, entry)
+                insert(db, "looks", map(sql_rows.look_row, pending.looks.values()))
+            _record_watched(db, pending)
         if self._terms is not None:
             self._terms.update({program.id: program for program in changed})
 
-    def thin(self, now: datetime) -> None:
+    def prune(self, now: datetime) -> None:
         """Let old detail go: what happened and what was earned stays, how it came about does not. The file does
         not shrink; what is free in it is used again."""
-        before = (sql_rows.moment(now - DETAIL_KEPT),)
+        before = (sql_rows.to_micros(now - DETAIL_KEPT),)
         with self._file.transaction() as db:
             db.execute("DELETE FROM cycles WHERE began < ?", before)
             db.execute("DELETE FROM marks WHERE at < ?", before)
@@ -172,7 +186,7 @@ class Ledger:
         began: what it began with is to be found out anew."""
         day = now.date()
         with self._file.transaction() as db:
-            rows = ((sql_rows.moment(now), ticker, str(change)) for ticker, change in changes.items())
+            rows = ((sql_rows.to_micros(now), ticker, str(change)) for ticker, change in changes.items())
             insert(db, "adopted", rows)
             for table in ("day_marks", "days"):
                 db.execute(f"DELETE FROM {table} WHERE day = ?", (day.isoformat(),))  # noqa: S608  (no input)
@@ -180,40 +194,46 @@ class Ledger:
     def halt(self, now: datetime, reason: str) -> None:
         """Remember, also through a power cut, that trading has stopped until a person clears it."""
         with self._file.transaction(durable=True) as db:
-            db.execute("INSERT INTO halts (at, reason) VALUES (?, ?)", (sql_rows.moment(now), reason))
+            db.execute("INSERT INTO halts (at, reason) VALUES (?, ?)", (sql_rows.to_micros(now), reason))
 
     def clear_halts(self, now: datetime, by: str) -> int:
         """Let trading go on. Returns how many halts that clears."""
         with self._file.transaction(durable=True) as db:
             cleared = "UPDATE halts SET cleared = ?, cleared_by = ? WHERE cleared IS NULL"
-            return db.execute(cleared, (sql_rows.moment(now), by)).rowcount
+            return db.execute(cleared, (sql_rows.to_micros(now), by)).rowcount
 
     # -- reading -----------------------------------------------------------------------------------------------
 
     def halts(self, standing: bool = False) -> list[Halt]:
         """Halts, the oldest first; only those that nobody has cleared where they are `standing`."""
         rows = self._file.rows("SELECT at, reason, cleared, cleared_by FROM halts ORDER BY id")
-        found = [Halt(sql_rows.time(at), why, sql_rows.maybe(sql_rows.time, end), by) for at, why, end, by in rows]
+        found = [
+            Halt(sql_rows.from_micros(at), why, sql_rows.optional(sql_rows.from_micros, end), by)
+            for at, why, end, by in rows
+        ]
         return [halt for halt in found if halt.cleared is None or not standing]
 
-    def forgiven(self, since: datetime) -> Decimal:
+    def accepted_loss(self, since: datetime) -> Decimal:
         """The day's profit in dollars when trading was last halted for it since a time, if a person has let it go
         on: what was lost until then halts no more. 0 where that did not happen."""
         halts = [halt.at for halt in self.halts() if halt.cleared and halt.at >= since and DAY_LOST in halt.reason]
         wanted = "SELECT day_profit FROM marks WHERE at >= ? AND day_profit IS NOT NULL ORDER BY at LIMIT 1"
-        rows = self._file.rows(wanted, sql_rows.moment(halts[-1])) if halts else []
+        rows = self._file.rows(wanted, sql_rows.to_micros(halts[-1])) if halts else []
         return Decimal(rows[0][0]) if rows else Decimal(0)
 
     def sessions(self) -> list[tuple[datetime, datetime | None, str]]:
         """From when, until when, and how each session ended."""
         rows = self._file.rows("SELECT began, ended, how FROM sessions ORDER BY id")
-        return [(sql_rows.time(began), sql_rows.maybe(sql_rows.time, ended), how) for began, ended, how in rows]
+        return [
+            (sql_rows.from_micros(began), sql_rows.optional(sql_rows.from_micros, ended), how)
+            for began, ended, how in rows
+        ]
 
-    def cycles(self) -> list[Cycle]:
+    def cycles(self) -> list[CycleRecord]:
         rows = self._file.rows(f"SELECT {_CYCLE} FROM cycles ORDER BY id")  # noqa: S608  (no input is in it)
         return list(map(_cycle, rows))
 
-    def last_cycle(self) -> Cycle | None:
+    def last_cycle(self) -> CycleRecord | None:
         rows = self._file.rows(f"SELECT {_CYCLE} FROM cycles ORDER BY id DESC LIMIT 1")  # noqa: S608  (no input is in it)
         return _cycle(rows[0]) if rows else None
 
@@ -225,26 +245,26 @@ class Ledger:
             found[row[0]].append(sql_rows.program_of(row))
         return dict(found)
 
-    def terms(self) -> Mapping[str, Program]:
+    def latest_programs(self) -> Mapping[str, Program]:
         """The latest terms of every program, by id."""
         if self._terms is None:
             self._terms = {name: seen[-1] for name, seen in self.programs().items()}
         return self._terms
 
-    def orders(self, since: datetime = EPOCH) -> list[Stay]:
+    def orders(self, since: datetime = EPOCH) -> list[OrderRecord]:
         """Our orders that rest, or did so at a time or later, oldest first."""
         wanted = "SELECT * FROM orders WHERE ended IS NULL OR ended >= ? ORDER BY created, order_id"
-        return [sql_rows.order_of(row) for row in self._file.rows(wanted, sql_rows.moment(since))]
+        return [sql_rows.order_of(row) for row in self._file.rows(wanted, sql_rows.to_micros(since))]
 
     def fills(self, since: datetime = EPOCH) -> list[Fill]:
         """Fills from a time on, oldest first."""
         wanted = "SELECT * FROM fills WHERE time >= ? ORDER BY time, fill_id"
-        return [sql_rows.fill_of(row) for row in self._file.rows(wanted, sql_rows.moment(since))]
+        return [sql_rows.fill_of(row) for row in self._file.rows(wanted, sql_rows.to_micros(since))]
 
     def settlements(self, since: datetime = EPOCH) -> list[Settlement]:
         """Settlements from a time on, oldest first."""
         wanted = "SELECT * FROM settlements WHERE time >= ? ORDER BY time, ticker"
-        return [sql_rows.settlement_of(row) for row in self._file.rows(wanted, sql_rows.moment(since))]
+        return [sql_rows.settlement_of(row) for row in self._file.rows(wanted, sql_rows.to_micros(since))]
 
     def last_fill(self) -> datetime | None:
         """When the latest fill was that is known."""
@@ -280,25 +300,27 @@ class Ledger:
         rows = self._file.rows("SELECT ticker, count, price FROM day_marks WHERE day = ?", day.isoformat())
         return {ticker: DayMark(Decimal(count), Decimal(price)) for ticker, count, price in rows}
 
-    def last_mark(self) -> Mark | None:
+    def last_mark(self) -> AccountMark | None:
         rows = self._file.rows("SELECT * FROM marks ORDER BY at DESC LIMIT 1")
         return sql_rows.mark_of(rows[0]) if rows else None
 
     def prices(self) -> dict[str, Quotes]:
         """The last best bids of what was held, by ticker."""
         rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices")
-        return {ticker: (sql_rows.maybe(Decimal, yes), sql_rows.maybe(Decimal, no)) for ticker, yes, no in rows}
+        return {
+            ticker: (sql_rows.optional(Decimal, yes), sql_rows.optional(Decimal, no)) for ticker, yes, no in rows
+        }
 
     def looked(self) -> datetime | None:
         """When the bot last looked at the books: until then the seconds are counted."""
         rows = self._file.rows("SELECT looked FROM account")
-        return sql_rows.maybe(sql_rows.time, rows[0][0]) if rows else None
+        return sql_rows.optional(sql_rows.from_micros, rows[0][0]) if rows else None
 
     def looks(self) -> dict[str, Book]:
         """The books of the last look, without our own orders, where some of those rest, by ticker."""
         return {row[0]: sql_rows.look_of(row) for row in self._file.rows("SELECT * FROM looks")}
 
-    def seconds(self, day: date | None = None) -> dict[SecondsOf, Seconds]:
+    def seconds(self, day: date | None = None) -> dict[AccrualKey, AccruedSeconds]:
         """What our orders' seconds were: of a UTC day, of all time where none is given."""
         if day is None:
             rows = self._file.rows("SELECT * FROM seconds")
@@ -306,7 +328,7 @@ class Ledger:
             rows = self._file.rows("SELECT * FROM seconds WHERE day = ?", day.isoformat())
         return dict(map(sql_rows.seconds_of, rows))
 
-    def earned(self) -> dict[str, float]:
+    def accrued_by_program(self) -> dict[str, float]:
         """Dollars accrued so far by program id, before floor and cap."""
         return dict(self._file.rows("SELECT program_id, sum(reward) FROM seconds GROUP BY program_id"))
 
@@ -330,23 +352,23 @@ class Ledger:
     def changes(self, since: datetime = EPOCH) -> list[Fill | Settlement]:
         """The fills and settlements after the opening, from a time on, in the order of their times."""
         fills_wanted = "SELECT * FROM fills WHERE NOT earlier AND time >= ?"
-        fills = map(sql_rows.fill_of, self._file.rows(fills_wanted, sql_rows.moment(since)))
+        fills = map(sql_rows.fill_of, self._file.rows(fills_wanted, sql_rows.to_micros(since)))
         settled_wanted = "SELECT * FROM settlements WHERE NOT earlier AND time >= ?"
-        settled = map(sql_rows.settlement_of, self._file.rows(settled_wanted, sql_rows.moment(since)))
+        settled = map(sql_rows.settlement_of, self._file.rows(settled_wanted, sql_rows.to_micros(since)))
         found: list[Fill | Settlement] = [*fills, *settled]
         return sorted(found, key=lambda one: (one.time, one.ticker))
 
-    def last_stretch(self) -> Stretch | None:
+    def last_span(self) -> ExplainedSpan | None:
         rows = self._file.rows("SELECT * FROM cash ORDER BY since DESC LIMIT 1")
         return sql_rows.stretch_of(rows[0]) if rows else None
 
-    def flows(self) -> list[Flow]:
+    def flows(self) -> list[CashFlow]:
         """Deposits, withdrawals and transfers, oldest first."""
         return [sql_rows.flow_of(row) for row in self._file.rows("SELECT * FROM payments ORDER BY at, id")]
 
-    def markouts(self, since: datetime = EPOCH) -> dict[Point, Seen]:
+    def markouts(self, since: datetime = EPOCH) -> dict[MarkoutPoint, BestBids]:
         """The prices around fills, of a time or later."""
-        rows = self._file.rows("SELECT * FROM markouts WHERE at >= ?", sql_rows.moment(since))
+        rows = self._file.rows("SELECT * FROM markouts WHERE at >= ?", sql_rows.to_micros(since))
         return dict(map(sql_rows.markout_of, rows))
 
     def without_outcome(self) -> list[str]:
@@ -360,20 +382,20 @@ class Ledger:
 
     def _changed(self, programs: list[Program]) -> list[Program]:
         """The programs that were never seen, or not with these terms."""
-        return [program for program in programs if self.terms().get(program.id) != program]
+        return [program for program in programs if self.latest_programs().get(program.id) != program]
 
     def _latest(self, table: str) -> datetime | None:
         rows = self._file.rows(f"SELECT max(time) FROM {table}")  # noqa: S608  (no input is in it)
-        return sql_rows.maybe(sql_rows.time, rows[0][0])
+        return sql_rows.optional(sql_rows.from_micros, rows[0][0])
 
 
-def _record_watched(db: sqlite3.Connection, entry: Entry) -> None:
-    insert(db, "cash", map(sql_rows.stretch_row, entry.cash.values()), "OR REPLACE")
-    insert(db, "payments", map(sql_rows.flow_row, entry.flows.values()), "OR REPLACE")
-    insert(db, "markouts", (sql_rows.markout_row(*one) for one in entry.markouts.items()), "OR IGNORE")
-    outcomes = ((t, sql_rows.moment(one.at), str(one.yes_payout)) for t, one in entry.outcomes.items())
+def _record_watched(db: sqlite3.Connection, pending: PendingWrites) -> None:
+    insert(db, "cash", map(sql_rows.stretch_row, pending.cash.values()), "OR REPLACE")
+    insert(db, "payments", map(sql_rows.flow_row, pending.flows.values()), "OR REPLACE")
+    insert(db, "markouts", (sql_rows.markout_row(*one) for one in pending.markouts.items()), "OR IGNORE")
+    outcomes = ((t, sql_rows.to_micros(one.at), str(one.yes_payout)) for t, one in pending.outcomes.items())
     insert(db, "outcomes", outcomes, "OR REPLACE")
-    capital = [(day.isoformat(), ticker, of) for (day, ticker), of in entry.capital.items()]
+    capital = [(day.isoformat(), ticker, of) for (day, ticker), of in pending.capital.items()]
     db.executemany(_ADD_CAPITAL, capital)
 
 
@@ -381,6 +403,6 @@ def _mark_rows(marks: Mapping[str, DayMark], *day: str) -> Iterator[Row]:
     return ((*day, ticker, str(one.contracts), str(one.price)) for ticker, one in marks.items())
 
 
-def _cycle(row: Row) -> Cycle:
+def _cycle(row: Row) -> CycleRecord:
     began, *rest = row
-    return Cycle(sql_rows.time(began), *rest)
+    return CycleRecord(sql_rows.from_micros(began), *rest)

@@ -34,14 +34,14 @@ FURTHEST = timedelta(hours=1)
 _LOOKS = 3
 
 
-class Point(NamedTuple):
+class MarkoutPoint(NamedTuple):
     """What is asked for of a fill: the price at one of `POINTS`."""
 
     fill_id: str
     name: str
 
 
-class Seen(NamedTuple):
+class BestBids(NamedTuple):
     """A market's best bids at a time, in dollars, None where nobody bid; of a minute's candle or of a look."""
 
     at: datetime
@@ -49,7 +49,7 @@ class Seen(NamedTuple):
     no_bid: Decimal | None
     is_candle: bool = False
 
-    def middle(self, side: Side) -> Decimal | None:
+    def mid_price(self, side: Side) -> Decimal | None:
         """The middle price of a side; None where one side of the book was empty."""
         if self.yes_bid is None or self.no_bid is None:
             return None
@@ -57,51 +57,51 @@ class Seen(NamedTuple):
         return middle if side is Side.YES else ONE_DOLLAR - middle
 
 
-class Markouts:
+class MarkoutTracker:
     """The fills whose points are not all known yet, and what the last looks showed."""
 
     def __init__(self) -> None:
-        self._due: dict[Point, Fill] = {}
-        self._looks: dict[str, deque[Seen]] = {}
+        self._due: dict[MarkoutPoint, Fill] = {}
+        self._looks: dict[str, deque[BestBids]] = {}
 
-    def want(self, fills: Iterable[Fill], known: Iterable[Point] = ()) -> None:
+    def expect(self, fills: Iterable[Fill], known: Iterable[MarkoutPoint] = ()) -> None:
         """Ask for all points of some fills that are not known."""
-        points = {Point(fill.fill_id, name): fill for fill in fills for name in POINTS}
+        points = {MarkoutPoint(fill.fill_id, name): fill for fill in fills for name in POINTS}
         for point in known:
             points.pop(point, None)
         self._due |= points
 
-    def filled(self, fill: Fill) -> dict[Point, Seen]:
+    def on_fill(self, fill: Fill) -> dict[MarkoutPoint, BestBids]:
         """A fill that was not known: what is known of it already."""
-        self.want([fill])
+        self.expect([fill])
         looks = list(self._looks.get(fill.ticker, ()))
         before = [seen for seen in looks if seen.at <= fill.time <= seen.at + NEAR]
-        found = {Point(fill.fill_id, BEFORE): before[-1]} if before else {}
+        found = {MarkoutPoint(fill.fill_id, BEFORE): before[-1]} if before else {}
         for seen in looks:
             found |= {point: seen for point in self._near(fill, seen) if point not in found}
         return self._taken(found)
 
-    def looked(self, at: datetime, books: Mapping[str, Book]) -> dict[Point, Seen]:
+    def on_books(self, at: datetime, books: Mapping[str, Book]) -> dict[MarkoutPoint, BestBids]:
         """The books of a look, without our own orders. Returns the points that it tells."""
         for ticker, book in books.items():
-            self._looks.setdefault(ticker, deque(maxlen=_LOOKS)).append(Seen(at, *book.best_bids()))
+            self._looks.setdefault(ticker, deque(maxlen=_LOOKS)).append(BestBids(at, *book.best_bids()))
         for ticker in [ticker for ticker, seen in self._looks.items() if seen[-1].at < at - FURTHEST]:
             del self._looks[ticker]
-        found: dict[Point, Seen] = {}
+        found: dict[MarkoutPoint, BestBids] = {}
         for fill in {fill.fill_id: fill for fill in self._due.values() if fill.ticker in books}.values():
             seen = self._looks[fill.ticker][-1]
             found |= dict.fromkeys(self._near(fill, seen), seen)
         return self._taken(found)
 
-    def missing(self, now: datetime) -> dict[Point, Fill]:
+    def missing(self, now: datetime) -> dict[MarkoutPoint, Fill]:
         """The points that no look will tell any more."""
         return {point: fill for point, fill in self._due.items() if _target(point, fill) + NEAR < now}
 
-    def from_candles(self, now: datetime, candles: Iterable[Candle]) -> dict[Point, Seen]:
+    def from_candles(self, now: datetime, candles: Iterable[Candle]) -> dict[MarkoutPoint, BestBids]:
         """What candles tell of the missing points. What they do not tell an hour later is given up."""
-        by_ticker: dict[str, list[Seen]] = {}
+        by_ticker: dict[str, list[BestBids]] = {}
         for one in candles:
-            by_ticker.setdefault(one.ticker, []).append(Seen(one.end, one.yes_bid, one.no_bid, True))
+            by_ticker.setdefault(one.ticker, []).append(BestBids(one.end, one.yes_bid, one.no_bid, True))
         found = {}
         for point, fill in self.missing(now).items():
             seen = _nearest(point, fill, by_ticker.get(fill.ticker, []))
@@ -111,29 +111,29 @@ class Markouts:
                 del self._due[point]
         return self._taken(found)
 
-    def _near(self, fill: Fill, seen: Seen) -> Iterable[Point]:
+    def _near(self, fill: Fill, seen: BestBids) -> Iterable[MarkoutPoint]:
         for name, later in LATER.items():
-            point, target = Point(fill.fill_id, name), fill.time + later
+            point, target = MarkoutPoint(fill.fill_id, name), fill.time + later
             if point in self._due and target < seen.at <= target + NEAR:
                 yield point
 
-    def _taken(self, found: dict[Point, Seen]) -> dict[Point, Seen]:
+    def _taken(self, found: dict[MarkoutPoint, BestBids]) -> dict[MarkoutPoint, BestBids]:
         for point in found:
             self._due.pop(point, None)
         return found
 
 
-def span(missing: Iterable[tuple[Point, Fill]]) -> tuple[datetime, datetime]:
+def candle_span(missing: Iterable[tuple[MarkoutPoint, Fill]]) -> tuple[datetime, datetime]:
     """From when to when candles tell of some points."""
     targets = [_target(point, fill) for point, fill in missing]
     return min(targets) - FURTHEST, max(targets) + FURTHEST
 
 
-def _target(point: Point, fill: Fill) -> datetime:
+def _target(point: MarkoutPoint, fill: Fill) -> datetime:
     return fill.time + LATER.get(point.name, timedelta(0))
 
 
-def _nearest(point: Point, fill: Fill, candles: Iterable[Seen]) -> Seen | None:
+def _nearest(point: MarkoutPoint, fill: Fill, candles: Iterable[BestBids]) -> BestBids | None:
     """The last candle before a fill, or the first that ends after the time asked for."""
     target = _target(point, fill)
     if point.name == BEFORE:
@@ -141,5 +141,5 @@ def _nearest(point: Point, fill: Fill, candles: Iterable[Seen]) -> Seen | None:
     return min((one for one in candles if target < one.at <= target + FURTHEST), default=None, key=_time)
 
 
-def _time(seen: Seen) -> datetime:
+def _time(seen: BestBids) -> datetime:
     return seen.at

@@ -16,10 +16,10 @@ from exchange.models import Order
 from exchange.order_payloads import PRIMARY_SUBACCOUNT
 from exchange.orderbook import Book
 from ledger import cash_reconciliation, markouts
-from ledger.cash_reconciliation import Stretch, Till
-from ledger.entries import EPOCH, Entry, Flow, Outcome
+from ledger.cash_reconciliation import CashReading, ExplainedSpan
+from ledger.entries import EPOCH, CashFlow, Outcome, PendingWrites
 from ledger.ledger import Ledger
-from ledger.markouts import Markouts
+from ledger.markouts import MarkoutTracker
 from runtime.log_format import Log
 
 _ASKED_EVERY = timedelta(minutes=10)
@@ -29,36 +29,36 @@ _FILLS_REMEMBERED = timedelta(days=1)
 DEPOSIT, WITHDRAWAL, SHARDS, SUBACCOUNTS = "deposit", "withdrawal", "transfer", "subaccount transfer"
 
 
-class Watch:
+class ReportInputs:
     """Watches one account for its ledger. What it finds goes into the entry it is given. Two looks further apart
     than `longest` tell nothing of the time between them."""
 
     def __init__(self, client: KalshiHttpClient, ledger: Ledger, longest: timedelta, log: Log) -> None:
         self._client, self._ledger, self._longest, self._log = client, ledger, longest, log
         self._begun, self._traded = EPOCH, Decimal(0)
-        self._stretch: Stretch | None = None
-        self._doubt: Stretch | None = None
-        self._flows: dict[str, Flow] = {}
+        self._span: ExplainedSpan | None = None
+        self._doubt: ExplainedSpan | None = None
+        self._flows: dict[str, CashFlow] = {}
         self._flows_due = EPOCH
         self._anew = False
         self._capital_at: datetime | None = None
-        self._markouts = Markouts()
+        self._markouts = MarkoutTracker()
         self._asked = self._outcomes_asked = EPOCH
 
-    def take_up(self, now: datetime) -> None:
+    def restore(self, now: datetime) -> None:
         """Go on where the ledger ends."""
         self._begun, self._traded = self._ledger.begun or now, self._ledger.traded()
-        self._stretch = self._ledger.last_stretch()
+        self._span = self._ledger.last_span()
         self._flows = {flow.id: flow for flow in self._ledger.flows()}  # the exchange may forget old ones
         since = now - _FILLS_REMEMBERED
         fills = [one for one in self._ledger.changes(since) if isinstance(one, Fill)]
-        self._markouts.want(fills, self._ledger.markouts(since - markouts.FURTHEST))
+        self._markouts.expect(fills, self._ledger.markouts(since - markouts.FURTHEST))
 
     def open(self) -> None:
         """What is held is what the ledger begins with: all before that is not its own."""
-        self._traded, self._markouts = Decimal(0), Markouts()
+        self._traded, self._markouts = Decimal(0), MarkoutTracker()
 
-    def adopted(self) -> None:
+    def on_adjusted(self) -> None:
         """Positions were taken over that no fill explains: the cash behind them is not explained either."""
         self._anew = True
 
@@ -67,21 +67,21 @@ class Watch:
         """Dollars that all fills and settlements since the ledger was begun moved in the cash."""
         return self._traded
 
-    def moved(self, entry: Entry, held: Decimal, one: Fill | Settlement) -> None:
+    def on_change(self, pending: PendingWrites, held: Decimal, one: Fill | Settlement) -> None:
         """A fill or a settlement, and what was held of its market before it, YES positive."""
-        self._traded += cash_reconciliation.effect(held, one)
+        self._traded += cash_reconciliation.cash_effect(held, one)
         if isinstance(one, Fill):
-            entry.markouts |= self._markouts.filled(one)
+            pending.markouts |= self._markouts.on_fill(one)
 
-    def looked(self, entry: Entry, at: datetime, books: Mapping[str, Book]) -> None:
+    def on_books(self, pending: PendingWrites, at: datetime, books: Mapping[str, Book]) -> None:
         """The books of a look, without our own orders."""
-        entry.markouts |= self._markouts.looked(at, books)
+        pending.markouts |= self._markouts.on_books(at, books)
 
     # -- cash --------------------------------------------------------------------------------------------------
 
     def count_cash(
         self,
-        entry: Entry,
+        pending: PendingWrites,
         orders: Collection[Order],
         positions: Collection[Position],
         balance: Balance,
@@ -91,33 +91,33 @@ class Watch:
         `ExchangeError` where payments, which may explain a change, cannot be read: then it is not looked at before
         they can."""
         now = self._client.clock.now()
-        self._count_capital(entry, now, orders, positions)
+        self._count_capital(pending, now, orders, positions)
         there = balance.available + cash_reconciliation.tied_up(orders, positions, maker_rate)
-        before, till = self._stretch, self._till(there)
-        if before and abs(till.level - before.last.level) >= cash_reconciliation.STEP:
+        before, reading = self._span, self._cash_reading(there)
+        if before and abs(reading.level - before.last.level) >= cash_reconciliation.STEP:
             if now < self._flows_due:
                 return
             self._flows_due = now + _ASKED_EVERY  # where it fails, for one where the key may not read them
-            self._read_flows(entry)
-            self._flows_due, till = now, self._till(there)
-        stretch, self._doubt = cash_reconciliation.follow(before, self._doubt, now, till, self._anew)
-        if stretch:
+            self._read_flows(pending)
+            self._flows_due, reading = now, self._cash_reading(there)
+        span, self._doubt = cash_reconciliation.extend_span(before, self._doubt, now, reading, self._anew)
+        if span:
             self._anew = False
-            self._stretch = entry.cash[stretch.since] = stretch
-            if before and stretch.since != before.since and not stretch.anew:
-                self._tell_step(stretch.first.level - before.last.level)
+            self._span = pending.cash[span.since] = span
+            if before and span.since != before.since and not span.anew:
+                self._log_step(span.first.level - before.last.level)
 
-    def _tell_step(self, came: Decimal) -> None:
+    def _log_step(self, came: Decimal) -> None:
         said = f"${abs(came):.4f} {'came' if came > 0 else 'went'} that no fill, settlement or payment explains"
         maybe = "; a reward perhaps: main.py report compares it with what was estimated" if came > 0 else ""
         self._log("INFO", {"Cash": said + maybe})
 
-    def _till(self, there: Decimal) -> Till:
+    def _cash_reading(self, there: Decimal) -> CashReading:
         paid = sum((flow.moves for flow in self._flows.values()), start=Decimal(0))
-        return Till(there, self._traded, paid)
+        return CashReading(there, self._traded, paid)
 
     def _count_capital(
-        self, entry: Entry, now: datetime, orders: Collection[Order], positions: Collection[Position]
+        self, pending: PendingWrites, now: datetime, orders: Collection[Order], positions: Collection[Position]
     ) -> None:
         """What is tied up now was so since the look before."""
         since, self._capital_at = self._capital_at, now
@@ -128,50 +128,50 @@ class Watch:
         spent += [(order.ticker, order.price * order.remaining) for order in orders]
         for ticker, dollars in spent:
             key = now.date(), ticker
-            entry.capital[key] = entry.capital.get(key, 0.0) + float(dollars) * seconds
+            pending.capital[key] = pending.capital.get(key, 0.0) + float(dollars) * seconds
 
-    def _read_flows(self, entry: Entry) -> None:
+    def _read_flows(self, pending: PendingWrites) -> None:
         """Every payment and transfer since the ledger was begun."""
-        found: list[Flow] = []
+        found: list[CashFlow] = []
         for kind, sign, payments in (
             (DEPOSIT, 1, self._client.get_deposits()),
             (WITHDRAWAL, -1, self._client.get_withdrawals()),
         ):
-            self._tell(payments.unreadable)
+            self._log_unreadable(payments.unreadable)
             for one in payments:
                 moves = sign * one.amount if one.status is PaymentStatus.APPLIED else Decimal(0)
-                found.append(Flow(one.id, kind, one.amount, moves, one.finalized or one.created))
+                found.append(CashFlow(one.id, kind, one.amount, moves, one.finalized or one.created))
         shards = self._client.get_transfers()
-        self._tell(shards.unreadable)
-        found += [Flow(one.id, SHARDS, one.amount, Decimal(0), one.created) for one in shards]
+        self._log_unreadable(shards.unreadable)
+        found += [CashFlow(one.id, SHARDS, one.amount, Decimal(0), one.created) for one in shards]
         between = self._client.get_subaccount_transfers()
-        self._tell(between.unreadable)
+        self._log_unreadable(between.unreadable)
         for moved in between:
             signs = (moved.to_subaccount == PRIMARY_SUBACCOUNT) - (moved.from_subaccount == PRIMARY_SUBACCOUNT)
-            found.append(Flow(moved.id, SUBACCOUNTS, moved.amount, signs * moved.amount, moved.created))
+            found.append(CashFlow(moved.id, SUBACCOUNTS, moved.amount, signs * moved.amount, moved.created))
         listed = {flow.id: flow for flow in found if flow.at >= self._begun}
         self._flows |= listed
-        entry.flows |= listed
+        pending.flows |= listed
 
-    def _tell(self, unreadable: Iterable[ExchangeError]) -> None:
+    def _log_unreadable(self, unreadable: Iterable[ExchangeError]) -> None:
         for error in unreadable:
             self._log("ERROR", str(error), ["Cash that it moved will be shown as unexplained, not as a reward"])
 
     # -- prices ------------------------------------------------------------------------------------------------
 
-    def catch_up(self, entry: Entry) -> None:
+    def catch_up(self, pending: PendingWrites) -> None:
         """Ask the exchange for what no look told: minutes in which the bot did not look, and what markets paid at
         their end. Raises an `ExchangeError`."""
         now = self._client.clock.now()
         missing = self._markouts.missing(now)
         if missing and now >= self._asked + _ASKED_EVERY:
             self._asked = now
-            start, end = markouts.span(missing.items())
+            start, end = markouts.candle_span(missing.items())
             tickers = sorted({fill.ticker for fill in missing.values()})
             candles = self._client.get_candles(tickers, start, min(end, now))
-            entry.markouts |= self._markouts.from_candles(now, candles)
+            pending.markouts |= self._markouts.from_candles(now, candles)
         if now >= self._outcomes_asked + _OUTCOMES_EVERY:
             self._outcomes_asked = now
             for market in self._client.get_markets(self._ledger.without_outcome()):
                 if market.yes_payout is not None and market.settled is not None:
-                    entry.outcomes[market.ticker] = Outcome(market.settled, market.yes_payout)
+                    pending.outcomes[market.ticker] = Outcome(market.settled, market.yes_payout)

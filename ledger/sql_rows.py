@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from exchange.account import Fill, Settlement
 from exchange.models import IncentiveType, OrderStatus, Program
 from exchange.orderbook import Book, Level, Side
-from ledger.cash_reconciliation import Stretch, Till
-from ledger.entries import EPOCH, Flow, Mark, Seconds, SecondsOf, Stay
-from ledger.markouts import Point, Seen
+from ledger.cash_reconciliation import CashReading, ExplainedSpan
+from ledger.entries import EPOCH, AccountMark, AccrualKey, AccruedSeconds, CashFlow, OrderRecord
+from ledger.markouts import BestBids, MarkoutPoint
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -25,39 +25,39 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-def moment(when: datetime) -> int:
+def to_micros(when: datetime) -> int:
     """Whole microseconds since 1970."""
     return (when - EPOCH) // _MICROSECOND
 
 
-def time(microseconds: int) -> datetime:
+def from_micros(microseconds: int) -> datetime:
     return EPOCH + microseconds * _MICROSECOND
 
 
-def maybe(convert: Callable[[S], T], value: S | None) -> T | None:
+def optional(convert: Callable[[S], T], value: S | None) -> T | None:
     return None if value is None else convert(value)
 
 
-def order_row(stay: Stay) -> Row:
+def order_row(record: OrderRecord) -> Row:
     return (
-        stay.order_id, stay.client_order_id, stay.ticker, stay.side.value, str(stay.price), str(stay.asked),
-        str(stay.filled), str(stay.fees), stay.status.value, moment(stay.created), maybe(moment, stay.expires),
-        maybe(moment, stay.ended),
+        record.order_id, record.client_order_id, record.ticker, record.side.value, str(record.price),
+        str(record.asked), str(record.filled), str(record.fees), record.status.value, to_micros(record.created),
+        optional(to_micros, record.expires), optional(to_micros, record.ended),
     )  # fmt: skip
 
 
-def order_of(row: Row) -> Stay:
+def order_of(row: Row) -> OrderRecord:
     order_id, client_id, ticker, side, price, asked, filled, fees, status, created, expires, ended = row
-    return Stay(
+    return OrderRecord(
         order_id, client_id, ticker, Side(side), Decimal(price), Decimal(asked), Decimal(filled), Decimal(fees),
-        OrderStatus(status), time(created), maybe(time, expires), maybe(time, ended),
+        OrderStatus(status), from_micros(created), optional(from_micros, expires), optional(from_micros, ended),
     )  # fmt: skip
 
 
 def fill_row(fill: Fill, earlier: bool) -> Row:
     return (
         fill.fill_id, fill.order_id, fill.ticker, fill.side.value, str(fill.price), str(fill.count), str(fill.fee),
-        fill.is_taker, moment(fill.time), earlier,
+        fill.is_taker, to_micros(fill.time), earlier,
     )  # fmt: skip
 
 
@@ -72,14 +72,15 @@ def fill_of(row: Row) -> Fill:
         Decimal(count),
         Decimal(fee),
         bool(is_taker),
-        time(at),
+        from_micros(at),
     )
 
 
 def settlement_row(one: Settlement, earlier: bool) -> Row:
     return (
-        one.ticker, moment(one.time), one.event_ticker, str(one.yes_count), str(one.yes_cost), str(one.no_count),
-        str(one.no_cost), str(one.revenue), str(one.fee), maybe(str, one.yes_payout), one.exchange_index, earlier,
+        one.ticker, to_micros(one.time), one.event_ticker, str(one.yes_count), str(one.yes_cost),
+        str(one.no_count), str(one.no_cost), str(one.revenue), str(one.fee), optional(str, one.yes_payout),
+        one.exchange_index, earlier,
     )  # fmt: skip
 
 
@@ -87,24 +88,24 @@ def settlement_of(row: Row) -> Settlement:
     ticker, at, event, yes, yes_cost, no, no_cost, revenue, fee, payout, exchange_index, _ = row
     return Settlement(
         ticker, event, Decimal(yes), Decimal(yes_cost), Decimal(no), Decimal(no_cost), Decimal(revenue),
-        Decimal(fee), maybe(Decimal, payout), exchange_index, time(at),
+        Decimal(fee), optional(Decimal, payout), exchange_index, from_micros(at),
     )  # fmt: skip
 
 
 def program_row(program: Program) -> Row:
     return (
-        program.id, program.ticker, program.type.value, moment(program.start), moment(program.end),
-        str(program.reward), program.paid_out, maybe(str, program.target), maybe(str, program.discount),
-        maybe(str, program.cap),
+        program.id, program.ticker, program.type.value, to_micros(program.start), to_micros(program.end),
+        str(program.reward), program.paid_out, optional(str, program.target), optional(str, program.discount),
+        optional(str, program.cap),
     )  # fmt: skip
 
 
 def program_of(row: Row) -> Program:
     program_id, ticker, kind, starts, ends, reward, paid_out, *terms = row
-    target, discount, cap = (maybe(Decimal, term) for term in terms)
+    target, discount, cap = (optional(Decimal, term) for term in terms)
     return Program(
-        program_id, ticker, IncentiveType(kind), time(starts), time(ends), Decimal(reward), bool(paid_out), target,
-        discount, cap,
+        program_id, ticker, IncentiveType(kind), from_micros(starts), from_micros(ends), Decimal(reward),
+        bool(paid_out), target, discount, cap,
     )  # fmt: skip
 
 
@@ -121,48 +122,56 @@ def look_of(row: Row) -> Book:
     return Book(ticker, yes, no)
 
 
-def mark_row(mark: Mark) -> Row:
-    return moment(mark.at), maybe(str, mark.free_cash), str(mark.held), maybe(str, mark.day_profit), mark.accrued
+def mark_row(mark: AccountMark) -> Row:
+    return (
+        to_micros(mark.at),
+        optional(str, mark.free_cash),
+        str(mark.held),
+        optional(str, mark.day_profit),
+        mark.accrued,
+    )
 
 
-def mark_of(row: Row) -> Mark:
+def mark_of(row: Row) -> AccountMark:
     at, cash, held, profit, accrued = row
-    return Mark(time(at), maybe(Decimal, cash), Decimal(held), maybe(Decimal, profit), accrued)
+    return AccountMark(from_micros(at), optional(Decimal, cash), Decimal(held), optional(Decimal, profit), accrued)
 
 
-def seconds_row(key: SecondsOf, seconds: Seconds) -> Row:
+def seconds_row(key: AccrualKey, seconds: AccruedSeconds) -> Row:
     return (key.program_id, key.side.value, key.day.isoformat(), key.ticker, *seconds)
 
 
-def seconds_of(row: Row) -> tuple[SecondsOf, Seconds]:
+def seconds_of(row: Row) -> tuple[AccrualKey, AccruedSeconds]:
     program_id, side, day, ticker, *numbers = row
-    return SecondsOf(program_id, Side(side), date.fromisoformat(day), ticker), Seconds(*numbers)
+    return AccrualKey(program_id, Side(side), date.fromisoformat(day), ticker), AccruedSeconds(*numbers)
 
 
-def stretch_row(one: Stretch) -> Row:
-    return (moment(one.since), moment(one.until), one.anew, *map(str, one.first), *map(str, one.last))
+def stretch_row(one: ExplainedSpan) -> Row:
+    return (to_micros(one.since), to_micros(one.until), one.anew, *map(str, one.first), *map(str, one.last))
 
 
-def stretch_of(row: Row) -> Stretch:
+def stretch_of(row: Row) -> ExplainedSpan:
     since, until, anew, *money = row
-    first, last = (Till(*map(Decimal, three)) for three in (money[:3], money[3:]))
-    return Stretch(time(since), time(until), first, last, bool(anew))
+    first, last = (CashReading(*map(Decimal, three)) for three in (money[:3], money[3:]))
+    return ExplainedSpan(from_micros(since), from_micros(until), first, last, bool(anew))
 
 
-def flow_row(flow: Flow) -> Row:
-    return flow.id, flow.kind, str(flow.amount), str(flow.moves), moment(flow.at)
+def flow_row(flow: CashFlow) -> Row:
+    return flow.id, flow.kind, str(flow.amount), str(flow.moves), to_micros(flow.at)
 
 
-def flow_of(row: Row) -> Flow:
+def flow_of(row: Row) -> CashFlow:
     flow_id, kind, amount, moves, at = row
-    return Flow(flow_id, kind, Decimal(amount), Decimal(moves), time(at))
+    return CashFlow(flow_id, kind, Decimal(amount), Decimal(moves), from_micros(at))
 
 
-def markout_row(point: Point, seen: Seen) -> Row:
-    bids = (maybe(str, bid) for bid in (seen.yes_bid, seen.no_bid))
-    return (point.fill_id, point.name, moment(seen.at), *bids, seen.is_candle)
+def markout_row(point: MarkoutPoint, seen: BestBids) -> Row:
+    bids = (optional(str, bid) for bid in (seen.yes_bid, seen.no_bid))
+    return (point.fill_id, point.name, to_micros(seen.at), *bids, seen.is_candle)
 
 
-def markout_of(row: Row) -> tuple[Point, Seen]:
+def markout_of(row: Row) -> tuple[MarkoutPoint, BestBids]:
     fill_id, name, at, yes_bid, no_bid, is_candle = row
-    return Point(fill_id, name), Seen(time(at), maybe(Decimal, yes_bid), maybe(Decimal, no_bid), bool(is_candle))
+    return MarkoutPoint(fill_id, name), BestBids(
+        from_micros(at), optional(Decimal, yes_bid), optional(Decimal, no_bid), bool(is_candle)
+    )

@@ -15,19 +15,19 @@ from typing import NamedTuple
 
 from exchange.account import Fill
 from exchange.orderbook import ONE_DOLLAR, Side
-from ledger.cash_reconciliation import Stretch
+from ledger.cash_reconciliation import ExplainedSpan
 from ledger.daily_pnl import midnight
-from ledger.entries import Seconds
-from ledger.markouts import POINTS, SETTLEMENT, Point
-from report.facts import Facts
-from report.pnl import brought
-from report.reward_payments import State, Unexplained, Window, attribute
+from ledger.entries import AccruedSeconds
+from ledger.markouts import POINTS, SETTLEMENT, MarkoutPoint
+from report.facts import ReportFacts
+from report.pnl import attribute_pnl
+from report.reward_payments import Unexplained, Window, WindowState, match_rewards
 
 _NOTHING, _CENT = Decimal(0), Decimal("0.01")
 _DAY = 86_400.0
 
 
-class Money(NamedTuple):
+class Result(NamedTuple):
     """Dollars. Rewards: `credited` came as cash; `expected` is the estimate of windows that have ended and may
     still be paid, `running` what those that have not would pay by now. Trading: `spread` was earned by being
     filled better than the middle of the last book before, `exits` was given away by selling at once, `fees` were
@@ -41,10 +41,10 @@ class Money(NamedTuple):
     fees: Decimal = _NOTHING
     moves: Decimal = _NOTHING
 
-    def __add__(self, other: object) -> Money:
-        if not isinstance(other, Money):
+    def __add__(self, other: object) -> Result:
+        if not isinstance(other, Result):
             return NotImplemented
-        return Money(*(mine + yours for mine, yours in zip(self, other, strict=True)))
+        return Result(*(mine + yours for mine, yours in zip(self, other, strict=True)))
 
     @property
     def trading(self) -> Decimal:
@@ -67,8 +67,8 @@ class Row(NamedTuple):
     positions tied up, times days; `contracts` and `fills` of the account."""
 
     name: str
-    money: Money = Money()
-    seconds: Seconds = Seconds()
+    money: Result = Result()
+    seconds: AccruedSeconds = AccruedSeconds()
     fills: int = 0
     contracts: Decimal = _NOTHING
     capital: float = 0.0
@@ -149,13 +149,15 @@ class Report:
 # -- from what is known ------------------------------------------------------------------------------------------
 
 
-def report(facts: Facts, since: date | None = None) -> Report:
+def build_report(facts: ReportFacts, since: date | None = None) -> Report:
     """The report of a ledger, of the days from `since` on where that is given."""
-    earned = _earned(facts)
-    by_program = {name: sum(days.values(), start=Seconds()) for name, days in earned.items()}
-    windows, unexplained = attribute(facts.programs, by_program, facts.stretches, facts.flows, facts.until)
+    accrued = _accrued_by_program(facts)
+    by_program = {name: sum(days.values(), start=AccruedSeconds()) for name, days in accrued.items()}
+    windows, unexplained = match_rewards(
+        facts.programs, by_program, facts.cash_spans, facts.cash_flows, facts.until
+    )
     start = max(facts.begun, midnight(since)) if since else facts.begun
-    cells = {key: row for key, row in _cells(facts, earned, windows).items() if key[0] >= start.date()}
+    cells = {key: row for key, row in _cells(facts, accrued, windows).items() if key[0] >= start.date()}
     quotes = [fill for fill in _fills(facts) if fill.time >= start and not fill.is_taker]
     told = [window for window in windows if window.end >= start]
     return Report(
@@ -170,25 +172,25 @@ def report(facts: Facts, since: date | None = None) -> Report:
         series=_by_net(_grouped(cells, lambda _, ticker: ticker.partition("-")[0])),
         windows=told,
         markouts=[_markout(facts, name, quotes) for name in (*POINTS, SETTLEMENT)],
-        cash=_cash([stretch for stretch in facts.stretches if stretch.until >= start], windows),
+        cash=_cash([span for span in facts.cash_spans if span.until >= start], windows),
         unexplained=[one for one in unexplained if one.until >= start],
         accuracy=_accuracy(told),
     )
 
 
 _Cells = Mapping[tuple[date, str], Row]
-_Earned = Mapping[str, Mapping[date, Seconds]]
+_Earned = Mapping[str, Mapping[date, AccruedSeconds]]
 
 
-def _earned(facts: Facts) -> _Earned:
+def _accrued_by_program(facts: ReportFacts) -> _Earned:
     """By program and UTC day, what the seconds of both sides were."""
-    found: dict[str, dict[date, Seconds]] = defaultdict(lambda: defaultdict(Seconds))
+    found: dict[str, dict[date, AccruedSeconds]] = defaultdict(lambda: defaultdict(AccruedSeconds))
     for key, seconds in facts.seconds.items():
         found[key.program_id][key.day] += seconds
     return found
 
 
-def _cells(facts: Facts, earned: _Earned, windows: Iterable[Window]) -> _Cells:
+def _cells(facts: ReportFacts, accrued: _Earned, windows: Iterable[Window]) -> _Cells:
     """What each UTC day brought in each market."""
     found: dict[tuple[date, str], list[Row]] = defaultdict(list)
     for key, seconds in facts.seconds.items():
@@ -197,44 +199,44 @@ def _cells(facts: Facts, earned: _Earned, windows: Iterable[Window]) -> _Cells:
         found[day, ticker].append(Row("", capital=dollar_seconds / _DAY))
     for fill in _fills(facts):
         found[fill.time.date(), fill.ticker].append(Row("", fills=1, contracts=fill.count))
-    traded = brought(
+    traded = attribute_pnl(
         facts.begun.date(), facts.opening, facts.changes, facts.days, facts.prices, facts.markouts
     )  # fmt: skip
     for cell, parts in traded.items():
-        found[cell].append(Row("", Money(**parts._asdict())))
+        found[cell].append(Row("", Result(**parts._asdict())))
     for window in windows:
-        for day, money in _by_day(earned[window.program_id], window).items():
+        for day, money in _by_day(accrued[window.program_id], window).items():
             found[day, window.ticker].append(Row("", money))
     return {cell: _summed("", rows) for cell, rows in found.items()}
 
 
-def _fills(facts: Facts) -> list[Fill]:
+def _fills(facts: ReportFacts) -> list[Fill]:
     return [one for one in facts.changes if isinstance(one, Fill)]
 
 
-def _by_day(earned: Mapping[date, Seconds], window: Window) -> Mapping[date, Money]:
+def _by_day(accrued: Mapping[date, AccruedSeconds], window: Window) -> Mapping[date, Result]:
     """A window's reward, on the days on which it was earned; all of them together to the cent."""
-    if window.state is State.CREDITED and window.credit:
+    if window.state is WindowState.CREDITED and window.credit:
         whole, kind = window.credit, "credited"
-    elif window.state in (State.EXPECTED, State.RUNNING):
+    elif window.state in (WindowState.EXPECTED, WindowState.RUNNING):
         whole, kind = window.estimate, window.state.value
     else:
         return {}
     if not whole:  # and perhaps no second that anything could be divided by
         return {}
-    days = sorted(earned)
-    total = sum(earned[day].at_most for day in days)
-    later = [(whole * Decimal(earned[day].at_most / total)).quantize(_CENT) for day in days[1:]]
+    days = sorted(accrued)
+    total = sum(accrued[day].at_most for day in days)
+    later = [(whole * Decimal(accrued[day].at_most / total)).quantize(_CENT) for day in days[1:]]
     parts = [whole - sum(later, start=_NOTHING), *later]
-    return {day: Money(**{kind: part}) for day, part in zip(days, parts, strict=True)}
+    return {day: Result(**{kind: part}) for day, part in zip(days, parts, strict=True)}
 
 
 def _summed(name: str, rows: Iterable[Row]) -> Row:
     rows = list(rows)
     return Row(
         name,
-        sum((row.money for row in rows), start=Money()),
-        sum((row.seconds for row in rows), start=Seconds()),
+        sum((row.money for row in rows), start=Result()),
+        sum((row.seconds for row in rows), start=AccruedSeconds()),
         sum(row.fills for row in rows),
         sum((row.contracts for row in rows), start=_NOTHING),
         sum(row.capital for row in rows),
@@ -255,7 +257,7 @@ def _by_net(rows: Iterable[Row]) -> list[Row]:
 # -- beside it ---------------------------------------------------------------------------------------------------
 
 
-def _markout(facts: Facts, name: str, fills: Iterable[Fill]) -> Markout:
+def _markout(facts: ReportFacts, name: str, fills: Iterable[Fill]) -> Markout:
     known: list[tuple[Fill, Decimal, float]] = []
     missing = 0
     for fill in fills:
@@ -274,28 +276,28 @@ def _markout(facts: Facts, name: str, fills: Iterable[Fill]) -> Markout:
     )
 
 
-def _worth(facts: Facts, name: str, fill: Fill) -> tuple[datetime | None, Decimal | None]:
+def _worth(facts: ReportFacts, name: str, fill: Fill) -> tuple[datetime | None, Decimal | None]:
     """What a contract of a fill was worth at a point, and when that was."""
     if name != SETTLEMENT:
-        seen = facts.markouts.get(Point(fill.fill_id, name))
-        return (seen.at, seen.middle(fill.side)) if seen else (None, None)
+        seen = facts.markouts.get(MarkoutPoint(fill.fill_id, name))
+        return (seen.at, seen.mid_price(fill.side)) if seen else (None, None)
     outcome = facts.outcomes.get(fill.ticker)
     if outcome is None:
         return None, None
     return outcome.at, outcome.yes_payout if fill.side is Side.YES else ONE_DOLLAR - outcome.yes_payout
 
 
-def _cash(stretches: Sequence[Stretch], windows: Iterable[Window]) -> Cash | None:
-    if not stretches:
+def _cash(spans: Sequence[ExplainedSpan], windows: Iterable[Window]) -> Cash | None:
+    if not spans:
         return None
-    first, last = stretches[0].first, stretches[-1].last
-    since = stretches[0].since
+    first, last = spans[0].first, spans[-1].last
+    since = spans[0].since
     credited = sum(
         (one.credit for one in windows if one.credit and one.credited and one.credited > since), start=_NOTHING
     )
     return Cash(
         since,
-        stretches[-1].until,
+        spans[-1].until,
         first.cash,
         last.cash,
         last.traded - first.traded,

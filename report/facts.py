@@ -13,41 +13,41 @@ from urllib.parse import urlsplit
 from exchange.account import Fill, Identity, Settlement
 from exchange.models import Program
 from ledger import sql_rows
-from ledger.cash_reconciliation import Stretch
+from ledger.cash_reconciliation import ExplainedSpan
 from ledger.database import LedgerError
-from ledger.entries import Adopted, DayMark, Flow, Outcome, Quotes, Seconds, SecondsOf
+from ledger.entries import AccrualKey, AccruedSeconds, CashFlow, DayMark, Outcome, PositionAdjustment, Quotes
 from ledger.ledger import Ledger
-from ledger.markouts import Point, Seen
+from ledger.markouts import BestBids, MarkoutPoint
 from simulator.embedded import HOST, THE_BOTS
 
 
-def recall(ledger: Ledger) -> Facts:
+def read_report_facts(ledger: Ledger) -> ReportFacts:
     """What a ledger knows. Raises `LedgerError`, also where it is empty."""
     with ledger.at_one_time():
         identity, begun, mark = ledger.identity, ledger.begun, ledger.last_mark()
         if identity is None or begun is None:
             raise LedgerError(f"The ledger {ledger.path.name} is empty: no session has begun yet")
         days = [date.fromisoformat(row[0]) for row in ledger.select("SELECT day FROM days ORDER BY day")]
-        return Facts(
+        return ReportFacts(
             ledger=ledger.path.name,
             exchange=_exchange(identity),
             begun=begun,
             until=mark.at if mark else begun,
             sessions=len(ledger.sessions()),
-            programs=ledger.terms(),
+            programs=ledger.latest_programs(),
             seconds=ledger.seconds(),
             opening={
-                ticker: (Decimal(count), sql_rows.maybe(Decimal, price))
+                ticker: (Decimal(count), sql_rows.optional(Decimal, price))
                 for ticker, count, price in ledger.select("SELECT ticker, count, price FROM opening_positions")
             },
             changes=[*ledger.changes(), *_adopted(ledger)],
             days={day: ledger.day_marks(day) or {} for day in days},
             prices=ledger.prices(),
-            stretches=list(map(sql_rows.stretch_of, ledger.select("SELECT * FROM cash ORDER BY since"))),
-            flows=ledger.flows(),
+            cash_spans=list(map(sql_rows.stretch_of, ledger.select("SELECT * FROM cash ORDER BY since"))),
+            cash_flows=ledger.flows(),
             markouts=ledger.markouts(),
             outcomes={
-                ticker: Outcome(sql_rows.time(at), Decimal(payout))
+                ticker: Outcome(sql_rows.from_micros(at), Decimal(payout))
                 for ticker, at, payout in ledger.select("SELECT ticker, at, yes_payout FROM outcomes")
             },
             capital={
@@ -64,13 +64,13 @@ def _exchange(identity: Identity) -> str:
     return THE_BOTS if identity.base_url.startswith(HOST) else f"simulated, {host}"
 
 
-def _adopted(ledger: Ledger) -> list[Adopted]:
+def _adopted(ledger: Ledger) -> list[PositionAdjustment]:
     rows = ledger.select("SELECT at, ticker, count FROM adopted ORDER BY at")
-    return [Adopted(sql_rows.time(at), ticker, Decimal(count)) for at, ticker, count in rows]
+    return [PositionAdjustment(sql_rows.from_micros(at), ticker, Decimal(count)) for at, ticker, count in rows]
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReportFacts:
     """What a ledger knows, of one moment. `opening`: what was held when it was begun and what a contract would
     have brought then (None: nobody looked); `changes` since then; `days`: what was held at 00:00 UTC; `prices`:
     the last best bids of what was held."""
@@ -81,13 +81,13 @@ class Facts:
     until: datetime
     sessions: int
     programs: Mapping[str, Program]
-    seconds: Mapping[SecondsOf, Seconds]
+    seconds: Mapping[AccrualKey, AccruedSeconds]
     opening: Mapping[str, tuple[Decimal, Decimal | None]]
-    changes: Sequence[Fill | Settlement | Adopted]
+    changes: Sequence[Fill | Settlement | PositionAdjustment]
     days: Mapping[date, Mapping[str, DayMark]]
     prices: Mapping[str, Quotes]
-    stretches: Sequence[Stretch]
-    flows: Sequence[Flow]
-    markouts: Mapping[Point, Seen]
+    cash_spans: Sequence[ExplainedSpan]
+    cash_flows: Sequence[CashFlow]
+    markouts: Mapping[MarkoutPoint, BestBids]
     outcomes: Mapping[str, Outcome]
     capital: Mapping[tuple[date, str], float]

@@ -12,12 +12,12 @@ from decimal import Decimal
 
 from ledger.daily_pnl import midnight
 from report import svg_charts
-from report.build import Accuracy, Cash, Markout, Money, Report, Row
+from report.build import Accuracy, Cash, Markout, Report, Result, Row
 from report.css import CSS
-from report.html_tables import fold, of_cells, of_rows
-from report.number_format import dollars, hours, lasting, many, minute, number, percent
-from report.reward_payments import State, Window
-from report.svg_charts import say
+from report.html_tables import collapsible, of_cells, of_rows
+from report.number_format import dollars, duration, hours, minute, number, percent, plural
+from report.reward_payments import Window, WindowState
+from report.svg_charts import escape
 
 MOST_BARS = 15
 """Markets in the chart of presence."""
@@ -41,9 +41,10 @@ base-uri 'none'; form-action 'none'"/>
 
 def page(report: Report) -> str:
     """The whole page, as text."""
+    title = f"{dollars(report.total.money.net)} net: report to {minute(report.until)} UTC"
     parts = [
         _HEAD,
-        f"<title>{say(f'{dollars(report.total.money.net)} net: report to {minute(report.until)} UTC')}</title>\n",
+        f"<title>{escape(title)}</title>\n",
         f"<style>{CSS}</style>\n</head>\n<body>\n",
         _header(report),
         _totals(report),
@@ -62,29 +63,30 @@ def page(report: Report) -> str:
 
 
 def _section(title: str, content: str) -> str:
-    return f"<section>\n<h2>{say(title)}</h2>\n{content}\n</section>\n"
+    return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>\n"
 
 
 def _sentence(text: str) -> str:
-    return f"<p>{say(text)}</p>\n"
+    return f"<p>{escape(text)}</p>\n"
 
 
 def _note(text: str) -> str:
-    return f'<p class="note">{say(text)}</p>\n'
+    return f'<p class="note">{escape(text)}</p>\n'
 
 
 def _header(report: Report) -> str:
+    sessions = escape(plural(report.sessions, "session"))
     return (
-        f'<header>\n<h1>What the bot brought</h1>\n<p class="where"><b>{say(report.exchange)}</b> '
-        f"<span>{say(minute(report.since))}</span> to <span>{say(minute(report.until))} UTC</span>, "
-        f"<span>{say(many(report.sessions, 'session'))}</span>, ledger {say(report.ledger)}</p>\n</header>\n"
+        f'<header>\n<h1>What the bot brought</h1>\n<p class="where"><b>{escape(report.exchange)}</b> '
+        f"<span>{escape(minute(report.since))}</span> to <span>{escape(minute(report.until))} UTC</span>, "
+        f"<span>{sessions}</span>, ledger {escape(report.ledger)}</p>\n</header>\n"
     )
 
 
 # -- totals ------------------------------------------------------------------------------------------------------
 
 
-def before_fees(money: Money) -> Decimal:
+def before_fees(money: Result) -> Decimal:
     """What trading brought before fees."""
     return money.trading + money.fees
 
@@ -101,7 +103,7 @@ def _totals(report: Report) -> str:
         + _figure(
             "Trading before fees",
             dollars(before_fees(money)),
-            f"{many(total.fills, 'fill')}, {number(total.contracts, 2).removesuffix('.00')} contracts",
+            f"{plural(total.fills, 'fill')}, {number(total.contracts, 2).removesuffix('.00')} contracts",
             "",
             "trading",
         )
@@ -128,8 +130,8 @@ def _totals(report: Report) -> str:
 def _figure(name: str, figure: str, told: str, look: str, key: str) -> str:
     bad = (" bad" if figure.startswith("-$") else "") + (" long" if len(figure) > _MOST_LETTERS else "")
     return (
-        f'<div class="{look}"><dt>{say(name)}</dt><dd class="figure{bad}" id="{key}">{say(figure)}</dd>'
-        f'<dd class="small">{say(told)}</dd></div>\n'
+        f'<div class="{look}"><dt>{escape(name)}</dt><dd class="figure{bad}" id="{key}">{escape(figure)}</dd>'
+        f'<dd class="small">{escape(told)}</dd></div>\n'
     )
 
 
@@ -144,7 +146,7 @@ def _growth(report: Report) -> str:
     names = ("Rewards", "Trading", "Fees", "Net")
     spans = [_span(report, day.name) for day in report.days]
     points: list[list[tuple[float, Decimal]]] = [[(0.0, Decimal(0))] for _ in names]
-    so_far, told = Money(), []
+    so_far, told = Result(), []
     for day, (start, end) in zip(report.days, spans, strict=True):
         before, so_far = so_far, so_far + day.money
         for line, was, now in zip(points, _figures(before), _figures(so_far), strict=True):
@@ -164,7 +166,7 @@ def _growth(report: Report) -> str:
     )
 
 
-def _figures(money: Money) -> tuple[Decimal, ...]:
+def _figures(money: Result) -> tuple[Decimal, ...]:
     return money.credited, before_fees(money), -money.fees, money.net
 
 
@@ -218,7 +220,7 @@ def _presence(report: Report) -> str:
     more = ""
     if left:
         length = hours(sum(market.seconds.present for market in left))
-        more = _note(f"{many(len(left), 'more market')} with {length} side-hours: see By market.")
+        more = _note(f"{plural(len(left), 'more market')} with {length} side-hours: see By market.")
     return (
         _note(
             "Side-hours in which an order rested in a reward window: both sides for an hour are two. Beside each "
@@ -238,15 +240,15 @@ def _parts(market: Row) -> str:
 def _markout(points: Sequence[Markout]) -> str:
     if not any(point.fills for point in points):
         missing = max((point.missing for point in points), default=0)
-        none = f"{many(missing, 'fill')}, and no price yet to hold against." if missing else "No fill yet."
+        none = f"{plural(missing, 'fill')}, and no price yet to hold against." if missing else "No fill yet."
         return _sentence(none)
     stops, told = [], []
     for point in points:
         known = point.fills > 0
         text = number(point.cents, 2) + "¢" if known else "none"
-        below = (f"{point.fills:,}", lasting(point.age) if known else "-", f"{point.missing:,}")
+        below = (f"{point.fills:,}", duration(point.age) if known else "-", f"{point.missing:,}")
         stops.append(svg_charts.Stop(point.point, point.cents if known else None, text, below))
-        told.append(f"{point.point} {text} over {many(point.fills, 'fill')}, {point.missing:,} missing")
+        told.append(f"{point.point} {text} over {plural(point.fills, 'fill')}, {point.missing:,} missing")
     return _note(
         "Cents that a contract of a filled quote is worth, against the price it was filled at: above 0 the fill "
         "was good. Under each point its fills, their median age, and the fills that are missing: nobody knows "
@@ -255,7 +257,7 @@ def _markout(points: Sequence[Markout]) -> str:
 
 
 def _legend(entries: Sequence[tuple[str, str]]) -> str:
-    items = "".join(f"<li>{sample}{say(text)}</li>" for sample, text in entries)
+    items = "".join(f"<li>{sample}{escape(text)}</li>" for sample, text in entries)
     return f'<ul class="legend">{items}</ul>\n'
 
 
@@ -282,9 +284,9 @@ def _markets(markets: Sequence[Row]) -> str:
         ("brought and cost nothing", [market for market in markets if market.money.net == 0]),
     ):
         total = sum((market.money.net for market in group), start=Decimal(0))
-        told = f"{many(len(group), 'market')} that {name}" + (f": {dollars(total)}" if total else "")
+        told = f"{plural(len(group), 'market')} that {name}" + (f": {dollars(total)}" if total else "")
         found.append(
-            fold(told, of_rows(told, "market", group), is_open=bool(total) and len(group) <= _MOST_ROWS)
+            collapsible(told, of_rows(told, "market", group), is_open=bool(total) and len(group) <= _MOST_ROWS)
             if group
             else ""
         )
@@ -295,8 +297,8 @@ def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
     if not windows:
         return _sentence("No order rested in a reward window yet.")
     counts = Counter(window.state for window in windows)
-    told = f"{many(len(windows), 'window')}: " + ", ".join(
-        f"{counts[state]:,} {state.value}" for state in State if counts[state]
+    told = f"{plural(len(windows), 'window')}: " + ", ".join(
+        f"{counts[state]:,} {state.value}" for state in WindowState if counts[state]
     )
     heads = ("market", "ended or ends (UTC)", "pool", "estimate", "credit", "estimate off by", "state")
     table = of_cells("Reward windows", heads, [_window(window) for window in reversed(windows)], words=(1, 6))
@@ -307,7 +309,7 @@ def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
             "where it was too high. Where several windows were paid in one sum, the sum is divided by their "
             "estimates, and nothing can be said of each one's error."
         )
-        + fold(told, table, is_open=len(windows) <= _MOST_ROWS)
+        + collapsible(told, table, is_open=len(windows) <= _MOST_ROWS)
     )
 
 
@@ -327,7 +329,7 @@ def _accuracy(accuracy: Accuracy | None) -> str:
     if accuracy is None:
         return "No window has been paid by itself yet: nothing says how good the estimates are."
     sums = f"{dollars(accuracy.estimated)} estimated, {dollars(accuracy.credited)} paid"
-    told = many(accuracy.windows, "window") + " paid by themselves" * (accuracy.windows > 1)
+    told = plural(accuracy.windows, "window") + " paid by themselves" * (accuracy.windows > 1)
     if not accuracy.credited:
         return f"Estimates in {told}: {sums}."
     if not percent(accuracy.off).strip("0%"):
@@ -367,7 +369,7 @@ def _reconciled(cash: Cash) -> str:
 
 def _footer(report: Report) -> str:
     return (
-        f"<footer>\n<p>Exchange: {say(report.exchange)}. Made from the ledger file alone; the exchange was not "
+        f"<footer>\n<p>Exchange: {escape(report.exchange)}. Made from the ledger file alone; the exchange was not "
         "asked. Estimates are estimates: they count in no sum until they are paid. What is held is valued at the "
         "best bids. Figures are rounded to the cent, sums are exact underneath.</p>\n</footer>\n"
     )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from report.build import Row
 from report.number_format import dollars, hours, percent
-from report.svg_charts import say
+from report.svg_charts import escape
 
 _HEADS = (
     "net", "credited", "trading", "spread", "exits", "fees", "moves", "estimated, not paid", "side-hours",
@@ -51,29 +51,29 @@ def of_cells(
     `signed` what is below 0 stands out."""
     looks = {**dict.fromkeys(signed, "signed"), **dict.fromkeys(words, "words")}
     head = "".join(
-        f'<th scope="col" class="{looks.get(place, "")}">{say(text)}</th>' for place, text in enumerate(heads)
+        f'<th scope="col" class="{looks.get(place, "")}">{escape(text)}</th>' for place, text in enumerate(heads)
     )
     body = "".join(_line(row, looks) for row in rows)
     feet = f"<tfoot>{_line(foot, looks)}</tfoot>" if foot else ""
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{say(label)}"><table class="{look}">'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}"><table class="{look}">'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>{feet}</table></div>\n"
     )
 
 
-def fold(title: str, content: str, is_open: bool) -> str:
+def collapsible(title: str, content: str, is_open: bool) -> str:
     """Content that a reader can fold away under its title."""
     state = ' open=""' if is_open else ""
-    return f"<details{state}><summary>{say(title)}</summary>\n{content}</details>\n"
+    return f"<details{state}><summary>{escape(title)}</summary>\n{content}</details>\n"
 
 
 def _line(cells: Sequence[str], looks: Mapping[int, str]) -> str:
     first, *rest = cells
     told = "".join(_cell(cell, looks.get(place, "")) for place, cell in enumerate(rest, start=1))
-    return f'<tr><th scope="row">{say(first)}</th>{told}</tr>\n'
+    return f'<tr><th scope="row">{escape(first)}</th>{told}</tr>\n'
 
 
 def _cell(text: str, look: str) -> str:
     if look == "signed":
         look = "bad" if text.startswith("-$") else ""
-    return f'<td class="{look}">{say(text)}</td>' if look else f"<td>{say(text)}</td>"
+    return f'<td class="{look}">{escape(text)}</td>' if look else f"<td>{escape(text)}</td>"

@@ -29,7 +29,7 @@ def hours(seconds: float) -> str:
     return number(seconds / HOUR, 1)
 
 
-def lasting(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A time in the unit that suits its length."""
     for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
         if abs(seconds) >= unit:
@@ -37,7 +37,7 @@ def lasting(seconds: float) -> str:
     return f"{number(seconds, 1).removesuffix('.0')} s"
 
 
-def many(count: int, what: str) -> str:
+def plural(count: int, what: str) -> str:
     """1 fill, 2 fills."""
     return f"{count:,} {what}{'s' * (count != 1)}"
 

@@ -15,16 +15,16 @@ from typing import NamedTuple
 from exchange.account import Fill, Settlement
 from exchange.orderbook import ONE_DOLLAR
 from ledger import daily_pnl
-from ledger.cash_reconciliation import effect
-from ledger.entries import Adopted, DayMark, Quotes
-from ledger.markouts import BEFORE, Point, Seen
+from ledger.cash_reconciliation import cash_effect
+from ledger.entries import DayMark, PositionAdjustment, Quotes
+from ledger.markouts import BEFORE, BestBids, MarkoutPoint
 
 _NOTHING = Decimal(0)
 
-Change = Fill | Settlement | Adopted
+PositionChange = Fill | Settlement | PositionAdjustment
 
 
-class Parts(NamedTuple):
+class PnlParts(NamedTuple):
     """Dollars: `spread` earned by being filled better than the middle of the last book before, `exits` given away
     by taking, `fees` charged (both positive), and `moves`, all the rest."""
 
@@ -34,21 +34,21 @@ class Parts(NamedTuple):
     moves: Decimal
 
 
-def brought(
+def attribute_pnl(
     begun: date,
     opening: Mapping[str, tuple[Decimal, Decimal | None]],
-    changes: Sequence[Change],
+    changes: Sequence[PositionChange],
     days: Mapping[date, Mapping[str, DayMark]],
     prices: Mapping[str, Quotes],
-    markouts: Mapping[Point, Seen],
-) -> dict[tuple[date, str], Parts]:
+    markouts: Mapping[MarkoutPoint, BestBids],
+) -> dict[tuple[date, str], PnlParts]:
     """What each UTC day brought in each market. `opening`: what was held when all `begun`, and what a contract
     would have brought then, None where nobody looked (its first trade tells then); `changes` since then. `days`:
     what a contract would have brought at 00:00 UTC; `prices`: the best bids now. A day that is not in `days`
     belongs to the one before: nobody looked between them. Positions that were taken over are worth what they were
     when their day began."""
     starts = [begun, *sorted(day for day in days if day > begun)]
-    happened: dict[tuple[str, date], list[Change]] = defaultdict(list)
+    happened: dict[tuple[str, date], list[PositionChange]] = defaultdict(list)
     for one in sorted(changes, key=lambda one: one.time):
         day = starts[max(bisect_right(starts, one.time.date()) - 1, 0)]
         happened[one.ticker, day].append(one)
@@ -66,10 +66,10 @@ def brought(
         for day, next_day in zip(starts, [*starts[1:], None], strict=True):
             cash, today = _NOTHING, happened[ticker, day]
             for one in today:
-                if isinstance(one, Adopted):
+                if isinstance(one, PositionAdjustment):
                     cash -= abs(one.change) * price(ticker, day, one.change)
                 else:
-                    cash += effect(held, one)
+                    cash += cash_effect(held, one)
                 held += one.change
             ends = abs(held) * price(ticker, next_day, held)
             parts = _parts(cash + ends - worth, (one for one in today if isinstance(one, Fill)), markouts)
@@ -79,7 +79,7 @@ def brought(
     return found
 
 
-def _first_price(ticker: str, held: Decimal, changes: Iterable[Change]) -> Decimal | None:
+def _first_price(ticker: str, held: Decimal, changes: Iterable[PositionChange]) -> Decimal | None:
     """What a contract of what was held was dealt at first, None where it never was."""
     fills = [one for one in changes if isinstance(one, Fill) and one.ticker == ticker]
     if not fills:
@@ -88,16 +88,16 @@ def _first_price(ticker: str, held: Decimal, changes: Iterable[Change]) -> Decim
     return first.price if (first.change > 0) == (held > 0) else ONE_DOLLAR - first.price
 
 
-def _parts(whole: Decimal, fills: Iterable[Fill], markouts: Mapping[Point, Seen]) -> Parts:
+def _parts(whole: Decimal, fills: Iterable[Fill], markouts: Mapping[MarkoutPoint, BestBids]) -> PnlParts:
     """What a day brought in a market, taken apart. Where nobody saw the book before a fill, what it earned or gave
     away is in the moves."""
     spread = exits = fees = _NOTHING
     for fill in fills:
         fees += fill.fee
-        seen = markouts.get(Point(fill.fill_id, BEFORE))
-        middle = seen.middle(fill.side) if seen else None
+        seen = markouts.get(MarkoutPoint(fill.fill_id, BEFORE))
+        middle = seen.mid_price(fill.side) if seen else None
         if middle is not None and fill.is_taker:
             exits += (fill.price - middle) * fill.count
         elif middle is not None:
             spread += (middle - fill.price) * fill.count
-    return Parts(spread, exits, fees, whole - spread + exits + fees)
+    return PnlParts(spread, exits, fees, whole - spread + exits + fees)

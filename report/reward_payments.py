@@ -16,8 +16,8 @@ from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from exchange.models import Program
-from ledger.cash_reconciliation import Stretch
-from ledger.entries import Flow, Seconds
+from ledger.cash_reconciliation import ExplainedSpan
+from ledger.entries import AccruedSeconds, CashFlow
 from report.number_format import dollars
 from rewards import rule_2026_07_30 as rule
 
@@ -38,7 +38,7 @@ _BACK = timedelta(days=2)
 _PAYMENT = timedelta(days=7)
 
 
-class State(Enum):
+class WindowState(Enum):
     """What became of a window. `BELOW_FLOOR`: it ended and would have paid $0.00."""
 
     RUNNING = "running"
@@ -62,7 +62,7 @@ class Window(NamedTuple):
     accrued: float
     at_most: float
     estimate: Decimal
-    state: State
+    state: WindowState
     credit: Decimal | None = None
     credited: datetime | None = None
     together: int = 1
@@ -84,7 +84,7 @@ class Unexplained(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Step:
+class _CashJump:
     """Cash that came at once, or went, between two looks at it."""
 
     since: datetime
@@ -98,7 +98,7 @@ class _Step:
 
 
 @dataclass(frozen=True)
-class _Due:
+class _Expected:
     """A window that may be paid: `least` (a dollar or more) to `most` dollars, rather `about` so many."""
 
     window: Window
@@ -106,124 +106,126 @@ class _Due:
     most: Decimal
     about: Decimal
 
-    def may_come(self, step: _Step) -> bool:
-        return step.since <= self.window.end + LATEST and step.until >= self.window.end + SOONEST
+    def may_come(self, jump: _CashJump) -> bool:
+        return jump.since <= self.window.end + LATEST and jump.until >= self.window.end + SOONEST
 
-    def must_come(self, step: _Step) -> bool:
-        return step.since <= self.window.end + SOONEST and step.until >= self.window.end + LATEST
+    def must_come(self, jump: _CashJump) -> bool:
+        return jump.since <= self.window.end + SOONEST and jump.until >= self.window.end + LATEST
 
 
-def attribute(
+def match_rewards(
     programs: Mapping[str, Program],
-    seconds: Mapping[str, Seconds],
-    stretches: Sequence[Stretch],
-    flows: Collection[Flow],
+    seconds: Mapping[str, AccruedSeconds],
+    spans: Sequence[ExplainedSpan],
+    cash_flows: Collection[CashFlow],
     now: datetime,
 ) -> tuple[list[Window], list[Unexplained]]:
     """What became of each window, by program id, in which orders of ours rested, and the cash that remains without
-    an explanation; both oldest first. `stretches` are the looks at the cash, `flows` the payments that the
+    an explanation; both oldest first. `spans` are the looks at the cash, `cash_flows` the payments that the
     exchange lists."""
     windows = [_window(programs[name], known, now) for name, known in seconds.items() if name in programs]
     windows.sort(key=lambda window: (window.end, window.program_id))
     ended = [window for window in windows if window.end <= now]
-    dues = [_due(programs[window.program_id], window, seconds[window.program_id]) for window in ended]
-    payable = [due for due in dues if due.most >= rule.PAYOUT_FLOOR]
-    steps = _steps(stretches)
-    doubts = {step: _doubt(step, steps, flows) for step in steps}
-    found = _matched([step for step in steps if not doubts[step]], payable)
+    dues = [_expected(programs[window.program_id], window, seconds[window.program_id]) for window in ended]
+    payable = [expected for expected in dues if expected.most >= rule.PAYOUT_FLOOR]
+    jumps = _cash_jumps(spans)
+    doubts = {jump: _doubt(jump, jumps, cash_flows) for jump in jumps}
+    found = _matched([jump for jump in jumps if not doubts[jump]], payable)
     paid = {
-        due.window.program_id: (step, part, len(dues))
-        for step, dues in found.items()
-        for due, part in zip(dues, _divided(step.cents, dues), strict=True)
+        expected.window.program_id: (jump, part, len(expectations))
+        for jump, expectations in found.items()
+        for expected, part in zip(expectations, _divided(jump.cents, expectations), strict=True)
     }
-    watched = stretches[-1].until if stretches else None
+    watched = spans[-1].until if spans else None
     unexplained = [
-        Unexplained(step.since, step.until, step.amount, doubts[step] or _unfit(step, payable))
-        for step in steps
-        if step not in found
+        Unexplained(jump.since, jump.until, jump.amount, doubts[jump] or _unfit(jump, payable))
+        for jump in jumps
+        if jump not in found
     ]
     return [_told(window, paid.get(window.program_id), watched) for window in windows], [
         *unexplained,
-        *_drift(stretches, found),
+        *_drift(spans, found),
     ]
 
 
 # -- windows -----------------------------------------------------------------------------------------------------
 
 
-def _window(program: Program, known: Seconds, now: datetime) -> Window:
+def _window(program: Program, known: AccruedSeconds, now: datetime) -> Window:
     estimate = rule.payout(known.reward, program.cap)
-    state = State.RUNNING if program.end > now else State.EXPECTED
+    state = WindowState.RUNNING if program.end > now else WindowState.EXPECTED
     return Window(
         program.id, program.ticker, program.start, program.end, program.reward, known.reward, known.at_most,
         estimate, state,
     )  # fmt: skip
 
 
-def _due(program: Program, window: Window, known: Seconds) -> _Due:
+def _expected(program: Program, window: Window, known: AccruedSeconds) -> _Expected:
     seen = known.present - known.unknown
     most = known.at_most * (known.present / seen if seen > 0 else 1.0)
     least = rule.payout(known.reward * (1 - BELOW), program.cap)
     about = max(rule.payout((known.reward + most) / 2, program.cap), rule.PAYOUT_FLOOR)
-    return _Due(window, max(least, rule.PAYOUT_FLOOR), rule.payout(most * (1 + ABOVE), program.cap), about)
+    return _Expected(window, max(least, rule.PAYOUT_FLOOR), rule.payout(most * (1 + ABOVE), program.cap), about)
 
 
-def _told(window: Window, paid: tuple[_Step, Decimal, int] | None, watched: datetime | None) -> Window:
+def _told(window: Window, paid: tuple[_CashJump, Decimal, int] | None, watched: datetime | None) -> Window:
     if paid:
-        step, part, together = paid
-        return window._replace(state=State.CREDITED, credit=part, credited=step.until, together=together)
-    if window.state is State.RUNNING:
+        jump, part, together = paid
+        return window._replace(state=WindowState.CREDITED, credit=part, credited=jump.until, together=together)
+    if window.state is WindowState.RUNNING:
         return window
     if not window.estimate:
-        return window._replace(state=State.BELOW_FLOOR)
+        return window._replace(state=WindowState.BELOW_FLOOR)
     if watched and watched > window.end + LATEST:
-        return window._replace(state=State.NOTHING_CAME)
+        return window._replace(state=WindowState.NOTHING_CAME)
     return window
 
 
 # -- cash --------------------------------------------------------------------------------------------------------
 
 
-def _steps(stretches: Sequence[Stretch]) -> list[_Step]:
+def _cash_jumps(spans: Sequence[ExplainedSpan]) -> list[_CashJump]:
     return [
-        _Step(before.until, after.since, after.first.level - before.last.level, after.anew)
-        for before, after in pairwise(stretches)
+        _CashJump(before.until, after.since, after.first.level - before.last.level, after.anew)
+        for before, after in pairwise(spans)
         if after.first.level != before.last.level
     ]
 
 
-def _drift(stretches: Iterable[Stretch], found: Iterable[_Step]) -> Iterator[Unexplained]:
+def _drift(spans: Iterable[ExplainedSpan], found: Iterable[_CashJump]) -> Iterator[Unexplained]:
     """What came in pieces too small to be a step of their own, and what the rewards had beside whole cents."""
-    stretches = list(stretches)
-    drifted = sum((one.last.level - one.first.level for one in stretches), start=_NOTHING)
-    drifted += sum((step.amount - step.cents for step in found), start=_NOTHING)
+    spans = list(spans)
+    drifted = sum((one.last.level - one.first.level for one in spans), start=_NOTHING)
+    drifted += sum((jump.amount - jump.cents for jump in found), start=_NOTHING)
     if drifted:
-        yield Unexplained(stretches[0].since, stretches[-1].until, drifted, "in pieces below $0.50")
+        yield Unexplained(spans[0].since, spans[-1].until, drifted, "in pieces below $0.50")
 
 
-def _doubt(step: _Step, steps: Iterable[_Step], flows: Iterable[Flow]) -> str:
+def _doubt(jump: _CashJump, jumps: Iterable[_CashJump], cash_flows: Iterable[CashFlow]) -> str:
     """Why a step is no reward, whatever was estimated; empty where it may be one."""
-    if step.anew:
+    if jump.anew:
         return "positions that no fill explains were taken over then"
-    if step.amount < 0:
+    if jump.amount < 0:
         return "it went"
-    if abs(step.amount - step.cents) > _WHOLE:
+    if abs(jump.amount - jump.cents) > _WHOLE:
         return "not whole cents, as rewards are"
-    if step.cents < rule.PAYOUT_FLOOR:
+    if jump.cents < rule.PAYOUT_FLOOR:
         return "less than the least reward, $1.00"
-    if any(abs(step.amount + one.amount) <= _CENT and abs(step.until - one.until) <= _BACK for one in steps):
+    if any(abs(jump.amount + one.amount) <= _CENT and abs(jump.until - one.until) <= _BACK for one in jumps):
         return "as much went within two days"
-    for flow in flows:
-        if abs(step.amount - flow.amount) <= _CENT and step.since - _PAYMENT <= flow.at <= step.until + _PAYMENT:
+    for flow in cash_flows:
+        if abs(jump.amount - flow.amount) <= _CENT and jump.since - _PAYMENT <= flow.at <= jump.until + _PAYMENT:
             return f"as much as the {flow.kind} of {flow.at:%Y-%m-%d}"
     return ""
 
 
-def _unfit(step: _Step, dues: Iterable[_Due]) -> str:
-    near = [due for due in dues if due.may_come(step)]
+def _unfit(jump: _CashJump, expectations: Iterable[_Expected]) -> str:
+    near = [expected for expected in expectations if expected.may_come(jump)]
     if not near:
         return "no window that could pay had ended 12 to 48 hours before"
-    told = ", ".join(f"{dollars(due.least)} to {dollars(due.most)} {due.window.ticker}" for due in near[:3])
+    told = ", ".join(
+        f"{dollars(expected.least)} to {dollars(expected.most)} {expected.window.ticker}" for expected in near[:3]
+    )
     more = f" and {len(near) - 3} more" if len(near) > 3 else ""
     return f"windows that had ended 12 to 48 hours before were to bring something else: {told}{more}"
 
@@ -231,70 +233,75 @@ def _unfit(step: _Step, dues: Iterable[_Due]) -> str:
 # -- which is which ----------------------------------------------------------------------------------------------
 
 
-def _matched(steps: Sequence[_Step], dues: Sequence[_Due]) -> dict[_Step, list[_Due]]:
+def _matched(jumps: Sequence[_CashJump], expectations: Sequence[_Expected]) -> dict[_CashJump, list[_Expected]]:
     """The windows that each step pays: as many steps as can be for one window each, what is left for a few
     together. A step that no such set explains is left out."""
-    found = {step: [due] for step, due in _singles(steps, dues).items()}
-    taken = {id(due) for several in found.values() for due in several}
-    for step in steps:
-        if step not in found:
-            free = [due for due in dues if id(due) not in taken and due.may_come(step)]
-            several = _several(step, free)
+    found = {jump: [expected] for jump, expected in _singles(jumps, expectations).items()}
+    taken = {id(expected) for several in found.values() for expected in several}
+    for jump in jumps:
+        if jump not in found:
+            free = [expected for expected in expectations if id(expected) not in taken and expected.may_come(jump)]
+            several = _several(jump, free)
             if several:
-                found[step] = several
+                found[jump] = several
                 taken |= set(map(id, several))
     return found
 
 
-def _singles(steps: Sequence[_Step], dues: Sequence[_Due]) -> dict[_Step, _Due]:
+def _singles(jumps: Sequence[_CashJump], expectations: Sequence[_Expected]) -> dict[_CashJump, _Expected]:
     """A largest set of pairs of a step and a window that it can have paid, alone (augmenting paths)."""
     fits = {
-        step: sorted(
+        jump: sorted(
             (
                 place
-                for place, due in enumerate(dues)
-                if due.may_come(step) and due.least <= step.cents <= due.most
+                for place, expected in enumerate(expectations)
+                if expected.may_come(jump) and expected.least <= jump.cents <= expected.most
             ),
-            key=lambda place: abs(dues[place].about - step.cents) / dues[place].about,
+            key=lambda place: abs(expectations[place].about - jump.cents) / expectations[place].about,
         )
-        for step in steps
+        for jump in jumps
     }
-    payer: dict[int, _Step] = {}
+    payer: dict[int, _CashJump] = {}
 
-    def place_one(step: _Step, tried: set[int]) -> bool:
-        for place in fits[step]:
+    def place_one(jump: _CashJump, tried: set[int]) -> bool:
+        for place in fits[jump]:
             if place not in tried:
                 tried.add(place)
                 if place not in payer or place_one(payer[place], tried):
-                    payer[place] = step
+                    payer[place] = jump
                     return True
         return False
 
-    for step in steps:
+    for step in jumps:
         place_one(step, set())
-    return {step: dues[place] for place, step in payer.items()}
+    return {jump: expectations[place] for place, jump in payer.items()}
 
 
-def _several(step: _Step, free: Sequence[_Due]) -> list[_Due]:
+def _several(jump: _CashJump, free: Sequence[_Expected]) -> list[_Expected]:
     """The fewest windows, all that must have come in it among them, whose sum a step can be; none where there is
     no such set."""
-    sure = [due for due in free if due.must_come(step)]
-    perhaps = [due for due in free if not due.must_come(step)][:_MOST_TRIED]
+    sure = [expected for expected in free if expected.must_come(jump)]
+    perhaps = [expected for expected in free if not expected.must_come(jump)][:_MOST_TRIED]
     for more in range(_TOGETHER + 1):
         sets = [[*sure, *some] for some in combinations(perhaps, more)]
-        fitting = [dues for dues in sets if _total_fits(step, dues)]
+        fitting = [expectations for expectations in sets if _total_fits(jump, expectations)]
         if fitting:
-            return min(fitting, key=lambda dues: abs(sum(due.about for due in dues) - step.cents))
+            return min(
+                fitting,
+                key=lambda expectations: abs(sum(expected.about for expected in expectations) - jump.cents),
+            )
     return []
 
 
-def _total_fits(step: _Step, dues: Sequence[_Due]) -> bool:
-    least = sum((due.least for due in dues), start=_NOTHING)
-    return bool(dues) and least <= step.cents <= sum((due.most for due in dues), start=_NOTHING)
+def _total_fits(jump: _CashJump, expectations: Sequence[_Expected]) -> bool:
+    least = sum((expected.least for expected in expectations), start=_NOTHING)
+    return bool(expectations) and least <= jump.cents <= sum(
+        (expected.most for expected in expectations), start=_NOTHING
+    )
 
 
-def _divided(cents: Decimal, dues: Sequence[_Due]) -> list[Decimal]:
+def _divided(cents: Decimal, expectations: Sequence[_Expected]) -> list[Decimal]:
     """A sum, divided in whole cents as it was expected."""
-    whole = sum((due.about for due in dues), start=_NOTHING)
-    parts = [(cents * due.about / whole).quantize(_CENT) for due in dues[:-1]]
+    whole = sum((expected.about for expected in expectations), start=_NOTHING)
+    parts = [(cents * expected.about / whole).quantize(_CENT) for expected in expectations[:-1]]
     return [*parts, cents - sum(parts, start=_NOTHING)]

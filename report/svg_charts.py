@@ -7,10 +7,10 @@ put where it belongs.
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from html import escape
 from typing import NamedTuple
 
 from report.number_format import dollars, number
@@ -21,9 +21,9 @@ _LINE = 15
 """Pixels from one line of text to the next."""
 
 
-def say(text: str) -> str:
+def escape(text: str) -> str:
     """Text as it stands in the page, whatever an exchange or a file puts into it."""
-    return escape("".join(sign if sign.isprintable() else " " for sign in text))
+    return html.escape("".join(sign if sign.isprintable() else " " for sign in text))
 
 
 class Line(NamedTuple):
@@ -87,7 +87,7 @@ class _Scale:
         low, high = min([0.0, *map(float, values)]), max([0.0, *map(float, values)])
         rough = (high - low) / 4 or 0.25
         power = math.floor(math.log10(rough))
-        step = next(step for step in (1, 2, 5, 10) if step * 10.0**power >= rough * 0.999)
+        step = next(jump for jump in (1, 2, 5, 10) if jump * 10.0**power >= rough * 0.999)
         self.step = step * Decimal(10) ** power
         first, last = math.floor(low / float(self.step)), math.ceil(high / float(self.step))
         self.lines = [self.step * place for place in range(first, max(last, first + 1) + 1)]
@@ -105,7 +105,7 @@ class _Scale:
             y, label = self.y(line), text(line)
             look = "zero" if line == 0 else "grid"
             drawn.append(f'<line class="{look}" x1="0" x2="100%" y1="{y}" y2="{y}"/>')
-            drawn.append(f'<text class="axis" x="-6" y="{y + 4}">{say(label)}</text>')
+            drawn.append(f'<text class="axis" x="-6" y="{y + 4}">{escape(label)}</text>')
             room = max(room, _pixels(label) + 8)
         return "".join(drawn), room
 
@@ -132,7 +132,7 @@ def lines(title: str, series: Sequence[Line], spans: Sequence[Span], dates: Sequ
     labels = ""
     for line, end, y in zip(series, ends, _apart(ends, _LINE, height), strict=True):
         labels += f'<line class="leader" x1="4" y1="{end}" x2="12" y2="{y}"/>'
-        labels += f'<text class="{line.look}" x="15" y="{y + 4}">{say(line.name)}</text>'
+        labels += f'<text class="{line.look}" x="15" y="{y + 4}">{escape(line.name)}</text>'
     drawn.append(f'<svg class="at" x="100%">{labels}</svg>')
     if len(spans) <= 31:
         top = dict(series[-1].points)
@@ -140,11 +140,11 @@ def lines(title: str, series: Sequence[Line], spans: Sequence[Span], dates: Sequ
     for span in spans:
         drawn.append(
             f'<rect class="bare" x="{span.start:.3%}" width="{span.end - span.start:.3%}" height="{height}">'
-            f"<title>{say(span.told)}</title></rect>"
+            f"<title>{escape(span.told)}</title></rect>"
         )
     for date in dates:
         look = "date" if date.main else "date wide"
-        drawn.append(f'<text class="{look}" x="{date.at:.3%}" y="{height + 12}">{say(date.text)}</text>')
+        drawn.append(f'<text class="{look}" x="{date.at:.3%}" y="{height + 12}">{escape(date.text)}</text>')
     right = max(_pixels(line.name) for line in series) + 16
     return _chart(title, "".join(drawn), height + 20, left, right)
 
@@ -162,9 +162,9 @@ def bars(title: str, shown: Sequence[Bar]) -> str:
                 parts += f'<rect class="{look}" x="{at:.3%}" y="{y + 17}" width="{width:.3%}" height="12"/>'
             at += width
         drawn.append(
-            f"<g><title>{say(bar.told)}</title>"
-            f'<text class="name" x="0" y="{y + 12}">{say(_short(bar.name))}</text>'
-            f'<text class="sum" x="100%" y="{y + 12}">{say(bar.sum)}</text>{parts}</g>'
+            f"<g><title>{escape(bar.told)}</title>"
+            f'<text class="name" x="0" y="{y + 12}">{escape(_short(bar.name))}</text>'
+            f'<text class="sum" x="100%" y="{y + 12}">{escape(bar.sum)}</text>{parts}</g>'
         )
     return _chart(title, "".join(drawn), each * len(shown), 0, 0)
 
@@ -187,12 +187,12 @@ def curve(title: str, stops: Sequence[Stop], below: Sequence[str]) -> str:
             before = (at, y)
             texts += f'<circle r="4" cx="{at:.3%}" cy="{y}"/>'
         number_at = y + 20 if _is_dip(stops, place) else y - 10
-        texts += f'<text class="value" {where} y="{number_at}">{say(stop.told)}</text>'
+        texts += f'<text class="value" {where} y="{number_at}">{escape(stop.told)}</text>'
         for row, text in enumerate((stop.name, *stop.below)):
             look = "date" if row else "date strong"
-            texts += f'<text class="{look}" {where} y="{height + 12 + row * _LINE}">{say(text)}</text>'
+            texts += f'<text class="{look}" {where} y="{height + 12 + row * _LINE}">{escape(text)}</text>'
     for row, text in enumerate(below, start=1):
-        texts += f'<text class="axis" x="-6" y="{height + 12 + row * _LINE}">{say(text)}</text>'
+        texts += f'<text class="axis" x="-6" y="{height + 12 + row * _LINE}">{escape(text)}</text>'
         left = max(left, _pixels(text) + 8)
     return _chart(title, "".join(drawn) + texts, height + 4 + (1 + len(below)) * _LINE, left, 0)
 
@@ -210,7 +210,7 @@ def bar_sample(look: str) -> str:
 def _chart(title: str, drawn: str, height: int, left: int, right: int) -> str:
     return (
         f'<div class="chart" style="padding-left:{left}px;padding-right:{right}px">'
-        f'<svg role="img" aria-label="{say(title)}" width="100%" height="{height}">'
+        f'<svg role="img" aria-label="{escape(title)}" width="100%" height="{height}">'
         f"{drawn}</svg></div>"
     )
 

@@ -9,9 +9,9 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from report.build import Accuracy, Cash, Markout, Money, Report, Row
-from report.number_format import DAY, HOUR, dollars, lasting, many, minute, percent
-from report.reward_payments import State, Unexplained, Window
+from report.build import Accuracy, Cash, Markout, Report, Result, Row
+from report.number_format import DAY, HOUR, dollars, duration, minute, percent, plural
+from report.reward_payments import Unexplained, Window, WindowState
 from runtime import console
 
 WIDTH = 100
@@ -21,7 +21,7 @@ _LEAST_DAYS = 0.25
 
 
 _ALSO: Mapping[type, Sequence[str]] = {
-    Money: ("trading", "net", "net_if_paid"),
+    Result: ("trading", "net", "net_if_paid"),
     Row: ("per_dollar",),
     Markout: ("cents",),
     Accuracy: ("off",),
@@ -47,7 +47,7 @@ def text(report: Report) -> str:
     """All of it, as tables."""
     span = f"{minute(report.since)} to {minute(report.until)} UTC"
     parts = [
-        f"{report.ledger} ({report.exchange})\n{span}, {many(report.sessions, 'session')}",
+        f"{report.ledger} ({report.exchange})\n{span}, {plural(report.sessions, 'session')}",
         _summary(report),
         _rows("By UTC day (a reward stands on the days that earned it)", "Day", report.days),
         _rows("By series", "Series", report.series),
@@ -64,8 +64,8 @@ def text(report: Report) -> str:
 
 def _summary(report: Report) -> str:
     money, windows = report.total.money, report.windows
-    count = {state: sum(window.state is state for window in windows) for state in State}
-    floor = sum(window.accrued for window in windows if window.state is State.BELOW_FLOOR)
+    count = {state: sum(window.state is state for window in windows) for state in WindowState}
+    floor = sum(window.accrued for window in windows if window.state is WindowState.BELOW_FLOOR)
     trading = [
         ("  spread earned", money.spread, "filled better than the middle of the last book before"),
         ("  exit costs", -money.exits, "given away by selling at once"),
@@ -75,23 +75,35 @@ def _summary(report: Report) -> str:
     lines = [
         ("Net, as paid", money.net, "trading, and the rewards that came"),
         ("Net, if all is paid", money.net_if_paid, "with the estimates, which nobody has paid yet"),
-        ("Rewards credited", money.credited, many(count[State.CREDITED], "window")),
-        ("Rewards expected", money.expected, f"estimate: {many(count[State.EXPECTED], 'window')} not paid yet"),
-        ("Rewards running", money.running, f"estimate: {many(count[State.RUNNING], 'window')}, if ended now"),
+        ("Rewards credited", money.credited, plural(count[WindowState.CREDITED], "window")),
+        (
+            "Rewards expected",
+            money.expected,
+            f"estimate: {plural(count[WindowState.EXPECTED], 'window')} not paid yet",
+        ),
+        (
+            "Rewards running",
+            money.running,
+            f"estimate: {plural(count[WindowState.RUNNING], 'window')}, if ended now",
+        ),
         (
             "Trading",
             money.trading,
-            f"{many(report.total.fills, 'fill')}, {report.total.contracts:,.2f} contracts",
+            f"{plural(report.total.fills, 'fill')}, {report.total.contracts:,.2f} contracts",
         ),
         *trading,
     ]
     told = [f"  {name:<21}{dollars(amount):>12}  {more}".rstrip() for name, amount, more in lines]
-    if count[State.BELOW_FLOOR]:
-        ended = f"{many(count[State.BELOW_FLOOR], 'window')} ended and would have paid $0.00"
+    if count[WindowState.BELOW_FLOOR]:
+        ended = f"{plural(count[WindowState.BELOW_FLOOR], 'window')} ended and would have paid $0.00"
         told.append(f"  {ended}: what accrued, ${floor:.2f} in all, is below the floor of $1.00 each")
-    if count[State.NOTHING_CAME]:
-        lost = sum((window.estimate for window in windows if window.state is State.NOTHING_CAME), start=Decimal(0))
-        ended = f"{many(count[State.NOTHING_CAME], 'window')} ended more than 48 hours ago and nothing came"
+    if count[WindowState.NOTHING_CAME]:
+        lost = sum(
+            (window.estimate for window in windows if window.state is WindowState.NOTHING_CAME), start=Decimal(0)
+        )
+        ended = (
+            f"{plural(count[WindowState.NOTHING_CAME], 'window')} ended more than 48 hours ago and nothing came"
+        )
         told.append(f"  {ended}: estimated at {dollars(lost)}, counted as $0.00")
     return "\n".join([*told, *_earning_power(report)])
 
@@ -141,13 +153,13 @@ def _row(row: Row) -> Sequence[str]:
 
 
 def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
-    shown = [window for window in windows if window.state is not State.BELOW_FLOOR]
+    shown = [window for window in windows if window.state is not WindowState.BELOW_FLOOR]
     heads = ("Market", "Ends (UTC)", "Pool", "Accrued", "at most", "Estim.", "Paid", "Off", "")
     table = _table("Windows: what was estimated, what came", heads, map(_window, shown))
     if accuracy is None:
         return f"{table}\n  No window was paid by itself yet: how far estimates are off is not known."
     how = f"{abs(accuracy.off):.1%} too {'high' if accuracy.off > 0 else 'low'}"
-    of = f"of {many(accuracy.windows, 'window')} that were paid by themselves"
+    of = f"of {plural(accuracy.windows, 'window')} that were paid by themselves"
     sums = f"{dollars(accuracy.estimated)} for {dollars(accuracy.credited)}"
     return f"{table}\n  The estimates {of} were {how}: {sums}."
 
@@ -166,7 +178,7 @@ def _markouts(rows: Iterable[Markout]) -> str:
     heads = ("Markout", "Fills", "Contracts", "c/contract", "Dollars", "Age", "Missing")
     body = [
         (row.point, str(row.fills), f"{row.contracts:,.2f}", f"{row.cents:+.2f}", _number(row.dollars),
-         lasting(row.age) if row.fills else "-", str(row.missing))
+         duration(row.age) if row.fills else "-", str(row.missing))
         for row in rows
     ]  # fmt: skip
     table = _table("What our quotes' fills are worth later, at the middle price, fees apart", heads, body)

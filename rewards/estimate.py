@@ -22,17 +22,17 @@ from exchange.orderbook import NO, YES, Bid, Book, Level
 from rewards import rule_2026_07_30 as rule
 from rewards.rule_2026_07_30 import SideScore
 
-RIVALS_ANSWER = 2.0
+RIVAL_MULTIPLIER = 2.0
 """What the rivals' score is multiplied by when something is decided. What is reported is the book as it stands."""
 
 
 _DAY = 86_400.0
 _PIP = Decimal("0.0001")
 _NOTHING = Decimal(0)
-NONE_EARNED: Mapping[str, float] = MappingProxyType({})
+NOTHING_ACCRUED: Mapping[str, float] = MappingProxyType({})
 
 
-def dollars(cents: int) -> Decimal:
+def from_cents(cents: int) -> Decimal:
     return Decimal(cents) / 100 if cents else _NOTHING
 
 
@@ -41,16 +41,16 @@ def dollars_per_day(program: Program) -> float:
     return float(program.reward) * _DAY / program.seconds
 
 
-class Caution(NamedTuple):
-    """How an estimate is made: by so many times the rivals' score, with windows that reach `least` dollars alone,
-    and `fill_cost` dollars lost on each contract that is filled."""
+class EstimateRules(NamedTuple):
+    """How an estimate is made: by so many times the rivals' score, with windows that reach `min_window` dollars
+    alone, and `fill_cost` dollars lost on each contract that is filled."""
 
-    rivals_times: float = 1.0
-    least: float = float(rule.PAYOUT_FLOOR)
+    rival_multiplier: float = 1.0
+    min_window: float = float(rule.PAYOUT_FLOOR)
     fill_cost: float = 0.0
 
 
-AS_IT_STANDS = Caution()
+NEUTRAL = EstimateRules()
 """For what is reported."""
 
 
@@ -104,7 +104,7 @@ class RewardedMarket(NamedTuple):
     maker_rate: float = 0.0
     exclusive: bool = False
     qualified: float = 1.0
-    earned: Mapping[str, float] = NONE_EARNED
+    accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED
 
     @property
     def ticker(self) -> str:
@@ -113,12 +113,12 @@ class RewardedMarket(NamedTuple):
     @property
     def target(self) -> Decimal:
         """Contracts a side must hold, by the richest program."""
-        return published(self.programs[0])[0]
+        return score_terms(self.programs[0])[0]
 
     @property
     def discount(self) -> Decimal:
         """Factor per tick behind the reference, by the richest program."""
-        return published(self.programs[0])[1]
+        return score_terms(self.programs[0])[1]
 
     @property
     def pool_per_day(self) -> float:
@@ -150,26 +150,26 @@ class RewardedMarket(NamedTuple):
         yes_ticks, no_ticks, (yes_top, no_top) = grid.tick_table(YES), grid.tick_table(NO), grid.tops
         sides: list[tuple[SideScore, SideScore] | None] = []
         for program in self.programs:
-            target, discount = published(program)
+            target, discount = score_terms(program)
             on_yes = rule.score_side(rivals.yes, yes, target, discount, yes_ticks, yes_top)
             on_no = on_yes and rule.score_side(rivals.no, no, target, discount, no_ticks, no_top)
             sides.append((on_yes, on_no) if on_yes and on_no else None)
-        ahead = [contracts_from(rivals.yes, bid.price) for bid in yes]
-        ahead += [contracts_from(rivals.no, bid.price) for bid in no]
+        ahead = [contracts_ahead(rivals.yes, bid.price) for bid in yes]
+        ahead += [contracts_ahead(rivals.no, bid.price) for bid in no]
         return Scored((*yes, *no), tuple(sides), tuple(ahead))
 
-    def estimate(self, scored: Scored, now: datetime, caution: Caution = AS_IT_STANDS) -> Estimate:
-        """What scored bids would bring from `now` on, as careful as `caution` says."""
-        times, least, fill_cost = caution
+    def estimate(self, scored: Scored, now: datetime, estimate_rules: EstimateRules = NEUTRAL) -> Estimate:
+        """What scored bids would bring from `now` on, as careful as `estimate_rules` are."""
+        multiplier, least, fill_cost = estimate_rules
         share_yes = share_no = per_day = best = worth_per_day = 0.0
         payable_cents = worth_cents = 0
         ends = self.market.ends
         for program, sides in zip(self.programs, scored.sides, strict=True):
-            yes, no = (sides[0].share(times), sides[1].share(times)) if sides else (0.0, 0.0)
+            yes, no = (sides[0].share(multiplier), sides[1].share(multiplier)) if sides else (0.0, 0.0)
             seconds, end = program.seconds, program.end
             left = ((end if end < ends else ends) - now).total_seconds()
             rate = (yes + no) / 2 * self.qualified * float(program.reward) / seconds
-            so_far = self.earned.get(program.id, 0.0)
+            so_far = self.accrued_by_program.get(program.id, 0.0)
             window = so_far + rate * left if left > 0 else so_far
             share_yes = yes if yes > share_yes else share_yes
             share_no = no if no > share_no else share_no
@@ -189,19 +189,19 @@ class RewardedMarket(NamedTuple):
             if self.maker_rate:
                 fees += filled * self.maker_rate * float(bid.price * bid.other_price)
         return Estimate(
-            share_yes, share_no, per_day, best, dollars(payable_cents), dollars(worth_cents), worth_per_day,
+            share_yes, share_no, per_day, best, from_cents(payable_cents), from_cents(worth_cents), worth_per_day,
             fills, fills * fill_cost, fees,
         )  # fmt: skip
 
 
-def published(program: Program) -> tuple[Decimal, Decimal]:
+def score_terms(program: Program) -> tuple[Decimal, Decimal]:
     """Target in contracts and discount of a program that has a score."""
     if program.target is None or program.discount is None:
         raise ValueError(f"program {program.id} of {program.ticker} has no published score")
     return program.target, program.discount
 
 
-def contracts_from(levels: Sequence[Level], price: Decimal) -> Decimal:
+def contracts_ahead(levels: Sequence[Level], price: Decimal) -> Decimal:
     """What rests on a side (best level first) at a price or ahead of it: all of that is filled before a new bid
     there."""
     walked = _NOTHING
@@ -229,7 +229,7 @@ class Candidate(NamedTuple):
     incentive: RewardedMarket
     rivals: Book
     scored: Scored
-    decided: Estimate
+    conservative: Estimate
     at: datetime
 
     @property

@@ -26,11 +26,11 @@ def maker_rate(kind: FeeType, multiplier: Decimal) -> float:
     return TAKER_RATE * _MAKERS_PART[kind] * float(multiplier)
 
 
-RATE_WHERE_UNKNOWN = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
+UNKNOWN_MAKER_RATE = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
 """The makers' fee of a series that the exchange did not tell of."""
 
 
-def makers_rate(market: Market, series: Mapping[str, Series], event: Event | None) -> float:
+def maker_rate_of(market: Market, series: Mapping[str, Series], event: Event | None) -> float:
     """What a maker pays in a market (see `maker_rate`): an event's own terms go before its series'. A
     market does not name its series; the event's ticker begins with it. Where the exchange does not tell, a fee is
     assumed."""
@@ -40,4 +40,4 @@ def makers_rate(market: Market, series: Mapping[str, Series], event: Event | Non
     multiplier = event.fee_multiplier if event else None
     if multiplier is None:
         multiplier = known.fee_multiplier if known else Decimal(1)
-    return RATE_WHERE_UNKNOWN if kind is None else maker_rate(kind, multiplier)
+    return UNKNOWN_MAKER_RATE if kind is None else maker_rate(kind, multiplier)

@@ -48,10 +48,10 @@ class SideScore(NamedTuple):
     rivals: float
     ours: float
 
-    def share(self, rivals_times: float = 1.0) -> float:
+    def share(self, rival_multiplier: float = 1.0) -> float:
         """Our part of the side, 0 to 1, were the rivals' score so many times what it is."""
         ours = self.ours
-        return ours / (ours + rivals_times * self.rivals) if ours else 0.0
+        return ours / (ours + rival_multiplier * self.rivals) if ours else 0.0
 
 
 def score_side(
@@ -130,7 +130,7 @@ def _weights(discount: Decimal) -> _Weights:
     return _Weights(discount)
 
 
-def earned(score: float, everyone: float, reward: Decimal, valid: float, snapshots: float) -> float:
+def window_reward(score: float, everyone: float, reward: Decimal, valid: float, snapshots: float) -> float:
     """Dollars that a window brings before floor and cap: a user's part of everyone's score, of the reward, for the
     part of all snapshots that was not excluded."""
     return score / everyone * float(reward) * valid / snapshots

@@ -48,7 +48,7 @@ def event_risk(losses: Collection[tuple[Amount, Amount]], exclusive: bool, nothi
 
 
 @dataclass(frozen=True)
-class Room:
+class Headroom:
     """What is left to commit, in dollars: `capital` of MAX_CAPITAL, `cash` by shard (None where the exchange does
     not tell it by shard: `free_cash` then), and `event_loss` that an event may lose. `losses` and `exclusive` tell
     of what is held or meant to rest already: by event and market, and of which events it is known that their
@@ -67,12 +67,12 @@ class Room:
             return self.free_cash
         return min(self.cash.get(exchange_index, _NOTHING), self.free_cash)
 
-    def risk(self, event_ticker: str) -> Decimal:
+    def event_risk(self, event_ticker: str) -> Decimal:
         """Dollars at risk in an event, worst outcome."""
         losses = self.losses.get(event_ticker, {}).values()
         return event_risk(losses, event_ticker in self.exclusive, _NOTHING)
 
-    def less(
+    def after(
         self,
         event_ticker: str,
         ticker: str,
@@ -80,7 +80,7 @@ class Room:
         tied_up: Decimal,
         exchange_index: int | None,
         exclusive: bool,
-    ) -> Room:
+    ) -> Headroom:
         """What is left beside an order or a position that ties up so much and can lose so much."""
         event = dict(self.losses.get(event_ticker, {}))
         yes, no = event.get(ticker, (_NOTHING, _NOTHING))
@@ -98,7 +98,7 @@ class Room:
         )
 
 
-def held(position: Position) -> Losses:
+def position_losses(position: Position) -> Losses:
     """What a position loses if its market settles YES, and if NO: what it cost with its fees, less a dollar for
     each contract that is paid. The exchange tells the fees of all that was ever traded in a market; those of what
     is held now were no more than the dearest rate on it."""
@@ -109,13 +109,13 @@ def held(position: Position) -> Losses:
     return (paid, cost) if position.count > 0 else (cost, paid)
 
 
-def room_beside(
+def remaining_headroom(
     limits: tuple[Decimal, Decimal],
     balance: Balance | None,
     positions: Iterable[Position],
     orders: Iterable[Order],
     ours: Iterable[Order] = (),
-) -> Room:
+) -> Headroom:
     """What is left of the `limits` (MAX_CAPITAL, MAX_EVENT_LOSS) beside what the account holds and what rests in
     it. The money behind `ours`, quotes of the bot, can be used anew. Where the balance is not known (None) cash
     limits nothing: the exchange refuses what there is none for."""
@@ -129,16 +129,16 @@ def room_beside(
 
     for position in positions:
         capital -= position.exposure
-        add(position.ticker, *held(position))
+        add(position.ticker, *position_losses(position))
     for order in orders:
         cost = order.price * order.remaining
         capital -= cost
         add(order.ticker, *((_NOTHING, cost) if order.side is Side.YES else (cost, _NOTHING)))
     if balance is None:
-        return Room(capital, event_loss, max(capital, _NOTHING), None, losses)
+        return Headroom(capital, event_loss, max(capital, _NOTHING), None, losses)
     free, cash = balance.available, dict(balance.by_shard)
     for order in ours:
         free += order.price * order.remaining
         if order.exchange_index in cash:
             cash[order.exchange_index] += order.price * order.remaining
-    return Room(capital, event_loss, free, cash or None, losses)
+    return Headroom(capital, event_loss, free, cash or None, losses)

@@ -29,7 +29,7 @@ Place = tuple[str, Side]
 """A side of a market: at most one order of ours rests there."""
 
 
-class Code(Enum):
+class RefusalCode(Enum):
     """Why an order is not sent. The value is what the log prints."""
 
     HALT = "HALT"
@@ -54,7 +54,7 @@ class Refusal(NamedTuple):
     """An order that does not pass: the code, and the numbers behind it as the log prints them."""
 
     order: OrderRequest
-    code: Code
+    code: RefusalCode
     number: str
 
 
@@ -72,13 +72,13 @@ def orders_a_minute(slots: int) -> int:
     return max(60, 18 * slots)
 
 
-def price_alone(_: str, bid: Bid) -> Decimal:
+def price_without_fee(_: str, bid: Bid) -> Decimal:
     """What a bid ties up where no fee is known."""
     return bid.price * bid.count
 
 
 @dataclass(frozen=True)
-class Situation:
+class TradingState:
     """What orders are judged against, as it was read. `orders`: all that rests of the account's, whoever sent it;
     `books`: the rivals'; `markets`: those that were read; `exclusive`: events of which it is known that their
     markets exclude each other; `cost`: dollars that a bid in a market ties up; `sent_lately`: orders of the last
@@ -93,7 +93,7 @@ class Situation:
     books: Mapping[str, Book] = field(default_factory=dict)
     status: ExchangeStatus = ExchangeStatus(True, {}, None)  # noqa: RUF009  (a named tuple, which cannot change)
     exclusive: frozenset[str] = frozenset()
-    cost: Callable[[str, Bid], Decimal] = price_alone
+    cost: Callable[[str, Bid], Decimal] = price_without_fee
     sent_lately: int = 0
     halted: str = ""
 
@@ -108,24 +108,24 @@ class Gate:
     """The account as it is, or as a plan would make it: what is told of orders is counted in. `sizes`: the size of
     the quote that is meant to stand on each side, which position and order together never exceed."""
 
-    def __init__(self, situation: Situation, sizes: Mapping[Place, Decimal]) -> None:
-        self._situation = situation
+    def __init__(self, state: TradingState, sizes: Mapping[Place, Decimal]) -> None:
+        self._state = state
         self._sizes = sizes
-        self._sent = situation.sent_lately
+        self._sent = state.sent_lately
         self._blocked: set[str] = set()
         self._held: dict[str, Decimal] = {}
         self._exposure: dict[str, Decimal] = {}
         self._resting: dict[str, dict[str, _Resting]] = defaultdict(dict)
         self._losses: dict[str, dict[str, exposure.Losses]] = defaultdict(dict)
-        self._halted = situation.halted
+        self._halted = state.halted
         self._tied: dict[str, Decimal] = defaultdict(Decimal)
-        self._tied_up = sum((position.exposure for position in situation.positions), start=_NOTHING)
+        self._tied_up = sum((position.exposure for position in state.positions), start=_NOTHING)
         self._spent: dict[int | None, Decimal] = {}
-        for position in situation.positions:
+        for position in state.positions:
             self._held[position.ticker] = position.count
             self._exposure[position.ticker] = position.exposure
-        self._held_losses = {position.ticker: exposure.held(position) for position in situation.positions}
-        for order in situation.orders:
+        self._held_losses = {position.ticker: exposure.position_losses(position) for position in state.positions}
+        for order in state.orders:
             is_ours = trade.is_own(order)
             self._resting[order.ticker][order.order_id] = self._as_resting(order.ticker, order.bid, is_ours)
         for ticker in self._held.keys() | self._resting.keys():
@@ -167,7 +167,7 @@ class Gate:
         """Nothing may be placed any more."""
         self._halted = why
 
-    def sending(self) -> None:
+    def count_order(self) -> None:
         """An order is being sent, or moved."""
         self._sent += 1
 
@@ -193,12 +193,12 @@ class Gate:
         """Why an order may not be sent, None where it may. `instead_of`: the order of ours that it takes the place
         of."""
         exits = order.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
-        refused = self._may_not(order) or self._malformed(order, exits)
+        refused = self._not_open(order) or self._malformed(order, exits)
         if refused is None and exits:
             refused = self._bad_exit(order)
         elif refused is None:
             before = self._resting[order.ticker].pop(instead_of.order_id, None) if instead_of else None
-            refused = self._bad_quote(order) or self._one_too_many() or self._beyond(order, "as if")
+            refused = self._bad_quote(order) or self._over_order_rate() or self._over_limit(order, "as if")
             self.gone(order.ticker, "as if")
             if before and instead_of:
                 self.rests(order.ticker, instead_of.order_id, before.bid)
@@ -208,97 +208,103 @@ class Gate:
         """Count an order in that is to rest, or say why it may not. `is_kept`: it rests already, with as many
         contracts at least, so that it is no news to the market."""
         if is_kept:
-            refused = self._meets_own(order) or self._beside_another(order)
+            refused = self._meets_own(order) or self._duplicate_or_oversized(order)
         else:
-            refused = self._may_not(order) or self._malformed(order, exits=False) or self._bad_quote(order)
-            refused = refused or self._one_too_many()
-        refused = refused or self._beyond(order, order_id)
+            refused = self._not_open(order) or self._malformed(order, exits=False) or self._bad_quote(order)
+            refused = refused or self._over_order_rate()
+        refused = refused or self._over_limit(order, order_id)
         return Refusal(order, *refused) if refused else None
 
-    def _may_not(self, order: OrderRequest) -> tuple[Code, str] | None:
-        situation, market = self._situation, self._situation.markets.get(order.ticker)
+    def _not_open(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
+        state, market = self._state, self._state.markets.get(order.ticker)
         if self._halted:
-            return Code.HALT, self._halted
+            return RefusalCode.HALT, self._halted
         if market is None or market.status is not MarketStatus.ACTIVE:
-            return Code.MARKET_STATUS, market.status.value if market else "not listed"
-        if not situation.status.trades(market.exchange_index):
-            return Code.EXCHANGE_STATUS, f"shard {market.exchange_index} takes no orders"
+            return RefusalCode.MARKET_STATUS, market.status.value if market else "not listed"
+        if not state.status.trades(market.exchange_index):
+            return RefusalCode.EXCHANGE_STATUS, f"shard {market.exchange_index} takes no orders"
         if order.ticker in self._blocked:
-            return Code.NOT_CLEARED, "something of ours there could not be removed"
+            return RefusalCode.NOT_CLEARED, "something of ours there could not be removed"
         return None
 
-    def _malformed(self, order: OrderRequest, exits: bool) -> tuple[Code, str] | None:
+    def _malformed(self, order: OrderRequest, exits: bool) -> tuple[RefusalCode, str] | None:
         side, price, count = order.bid.side, order.bid.price, order.bid.count
-        grid = self._situation.markets[order.ticker].grid
+        grid = self._state.markets[order.ticker].grid
         if not _NOTHING < price < ONE_DOLLAR:
-            return Code.PRICE_BOUNDS, f"{price} is not between $0 and $1"
+            return RefusalCode.PRICE_BOUNDS, f"{price} is not between $0 and $1"
         if grid.floor(side, price) != price:
-            return Code.GRID, f"{price} is off the market's grid"
+            return RefusalCode.GRID, f"{price} is off the market's grid"
         if count <= 0 or count % _SMALLEST:
-            return Code.SIZE, f"{count} contracts"
+            return RefusalCode.SIZE, f"{count} contracts"
         if exits != order.reduce_only or exits == order.post_only or exits != (order.expires is None):
-            return Code.FORM, "a quote is post-only and expires, an exit only reduces"
+            return RefusalCode.FORM, "a quote is post-only and expires, an exit only reduces"
         return None
 
-    def _bad_exit(self, order: OrderRequest) -> tuple[Code, str] | None:
+    def _bad_exit(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
         held = self._signed(order.ticker, order.bid.side.other)
         if order.bid.count > held:
-            return Code.POSITION, f"{contracts(order.bid.count)} to sell of {contracts(max(held, _NOTHING))} held"
+            return (
+                RefusalCode.POSITION,
+                f"{contracts(order.bid.count)} to sell of {contracts(max(held, _NOTHING))} held",
+            )
         return self._meets_own(order)
 
-    def _bad_quote(self, order: OrderRequest) -> tuple[Code, str] | None:
+    def _bad_quote(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
         side, bid = order.bid.side, order.bid
-        book = self._situation.books.get(order.ticker)
+        book = self._state.books.get(order.ticker)
         best = book.best(side.other) if book else None
         if best is not None and bid.price + best.price >= ONE_DOLLAR:
-            return Code.WOULD_CROSS, f"{side.other.value} is bid at {best.price:.4f}"
-        return self._meets_own(order) or self._beside_another(order)
+            return RefusalCode.WOULD_CROSS, f"{side.other.value} is bid at {best.price:.4f}"
+        return self._meets_own(order) or self._duplicate_or_oversized(order)
 
-    def _beside_another(self, order: OrderRequest) -> tuple[Code, str] | None:
+    def _duplicate_or_oversized(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
         side, bid = order.bid.side, order.bid
         same = [one.bid for one in self._resting[order.ticker].values() if one.is_ours and one.bid.side is side]
         if same:
-            return Code.DUPLICATE, f"{contracts(same[0].count)} at {same[0].price:.4f} rest there already"
+            return RefusalCode.DUPLICATE, f"{contracts(same[0].count)} at {same[0].price:.4f} rest there already"
         size, held = self._sizes.get((order.ticker, side), _NOTHING), self._signed(order.ticker, side)
         if held + bid.count > size:
-            return Code.POSITION, f"{contracts(bid.count)} beside {contracts(held)} held, of {contracts(size)}"
+            return (
+                RefusalCode.POSITION,
+                f"{contracts(bid.count)} beside {contracts(held)} held, of {contracts(size)}",
+            )
         return None
 
-    def _one_too_many(self) -> tuple[Code, str] | None:
-        most = self._situation.limits.orders_a_minute
-        return (Code.ORDER_RATE, f"{self._sent} of {most} a minute") if self._sent >= most else None
+    def _over_order_rate(self) -> tuple[RefusalCode, str] | None:
+        most = self._state.limits.orders_a_minute
+        return (RefusalCode.ORDER_RATE, f"{self._sent} of {most} a minute") if self._sent >= most else None
 
-    def _beyond(self, order: OrderRequest, order_id: str) -> tuple[Code, str] | None:
+    def _over_limit(self, order: OrderRequest, order_id: str) -> tuple[RefusalCode, str] | None:
         """Let an order rest, unless that breaks a limit."""
         self.rests(order.ticker, order_id, order.bid)
-        beyond = self._beyond_a_limit(order)
+        beyond = self._broken_limit(order)
         if beyond:
             self.gone(order.ticker, order_id)
         return beyond
 
-    def _meets_own(self, order: OrderRequest) -> tuple[Code, str] | None:
+    def _meets_own(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
         for one in self._resting[order.ticker].values():
             if one.bid.side is order.bid.side.other and one.bid.price + order.bid.price >= ONE_DOLLAR:
-                return Code.OWN_ORDER, f"{one.bid.side.value} at {one.bid.price:.4f} is the account's own"
+                return RefusalCode.OWN_ORDER, f"{one.bid.side.value} at {one.bid.price:.4f} is the account's own"
         return None
 
-    def _beyond_a_limit(self, order: OrderRequest) -> tuple[Code, str] | None:
+    def _broken_limit(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
         """With the order counted in."""
-        limits, tied_up = self._situation.limits, self._tied_up
-        adds = self._situation.cost(order.ticker, order.bid)
+        limits, tied_up = self._state.limits, self._tied_up
+        adds = self._state.cost(order.ticker, order.bid)
         if tied_up > limits.capital:
-            return Code.MAX_CAPITAL, f"${adds:.2f}, ${tied_up:.2f} of ${limits.capital:.2f} with it"
-        lacking = self._lacking(order)
+            return RefusalCode.MAX_CAPITAL, f"${adds:.2f}, ${tied_up:.2f} of ${limits.capital:.2f} with it"
+        lacking = self._missing_cash(order)
         if lacking is not None:
-            return Code.CASH, f"${adds:.2f}, ${lacking:.2f} too much on shard {order.exchange_index}"
+            return RefusalCode.CASH, f"${adds:.2f}, ${lacking:.2f} too much on shard {order.exchange_index}"
         at_risk = self._risk(self._event(order.ticker))
         if at_risk > limits.event_loss:
-            return Code.MAX_EVENT_LOSS, f"${at_risk:.2f} of ${limits.event_loss:.2f} with it"
+            return RefusalCode.MAX_EVENT_LOSS, f"${at_risk:.2f} of ${limits.event_loss:.2f} with it"
         return None
 
-    def _lacking(self, order: OrderRequest) -> Decimal | None:
+    def _missing_cash(self, order: OrderRequest) -> Decimal | None:
         """Dollars of cash that the order's shard has too little, None where it has enough."""
-        balance = self._situation.balance
+        balance = self._state.balance
         if balance is None:
             return None
         shard, by_shard = order.exchange_index, balance.by_shard
@@ -311,11 +317,11 @@ class Gate:
     # -- how it is counted -------------------------------------------------------------------------------------
 
     def _event(self, ticker: str) -> str:
-        market = self._situation.markets.get(ticker)
+        market = self._state.markets.get(ticker)
         return market.event_ticker if market else exposure.event_of(ticker)
 
     def _risk(self, event: str) -> Decimal:
-        return exposure.event_risk(self._losses[event].values(), event in self._situation.exclusive, _NOTHING)
+        return exposure.event_risk(self._losses[event].values(), event in self._state.exclusive, _NOTHING)
 
     def _signed(self, ticker: str, side: Side) -> Decimal:
         """Contracts held on a side; those of the other side count negative."""
@@ -323,7 +329,7 @@ class Gate:
         return held if side is YES else -held
 
     def _as_resting(self, ticker: str, bid: Bid, is_ours: bool) -> _Resting:
-        return _Resting(bid, self._situation.cost(ticker, bid), is_ours)
+        return _Resting(bid, self._state.cost(ticker, bid), is_ours)
 
     def _count(self, ticker: str) -> None:
         """What a market ties up, and loses if it settles YES and if NO: what is held, and each order's cost where
@@ -339,7 +345,7 @@ class Gate:
                 yes_loss += cost
         if self._held.get(ticker):
             tied -= sum((self._closing_part(ticker, side) for side in SIDES), start=_NOTHING)
-        more, market = tied - self._tied[ticker], self._situation.markets.get(ticker)
+        more, market = tied - self._tied[ticker], self._state.markets.get(ticker)
         shard = market.exchange_index if market else None
         self._spent[shard] = self._spent.get(shard, _NOTHING) + more
         self._tied_up += more

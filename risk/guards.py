@@ -38,7 +38,7 @@ and what is taken down would miss it."""
 _MISSED = frozenset({Reason.TARGET_MISSED, Reason.NO_REFERENCE})
 
 
-class Pause(NamedTuple):
+class Cooldown(NamedTuple):
     """Until when something is stayed out of, and why."""
 
     until: datetime
@@ -46,15 +46,15 @@ class Pause(NamedTuple):
 
 
 class Guards:
-    """Sides, markets and shards that are not quoted for now. `pause`: how long a filled side stays away."""
+    """Sides, markets and shards that are not quoted for now. `cooldown`: how long a filled side stays away."""
 
-    def __init__(self, pause: timedelta) -> None:
-        self._pause = pause
-        self._sides: dict[Place, Pause] = {}
-        self._markets: dict[str, Pause] = {}
-        self._shards: dict[int, Pause] = {}
+    def __init__(self, cooldown: timedelta) -> None:
+        self._cooldown = cooldown
+        self._sides: dict[Place, Cooldown] = {}
+        self._markets: dict[str, Cooldown] = {}
+        self._shards: dict[int, Cooldown] = {}
         self._fills: list[Fill] = []
-        self._middles: dict[str, int] = {}
+        self._mid_prices: dict[str, int] = {}
 
     @property
     def sides(self) -> frozenset[Place]:
@@ -62,27 +62,27 @@ class Guards:
         return frozenset(self._sides)
 
     @property
-    def shards(self) -> Mapping[int, Pause]:
+    def shards(self) -> Mapping[int, Cooldown]:
         """The shards on which nothing is quoted."""
         return self._shards
 
-    def filled(self, fills: Iterable[Fill], now: datetime) -> list[Fields]:
+    def on_fills(self, fills: Iterable[Fill], now: datetime) -> list[Fields]:
         """Quotes were filled: their sides are left alone for a while, and their markets where there were many."""
         told = []
         for fill in fills:
             if fill.is_taker:
                 continue
-            pause = Pause(fill.time + self._pause, "it was filled")
-            if pause.until > now:
-                self._sides[fill.ticker, fill.side] = pause
-                told.append({"Ticker": fill.ticker, "Side": fill.side.value} | _begins(pause))
+            cooldown = Cooldown(fill.time + self._cooldown, "it was filled")
+            if cooldown.until > now:
+                self._sides[fill.ticker, fill.side] = cooldown
+                told.append({"Ticker": fill.ticker, "Side": fill.side.value} | _begins(cooldown))
             self._fills = [one for one in self._fills if one.time > fill.time - FILLS_APART] + [fill]
             many = sum(1 for one in self._fills if one.ticker == fill.ticker)
             if many >= MANY_FILLS:
                 told += self._withdraw(fill.ticker, fill.time, f"{many} fills within a minute", now)
         return told
 
-    def looked(self, markets: Mapping[str, Market], books: Mapping[str, Book], quoted: Collection[str],
+    def on_books(self, markets: Mapping[str, Market], books: Mapping[str, Book], quoted: Collection[str],
                now: datetime) -> list[Fields]:  # fmt: skip
         """The rivals' books were looked at: a market whose price jumped is left alone. Told of those `quoted`."""
         told = []
@@ -93,25 +93,25 @@ class Guards:
                 continue
             grid = market.grid
             middle = grid.ticks(YES, yes.price) + grid.ticks(YES, ONE_DOLLAR - no.price)  # twice, to stay whole
-            moved = abs(middle - self._middles.get(ticker, middle))
+            moved = abs(middle - self._mid_prices.get(ticker, middle))
             if moved > 2 * JUMP:
                 says = self._withdraw(ticker, now, f"the middle of its book moved by {moved / 2:g} steps", now)
                 told += says if ticker in quoted else []
             middles[ticker] = middle
-        self._middles = middles
+        self._mid_prices = middles
         return told
 
-    def tripped(self, shard: int, why: str, now: datetime) -> list[Fields]:
+    def on_group_triggered(self, shard: int, why: str, now: datetime) -> list[Fields]:
         """The exchange took quotes down on a shard, or takes none."""
         known = self._shards.get(shard)
         if known and known.until > now:
             return []
-        self._shards[shard] = Pause(now + self._pause, why)
+        self._shards[shard] = Cooldown(now + self._cooldown, why)
         return [{"Shard": str(shard)} | _begins(self._shards[shard])]
 
-    def refused(self, ticker: str, why: str, now: datetime) -> list[Fields]:
+    def on_refused(self, ticker: str, why: str, now: datetime) -> list[Fields]:
         """A market takes no orders for now."""
-        self._markets[ticker] = Pause(now + NO_ORDERS_TAKEN, why)
+        self._markets[ticker] = Cooldown(now + NO_ORDERS_TAKEN, why)
         return [{"Ticker": ticker} | _begins(self._markets[ticker])]
 
     def due(self, now: datetime) -> list[int]:
@@ -121,7 +121,7 @@ class Guards:
     def ended(self, now: datetime, but: Collection[int] = ()) -> list[Fields]:
         """Let go what has waited long enough, `but` for some shards."""
         told = []
-        for place in [place for place, pause in self._sides.items() if pause.until <= now]:
+        for place in [place for place, cooldown in self._sides.items() if cooldown.until <= now]:
             del self._sides[place]
             told.append({"Ticker": place[0], "Side": place[1].value, "Guard": "ended"})
         for ticker in [ticker for ticker, pause in self._markets.items() if pause.until <= now]:
@@ -137,25 +137,25 @@ class Guards:
         found = {}
         for market in markets:
             shard = self._shards.get(market.exchange_index or 0)
-            pause = self._markets.get(market.ticker) or shard
-            if pause is not None and (shard or pause.until > now):
-                number = f"{pause.why}, {max((pause.until - now).total_seconds(), 0.0):.0f} s more"
+            cooldown = self._markets.get(market.ticker) or shard
+            if cooldown is not None and (shard or cooldown.until > now):
+                number = f"{cooldown.why}, {max((cooldown.until - now).total_seconds(), 0.0):.0f} s more"
                 found[market.ticker] = Skip(market.ticker, Reason.GUARD, "Because", number)
         return found
 
     def forget_books(self) -> None:
         """What is seen next is not compared with what was seen last: too much time lies between."""
-        self._middles = {}
+        self._mid_prices = {}
 
     def _withdraw(self, ticker: str, since: datetime, why: str, now: datetime) -> list[Fields]:
-        known, pause = self._markets.get(ticker), Pause(since + WITHDRAWN_TIMES * self._pause, why)
-        if pause.until <= now or (known and known.until >= pause.until):
+        known, cooldown = self._markets.get(ticker), Cooldown(since + WITHDRAWN_TIMES * self._cooldown, why)
+        if cooldown.until <= now or (known and known.until >= cooldown.until):
             return []
-        self._markets[ticker] = pause
-        return [{"Ticker": ticker} | _begins(pause)]
+        self._markets[ticker] = cooldown
+        return [{"Ticker": ticker} | _begins(cooldown)]
 
 
-class Patience:
+class TargetGrace:
     """How often in a row quoted markets missed their target."""
 
     def __init__(self) -> None:
@@ -172,5 +172,5 @@ class Patience:
         return frozenset(ticker for ticker, looks in missed.items() if looks < LOOKS_MISSED)
 
 
-def _begins(pause: Pause) -> Fields:
-    return {"Guard": pause.why, "Until": local_time(pause.until)}
+def _begins(cooldown: Cooldown) -> Fields:
+    return {"Guard": cooldown.why, "Until": local_time(cooldown.until)}

@@ -38,7 +38,7 @@ class Lock:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             is_free = _lock(self._file)
-            if not is_free:  # somebody may only be looking, see `holder`
+            if not is_free:  # somebody may only be looking, see `current_holder`
                 time.sleep(_A_LOOK)
                 is_free = _lock(self._file)
             found = os.read(self._file, 1_000).decode(errors="replace").strip()

@@ -14,8 +14,8 @@ _SAME_WISH = 10.0
 second Ctrl-C is never: there is somebody in a hurry."""
 
 _AGAIN = 0.75
-"""Seconds after which it is raised once more where nobody has `heard` it. Python drops what is raised while it
-cleans up an object, and a signal that comes a moment before a long wait is noticed after it."""
+"""Seconds after which it is raised once more where nobody has called `acknowledge`. Python drops what is raised
+while it cleans up an object, and a signal that comes a moment before a long wait is noticed after it."""
 
 _NAMES = {"SIGINT": "Ctrl-C", "SIGHUP": "its terminal was closed", "SIGBREAK": "its window was closed"}
 

@@ -12,11 +12,11 @@ from decimal import ROUND_FLOOR, Decimal
 
 from exchange.orderbook import Book
 from rewards import rule_2026_07_30 as rule
-from rewards.estimate import Candidate, Caution, RewardedMarket
+from rewards.estimate import Candidate, EstimateRules, RewardedMarket
 from rewards.skips import Reason, Skip
-from risk.exposure import Room
+from risk.exposure import Headroom
 from selection.allocation import LEAST_WINDOW
-from selection.ranking import Choice, what_lacks
+from selection.ranking import Selection, broken_limit
 from trade import Trade
 
 MOST_CONTRACTS = 100_000
@@ -24,16 +24,16 @@ MOST_CONTRACTS = 100_000
 
 def advise(
     trade: Trade,
-    caution: Caution,
-    choice: Choice,
+    estimate_rules: EstimateRules,
+    selection: Selection,
     incentives: Iterable[RewardedMarket],
     rivals: Mapping[str, Book],
     now: datetime,
-    room: Room,
+    headroom: Headroom,
 ) -> str:
     """A sentence for a person whose settings earn nothing, empty where a chosen market would be paid. `rivals`:
-    books without our own orders; `caution`: how the estimates are made that decide."""
-    if any(candidate.decided.payable for candidate in choice.chosen):
+    books without our own orders; `estimate_rules`: how the estimates are made that decide."""
+    if any(candidate.conservative.payable for candidate in selection.chosen):
         return ""
     if trade.size is None:
         return (
@@ -41,26 +41,26 @@ def advise(
             "within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits; [SKIP MARKET] has the reasons"
         )
     found = list(incentives)
-    candidates, _ = trade.candidates(found, rivals, now, caution)
+    candidates, _ = trade.candidates(found, rivals, now, estimate_rules)
     best = max((candidate.estimate.window for candidate in candidates), default=None)
     if best is None:
         return "no market can be quoted by these settings; [SKIP MARKET] has the reasons"
     at_size = f"at TRADE_SIZE = {trade.size.normalize():f} the best market would pay ${best:.2f} a window"
-    if any(candidate.decided.payable for candidate in candidates):
-        return f"{at_size}, but what would be paid is left out: {_reasons(choice)}"
+    if any(candidate.conservative.payable for candidate in candidates):
+        return f"{at_size}, but what would be paid is left out: {_reasons(selection)}"
     if best < float(rule.PAYOUT_FLOOR):
         at_size += f", below the ${rule.PAYOUT_FLOOR} floor"
     else:
         at_size += ", with twice the rivals less than is ever paid"
     for worth_it in (True, False):
-        smallest = smallest_paid(trade, caution, found, rivals, now, room, worth_it)
+        smallest = smallest_paid(trade, estimate_rules, found, rivals, now, headroom, worth_it)
         if smallest is not None:
             return f"{at_size}; {_told(smallest, worth_it)}"
     return f"{at_size}; no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits"
 
 
 def _told(smallest: Candidate, worth_it: bool) -> str:
-    costs = smallest.decided.fill_cost_per_day + smallest.decided.fees_per_day
+    costs = smallest.conservative.fill_cost_per_day + smallest.conservative.fees_per_day
     verdict = "" if worth_it else ": more than it brings, so that the bot would skip it"
     return (
         f"the smallest size that is paid today is {smallest.bids[0].count:,} contracts ({smallest.ticker}, "
@@ -69,23 +69,23 @@ def _told(smallest: Candidate, worth_it: bool) -> str:
     )
 
 
-def _reasons(choice: Choice) -> str:
+def _reasons(selection: Selection) -> str:
     """Why markets that would be paid have no slot, with counts."""
     kept_out = (Reason.FILL_COST, Reason.MIN_REWARD, Reason.MAX_CAPITAL, Reason.MAX_EVENT_LOSS, Reason.CASH)
-    counts = Counter(skip.reason for skip in choice.skipped)
+    counts = Counter(skip.reason for skip in selection.skipped)
     return ", ".join(f"{reason.value} {counts[reason]}" for reason in kept_out if counts[reason])
 
 
 def smallest_paid(
     trade: Trade,
-    caution: Caution,
+    estimate_rules: EstimateRules,
     incentives: Iterable[RewardedMarket],
     rivals: Mapping[str, Book],
     now: datetime,
-    room: Room,
+    headroom: Headroom,
     worth_it: bool,
 ) -> Candidate | None:
-    """The market that is paid for the smallest whole size, and that size; None where none fits into `room`.
+    """The market that is paid for the smallest whole size, and that size; None where none fits into `headroom`.
     `worth_it`: only where more is paid than fills are expected to cost, as the bot would have it."""
     best: Candidate | None = None
 
@@ -94,15 +94,15 @@ def smallest_paid(
         scored = sized.quote(incentive, rivals[incentive.ticker])
         if isinstance(scored, Skip):
             return None
-        decided = incentive.estimate(scored, now, caution)
+        decided = incentive.estimate(scored, now, estimate_rules)
         candidate = Candidate(incentive, rivals[incentive.ticker], scored, decided, now)
         is_paid = decided.payable > 0 and (decided.net_per_day > 0 or not worth_it)
-        return candidate if is_paid and what_lacks(candidate, room) is None else None
+        return candidate if is_paid and broken_limit(candidate, headroom) is None else None
 
     for incentive in incentives:
         if incentive.ticker not in rivals:
             continue
-        high = _most(trade, incentive, rivals[incentive.ticker], room)
+        high = _most(trade, incentive, rivals[incentive.ticker], headroom)
         high = min(high, int(best.bids[0].count) - 1) if best else high
         found = at(incentive, high) if high > 0 else None
         low = 1
@@ -114,7 +114,7 @@ def smallest_paid(
     return best
 
 
-def _most(trade: Trade, incentive: RewardedMarket, rivals: Book, room: Room) -> int:
+def _most(trade: Trade, incentive: RewardedMarket, rivals: Book, headroom: Headroom) -> int:
     """The largest whole size that the limits could bear in a market, 0 where it has no price."""
     prices = trade.prices(incentive, rivals)
     if isinstance(prices, Skip):
@@ -123,6 +123,6 @@ def _most(trade: Trade, incentive: RewardedMarket, rivals: Book, room: Room) -> 
     if not one:
         return 0
     costs = [incentive.cost(bid) for bid in one]
-    cash = min(room.capital, room.cash_on(incentive.market.exchange_index))
-    most = min(cash / sum(costs), room.event_loss / max(costs))
+    cash = min(headroom.capital, headroom.cash_on(incentive.market.exchange_index))
+    most = min(cash / sum(costs), headroom.event_loss / max(costs))
     return min(int(most.to_integral_value(ROUND_FLOOR)), MOST_CONTRACTS)

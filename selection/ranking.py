@@ -1,6 +1,6 @@
 """Which markets get a slot, and why not the others.
 
-Promise: pure; what is chosen keeps within the room there is, and every market that is not chosen has exactly one
+Promise: pure; what is chosen keeps within the headroom, and every market that is not chosen has exactly one
 reason with its number.
 """
 
@@ -13,7 +13,7 @@ from decimal import Decimal
 from exchange.orderbook import NO, YES
 from rewards.estimate import Candidate, Estimate
 from rewards.skips import Reason, Skip
-from risk.exposure import Room
+from risk.exposure import Headroom
 
 RUNNERS_UP = 20
 """So many of the best without a slot are kept to be shown with their estimates."""
@@ -24,7 +24,7 @@ does not take its slot."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """The markets to quote, best first, and one reason for each of the rest, those that came next first. `unpaid`:
     those of the chosen that would be paid $0.00, taken up because a slot was free; `runners_up`: the best of the
     skipped, as far as they were sized."""
@@ -36,7 +36,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SelectionRules:
     """What a person wants of a choice: so many `slots`, no market that would pay less than `min_reward` dollars,
     and `fill_cost` dollars charged for each contract that is filled."""
 
@@ -46,9 +46,13 @@ class Wish:
 
 
 def choose(
-    candidates: Iterable[Candidate], skipped: Iterable[Skip], wish: Wish, room: Room, quoted: frozenset[str]
-) -> Choice:
-    """Fill the slots by net payable dollars a day, within `room`. `quoted`: the tickers that have a slot now.
+    candidates: Iterable[Candidate],
+    skipped: Iterable[Skip],
+    rules: SelectionRules,
+    headroom: Headroom,
+    quoted: frozenset[str],
+) -> Selection:
+    """Fill the slots by net payable dollars a day, within `headroom`. `quoted`: the tickers that have a slot now.
 
     A market must be payable and bring more than its fills cost. With `min_reward` 0 slots that stay free go to
     markets that would be paid $0.00, by their reward before the $1.00 floor, whatever the fills cost."""
@@ -56,14 +60,14 @@ def choose(
     unpaid: list[Candidate] = []
     refused: list[Skip] = []
     for candidate in candidates:
-        decided = candidate.decided
-        if decided.payable > 0 and decided.payable >= wish.min_reward:
+        decided = candidate.conservative
+        if decided.payable > 0 and decided.payable >= rules.min_reward:
             if decided.net_per_day > 0:
                 paid.append(candidate)
             else:
                 refused.append(skip_for_fill_cost(candidate.ticker, decided))
-        elif wish.min_reward > 0:
-            number = f"${decided.payable:.2f} of ${wish.min_reward:.2f} a window"
+        elif rules.min_reward > 0:
+            number = f"${decided.payable:.2f} of ${rules.min_reward:.2f} a window"
             refused.append(Skip(candidate.ticker, Reason.MIN_REWARD, "Payable", number))
         else:
             unpaid.append(candidate)
@@ -72,20 +76,20 @@ def choose(
     chosen: list[Candidate] = []
     beyond: list[Skip] = []
     for rank, candidate in enumerate(ranked, start=1):
-        if len(chosen) == wish.slots:
-            number = f"{rank:,} of {len(ranked):,}, the best {wish.slots:,} are quoted"
+        if len(chosen) == rules.slots:
+            number = f"{rank:,} of {len(ranked):,}, the best {rules.slots:,} are quoted"
             beyond.append(Skip(candidate.ticker, Reason.TRADE_TICKER_SIZE, "Rank", number))
             continue
-        lacking = what_lacks(candidate, room)
+        lacking = broken_limit(candidate, headroom)
         if lacking is not None:
             beyond.append(lacking)
         else:
             chosen.append(candidate)
-            room = with_bids(room, candidate)
+            headroom = headroom_after(headroom, candidate)
     taken = {candidate.ticker for candidate in chosen}
     runners_up = [candidate for candidate in ranked if candidate.ticker not in taken][:RUNNERS_UP]
-    none_paid = frozenset(c.ticker for c in chosen if not c.decided.payable)
-    return Choice(tuple(chosen), (*beyond, *refused, *skipped), none_paid, tuple(runners_up))
+    none_paid = frozenset(c.ticker for c in chosen if not c.conservative.payable)
+    return Selection(tuple(chosen), (*beyond, *refused, *skipped), none_paid, tuple(runners_up))
 
 
 def _ranked(
@@ -95,7 +99,7 @@ def _ranked(
 
     def key(candidate: Candidate) -> tuple[float, str]:
         times = HYSTERESIS if candidate.ticker in quoted else 1.0
-        return -value(candidate.decided) * times, candidate.ticker
+        return -value(candidate.conservative) * times, candidate.ticker
 
     return sorted(candidates, key=key)
 
@@ -118,27 +122,27 @@ def losses(candidate: Candidate) -> tuple[Decimal, Decimal]:
     return by_side[YES], by_side[NO]
 
 
-def what_lacks(candidate: Candidate, room: Room) -> Skip | None:
+def broken_limit(candidate: Candidate, headroom: Headroom) -> Skip | None:
     """The limit that the bids would break, or None where they fit."""
     market, needs = candidate.incentive.market, candidate.collateral
-    if needs > room.capital:
-        number = f"${needs:.2f}, ${max(room.capital, Decimal(0)):.2f} left"
+    if needs > headroom.capital:
+        number = f"${needs:.2f}, ${max(headroom.capital, Decimal(0)):.2f} left"
         return Skip(candidate.ticker, Reason.MAX_CAPITAL, "Ties up", number)
-    cash = room.cash_on(market.exchange_index)
+    cash = headroom.cash_on(market.exchange_index)
     if needs > cash:
         number = f"${needs:.2f}, ${cash:.2f} free on shard {market.exchange_index}"
         return Skip(candidate.ticker, Reason.CASH, "Ties up", number)
-    at_risk = with_bids(room, candidate).risk(market.event_ticker)
-    if at_risk > room.event_loss:
-        number = f"${at_risk:.2f} of ${room.event_loss:.2f} with it"
+    at_risk = headroom_after(headroom, candidate).event_risk(market.event_ticker)
+    if at_risk > headroom.event_loss:
+        number = f"${at_risk:.2f} of ${headroom.event_loss:.2f} with it"
         return Skip(candidate.ticker, Reason.MAX_EVENT_LOSS, "Event's risk", number)
     return None
 
 
-def with_bids(room: Room, candidate: Candidate) -> Room:
+def headroom_after(headroom: Headroom, candidate: Candidate) -> Headroom:
     """What is left beside a candidate's bids."""
     incentive = candidate.incentive
-    return room.less(
+    return headroom.after(
         incentive.market.event_ticker, candidate.ticker, losses(candidate), candidate.collateral,
         incentive.market.exchange_index, incentive.exclusive,
     )  # fmt: skip

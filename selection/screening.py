@@ -13,8 +13,8 @@ from datetime import datetime
 from fnmatch import translate
 
 from exchange.models import Event, ExchangeStatus, IncentiveType, Market, MarketStatus, Program, Series
-from rewards.estimate import NONE_EARNED, RewardedMarket, dollars_per_day
-from rewards.fees import makers_rate
+from rewards.estimate import NOTHING_ACCRUED, RewardedMarket, dollars_per_day
+from rewards.fees import maker_rate_of
 from rewards.skips import Reason, Skip
 
 
@@ -124,13 +124,13 @@ def _not_tradable(
     return None
 
 
-def incentives(
+def with_terms(
     markets: Iterable[Market],
     by_ticker: Mapping[str, Sequence[Program]],
     series: Mapping[str, Series],
     events: Mapping[str, Event],
     qualified: Mapping[str, float],
-    earned: Mapping[str, float] = NONE_EARNED,
+    accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED,
 ) -> list[RewardedMarket]:
     """Markets with their programs and all else that is known of them: the part of our looks in which each one
     qualified by ticker, dollars earned so far by program id."""
@@ -141,10 +141,10 @@ def incentives(
             RewardedMarket(
                 market,
                 tuple(by_ticker[market.ticker]),
-                makers_rate(market, series, event),
+                maker_rate_of(market, series, event),
                 event is not None and event.mutually_exclusive,
                 qualified.get(market.ticker, 1.0),
-                earned,
+                accrued_by_program,
             )
         )
     return found

@@ -1,4 +1,4 @@
-"""A market's sizes and what each of them would bring, for `TRADE_SIZE = AUTO`: its menu.
+"""A market's sizes and what each of them would bring, for `TRADE_SIZE = AUTO`.
 
 Promise: pure; the prices are fixed, the sizes free and whole. What a size brings is found by scoring the rivals'
 book with our bids merged in, under the rivals' score doubled.
@@ -18,10 +18,10 @@ from typing import NamedTuple, TypeVar
 from exchange.models import Program
 from exchange.orderbook import NO, YES, Bid, Book, Side
 from rewards import rule_2026_07_30 as rule
-from rewards.estimate import Candidate, Caution, RewardedMarket, contracts_from, expected_fills, published
+from rewards.estimate import Candidate, EstimateRules, RewardedMarket, contracts_ahead, expected_fills, score_terms
 from rewards.rule_2026_07_30 import SideScore
 from rewards.skips import Skip
-from risk.exposure import Room, event_risk
+from risk.exposure import Headroom, event_risk
 from trade import Prices
 
 ONE = Decimal(1)
@@ -40,7 +40,7 @@ Counts = tuple[int, int]
 """Contracts on YES and on NO."""
 
 
-class Option(NamedTuple):
+class SizeOption(NamedTuple):
     """Sizes that a market could be given: net dollars a day, and what each side ties up, in 1/10,000 dollar."""
 
     net: float
@@ -54,35 +54,35 @@ class Option(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Purse:
-    """`Room` in whole 1/10,000 dollar. `money`: what may be spent in all, of MAX_CAPITAL and of the cash."""
+class SizingBudget:
+    """`Headroom` in whole 1/10,000 dollar. `money`: what may be spent in all, of MAX_CAPITAL and of the cash."""
 
     money: int
     event_loss: int
-    room: Room
+    headroom: Headroom
     _on_shards: dict[int | None, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, room: Room) -> Purse:
-        return cls(_pips(min(room.capital, room.free_cash)), _pips(room.event_loss), room)
+    def of(cls, headroom: Headroom) -> SizingBudget:
+        return cls(_pips(min(headroom.capital, headroom.free_cash)), _pips(headroom.event_loss), headroom)
 
     def money_on(self, shard: int | None) -> int:
         """What may be spent on a shard: no more than is there."""
         known = self._on_shards.get(shard)
         if known is None:
-            known = self._on_shards[shard] = max(min(self.money, _pips(self.room.cash_on(shard))), 0)
+            known = self._on_shards[shard] = max(min(self.money, _pips(self.headroom.cash_on(shard))), 0)
         return known
 
     def event_fits(self, event_ticker: str, added: Iterable[tuple[str, int, int]], exclusive: bool) -> bool:
         """Whether an event stays within its limit with (market, YES cost, NO cost) resting in it."""
         losses = {
             ticker: (pips_up(yes), pips_up(no))
-            for ticker, (yes, no) in self.room.losses.get(event_ticker, {}).items()
+            for ticker, (yes, no) in self.headroom.losses.get(event_ticker, {}).items()
         }
         for ticker, yes_cost, no_cost in added:
             yes, no = losses.get(ticker, (0, 0))
             losses[ticker] = yes + no_cost, no + yes_cost
-        known = exclusive or event_ticker in self.room.exclusive
+        known = exclusive or event_ticker in self.headroom.exclusive
         return event_risk(losses.values(), known, 0) <= self.event_loss
 
     def most_on(self, incentive: RewardedMarket) -> Counts:
@@ -91,7 +91,7 @@ class Purse:
         market = incentive.market
         money = self.money_on(market.exchange_index)
         event = market.event_ticker
-        if event not in self.room.losses:
+        if event not in self.headroom.losses:
             most = min(money, max(self.event_loss, 0))
             return most, most
 
@@ -112,14 +112,14 @@ def pips_up(dollars: Decimal) -> int:
     return math.ceil(dollars * PIPS)
 
 
-class Promise(NamedTuple):
+class RoughValue(NamedTuple):
     """Roughly, net dollars a day for 1/10,000 dollar spent, and in all."""
 
     a_pip: float
     net: float
 
 
-class _Window:
+class _WindowPayout:
     """What one program's window would pay for a share of its market, told quickly."""
 
     __slots__ = ("_cap", "_least", "_leaving", "_whole", "left", "so_far")
@@ -127,8 +127,8 @@ class _Window:
     def __init__(self, incentive: RewardedMarket, program: Program, seconds: float, least: float) -> None:
         """`seconds`: how long the window lasts yet."""
         self.left, self._cap, self._least = seconds, program.cap, least
-        self.so_far = incentive.earned.get(program.id, 0.0)
-        self._whole = rule.earned(0.5 * incentive.qualified, 1.0, program.reward, seconds, program.seconds)
+        self.so_far = incentive.accrued_by_program.get(program.id, 0.0)
+        self._whole = rule.window_reward(0.5 * incentive.qualified, 1.0, program.reward, seconds, program.seconds)
         self._leaving = rule.payout_cents(self.so_far, program.cap) if self.so_far else 0
 
     def expects(self, shares: float) -> float:
@@ -148,7 +148,7 @@ class _Window:
         return (rule.payout_cents(expected, self._cap) - self._leaving) / 100 * _DAY / self.left
 
 
-class Menu:
+class SizeOptions:
     """A market and what it would bring at any sizes: the prices are fixed, the sizes free."""
 
     def __init__(
@@ -157,21 +157,26 @@ class Menu:
         rivals: Book,
         prices: Prices,
         now: datetime,
-        caution: Caution,
-        purse: Purse,
+        estimate_rules: EstimateRules,
+        budget: SizingBudget,
     ) -> None:
         self.incentive, self.rivals, self.prices = incentive, rivals, prices
         self.event, self.shard = incentive.market.event_ticker, incentive.market.exchange_index
-        self.times = 1.0
-        self.best: Option | None = None
-        self._now, self._caution = now, caution
+        self.hysteresis = 1.0
+        self.best: SizeOption | None = None
+        self._now, self._rules = now, estimate_rules
         ends = incentive.market.ends
         self._windows = [
-            _Window(incentive, program, max((min(program.end, ends) - now).total_seconds(), 0.0), caution.least)
+            _WindowPayout(
+                incentive,
+                program,
+                max((min(program.end, ends) - now).total_seconds(), 0.0),
+                estimate_rules.min_window,
+            )
             for program in incentive.programs
         ]
         yes, no = self.units = self._unit(YES, prices.yes), self._unit(NO, prices.no)
-        most_yes, most_no = purse.most_on(incentive)
+        most_yes, most_no = budget.most_on(incentive)
         self.most: Counts = (most_yes // yes if yes else 0, most_no // no if no else 0)
         self._scored: tuple[dict[int, list[SideScore | None]], ...] = ({}, {})
         self._volume = incentive.market.volume_a_day(now)
@@ -184,7 +189,7 @@ class Menu:
     @property
     def least(self) -> float:
         """Dollars that a window must be expected to bring."""
-        return self._caution.least
+        return self._rules.min_window
 
     def _unit(self, side: Side, price: Decimal | Skip) -> int:
         """What a contract ties up; 0 where the side has no price."""
@@ -196,10 +201,10 @@ class Menu:
         """The rivals' contracts at our price or ahead of it, and dollars lost by a fill."""
         if not isinstance(price, Decimal) or not self._volume:
             return 0.0, 0.0
-        lost, rate = self._caution.fill_cost, self.incentive.maker_rate
+        lost, rate = self._rules.fill_cost, self.incentive.maker_rate
         if rate:
             lost += rate * float(price * (ONE - price))
-        return float(contracts_from(self.rivals.side(side), price)), lost
+        return float(contracts_ahead(self.rivals.side(side), price)), lost
 
     def scores(self, side: int, count: int) -> list[SideScore | None]:
         """A side (0: YES, 1: NO) with so many contracts of ours, by each program's terms; None where it misses the
@@ -214,12 +219,12 @@ class Menu:
         ticks, top = grid.tick_table(side), grid.tops[side is NO]
         bids = [Bid(side, price, Decimal(count))] if count and isinstance(price, Decimal) else []
         return [
-            rule.score_side(levels, bids, *published(program), ticks, top) for program in self.incentive.programs
+            rule.score_side(levels, bids, *score_terms(program), ticks, top) for program in self.incentive.programs
         ]
 
-    def both(self, counts: Counts) -> list[tuple[_Window, float]]:
+    def both(self, counts: Counts) -> list[tuple[_WindowPayout, float]]:
         """Each window whose seconds count, with the sum of our shares."""
-        times, on_yes, on_no = self._caution.rivals_times, self.scores(0, counts[0]), self.scores(1, counts[1])
+        times, on_yes, on_no = self._rules.rival_multiplier, self.scores(0, counts[0]), self.scores(1, counts[1])
         return [
             (window, yes.share(times) + no.share(times))
             for window, yes, no in zip(self._windows, on_yes, on_no, strict=True)
@@ -244,18 +249,18 @@ class Menu:
         lost = yes_fill * expected_fills(self._volume, yes_ahead, yes) if yes and yes_fill else 0.0
         return lost + (no_fill * expected_fills(self._volume, no_ahead, no) if no and no_fill else 0.0)
 
-    def option(self, counts: Counts) -> Option:
+    def option(self, counts: Counts) -> SizeOption:
         yes, no = self.units
-        return Option(self.net(counts) * self.times, counts, yes * counts[0], no * counts[1])
+        return SizeOption(self.net(counts) * self.hysteresis, counts, yes * counts[0], no * counts[1])
 
-    def options(self, purse: Purse, most: int, in_company: bool) -> list[Option]:
+    def options(self, budget: SizingBudget, most: int, in_company: bool) -> list[SizeOption]:
         """Sizes worth their money, cheapest first, at most about `most`: none that brings no more than a cheaper
         one. `in_company`: other markets of the event are to be had too, so that it also matters which side
         costs."""
         steps = _SIZES if most >= _MANY else _FEWER_SIZES
         tried = {(yes, no) for yes in self._sizes(0, steps) for no in self._sizes(1, steps)}
         tried |= set(self._just_enough(steps))
-        money, (yes_unit, no_unit) = purse.money_on(self.shard), self.units
+        money, (yes_unit, no_unit) = budget.money_on(self.shard), self.units
         affordable = (counts for counts in tried if counts[0] * yes_unit + counts[1] * no_unit <= money)
         found = [option for option in map(self.option, affordable) if option.net > 0]
         self.best = max(found, default=None)
@@ -289,7 +294,7 @@ class Menu:
     def _just_enough(self, steps: int) -> Iterator[Counts]:
         """For some sizes of one side the least of the other that makes a window worth funding, for each window."""
         for number, window in enumerate(self._windows):
-            if window.so_far >= self._caution.least:
+            if window.so_far >= self._rules.min_window:
                 continue
             for side in (0, 1):
                 for given in self._sizes(1 - side, steps):
@@ -309,20 +314,20 @@ class Menu:
         ours, other = self.scores(side, count)[number], self.scores(1 - side, given)[number]
         if ours is None or other is None:
             return False
-        times = self._caution.rivals_times
+        times = self._rules.rival_multiplier
         expected = self._windows[number].expects(ours.share(times) + other.share(times))
-        return expected >= self._caution.least
+        return expected >= self._rules.min_window
 
-    def promise(self, purse: Purse, slots: int, exactly: bool = False) -> Promise:
+    def rough_value(self, budget: SizingBudget, slots: int, exactly: bool = False) -> RoughValue:
         """What the market would bring at the best of a few splits of the money, nothing at all if none of them
         makes a window worth funding. A split that leaves a part of a slot's share of the money idle is counted as
         if it took all of it. Unless asked `exactly`, each contract is taken to weigh what it does in the largest
         order, which flatters."""
         (yes_unit, no_unit), (yes_most, no_most) = self.units, self.most
         strengths = None if exactly else (self._strength(0), self._strength(1))
-        money = purse.money_on(self.shard)
+        money = budget.money_on(self.shard)
         all_yes, all_no = money / yes_unit if yes_unit else 0.0, money / no_unit if no_unit else 0.0
-        least_cost, best, best_a_pip = max(purse.money / slots, 1.0), -math.inf, -math.inf
+        least_cost, best, best_a_pip = max(budget.money / slots, 1.0), -math.inf, -math.inf
         for yes_part, no_part in _SPLITS:
             yes, no = int(all_yes * yes_part), int(all_no * no_part)
             yes, no = yes if yes < yes_most else yes_most, no if no < no_most else no_most
@@ -332,7 +337,7 @@ class Menu:
             a_pip = net / max(yes_unit * yes + no_unit * no, least_cost)
             if net and a_pip > best_a_pip:
                 best, best_a_pip = net, a_pip
-        return Promise(best_a_pip, best)
+        return RoughValue(best_a_pip, best)
 
     def _strength(self, side: int) -> tuple[float, float]:
         """What one of our contracts counts on a side by the richest program, and the rivals' score."""
@@ -340,7 +345,7 @@ class Menu:
         score = self.scores(side, most)[0]
         if score is None:
             return 0.0, 1.0
-        return score.ours / most if most else 0.0, self._caution.rivals_times * score.rivals
+        return score.ours / most if most else 0.0, self._rules.rival_multiplier * score.rivals
 
     def _roughly(self, yes: int, no: int, on_yes: tuple[float, float], on_no: tuple[float, float]) -> float:
         (yes_weight, yes_rivals), (no_weight, no_rivals) = on_yes, on_no
@@ -359,14 +364,14 @@ class Menu:
             self.incentive,
             self.rivals,
             scored,
-            self.incentive.estimate(scored, self._now, self._caution),
+            self.incentive.estimate(scored, self._now, self._rules),
             self._now,
         )
 
 
-def _front(options: Iterable[Option], cost: Callable[[Option], int]) -> list[Option]:
+def _front(options: Iterable[SizeOption], cost: Callable[[SizeOption], int]) -> list[SizeOption]:
     """The options than which no cheaper one brings as much."""
-    best: list[Option] = []
+    best: list[SizeOption] = []
     for option in sorted(options, key=lambda one: (cost(one), -one.net)):
         if not best or option.net > best[-1].net:
             best.append(option)

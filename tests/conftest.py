@@ -33,7 +33,7 @@ from incentive import Board
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
-from selection.ranking import Choice
+from selection.ranking import Selection
 from simulator import embedded
 from simulator.account import Account
 from simulator.embedded import EmbeddedExchange
@@ -183,8 +183,8 @@ class Bench:
 
     def board(self) -> Board:
         """The board as the bot last saw it."""
-        assert self.bot.incentives.board is not None
-        return self.bot.incentives.board
+        assert self.bot.incentive_program.board is not None
+        return self.bot.incentive_program.board
 
     def resting(self) -> list[Order]:
         """What really rests, by the exchange's own word."""
@@ -276,7 +276,7 @@ def assert_quoting_once(bench: Bench) -> None:
     assert set(sides.values()) == {1}
 
 
-def assert_told_apart(choice: Choice, tickers: set[str]) -> None:
+def assert_told_apart(choice: Selection, tickers: set[str]) -> None:
     """Each market is chosen, or has exactly one reason."""
     told = [candidate.ticker for candidate in choice.chosen] + [skip.ticker for skip in choice.skipped]
     assert len(told) == len(set(told)), "more than one reason"

@@ -18,7 +18,7 @@ from benchmarks.progress import progress
 from bot.settings import AUTO
 from exchange.account import Position
 from exchange.models import Order
-from risk.gate import Gate, Limits, Situation
+from risk.gate import Gate, Limits, TradingState
 from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
 from trade import is_own
 
@@ -63,7 +63,7 @@ def broken(one: Desk) -> list[str]:
 def exceeded(orders: Sequence[Order], positions: Sequence[Position]) -> list[str]:
     """Which limits these orders and positions break."""
     settled = Limits(Decimal(CAPITAL), Decimal(EVENT_LOSS), 0)
-    known = Gate(Situation(settled, orders=tuple(orders), positions=tuple(positions)), {})
+    known = Gate(TradingState(settled, orders=tuple(orders), positions=tuple(positions)), {})
     found = [f"{event}: ${risk} at risk" for event, risk in known.risks().items() if risk > EVENT_LOSS]
     if known.tied_up > CAPITAL:
         found.append(f"${known.tied_up} tied up")

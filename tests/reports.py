@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
-from ledger.entries import Seconds
-from report.build import Accuracy, Cash, Markout, Money, Report, Row
-from report.reward_payments import State, Unexplained, Window
+from ledger.entries import AccruedSeconds
+from report.build import Accuracy, Cash, Markout, Report, Result, Row
+from report.reward_payments import Unexplained, Window, WindowState
 
 D = Decimal
 UNTIL = datetime(2026, 11, 24, 7, 12, tzinfo=timezone.utc)
@@ -30,28 +30,28 @@ def report(days: int = 7, markets: int = 20, scale: str = "1", seed: int = 1) ->
     def cents(low: int, high: int) -> Decimal:
         return D(chance.randint(low, high)) / 100 * D(scale)
 
-    def money(spread: int) -> Money:
-        return Money(
+    def money(spread: int) -> Result:
+        return Result(
             credited=cents(0, 400) if chance.random() < 0.6 else D(0), spread=cents(0, spread), exits=cents(0, 40),
             fees=cents(5, 60), moves=cents(-300, 150),
         )  # fmt: skip
 
-    def seconds() -> Seconds:
+    def seconds() -> AccruedSeconds:
         present = chance.uniform(3_600, 100_000)
         qualified, excluded = present * chance.uniform(0.4, 0.8), present * chance.uniform(0, 0.2)
-        return Seconds(present, qualified, excluded, present - qualified - excluded, qualified * 0.04, 1.0)
+        return AccruedSeconds(present, qualified, excluded, present - qualified - excluded, qualified * 0.04, 1.0)
 
-    def row(name: str, money: Money) -> Row:
+    def row(name: str, money: Result) -> Row:
         return Row(name, money, seconds(), chance.randint(0, 40), cents(0, 9_000), chance.uniform(20, 60))
 
     of_days = [row(name, money(300)) for name in names]
-    estimates = Money(expected=D("3.10") * D(scale), running=D("1.25") * D(scale))
+    estimates = Result(expected=D("3.10") * D(scale), running=D("1.25") * D(scale))
     of_days[-1] = of_days[-1]._replace(money=of_days[-1].money + estimates)
     of_markets = [
         row(TICKERS[place] if place < len(TICKERS) else f"KXHIGHMIA-26NOV{place}-B70.5", money(200))
         for place in range(markets)
     ]
-    of_markets.append(Row("KXNOTHING-26NOV24", seconds=Seconds(60.0, unknown=60.0)))
+    of_markets.append(Row("KXNOTHING-26NOV24", seconds=AccruedSeconds(60.0, unknown=60.0)))
     of_markets.sort(key=lambda market: -market.money.net)
     return Report(
         "trade-sim.db", "simulated", since, UNTIL, 3, _sum(of_days), of_days, of_markets,
@@ -72,8 +72,8 @@ def unfilled(days: int = 2) -> Report:
     """Orders rested, and nobody took one."""
     full = report(days)
     none = [Markout(point.point, 0, D(0), D(0), 0.0, 0) for point in full.markouts]
-    rested = [row._replace(money=Money(), fills=0, contracts=D(0)) for row in full.days]
-    markets = [row._replace(money=Money(), fills=0, contracts=D(0)) for row in full.markets]
+    rested = [row._replace(money=Result(), fills=0, contracts=D(0)) for row in full.days]
+    markets = [row._replace(money=Result(), fills=0, contracts=D(0)) for row in full.markets]
     return replace(
         full, days=rested, markets=markets, series=[], markouts=none, total=_sum(rested), unexplained=[],
         accuracy=None,
@@ -101,10 +101,10 @@ def _sum(rows: Iterable[Row]) -> Row:
 
 
 def _window(chance: random.Random, place: int, scale: Decimal) -> Window:
-    state = list(State)[place % len(State)]
+    state = list(WindowState)[place % len(WindowState)]
     end = UNTIL - timedelta(hours=9 * place)
     estimate = D(chance.randint(100, 300)) / 100 * scale
-    credit = (estimate * D("1.12")).quantize(D("0.01")) if state is State.CREDITED else None
+    credit = (estimate * D("1.12")).quantize(D("0.01")) if state is WindowState.CREDITED else None
     return Window(
         f"p{place}", TICKERS[place % len(TICKERS)], end - timedelta(days=1), end, D(100), float(estimate),
         float(estimate), estimate, state, credit, end if credit else None, 3 if credit and place % 4 == 2 else 1,

@@ -8,20 +8,20 @@ from decimal import Decimal
 from exchange.account import Fill, Identity
 from exchange.models import OrderStatus
 from exchange.orderbook import NO, YES, Side
-from ledger.entries import SecondsOf, Stay
+from ledger.entries import AccrualKey, OrderRecord
 
 D = Decimal
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
 US = Identity("https://exchange.example/trade-api/v2", "key-1")
-SECONDS = SecondsOf("p", YES, NOW.date(), "M")
+SECONDS = AccrualKey("p", YES, NOW.date(), "M")
 
 
 def later(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def stay(name: str = "o", ended: float | None = None) -> Stay:
-    return Stay(
+def order_record(name: str = "o", ended: float | None = None) -> OrderRecord:
+    return OrderRecord(
         name, f"lipbot-{name}", "M", NO, D("0.0710"), D("12.50"), D("0.01"), D("0.000001"), OrderStatus.RESTING,
         NOW + timedelta(microseconds=1), NOW + later(120), None if ended is None else NOW + later(ended),
     )  # fmt: skip

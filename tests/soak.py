@@ -34,10 +34,10 @@ from benchmarks.stepped import LOG_FILES, LOG_SIZE, SteppedClock, read_variables
 from exchange.models import Program
 from exchange.orderbook import SIDES, Side
 from ledger.daily_pnl import midnight
-from ledger.entries import Seconds
+from ledger.entries import AccruedSeconds
 from ledger.ledger import Ledger
-from report.build import report
-from report.facts import recall
+from report.build import build_report
+from report.facts import read_report_facts
 from simulator.people import EVERYBODY
 from tests import health
 from tests.health import Health
@@ -141,7 +141,7 @@ class Outcome:
 
     said: dict[str, Any] = field(default_factory=dict)
     true: dict[str, Any] = field(default_factory=dict)
-    seconds: Seconds = field(default_factory=Seconds)
+    seconds: AccruedSeconds = field(default_factory=AccruedSeconds)
     truly_present: float = 0.0
     windows: dict[str, tuple[float, float]] = field(default_factory=dict)
     credited: int = 0
@@ -300,12 +300,12 @@ def compare(folder: Path, statement: Mapping[str, Any], opening: Mapping[str, An
     assert mark is not None
     assert mark.free_cash is not None
     fills = ledger.fills()
-    said = ledger.earned()
-    seconds = sum(ledger.seconds().values(), start=Seconds())
+    said = ledger.accrued_by_program()
+    seconds = sum(ledger.seconds().values(), start=AccruedSeconds())
     logs = list(folder.glob("trade.log*"))
     log = "".join(path.read_text(encoding="utf-8") for path in logs)
     day = mark.at.date()
-    told = report(recall(ledger))
+    told = build_report(read_report_facts(ledger))
     watched = told.cash.until if told.cash else mark.at
     return Outcome(
         said={

@@ -11,8 +11,8 @@ import pytest
 from bot.settings import AUTO
 from rewards.estimate import Candidate
 from rewards.skips import Reason
-from risk.exposure import room_beside
-from selection.ranking import what_lacks
+from risk.exposure import remaining_headroom
+from selection.ranking import broken_limit
 from simulator.people import NOISE, RIVALS
 from tests.conftest import Bench
 
@@ -45,9 +45,9 @@ def paid_at(make_bench: MakeBench, size: int, **changed: object) -> list[Candida
     bench.bot.start_trading()
     board = bench.board()
     limits = Decimal(str(many.get("MAX_CAPITAL", 100))), Decimal(str(many.get("MAX_EVENT_LOSS", 20)))
-    empty = room_beside(limits, bench.client.get_balance(), (), (), bench.client.get_resting_orders())
-    for candidate in (*board.choice.chosen, *board.choice.runners_up):
-        if candidate.decided.payable > 0 and what_lacks(candidate, empty) is None:
+    empty = remaining_headroom(limits, bench.client.get_balance(), (), (), bench.client.get_resting_orders())
+    for candidate in (*board.selection.chosen, *board.selection.runners_up):
+        if candidate.conservative.payable > 0 and broken_limit(candidate, empty) is None:
             found.append(candidate)
     return found
 
@@ -70,7 +70,7 @@ def test_the_size_that_is_named_is_paid_and_one_contract_less_is_not(
         assert paid_at(make_bench, smallest - 1, seed=seed, who=who) == []
     else:
         less = paid_at(make_bench, smallest - 1, seed=seed, who=who, FILL_COST=0.03)
-        assert [candidate for candidate in less if candidate.decided.net_per_day > 0] == []
+        assert [candidate for candidate in less if candidate.conservative.net_per_day > 0] == []
 
 
 def test_a_size_that_is_named_stays_within_the_limits(make_bench: MakeBench) -> None:
@@ -83,7 +83,7 @@ def test_a_size_that_is_named_stays_within_the_limits(make_bench: MakeBench) -> 
         who=(), TRADE_SIZE=smallest, MAX_CAPITAL=6, MAX_EVENT_LOSS=4, ONLY=(ticker,), FILL_COST=0
     ).bot.start_trading()
     assert taken is not None
-    assert [c.ticker for c in taken.chosen if c.decided.payable] == [ticker]
+    assert [c.ticker for c in taken.chosen if c.conservative.payable] == [ticker]
 
 
 def test_where_the_limits_bear_no_paid_size_that_is_said(make_bench: MakeBench) -> None:
@@ -97,7 +97,7 @@ def test_nothing_is_advised_where_the_settings_are_paid(make_bench: MakeBench) -
         bench = make_bench(who=(), TRADE_SIZE=size, FILL_COST=0)
         choice = bench.bot.start_trading()
         assert choice is not None
-        assert any(candidate.decided.payable for candidate in choice.chosen)
+        assert any(candidate.conservative.payable for candidate in choice.chosen)
         assert advice(bench) == ""
 
 
@@ -106,7 +106,7 @@ def test_what_is_paid_and_left_out_all_the_same_is_told_with_the_setting_that_do
 ) -> None:
     bench = make_bench(TRADE_SIZE=20, FILL_COST=1)
     bench.bot.start_trading()
-    left = sum(skip.reason is Reason.FILL_COST for skip in bench.board().choice.skipped)
+    left = sum(skip.reason is Reason.FILL_COST for skip in bench.board().selection.skipped)
     assert left
     assert f"but what would be paid is left out: FILL_COST {left}" in advice(bench)
 

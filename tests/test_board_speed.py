@@ -53,7 +53,7 @@ def test_a_scan_with_no_tokens_left_takes_hardly_longer_than_they_do_and_is_neve
 def test_a_scan_reads_by_the_hundred_and_nothing_of_markets_that_cannot_pass(scanned: tuple[Board, Pace]) -> None:
     board, pace = scanned
     listed = {program.ticker for program in board.programs}
-    out = {skip.ticker: skip.reason for skip in board.choice.skipped}
+    out = {skip.ticker: skip.reason for skip in board.selection.skipped}
     markets = [ticker for ticker in listed if out.get(ticker) not in TOLD_BY_THE_PROGRAM]
     books = [ticker for ticker in markets if out.get(ticker) not in TOLD_BY_THE_MARKET]
     assert len(listed) > len(markets) > len(books) > PROGRAMS / 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import market_bot
 from benchmarks.desk import accrued
-from ledger.entries import Seconds
+from ledger.entries import AccruedSeconds
 from ledger.ledger import Ledger
 from simulator import lifecycle, statement
 from simulator.matching import CONTRACT
@@ -70,8 +70,8 @@ def stated_orders(bench: Bench) -> set[str]:
     return {order["order_id"] for order in ours(truth(bench)["orders"])}
 
 
-def total(bench: Bench) -> Seconds:
-    return sum(bench.ledger.seconds().values(), start=Seconds())
+def total(bench: Bench) -> AccruedSeconds:
+    return sum(bench.ledger.seconds().values(), start=AccruedSeconds())
 
 
 def cycles(bench: Bench, count: int) -> None:
@@ -85,7 +85,7 @@ def test_fills_fees_positions_and_profit_are_the_exchanges(make_bench: Callable[
     cycles(bench, 25)
     bench.bot.start_trading()
     assert len(bench.ledger.fills()) > 6
-    ours = {stay.order_id for stay in bench.ledger.orders()}
+    ours = {record.order_id for record in bench.ledger.orders()}
     begun = bench.ledger.begun or START
     theirs = [one for one in bench.ledger.fills(begun) if one.order_id not in ours]
     assert theirs == [], "every fill is joined to its order"
@@ -195,7 +195,7 @@ def test_seconds_in_a_halted_market_are_not_taken_to_be_paid(make_bench: Callabl
     for ticker in {order.ticker for order in bench.resting()}:
         lifecycle.halt(exchange, exchange.markets[ticker])
     bench.bot.start_trading()
-    added = total(bench) + Seconds(*(-number for number in before))
+    added = total(bench) + AccruedSeconds(*(-number for number in before))
     assert added.unknown == pytest.approx(added.present)
     assert added.present > 100
     assert added.reward == 0
@@ -211,7 +211,7 @@ def test_the_seconds_of_a_short_gap_count_and_those_of_a_long_one_are_unknown(
         bench.restart()
         bench.pass_time(down - 60)
         bench.bot.start_trading()
-        added = total(bench) + Seconds(*(-number for number in before))
+        added = total(bench) + AccruedSeconds(*(-number for number in before))
         assert added.present > 4 * 45
         assert added.qualified == pytest.approx(0 if unknown else added.present)
         assert added.unknown == pytest.approx(added.present if unknown else 0)
@@ -239,7 +239,7 @@ def test_orders_that_the_ledger_never_saw_are_found_after_a_kill(make_bench: Cal
     bench.pass_time(20)
     cycles(bench, 2)
     bench.bot.start_trading()
-    assert {stay.order_id for stay in bench.ledger.orders()} == stated_orders(bench)
+    assert {record.order_id for record in bench.ledger.orders()} == stated_orders(bench)
     programs = [terms[-1] for terms in bench.ledger.programs().values()]
     truly = present(truth(bench)["orders"], programs)
     assert total(bench).present == pytest.approx(truly, rel=0.01), "the last ones have only just been placed"
@@ -252,7 +252,7 @@ def test_the_last_minute_of_a_window_is_paid_and_counted(make_bench: Callable[..
     ids = with_windows(bench, windows)
     bench.run(cycles=8)
     windows_paid = {one["program_id"]: one for one in truth(bench)["rewards"] if one["program_id"] in ids}
-    said = bench.ledger.earned()
+    said = bench.ledger.accrued_by_program()
     assert set(windows_paid) == set(ids) == set(said)
     for name, window in windows_paid.items():
         assert said[name] == pytest.approx(accrued(window), rel=0.01)
@@ -264,7 +264,9 @@ def test_a_full_disk_stops_no_cancel_is_told_once_and_its_seconds_are_unknown(
     bench = make_bench(**STILL)
     cycles(bench, 3)
     before = total(bench)
-    assert bench.bot.session.books._ledger._file._db.execute("PRAGMA query_only = 1")  # SQLite's own "read-only"
+    assert bench.bot.session.bookkeeper._ledger._file._db.execute(
+        "PRAGMA query_only = 1"
+    )  # SQLite's own "read-only"
     old = {order.order_id: order.expires or 0 for order in bench.resting()}
     cycles(bench, 3)
     assert old.keys() == {order.order_id for order in bench.resting()}
@@ -273,14 +275,14 @@ def test_a_full_disk_stops_no_cancel_is_told_once_and_its_seconds_are_unknown(
     assert f"The ledger {bench.ledger_file.name} cannot be written: attempt to write a readonly database" in line
     assert "Trading goes on, what is earned meanwhile is not counted" in bench.log
     assert total(bench) == before
-    bench.bot.session.books._ledger._file._db.execute("PRAGMA query_only = 0")
+    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 0")
     cycles(bench, 2)
     assert len([line for line in bench.events("INFO") if "is written again" in line]) == 1
     after = total(bench)
     minute = before.present / 2
     assert after.present == pytest.approx(7 * minute, rel=0.03)
     assert after.unknown == pytest.approx(3 * minute, rel=0.03), "those of the cycles that could not be written"
-    assert {stay.order_id for stay in bench.ledger.orders()} == stated_orders(bench)
+    assert {record.order_id for record in bench.ledger.orders()} == stated_orders(bench)
     assert_as_stated(bench)
 
 
@@ -289,7 +291,7 @@ def test_a_ledger_that_cannot_be_begun_leaves_nothing_of_ours_resting(bench: Ben
     assert len(bench.resting()) == 4
     bench.ledger_file = bench.ledger_file.with_name("another.db")
     bench.restart()
-    bench.bot.session.books._ledger._file._db.execute("PRAGMA query_only = 1")
+    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 1")
     bench.run(cycles=3)
     assert bench.resting() == []
     assert "cannot be written" in bench.events("ERROR")[0]
@@ -314,7 +316,7 @@ def test_ctrl_c_leaves_a_finished_ledger(make_bench: Callable[..., Bench]) -> No
     bench = make_bench(**BUSY)
     assert bench.run(cycles=10, end=KeyboardInterrupt) == 0
     assert bench.ledger.sessions()[0][2] == "stopped: Ctrl-C"
-    assert all(stay.ended for stay in bench.ledger.orders())
+    assert all(record.ended for record in bench.ledger.orders())
     assert bench.ledger.looks() == {}
     mark = bench.ledger.last_mark()
     assert mark is not None
@@ -351,7 +353,7 @@ def test_a_persons_trades_are_in_the_profit_and_not_among_our_orders(bench: Benc
     order_id = place(bench, by_hand(ticker))
     bench.bot.start_trading()
     assert order_id in {fill.order_id for fill in bench.ledger.fills()}
-    assert order_id not in {stay.order_id for stay in bench.ledger.orders()}
+    assert order_id not in {record.order_id for record in bench.ledger.orders()}
     assert_as_stated(bench)
 
 
@@ -497,7 +499,7 @@ def test_a_window_that_a_scan_no_longer_lists_is_counted_to_its_end(make_bench: 
     bench.bot.start_trading()
     (window,) = [one for one in truth(bench)["rewards"] if one["program_id"] in ids]
     assert bench.board().programs == ()
-    assert bench.ledger.earned()[window["program_id"]] == pytest.approx(accrued(window), rel=0.01)
+    assert bench.ledger.accrued_by_program()[window["program_id"]] == pytest.approx(accrued(window), rel=0.01)
 
 
 # -- fills that are listed again -------------------------------------------------------------------------------

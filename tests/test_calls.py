@@ -29,7 +29,7 @@ from tests.judge import assert_published
 from tests.test_server import run
 
 D = Decimal
-NO_CALL = {"hurry": "changes how long is waited, and asks nothing"}
+NO_CALL = {"shorten_timeouts": "changes how long is waited, and asks nothing"}
 
 
 def test_no_call_is_without_a_test_of_its_own() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exchange.account import Fill
 from exchange.orderbook import NO, YES, Side
-from ledger.cash_reconciliation import Stretch, Till, effect, follow, tied_up
+from ledger.cash_reconciliation import CashReading, ExplainedSpan, cash_effect, extend_span, tied_up
 from tests.conftest import Bench
 from tests.struck import Killed
 from tests.test_profit import fill, settlement
@@ -26,11 +26,11 @@ MAKERS_PART = {
 
 
 def test_a_yes_and_a_no_together_are_a_dollar_paid_back_at_once() -> None:
-    assert effect(D(0), fill(YES, "0.40", "10", "0.17")) == D("-4.17")
-    assert effect(D(10), fill(NO, "0.55", "10", "0.18")) == D("4.32")
-    assert effect(D(4), fill(NO, "0.55", "10")) == D("-1.50")
-    assert effect(D(-4), fill(YES, "0.30", "3")) == D("2.10")
-    assert effect(D(4), settlement("4", "4")) == 4
+    assert cash_effect(D(0), fill(YES, "0.40", "10", "0.17")) == D("-4.17")
+    assert cash_effect(D(10), fill(NO, "0.55", "10", "0.18")) == D("4.32")
+    assert cash_effect(D(4), fill(NO, "0.55", "10")) == D("-1.50")
+    assert cash_effect(D(-4), fill(YES, "0.30", "3")) == D("2.10")
+    assert cash_effect(D(4), settlement("4", "4")) == 4
 
 
 MOVES = st.lists(
@@ -48,28 +48,28 @@ def test_in_whatever_order_fills_are_told_they_moved_the_same_cash(
     def moved(told: list[Fill]) -> Decimal:
         held, total = D(0), D(0)
         for one in told:
-            total += effect(held, one)
+            total += cash_effect(held, one)
             held += one.change
         return total
 
     assert moved(fills) == moved([fills[place] for place in order if place < len(fills)])
 
 
-def look(minute: int, level: str) -> tuple[Decimal, Stretch]:
-    at, till = NOW + minute * MINUTE, Till(D(level) + 5, D(5), D(0))
-    return D(level), Stretch(at, at, till, till)
+def look(minute: int, level: str) -> tuple[Decimal, ExplainedSpan]:
+    at, till = NOW + minute * MINUTE, CashReading(D(level) + 5, D(5), D(0))
+    return D(level), ExplainedSpan(at, at, till, till)
 
 
 def levels(*told: str) -> list[tuple[Decimal, Decimal]]:
-    """First and last level of each stretch, after looks a minute apart."""
-    known: list[Stretch] = []
+    """First and last level of each span, after looks a minute apart."""
+    known: list[ExplainedSpan] = []
     doubt = None
     for minute, level in enumerate(told):
         _, now = look(minute, level)
         before = known[-1] if known else None
-        stretch, doubt = follow(before, doubt, now.since, now.first)
-        if stretch:
-            known = [*known[:-1], stretch] if before and before.since == stretch.since else [*known, stretch]
+        span, doubt = extend_span(before, doubt, now.since, now.first)
+        if span:
+            known = [*known[:-1], span] if before and before.since == span.since else [*known, span]
     return [(one.first.level, one.last.level) for one in known]
 
 
@@ -90,8 +90,8 @@ def test_what_is_less_than_a_step_is_no_step_but_is_not_lost() -> None:
 def test_after_positions_were_taken_over_a_new_level_explains_nothing() -> None:
     _, old = look(0, "100")
     _, now = look(1, "150")
-    stretch, doubt = follow(old, None, now.since, now.first, anew=True)
-    assert (stretch, doubt) == (now._replace(anew=True), None)
+    span, doubt = extend_span(old, None, now.since, now.first, anew=True)
+    assert (span, doubt) == (now._replace(anew=True), None)
 
 
 def test_what_orders_tie_up_is_what_the_exchange_keeps_back_to_the_last_digit(

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.models import Program
-from ledger.cash_reconciliation import Stretch, Till
-from ledger.entries import Flow, Seconds
-from report.reward_payments import State, Unexplained, Window, attribute
+from ledger.cash_reconciliation import CashReading, ExplainedSpan
+from ledger.entries import AccruedSeconds, CashFlow
+from report.reward_payments import Unexplained, Window, WindowState, match_rewards
 from tests.values import NOW, program
 
 D = Decimal
@@ -23,44 +23,44 @@ LONG_AFTER = END + 100 * HOUR
 
 def window(
     name: str = "p", accrued: float = 4.0, at_most: float = 4.4, ends: float = 0, unknown: float = 0
-) -> tuple[Program, Seconds]:
+) -> tuple[Program, AccruedSeconds]:
     """A day's window that ended so many hours after `END`, and what its seconds came to."""
     terms = program(days=1, name=name, ticker=f"KX-{name}")._replace(
         start=NOW + ends * HOUR, end=END + ends * HOUR
     )
-    return terms, Seconds(3600, 3600 - unknown, 0, unknown, 100, accrued, at_most)
+    return terms, AccruedSeconds(3600, 3600 - unknown, 0, unknown, 100, accrued, at_most)
 
 
-def looks(*levels: tuple[float, str], anew: bool = False) -> list[Stretch]:
+def looks(*levels: tuple[float, str], anew: bool = False) -> list[ExplainedSpan]:
     """The cash that nothing explains: from so many hours after `END` on, until a minute before the next."""
     starts = [END + hours * HOUR for hours, _ in levels]
     ends = [*(start - timedelta(minutes=1) for start in starts[1:]), LONG_AFTER]
     return [
-        Stretch(start, end, till(level), till(level), anew and place > 0)
+        ExplainedSpan(start, end, till(level), till(level), anew and place > 0)
         for place, (start, end, (_, level)) in enumerate(zip(starts, ends, levels, strict=True))
     ]
 
 
-def till(level: str) -> Till:
-    return Till(D(level) + D("7.13") - 300, D("7.13"), D(-300))
+def till(level: str) -> CashReading:
+    return CashReading(D(level) + D("7.13") - 300, D("7.13"), D(-300))
 
 
 def told(
-    *windows: tuple[Program, Seconds],
-    cash: list[Stretch],
-    flows: tuple[Flow, ...] = (),
+    *windows: tuple[Program, AccruedSeconds],
+    cash: list[ExplainedSpan],
+    flows: tuple[CashFlow, ...] = (),
     now: datetime = LONG_AFTER,
 ) -> tuple[dict[str, Window], list[Unexplained]]:
     programs = {terms.id: terms for terms, _ in windows}
     seconds = {terms.id: known for terms, known in windows}
-    found, unexplained = attribute(programs, seconds, cash, flows, now)
+    found, unexplained = match_rewards(programs, seconds, cash, flows, now)
     return {one.program_id: one for one in found}, unexplained
 
 
 def test_cash_of_about_the_estimate_a_day_after_the_window_is_its_reward() -> None:
     windows, unexplained = told(window(), cash=looks((-20, "1000"), (24, "1004.12")))
     one = windows["p"]
-    assert (one.state, one.credit, one.estimate, one.together) == (State.CREDITED, D("4.12"), D("4.00"), 1)
+    assert (one.state, one.credit, one.estimate, one.together) == (WindowState.CREDITED, D("4.12"), D("4.00"), 1)
     assert one.credited == END + 24 * HOUR
     assert unexplained == []
 
@@ -68,7 +68,7 @@ def test_cash_of_about_the_estimate_a_day_after_the_window_is_its_reward() -> No
 @pytest.mark.parametrize("hours", [1, 11.9, 48.1, 70])
 def test_cash_that_comes_too_early_or_too_late_is_no_reward(hours: float) -> None:
     windows, (cash,) = told(window(), cash=looks((-20, "1000"), (hours, "1004.12")))
-    assert windows["p"].state is State.NOTHING_CAME
+    assert windows["p"].state is WindowState.NOTHING_CAME
     assert (cash.amount, "12 to 48 hours" in cash.why) == (D("4.12"), True)
 
 
@@ -85,7 +85,7 @@ def test_cash_that_comes_too_early_or_too_late_is_no_reward(hours: float) -> Non
 )
 def test_cash_that_is_not_what_was_estimated_is_no_reward(came: str, why: str) -> None:
     windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, str(1000 + D(came)))))
-    assert windows["p"].state is State.NOTHING_CAME
+    assert windows["p"].state is WindowState.NOTHING_CAME
     assert windows["p"].credit is None
     assert cash.amount == D(came)
     assert why in cash.why
@@ -99,7 +99,7 @@ def test_the_tolerance_is_the_one_that_is_stated(came: str) -> None:
 
 def test_what_a_person_pays_in_is_no_reward_even_if_it_shows_before_the_list_does() -> None:
     for kind, amount in (("deposit", "4.12"), ("transfer", "4.12"), ("withdrawal", "4.12")):
-        flow = Flow("d", kind, D(amount), D(amount), END + 60 * HOUR)
+        flow = CashFlow("d", kind, D(amount), D(amount), END + 60 * HOUR)
         windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, "1004.12")), flows=(flow,))
         assert windows["p"].credit is None
         assert kind in cash.why
@@ -120,7 +120,7 @@ def test_cash_behind_positions_that_were_taken_over_is_no_reward() -> None:
 
 def test_a_reward_that_comes_together_with_other_cash_is_not_guessed() -> None:
     windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, "1045.29")))
-    assert (windows["p"].state, cash.amount) == (State.NOTHING_CAME, D("45.29"))
+    assert (windows["p"].state, cash.amount) == (WindowState.NOTHING_CAME, D("45.29"))
 
 
 def test_one_sum_is_never_two_rewards() -> None:
@@ -153,15 +153,15 @@ def test_after_days_without_a_look_all_that_must_have_come_is_found_in_one_sum()
     paid = D("28.50")
     before, after = looks((-20, "1000"), (90, str(1000 + paid)))
     found, unexplained = told(*windows, cash=[before._replace(until=END - 19 * HOUR), after])
-    assert {one.state for one in found.values()} == {State.CREDITED}
+    assert {one.state for one in found.values()} == {WindowState.CREDITED}
     assert sum((one.credit or D(0) for one in found.values()), start=D(0)) == paid
     assert unexplained == []
 
 
 def test_a_window_below_a_dollar_is_said_to_pay_nothing() -> None:
     windows, _ = told(window(accrued=0.6, at_most=0.7), cash=looks((-20, "1000")))
-    assert (windows["p"].state, windows["p"].estimate) == (State.BELOW_FLOOR, 0)
-    assert State.BELOW_FLOOR.value == "would have paid $0.00"
+    assert (windows["p"].state, windows["p"].estimate) == (WindowState.BELOW_FLOOR, 0)
+    assert WindowState.BELOW_FLOOR.value == "would have paid $0.00"
 
 
 def test_a_window_that_may_just_have_reached_the_dollar_is_credited_if_it_came() -> None:
@@ -169,7 +169,7 @@ def test_a_window_that_may_just_have_reached_the_dollar_is_credited_if_it_came()
     windows, _ = told(close, cash=looks((-20, "1000"), (24, "1001.02")))
     assert (windows["p"].credit, windows["p"].estimate) == (D("1.02"), 0)
     windows, _ = told(close, cash=looks((-20, "1000")))
-    assert windows["p"].state is State.BELOW_FLOOR
+    assert windows["p"].state is WindowState.BELOW_FLOOR
 
 
 def test_seconds_that_nobody_saw_may_have_been_paid_but_are_not_estimated() -> None:
@@ -185,9 +185,9 @@ def test_an_estimate_is_expected_for_two_days_and_then_counts_nothing() -> None:
         watched = [cash[0]._replace(until=END + hours * HOUR)]
         windows, _ = told(window(), cash=watched, now=END + hours * HOUR)
         states.append(windows["p"].state)
-    assert states == [State.RUNNING, State.EXPECTED, State.EXPECTED, State.NOTHING_CAME]
+    assert states == [WindowState.RUNNING, WindowState.EXPECTED, WindowState.EXPECTED, WindowState.NOTHING_CAME]
     windows, _ = told(window(), cash=[], now=LONG_AFTER)
-    assert windows["p"].state is State.EXPECTED, "nobody looked whether it came"
+    assert windows["p"].state is WindowState.EXPECTED, "nobody looked whether it came"
 
 
 def test_the_cap_of_an_account_is_the_most_that_is_taken_for_a_reward() -> None:

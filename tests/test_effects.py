@@ -69,7 +69,7 @@ def test_wait_time_and_expiration_ts_are_when_orders_go_by_themselves(make_bench
 
 def reasons(bench: Bench) -> dict[str, Reason]:
     """By ticker, why the last scan left a market out."""
-    return {skip.ticker: skip.reason for skip in bench.board().choice.skipped}
+    return {skip.ticker: skip.reason for skip in bench.board().selection.skipped}
 
 
 def test_only_and_avoid_are_the_families_that_are_quoted_and_those_that_never_are(make_bench: MakeBench) -> None:
@@ -129,14 +129,14 @@ def test_min_reward_leaves_what_pays_less_and_what_pays_nothing(make_bench: Make
     bench = make_bench(TRADE_SIZE=10, FILL_COST=0, TRADE_TICKER_SIZE=50, MAX_CAPITAL=1_000, MAX_EVENT_LOSS=1_000)
     free = bench.bot.start_trading()
     assert free is not None
-    assert min(candidate.decided.payable for candidate in free.chosen) < 2
+    assert min(candidate.conservative.payable for candidate in free.chosen) < 2
     bench = make_bench(
         TRADE_SIZE=10, FILL_COST=0, TRADE_TICKER_SIZE=50, MAX_CAPITAL=1_000, MAX_EVENT_LOSS=1_000, MIN_REWARD=2
     )
     choice = bench.bot.start_trading()
     assert choice is not None
     assert choice.chosen
-    assert min(candidate.decided.payable for candidate in choice.chosen) >= 2
+    assert min(candidate.conservative.payable for candidate in choice.chosen) >= 2
     assert Reason.MIN_REWARD in reasons(bench).values()
 
 
@@ -171,4 +171,4 @@ def test_auto_sizes_are_whole_contracts_within_the_limits(make_bench: MakeBench)
     assert all(order.remaining % 1 == 0 for order in orders)
     assert len({order.remaining for order in orders}) > 1, "each size is its market's own"
     assert 30 < sum(order.price * order.remaining for order in orders) <= 60
-    assert all(candidate.decided.payable >= Decimal("1.50") for candidate in choice.chosen)
+    assert all(candidate.conservative.payable >= Decimal("1.50") for candidate in choice.chosen)

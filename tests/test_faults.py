@@ -364,7 +364,7 @@ def test_an_order_that_cannot_be_canceled_gets_no_second_one_beside_it(bench: Be
     bench.bot.start_trading()
     assert [order.order_id for order in bench.resting()] == [resting[0].order_id]
     bench.exchange.api.exchange.programs[:] = programs
-    bench.bot.incentives.board = None
+    bench.bot.incentive_program.board = None
     bench.bot.start_trading()
     there = [order for order in bench.resting() if order.ticker == resting[0].ticker]
     assert sum(order.is_bid == resting[0].is_bid for order in there) == 1
@@ -375,5 +375,5 @@ def nothing_is_paid(bench: Bench) -> list[ListedProgram]:
     listed = bench.exchange.api.exchange.programs
     was = listed[:]
     listed.clear()
-    bench.bot.incentives.board = None
+    bench.bot.incentive_program.board = None
     return was

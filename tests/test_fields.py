@@ -20,9 +20,9 @@ WRONG: dict[str, list[Any]] = {
     "text": ["@absent", None, 5, True, [], {}],
     "decimal": ["@absent", None, 12, "@fraction", "", "NaN", "Infinity", "1e5", "1,000", " 1", "٣", "9" * 5_000,
                 True],
-    "whole": ["@absent", None, "5", True, "@fraction", 10**30, "@large", []],
+    "integer": ["@absent", None, "5", True, "@fraction", 10**30, "@large", []],
     "number": ["@absent", None, "5", True, 10**30, "@large", []],
-    "flag": ["@absent", None, "true", 0, 1],
+    "boolean": ["@absent", None, "true", 0, 1],
     "time": ["@absent", None, 5, "yesterday", "0001-01-01T00:00:00Z", "99999-01-01T00:00:00Z", ""],
     "unix": ["@absent", None, "5", 10**12, 10**17, True, "@fraction", "@large"],
     "enum": ["@absent", None, "pondering", 5, ""],
@@ -33,19 +33,19 @@ WRONG: dict[str, list[Any]] = {
 PROMISED: dict[str, dict[str, str]] = {
     "get_incentive_programs incentive_programs": {
         "id": "text", "market_ticker": "text", "incentive_type": "enum", "start_date": "time", "end_date": "time",
-        "period_reward": "whole", "paid_out": "flag",
+        "period_reward": "integer", "paid_out": "boolean",
     },
     "get_markets markets": {
         "ticker": "text", "event_ticker": "text", "status": "enum", "close_time": "time", "price_ranges": "list",
         "volume_24h_fp": "decimal",
     },
     "get_all_series series": {"ticker": "text", "fee_type": "enum", "fee_multiplier": "number"},
-    "get_events events": {"event_ticker": "text", "series_ticker": "text", "mutually_exclusive": "flag"},
+    "get_events events": {"event_ticker": "text", "series_ticker": "text", "mutually_exclusive": "boolean"},
     "get_orderbooks orderbooks": {"ticker": "text"},
     "get_candles markets": {"market_ticker": "text", "candlesticks": "list"},
     "get_positions market_positions": {
         "ticker": "text", "position_fp": "decimal", "market_exposure_dollars": "decimal",
-        "exchange_index": "whole",
+        "exchange_index": "integer",
     },
     "get_resting_orders orders": {
         "order_id": "text", "client_order_id": "text", "ticker": "text", "outcome_side": "enum", "status": "enum",
@@ -59,25 +59,25 @@ PROMISED: dict[str, dict[str, str]] = {
     },
     "get_fills fills": {
         "fill_id": "text", "order_id": "text", "ticker": "text", "outcome_side": "enum", "count_fp": "decimal",
-        "yes_price_dollars": "decimal", "fee_cost": "decimal", "is_taker": "flag",
+        "yes_price_dollars": "decimal", "fee_cost": "decimal", "is_taker": "boolean",
     },
     "get_settlements settlements": {
         "ticker": "text", "event_ticker": "text", "yes_count_fp": "decimal", "yes_total_cost_dollars": "decimal",
-        "no_count_fp": "decimal", "no_total_cost_dollars": "decimal", "revenue": "whole", "fee_cost": "decimal",
-        "exchange_index": "whole", "settled_time": "time",
+        "no_count_fp": "decimal", "no_total_cost_dollars": "decimal", "revenue": "integer", "fee_cost": "decimal",
+        "exchange_index": "integer", "settled_time": "time",
     },
     "get_deposits deposits": {
-        "id": "text", "status": "enum", "amount_cents": "whole", "fee_cents": "whole", "created_ts": "unix",
+        "id": "text", "status": "enum", "amount_cents": "integer", "fee_cents": "integer", "created_ts": "unix",
     },
     "get_withdrawals withdrawals": {
-        "id": "text", "status": "enum", "amount_cents": "whole", "fee_cents": "whole", "created_ts": "unix",
+        "id": "text", "status": "enum", "amount_cents": "integer", "fee_cents": "integer", "created_ts": "unix",
     },
     "get_transfers transfers": {
-        "transfer_id": "text", "status": "text", "amount": "decimal", "source_exchange_shard": "whole",
-        "destination_exchange_shard": "whole", "created_ts": "unix",
+        "transfer_id": "text", "status": "text", "amount": "decimal", "source_exchange_shard": "integer",
+        "destination_exchange_shard": "integer", "created_ts": "unix",
     },
     "get_subaccount_transfers transfers": {
-        "transfer_id": "text", "amount_cents": "whole", "from_subaccount": "whole", "to_subaccount": "whole",
+        "transfer_id": "text", "amount_cents": "integer", "from_subaccount": "integer", "to_subaccount": "integer",
         "created_ts": "unix",
     },
     "get_order_groups order_groups": {"id": "text"},
@@ -86,13 +86,13 @@ PROMISED: dict[str, dict[str, str]] = {
 
 OPTIONAL: dict[str, dict[str, str]] = {
     "get_incentive_programs incentive_programs": {
-        "discount_factor_bps": "whole", "max_reward_per_account": "whole", "target_size_fp": "decimal",
+        "discount_factor_bps": "integer", "max_reward_per_account": "integer", "target_size_fp": "decimal",
     },
-    "get_markets markets": {"exchange_index": "whole", "expected_expiration_time": "time"},
+    "get_markets markets": {"exchange_index": "integer", "expected_expiration_time": "time"},
     "get_events events": {"fee_type_override": "enum", "fee_multiplier_override": "number"},
-    "get_resting_orders orders": {"exchange_index": "whole", "expiration_time": "time"},
+    "get_resting_orders orders": {"exchange_index": "integer", "expiration_time": "time"},
     "get_deposits deposits": {"finalized_ts": "unix"},
-    "get_order_groups order_groups": {"contracts_limit_fp": "decimal", "exchange_index": "whole"},
+    "get_order_groups order_groups": {"contracts_limit_fp": "decimal", "exchange_index": "integer"},
 }  # fmt: skip
 
 
@@ -130,11 +130,11 @@ def test_one_field_that_is_wrong_costs_its_item_and_says_so_and_costs_no_other(w
                 ticker = bad.get("ticker") or bad.get("market_ticker") or ""
                 assert (error.ticker, ticker in told) == (ticker, True)
             with pytest.raises(Unreadable):
-                listed.whole()
+                listed.all_or_raise()
 
 
 SINGLE: dict[str, dict[str, str]] = {
-    "get_exchange_status": {"exchange_active": "flag", "trading_active": "flag"},
+    "get_exchange_status": {"exchange_active": "boolean", "trading_active": "boolean"},
     "get_balance": {"balance_dollars": "decimal"},
     "create_order": {"order_id": "text", "fill_count": "decimal", "remaining_count": "decimal"},
     "amend_order": {"order_id": "text"},
@@ -186,7 +186,7 @@ def test_a_number_beyond_all_numbers_is_named(raw: str) -> None:
     with pytest.raises(
         Unreadable, match=r"GET /series( series KX\w+: field fee_multiplier|: answered 200 with no JSON)"
     ):
-        CALLS["get_all_series"](client_that_hears(give(200, sent(body)))).whole()
+        CALLS["get_all_series"](client_that_hears(give(200, sent(body)))).all_or_raise()
 
 
 @pytest.mark.parametrize("method", CALLS)

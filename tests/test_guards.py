@@ -9,7 +9,7 @@ from exchange.account import Fill
 from exchange.models import Market
 from exchange.orderbook import NO, YES, Book, Side
 from rewards.skips import Reason, Skip
-from risk.guards import JUMP, LOOKS_MISSED, MANY_FILLS, Guards, Patience
+from risk.guards import JUMP, LOOKS_MISSED, MANY_FILLS, Guards, TargetGrace
 from tests.values import NOW, cents, market
 
 PAUSE = timedelta(seconds=120)
@@ -27,7 +27,7 @@ def fill(side: Side = YES, seconds: float = 0, ticker: str = "KXA-1", taker: boo
 
 def look(guards: Guards, yes: int, no: int, seconds: float = 0, quoted: bool = True) -> list[dict[str, str]]:
     book = Book("KXA-1", cents((yes, 10)), cents((no, 10)))
-    return guards.looked({"KXA-1": ONE}, {"KXA-1": book}, {"KXA-1"} if quoted else set(), after(seconds))
+    return guards.on_books({"KXA-1": ONE}, {"KXA-1": book}, {"KXA-1"} if quoted else set(), after(seconds))
 
 
 def out(guards: Guards, seconds: float, one: Market = ONE) -> list[Reason]:
@@ -36,7 +36,7 @@ def out(guards: Guards, seconds: float, one: Market = ONE) -> list[Reason]:
 
 def test_a_filled_side_stays_away_and_comes_back_and_both_are_told() -> None:
     guards = Guards(PAUSE)
-    (told,) = guards.filled([fill(YES)], NOW)
+    (told,) = guards.on_fills([fill(YES)], NOW)
     assert (told["Ticker"], told["Side"]) == ("KXA-1", "yes")
     assert "filled" in told["Guard"]
     assert f"{after(120).astimezone():%H:%M:%S}" == told["Until"]
@@ -48,15 +48,15 @@ def test_a_filled_side_stays_away_and_comes_back_and_both_are_told() -> None:
 
 def test_a_sale_of_ours_and_a_fill_of_long_ago_pause_nothing() -> None:
     guards = Guards(PAUSE)
-    assert guards.filled([fill(taker=True), fill(seconds=-121)], NOW) == []
+    assert guards.on_fills([fill(taker=True), fill(seconds=-121)], NOW) == []
     assert guards.sides == frozenset()
 
 
 def test_several_fills_within_a_minute_withdraw_the_market_ten_times_as_long() -> None:
     guards = Guards(PAUSE)
-    guards.filled([fill(YES, 0), fill(NO, 30)], after(31))
+    guards.on_fills([fill(YES, 0), fill(NO, 30)], after(31))
     assert out(guards, 31) == []
-    told = guards.filled([fill(YES, 59)], after(60))
+    told = guards.on_fills([fill(YES, 59)], after(60))
     assert any(f"{MANY_FILLS} fills" in one["Guard"] for one in told)
     assert out(guards, 60) == [Reason.GUARD]
     assert out(guards, 59 + 1_199) == [Reason.GUARD]
@@ -65,7 +65,7 @@ def test_several_fills_within_a_minute_withdraw_the_market_ten_times_as_long() -
 
 def test_fills_that_are_far_apart_or_elsewhere_are_chance() -> None:
     guards = Guards(PAUSE)
-    guards.filled([fill(YES, 0), fill(NO, 61), fill(YES, 61, "KXB-1"), fill(YES, 119)], after(119))
+    guards.on_fills([fill(YES, 0), fill(NO, 61), fill(YES, 61, "KXB-1"), fill(YES, 119)], after(119))
     assert out(guards, 119) == []
 
 
@@ -92,7 +92,7 @@ def test_looks_that_are_far_apart_are_not_compared() -> None:
     look(guards, 20, 70)
     guards.forget_books()
     assert look(guards, 70, 20, 3_600) == []
-    guards.looked({"KXA-1": ONE}, {}, set(), after(3_660))
+    guards.on_books({"KXA-1": ONE}, {}, set(), after(3_660))
     assert look(guards, 20, 70, 3_720) == [], "it was not looked at in between"
 
 
@@ -103,10 +103,10 @@ def test_a_jump_elsewhere_is_stayed_out_of_without_a_word() -> None:
     assert out(guards, 60) == [Reason.GUARD]
 
 
-def test_a_tripped_breaker_pauses_its_shard_once_and_no_other() -> None:
+def test_a_triggered_group_pauses_its_shard_once_and_no_other() -> None:
     guards = Guards(PAUSE)
-    assert len(guards.tripped(0, "the breaker", NOW)) == 1
-    assert guards.tripped(0, "the breaker", after(60)) == []
+    assert len(guards.on_group_triggered(0, "its group was triggered", NOW)) == 1
+    assert guards.on_group_triggered(0, "its group was triggered", after(60)) == []
     assert out(guards, 60) == [Reason.GUARD]
     assert out(guards, 60, market(ticker="KXB-1", shard=1)) == []
     assert guards.ended(after(120)) == [{"Shard": "0", "Guard": "ended"}]
@@ -115,8 +115,8 @@ def test_a_tripped_breaker_pauses_its_shard_once_and_no_other() -> None:
 def test_without_a_pause_nothing_is_stayed_out_of() -> None:
     guards = Guards(timedelta(0))
     look(guards, 20, 70)
-    assert guards.filled([fill()], NOW) == look(guards, 70, 20) == []
-    assert len(guards.tripped(0, "why", NOW)) == 1
+    assert guards.on_fills([fill()], NOW) == look(guards, 70, 20) == []
+    assert len(guards.on_group_triggered(0, "why", NOW)) == 1
     assert guards.due(NOW) == [0], "the group has to be reset all the same"
     assert guards.skips([market("A-1")], NOW) != {}, "before that nothing is taken there"
 
@@ -126,7 +126,7 @@ def missed(ticker: str = "KXA-1", reason: Reason = Reason.TARGET_MISSED) -> Skip
 
 
 def test_a_target_that_is_missed_now_and_then_costs_no_quote() -> None:
-    patience, quoted = Patience(), frozenset({"KXA-1"})
+    patience, quoted = TargetGrace(), frozenset({"KXA-1"})
     for _ in range(3):
         for _ in range(LOOKS_MISSED - 1):
             assert patience.keeps(quoted, [missed()]) == quoted
@@ -136,7 +136,7 @@ def test_a_target_that_is_missed_now_and_then_costs_no_quote() -> None:
 
 
 def test_only_a_missed_target_of_a_quoted_market_is_waited_for() -> None:
-    patience, quoted = Patience(), frozenset({"KXA-1"})
+    patience, quoted = TargetGrace(), frozenset({"KXA-1"})
     assert patience.keeps(quoted, [missed(reason=Reason.TRADE_DELTA)]) == frozenset()
     assert patience.keeps(quoted, [missed("KXB-1")]) == frozenset()
     assert patience.keeps(quoted, [missed(reason=Reason.NO_REFERENCE)]) == quoted

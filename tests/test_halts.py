@@ -77,7 +77,7 @@ def test_a_day_of_informed_flow_ends_in_a_halt_within_the_limit_and_the_worst_ca
 def halted(make_bench: MakeBench, **more: object) -> Bench:
     bench = make_bench(who=(), **more)
     bench.run(cycles=2)
-    bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D("0.01"))  # the opening sales cost more
+    bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))  # the opening sales cost more
     bench.run(cycles=1)
     return bench
 
@@ -87,7 +87,7 @@ def test_a_halt_cancels_ours_keeps_positions_lists_them_and_leaves_a_persons_ord
     bench.run(cycles=2)
     theirs = place_by_hand(bench)
     ticker = bench.resting()[0].ticker
-    bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D("0.01"))
+    bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))
     holding = bench.account.holdings["KXRAINCHI-26DEC09-T1"]
     holding.count, holding.cost = 300, 1_200_000
     bench.run(cycles=1)
@@ -154,14 +154,14 @@ def test_after_resume_the_limit_holds_anew_for_what_is_lost_from_then_on(make_be
 def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
     bench.run(cycles=2)
-    bench.bot.session.books._ledger._file._db.execute("PRAGMA query_only = 1")
-    bench.bot._rules = replace(bench.bot._rules, daily_loss_limit=D("0.01"))
+    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 1")
+    bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))
     bench.run(cycles=3)
     assert ours(bench) == []
     assert "The halt stands as long as this process" in bench.log
     assert bench.ledger.halts() == []
     assert len(bench.events("HALT")) == len(bench.events("NEW SESSION")) == 1
-    bench.bot.session.books._ledger._file._db.execute("PRAGMA query_only = 0")
+    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 0")
     bench.run(cycles=2)
     assert ours(bench) == []
     assert len(bench.ledger.halts(standing=True)) == 1
@@ -375,7 +375,7 @@ forbidden = answer(403, '{"error":{"code":"forbidden","message":"this key may no
 
 
 def on_prod(bench: Bench, confirm: prod_confirmation.Confirm | None) -> int | None:
-    bench.bot._rules = replace(bench.bot._rules, env=Environment.PROD)
+    bench.bot.settings = replace(bench.bot.settings, env=Environment.PROD)
     bench.bot._confirm = confirm
     return bench.run(cycles=1)
 

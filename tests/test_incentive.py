@@ -1,4 +1,4 @@
-"""What bids would bring, and the choice: an estimate that flatters buys losses, and a market that is left out
+"""What bids would bring, and the selection: an estimate that flatters buys losses, and a market that is left out
 without a reason is one that nobody looks for.
 """
 
@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from exchange.models import FeeType
 from exchange.orderbook import NO, YES, Bid, Book, Side
 from rewards import estimate as rule
-from rewards.estimate import Candidate, Caution, Estimate, RewardedMarket, Scored, expected_fills
+from rewards.estimate import Candidate, Estimate, EstimateRules, RewardedMarket, Scored, expected_fills
 from rewards.fees import maker_rate
 from rewards.skips import Reason, Skip
-from risk.exposure import Room
+from risk.exposure import Headroom
 from selection import ranking as choices
-from selection.ranking import Choice, Wish, choose
+from selection.ranking import Selection, SelectionRules, choose
 from tests import values
 from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, book, cents, level, market, program
 
@@ -35,7 +35,7 @@ WHOLE = 100 * SHARE / 2
 
 
 def estimated(found: RewardedMarket, *bids: Bid, after: timedelta = 0 * DAY, **care: float) -> Estimate:
-    return found.estimate(found.score(QUALIFYING, bids or (BID,)), NOW + after, Caution(**care))
+    return found.estimate(found.score(QUALIFYING, bids or (BID,)), NOW + after, EstimateRules(**care))
 
 
 # -- what a market is ------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_a_market_counts_only_until_it_closes_or_is_expected_to_resolve(ending: 
 
 
 def test_a_market_pays_nothing_after_it_has_closed() -> None:
-    closed = RewardedMarket(market(closes_in=-60), (program(),), earned={"p": 30.0})
+    closed = RewardedMarket(market(closes_in=-60), (program(),), accrued_by_program={"p": 30.0})
     estimate = estimated(closed)
     assert (estimate.payable, estimate.worth, estimate.worth_per_day, estimate.window) == (0, 0, 0, 30.0)
 
@@ -149,16 +149,16 @@ def test_what_a_window_has_earned_counts_towards_the_floor_and_only_what_leaving
     small = program(10)
     fresh = estimated(values.incentive(CENTS, small))
     assert (fresh.window, fresh.payable, fresh.worth) == (pytest.approx(WHOLE / 10), 0, 0)
-    rescued = estimated(values.incentive(CENTS, small, earned={"p": 0.99, "another": 50.0}))
+    rescued = estimated(values.incentive(CENTS, small, accrued_by_program={"p": 0.99, "another": 50.0}))
     assert rescued.window == pytest.approx(0.99 + WHOLE / 10)
     assert rescued.payable == rescued.worth == Decimal("1.87")
-    safe = estimated(values.incentive(CENTS, small, earned={"p": 1.50}))
+    safe = estimated(values.incentive(CENTS, small, accrued_by_program={"p": 1.50}))
     assert (safe.payable, safe.worth) == (Decimal("2.38"), Decimal("0.88"))
     assert safe.worth_per_day == pytest.approx(0.88 / 5)
 
 
 def test_the_last_cents_below_the_floor_are_worth_a_dollar() -> None:
-    estimate = estimated(values.incentive(CENTS, program(1), earned={"p": 0.99}), after=4 * DAY)
+    estimate = estimated(values.incentive(CENTS, program(1), accrued_by_program={"p": 0.99}), after=4 * DAY)
     assert estimate.dollars_per_day == pytest.approx(WHOLE / 500)
     assert estimate.payable == estimate.worth == 1
     assert estimate.worth_per_day == pytest.approx(1)
@@ -167,9 +167,9 @@ def test_the_last_cents_below_the_floor_are_worth_a_dollar() -> None:
 def test_staying_is_worth_nothing_once_the_accounts_cap_is_earned() -> None:
     capped = program(100, cap=3)
     assert estimated(values.incentive(CENTS, capped)).payable == 3
-    half = estimated(values.incentive(CENTS, capped, earned={"p": 1.25}))
+    half = estimated(values.incentive(CENTS, capped, accrued_by_program={"p": 1.25}))
     assert (half.payable, half.worth) == (3, Decimal("1.75"))
-    full = estimated(values.incentive(CENTS, capped, earned={"p": 3.5}))
+    full = estimated(values.incentive(CENTS, capped, accrued_by_program={"p": 3.5}))
     assert (full.payable, full.worth, full.worth_per_day) == (3, 0, 0)
 
 
@@ -183,7 +183,7 @@ def test_overlapping_programs_add_up_each_with_a_floor_of_its_own() -> None:
     assert all_three.payable == alone[0].payable + alone[1].payable
     assert all_three.worth == alone[0].worth + alone[1].worth
     assert all_three.worth_per_day == pytest.approx(alone[0].worth_per_day + alone[1].worth_per_day)
-    earned = estimated(values.incentive(CENTS, long, short, small, earned={"b": 4.0}))
+    earned = estimated(values.incentive(CENTS, long, short, small, accrued_by_program={"b": 4.0}))
     assert earned.worth == all_three.worth
     assert earned.payable == all_three.payable + 4
 
@@ -200,16 +200,16 @@ def test_each_program_is_scored_by_its_own_target_and_discount() -> None:
 
 
 def test_a_decision_doubles_the_rivals_score() -> None:
-    decided = estimated(values.incentive(), rivals_times=2.0)
+    decided = estimated(values.incentive(), rival_multiplier=2.0)
     assert decided.share_yes == pytest.approx(100 / (2 * RIVALS + 100))
     assert decided.payable == Decimal(int(100 * decided.share_yes / 2 * 100)) / 100
     assert estimated(values.incentive()).share_yes == pytest.approx(SHARE)
-    assert rule.RIVALS_ANSWER == 2.0
+    assert rule.RIVAL_MULTIPLIER == 2.0
 
 
 @pytest.mark.parametrize(("least", "counts"), [(8.8, True), (8.9, False)])
 def test_a_window_that_falls_short_of_the_least_is_worth_nothing(least: float, counts: bool) -> None:
-    careful = estimated(values.incentive(), least=least)
+    careful = estimated(values.incentive(), min_window=least)
     assert (careful.payable, careful.worth) == ((Decimal("8.84"),) * 2 if counts else (0, 0))
     assert careful.window == pytest.approx(WHOLE)
 
@@ -270,7 +270,7 @@ def test_what_a_bid_ties_up_is_its_price_and_the_fee_of_being_filled_rounded_up(
     assert odd == Decimal("0.45") + Decimal("0.0044")
 
 
-# -- the choice ------------------------------------------------------------------------------------------------
+# -- the selection ------------------------------------------------------------------------------------------------
 
 
 def candidate(
@@ -293,42 +293,42 @@ def candidate(
     return Candidate(found, Book(ticker, (), ()), Scored(bids, (None,), (Decimal(0),) * len(bids)), estimate, NOW)
 
 
-AMPLE = Room(Decimal(1_000), Decimal(1_000), Decimal(1_000))
+AMPLE = Headroom(Decimal(1_000), Decimal(1_000), Decimal(1_000))
 NONE: frozenset[str] = frozenset()
 
 
-def chosen(choice: Choice) -> list[str]:
-    return [candidate.ticker for candidate in choice.chosen]
+def chosen(selection: Selection) -> list[str]:
+    return [candidate.ticker for candidate in selection.chosen]
 
 
-def reasons(choice: Choice) -> dict[str, Reason]:
-    assert len({skip.ticker for skip in choice.skipped}) == len(choice.skipped)
-    return {skip.ticker: skip.reason for skip in choice.skipped}
+def reasons(selection: Selection) -> dict[str, Reason]:
+    assert len({skip.ticker for skip in selection.skipped}) == len(selection.skipped)
+    return {skip.ticker: skip.reason for skip in selection.skipped}
 
 
 def test_the_slots_go_to_what_brings_most_after_what_its_fills_cost() -> None:
     busy = candidate("KXBUSY-1", 1.0, costs=5.0)
     quiet = candidate("KXQUIET-1", 2.0)
     fair = candidate("KXFAIR-1", 1.5)
-    choice = choose([busy, fair, quiet], [], Wish(2), AMPLE, NONE)
-    assert chosen(choice) == ["KXQUIET-1", "KXFAIR-1"]
-    (skip,) = choice.skipped
+    selection = choose([busy, fair, quiet], [], SelectionRules(2), AMPLE, NONE)
+    assert chosen(selection) == ["KXQUIET-1", "KXFAIR-1"]
+    (skip,) = selection.skipped
     assert skip == Skip("KXBUSY-1", Reason.TRADE_TICKER_SIZE, "Rank", "3 of 3, the best 2 are quoted")
-    assert choice.runners_up == (busy,)
-    assert choice.unpaid == NONE
+    assert selection.runners_up == (busy,)
+    assert selection.unpaid == NONE
 
 
 def test_equals_are_chosen_by_ticker_not_by_the_order_they_came_in() -> None:
     ones = [candidate(f"KX{name}-1") for name in "BCA"]
-    assert chosen(choose(ones, [], Wish(2), AMPLE, NONE)) == ["KXA-1", "KXB-1"]
+    assert chosen(choose(ones, [], SelectionRules(2), AMPLE, NONE)) == ["KXA-1", "KXB-1"]
 
 
 @pytest.mark.parametrize(("net", "quoted"), [(0.01, True), (0.0, False), (-2.0, False)])
 def test_a_market_whose_fills_eat_its_reward_is_not_quoted(net: float, quoted: bool) -> None:
-    choice = choose([candidate("KXBUSY-1", net, payable=5, costs=4.0)], [], Wish(2), AMPLE, NONE)
-    assert chosen(choice) == (["KXBUSY-1"] if quoted else [])
+    selection = choose([candidate("KXBUSY-1", net, payable=5, costs=4.0)], [], SelectionRules(2), AMPLE, NONE)
+    assert chosen(selection) == (["KXBUSY-1"] if quoted else [])
     if not quoted:
-        (skip,) = choice.skipped
+        (skip,) = selection.skipped
         assert (skip.reason, skip.label) == (Reason.FILL_COST, "Net a day")
         assert skip.number == f"-${-net:.4f}, 100.0 fills a day cost $4.0000"
 
@@ -339,11 +339,11 @@ def test_a_market_that_pays_less_than_is_wanted_is_not_quoted_even_in_a_free_slo
         candidate("KXB-1", 1, payable=2),
         candidate("KXC-1", 0, per_day=9),
     ]
-    choice = choose(ones, [], Wish(3, Decimal(2)), AMPLE, NONE)
-    assert chosen(choice) == ["KXB-1"]
-    assert reasons(choice) == {"KXA-1": Reason.MIN_REWARD, "KXC-1": Reason.MIN_REWARD}
-    assert choice.skipped[0].number == "$1.99 of $2.00 a window"
-    assert choice.unpaid == NONE
+    selection = choose(ones, [], SelectionRules(3, Decimal(2)), AMPLE, NONE)
+    assert chosen(selection) == ["KXB-1"]
+    assert reasons(selection) == {"KXA-1": Reason.MIN_REWARD, "KXC-1": Reason.MIN_REWARD}
+    assert selection.skipped[0].number == "$1.99 of $2.00 a window"
+    assert selection.unpaid == NONE
 
 
 def test_free_slots_go_to_markets_below_the_floor_by_their_reward_before_it_and_that_is_told() -> None:
@@ -352,17 +352,17 @@ def test_free_slots_go_to_markets_below_the_floor_by_their_reward_before_it_and_
         candidate("KXMORE-1", -3, payable=0, per_day=0.9, costs=3),
         candidate("KXPAID-1", 0.3, per_day=0.3),
     ]
-    choice = choose(ones, [], Wish(2), AMPLE, NONE)
-    assert chosen(choice) == ["KXPAID-1", "KXMORE-1"]
-    assert choice.unpaid == {"KXMORE-1"}
-    assert reasons(choice) == {"KXLESS-1": Reason.TRADE_TICKER_SIZE}
-    assert chosen(choose(ones, [], Wish(1), AMPLE, NONE)) == ["KXPAID-1"]
+    selection = choose(ones, [], SelectionRules(2), AMPLE, NONE)
+    assert chosen(selection) == ["KXPAID-1", "KXMORE-1"]
+    assert selection.unpaid == {"KXMORE-1"}
+    assert reasons(selection) == {"KXLESS-1": Reason.TRADE_TICKER_SIZE}
+    assert chosen(choose(ones, [], SelectionRules(1), AMPLE, NONE)) == ["KXPAID-1"]
 
 
 def test_what_quoting_already_brings_a_market_never_lifts_it_over_one_that_is_paid() -> None:
     ones = [candidate("KXIDLE-1", 0, per_day=50), candidate("KXPAID-1", 0.1)]
-    choice = choose(ones, [], Wish(1), AMPLE, frozenset({"KXIDLE-1"}))
-    assert chosen(choice) == ["KXPAID-1"]
+    selection = choose(ones, [], SelectionRules(1), AMPLE, frozenset({"KXIDLE-1"}))
+    assert chosen(selection) == ["KXPAID-1"]
 
 
 @pytest.mark.parametrize(("other", "stays"), [(1.2, True), (1.3, False)])
@@ -374,66 +374,66 @@ def test_a_quoted_market_keeps_its_slot_against_one_that_is_only_slightly_better
         ones = [candidate("KXOTHER-1", other), candidate("KXQUOTED-1", 1.0)]
     else:
         ones = [candidate("KXOTHER-1", 0, per_day=other), candidate("KXQUOTED-1", 0, per_day=1.0)]
-    assert chosen(choose(ones, [], Wish(1), AMPLE, NONE)) == ["KXOTHER-1"]
-    kept = chosen(choose(ones, [], Wish(1), AMPLE, frozenset({"KXQUOTED-1"})))
+    assert chosen(choose(ones, [], SelectionRules(1), AMPLE, NONE)) == ["KXOTHER-1"]
+    kept = chosen(choose(ones, [], SelectionRules(1), AMPLE, frozenset({"KXQUOTED-1"})))
     assert kept == (["KXQUOTED-1"] if stays else ["KXOTHER-1"])
 
 
 def test_what_does_not_fit_in_the_capital_gives_way_to_the_next_that_does() -> None:
-    room = Room(Decimal(10), Decimal(1_000), Decimal(1_000))
+    headroom = Headroom(Decimal(10), Decimal(1_000), Decimal(1_000))
     ones = [
         candidate("KXA-1", 3, yes=12), candidate("KXB-1", 2, yes=6, no=4), candidate("KXC-1", 1, no=8),
         candidate("KXD-1", 0.5, yes=1),
     ]  # fmt: skip
-    choice = choose(ones, [], Wish(3), room, NONE)
-    assert chosen(choice) == ["KXA-1", "KXC-1"]
-    assert reasons(choice) == {"KXB-1": Reason.MAX_CAPITAL, "KXD-1": Reason.MAX_CAPITAL}
-    assert [skip.number for skip in choice.skipped] == ["$5.00, $4.00 left", "$0.50, $0.00 left"]
+    selection = choose(ones, [], SelectionRules(3), headroom, NONE)
+    assert chosen(selection) == ["KXA-1", "KXC-1"]
+    assert reasons(selection) == {"KXB-1": Reason.MAX_CAPITAL, "KXD-1": Reason.MAX_CAPITAL}
+    assert [skip.number for skip in selection.skipped] == ["$5.00, $4.00 left", "$0.50, $0.00 left"]
 
 
 def test_cash_on_another_shard_is_of_no_use() -> None:
-    room = Room(Decimal(1_000), Decimal(1_000), Decimal(20), {0: Decimal(3), 1: Decimal(17)})
+    headroom = Headroom(Decimal(1_000), Decimal(1_000), Decimal(20), {0: Decimal(3), 1: Decimal(17)})
     ones = [
         candidate("KXA-1", 3, yes=8), candidate("KXB-1", 2, yes=34, shard=1), candidate("KXC-1", 1, yes=6),
         candidate("KXD-1", 0.5, yes=1, shard=2),
     ]  # fmt: skip
-    choice = choose(ones, [], Wish(4), room, NONE)
-    assert chosen(choice) == ["KXB-1", "KXC-1"]
-    assert reasons(choice) == {"KXA-1": Reason.CASH, "KXD-1": Reason.CASH}
-    assert choice.skipped[0].number == "$4.00, $3.00 free on shard 0"
+    selection = choose(ones, [], SelectionRules(4), headroom, NONE)
+    assert chosen(selection) == ["KXB-1", "KXC-1"]
+    assert reasons(selection) == {"KXA-1": Reason.CASH, "KXD-1": Reason.CASH}
+    assert selection.skipped[0].number == "$4.00, $3.00 free on shard 0"
 
 
 def test_the_strikes_of_one_event_are_one_bet_that_may_lose_so_much_together() -> None:
-    room = Room(Decimal(1_000), Decimal(10), Decimal(1_000))
+    headroom = Headroom(Decimal(1_000), Decimal(10), Decimal(1_000))
     strikes = [candidate(f"KXRAIN-1-{name}", 3, no=12) for name in "AB"]
-    choice = choose([*strikes, candidate("KXSUN-1-A", 1, yes=12)], [], Wish(2), room, NONE)
-    assert chosen(choice) == ["KXRAIN-1-A", "KXSUN-1-A"]
-    assert reasons(choice) == {"KXRAIN-1-B": Reason.MAX_EVENT_LOSS}
-    assert choice.skipped[0].number == "$12.00 of $10.00 with it"
+    selection = choose([*strikes, candidate("KXSUN-1-A", 1, yes=12)], [], SelectionRules(2), headroom, NONE)
+    assert chosen(selection) == ["KXRAIN-1-A", "KXSUN-1-A"]
+    assert reasons(selection) == {"KXRAIN-1-B": Reason.MAX_EVENT_LOSS}
+    assert selection.skipped[0].number == "$12.00 of $10.00 with it"
 
 
 def test_strikes_that_exclude_each_other_do_not_all_go_wrong_at_once() -> None:
-    room = Room(Decimal(1_000), Decimal(10), Decimal(1_000))
+    headroom = Headroom(Decimal(1_000), Decimal(10), Decimal(1_000))
     no = [candidate(f"KXRAIN-1-{name}", 3, no=12, exclusive=True) for name in "ABC"]
     yes = [candidate(f"KXRAIN-1-{name}", 3, yes=12, exclusive=True) for name in "ABC"]
-    assert len(choose(no, [], Wish(3), room, NONE).chosen) == 3
-    assert len(choose(yes, [], Wish(3), room, NONE).chosen) == 1
+    assert len(choose(no, [], SelectionRules(3), headroom, NONE).chosen) == 3
+    assert len(choose(yes, [], SelectionRules(3), headroom, NONE).chosen) == 1
 
 
 def test_one_side_of_a_quote_is_filled_alone() -> None:
     pair = candidate("KXA-1", yes=12, no=8)
     assert choices.losses(pair) == (Decimal(4), Decimal(6))
-    assert choices.what_lacks(pair, Room(Decimal(10), Decimal(6), Decimal(10))) is None
-    lacking = choices.what_lacks(pair, Room(Decimal(10), Decimal("5.99"), Decimal(10)))
+    assert choices.broken_limit(pair, Headroom(Decimal(10), Decimal(6), Decimal(10))) is None
+    lacking = choices.broken_limit(pair, Headroom(Decimal(10), Decimal("5.99"), Decimal(10)))
     assert lacking is not None
     assert lacking.reason is Reason.MAX_EVENT_LOSS
 
 
 def test_a_market_that_is_left_out_before_keeps_its_reason_and_comes_last() -> None:
     before = Skip("KXZ-1", Reason.NO_BOOK, "Book", "not sent by the exchange")
-    choice = choose([candidate("KXA-1"), candidate("KXB-1")], [before], Wish(1), AMPLE, NONE)
-    assert choice.skipped[-1] == before
-    assert len(choice.skipped) == 2
+    selection = choose([candidate("KXA-1"), candidate("KXB-1")], [before], SelectionRules(1), AMPLE, NONE)
+    assert selection.skipped[-1] == before
+    assert len(selection.skipped) == 2
 
 
 @st.composite
@@ -470,30 +470,30 @@ def test_every_market_is_chosen_or_has_exactly_one_reason_and_the_chosen_keep_ev
     cash: tuple[int, int], told: bool, quoted: set[int],
 ) -> None:  # fmt: skip
     by_shard = {0: Decimal(cash[0]), 1: Decimal(cash[1])} if told else None
-    room = Room(Decimal(capital), Decimal(event_loss), Decimal(sum(cash)), by_shard)
+    headroom = Headroom(Decimal(capital), Decimal(event_loss), Decimal(sum(cash)), by_shard)
     names = frozenset(one.ticker for one in board if int(one.ticker.rpartition("-")[2]) in quoted)
     before = Skip("KXBEFORE-1", Reason.NO_BOOK, "Book", "not sent by the exchange")
-    choice = choose(board, [before], Wish(slots, Decimal(min_reward)), room, names)
-    told_of = Counter([*chosen(choice), *(skip.ticker for skip in choice.skipped)])
+    selection = choose(board, [before], SelectionRules(slots, Decimal(min_reward)), headroom, names)
+    told_of = Counter([*chosen(selection), *(skip.ticker for skip in selection.skipped)])
     assert told_of == Counter([*(one.ticker for one in board), "KXBEFORE-1"])
-    assert len(choice.chosen) <= slots
-    for reason in set(reasons(choice).values()):
+    assert len(selection.chosen) <= slots
+    for reason in set(reasons(selection).values()):
         event(reason.name)
-    paid = [bool(one.decided.payable) for one in choice.chosen]
+    paid = [bool(one.conservative.payable) for one in selection.chosen]
     assert paid == sorted(paid, reverse=True)
-    assert choice.unpaid == {one.ticker for one in choice.chosen if not one.decided.payable}
-    assert all(one.decided.payable >= min_reward for one in choice.chosen)
-    assert all(one.decided.net_per_day > 0 for one in choice.chosen if one.decided.payable)
-    if Reason.TRADE_TICKER_SIZE in reasons(choice).values():
-        assert len(choice.chosen) == slots
-    tied_up = {one.ticker: sum(bid.price * bid.count for bid in one.bids) for one in choice.chosen}
+    assert selection.unpaid == {one.ticker for one in selection.chosen if not one.conservative.payable}
+    assert all(one.conservative.payable >= min_reward for one in selection.chosen)
+    assert all(one.conservative.net_per_day > 0 for one in selection.chosen if one.conservative.payable)
+    if Reason.TRADE_TICKER_SIZE in reasons(selection).values():
+        assert len(selection.chosen) == slots
+    tied_up = {one.ticker: sum(bid.price * bid.count for bid in one.bids) for one in selection.chosen}
     assert sum(tied_up.values()) <= capital
     assert sum(tied_up.values()) <= sum(cash)
     for shard, free in (by_shard or {}).items():
-        on_it = [one.ticker for one in choice.chosen if one.incentive.market.exchange_index == shard]
+        on_it = [one.ticker for one in selection.chosen if one.incentive.market.exchange_index == shard]
         assert sum(tied_up[ticker] for ticker in on_it) <= free
     for name in "PQR":
-        same = [one for one in choice.chosen if one.incentive.market.event_ticker == f"KX-{name}"]
+        same = [one for one in selection.chosen if one.incentive.market.event_ticker == f"KX-{name}"]
         worst = [{bid.side: bid.price * bid.count for bid in one.bids} for one in same]
         if same and same[0].incentive.exclusive:
             yes_loses = sum(cost.get(YES, 0) for cost in worst)

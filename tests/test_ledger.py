@@ -23,14 +23,14 @@ from hypothesis import strategies as st
 from exchange.account import Fill, Identity, Settlement
 from exchange.orderbook import NO, YES
 from ledger import schema
-from ledger.cash_reconciliation import Stretch, Till
+from ledger.cash_reconciliation import CashReading, ExplainedSpan
 from ledger.database import LedgerError
-from ledger.entries import Cycle, DayMark, Entry, Flow, Mark, Outcome, Seconds
+from ledger.entries import AccountMark, AccruedSeconds, CashFlow, CycleRecord, DayMark, Outcome, PendingWrites
 from ledger.ledger import Ledger, file_name
-from ledger.markouts import Point, Seen
-from ledger.sql_rows import moment
-from report.facts import recall
-from tests.rows import NOW, SECONDS, US, fill, later, stay
+from ledger.markouts import BestBids, MarkoutPoint
+from ledger.sql_rows import to_micros
+from report.facts import read_report_facts
+from tests.rows import NOW, SECONDS, US, fill, later, order_record
 from tests.test_profit import FILLS
 from tests.values import book, cents, program
 
@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def ours(path: Path) -> Iterator[Ledger]:
     opened = Ledger(path)
-    opened.claim(US, NOW)
+    opened.open_for(US, NOW)
     opened.begin_session(NOW)
     yield opened
     opened.close()
@@ -56,27 +56,27 @@ def settlement(count: str, at: float = 60) -> Settlement:
     return Settlement("M", "E", D(count), D("1.17"), D(0), D(0), D(count), D("0.05"), D(1), 2, NOW + later(at))
 
 
-TILL = Till(D("1499.659000"), D("-1.205000"), D(500))
+TILL = CashReading(D("1499.659000"), D("-1.205000"), D(500))
 
 
-def full_entry() -> Entry:
-    return Entry(
+def full_entry() -> PendingWrites:
+    return PendingWrites(
         NOW,
-        Cycle(NOW, 0.75, 16, 2, 4, ""),
-        Mark(NOW, D("1499.659000"), D("0.38"), D("-0.341"), 0.0021),
+        CycleRecord(NOW, 0.75, 16, 2, 4, ""),
+        AccountMark(NOW, D("1499.659000"), D("0.38"), D("-0.341"), 0.0021),
         [program(name="p"), program(name="q", target=None, cap=7)],
-        {"o": stay()},
+        {"o": order_record()},
         {"f": fill()},
         {("M", NOW + later(60)): settlement("1.00")},
         days={NOW.date(): {"M": DayMark(D("-3.00"), D("0.8400"))}},
         prices={"M": (D("0.3800"), None)},
-        seconds={SECONDS: Seconds(60, 50, 10, 0, 0.25, 0.001, 0.002)},
+        seconds={SECONDS: AccruedSeconds(60, 50, 10, 0, 0.25, 0.001, 0.002)},
         looked=NOW + timedelta(seconds=1),
         looks={"M": book(cents((50, 100.5), (49, 3)), ())._replace(ticker="M")},
         traded=D("-1.205000"),
-        cash={NOW: Stretch(NOW, NOW + later(60), TILL, TILL._replace(cash=D("1499.10")), True)},
-        flows={"d": Flow("d", "deposit", D(500), D(500), NOW)},
-        markouts={Point("f", "1 h"): Seen(NOW + later(3600), D("0.3800"), None, True)},
+        cash={NOW: ExplainedSpan(NOW, NOW + later(60), TILL, TILL._replace(cash=D("1499.10")), True)},
+        flows={"d": CashFlow("d", "deposit", D(500), D(500), NOW)},
+        markouts={MarkoutPoint("f", "1 h"): BestBids(NOW + later(3600), D("0.3800"), None, True)},
         outcomes={"M": Outcome(NOW + later(60), D("1.0000"))},
         capital={(NOW.date(), "M"): 12.5},
     )
@@ -90,23 +90,23 @@ def test_what_goes_in_comes_out_to_the_last_digit(ours: Ledger, path: Path) -> N
         assert read.last_mark() == entry.mark
         assert str(read.last_mark().free_cash) == "1499.659000"  # type: ignore[union-attr]
         assert read.programs() == {one.id: [one] for one in entry.programs}
-        assert read.orders() == [stay()]
+        assert read.orders() == [order_record()]
         assert read.fills() == [fill()]
         assert read.settlements() == [settlement("1.00")]
         assert read.day_marks(NOW.date()) == entry.days[NOW.date()]
         assert read.prices() == entry.prices
         assert read.seconds() == entry.seconds
         assert (read.looked(), read.looks()) == (entry.looked, entry.looks)
-        assert read.earned() == {"p": 0.001}
-        known = recall(read)
-        assert (read.traded(), known.stretches) == (entry.traded, [entry.cash[NOW]])
-        assert (known.flows, known.markouts) == ([entry.flows["d"]], entry.markouts)
+        assert read.accrued_by_program() == {"p": 0.001}
+        known = read_report_facts(read)
+        assert (read.traded(), known.cash_spans) == (entry.traded, [entry.cash[NOW]])
+        assert (known.cash_flows, known.markouts) == ([entry.flows["d"]], entry.markouts)
         assert (known.outcomes, known.capital) == (entry.outcomes, entry.capital)
 
 
 def test_a_fill_that_is_told_again_is_counted_once(ours: Ledger) -> None:
     for _ in range(2):
-        ours.record(Entry(NOW, fills={"f": fill(), "g": fill("g", "1.00")}))
+        ours.record(PendingWrites(NOW, fills={"f": fill(), "g": fill("g", "1.00")}))
     assert ours.positions() == {"M": D(4)}
     assert [one.fill_id for one in ours.fills()] == ["f", "g"]
 
@@ -115,26 +115,30 @@ def test_a_program_is_written_again_only_when_a_term_changes(ours: Ledger, path:
     first = program()
     other = first._replace(reward=D(50))
     for seen in (first, first, other, other):
-        ours.record(Entry(NOW, programs=[seen]))
+        ours.record(PendingWrites(NOW, programs=[seen]))
     again = Ledger(path)
-    again.record(Entry(NOW, programs=[other]))
+    again.record(PendingWrites(NOW, programs=[other]))
     assert again.programs() == {"p": [first, other]}
 
 
 def test_seconds_add_up_and_days_stay_apart(ours: Ledger) -> None:
     for day in (NOW.date(), NOW.date(), NOW.date() + timedelta(days=1)):
-        ours.record(Entry(NOW, seconds={SECONDS._replace(day=day): Seconds(60, 40, 12, 8, 0.5, 0.25, 0.375)}))
-    assert ours.seconds(NOW.date()) == {SECONDS: Seconds(120, 80, 24, 16, 1, 0.5, 0.75)}
+        ours.record(
+            PendingWrites(
+                NOW, seconds={SECONDS._replace(day=day): AccruedSeconds(60, 40, 12, 8, 0.5, 0.25, 0.375)}
+            )
+        )
+    assert ours.seconds(NOW.date()) == {SECONDS: AccruedSeconds(120, 80, 24, 16, 1, 0.5, 0.75)}
     assert len(ours.seconds()) == 2
-    assert ours.earned() == {"p": 0.75}
+    assert ours.accrued_by_program() == {"p": 0.75}
 
 
 def test_what_was_held_before_the_ledger_began_is_held(ours: Ledger) -> None:
     earlier = fill("before", "2.00")
-    ours.record(Entry(NOW, fills={"before": earlier}, opening={"M": DayMark(D(5), D("0.4"))}))
-    ours.record(Entry(NOW, fills={"after": fill("after", "1.00", NO), "before": earlier}))
+    ours.record(PendingWrites(NOW, fills={"before": earlier}, opening={"M": DayMark(D(5), D("0.4"))}))
+    ours.record(PendingWrites(NOW, fills={"after": fill("after", "1.00", NO), "before": earlier}))
     assert ours.positions() == {"M": D(4)}
-    ours.record(Entry(NOW, settlements={("M", NOW + later(60)): settlement("4.00")}))
+    ours.record(PendingWrites(NOW, settlements={("M", NOW + later(60)): settlement("4.00")}))
     assert ours.positions() == {}
 
 
@@ -165,7 +169,7 @@ def test_another_accounts_ledger_is_put_aside_whole(ours: Ledger, path: Path) ->
     for other in (replace_identity(key_id="key-2"), replace_identity(base_url="x"), replace_identity(run="2")):
         opened = Ledger(path)
         before = opened.identity
-        aside = opened.claim(other, NOW + later(5))
+        aside = opened.open_for(other, NOW + later(5))
         assert aside is not None
         assert opened.identity == other
         assert opened.fills() == []
@@ -188,7 +192,7 @@ def replace_identity(**changed: str) -> Identity:
 def test_a_ledger_in_use_is_not_taken_from_under_a_running_bot(ours: Ledger, path: Path) -> None:
     other = Ledger(path)
     with pytest.raises(LedgerError, match="a bot that still runs may be using it"):
-        other.claim(US._replace(key_id="key-2"), NOW)
+        other.open_for(US._replace(key_id="key-2"), NOW)
     ours.record(full_entry())
     assert Ledger(path).fills() == [fill()]
     assert sorted(file.suffix for file in path.parent.iterdir()) == [".db", ".db-shm", ".db-wal"]
@@ -197,7 +201,7 @@ def test_a_ledger_in_use_is_not_taken_from_under_a_running_bot(ours: Ledger, pat
 def test_the_same_account_goes_on_with_its_ledger(ours: Ledger, path: Path) -> None:
     ours.record(full_entry())
     again = Ledger(path)
-    assert again.claim(US, NOW + later(999)) is None
+    assert again.open_for(US, NOW + later(999)) is None
     assert again.begun == NOW
     assert again.fills() == [fill()]
 
@@ -236,7 +240,7 @@ def test_a_file_of_the_first_version_keeps_its_fills_and_what_was_earned(tmp_pat
     path = tmp_path / "first.db"
     db = sqlite3.connect(path)
     db.executescript(f"{schema.MIGRATIONS[0]};PRAGMA user_version = 1")
-    at = moment(NOW)
+    at = to_micros(NOW)
     db.execute("INSERT INTO account VALUES ('https://x', 'key', '', ?, ?, NULL)", (at, at))
     db.execute("INSERT INTO opening_positions VALUES ('M', '5.00')")
     db.execute("INSERT INTO fills VALUES ('f', 'o', 'M', 'no', '0.6000', '2.00', '0.0100', 0, ?, 0)", (at,))
@@ -245,13 +249,13 @@ def test_a_file_of_the_first_version_keeps_its_fills_and_what_was_earned(tmp_pat
     db.close()
     ledger = Ledger(path)
     assert ledger.positions() == {"M": D(3)}
-    assert recall(ledger).opening == {"M": (D(5), None)}
+    assert read_report_facts(ledger).opening == {"M": (D(5), None)}
     (seconds,) = ledger.seconds().values()
     assert (seconds.reward, seconds.at_most) == (0.5, 0.5)
-    assert (ledger.traded(), recall(ledger).stretches) == (0, [])
+    assert (ledger.traded(), read_report_facts(ledger).cash_spans) == (0, [])
     ledger.begin_session(NOW)
     ledger.record(full_entry())
-    assert recall(ledger).stretches == [full_entry().cash[NOW]]
+    assert read_report_facts(ledger).cash_spans == [full_entry().cash[NOW]]
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(
@@ -293,20 +297,21 @@ def test_a_cycle_that_cannot_be_written_whole_is_not_written_at_all(ours: Ledger
 def test_old_detail_goes_and_what_was_earned_and_filled_stays(ours: Ledger) -> None:
     ours.record(full_entry())
     ours.record(
-        Entry(
+        PendingWrites(
             NOW,
             programs=[program(name="ended")],
-            orders={name: stay(name, ended=10) for name in ("o", "unfilled")} | {"resting": stay("resting")},
+            orders={name: order_record(name, ended=10) for name in ("o", "unfilled")}
+            | {"resting": order_record("resting")},
         )
     )
-    ours.thin(NOW + timedelta(days=9))
+    ours.prune(NOW + timedelta(days=9))
     assert ours.cycles() == []
     assert ours.last_mark() is None
     assert {one.order_id for one in ours.orders()} == {"o", "resting"}, "the one that was filled, and the live one"
     assert set(ours.programs()) == {"p"}, "the one that seconds are known of"
     assert ours.fills() == [fill()]
     assert ours.seconds() == full_entry().seconds
-    ours.record(Entry(NOW, programs=[program(name="ended")]))
+    ours.record(PendingWrites(NOW, programs=[program(name="ended")]))
     assert set(ours.programs()) == {"p", "ended"}
 
 
@@ -319,19 +324,20 @@ def test_each_environment_and_subaccount_has_its_own_file() -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from ledger.entries import Cycle, Entry, Seconds
+from ledger.entries import AccruedSeconds, CycleRecord, PendingWrites
 from ledger.ledger import Ledger
 from tests.rows import *
 ledger = Ledger(Path(sys.argv[1]))
-ledger.claim(US, NOW)
+ledger.open_for(US, NOW)
 ledger.begin_session(NOW)
 number = len(ledger.fills())
 print("ready", flush=True)
 while True:
     at = NOW + later(number)
-    entry = Entry(at, Cycle(at, 1.0, number, 1, 2), fills={str(number): fill(str(number), "1.00", at=number)})
-    entry.orders = {str(number): stay(str(number))}
-    entry.seconds = {SECONDS: Seconds(60, 60, 0, 0, 1, 1)}
+    fills = {str(number): fill(str(number), "1.00", at=number)}
+    entry = PendingWrites(at, CycleRecord(at, 1.0, number, 1, 2), fills=fills)
+    entry.orders = {str(number): order_record(str(number))}
+    entry.seconds = {SECONDS: AccruedSeconds(60, 60, 0, 0, 1, 1)}
     ledger.record(entry)
     number += 1
 """
@@ -365,14 +371,14 @@ def test_however_often_it_is_killed_and_told_again_each_fill_counts_once(
     again from what the file knows."""
     path = tmp_path_factory.mktemp("killed") / "trade-demo.db"
     ledger = Ledger(path)
-    ledger.claim(US, NOW)
+    ledger.open_for(US, NOW)
     ordered = [replace(one, time=NOW + later(number)) for number, one in enumerate(fills)]
     for cut in [*sorted(cuts), len(ordered)]:
         last = ledger.last_fill()
         back = data.draw(st.integers(0, 3))
         known = [one for one in ordered[:cut] if last is None or one.time >= last - later(back)]
         if data.draw(st.booleans()) or cut == len(ordered):
-            ledger.record(Entry(NOW, fills={one.fill_id: one for one in known}))
+            ledger.record(PendingWrites(NOW, fills={one.fill_id: one for one in known}))
         ledger.close()
         ledger = Ledger(path)
     assert ledger.fills() == ordered

@@ -148,7 +148,9 @@ def test_a_position_whose_sale_is_refused_gets_no_new_quote_beside_it(bench: Ben
     bench.wire.fault = lambda request, _: refuse if b'"reduce_only": true' in (request.body or b"") else None
     for order in [order for order in bench.resting() if order.ticker == ticker]:
         bench.exchange.api.exchange.take_down(bench.exchange.api.exchange.markets[ticker], order)
-    bench.bot.session.books._asked |= set(bench.account.orders)  # what was taken down is not to be waited for here
+    bench.bot.session.bookkeeper._canceled_by_us |= set(
+        bench.account.orders
+    )  # what was taken down is not to be waited for here
     bench.bot.start_trading()
     assert ticker not in {order.ticker for order in bench.resting()}
     assert any(ticker in line and "NOT_CLEARED" in line for line in bench.events("REFUSED ORDER"))
@@ -264,7 +266,7 @@ def test_the_next_best_markets_are_explained_also_when_they_were_far_down_before
 ) -> None:
     bench = make_bench(TRADE_TICKER_SIZE=1)
     bench.bot.start_trading()
-    skipped = bench.board().choice.skipped
+    skipped = bench.board().selection.skipped
     assert len(skipped) > 30
     gone = {skip.ticker for skip in skipped[:10]}
     programs = bench.exchange.api.exchange.programs
@@ -272,7 +274,7 @@ def test_the_next_best_markets_are_explained_also_when_they_were_far_down_before
     told_before = len(bench.events("SKIP MARKET"))
     bench.bot.scan_board()
     told = bench.events("SKIP MARKET")[told_before:]
-    again = bench.board().choice.skipped[:20]
+    again = bench.board().selection.skipped[:20]
     assert [line.partition("Ticker: ")[2].partition(" ")[0] for line in told] == [skip.ticker for skip in again]
     assert not gone & {skip.ticker for skip in again}
 

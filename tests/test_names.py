@@ -31,7 +31,7 @@ def test_the_design_documents_names_stay_importable() -> None:
 
 def test_the_tracker_loads_selects_and_keeps_what_is_traded(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
-    tracker = bench.bot.incentives
+    tracker = bench.bot.incentive_program
     assert type(tracker) is incentive.INCENTIVE_PROGRAM
     assert (tracker.board, tracker.traded) == (None, {})
     choice = bench.bot.start_trading()
@@ -53,7 +53,7 @@ def test_every_quote_of_the_incentive_tickers_is_placed_by_place_order(
     assert bench.resting() == []
     monkeypatch.setattr(market_bot.MarketBot, "place_order", placed)
     bench.bot.start_trading()
-    assert {order.ticker for order in bench.resting()} == set(bench.bot.incentives.traded)
+    assert {order.ticker for order in bench.resting()} == set(bench.bot.incentive_program.traded)
 
 
 def test_the_owners_six_settings_stand_at_the_top_of_market_bot() -> None:

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from report import svg_charts
-from report.build import Accuracy, Money, Report, Row
+from report.build import Accuracy, Report, Result, Row
 from report.html_page import MOST_BARS, page
-from report.number_format import dollars, hours, lasting
-from report.reward_payments import State
+from report.number_format import dollars, duration, hours
+from report.reward_payments import WindowState
 from tests import reports
 from tests.browser import NAMES, Browser, installed
 
@@ -78,7 +78,7 @@ def test_the_totals_are_the_reports(shape: str) -> None:
 def test_no_estimate_stands_as_if_it_were_paid() -> None:
     """More is expected, and all else stays: figures, curves, tables."""
     report = reports.report(3)
-    more = Money(expected=D("777.77"), running=D("555.55"))
+    more = Result(expected=D("777.77"), running=D("555.55"))
     days = [*report.days[:-1], report.days[-1]._replace(money=report.days[-1].money + more)]
     total = report.total._replace(money=report.total.money + more)
     hoped = replace(report, days=days, total=total)
@@ -116,7 +116,7 @@ def test_a_window_tells_its_error_only_where_it_was_paid_by_itself() -> None:
     assert (cells["credit"], cells["estimate off by"]) == (dollars(alone.credit or 0), "-11%")
     cells = table(section(replace(report, windows=[shared]), "Reward windows"))[shared.ticker]
     assert (cells["estimate off by"], cells["state"]) == ("-", "credited, 3 together")
-    below = alone._replace(state=State.BELOW_FLOOR, credit=None, credited=None)
+    below = alone._replace(state=WindowState.BELOW_FLOOR, credit=None, credited=None)
     cells = table(section(replace(report, windows=[below]), "Reward windows"))[below.ticker]
     assert (cells["credit"], cells["state"]) == ("-", "would have paid $0.00")
 
@@ -177,7 +177,7 @@ def test_a_rounded_amount_keeps_its_sign_unless_it_is_nothing(amount: Decimal) -
 
 
 def test_times_stand_in_the_unit_that_suits_them() -> None:
-    assert [lasting(seconds) for seconds in (-30.0, 0.04, 300, 5_400, 172_800)] == [
+    assert [duration(seconds) for seconds in (-30.0, 0.04, 300, 5_400, 172_800)] == [
         "-30 s", "0 s", "5 min", "1.5 h", "2 d",
     ]  # fmt: skip
 

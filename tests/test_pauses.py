@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import requests
 
-from bot.recovery import Next, Outages
+from bot.recovery import RetryDecision, RetryPolicy
 from exchange.errors import Recovery
 from simulator.pauses import next_maintenance
 from tests.conftest import START, Bench, answer, cut_before, is_quote
@@ -73,7 +73,7 @@ def test_an_exchange_that_is_gone_in_its_announced_maintenance_is_no_outage(make
 SHARDS = {"TRADE_TICKER_SIZE": 4, "INCENTIVE_SIZE": None, "programs": 60, "who": ()}
 
 
-def test_a_paused_shard_is_no_breaker_and_its_quotes_come_back(make_bench: MakeBench) -> None:
+def test_a_paused_shard_is_no_triggered_group_and_its_quotes_come_back(make_bench: MakeBench) -> None:
     paused = {"do": "trading_paused", "from": 130, "until": 400, "shards": [0]}
     bench = make_bench(faults=[paused], **SHARDS)
     bench.run(cycles=3)
@@ -130,33 +130,33 @@ NOON = datetime(2026, 11, 26, 12, 0, tzinfo=timezone.utc)
 
 
 def test_a_failure_is_tried_again_at_once_and_many_leave_the_exchange_in_peace() -> None:
-    outages = Outages()
-    outages.worked()
-    found = [outages.failed(Recovery.RETRY, NOON, 60.0) for _ in range(9)]
+    outages = RetryPolicy()
+    outages.on_success()
+    found = [outages.on_failure(Recovery.RETRY, NOON, 60.0) for _ in range(9)]
     assert [one.seconds for one in found] == [10, 10, 10, 20, 40, 80, 160, 300, 300]
     assert [one.ends for one in found] == [False, False, True] + [False] * 6, "told once"
-    outages.worked()
+    outages.on_success()
     assert not outages.gave_up
-    assert outages.failed(Recovery.RETRY, NOON, 60.0) == Next(10.0)
+    assert outages.on_failure(Recovery.RETRY, NOON, 60.0) == RetryDecision(10.0)
 
 
 @pytest.mark.parametrize(("worked", "tries"), [(False, 1), (True, 3)])
 def test_what_only_a_person_can_mend_stops_the_bot_at_its_start_and_later_when_it_stays(
     worked: bool, tries: int
 ) -> None:
-    outages = Outages()
+    outages = RetryPolicy()
     if worked:
-        outages.worked()
-    found = [outages.failed(Recovery.STOP, NOON, 60.0) for _ in range(tries)]
+        outages.on_success()
+    found = [outages.on_failure(Recovery.STOP, NOON, 60.0) for _ in range(tries)]
     assert [one.stop for one in found] == [False] * (tries - 1) + [True]
 
 
 def test_failures_in_an_announced_pause_are_no_outage_and_those_after_it_are() -> None:
-    outages = Outages()
-    outages.announced((NOON, NOON + MAINTENANCE))
-    quiet = [outages.failed(Recovery.RETRY, NOON + timedelta(minutes=minute), 60.0) for minute in range(5)]
+    outages = RetryPolicy()
+    outages.on_schedule((NOON, NOON + MAINTENANCE))
+    quiet = [outages.on_failure(Recovery.RETRY, NOON + timedelta(minutes=minute), 60.0) for minute in range(5)]
     assert [one.seconds for one in quiet] == [60.0] * 5
     assert [one.ends for one in quiet] == [True] + [False] * 4
     assert all(one.until == NOON + MAINTENANCE for one in quiet)
-    late = [outages.failed(Recovery.RETRY, NOON + MAINTENANCE, 60.0) for _ in range(3)]
+    late = [outages.on_failure(Recovery.RETRY, NOON + MAINTENANCE, 60.0) for _ in range(3)]
     assert [one.ends for one in late] == [False, False, True]

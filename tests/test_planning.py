@@ -1,4 +1,4 @@
-"""The laws of a plan, over random accounts, books, wishes and limits: what money may not depend on luck for."""
+"""The laws of a plan, over random accounts, books, targets and limits: what money may not depend on luck for."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import trade
 from exchange.account import Balance, Position
 from exchange.models import Market, MarketStatus, Order, OrderStatus
 from exchange.orderbook import NO, SIDES, YES, Bid, Book, Level, Side
-from execution.plan import CLEARANCE, Change, Exit, Plan, TargetQuote, Wishes, make_plan
-from risk.gate import Code, Limits, Situation
+from execution.plan import CLEARANCE, AmendKind, Exit, Plan, TargetQuote, Targets, make_plan
+from risk.gate import Limits, RefusalCode, TradingState
 from tests.values import CENTS, FINE_BELOW, NOW, TAPERED, cents, market
 
 D = Decimal
@@ -45,18 +45,18 @@ def held(ticker: str, count: float, cost: str = "1") -> Position:
 BOOK = Book("KXA-1", cents((50, 100), (48, 900)), cents((45, 100), (40, 900)))
 
 
-def situation(**changed: object) -> Situation:
+def state(**changed: object) -> TradingState:
     """One market, bid at 0.50 for YES and 0.45 for NO."""
     one = market(ticker="KXA-1")
-    return replace(Situation(AMPLE, markets={"KXA-1": one}, books={"KXA-1": BOOK}), **changed)  # type: ignore[arg-type]
+    return replace(TradingState(AMPLE, markets={"KXA-1": one}, books={"KXA-1": BOOK}), **changed)  # type: ignore[arg-type]
 
 
 def quote(side: Side, price: str, count: float = 5, ticker: str = "KXA-1") -> TargetQuote:
     return TargetQuote(market(ticker=ticker), Bid(side, D(price), D(str(count))), UNTIL, D(str(count)))
 
 
-def wishes(*quotes: TargetQuote, **more: object) -> Wishes:
-    return replace(Wishes(quotes, until=UNTIL), **more)  # type: ignore[arg-type]
+def targets(*quotes: TargetQuote, **more: object) -> Targets:
+    return replace(Targets(quotes, until=UNTIL), **more)  # type: ignore[arg-type]
 
 
 # -- one by one ------------------------------------------------------------------------------------------------
@@ -64,9 +64,9 @@ def wishes(*quotes: TargetQuote, **more: object) -> Wishes:
 
 def test_an_order_that_is_what_is_wanted_stays_and_costs_one_request_that_keeps_its_place() -> None:
     resting = order("KXA-1", YES, "0.49", 5)
-    made = make_plan(situation(orders=(resting,)), wishes(quote(YES, "0.49")), GROUPS)
+    made = make_plan(state(orders=(resting,)), targets(quote(YES, "0.49")), GROUPS)
     (amendment,) = made.amendments
-    assert (amendment.order, amendment.change, amendment.until) == (resting, Change.RENEW, UNTIL)
+    assert (amendment.order, amendment.kind, amendment.until) == (resting, AmendKind.RENEW, UNTIL)
     assert amendment.bid == resting.bid
     assert not made.cancels
     assert not made.orders
@@ -74,16 +74,16 @@ def test_an_order_that_is_what_is_wanted_stays_and_costs_one_request_that_keeps_
 
 def test_an_order_moves_in_place_without_a_gap() -> None:
     resting = order("KXA-1", YES, "0.47", 5)
-    made = make_plan(situation(orders=(resting,)), wishes(quote(YES, "0.49")), GROUPS)
+    made = make_plan(state(orders=(resting,)), targets(quote(YES, "0.49")), GROUPS)
     (amendment,) = made.amendments
-    assert (amendment.change, amendment.bid.price) == (Change.REPLACE, D("0.49"))
+    assert (amendment.kind, amendment.bid.price) == (AmendKind.REPLACE, D("0.49"))
     assert not made.cancels
 
 
 def test_a_move_that_could_meet_the_book_is_made_post_only_for_an_amend_might_take() -> None:
     resting = order("KXA-1", YES, "0.47", 5)
     tight = Book("KXA-1", cents((53, 100)), cents((46, 100)))  # 0.54 is asked
-    made = make_plan(situation(orders=(resting,), books={"KXA-1": tight}), wishes(quote(YES, "0.53")), GROUPS)
+    made = make_plan(state(orders=(resting,), books={"KXA-1": tight}), targets(quote(YES, "0.53")), GROUPS)
     assert [one for one, _ in made.cancels] == [resting]
     (placed,) = made.orders
     assert placed.post_only
@@ -93,10 +93,10 @@ def test_a_move_that_could_meet_the_book_is_made_post_only_for_an_amend_might_ta
 
 def test_what_was_filled_of_an_order_is_topped_up_and_what_is_too_much_is_taken_off() -> None:
     resting = order("KXA-1", YES, "0.49", 2, filled=3), order("KXA-1", NO, "0.44", 9, "2")
-    made = make_plan(situation(orders=resting), wishes(quote(YES, "0.49"), quote(NO, "0.44")), GROUPS)
-    assert {(one.order.side, one.change, one.bid.count) for one in made.amendments} == {
-        (YES, Change.REPLACE, D(5)),
-        (NO, Change.REDUCE, D(5)),
+    made = make_plan(state(orders=resting), targets(quote(YES, "0.49"), quote(NO, "0.44")), GROUPS)
+    assert {(one.order.side, one.kind, one.bid.count) for one in made.amendments} == {
+        (YES, AmendKind.REPLACE, D(5)),
+        (NO, AmendKind.REDUCE, D(5)),
     }
 
 
@@ -107,46 +107,46 @@ def test_renewals_go_out_before_whatever_else_rests_is_changed() -> None:
     )
     books = {ticker: BOOK._replace(ticker=ticker) for ticker in markets}
     quotes = [quote(YES, "0.49", ticker=ticker) for ticker in markets]
-    made = make_plan(situation(orders=orders, markets=markets, books=books), wishes(*quotes), GROUPS)
-    changes = [one.change for one in made.amendments]
-    assert changes == [Change.RENEW] * 2 + [Change.REPLACE] * 2
+    made = make_plan(state(orders=orders, markets=markets, books=books), targets(*quotes), GROUPS)
+    changes = [one.kind for one in made.amendments]
+    assert changes == [AmendKind.RENEW] * 2 + [AmendKind.REPLACE] * 2
 
 
 def test_a_quote_outside_its_order_group_is_placed_anew_for_nothing_would_stop_its_fills() -> None:
     resting = order("KXA-1", YES, "0.49", 5, group=None)
-    made = make_plan(situation(orders=(resting,)), wishes(quote(YES, "0.49")), GROUPS)
+    made = make_plan(state(orders=(resting,)), targets(quote(YES, "0.49")), GROUPS)
     assert [one for one, _ in made.cancels] == [resting]
     assert [one.group_id for one in made.orders] == ["group-0"]
 
 
 def test_what_is_not_wanted_goes_and_what_a_person_rests_stays() -> None:
     ours, theirs = order("KXA-1", YES, "0.49", 5), order("KXA-1", NO, "0.40", 7, "2", ours=False)
-    made = make_plan(situation(orders=(ours, theirs)), wishes(), GROUPS)
+    made = make_plan(state(orders=(ours, theirs)), targets(), GROUPS)
     assert [one for one, _ in made.cancels] == [ours]
 
 
 def test_a_market_that_misses_its_target_for_now_keeps_its_orders_as_they_are() -> None:
     resting = order("KXA-1", YES, "0.43", 3)
-    made = make_plan(situation(orders=(resting,)), wishes(keep={"KXA-1"}), GROUPS)
-    assert [(one.change, one.bid) for one in made.amendments] == [(Change.RENEW, resting.bid)]
+    made = make_plan(state(orders=(resting,)), targets(keep={"KXA-1"}), GROUPS)
+    assert [(one.kind, one.bid) for one in made.amendments] == [(AmendKind.RENEW, resting.bid)]
     assert made.places == {("KXA-1", YES)}
 
 
 def test_where_nothing_can_be_seen_nothing_is_touched() -> None:
     resting = order("KXA-1", YES, "0.49", 5)
-    made = make_plan(situation(orders=(resting,), positions=(held("KXA-1", 3),)), wishes(leave={"KXA-1"}), GROUPS)
+    made = make_plan(state(orders=(resting,), positions=(held("KXA-1", 3),)), targets(leave={"KXA-1"}), GROUPS)
     assert made.is_empty
-    assert [one.reason for one in made.kept] == ["what rests there could not be read"]
+    assert [one.reason for one in made.unsold] == ["what rests there could not be read"]
 
 
 def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted_before_it_is_gone() -> None:
     resting = order("KXA-1", YES, "0.50", 5), order("KXA-1", NO, "0.44", 5, "2")
     made = make_plan(
-        situation(orders=resting, positions=(held("KXA-1", 3),)),
-        wishes(quote(YES, "0.50"), quote(NO, "0.44")),
+        state(orders=resting, positions=(held("KXA-1", 3),)),
+        targets(quote(YES, "0.50"), quote(NO, "0.44")),
         GROUPS,
     )
-    (sale,) = made.sales
+    (sale,) = made.exits
     assert sale.order.bid == Bid(NO, D("0.50"), D(3))
     assert sale.order.reduce_only
     assert [one.order_id for one, _ in made.cancels] == ["1"], "our own bid there would be canceled by the sale"
@@ -155,15 +155,15 @@ def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted_before_it_is_gone(
 
 def test_a_resting_exit_is_one_order_with_that_sides_quote_and_no_more_than_what_is_held_beyond_it() -> None:
     resting = order("KXA-1", NO, "0.44", 5)
-    rest = wishes(quote(YES, "0.49"), quote(NO, "0.44"), exit=Exit.REST)
-    made = make_plan(situation(orders=(resting,), positions=(held("KXA-1", 3),)), rest, GROUPS)
-    assert not made.sales
-    assert [(one.change, one.bid.count) for one in made.amendments] == [(Change.REPLACE, D(8))]
+    rest = targets(quote(YES, "0.49"), quote(NO, "0.44"), exit=Exit.REST)
+    made = make_plan(state(orders=(resting,), positions=(held("KXA-1", 3),)), rest, GROUPS)
+    assert not made.exits
+    assert [(one.kind, one.bid.count) for one in made.amendments] == [(AmendKind.REPLACE, D(8))]
     assert [(one.bid.side, one.bid.count) for one in made.orders] == [(YES, D(2))], "3 are held of 5"
 
 
 def test_a_resting_exit_without_a_quote_rests_beside_the_best_and_in_no_group() -> None:
-    made = make_plan(situation(positions=(held("KXA-1", -3),)), wishes(exit=Exit.REST), GROUPS)
+    made = make_plan(state(positions=(held("KXA-1", -3),)), targets(exit=Exit.REST), GROUPS)
     (placed,) = made.orders
     assert placed.bid == Bid(YES, D("0.50"), D(3))
     assert placed.post_only
@@ -174,21 +174,21 @@ def test_a_position_that_cannot_be_closed_blocks_new_orders_in_its_market_alone(
     markets = {ticker: market(ticker=ticker) for ticker in ("KXA-1", "KXB-1")}
     books = {"KXA-1": Book("KXA-1", (), BOOK.no), "KXB-1": BOOK._replace(ticker="KXB-1")}
     made = make_plan(
-        situation(markets=markets, books=books, positions=(held("KXA-1", 3),)),
-        wishes(quote(NO, "0.44"), quote(NO, "0.44", ticker="KXB-1")),
+        state(markets=markets, books=books, positions=(held("KXA-1", 3),)),
+        targets(quote(NO, "0.44"), quote(NO, "0.44", ticker="KXB-1")),
         GROUPS,
     )
-    assert [one.reason for one in made.kept] == ["nobody bids for yes"]
+    assert [one.reason for one in made.unsold] == ["nobody bids for yes"]
     assert [one.ticker for one in made.orders] == ["KXB-1"]
-    assert [(one.order.ticker, one.code) for one in made.refused] == [("KXA-1", Code.NOT_CLEARED)]
+    assert [(one.order.ticker, one.code) for one in made.refused] == [("KXA-1", RefusalCode.NOT_CLEARED)]
 
 
 def test_orders_that_the_limits_do_not_allow_any_more_are_taken_down() -> None:
     resting = order("KXA-1", YES, "0.49", 5)
-    tight = situation(orders=(resting,), limits=AMPLE._replace(capital=D(2)))
-    made = make_plan(tight, wishes(quote(YES, "0.49")), GROUPS)
+    tight = state(orders=(resting,), limits=AMPLE._replace(capital=D(2)))
+    made = make_plan(tight, targets(quote(YES, "0.49")), GROUPS)
     assert [one for one, _ in made.cancels] == [resting]
-    assert [one.code for one in made.refused] == [Code.MAX_CAPITAL]
+    assert [one.code for one in made.refused] == [RefusalCode.MAX_CAPITAL]
 
 
 # -- laws ------------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def sides(draw: st.DrawFn, one: Market, side: Side, top: int) -> tuple[Level, ..
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[Situation, Wishes]:
+def worlds(draw: st.DrawFn) -> tuple[TradingState, Targets]:
     markets: dict[str, Market] = {}
     books: dict[str, Book] = {}
     quotes: list[TargetQuote] = []
@@ -246,14 +246,14 @@ def worlds(draw: st.DrawFn) -> tuple[Situation, Wishes]:
     wanted = [one for one in draw(st.permutations(quotes)) if one.market.ticker not in keep]
     leave = draw(some)
     return (
-        Situation(limits, tuple(orders), tuple(positions), draw(st.sampled_from((balance, None))), markets, books,
-                  exclusive=exclusive),
-        Wishes([one for one in wanted if one.market.ticker not in leave], keep - leave, leave, UNTIL,
-               draw(st.sampled_from(Exit))),
+        TradingState(limits, tuple(orders), tuple(positions), draw(st.sampled_from((balance, None))), markets,
+                     books, exclusive=exclusive),
+        Targets([one for one in wanted if one.market.ticker not in leave], keep - leave, leave, UNTIL,
+                draw(st.sampled_from(Exit))),
     )  # fmt: skip
 
 
-def after(now: Situation, made: Plan, sold: bool = True) -> Situation:
+def after(now: TradingState, made: Plan, sold: bool = True) -> TradingState:
     """The account when all of a plan is done."""
     gone = {one.order_id for one, _ in made.cancels}
     amended = {one.order.order_id: one for one in made.amendments}
@@ -272,7 +272,7 @@ def after(now: Situation, made: Plan, sold: bool = True) -> Situation:
         bid = new.bid
         orders.append(order(new.ticker, bid.side, bid.price, bid.count, f"new-{number}", True,
                             new.exchange_index or 0, 120, 0, new.group_id))  # fmt: skip
-    closed = {one.position.ticker for one in made.sales} if sold else set()
+    closed = {one.position.ticker for one in made.exits} if sold else set()
     positions = tuple(one for one in now.positions if one.ticker not in closed)
     balance = now.balance
     if balance is not None:
@@ -283,12 +283,12 @@ def after(now: Situation, made: Plan, sold: bool = True) -> Situation:
     return replace(now, orders=tuple(orders), positions=positions, balance=balance)
 
 
-def holding(now: Situation, ticker: str, side: Side) -> Decimal:
+def holding(now: TradingState, ticker: str, side: Side) -> Decimal:
     count = sum((one.count for one in now.positions if one.ticker == ticker), D(0))
     return count if side is YES else -count
 
 
-def tied_by_shard(now: Situation, orders: Sequence[Order]) -> Mapping[int, Decimal]:
+def tied_by_shard(now: TradingState, orders: Sequence[Order]) -> Mapping[int, Decimal]:
     """Cash that orders need, those apart that sell what is held, the best-priced first."""
     tied: dict[int, Decimal] = defaultdict(Decimal)
     for ticker in {one.ticker for one in orders}:
@@ -308,7 +308,7 @@ def fees(one: Position) -> Decimal:
     return min(one.fees, dearest.quantize(D("0.01"), ROUND_CEILING))
 
 
-def worst(now: Situation, event: str) -> Decimal:
+def worst(now: TradingState, event: str) -> Decimal:
     """By the definition: for each outcome what is held gains or loses, and each order loses what it can; the
     worst of them."""
     tickers = [ticker for ticker in TICKERS if ticker.startswith(event)]
@@ -336,7 +336,7 @@ def ours(orders: Iterable[Order]) -> list[Order]:
 
 @settings(max_examples=70, deadline=None)
 @given(worlds())
-def test_no_plan_breaks_a_limit_whether_what_it_sells_is_sold_or_not(world: tuple[Situation, Wishes]) -> None:
+def test_no_plan_breaks_a_limit_whether_what_it_sells_is_sold_or_not(world: tuple[TradingState, Targets]) -> None:
     now, wanted = world
     made = make_plan(now, wanted, GROUPS)
     then = after(now, made, sold=False)
@@ -355,7 +355,7 @@ def test_no_plan_breaks_a_limit_whether_what_it_sells_is_sold_or_not(world: tupl
 @settings(max_examples=70, deadline=None)
 @given(worlds())
 def test_no_plan_crosses_trades_with_itself_or_leaves_two_orders_of_one_intent(
-    world: tuple[Situation, Wishes],
+    world: tuple[TradingState, Targets],
 ) -> None:
     now, wanted = world
     made = make_plan(now, wanted, GROUPS)
@@ -377,13 +377,13 @@ def test_no_plan_crosses_trades_with_itself_or_leaves_two_orders_of_one_intent(
         assert best is None or new.bid.price + best.price < 1
         assert new.post_only
         assert new.expires == UNTIL
-    for amendment in made.amended(Change.REPLACE):
+    for amendment in made.amended(AmendKind.REPLACE):
         if amendment.bid.price != amendment.order.price:
             one, side = now.markets[amendment.order.ticker], amendment.bid.side
             best = now.books[one.ticker].best(side.other)
             steps = one.grid.ticks(side, 1 - best.price) - one.grid.ticks(side, amendment.bid.price) if best else 9
             assert steps >= CLEARANCE
-    for sale in made.sales:
+    for sale in made.exits:
         assert sale.order.bid.count == sale.position.size
         best = now.books[sale.position.ticker].best(sale.position.side)
         assert best is not None
@@ -394,7 +394,7 @@ def test_no_plan_crosses_trades_with_itself_or_leaves_two_orders_of_one_intent(
 
 @settings(max_examples=70, deadline=None)
 @given(worlds())
-def test_no_plan_touches_an_order_that_it_should_not(world: tuple[Situation, Wishes]) -> None:
+def test_no_plan_touches_an_order_that_it_should_not(world: tuple[TradingState, Targets]) -> None:
     now, wanted = world
     made = make_plan(now, wanted, GROUPS)
     touched = [one for one, _ in made.cancels] + [one.order for one in made.amendments]
@@ -408,13 +408,13 @@ def test_no_plan_touches_an_order_that_it_should_not(world: tuple[Situation, Wis
 
 @settings(max_examples=70, deadline=None)
 @given(worlds())
-def test_a_plan_that_was_carried_out_leaves_nothing_to_do(world: tuple[Situation, Wishes]) -> None:
+def test_a_plan_that_was_carried_out_leaves_nothing_to_do(world: tuple[TradingState, Targets]) -> None:
     """But on the side of what was sold, which may be quoted again, and whatever more the limits then allow."""
     now, wanted = world
     made = make_plan(now, wanted, GROUPS)
     then = after(now, made)
     again = make_plan(then, wanted, GROUPS)
-    if not made.sales:
+    if not made.exits:
         assert again.is_empty, (made, again)
     assert make_plan(after(then, again), wanted, GROUPS).is_empty
     assert made == make_plan(now, wanted, GROUPS)

@@ -22,7 +22,7 @@ from clients import Environment
 from commands import status, status_facts
 from ledger.schema import MIGRATIONS
 from rewards.skips import Reason
-from risk.gate import Code
+from risk.gate import RefusalCode
 from runtime import preflight
 from simulator import embedded
 from tests.conftest import PACKAGES, PROJECT
@@ -82,7 +82,7 @@ def test_make_run_starts_the_bot_and_so_do_the_lines_without_make() -> None:
     assert ".venv/bin/pip install -r requirements.txt" in by_hand
     assert ".venv/bin/python market_bot.py" in by_hand
     assert f"Python {'.'.join(map(str, preflight.PYTHON_NEEDED))} or newer" in start
-    assert f"`tail -F {market_bot.files().log.name}`" in start
+    assert f"`tail -F {market_bot.paths().log.name}`" in start
     assert f"takes {market_bot.WAIT_TIME / embedded.PACE:.1f} seconds of yours" in start
 
 
@@ -156,7 +156,7 @@ def test_the_settings_table_has_the_settings_their_defaults_and_their_order() ->
 def test_names_in_capitals_are_settings_reasons_codes_or_variables() -> None:
     """A setting that was renamed lives on in the text otherwise."""
     known = {"AUTO", *settings.NAMES, *variables()}
-    known |= {one.name for one in Reason} | {one.value for one in Code} | {one.name for one in Environment}
+    known |= {one.name for one in Reason} | {one.value for one in RefusalCode} | {one.name for one in Environment}
     known |= {"CROSS", "REST", "FAIL", "PYTHON", "SIM_", "DEMO_", "PROD_", "TICKER", "NAME", "OK"}
     named = {span for span in spans(PROSE) if re.fullmatch(r"[A-Z][A-Z_]+", span)}
     assert named - known == set()
@@ -239,7 +239,7 @@ def assert_module(module: str, options: list[str], line: str) -> None:
 
 def assert_understood(arguments: list[str], line: str) -> None:
     try:
-        main.read(arguments)
+        main.parse(arguments)
     except SystemExit as end:
         raise AssertionError(f"main.py does not understand {line!r}") from end
 
@@ -289,7 +289,7 @@ def test_the_examples_of_help_can_be_typed() -> None:
     examples = re.findall(r"^  python main\.py(.*?)(?:  .*)?$", main._EXAMPLES, re.MULTILINE)
     assert len(examples) == len(main._EXAMPLES.splitlines())
     for example in examples:
-        main.read(shlex.split(example))
+        main.parse(shlex.split(example))
 
 
 def test_what_the_code_tells_people_to_type_can_be_typed() -> None:
@@ -303,9 +303,9 @@ def test_what_the_code_tells_people_to_type_can_be_typed() -> None:
 
 
 def test_the_fields_of_the_json_are_those_that_are_listed() -> None:
-    nobody = status_facts.Bot(False, "on this account", "")
-    nothing = status_facts.Account(None, {}, (), ())
-    facts = status_facts.Facts(
+    nobody = status_facts.BotProcess(False, "on this account", "")
+    nothing = status_facts.AccountFacts(None, {}, (), ())
+    facts = status_facts.StatusFacts(
         Environment.SIM, "x", "y", datetime.now(timezone.utc), nothing, nobody, "trade-sim.db"
     )
     fields = re.findall(r'^  "(\w+)":', status.as_json(facts), re.MULTILINE)
@@ -323,7 +323,7 @@ def test_the_reasons_and_the_codes_are_all_told_once() -> None:
     reasons = spans(paragraph("Reasons of `[SKIP MARKET]`, each with its number:"))
     assert sorted(set(reasons) - {"AUTO"}) == sorted(one.value for one in Reason)
     codes = spans(paragraph("Codes of `[REFUSED ORDER]`:"))
-    assert sorted(codes) == sorted(one.value for one in Code)
+    assert sorted(codes) == sorted(one.value for one in RefusalCode)
 
 
 def test_the_file_table_names_each_room_once_and_nothing_that_is_not_there() -> None:

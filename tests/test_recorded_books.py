@@ -27,7 +27,7 @@ def test_cycles_on_thousands_of_recorded_books_quote_and_explain_the_rest(
         assert len(choice.chosen) == 2
         assert {candidate.ticker for candidate in choice.chosen} == {order.ticker for order in bench.resting()}
         assert_told_apart(choice, set(bench.board().watched))
-        assert_told_apart(bench.board().choice, listed)
+        assert_told_apart(bench.board().selection, listed)
         bench.pass_time(56)
     assert bench.events("ERROR") == []
     assert bench.events("SKIP MARKET")

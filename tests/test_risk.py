@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exchange.account import Balance, Position
 from exchange.models import Order, OrderStatus
 from exchange.orderbook import NO, YES, Bid, Side
-from risk.exposure import Room, event_risk, held, room_beside
+from risk.exposure import Headroom, event_risk, position_losses, remaining_headroom
 from tests.values import NOW
 
 EVENT = "KXRAIN-26NOV23"
@@ -58,31 +58,31 @@ def order(name: str, side: Side, price: str, count: float, shard: int | None = 0
 def test_what_is_held_offsets_only_where_markets_exclude_each_other(
     what: list[Position], exclusive: str, unknown: str
 ) -> None:
-    room = room_beside(LIMITS, None, what, ())
-    assert room.risk(EVENT) == Decimal(unknown)
-    assert replace(room, exclusive=frozenset({EVENT})).risk(EVENT) == Decimal(exclusive)
+    headroom = remaining_headroom(LIMITS, None, what, ())
+    assert headroom.event_risk(EVENT) == Decimal(unknown)
+    assert replace(headroom, exclusive=frozenset({EVENT})).event_risk(EVENT) == Decimal(exclusive)
 
 
 def test_a_resting_order_never_offsets_anything_for_it_may_not_be_filled() -> None:
     held_no = position("A", -10, "6")
     hedge = order("B", NO, "0.50", 10)
-    room = replace(room_beside(LIMITS, None, [held_no], [hedge]), exclusive=frozenset({EVENT}))
-    assert room.risk(EVENT) == 6
+    headroom = replace(remaining_headroom(LIMITS, None, [held_no], [hedge]), exclusive=frozenset({EVENT}))
+    assert headroom.event_risk(EVENT) == 6
     pair = [order("A", YES, "0.40", 10), order("A", NO, "0.50", 10)]
     for known in (frozenset({EVENT}), frozenset[str]()):
-        assert replace(room_beside(LIMITS, None, (), pair), exclusive=known).risk(EVENT) == 5
+        assert replace(remaining_headroom(LIMITS, None, (), pair), exclusive=known).event_risk(EVENT) == 5
 
 
 @pytest.mark.parametrize(("count", "yes", "no"), [(10, "-4", "6"), (-10, "6", "-4"), (2.5, "3.5", "6")])
 def test_a_position_loses_what_it_cost_or_gains_a_dollar_a_contract_less_that(
     count: float, yes: str, no: str
 ) -> None:
-    assert held(position("A", count, "6")) == (Decimal(yes), Decimal(no))
+    assert position_losses(position("A", count, "6")) == (Decimal(yes), Decimal(no))
 
 
 def test_events_are_told_apart() -> None:
-    room = room_beside(LIMITS, None, [position("", 10, "3", ticker="KXSUN-26NOV23-A")], ())
-    assert (room.risk(EVENT), room.risk("KXSUN-26NOV23")) == (0, 3)
+    headroom = remaining_headroom(LIMITS, None, [position("", 10, "3", ticker="KXSUN-26NOV23-A")], ())
+    assert (headroom.event_risk(EVENT), headroom.event_risk("KXSUN-26NOV23")) == (0, 3)
 
 
 PRICES = st.integers(1, 99).map(lambda cents: Decimal(cents) / 100)
@@ -136,17 +136,17 @@ def test_an_events_risk_is_its_worst_outcome_and_where_exclusion_is_not_known_th
         for bid, ticker in zip(bids, tickers, strict=True)
     ]
     names = [strike(number) for number in range(markets)]
-    unknown = room_beside(LIMITS, None, holdings, orders)
+    unknown = remaining_headroom(LIMITS, None, holdings, orders)
     known = replace(unknown, exclusive=frozenset({EVENT}))
-    assert known.risk(EVENT) == worst_loss(holdings, bids, tickers, [None, *names])
+    assert known.event_risk(EVENT) == worst_loss(holdings, bids, tickers, [None, *names])
     apart = NOTHING
     for name in names:
         mine = [one for one in holdings if one.ticker == name]
         resting = [bid for bid, ticker in zip(bids, tickers, strict=True) if ticker == name]
         apart += worst_loss(mine, resting, [name] * len(resting), [None, name])
-    assert unknown.risk(EVENT) == apart
-    assert unknown.risk(EVENT) >= known.risk(EVENT)
-    event("offsets" if unknown.risk(EVENT) > known.risk(EVENT) else "the same")
+    assert unknown.event_risk(EVENT) == apart
+    assert unknown.event_risk(EVENT) >= known.event_risk(EVENT)
+    event("offsets" if unknown.event_risk(EVENT) > known.event_risk(EVENT) else "the same")
 
 
 @settings(deadline=None)
@@ -159,15 +159,15 @@ def test_orders_that_are_meant_to_rest_count_like_those_that_do(
         order(ticker.rpartition("-")[2], bid.side, str(bid.price), float(bid.count))
         for bid, ticker in zip(bids, tickers, strict=True)
     ]
-    at_once = room_beside(LIMITS, None, holdings, orders)
+    at_once = remaining_headroom(LIMITS, None, holdings, orders)
     if exclusive and bids:
         at_once = replace(at_once, exclusive=frozenset({EVENT}))
-    one_by_one = room_beside(LIMITS, None, holdings, ())
+    one_by_one = remaining_headroom(LIMITS, None, holdings, ())
     for bid, ticker in zip(bids, tickers, strict=True):
         cost = bid.price * bid.count
         loses = (NOTHING, cost) if bid.side is YES else (cost, NOTHING)
-        one_by_one = one_by_one.less(EVENT, ticker, loses, cost, 0, exclusive)
-    assert one_by_one.risk(EVENT) == at_once.risk(EVENT)
+        one_by_one = one_by_one.after(EVENT, ticker, loses, cost, 0, exclusive)
+    assert one_by_one.event_risk(EVENT) == at_once.event_risk(EVENT)
     assert one_by_one.capital == at_once.capital
     assert one_by_one.exclusive == at_once.exclusive
 
@@ -183,47 +183,47 @@ def test_risk_is_counted_alike_in_whole_pips() -> None:
 
 
 def test_cash_counts_only_on_its_own_shard() -> None:
-    told = Room(*LIMITS, Decimal(50), {0: Decimal(30), 1: Decimal(20)})
+    told = Headroom(*LIMITS, Decimal(50), {0: Decimal(30), 1: Decimal(20)})
     assert [told.cash_on(shard) for shard in (0, 1, 2, None)] == [30, 20, 0, 50]
-    assert Room(*LIMITS, Decimal(50)).cash_on(1) == 50
+    assert Headroom(*LIMITS, Decimal(50)).cash_on(1) == 50
 
 
 def test_what_an_order_ties_up_is_gone_for_the_next_one_and_the_room_before_is_untouched() -> None:
-    before = Room(*LIMITS, Decimal(50), {0: Decimal(30), 1: Decimal(20)})
-    after = before.less(EVENT, strike("A"), (NOTHING, Decimal(4)), Decimal(4), 1, exclusive=True)
-    after = after.less(EVENT, strike("A"), (Decimal(3), NOTHING), Decimal(3), 1, exclusive=False)
-    after = after.less(EVENT, strike("B"), (Decimal(2), NOTHING), Decimal(2), None, exclusive=False)
+    before = Headroom(*LIMITS, Decimal(50), {0: Decimal(30), 1: Decimal(20)})
+    after = before.after(EVENT, strike("A"), (NOTHING, Decimal(4)), Decimal(4), 1, exclusive=True)
+    after = after.after(EVENT, strike("A"), (Decimal(3), NOTHING), Decimal(3), 1, exclusive=False)
+    after = after.after(EVENT, strike("B"), (Decimal(2), NOTHING), Decimal(2), None, exclusive=False)
     assert (after.capital, after.free_cash, after.event_loss) == (91, 41, 20)
     assert after.cash == {0: 30, 1: 13}
     assert after.losses == {EVENT: {strike("A"): (3, 4), strike("B"): (2, 0)}}
     assert after.exclusive == {EVENT}
     assert (before.capital, before.free_cash, before.cash) == (100, 50, {0: 30, 1: 20})
     assert (before.losses, before.exclusive) == ({}, frozenset())
-    unlisted = before.less(EVENT, strike("A"), (NOTHING, Decimal(4)), Decimal(4), 2, exclusive=False)
+    unlisted = before.after(EVENT, strike("A"), (NOTHING, Decimal(4)), Decimal(4), 2, exclusive=False)
     assert unlisted.cash_on(2) == -4
 
 
 def test_positions_and_all_resting_orders_take_of_the_capital_and_an_order_only_what_still_rests() -> None:
     resting = [order("A", YES, "0.40", 10, filled=5), order("B", NO, "0.30", 20)]
-    room = room_beside(LIMITS, None, [position("A", 10, "6")], resting)
-    assert room.capital == 100 - 6 - 4 - 6
-    assert room.event_loss == 20
-    assert room.losses == {EVENT: {strike("A"): (-4, 10), strike("B"): (6, 0)}}
+    headroom = remaining_headroom(LIMITS, None, [position("A", 10, "6")], resting)
+    assert headroom.capital == 100 - 6 - 4 - 6
+    assert headroom.event_loss == 20
+    assert headroom.losses == {EVENT: {strike("A"): (-4, 10), strike("B"): (6, 0)}}
 
 
 def test_cash_limits_nothing_where_the_balance_is_not_known_and_is_never_below_nothing() -> None:
-    assert room_beside(LIMITS, None, [position("A", 50, "30")], ()).cash_on(1) == 70
-    spent = room_beside(LIMITS, None, [position("A", 200, "130")], ())
+    assert remaining_headroom(LIMITS, None, [position("A", 50, "30")], ()).cash_on(1) == 70
+    spent = remaining_headroom(LIMITS, None, [position("A", 200, "130")], ())
     assert (spent.capital, spent.cash_on(1)) == (-30, 0)
 
 
 def test_what_our_own_orders_tie_up_is_free_for_the_orders_that_replace_them() -> None:
     balance = Balance(Decimal(50), {0: Decimal(30), 1: Decimal(20)})
     ours = [order("A", YES, "0.40", 10, shard=1), order("B", NO, "0.30", 10, shard=None)]
-    room = room_beside(LIMITS, balance, (), (), ours)
-    assert (room.free_cash, room.cash) == (57, {0: 30, 1: 24})
-    assert (room.capital, room.losses) == (100, {})
+    headroom = remaining_headroom(LIMITS, balance, (), (), ours)
+    assert (headroom.free_cash, headroom.cash) == (57, {0: 30, 1: 24})
+    assert (headroom.capital, headroom.losses) == (100, {})
     assert balance.by_shard == {0: 30, 1: 20}
-    unsharded = room_beside(LIMITS, Balance(Decimal(50), {}), (), (), ours)
+    unsharded = remaining_headroom(LIMITS, Balance(Decimal(50), {}), (), (), ours)
     assert unsharded.cash is None
     assert unsharded.cash_on(1) == 57

@@ -171,7 +171,7 @@ def test_a_side_is_scored_as_others_have_measured_it(vector: Vector, side: Side)
 @pytest.mark.parametrize("vector", PAYOUTS, ids=named)
 def test_a_window_is_paid_as_the_exchange_reckons(vector: Payout) -> None:
     _, score, everyone, reward, valid, snapshots, paid = vector
-    earned = rule.earned(score, everyone, Decimal(reward), valid, snapshots)
+    earned = rule.window_reward(score, everyone, Decimal(reward), valid, snapshots)
     assert rule.payout(earned) == Decimal(str(paid))
 
 
@@ -446,5 +446,5 @@ def test_a_window_is_paid_as_the_simulated_exchange_pays_it(
     by_exchange = rewards.payment(
         share * 2 * valid, Fraction(2 * valid), Fraction(reward), valid, 10_000, cap and Fraction(cap)
     )
-    earned = rule.earned(float(share), 1, Decimal(reward), valid, 10_000)
+    earned = rule.window_reward(float(share), 1, Decimal(reward), valid, 10_000)
     assert rule.payout_cents(earned, cap) == by_exchange

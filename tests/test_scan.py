@@ -18,7 +18,7 @@ import requests
 
 from bot.recovery import try_or_log
 from bot.settings import AUTO
-from rewards.fees import RATE_WHERE_UNKNOWN
+from rewards.fees import UNKNOWN_MAKER_RATE
 from rewards.skips import Reason, Skip
 from simulator.lifecycle import list_program
 from simulator.listing import ListedProgram
@@ -52,7 +52,7 @@ def together(calls: Iterable[list[str]]) -> list[str]:
 
 
 def skipped(bench: Bench) -> dict[str, Skip]:
-    return {skip.ticker: skip for skip in bench.board().choice.skipped}
+    return {skip.ticker: skip for skip in bench.board().selection.skipped}
 
 
 def scan(bench: Bench) -> list[requests.PreparedRequest]:
@@ -98,7 +98,7 @@ def test_no_book_is_read_of_a_market_that_cannot_be_quoted(make_bench: MakeBench
     assert {ticker for ticker, reason in why.items() if reason in BEFORE_MARKETS}.isdisjoint(markets)
     assert set(books.values()) == set(markets.values()) == {1}, "asked for twice"
     could_be = {ticker for ticker, reason in why.items() if reason not in BEFORE_BOOKS}
-    assert set(books) == could_be | {candidate.ticker for candidate in bench.board().choice.chosen}
+    assert set(books) == could_be | {candidate.ticker for candidate in bench.board().selection.chosen}
 
 
 def test_the_first_scan_is_over_before_the_account_is_read_to_decide_by(make_bench: MakeBench) -> None:
@@ -174,11 +174,11 @@ def test_fees_that_are_not_told_are_assumed_and_asked_for_again(make_bench: Make
     assert choice is not None
     assert "GET /series" in bench.events("ERROR")[0]
     assert_quoting_once(bench)
-    assert {candidate.incentive.maker_rate for candidate in bench.board().choice.chosen} == {RATE_WHERE_UNKNOWN}
+    assert {candidate.incentive.maker_rate for candidate in bench.board().selection.chosen} == {UNKNOWN_MAKER_RATE}
     bench.wire.fault = None
     bench.pass_time(60)
     scan(bench)
-    assert {candidate.incentive.maker_rate for candidate in bench.board().choice.chosen} != {RATE_WHERE_UNKNOWN}
+    assert {candidate.incentive.maker_rate for candidate in bench.board().selection.chosen} != {UNKNOWN_MAKER_RATE}
 
 
 def test_a_cycle_between_scans_reads_the_watched_markets_alone(make_bench: MakeBench) -> None:
@@ -205,7 +205,7 @@ def test_our_own_quotes_are_not_the_rivals_that_a_scan_counts(make_bench: MakeBe
     assert_quoting_once(bench)
     scan(bench)
     first = {candidate.ticker: (candidate.rivals, candidate.bids) for candidate in choice.chosen}
-    again = {candidate.ticker: (candidate.rivals, candidate.bids) for candidate in bench.board().choice.chosen}
+    again = {candidate.ticker: (candidate.rivals, candidate.bids) for candidate in bench.board().selection.chosen}
     assert again == first
 
 
@@ -364,9 +364,9 @@ def test_every_listed_market_is_chosen_or_has_exactly_one_reason(
     bench = make_bench(programs=150, who=(), **changed)
     choice = bench.bot.start_trading()
     assert choice is not None
-    assert_told_apart(bench.board().choice, {p.ticker for p in bench.client.get_incentive_programs()})
+    assert_told_apart(bench.board().selection, {p.ticker for p in bench.client.get_incentive_programs()})
     assert_told_apart(choice, set(bench.board().watched))
-    assert all(skip.label and skip.number for skip in bench.board().choice.skipped)
+    assert all(skip.label and skip.number for skip in bench.board().selection.skipped)
 
 
 # -- when --------------------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
-from rewards.fees import RATE_WHERE_UNKNOWN, makers_rate
+from rewards.fees import UNKNOWN_MAKER_RATE, maker_rate_of
 from rewards.skips import Reason, Skip
-from selection.screening import Screen, incentives
+from selection.screening import Screen, with_terms
 from tests.values import NOW, market, program
 
 ALL = Screen()
@@ -235,14 +235,14 @@ def test_an_events_own_fee_goes_before_its_series_and_where_none_is_told_one_is_
     known: tuple[FeeType, str] | None, event: Event | None, rate: float
 ) -> None:
     series = {"KXFAMILY": Series("KXFAMILY", known[0], Decimal(known[1]))} if known else {}
-    assert makers_rate(market(), series, event) == pytest.approx(rate)
-    assert pytest.approx(0.0175) == RATE_WHERE_UNKNOWN
+    assert maker_rate_of(market(), series, event) == pytest.approx(rate)
+    assert pytest.approx(0.0175) == UNKNOWN_MAKER_RATE
 
 
 def test_the_series_of_an_event_that_is_not_known_is_read_off_its_ticker() -> None:
     series = {"KXTEST": Series("KXTEST", QUADRATIC, Decimal(1))}
-    assert makers_rate(market(ticker="KXTEST-26NOV23-A"), series, None) == 0
-    assert makers_rate(market(ticker="KXTESTER-26NOV23-A"), series, None) == RATE_WHERE_UNKNOWN
+    assert maker_rate_of(market(ticker="KXTEST-26NOV23-A"), series, None) == 0
+    assert maker_rate_of(market(ticker="KXTESTER-26NOV23-A"), series, None) == UNKNOWN_MAKER_RATE
 
 
 def test_all_that_is_known_of_a_market_comes_with_it_and_the_worse_is_assumed_of_the_rest() -> None:
@@ -252,7 +252,7 @@ def test_all_that_is_known_of_a_market_comes_with_it_and_the_worse_is_assumed_of
         "KXOTHER-1": [program(name="other", ticker="KXOTHER-1")],
     }
     series = {"KXFAMILY": Series("KXFAMILY", QUADRATIC, Decimal(1))}
-    first, second = incentives(
+    first, second = with_terms(
         [known, unknown],
         programs,
         series,
@@ -262,9 +262,9 @@ def test_all_that_is_known_of_a_market_comes_with_it_and_the_worse_is_assumed_of
     )
     assert (first.market, first.programs) == (known, tuple(programs["KXTEST-1"]))
     assert (first.maker_rate, first.exclusive, first.qualified) == (0.0, True, 0.5)
-    assert first.earned == {"rich": 1.25}
+    assert first.accrued_by_program == {"rich": 1.25}
     assert (second.market, second.programs) == (unknown, tuple(programs["KXOTHER-1"]))
-    assert (second.maker_rate, second.exclusive, second.qualified) == (RATE_WHERE_UNKNOWN, False, 1.0)
-    (shared,) = incentives([known], programs, series, {"KXTEST": happening(exclusive=False)}, {})
+    assert (second.maker_rate, second.exclusive, second.qualified) == (UNKNOWN_MAKER_RATE, False, 1.0)
+    (shared,) = with_terms([known], programs, series, {"KXTEST": happening(exclusive=False)}, {})
     assert not shared.exclusive
-    assert shared.earned == {}
+    assert shared.accrued_by_program == {}

@@ -23,7 +23,7 @@ SHIPPED = {name: getattr(market_bot, name) for name in settings.NAMES}
 
 
 def test_the_owners_settings_are_there_with_their_defaults_and_reach_the_bot() -> None:
-    rules = settings.check(SHIPPED)
+    rules = settings.check_settings(SHIPPED)
     assert rules.env is Environment.SIM
     assert rules.trade_size == 1
     assert rules.trade_delta == 1
@@ -112,29 +112,29 @@ def test_every_setting_stands_at_the_top_of_market_bot_with_a_comment_and_no_oth
 )
 def test_an_impossible_or_unknown_setting_is_named_before_anything_is_sent(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=name):
-        settings.check(SHIPPED | {name: value})
+        settings.check_settings(SHIPPED | {name: value})
 
 
 @pytest.mark.parametrize("name", [name for name in settings.NAMES if name != "TRADE_SIZE"])
 def test_auto_is_refused_where_only_a_person_can_say(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} = 'AUTO': must be"):
-        settings.check(SHIPPED | {name: AUTO})
+        settings.check_settings(SHIPPED | {name: AUTO})
 
 
 def test_auto_is_a_size_and_one_contract_is_not_auto() -> None:
-    assert settings.check(SHIPPED | {"TRADE_SIZE": market_bot.AUTO}).trade_size is None
-    assert settings.check(SHIPPED | {"TRADE_SIZE": 1}).trade_size == 1
+    assert settings.check_settings(SHIPPED | {"TRADE_SIZE": AUTO}).trade_size is None
+    assert settings.check_settings(SHIPPED | {"TRADE_SIZE": 1}).trade_size == 1
 
 
 def test_auto_typed_in_market_bot_as_its_comment_says_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(market_bot, "TRADE_SIZE", market_bot.AUTO)
+    monkeypatch.setattr(market_bot, "TRADE_SIZE", AUTO)
     assert market_bot.read_settings().trade_size is None
 
 
 def test_a_setting_that_is_missing_is_named() -> None:
     for name in settings.NAMES:
         with pytest.raises(ConfigError, match=f"{name} is missing"):
-            settings.check({other: value for other, value in SHIPPED.items() if other != name})
+            settings.check_settings({other: value for other, value in SHIPPED.items() if other != name})
 
 
 def test_the_edges_of_what_is_possible_are_possible() -> None:
@@ -142,7 +142,7 @@ def test_the_edges_of_what_is_possible_are_possible() -> None:
         "ONLY": ["KXHIGH*"], "AVOID": (), "MAX_CAPITAL": 0.01, "MAX_EVENT_LOSS": 0.01, "MIN_HOURS_TO_CLOSE": 0,
         "MIN_REWARD": 0.01, "FILL_COST": 1, "SCAN_TIME": 1, "INCENTIVE_SIZE": 0, "TRADE_SIZE": 0.01,
     }  # fmt: skip
-    rules = settings.check(SHIPPED | edges)
+    rules = settings.check_settings(SHIPPED | edges)
     assert (rules.only, rules.avoid) == (("KXHIGH*",), ())
     assert (rules.max_capital, rules.max_event_loss, rules.min_reward) == (Decimal("0.01"),) * 3
     assert (rules.min_hours_to_close, rules.fill_cost, rules.scan_time) == (0, 1, 1)
@@ -150,11 +150,11 @@ def test_the_edges_of_what_is_possible_are_possible() -> None:
 
 def test_every_wrong_setting_is_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"TRADE_SIZE.*WAIT_TIME"):
-        settings.check(SHIPPED | {"TRADE_SIZE": 0, "WAIT_TIME": 0})
+        settings.check_settings(SHIPPED | {"TRADE_SIZE": 0, "WAIT_TIME": 0})
 
 
 def test_a_decimal_typed_as_a_float_is_taken_as_it_was_typed() -> None:
-    rules = settings.check(SHIPPED | {"TRADE_SIZE": 0.07, "TRADE_DELTA": 0.29, "INCENTIVE_SIZE": None})
+    rules = settings.check_settings(SHIPPED | {"TRADE_SIZE": 0.07, "TRADE_DELTA": 0.29, "INCENTIVE_SIZE": None})
     assert rules.trade_size == Decimal("0.07")
     assert rules.trade_delta == 29
     assert rules.incentive_size is None

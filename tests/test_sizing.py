@@ -16,22 +16,22 @@ from exchange.models import Program
 from exchange.orderbook import NO, SIDES, YES, Book, Side
 from rewards.estimate import Candidate, RewardedMarket
 from rewards.skips import Reason
-from risk.exposure import Room
+from risk.exposure import Headroom
 from selection.allocation import LEAST_WINDOW, choose_sizes
-from selection.ranking import Choice, Wish
+from selection.ranking import Selection, SelectionRules
 from tests.values import NOW, cents, level, market, program
 from trade import Trade
 
 AT_THE_TOUCH = Trade(None, 0, None)
-TWO_SLOTS = Wish(2)
-PLENTY = Room(Decimal(100), Decimal(100), Decimal(100))
+TWO_SLOTS = SelectionRules(2)
+PLENTY = Headroom(Decimal(100), Decimal(100), Decimal(100))
 
 # hard boards among the generator's: held positions that gain, tight cash, shared events, two programs, caps
 BOARDS = range(12)
 
 
-def room(capital: float, event_loss: float = 1_000, **known: Any) -> Room:
-    return Room(Decimal(str(capital)), Decimal(str(event_loss)), Decimal(str(capital)), **known)
+def headroom(capital: float, event_loss: float = 1_000, **known: Any) -> Headroom:
+    return Headroom(Decimal(str(capital)), Decimal(str(event_loss)), Decimal(str(capital)), **known)
 
 
 def known(*programs: Program, name: str = "KXTEST-1", volume: int = 0, **more: Any) -> RewardedMarket:
@@ -48,12 +48,12 @@ FULL = cents((40, 30))
 def chosen(
     incentives: Sequence[RewardedMarket],
     books: Sequence[Book],
-    money: Room = PLENTY,
+    money: Headroom = PLENTY,
     trade: Trade = AT_THE_TOUCH,
-    wish: Wish = TWO_SLOTS,
+    rules: SelectionRules = TWO_SLOTS,
     quoted: frozenset[str] = frozenset(),
-) -> Choice:
-    return choose_sizes(trade, incentives, {one.ticker: one for one in books}, NOW, wish, money, quoted)
+) -> Selection:
+    return choose_sizes(trade, incentives, {one.ticker: one for one in books}, NOW, rules, money, quoted)
 
 
 def counts(candidate: Candidate) -> dict[Side, int]:
@@ -65,13 +65,13 @@ def counts(candidate: Candidate) -> dict[Side, int]:
     return found
 
 
-def only(choice: Choice) -> dict[Side, int]:
-    (candidate,) = choice.chosen
+def only(selection: Selection) -> dict[Side, int]:
+    (candidate,) = selection.chosen
     return counts(candidate)
 
 
-def reason(choice: Choice, name: str = "KXTEST-1") -> Reason:
-    (skip,) = [skip for skip in choice.skipped if skip.ticker == name]
+def reason(selection: Selection, name: str = "KXTEST-1") -> Reason:
+    (skip,) = [skip for skip in selection.skipped if skip.ticker == name]
     return skip.reason
 
 
@@ -91,10 +91,10 @@ def test_the_plan_is_nearly_the_best_one() -> None:
 def test_no_plan_breaks_a_limit_or_funds_what_pays_too_little(seed: int) -> None:
     """Whole contracts, slots, MAX_CAPITAL, MAX_EVENT_LOSS, cash by shard; judged by `estimate.py` alone."""
     board: Problem = problem(seed)
-    choice = board.chosen()
-    assert honest_net(board, choice.chosen) is not None
-    for candidate in choice.chosen:
-        decided = candidate.incentive.estimate(candidate.scored, NOW, board.caution)
+    selection = board.chosen()
+    assert honest_net(board, selection.chosen) is not None
+    for candidate in selection.chosen:
+        decided = candidate.incentive.estimate(candidate.scored, NOW, board.estimate_rules)
         assert decided.worth > 0
         assert decided.window >= float(LEAST_WINDOW)
         assert decided.net_per_day > 0
@@ -104,21 +104,21 @@ def test_no_plan_breaks_a_limit_or_funds_what_pays_too_little(seed: int) -> None
 @given(seed=st.integers(10_000, 10_000_000))
 def test_every_market_is_chosen_or_has_one_reason(seed: int) -> None:
     board = problem(seed)
-    choice = board.chosen()
-    told = [one.ticker for one in choice.chosen] + [skip.ticker for skip in choice.skipped]
+    selection = board.chosen()
+    told = [one.ticker for one in selection.chosen] + [skip.ticker for skip in selection.skipped]
     assert sorted(told) == sorted(board.books)
 
 
 def test_a_large_board_has_one_reason_each_too() -> None:
     names = [f"KXTEST-{number}" for number in range(60)]
     incentives = [known(program(reward=50 + n, target=20, ticker=x), name=x) for n, x in enumerate(names)]
-    choice = chosen(incentives, [book(FULL, FULL, name) for name in names], wish=Wish(3))
-    assert len(choice.chosen) == 3
-    assert sorted([one.ticker for one in choice.chosen] + [skip.ticker for skip in choice.skipped]) == sorted(
-        names
-    )
-    assert {skip.reason for skip in choice.skipped} == {Reason.TRADE_TICKER_SIZE}
-    assert "KXTEST-59" in {one.ticker for one in choice.chosen}
+    selection = chosen(incentives, [book(FULL, FULL, name) for name in names], rules=SelectionRules(3))
+    assert len(selection.chosen) == 3
+    assert sorted(
+        [one.ticker for one in selection.chosen] + [skip.ticker for skip in selection.skipped]
+    ) == sorted(names)
+    assert {skip.reason for skip in selection.skipped} == {Reason.TRADE_TICKER_SIZE}
+    assert "KXTEST-59" in {one.ticker for one in selection.chosen}
 
 
 # What is not concave --------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_a_large_board_has_one_reason_each_too() -> None:
 
 def test_a_side_that_nobody_is_paid_for_takes_one_contract() -> None:
     nobody = [level("0.30", 0.01)]
-    assert only(chosen([known(program(reward=2, target=1))], [book(nobody, nobody)], room(0.70))) == {
+    assert only(chosen([known(program(reward=2, target=1))], [book(nobody, nobody)], headroom(0.70))) == {
         YES: 1,
         NO: 1,
     }
@@ -134,42 +134,42 @@ def test_a_side_that_nobody_is_paid_for_takes_one_contract() -> None:
 
 def test_a_target_is_completed_where_that_is_worth_it() -> None:
     thin = [level("0.30", 15)]
-    assert only(chosen([known(program(reward=100, target=20))], [book(thin, FULL)], room(10)))[YES] >= 5
+    assert only(chosen([known(program(reward=100, target=20))], [book(thin, FULL)], headroom(10)))[YES] >= 5
 
 
 def test_no_money_is_spent_on_a_target_that_it_cannot_complete() -> None:
     thin = [level("0.30", 15)]
-    choice = chosen([known(program(reward=100, target=20))], [book(thin, FULL)], room(1.40))
-    assert choice.chosen == ()
-    assert reason(choice) is Reason.TARGET_MISSED
+    selection = chosen([known(program(reward=100, target=20))], [book(thin, FULL)], headroom(1.40))
+    assert selection.chosen == ()
+    assert reason(selection) is Reason.TARGET_MISSED
 
 
 def test_a_window_that_would_not_bring_one_dollar_fifty_is_not_funded() -> None:
     """6 contracts a side hold 1/11: $14 would bring $1.27, which the exchange would pay, $18 bring $1.64."""
-    choice = chosen([known(program(reward=14, target=20))], [book(FULL, FULL)], room(5))
-    assert choice.chosen == ()
-    assert reason(choice) is Reason.REWARD_FLOOR
-    assert chosen([known(program(reward=18, target=20))], [book(FULL, FULL)], room(5)).chosen
+    selection = chosen([known(program(reward=14, target=20))], [book(FULL, FULL)], headroom(5))
+    assert selection.chosen == ()
+    assert reason(selection) is Reason.REWARD_FLOOR
+    assert chosen([known(program(reward=18, target=20))], [book(FULL, FULL)], headroom(5)).chosen
 
 
 def test_what_a_window_has_earned_counts_towards_its_one_dollar_fifty() -> None:
-    incentive = known(program(reward=2, target=20, name="p"), earned={"p": 1.45})
-    assert chosen([incentive], [book(FULL, FULL)], room(5)).chosen
+    incentive = known(program(reward=2, target=20, name="p"), accrued_by_program={"p": 1.45})
+    assert chosen([incentive], [book(FULL, FULL)], headroom(5)).chosen
 
 
 def test_nothing_is_spent_past_the_cap() -> None:
-    free = only(chosen([known(program(reward=100, target=20))], [book(FULL, FULL)], room(20)))
-    capped = chosen([known(program(reward=100, target=20, cap=3))], [book(FULL, FULL)], room(20))
+    free = only(chosen([known(program(reward=100, target=20))], [book(FULL, FULL)], headroom(20)))
+    capped = chosen([known(program(reward=100, target=20, cap=3))], [book(FULL, FULL)], headroom(20))
     assert sum(only(capped).values()) < sum(free.values()) / 4
     (candidate,) = capped.chosen
-    assert candidate.decided.payable == 3
+    assert candidate.conservative.payable == 3
 
 
 def test_a_larger_order_pushes_deep_rivals_out_of_the_walk() -> None:
     """19 rest at the touch: one contract more completes the target, and the 400 below are paid no longer."""
     deep = [level("0.30", 19), level("0.29", 400)]
-    choice = chosen([known(program(reward=200, target=20))], [book(deep, FULL)], room(0.35))
-    assert only(choice) == {YES: 1, NO: 0}
+    selection = chosen([known(program(reward=200, target=20))], [book(deep, FULL)], headroom(0.35))
+    assert only(selection) == {YES: 1, NO: 0}
 
 
 def large(reward: int, price: str) -> tuple[list[RewardedMarket], list[Book]]:
@@ -184,13 +184,13 @@ def large(reward: int, price: str) -> tuple[list[RewardedMarket], list[Book]]:
 
 def test_windows_are_funded_to_just_enough_where_money_is_short() -> None:
     """353 contracts at $0.03 are the least that bring $1.50; there is money for 708."""
-    choice = chosen(*large(20, "0.03"), room(21.24))
-    assert [counts(candidate)[YES] >= 353 for candidate in choice.chosen] == [True, True]
+    selection = chosen(*large(20, "0.03"), headroom(21.24))
+    assert [counts(candidate)[YES] >= 353 for candidate in selection.chosen] == [True, True]
 
 
 def test_money_is_shared_so_that_each_dollar_brings_as_much() -> None:
-    choice = chosen(*large(1_000, "0.03"), room(40))
-    first, second = (counts(candidate)[YES] for candidate in choice.chosen)
+    selection = chosen(*large(1_000, "0.03"), headroom(40))
+    first, second = (counts(candidate)[YES] for candidate in selection.chosen)
     assert abs(first - second) <= 0.03 * first
     assert first + second >= 0.99 * 40 / 0.03
 
@@ -209,15 +209,15 @@ def two(reward: int, other: int) -> tuple[list[RewardedMarket], list[Book]]:
 
 def test_a_quoted_market_is_not_swapped_for_a_slightly_better_one() -> None:
     incentives, books = two(100, 110)
-    assert [c.ticker for c in chosen(incentives, books, wish=Wish(1)).chosen] == ["KXB-1"]
-    kept = chosen(incentives, books, wish=Wish(1), quoted=frozenset({"KXA-1"}))
+    assert [c.ticker for c in chosen(incentives, books, rules=SelectionRules(1)).chosen] == ["KXB-1"]
+    kept = chosen(incentives, books, rules=SelectionRules(1), quoted=frozenset({"KXA-1"}))
     assert [c.ticker for c in kept.chosen] == ["KXA-1"]
     assert reason(kept, "KXB-1") is Reason.TRADE_TICKER_SIZE
 
 
 def test_a_quoted_market_gives_way_to_a_much_better_one() -> None:
     incentives, books = two(100, 140)
-    swapped = chosen(incentives, books, wish=Wish(1), quoted=frozenset({"KXA-1"}))
+    swapped = chosen(incentives, books, rules=SelectionRules(1), quoted=frozenset({"KXA-1"}))
     assert [c.ticker for c in swapped.chosen] == ["KXB-1"]
 
 
@@ -227,15 +227,15 @@ def test_a_quoted_market_gives_way_to_a_much_better_one() -> None:
 def test_markets_of_shards_that_are_not_told_share_the_cash() -> None:
     incentives, books = two(100, 100)
     incentives[1] = incentives[1]._replace(market=incentives[1].market._replace(exchange_index=1))
-    cash = Room(Decimal(100), Decimal(100), Decimal(10))
-    choice = chosen(incentives, books, cash)
-    assert sum(candidate.collateral for candidate in choice.chosen) <= 10
+    cash = Headroom(Decimal(100), Decimal(100), Decimal(10))
+    selection = chosen(incentives, books, cash)
+    assert sum(candidate.collateral for candidate in selection.chosen) <= 10
 
 
 def test_what_is_held_makes_room_where_it_gains() -> None:
     """1.00 may be lost. 4.00 more rests on NO: it loses where the YES that is held gains 5.00."""
     held = {"KXTEST": {"KXTEST-1": (Decimal("-5.00"), Decimal("0.50"))}}
-    sizes = only(chosen([known()], [book(FULL, FULL)], room(100, 1, losses=held)))
+    sizes = only(chosen([known()], [book(FULL, FULL)], headroom(100, 1, losses=held)))
     assert sizes[NO] * Decimal("0.40") > 4
     assert sizes[YES] * Decimal("0.40") <= Decimal("0.50")
 
@@ -243,23 +243,23 @@ def test_what_is_held_makes_room_where_it_gains() -> None:
 @pytest.mark.parametrize(
     ("money", "why"),
     [
-        (room(0.10), Reason.MAX_CAPITAL),
-        (Room(Decimal(100), Decimal(100), Decimal(100), {0: Decimal("0.10")}), Reason.CASH),
-        (room(100, 0.10), Reason.MAX_EVENT_LOSS),
+        (headroom(0.10), Reason.MAX_CAPITAL),
+        (Headroom(Decimal(100), Decimal(100), Decimal(100), {0: Decimal("0.10")}), Reason.CASH),
+        (headroom(100, 0.10), Reason.MAX_EVENT_LOSS),
     ],
 )
-def test_where_not_one_contract_fits_the_limit_is_named(money: Room, why: Reason) -> None:
-    choice = chosen([known()], [book(FULL, FULL)], money)
-    assert choice.chosen == ()
-    assert reason(choice) is why
+def test_where_not_one_contract_fits_the_limit_is_named(money: Headroom, why: Reason) -> None:
+    selection = chosen([known()], [book(FULL, FULL)], money)
+    assert selection.chosen == ()
+    assert reason(selection) is why
 
 
 def test_a_market_that_its_event_has_no_room_for_is_not_said_to_lack_capital() -> None:
     incentives, books = two(100, 200)
     same = [one._replace(market=one.market._replace(event_ticker="KXEV")) for one in incentives]
-    choice = chosen(same, books, Room(Decimal(100), Decimal("0.90"), Decimal(100)))
-    assert [c.ticker for c in choice.chosen] == ["KXB-1"]
-    assert reason(choice, "KXA-1") is Reason.MAX_EVENT_LOSS
+    selection = chosen(same, books, Headroom(Decimal(100), Decimal("0.90"), Decimal(100)))
+    assert [c.ticker for c in selection.chosen] == ["KXB-1"]
+    assert reason(selection, "KXA-1") is Reason.MAX_EVENT_LOSS
 
 
 # Prices and fills -----------------------------------------------------------------------------------------
@@ -267,22 +267,24 @@ def test_a_market_that_its_event_has_no_room_for_is_not_said_to_lack_capital() -
 
 def test_a_reference_is_supplied_behind_the_rivals_best_bid_alone() -> None:
     thin = [level("0.30", 1)]
-    choice = chosen([known(program(reward=100, target=20))], [book(thin, FULL)], room(20), Trade(None, 1, None))
-    (candidate,) = choice.chosen
+    selection = chosen(
+        [known(program(reward=100, target=20))], [book(thin, FULL)], headroom(20), Trade(None, 1, None)
+    )
+    (candidate,) = selection.chosen
     (yes,) = [bid for bid in candidate.bids if bid.side is YES]
     assert yes.price == Decimal("0.29")
     assert yes.count >= 19
 
 
 def test_no_reference_is_supplied_on_an_empty_side() -> None:
-    choice = chosen([known(program(reward=100, target=20))], [book((), FULL)], room(100))
-    assert choice.chosen == ()
-    assert reason(choice) is Reason.NO_REFERENCE
+    selection = chosen([known(program(reward=100, target=20))], [book((), FULL)], headroom(100))
+    assert selection.chosen == ()
+    assert reason(selection) is Reason.NO_REFERENCE
 
 
 def test_nothing_is_quoted_that_fills_would_cost_more_than_it_pays() -> None:
     busy = [known(program(reward=20, target=20), volume=20_000)]
-    assert chosen(busy, [book(FULL, FULL)], room(10), wish=Wish(1)).chosen
-    choice = chosen(busy, [book(FULL, FULL)], room(10), wish=Wish(1, fill_cost=0.05))
-    assert choice.chosen == ()
-    assert reason(choice) is Reason.FILL_COST
+    assert chosen(busy, [book(FULL, FULL)], headroom(10), rules=SelectionRules(1)).chosen
+    selection = chosen(busy, [book(FULL, FULL)], headroom(10), rules=SelectionRules(1, fill_cost=0.05))
+    assert selection.chosen == ()
+    assert reason(selection) is Reason.FILL_COST

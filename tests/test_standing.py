@@ -153,7 +153,7 @@ def test_a_partial_fill_is_topped_up_once_its_side_comes_back(make_bench: MakeBe
     assert {order.remaining for order in bench.resting() if order.ticker == ticker} == {5 * CONTRACT}
 
 
-# -- the exchange's breaker ------------------------------------------------------------------------------------
+# -- order groups ---------------------------------------------------------------------------------------------
 
 
 def test_quotes_belong_to_a_group_whose_limit_is_one_largest_order(make_bench: MakeBench) -> None:
@@ -172,7 +172,7 @@ def test_a_limit_of_ones_own_is_kept(make_bench: MakeBench) -> None:
     assert {group.limit for group in bench.account.groups.values()} == {3 * CONTRACT}
 
 
-def test_a_breaker_that_tripped_is_noticed_waited_out_and_reset(make_bench: MakeBench) -> None:
+def test_a_triggered_group_is_noticed_waited_out_and_reset(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
     bench.run(cycles=2)
     exchange = bench.exchange.api.exchange
@@ -203,7 +203,7 @@ def test_a_reset_that_fails_is_tried_again_with_the_next_cycle_and_costs_no_othe
     assert len([line for line in bench.events("GUARD") if "Until" in line]) == 1
 
 
-def test_a_create_that_the_breaker_refuses_pauses_the_shard(make_bench: MakeBench) -> None:
+def test_a_create_that_its_group_refuses_pauses_the_shard(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
     bench.run(cycles=1)
     exchange = bench.exchange.api.exchange
@@ -213,12 +213,12 @@ def test_a_create_that_the_breaker_refuses_pauses_the_shard(make_bench: MakeBenc
         group.triggered = True  # nothing rests in it any more that could be missed
     for order in list(bench.resting()):
         exchange.take_down(exchange.markets[order.ticker], order)
-    bench.bot.session.books._asked |= set(bench.account.orders)
+    bench.bot.session.bookkeeper._canceled_by_us |= set(bench.account.orders)
     memory = bench.bot.session.memory
-    memory.guards = type(memory.guards)(memory.guards._pause)
+    memory.guards = type(memory.guards)(memory.guards._cooldown)
     bench.run(cycles=1)
     assert any("exceeded_order_group_risk_limit" in line for line in bench.events("ERROR"))
-    assert any("breaker takes no order" in line for line in bench.events("GUARD"))
+    assert any("order group takes no order" in line for line in bench.events("GUARD"))
     bench.run(cycles=5)
     assert_quoting_once(bench)
 

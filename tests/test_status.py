@@ -110,7 +110,7 @@ def test_a_ledger_that_tells_nothing_of_this_account_is_said_so_and_hides_nothin
         bench.ledger_file.write_text("this is not a ledger " * 99)
     elif state != "none":
         launched = market_bot.Ledger(bench.ledger_file)
-        launched.claim(bench.client.identity._replace(key_id="another"), bench.client.clock.now())
+        launched.open_for(bench.client.identity._replace(key_id="another"), bench.client.clock.now())
         launched.halt(bench.client.clock.now(), "a halt of somebody else's")
         launched.close()
     text, found = typed(), typed("--json")
@@ -133,7 +133,7 @@ def test_an_exchange_inside_the_bot_is_told_by_its_ledger_and_how_to_share_one(
     another = make_bench(programs=12, who=())
     bench.bot._connection = replace(bench.bot._connection, client=another.client)
     share(bench, monkeypatch, is_private=True)
-    holds = Lock(market_bot.files().lock, "runs in this folder")
+    holds = Lock(market_bot.paths().lock, "runs in this folder")
     found, text = typed("--json"), typed()
     told = found.json
     assert told["source"] == "ledger"
@@ -236,7 +236,7 @@ def test_where_no_bot_runs_on_an_exchange_inside_its_process_nothing_is_halted(
 def test_a_bot_on_an_exchange_inside_its_process_is_halted_and_what_was_not_sold_is_no_success(
     typed: Callable[..., Said],
 ) -> None:
-    holds = Lock(market_bot.files().lock, "runs in this folder")
+    holds = Lock(market_bot.paths().lock, "runs in this folder")
     canceled, sold = typed("cancel-all", "--yes"), typed("close-all", "--yes")
     holds.release()
     assert (canceled.code, sold.code) == (0, 1)

@@ -13,11 +13,11 @@ import trade
 from exchange.account import Position
 from exchange.models import MarketStatus, Order, OrderStatus, SelfTradePrevention, TimeInForce
 from exchange.orderbook import Bid, Book, PriceGrid, Side
-from rewards.estimate import Caution, Scored
+from rewards.estimate import EstimateRules, Scored
 from rewards.skips import Reason, Skip
 from tests import values
 from tests.values import CENTS, GRIDS, NOW, TAPERED, book, cents, level, program
-from trade import Prices, Trade, Unclosable, rivals_books
+from trade import NoExit, Prices, Trade, books_without_own
 
 THIN = book(yes=cents((54, 80), (52, 160), (50, 900)), no=cents((44, 60), (42, 180), (40, 900)))
 ONE_LOT = Trade(Decimal(1), 1, Decimal(300))
@@ -215,9 +215,9 @@ def test_nobody_is_their_own_rival_neither_the_bot_nor_the_person_beside_it() ->
     orders = [resting("0.55", 400), resting("0.52", 30, "lipbot-1"), resting("0.50", 5, ticker="KXOTHER-1")]
     shown = THIN.with_bids([order.bid for order in orders[:2]])
     other = Book("KXEMPTY-1", (), ())
-    rivals = rivals_books([shown, other], orders)
+    rivals = books_without_own([shown, other], orders)
     assert rivals == {"KXTEST-1": THIN, "KXEMPTY-1": other}
-    (found,), skipped = ONE_LOT.candidates([values.incentive()], rivals, NOW, Caution())
+    (found,), skipped = ONE_LOT.candidates([values.incentive()], rivals, NOW, EstimateRules())
     assert skipped == []
     assert found.rivals == THIN
     assert found.scored == ONE_LOT.quote(values.incentive(), THIN)
@@ -226,10 +226,10 @@ def test_nobody_is_their_own_rival_neither_the_bot_nor_the_person_beside_it() ->
 
 def test_a_candidate_is_decided_on_with_caution_and_reported_as_it_stands() -> None:
     size = Trade(Decimal(100), 1, Decimal(300))
-    (found,), _ = size.candidates([values.incentive()], {"KXTEST-1": THIN}, NOW, Caution(2.0, 1.5, 0.03))
-    assert found.decided == found.incentive.estimate(found.scored, NOW, Caution(2.0, 1.5, 0.03))
+    (found,), _ = size.candidates([values.incentive()], {"KXTEST-1": THIN}, NOW, EstimateRules(2.0, 1.5, 0.03))
+    assert found.conservative == found.incentive.estimate(found.scored, NOW, EstimateRules(2.0, 1.5, 0.03))
     assert found.estimate == found.incentive.estimate(found.scored, NOW)
-    assert found.decided.payable < found.estimate.payable
+    assert found.conservative.payable < found.estimate.payable
     assert found.collateral == 100 * (Decimal("0.52") + Decimal("0.42"))
     assert found.ticker == "KXTEST-1"
 
@@ -239,7 +239,7 @@ def test_every_market_is_a_candidate_or_has_its_reason() -> None:
         values.incentive(market=values.market(ticker=f"KX{name}-1")) for name in ("GOOD", "BAD", "UNREAD")
     )
     rivals = {"KXGOOD-1": THIN, "KXBAD-1": book()}
-    found, skipped = ONE_LOT.candidates([good, bad, unread], rivals, NOW, Caution())
+    found, skipped = ONE_LOT.candidates([good, bad, unread], rivals, NOW, EstimateRules())
     assert [one.ticker for one in found] == ["KXGOOD-1"]
     assert [(skip.ticker, skip.reason) for skip in skipped] == [
         ("KXBAD-1", Reason.NO_REFERENCE), ("KXUNREAD-1", Reason.NO_BOOK),
@@ -252,8 +252,8 @@ def position(count: str) -> Position:
 
 @pytest.mark.parametrize(("held", "buys", "at"), [("3", Side.NO, "0.46"), ("-3", Side.YES, "0.56")])
 def test_an_exit_sells_at_the_best_bid_and_cannot_open_anything(held: str, buys: Side, at: str) -> None:
-    order = trade.close_order(position(held), values.market(), THIN, [], "lipbot-x")
-    assert not isinstance(order, Unclosable)
+    order = trade.exit_order(position(held), values.market(), THIN, [], "lipbot-x")
+    assert not isinstance(order, NoExit)
     assert order.bid == Bid(buys, Decimal(at), Decimal(3))
     assert order.reduce_only
     assert not order.post_only
@@ -266,24 +266,24 @@ def test_an_exit_waits_for_a_bid_and_for_an_open_market() -> None:
     nobody = book(no=THIN.no)
     halted = values.market()._replace(status=MarketStatus.INACTIVE)
     for market, rivals in ((values.market(), nobody), (halted, THIN), (None, THIN), (values.market(), None)):
-        assert isinstance(trade.close_order(position("3"), market, rivals, [], "lipbot-x"), Unclosable)
+        assert isinstance(trade.exit_order(position("3"), market, rivals, [], "lipbot-x"), NoExit)
 
 
 def test_an_exit_neither_takes_nor_cancels_an_order_that_a_person_rests() -> None:
     above, beside, below = (values.bid(Side.YES, price, 50) for price in ("0.55", "0.54", "0.53"))
     for own in (above, beside):
-        kept = trade.close_order(position("3"), values.market(), THIN, [own], "lipbot-x")
-        assert isinstance(kept, Unclosable)
+        kept = trade.exit_order(position("3"), values.market(), THIN, [own], "lipbot-x")
+        assert isinstance(kept, NoExit)
         assert f"yes at {own.price:.4f}" in kept.reason
-    lone = trade.close_order(position("3"), values.market(), book(no=THIN.no), [below], "lipbot-x")
-    assert lone == Unclosable("nobody bids for yes")
-    sold = trade.close_order(position("3"), values.market(), THIN, [below], "lipbot-x")
-    assert not isinstance(sold, Unclosable)
+    lone = trade.exit_order(position("3"), values.market(), book(no=THIN.no), [below], "lipbot-x")
+    assert lone == NoExit("nobody bids for yes")
+    sold = trade.exit_order(position("3"), values.market(), THIN, [below], "lipbot-x")
+    assert not isinstance(sold, NoExit)
     assert sold.bid.other_price == Decimal("0.54")
 
 
 def test_a_quote_never_pays_the_takers_fee_and_never_outstays_its_expiry() -> None:
-    order = trade.open_order(values.market(CENTS), Bid(Side.NO, Decimal("0.42"), Decimal(1)), "lipbot-x", NOW)
+    order = trade.quote_order(values.market(CENTS), Bid(Side.NO, Decimal("0.42"), Decimal(1)), "lipbot-x", NOW)
     assert order.post_only
     assert order.cancel_on_pause
     assert order.expires == NOW

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.markouts import POINTS
-from report.build import Cash, Report, report
-from report.facts import recall
+from report.build import Cash, Report, build_report
+from report.facts import read_report_facts
 from simulator import lifecycle
 from tests.conftest import Bench, answer, unavailable
 from tests.struck import Killed
@@ -19,7 +19,7 @@ D = Decimal
 
 
 def told(bench: Bench) -> Report:
-    return report(recall(bench.ledger))
+    return build_report(read_report_facts(bench.ledger))
 
 
 def cash(bench: Bench) -> Cash:
@@ -39,8 +39,8 @@ def test_a_steady_bot_explains_all_its_cash(make_bench: Callable[..., Bench]) ->
     seen = cash(bench)
     assert seen.unexplained == 0
     assert seen.traded != 0
-    (stretch,) = recall(bench.ledger).stretches
-    assert stretch.until - stretch.since > timedelta(minutes=8)
+    (span,) = read_report_facts(bench.ledger).cash_spans
+    assert span.until - span.since > timedelta(minutes=8)
 
 
 def test_what_a_person_takes_out_or_moves_is_explained_by_the_exchanges_lists(
@@ -139,4 +139,4 @@ def test_what_a_market_paid_is_known_though_nothing_was_held_in_the_end(make_ben
     bench.pass_time(600)
     bench.restart()
     bench.run(2, Killed)
-    assert recall(bench.ledger).outcomes[ticker].yes_payout == 0
+    assert read_report_facts(bench.ledger).outcomes[ticker].yes_payout == 0
