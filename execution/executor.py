@@ -184,7 +184,7 @@ class Executor:
         except ExchangeError as error:
             if error.recovery is not Recovery.SKIP:
                 raise
-            if not self._is_pause(order.ticker, error):
+            if not self._note_pause(order.ticker, error):
                 self._log("ERROR", str(error), ["It stays as it was, and expires if nobody can renew it"])
             gate.block(order.ticker)
         else:
@@ -207,13 +207,13 @@ class Executor:
 
     def _left_out(self, order: OrderRequest, error: ExchangeError) -> None:
         shard = order.exchange_index or 0
-        if self._is_pause(order.ticker, error):
+        if self._note_pause(order.ticker, error):
             return
         if self._order_groups is not None and self._order_groups.refused_by_group(error, shard):
             self.triggered_shards[shard] = "its order group takes no order"
         self._log("ERROR", str(error), [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
 
-    def _is_pause(self, ticker: str, error: ExchangeError) -> bool:
+    def _note_pause(self, ticker: str, error: ExchangeError) -> bool:
         """Remember where an error only says that a market takes no orders for now. Returns whether it does."""
         if isinstance(error, Paused):
             self.closed_markets[ticker] = f"no orders are taken there ({error.message or error.code})"
