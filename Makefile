@@ -26,12 +26,12 @@ test: .venv/.test-installed  ## everything that CI checks: lint, types and tests
 # Two simulated weeks of bad days, one in which windows are paid, three days in which nothing fails, thousands of
 # cycles in which no limit may be broken, 300 kills, and every fault at every step.
 soak: .venv/.test-installed  ## the long tests; two hours or so
-	$(BIN)/python -m tests.soak --days 14
-	$(BIN)/python -m tests.soak --days 7 --paid
-	$(BIN)/python -m tests.soak --days 3 --still
-	$(BIN)/python -m tests.limits --cycles 1000
-	$(BIN)/python -m tests.kills --times 300
-	$(BIN)/python -m tests.matrix --all
+	$(BIN)/python -m tests.slow.soak --days 14
+	$(BIN)/python -m tests.slow.soak --days 7 --paid
+	$(BIN)/python -m tests.slow.soak --days 3 --still
+	$(BIN)/python -m tests.slow.limits --cycles 1000
+	$(BIN)/python -m tests.slow.kills --times 300
+	$(BIN)/python -m tests.slow.matrix --all
 
 format: .venv/.test-installed  ## lint and format the code in place
 	$(BIN)/ruff check --fix .

@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import market_bot
-from benchmarks.progress import progress
+from benchmarks.harness import progress
 from bot.settings import strategy_of
 from exchange import parse_markets
 from exchange.json_fields import JsonObject, read_list

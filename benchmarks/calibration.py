@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from concurrent.futures import ProcessPoolExecutor
 
-from benchmarks.progress import progress
+from benchmarks.harness import progress
 from benchmarks.quoter import Marks, quote
 from simulator.people import EVERYBODY, INFORMED, SWEEPS
 

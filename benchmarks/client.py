@@ -28,7 +28,7 @@ import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from benchmarks.progress import progress
+from benchmarks.harness import progress
 from benchmarks.server import ORDERS, STATUS, Seen, Served, served
 from bot.connection import connect
 from clients import API_ROOT, Environment, KalshiHttpClient

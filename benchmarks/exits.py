@@ -15,8 +15,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from benchmarks.desk import accrued, desk
-from benchmarks.progress import progress
+from benchmarks.harness import accrued, desk, progress
 from simulator.people import EVERYBODY
 
 PROGRAMS = 60

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
-from benchmarks.progress import progress
+from benchmarks.harness import progress
 from exchange.account import Fill, Identity
 from exchange.models import IncentiveType, OrderStatus, Program
 from exchange.orderbook import SIDES, Book, Level, Side

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from benchmarks.progress import progress
+from benchmarks.harness import progress
 from clients import KalshiHttpClient
 from exchange.account import AccountLimits
 from exchange.models import OrderRequest, SelfTradePrevention, TimeInForce

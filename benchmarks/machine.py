@@ -21,9 +21,8 @@ from statistics import median
 from typing import NamedTuple
 
 import market_bot
-from benchmarks.progress import progress
+from benchmarks.harness import SteppedClock, progress, read_variables, trade
 from benchmarks.scan import PROGRAMS
-from benchmarks.stepped import SteppedClock, read_variables, trade
 from simulator.people import EVERYBODY
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 import trade
-from benchmarks.progress import progress
+from benchmarks.harness import progress
 from exchange import parse_account, parse_markets
 from exchange.json_fields import JsonObject
 from exchange.orderbook import NO, YES, Bid

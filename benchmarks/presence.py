@@ -15,8 +15,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from benchmarks.desk import Desk, desk, moment
-from benchmarks.progress import progress
+from benchmarks.harness import Desk, desk, moment, progress
 from exchange.orderbook import Side
 from market_bot import MarketBot
 from risk.gate import Place

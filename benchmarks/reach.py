@@ -22,10 +22,9 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks import machine
-from benchmarks.desk import Desk, desk
+from benchmarks.harness import Desk, desk, progress
 from benchmarks.machine import CYCLES, FEWEST, RULES, SETTLING, WAIT
 from benchmarks.presence import side_seconds
-from benchmarks.progress import progress
 from benchmarks.scan import PROGRAMS, CountingWire
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import OrderRequest

@@ -21,7 +21,7 @@ from typing import Any
 import requests
 
 import market_bot
-from benchmarks.progress import progress
+from benchmarks.harness import progress
 from bot.settings import strategy_of
 from clients import KalshiHttpClient
 from exchange.rate_limits import BASIC, COSTS

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import market_bot
 from benchmarks.board import BOOKS, CENTS, orderbooks, pages, seconds
 from benchmarks.exhaustive import NOW, TAPERED, Exhaustive, Problem, problem, valued
-from benchmarks.progress import progress
+from benchmarks.harness import progress
 from bot.settings import strategy_of
 from exchange import parse_markets
 from exchange.json_fields import JsonObject, read_list

@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.support.project import PROJECT
 
 LAYERS = (
     ("main",),

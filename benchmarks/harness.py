@@ -1,0 +1,188 @@
+"""What benchmarks and long tests run a bot with: in this process on an embedded exchange (`desk`), or in a process
+of its own on a served one whose clock stands still until the bot waits (`trade`), so that an hour takes no longer
+than its requests. Requests are real, time is simulated.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import requests
+
+import market_bot
+from bot import connection
+from bot.connection import Connection
+from clients import KalshiHttpClient
+from exchange.signing import Signer
+from ledger.ledger import Ledger
+from market_bot import MarketBot
+from runtime import log_output
+from simulator import embedded
+from simulator.embedded import EmbeddedExchange
+from simulator.opening import CUSTOMER
+from simulator.statement import statement
+
+START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+
+
+class Kept(logging.Handler):
+    """The log's lines, in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@dataclass
+class Desk:
+    """A bot, its exchange, and what the bot has logged."""
+
+    bot: MarketBot
+    exchange: EmbeddedExchange
+    client: KalshiHttpClient
+    log: list[str]
+    wait: float
+
+    def cycles(self, count: int) -> Iterator[int]:
+        """Trade so many cycles; what is done between two of them comes before the wait."""
+        clock = self.exchange.clock
+        for number in range(count):
+            began = clock.monotonic()
+            self.bot.start_trading()
+            yield number
+            clock.sleep(max(self.wait - (clock.monotonic() - began), 0.0))
+
+    def told(self, event: str) -> list[str]:
+        return [line for line in self.log if f"[{event}]" in line]
+
+    @property
+    def statement(self) -> dict[str, Any]:
+        """The exchange's own record."""
+        return statement(self.exchange.api.exchange, CUSTOMER)
+
+    def worth(self) -> Decimal:
+        """Dollars that trades, fees and settlements brought so far, with what is held at the best bids."""
+        said = self.statement
+        kinds = ("trade", "fee", "settlement")
+        return sum((Decimal(said["totals"].get(kind, 0)) for kind in kinds), start=Decimal(said["value"]))
+
+
+@contextmanager
+def desk(
+    seed: int,
+    programs: int,
+    who: Collection[str],
+    settings: Mapping[str, object] = MappingProxyType({}),
+    bot_class: type[MarketBot] = MarketBot,
+    tier: str = "basic",
+) -> Iterator[Desk]:
+    """A desk on a board of `programs` with the people `who`; `settings` are those that are not as they are
+    shipped, `tier` the account's rate limits, which a bot reads that is `run`."""
+    exchange = embedded.start(seed, None, None, START, programs, tuple(who), tier)
+    signer = Signer(exchange.key_id, exchange.private_key)
+    client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
+    checked = market_bot.read_settings(settings)
+    kept = Kept()
+    logger = logging.Logger("benchmark", logging.INFO)
+    logger.addHandler(kept)
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "trade-sim.db")
+        try:
+            bot = bot_class(checked, Connection(client, exchange.about), ledger, logger)
+            yield Desk(bot, exchange, client, kept.lines, checked.wait_time)
+        finally:
+            ledger.close()
+
+
+def moment(text: str) -> datetime:
+    """A time of a statement."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def accrued(window: Mapping[str, Any]) -> float:
+    """Dollars that a window of a statement has brought so far, before floor and cap."""
+    return float(window["reward"]) * float(window["share_seconds"]) / 2 / int(window["snapshots"])
+
+
+LOG_SIZE, LOG_FILES = 1_000_000, 4
+"""Bytes of a log, and how many older ones are kept."""
+
+
+class SteppedClock:
+    """The simulator's clock, which stands still until somebody waits."""
+
+    def __init__(self, root: str) -> None:
+        self._control = requests.Session()
+        self._root = root
+        self._now = datetime.fromtimestamp(self.ask("GET", "time")["unix"], timezone.utc)
+        self._began = self._now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return (self._now - self._began).total_seconds()
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            unix = self.ask("POST", "advance", {"seconds": seconds})["unix"]
+            self._now = datetime.fromtimestamp(unix, timezone.utc)
+
+    def ask(self, method: str, what: str, body: object = None) -> Any:
+        return self._control.request(method, f"{self._root}/simulator/{what}", json=body, timeout=120).json()
+
+
+def trade(
+    folder: Path,
+    settings: Mapping[str, object],
+    variables: Mapping[str, str],
+    before_wait: Callable[[SteppedClock, float], None],
+) -> int:
+    """The bot's process: trade by SIM_ `variables`. `before_wait` is asked before each wait of so many seconds,
+    the client's own short ones too, and may end it."""
+    clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
+    connection.WallClock = lambda: clock  # type: ignore[assignment, attr-defined, return-value]
+    connected = connection.connect(market_bot.env, variables)
+    logger = log_output.open_log(folder / "trade.log", LOG_SIZE, LOG_FILES)
+    logger.handlers = logger.handlers[1:]
+    sleep = clock.sleep
+
+    def watched(seconds: float) -> None:
+        before_wait(clock, seconds)
+        sleep(seconds)
+
+    clock.sleep = watched  # type: ignore[method-assign]
+    with closing(Ledger(folder / "trade-sim.db")) as ledger:
+        return market_bot.MarketBot(market_bot.read_settings(settings), connected, ledger, logger).run()
+
+
+def read_variables(simulator: subprocess.Popen[str]) -> dict[str, str]:
+    """The variables of .env that a simulator prints when it is ready."""
+    found: dict[str, str] = {}
+    for line in simulator.stdout or ():
+        name, is_variable, value = line.strip().partition("=")
+        if is_variable and name.startswith("SIM_"):
+            found[name] = value
+        if name == "SIM_KEYFILE":
+            return found
+    raise RuntimeError("the simulator did not start")
+
+
+def progress(text: str) -> None:
+    """One line that the next one overwrites. An empty one clears it."""
+    if sys.stderr.isatty():
+        print(f"\r{text:90}", end="\r", file=sys.stderr, flush=True)

@@ -1,0 +1,439 @@
+"""What stops the bot until a person lets it go on, what only interrupts it, and what a person does by hand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import market_bot
+from benchmarks.harness import read_variables
+from bot import launch, prod_confirmation
+from clients import Environment
+from commands import emergency
+from simulator.opening import CUSTOMER
+from simulator.people import INFORMED, NOISE
+from simulator.statement import statement
+from tests.support.bench import (
+    Bench,
+    answer,
+    assert_quoting_once,
+    buy_by_hand,
+    fill_quote,
+    is_quote,
+    own_resting,
+    place_by_hand,
+    unavailable,
+)
+from trade import OWN_PREFIX
+
+D = Decimal
+MakeBench = Callable[..., Bench]
+
+
+def number(pattern: str, line: str) -> Decimal:
+    found = re.search(pattern, line)
+    assert found, line
+    return D(found[1])
+
+
+# -- the day's loss --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seed", "way", "size"), [(1, "CROSS", 60), (3, "REST", 100)])
+def test_a_day_of_informed_flow_ends_in_a_halt_within_the_limit_and_the_worst_case_stated(
+    make_bench: MakeBench, seed: int, way: str, size: int
+) -> None:
+    limit = D(2)
+    bench = make_bench(
+        seed=seed, who=(INFORMED, NOISE), programs=30, EXIT=way, TRADE_SIZE=size, TRADE_DELTA=0.00,
+        TRADE_TICKER_SIZE=6, INCENTIVE_SIZE=None, MAX_CAPITAL=600, MAX_EVENT_LOSS=200, DAILY_LOSS_LIMIT=2,
+        FILL_COST=0, MIN_HOURS_TO_CLOSE=0, AVOID=(), FILL_PAUSE=60,
+    )  # fmt: skip
+    for _ in range(500):
+        bench.bot.start_trading()
+        if bench.events("HALT"):
+            break
+        bench.pass_time(60)
+    (line,) = bench.events("HALT")
+    assert "DAILY_LOSS_LIMIT is $2.00" in line
+    assert own_resting(bench) == []
+    lost = number(r"lost \$([\d.]+) today", line)
+    worst = number(r", \$([\d.]+) in all", bench.events("CYCLE")[-1])
+    assert limit <= lost <= limit + worst
+    print(f"halted at -${lost}, limit ${limit}, worst case ${worst}")
+    (standing,) = bench.ledger.halts(standing=True)
+    assert "DAILY_LOSS_LIMIT" in standing.reason
+    held = bench.held()
+    bench.restart()
+    bench.run(cycles=2)
+    assert (bench.resting(), bench.held()) == ([], held)
+
+
+def halted(make_bench: MakeBench, **more: object) -> Bench:
+    bench = make_bench(who=(), **more)
+    bench.run(cycles=2)
+    bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))  # the opening sales cost more
+    bench.run(cycles=1)
+    return bench
+
+
+def test_a_halt_cancels_ours_keeps_positions_lists_them_and_leaves_a_persons_order(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    theirs = place_by_hand(bench)
+    ticker = bench.resting()[0].ticker
+    bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))
+    holding = bench.account.holdings["KXRAINCHI-26DEC09-T1"]
+    holding.count, holding.cost = 300, 1_200_000
+    bench.run(cycles=1)
+    assert [order.order_id for order in bench.resting()] == [theirs]
+    assert ticker
+    assert bench.held() == {"KXRAINCHI-26DEC09-T1": 300}
+    told = bench.log.partition("[HALT]")[2]
+    assert "Ticker: KXRAINCHI-26DEC09-T1 | Side: yes | Count: 3 | Cost: $1.2000" in told
+    assert "Event: KXRAINCHI-26DEC09 | Worst case: -$1.20" in told
+    assert "python main.py resume" in told
+
+
+def test_a_halted_bot_stays_up_says_so_once_and_sends_nothing_but_cancels(make_bench: MakeBench) -> None:
+    bench = halted(make_bench)
+    assert own_resting(bench) == []
+    sent = len(bench.wire.sent)
+    lines = len(bench.log.splitlines())
+    bench.run(cycles=5)
+    methods = {request.method for request in bench.wire.sent[sent:]}
+    assert methods <= {"GET", "DELETE"}
+    assert len(bench.events("HALT")) == 1
+    assert len(bench.log.splitlines()) - lines < 10, "the start of the loop, and nothing each minute"
+    assert bench.events("ERROR") == []
+
+
+def test_a_restart_while_halted_cancels_closes_nothing_and_stays_halted(make_bench: MakeBench) -> None:
+    bench = halted(make_bench)
+    bench.account.holdings["KXRAINCHI-26DEC09-T1"].count = 300
+    bench.restart()
+    bench.run(cycles=3)
+    assert bench.held() == {"KXRAINCHI-26DEC09-T1": 300}
+    assert own_resting(bench) == []
+    assert len(bench.events("HALT")) == 2
+    assert len(bench.events("NEW SESSION")) == 1
+
+
+def test_resume_is_noticed_at_the_next_cycle_and_begins_a_new_session(make_bench: MakeBench) -> None:
+    bench = halted(make_bench)
+    told = emergency.clear_halts(bench.ledger_file)
+    assert "DAILY_LOSS_LIMIT" in told
+    bench.run(cycles=2)
+    assert len(bench.events("NEW SESSION")) == 2
+    assert_quoting_once(bench)
+    assert len(bench.events("HALT")) == 1, "what was lost before was accepted"
+    assert emergency.clear_halts(bench.ledger_file) == "Nothing is halted."
+    assert emergency.clear_halts(bench.ledger_file.with_name("none.db")).startswith("There is no ledger")
+
+
+def test_after_resume_the_limit_holds_anew_for_what_is_lost_from_then_on(make_bench: MakeBench) -> None:
+    bench = halted(make_bench)
+    emergency.clear_halts(bench.ledger_file)
+    bench.run(cycles=2)
+    markets = bench.exchange.api.exchange.markets
+    dear = next(ticker for ticker, one in markets.items() if one.book.asks.best() and one.book.bids.best())
+    buy_by_hand(bench, dear)  # buys at the ask what the bot then sells at the bid
+    bench.run(cycles=2)
+    _, line = bench.events("HALT")
+    assert "that were accepted, DAILY_LOSS_LIMIT is $0.01" in line
+    bench.restart()
+    bench.run(cycles=1)
+    assert len(bench.events("HALT")) == 3, "and stands"
+
+
+def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 1")
+    bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))
+    bench.run(cycles=3)
+    assert own_resting(bench) == []
+    assert "The halt stands as long as this process" in bench.log
+    assert bench.ledger.halts() == []
+    assert len(bench.events("HALT")) == len(bench.events("NEW SESSION")) == 1
+    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 0")
+    bench.run(cycles=2)
+    assert own_resting(bench) == []
+    assert len(bench.ledger.halts(standing=True)) == 1
+
+
+# -- what nobody can explain -----------------------------------------------------------------------------------
+
+
+def test_a_position_that_nothing_explains_halts_after_two_cycles_and_resume_takes_it_for_true(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    ticker = "KXODD-26NOV23-EMPTY"  # nobody bids there, so that it cannot be sold
+    bench.account.holdings[ticker].count = 700
+    bench.run(cycles=1)
+    assert bench.events("HALT") == []
+    bench.run(cycles=1)
+    (line,) = bench.events("HALT")
+    assert f"{ticker}: +0 by its fills, +7.00 listed" in line
+    assert own_resting(bench) == []
+    emergency.clear_halts(bench.ledger_file)
+    bench.run(cycles=3)
+    assert len(bench.events("HALT")) == 1
+    assert bench.ledger.positions() == {ticker: D(7)}
+    assert_quoting_once(bench)
+
+
+def test_a_fill_or_a_settlement_between_two_lists_halts_nobody(make_bench: MakeBench) -> None:
+    bench = make_bench(
+        seed=3, TRADE_SIZE=20, TRADE_DELTA=0.00, TRADE_TICKER_SIZE=8, INCENTIVE_SIZE=None, MAX_CAPITAL=500,
+        MAX_EVENT_LOSS=500, MIN_HOURS_TO_CLOSE=0, FILL_COST=0, EXIT="REST",
+        faults=[{"do": "settles", "on": "POST /portfolio/events/orders", "chance": 0.05, "result": "yes"}],
+    )  # fmt: skip
+    for _ in range(20):
+        bench.bot.start_trading()
+        bench.pass_time(60)
+    assert bench.events("HALT") == []
+
+
+def test_a_fill_that_cannot_be_read_halts_nobody_and_is_counted_once_it_can(make_bench: MakeBench) -> None:
+    """The exchange sends something new with its fills, for ten minutes."""
+    unreadable: dict[str, object] = {"do": "missing_field", "field": "fill_id", "from": 70, "until": 700}
+    unreadable["on"] = "GET /portfolio/fills"
+    bench = make_bench(who=(), TRADE_SIZE=5, faults=[unreadable])
+    bench.run(cycles=2)
+    fill_quote(bench)
+    bench.run(cycles=8)
+    assert bench.events("HALT") == []
+    bench.run(cycles=6)
+    assert bench.events("HALT") == []
+    assert bench.ledger.positions() == {ticker: D(count) / 100 for ticker, count in bench.held().items()}
+    true = {str(fill["fill_id"]) for fill in statement(bench.exchange.api.exchange, CUSTOMER)["fills"]}
+    assert {fill.fill_id for fill in bench.ledger.fills()} == true
+
+
+def test_a_second_bot_on_the_same_account_halts_this_one(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    for number in range(2):
+        name = f"{OWN_PREFIX}another-{number}"
+        bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=name)
+        bench.run(cycles=1)
+        assert len(bench.events("HALT")) == number
+    assert "does a second bot trade here?" in bench.events("HALT")[0]
+    assert own_resting(bench) == []
+
+
+def test_vanished_orders_and_missing_cash_halt_nobody(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    exchange = bench.exchange.api.exchange
+    bench.account.cash[0] += 50_000_000
+    for order in list(bench.resting()):
+        exchange.take_down(exchange.markets[order.ticker], order)
+    bench.run(cycles=5)
+    assert bench.events("HALT") == []
+    assert_quoting_once(bench)
+
+
+# -- outages ---------------------------------------------------------------------------------------------------
+
+
+def test_an_outage_is_told_once_backs_off_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    bench.wire.fault = lambda request, _: None if request.method == "DELETE" else unavailable
+    waits: list[float] = []
+    for _ in range(9):
+        bench.run(cycles=1)
+        waits += bench.waits
+    assert waits == [10, 10, 10, 20, 40, 80, 160, 300, 300]
+    (line,) = bench.events("OUTAGE")
+    assert "Failed cycles: 3" in line
+    bench.wire.fault = None
+    bench.run(cycles=2)
+    assert len(bench.events("NEW SESSION")) == 2
+    assert_quoting_once(bench)
+    assert bench.events("HALT") == []
+
+
+def test_one_failed_cycle_keeps_the_orders_and_the_session(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    before = {order.order_id for order in bench.resting()}
+    bench.wire.fault = lambda *_: None if bench.waits else unavailable
+    bench.run(cycles=2)
+    assert {order.order_id for order in bench.resting()} == before
+    assert len(bench.events("NEW SESSION")) == 1
+    assert bench.events("OUTAGE") == []
+
+
+def test_a_pause_withdraws_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+    bench = make_bench(who=(), faults=[{"do": "trading_paused", "from": 130, "until": 400}])
+    bench.run(cycles=5)
+    assert bench.resting() == []
+    assert len([line for line in bench.events("INFO") if "trading is paused" in line]) == 1
+    bench.run(cycles=4)
+    assert len(bench.events("NEW SESSION")) == 2
+    assert bench.events("ERROR") == []
+    assert_quoting_once(bench)
+
+
+# -- by hand ---------------------------------------------------------------------------------------------------
+
+
+def by_hand(bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
+    """`python main.py COMMAND --yes` on the bench's exchange and ledger, as another process would."""
+    import main
+    from bot import connection
+
+    shared = replace(bench.bot._connection, is_private=False)
+    monkeypatch.setattr(connection, "connect", lambda *_: shared)
+    monkeypatch.setattr(market_bot, "ledger_file", lambda _: bench.ledger_file)
+    monkeypatch.setattr(sys, "argv", ["main.py", command, *more])
+    return main.main()
+
+
+def test_cancel_all_takes_everything_down_and_a_running_bot_does_not_put_it_up_again(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    place_by_hand(bench)
+    assert by_hand(bench, "cancel-all", monkeypatch, "--yes") == 0
+    assert bench.resting() == []
+    said = capsys.readouterr().out
+    assert "The bot is halted" in said
+    assert "No order of the account rests any more" in said
+    bench.run(cycles=3)
+    assert bench.resting() == []
+    assert "python main.py cancel-all" in bench.events("HALT")[0]
+    assert by_hand(bench, "resume", monkeypatch, "--yes") == 0
+    bench.run(cycles=2)
+    assert_quoting_once(bench)
+
+
+def test_a_cancel_all_in_the_middle_of_a_cycle_stops_the_orders_that_were_still_to_come(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(who=())
+
+    def strike(request: Any, _: int) -> None:
+        if is_quote(request):
+            bench.wire.after = None
+            assert by_hand(bench, "cancel-all", monkeypatch, "--yes") == 0
+
+    bench.wire.after = strike
+    bench.run(cycles=1)
+    assert len([line for line in bench.events("REFUSED ORDER") if "Reason: HALT" in line]) == 3
+    bench.run(cycles=1)
+    assert bench.resting() == []
+
+
+def test_close_all_sells_what_is_held_and_says_what_it_could_not(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = make_bench(who=())
+    bench.account.holdings["KXODD-26NOV23-EMPTY"].count = 700
+    assert by_hand(bench, "close-all", monkeypatch, "--yes") == 1
+    assert bench.held() == {"KXODD-26NOV23-EMPTY": 700}
+    assert bench.resting() == []
+    said = capsys.readouterr().out
+    assert "2 of 3 positions are closed" in said
+    assert "Exit cost: $" in said
+    assert "KXODD-26NOV23-EMPTY" in said
+    bench.account.holdings["KXODD-26NOV23-EMPTY"].count = 0
+    assert by_hand(bench, "close-all", monkeypatch, "--yes") == 0
+
+
+def test_nothing_is_done_by_hand_that_nobody_agreed_to(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = make_bench(who=())
+    for answered in (None, lambda _: False):
+        monkeypatch.setattr(launch, "keyboard", lambda answered=answered: answered)
+        assert by_hand(bench, "close-all", monkeypatch) == 2
+    assert len(bench.resting()) == 2
+    assert bench.ledger.halts() == []
+    assert "close-all --yes" in capsys.readouterr().err
+
+
+# -- a session's start with real money -------------------------------------------------------------------------
+
+
+forbidden = answer(403, '{"error":{"code":"forbidden","message":"this key may not read that"}}')
+
+
+def on_prod(bench: Bench, confirm: prod_confirmation.Confirm | None) -> int | None:
+    bench.bot.settings = replace(bench.bot.settings, env=Environment.PROD)
+    bench.bot._confirm = confirm
+    return bench.run(cycles=1)
+
+
+def test_what_the_bot_did_not_open_is_listed_with_its_cost_and_nothing_is_touched_without_consent(
+    bench: Bench,
+) -> None:
+    held, resting = bench.held(), {order.order_id for order in bench.resting()}
+    assert on_prod(bench, None) == 2
+    assert "nobody sits at a keyboard" in bench.events("ERROR")[0]
+    assert on_prod(bench, lambda _: False) == 2
+    assert bench.held() == held
+    assert {order.order_id for order in bench.resting()} == resting
+    assert {request.method for request in bench.wire.sent} == {"GET"}
+    assert len(bench.events("FOUND ORDER")) == 2 * len(resting)
+    assert len(bench.events("FOUND POSITION")) == 2 * len(held)
+    assert all("it costs $" in line and "of fees" in line for line in bench.events("FOUND POSITION"))
+
+
+def test_a_key_that_may_not_read_what_is_at_stake_touches_nothing(bench: Bench) -> None:
+    """Nobody could be asked: what is found is not known."""
+    bench.wire.fault = lambda request, _: forbidden if "/portfolio/positions" in (request.url or "") else None
+    assert on_prod(bench, lambda _: True) == 2
+    assert {request.method for request in bench.wire.sent} == {"GET"}
+    assert len(bench.resting()) == 2
+    assert "only a person can mend this" in bench.events("ERROR")[-1]
+
+
+def test_consent_is_asked_for_once_and_then_the_session_begins(bench: Bench) -> None:
+    asked: list[str] = []
+    assert on_prod(bench, lambda question: not asked.append(question)) is None  # type: ignore[func-returns-value]
+    assert len(asked) == 1
+    assert_quoting_once(bench)
+    bench.run(cycles=1)
+    assert len(asked) == 1
+
+
+def test_what_the_bot_opened_itself_needs_no_consent(bench: Bench) -> None:
+    bench.run(cycles=2)
+    bench.restart()
+    assert on_prod(bench, None) is None
+    assert_quoting_once(bench)
+    assert bench.events("FOUND ORDER") == []
+
+
+def test_real_money_needs_a_keyboard_or_yes_in_the_real_process(clone: Path) -> None:
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--programs", "40", "--key-file", "k.pem"]
+    with subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, text=True) as simulator:
+        try:
+            lines = {name.replace("SIM_", "PROD_"): value for name, value in read_variables(simulator).items()}
+            (clone / ".env").write_text("\n".join(f"{name}={value}" for name, value in lines.items()))
+            begin = "import market_bot as m; m.env = m.Environment.PROD; raise SystemExit(m.main())"
+            bot = subprocess.run(
+                [sys.executable, "-c", begin], cwd=clone, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=60, check=False,
+            )  # fmt: skip
+            assert bot.returncode == 2, bot.stdout
+            assert "REAL MONEY" in bot.stdout
+            assert "nobody sits at a keyboard to confirm this" in bot.stdout
+            assert "[CANCEL ORDER]" not in bot.stdout
+        finally:
+            simulator.kill()

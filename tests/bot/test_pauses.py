@@ -1,0 +1,162 @@
+"""When the exchange, a shard or a market stands still: waited out in peace, and traded again when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+import pytest
+import requests
+
+from bot.recovery import RetryDecision, RetryPolicy
+from exchange.errors import Recovery
+from simulator.pauses import next_maintenance
+from tests.support.bench import Bench, answer, cut_before, is_quote, own_resting
+from tests.support.project import START
+
+MakeBench = Callable[..., Bench]
+MAINTENANCE = timedelta(hours=2)
+
+
+def lines_since(bench: Bench, count: int) -> list[str]:
+    return [
+        line for line in bench.log.splitlines()[count:] if "[CYCLE]" not in line and "[KEEP ORDER]" not in line
+    ]
+
+
+def until_maintenance(bench: Bench) -> float:
+    """Let the time until shortly before the weekly pause pass; its beginning in simulated seconds from then."""
+    begins, _ = next_maintenance(START.timestamp())
+    bench.pass_time(begins - bench.exchange.clock.now().timestamp() - 130)
+    return begins
+
+
+def test_the_weekly_pause_is_waited_out_without_noise_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+    bench = make_bench(who=(), MIN_HOURS_TO_CLOSE=0)
+    begins = until_maintenance(bench)
+    bench.run(cycles=3)
+    assert own_resting(bench)
+    bench.run(cycles=1)
+    before = len(bench.log.splitlines())
+    while bench.exchange.clock.now().timestamp() < begins + 7_000:
+        bench.run(cycles=10)
+        assert own_resting(bench) == []
+    told = [line for line in lines_since(bench, before) if "Ctrl-C" not in line and "[START]" not in line]
+    assert not [line for line in told if "[ERROR]" in line or "[OUTAGE]" in line or "[GUARD]" in line]
+    sessions = len(bench.events("NEW SESSION"))
+    bench.run(cycles=6)
+    assert len(bench.events("NEW SESSION")) == sessions + 1
+    assert len(own_resting(bench)) == 4
+
+
+def test_an_exchange_that_is_gone_in_its_announced_maintenance_is_no_outage(make_bench: MakeBench) -> None:
+    bench = make_bench(who=(), MIN_HOURS_TO_CLOSE=0)
+    begins = until_maintenance(bench)
+    gone_from, gone_until = begins + 30, begins + 7_200
+
+    def gone(request: requests.PreparedRequest, _: int) -> Callable[..., requests.Response] | None:
+        return cut_before if gone_from <= bench.exchange.clock.now().timestamp() < gone_until else None
+
+    bench.wire.fault = gone
+    bench.run(cycles=125)
+    assert bench.exchange.clock.now().timestamp() > begins + 6_000
+    assert bench.events("OUTAGE") == []
+    assert len(bench.events("ERROR")) <= 1
+    away = [line for line in bench.events("INFO") if "is away, as it announced" in line]
+    paused = [line for line in bench.events("INFO") if "trading is paused" in line]
+    assert len(away) + len(paused) >= 1
+    assert len(away) <= 1
+    bench.run(cycles=12)
+    assert len(own_resting(bench)) == 4
+
+
+SHARDS = {"TRADE_TICKER_SIZE": 4, "INCENTIVE_SIZE": None, "programs": 60, "who": ()}
+
+
+def test_a_paused_shard_is_no_triggered_group_and_its_quotes_come_back(make_bench: MakeBench) -> None:
+    paused = {"do": "trading_paused", "from": 130, "until": 400, "shards": [0]}
+    bench = make_bench(faults=[paused], **SHARDS)
+    bench.run(cycles=3)
+    markets = bench.exchange.api.exchange.markets
+    before = {order.ticker for order in own_resting(bench)}
+    assert {markets[ticker].shard for ticker in before} == {0}
+    bench.run(cycles=2)
+    assert {markets[order.ticker].shard for order in own_resting(bench)}.isdisjoint({0}), "others take their place"
+    assert len(own_resting(bench)) == 8
+    bench.run(cycles=6)
+    assert {order.ticker for order in own_resting(bench)} == before
+    told = [line for line in bench.events("INFO") if "Shard: 0 | Exchange" in line]
+    assert len(told) == 2, "when it began and when it ended"
+    assert bench.events("GUARD") == bench.events("ERROR") == []
+    assert len(bench.events("NEW SESSION")) == 1
+
+
+def test_a_halted_market_is_left_and_taken_up_again(make_bench: MakeBench) -> None:
+    halted = {"do": "halted", "ticker": "KXODD-26NOV23-TWICE", "from": 130, "until": 400}
+    bench = make_bench(who=(), faults=[halted])
+    bench.run(cycles=3)
+    before = {order.ticker for order in own_resting(bench)}
+    assert halted["ticker"] in before
+    bench.run(cycles=2)
+    assert halted["ticker"] not in {order.ticker for order in own_resting(bench)}
+    assert len(own_resting(bench)) == 4
+    bench.run(cycles=5)
+    assert bench.events("ERROR") == bench.events("GUARD") == []
+    assert bench.events("HALT") == []
+
+
+def test_a_market_that_takes_no_orders_though_its_status_says_otherwise_is_not_asked_every_cycle(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(who=())
+    paused = answer(409, '{"error":{"code":"trading_is_paused","message":"trading is paused"}}')
+    bench.wire.fault = lambda request, _: (
+        paused if is_quote(request) and b"KXODD-26NOV23-TWICE" in request.body else None
+    )
+    bench.run(cycles=8)
+    assert bench.events("ERROR") == []
+    begun = [line for line in bench.events("GUARD") if "no orders are taken there" in line]
+    assert 1 <= len(begun) <= 2, "five minutes apart"
+    assert "KXODD-26NOV23-TWICE" not in {order.ticker for order in own_resting(bench)}
+    assert len(own_resting(bench)) == 4, "another market has its slot"
+    bench.wire.fault = None
+    bench.run(cycles=8)
+    assert "KXODD-26NOV23-TWICE" in {order.ticker for order in own_resting(bench)}
+
+
+# -- how long it keeps trying -----------------------------------------------------------------------------------
+
+NOON = datetime(2026, 11, 26, 12, 0, tzinfo=timezone.utc)
+
+
+def test_a_failure_is_tried_again_at_once_and_many_leave_the_exchange_in_peace() -> None:
+    outages = RetryPolicy()
+    outages.on_success()
+    found = [outages.on_failure(Recovery.RETRY, NOON, 60.0) for _ in range(9)]
+    assert [one.seconds for one in found] == [10, 10, 10, 20, 40, 80, 160, 300, 300]
+    assert [one.ends for one in found] == [False, False, True] + [False] * 6, "told once"
+    outages.on_success()
+    assert not outages.gave_up
+    assert outages.on_failure(Recovery.RETRY, NOON, 60.0) == RetryDecision(10.0)
+
+
+@pytest.mark.parametrize(("worked", "tries"), [(False, 1), (True, 3)])
+def test_what_only_a_person_can_mend_stops_the_bot_at_its_start_and_later_when_it_stays(
+    worked: bool, tries: int
+) -> None:
+    outages = RetryPolicy()
+    if worked:
+        outages.on_success()
+    found = [outages.on_failure(Recovery.STOP, NOON, 60.0) for _ in range(tries)]
+    assert [one.stop for one in found] == [False] * (tries - 1) + [True]
+
+
+def test_failures_in_an_announced_pause_are_no_outage_and_those_after_it_are() -> None:
+    outages = RetryPolicy()
+    outages.on_schedule((NOON, NOON + MAINTENANCE))
+    quiet = [outages.on_failure(Recovery.RETRY, NOON + timedelta(minutes=minute), 60.0) for minute in range(5)]
+    assert [one.seconds for one in quiet] == [60.0] * 5
+    assert [one.ends for one in quiet] == [True] + [False] * 4
+    assert all(one.until == NOON + MAINTENANCE for one in quiet)
+    late = [outages.on_failure(Recovery.RETRY, NOON + MAINTENANCE, 60.0) for _ in range(3)]
+    assert [one.ends for one in late] == [False, False, True]

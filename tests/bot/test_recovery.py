@@ -1,0 +1,107 @@
+"""Every error has one of three answers, and the whole bot gives it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from exchange import errors
+from exchange.errors import BotError, Recovery
+from tests.support.bench import Bench, answer, is_quote, own_resting, unavailable
+
+MakeBench = Callable[..., Bench]
+
+REVOKED = answer(401, '{"error":{"code":"authentication_error","message":"authentication_error"}}')
+READ_ONLY = answer(403, '{"error":{"code":"forbidden","message":"this API key may not write"}}')
+
+
+def kinds(kind: type[BotError] = BotError) -> Iterator[type[BotError]]:
+    yield kind
+    for one in kind.__subclasses__():
+        yield from kinds(one)
+
+
+def test_the_table_of_errors_tells_every_class_and_what_is_done_about_it() -> None:
+    """The table is what a person reads at night: it must not say anything else than the code does."""
+    rows = dict(re.findall(r"[├└]── (\w+)  .*?  (\S.*)$", errors.__doc__ or "", re.M))
+    abstract = {"BotError", "ExchangeError", "Unreachable", "Answered"}
+    told = {
+        kind.__name__: kind for kind in kinds() if kind.__module__ == "errors" and kind.__name__ not in abstract
+    }
+    assert told.keys() <= rows.keys()
+    for name in told.keys() - {"Unauthorized", "Unreadable"}:
+        assert rows[name].split()[-1] == told[name].recovery.value, name
+    assert errors.error_for_status("GET /x", 401, "authentication_error", "", "").recovery is Recovery.STOP
+    assert errors.error_for_status("GET /x", 401, "header_timestamp_expired", "", "").recovery is Recovery.RETRY
+    assert errors.Unreadable("GET /x", "odd", ticker="A-1").recovery is Recovery.SKIP
+    assert errors.Unreadable("GET /x", "odd").recovery is Recovery.RETRY
+
+
+def test_a_key_that_is_not_accepted_stops_the_start_at_once(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.wire.fault = lambda *_: REVOKED
+    assert bench.run(cycles=5) == 2
+    assert "only a person can mend this" in bench.events("ERROR")[-1]
+    assert len([request for request in bench.wire.sent if request.method != "GET"]) == 0
+
+
+def test_a_key_that_may_not_write_stops_the_start_at_once(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.wire.fault = lambda request, _: None if request.method == "GET" else READ_ONLY
+    assert bench.run(cycles=5) == 2
+    assert "write permission" in bench.log
+    assert len(bench.events("ERROR")) < 6
+
+
+def test_a_key_that_is_revoked_stops_the_bot_at_the_third_cycle_and_says_until_when_orders_rest(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    bench.wire.fault = lambda *_: REVOKED
+    began = bench.exchange.clock.monotonic()
+    assert bench.run(cycles=10) == 3
+    assert bench.exchange.clock.monotonic() - began < 60
+    assert "MAY STILL REST until" in bench.events("SHUTDOWN")[-1]
+    bench.pass_time(150)
+    bench.exchange.api.exchange.advance(bench.exchange.clock.now().timestamp())
+    assert own_resting(bench) == []
+
+
+def test_a_refusal_in_passing_stops_nothing(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    struck: list[int] = []
+
+    def once(_: object, number: int) -> Callable[..., object] | None:
+        if bench.waits and len(struck) < 2:
+            struck.append(number)
+            return REVOKED
+        return None
+
+    bench.wire.fault = once
+    bench.run(cycles=4)
+    assert len(own_resting(bench)) == 4
+    assert len(bench.events("NEW SESSION")) == 1
+
+
+def test_a_refused_order_leaves_the_others_alone_and_a_silent_exchange_ends_the_cycle(
+    make_bench: MakeBench,
+) -> None:
+    no_cash = answer(400, '{"error":{"code":"insufficient_balance","message":"no cash"}}')
+    for fault, placed in ((no_cash, 3), (unavailable, 0)):
+        bench = make_bench(who=())
+        first: list[object] = []
+
+        def on_the_first(request: object, _: int, fault: object = fault, first: list[object] = first) -> object:
+            if is_quote(request) and (not first or fault is unavailable):
+                first.append(request)
+                return fault
+            return None
+
+        bench.wire.fault = on_the_first
+        bench.run(cycles=1)
+        assert len(own_resting(bench)) == placed
+        bench.wire.fault = None
+        bench.run(cycles=2)
+        assert len(own_resting(bench)) == 4

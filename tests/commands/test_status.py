@@ -1,0 +1,317 @@
+"""`python main.py`: what it tells must be what is there, for a person and for a program, whatever is missing; and
+what acts must say where, and ask."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import market_bot
+from bot import launch
+from clients import Environment
+from runtime import lock
+from runtime.lock import Lock
+from tests.support.bench import Bench, Beside, Said, cut_before, place_by_hand, share
+from trade import OWN_PREFIX
+
+D = Decimal
+MakeBench = Callable[..., Bench]
+
+READING = ([], ["status"], ["status", "--json"], ["incentives"], ["incentives", "--why", "KXCPI-26DEC21-T5"])
+ACTING = (["cancel-all", "--yes"], ["close-all", "--yes"], ["resume", "--yes"])
+
+
+# -- what it tells ---------------------------------------------------------------------------------------------
+
+
+def test_both_forms_say_what_the_exchange_has_and_what_the_last_cycle_said(beside: Beside) -> None:
+    bench, typed = beside
+    bench.run(cycles=2)
+    place_by_hand(bench)
+    ticker = sorted(bench.exchange.api.exchange.markets)[0]
+    bench.account.holdings[ticker].count, bench.account.holdings[ticker].cost = 300, 1_200_000
+    found, text = typed("status", "--json"), typed()
+    assert (found.code, text.code, found.err) == (0, 0, "")
+    told = found.json
+    assert (told["environment"], told["source"], told["ledger"]["problem"]) == ("SIM", "exchange", None)
+    real = {order.order_id: order for order in bench.resting()}
+    assert len(told["orders"]) == len(real) == 5
+    assert sum(one["is_ours"] for one in told["orders"]) == 4
+    by_shard = told["balance"]["by_shard"].values()
+    assert sum(map(D, by_shard)) == D(told["balance"]["free"]) == bench.client.get_balance().available
+    (position,) = told["positions"]
+    assert position == {
+        "ticker": ticker, "side": "yes", "contracts": "3.00", "cost": "1.2000",
+        "worst_case": "1.2000",
+    }  # fmt: skip
+    cycle = bench.ledger.cycles()[-1]
+    assert told["last_cycle"]["requests"] == cycle.requests
+    assert told["last_cycle"]["began"].startswith(f"{cycle.began:%Y-%m-%dT%H:%M:%S}")
+    assert told["day"]["trading"] == str(bench.ledger.last_mark().day_profit)  # type: ignore[union-attr]
+    assert "\nFree cash: $" in text.out
+    assert "(shard 0: $" in text.out
+    assert text.out.count("  this bot\n") == 4
+    assert text.out.count("  somebody else") == 1
+    assert f"| Requests: {cycle.requests} |" in text.out
+    assert re.search(rf"{ticker} +yes +3.00 +\$1.2000 +\$1.2000", text.out)
+
+
+def test_the_worst_case_is_the_one_that_the_cycle_stated(beside: Beside) -> None:
+    bench, typed = beside
+    bench.run(cycles=1)
+    stated = re.search(r"Worst case: (\$[\d.]+) in (\S+), (\$[\d.]+) in all", bench.events("CYCLE")[-1])
+    assert stated
+    assert f"Worst case: {stated[0].partition(': ')[2]} (" in typed().out
+    told = typed("--json").json["worst_case"]
+    assert f"${D(told['total']):.2f}" == stated[3]
+    assert f"${D(told['by_event'][stated[2]]):.2f}" == stated[1]
+
+
+def test_a_halt_says_why_since_when_and_how_to_go_on(beside: Beside) -> None:
+    bench, typed = beside
+    bench.run(cycles=1)
+    assert typed("cancel-all", "--yes").code == 0
+    text = typed().out
+    assert re.search(
+        r"^HALTED since [-\d]+ [:\d]+: python main.py cancel-all\. python main.py resume lets", text, re.M
+    )
+    (halt,) = typed("--json").json["halts"]
+    assert halt["reason"] == "python main.py cancel-all"
+    assert typed("resume", "--yes").code == 0
+    assert typed("--json").json["halts"] == []
+
+
+def test_a_failed_cycle_is_told_with_its_problem(beside: Beside) -> None:
+    bench, typed = beside
+    bench.run(cycles=1)
+    bench.wire.fault = lambda request, _: cut_before if request.method == "GET" else None
+    bench.run(cycles=1)
+    bench.wire.fault = None
+    assert "| FAILED: GET /" in typed().out
+    assert "the connection was cut" in typed("--json").json["last_cycle"]["problem"]
+
+
+@pytest.mark.parametrize("state", ["none", "another account's", "damaged"])
+def test_a_ledger_that_tells_nothing_of_this_account_is_said_so_and_hides_nothing_else(
+    beside: Beside, state: str
+) -> None:
+    bench, typed = beside
+    bench._ledger.close()  # type: ignore[union-attr]
+    bench.ledger_file.unlink()
+    expected = {"none": "there is no trade-sim-1.db yet", "damaged": "cannot be opened: file is not a database"}
+    if state == "damaged":
+        bench.ledger_file.write_text("this is not a ledger " * 99)
+    elif state != "none":
+        launched = market_bot.Ledger(bench.ledger_file)
+        launched.open_for(bench.client.identity._replace(key_id="another"), bench.client.clock.now())
+        launched.halt(bench.client.clock.now(), "a halt of somebody else's")
+        launched.close()
+    text, found = typed(), typed("--json")
+    told = found.json
+    assert text.code == found.code == (2 if state == "damaged" else 0)
+    assert expected.get(state, "is of another account") in text.out
+    assert expected.get(state, "is of another account") in told["ledger"]["problem"]
+    assert (told["halts"], told["day"], told["last_cycle"]) == (None, None, None)
+    assert "HALTED" not in text.out
+    assert len(told["positions"]) == len(bench.held()) > 0
+    assert bench.ledger_file.exists() is (state != "none"), "a look leaves no file"
+
+
+def test_an_exchange_inside_the_bot_is_told_by_its_ledger_and_how_to_share_one(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Said]
+) -> None:
+    bench = make_bench(programs=12, who=())
+    bench.run(cycles=2)
+    quotes = {(order.ticker, "yes" if order.is_bid else "no") for order in bench.resting()}
+    another = make_bench(programs=12, who=())
+    bench.bot._connection = replace(bench.bot._connection, client=another.client)
+    share(bench, monkeypatch, is_private=True)
+    holds = Lock(market_bot.paths().lock, "runs in this folder")
+    found, text = typed("--json"), typed()
+    told = found.json
+    assert told["source"] == "ledger"
+    assert {(one["ticker"], one["side"]) for one in told["orders"]} == quotes
+    assert (told["positions"], told["worst_case"], told["bot"]["runs"]) == ([], None, True)
+    assert told["day"]["trading"] == str(bench.ledger.last_mark().day_profit)  # type: ignore[union-attr]
+    assert "inside the bot's own process" in text.out
+    assert "Last cycle: began " in text.out
+    assert "python -m simulator" in text.out
+    assert "python -m simulator" in found.err
+    holds.release()
+    assert "that exchange ended with its bot" in typed().out
+    assert [line for line in another.wire.asked() if "/portfolio" in line] == []
+
+
+# -- whether a bot runs ----------------------------------------------------------------------------------------
+
+
+def test_a_bot_that_runs_is_told_from_one_that_was_killed_or_stopped(beside: Beside) -> None:
+    bench, typed = beside
+    bench.run(cycles=1)
+    file = lock.account_file("SIM", bench.client.identity.key_id, 0)
+    assert typed("--json").json["bot"] == {"runs": False, "process": None}
+    held = Lock(file, "trades on this account")
+    runs = typed("--json").json["bot"]
+    assert (runs["runs"], f"process {os.getpid()}, since " in runs["process"]) == (True, True)
+    os.close(held._file)  # as the system does for one that is killed: its name stays in the file
+    assert file.read_text()
+    text = typed().out
+    assert "Bot: none runs on this account" in text
+    assert "did not say goodbye: it was killed, or lost its power" in text
+
+
+def test_whoever_looks_for_a_bot_keeps_none_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "trade.lock"
+    file.touch()
+    looks = os.open(file, os.O_RDWR)
+    assert lock._lock(looks)
+    monkeypatch.setattr(lock.time, "sleep", lambda _: os.close(looks))
+    Lock(file, "runs in this folder").release()
+
+
+# -- what acts -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["cancel-all", "close-all", "resume"])
+def test_what_acts_names_the_environment_and_does_nothing_that_nobody_agreed_to(
+    beside: Beside, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    bench, typed = beside
+    bench.ledger  # noqa: B018
+    launched = market_bot.Ledger(bench.ledger_file)
+    launched.halt(bench.client.clock.now(), "a reason")
+    asked: list[str] = []
+    monkeypatch.setattr(launch, "keyboard", lambda: None)
+    alone = typed(command)
+    monkeypatch.setattr(launch, "keyboard", lambda: lambda question: bool(asked.append(question)))
+    refused = typed(command)
+    assert (alone.code, refused.code) == (2, 2)
+    assert (
+        f"main: nothing was done, nobody sits at a keyboard to confirm this: python main.py {command} --yes"
+        in (alone.err)
+    )
+    assert refused.err == "main: nothing was done\n"
+    assert "Environment: SIM (" in alone.out
+    assert "on SIM" in asked[0]
+    assert len(bench.resting()) == 2
+    assert len(launched.halts(standing=True)) == 1
+    assert {request.method for request in bench.wire.sent} <= {"GET"}
+    assert typed(command, "--yes").code == 0
+    assert "Environment: SIM (" in typed(command, "--yes").out
+
+
+def test_cancel_all_halts_the_bot_though_the_exchange_does_not_answer(beside: Beside) -> None:
+    """Else the bot would put up again, when the exchange is back, what a person wanted down."""
+    bench, typed = beside
+    bench.run(cycles=1)
+    bench.wire.fault = lambda *_: cut_before
+    said = typed("cancel-all", "--yes")
+    assert said.code == 1
+    assert "The bot is halted" in said.out
+    assert "python main.py doctor looks for the cause" in said.err
+    bench.wire.fault = None
+    bench.run(cycles=2)
+    assert [order for order in bench.resting() if order.client_order_id.startswith(OWN_PREFIX)] == []
+
+
+@pytest.mark.parametrize("command", ["cancel-all", "close-all"])
+def test_where_no_bot_runs_on_an_exchange_inside_its_process_nothing_is_halted(
+    typed: Callable[..., Said], command: str
+) -> None:
+    """A newcomer who tries the command would find the first bot halted."""
+    said = typed(command, "--yes")
+    assert said.code == 0
+    assert "No bot runs in this folder" in said.out
+    assert "python -m simulator" in said.out
+    assert not market_bot.ledger_file(Environment.SIM).exists()
+
+
+def test_a_bot_on_an_exchange_inside_its_process_is_halted_and_what_was_not_sold_is_no_success(
+    typed: Callable[..., Said],
+) -> None:
+    holds = Lock(market_bot.paths().lock, "runs in this folder")
+    canceled, sold = typed("cancel-all", "--yes"), typed("close-all", "--yes")
+    holds.release()
+    assert (canceled.code, sold.code) == (0, 1)
+    for said in (canceled, sold):
+        assert "The bot is halted" in said.out
+        assert "cancels its orders with its next cycle, and keeps its positions" in said.out
+    assert typed().out.count("HALTED since") == 2, "nobody's ledger yet, and the next bot's"
+    assert typed("resume", "--yes").code == 0
+
+
+# -- what is missing or wrong ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [*READING, *ACTING[:2]], ids=" ".join)
+def test_demo_without_its_variables_is_one_line_that_names_what_is_missing(
+    typed: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setattr(market_bot, "env", Environment.DEMO)
+    said = typed(*command)
+    assert (said.code, said.out) == (2, "")
+    assert re.fullmatch(r"main: DEMO_KEYID is not set\. Put DEMO_KEYID=\.\.\. into \.env: .*\n", said.err)
+
+
+def test_resume_needs_no_key(typed: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(market_bot, "env", Environment.DEMO)
+    said = typed("resume")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("Environment: DEMO (trade-demo.db)\nThere is no ledger")
+
+
+@pytest.mark.parametrize("command", [*READING, *ACTING], ids=" ".join)
+def test_an_env_that_is_none_is_one_line(
+    typed: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setattr(market_bot, "env", "DEMO")
+    said = typed(*command)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("main: env must be Environment.SIM, ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["halt"], "invalid choice: 'halt'"),
+        (["--jsno"], "unrecognized arguments: --jsno"),
+        (["status", "--js"], "unrecognized arguments: --js"),
+        (["resume", "--json"], "unrecognized arguments: --json"),
+        (["incentives", "--why"], "argument --why: expected one argument"),
+        (["incentives", "--why", "kxnope"], "KXNOPE has no program that is listed as active"),
+    ],
+)
+def test_what_nobody_knows_is_one_line_and_exit_2(
+    typed: Callable[..., Said], arguments: list[str], told: str
+) -> None:
+    said = typed(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("main: ")
+    assert told in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_with_nothing_configured_each_command_works_and_says_how_to_share_a_simulator(
+    typed: Callable[..., Said],
+) -> None:
+    for command in (*READING[:2], ["incentives"], *ACTING):
+        said = typed(*command)
+        assert said.code == 0, command
+        assert "Environment: SIM (" in said.out
+        assert "To share one, start `python -m simulator`" in said.out, command
+
+
+def test_help_shows_examples_of_each_command_and_the_exit_codes(typed: Callable[..., Said]) -> None:
+    whole = typed("--help").out
+    for name in ("status", "report", "doctor", "incentives", "cancel-all", "close-all", "resume"):
+        one = typed(name, "--help")
+        assert one.code == 0
+        for said in (whole, one.out):
+            assert f"  python main.py {name}" in said
+            assert "exit code: 0 nothing failed" in said

@@ -1,0 +1,384 @@
+"""The README and the code say the same: whoever types what it shows gets what it says."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import shlex
+import subprocess
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from functools import cache
+
+import pytest
+
+import main
+import market_bot
+from bot import settings
+from clients import Environment
+from commands import status, status_facts
+from ledger.schema import MIGRATIONS
+from rewards.skips import Reason
+from risk.gate import RefusalCode
+from runtime import preflight
+from simulator import embedded
+from tests.support.project import PACKAGES, PROJECT
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
+DEVELOPMENT = (PROJECT / "requirements-dev.txt").read_text(encoding="utf-8")
+SERVER = (PROJECT / "simulator" / "server.py").read_text(encoding="utf-8")
+FOLDERS = [*PACKAGES, "benchmarks"]
+BOTS = [name for name in PACKAGES if name != "simulator"]
+FRONT_DOORS = {file.name for file in PROJECT.glob("*.py")}
+ROOMS = FRONT_DOORS | {
+    str(file.relative_to(PROJECT))
+    for name in BOTS
+    for file in (PROJECT / name).glob("*.py")
+    if file.stem != "__init__"
+}
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(found[1], found[2]) for found in FENCED.finditer(README)]
+PROSE = FENCED.sub("", README)
+
+
+def spans(text: str) -> list[str]:
+    """What stands between backticks."""
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
+
+
+def section(title: str) -> str:
+    """What stands under a heading, up to the next one of its level."""
+    level = re.search(rf"^(#+) {re.escape(title)}$", README, re.MULTILINE)
+    assert level, title
+    return re.split(rf"^#{{1,{len(level[1])}}} ", README[level.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str, head: str) -> list[list[str]]:
+    """The cells of the table whose first line begins with `head`."""
+    table = text.partition(f"| {head}")[2].partition("\n\n")[0].splitlines()[2:]
+    assert table, head
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table]
+
+
+def paragraph(begins: str) -> str:
+    found = README.partition(begins)
+    assert found[1], begins
+    return found[2].partition("\n\n")[0]
+
+
+# -- the first screen ------------------------------------------------------------------------------------------
+
+
+def test_make_run_starts_the_bot_and_so_do_the_lines_without_make() -> None:
+    start = section("Start")
+    assert "\nmake run\n" in start
+    assert re.search(r"^run:.*\n\t\$\(BIN\)/python market_bot\.py$", MAKEFILE, re.MULTILINE)
+    by_hand = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
+    assert ".venv/bin/pip install -r requirements.txt" in by_hand
+    assert ".venv/bin/python market_bot.py" in by_hand
+    assert f"Python {'.'.join(map(str, preflight.PYTHON_NEEDED))} or newer" in start
+    assert f"`tail -F {market_bot.paths().log.name}`" in start
+    assert f"takes {market_bot.WAIT_TIME / embedded.PACE:.1f} seconds of yours" in start
+
+
+def events_of_the_code() -> set[str]:
+    """What is passed to `log`, and what `bot/log_events.py` tells the loop to log."""
+    found: set[str] = set()
+    for name in ROOMS:
+        for node in ast.walk(tree(name)):
+            if isinstance(node, ast.Call) and called(node) in ("log", "_log", "entry"):
+                place = 1 if called(node) == "entry" else 0
+                found |= words(node.args[place : place + 1])
+            elif name == "bot/log_events.py" and isinstance(node, ast.Tuple) and node.elts:
+                found |= words(node.elts[:1])
+    return found
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse((PROJECT / name).read_text(encoding="utf-8"))
+
+
+def called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def words(nodes: Iterable[ast.AST]) -> set[str]:
+    """The constants among what an argument may be, in capitals."""
+    found = (one.value for node in nodes for one in ast.walk(node) if isinstance(one, ast.Constant))
+    return {one for one in found if isinstance(one, str) and re.fullmatch(r"[A-Z]+( [A-Z]+)*", one)}
+
+
+def test_every_event_of_the_log_is_in_the_table_and_the_sample_shows_real_ones() -> None:
+    events = events_of_the_code()
+    assert len(events) > 20
+    listed = [name for cells in rows(README, "event |") for name in re.findall(r"`\[([A-Z ]+)\]`", cells[0])]
+    assert sorted(listed) == sorted(events)
+    sample = next(block for _, block in BLOCKS if "[START]" in block)
+    shown = re.findall(r"^[-\d]{10} [:\d]{8} \[([A-Z ]+)\] ", sample, re.MULTILINE)
+    assert len(shown) == len([line for line in sample.splitlines() if not line.startswith("  └─ ")]) > 5
+    assert set(shown) <= events
+    assert set(re.findall(r"`\[([A-Z ]+)\]", PROSE)) <= events
+
+
+# -- the settings ----------------------------------------------------------------------------------------------
+
+
+def settings_of_the_code() -> list[tuple[str, str]]:
+    """Names and values of the settings, as they are written, in their order."""
+    source = (PROJECT / "market_bot.py").read_text(encoding="utf-8")
+    part = source.partition("\n# Settings ---")[2].partition("\n# End of the settings ---")[0]
+    assigned = [node for node in ast.parse(f"# {part}").body if isinstance(node, ast.Assign)]
+    return [(ast.unparse(node.targets[0]), ast.unparse(node.value)) for node in assigned]
+
+
+def test_the_settings_table_has_the_settings_their_defaults_and_their_order() -> None:
+    told: list[tuple[str, str]] = []
+    for names, defaults, meaning in rows(section("Settings"), "setting |"):
+        values = [cell.replace("`", "").replace('"', "'") for cell in defaults.split(", ", 1)]
+        cells = spans(names)
+        assert meaning
+        assert len(values) == len(cells), names
+        told += zip(cells, values, strict=True)
+    real = dict(settings_of_the_code())
+    toxic = dict(told)["AVOID"]
+    assert toxic == "families known to be toxic", "told in words, for they are many"
+    assert len(market_bot.AVOID) > 3
+    assert told == [(name, toxic if name == "AVOID" else value) for name, value in real.items()]
+    assert list(real) == list(settings.NAMES)
+
+
+def test_names_in_capitals_are_settings_reasons_codes_or_variables() -> None:
+    """A setting that was renamed lives on in the text otherwise."""
+    known = {"AUTO", *settings.NAMES, *variables()}
+    known |= {one.name for one in Reason} | {one.value for one in RefusalCode} | {one.name for one in Environment}
+    known |= {"CROSS", "REST", "FAIL", "PYTHON", "SIM_", "DEMO_", "PROD_", "TICKER", "NAME", "OK"}
+    named = {span for span in spans(PROSE) if re.fullmatch(r"[A-Z][A-Z_]+", span)}
+    assert named - known == set()
+    first = {span.partition(" ")[0] for span in spans(PROSE) if re.fullmatch(r"[A-Z][A-Z_]+_[A-Z]+ = .*", span)}
+    assert first <= set(settings.NAMES)
+
+
+def variables() -> set[str]:
+    """The environment variables that the code reads."""
+    source = (PROJECT / "bot" / "connection.py").read_text(encoding="utf-8")
+    kinds = set(re.findall(r"\{name\}_([A-Z]+)\"", source))
+    assert kinds == {"URL", "KEYID", "KEYFILE"}
+    return {f"{environment.value}_{kind}" for environment in Environment for kind in kinds}
+
+
+def test_the_variables_are_those_that_are_read_and_the_example_has_them_all() -> None:
+    pattern = rf"\b(?:{'|'.join(one.value for one in Environment)})_[A-Z]+\b"
+    assert set(re.findall(pattern, README)) <= variables()
+    example = (PROJECT / ".env.example").read_text(encoding="utf-8")
+    assert set(re.findall(rf"^(?:# )?({pattern})=", example, re.MULTILINE)) == variables()
+
+
+# -- the commands ----------------------------------------------------------------------------------------------
+
+
+def command_lines() -> list[str]:
+    """Every line of a block that is typed, and every piece of code in the text that is a command."""
+    lines = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
+    typed = r"(\.venv/bin/)?python3? |-m \w|make \w|(\./)?(main|market_bot)\.py \S|cp |pip install|apt "
+    return lines + [span for span in spans(PROSE) if re.match(typed, span)]
+
+
+def parts_of(line: str) -> Iterator[list[str]]:
+    """The commands of a line, word by word, without what leads to a program."""
+    for part in re.split(r" && |; ", line.partition("  #")[0]):
+        found = [word.removeprefix(".venv/bin/") for word in shlex.split(part)]
+        if found[0] in ("python", "python3"):
+            found = found[1:]
+        yield found
+
+
+KNOWN_ELSEWHERE = {"git", "cd", "apt"}
+
+
+def test_every_command_can_be_typed_as_it_stands() -> None:
+    lines = command_lines()
+    assert len(lines) > 40
+    for line in lines:
+        for command, *arguments in parts_of(line):
+            if command == "-m":
+                module, *options = arguments
+                assert_module(module, options, line)
+            elif command == "main.py":
+                assert_understood([one for one in arguments if not one.startswith("[")], line)
+            elif command == "market_bot.py":
+                assert set(arguments) <= options_of("market_bot"), line
+            elif command == "make":
+                assert re.search(rf"^{arguments[0]}:", MAKEFILE, re.MULTILINE), line
+            elif command == "cp":
+                assert (PROJECT / arguments[0]).exists(), line
+            elif command == "pip":
+                files = [name for name in arguments if name.endswith(".txt")]
+                assert all((PROJECT / name).exists() for name in files), line
+            elif command in ("ruff", "mypy", "pytest"):
+                assert re.search(rf"^{command}==", DEVELOPMENT, re.MULTILINE), line
+            elif command == "curl":
+                (path,) = re.findall(r"http://127.0.0.1:8080/simulator(/\S+)", line)
+                verb = "POST" if "-X POST" in line else "GET"
+                assert f'case "{verb}", "{path}":' in SERVER, line
+            else:
+                assert command in KNOWN_ELSEWHERE, line
+
+
+def assert_module(module: str, options: list[str], line: str) -> None:
+    if module in ("venv", "pip"):
+        return
+    asked = {one.partition("=")[0] for one in options if one.startswith("--")}
+    assert asked <= options_of(module), line
+
+
+def assert_understood(arguments: list[str], line: str) -> None:
+    try:
+        main.parse(arguments)
+    except SystemExit as end:
+        raise AssertionError(f"main.py does not understand {line!r}") from end
+
+
+@cache
+def options_of(module: str) -> set[str]:
+    """The options that a module's parser has, by its source."""
+    path = PROJECT / module.replace(".", "/")
+    file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+    assert file.exists(), f"there is no {module}"
+    source = tree(str(file.relative_to(PROJECT)))
+    calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and called(node) == "add_argument"]
+    assert "__main__" in ast.dump(source), f"{module} is nothing to run"
+    return {one.value for call in calls for one in call.args if isinstance(one, ast.Constant)}
+
+
+def test_an_option_that_is_named_alone_is_one_of_a_command_on_this_page() -> None:
+    modules = {"market_bot", *re.findall(r"-m ((?:tests|benchmarks|simulator)[.\w]*)", README)}
+    known = {"--help"}.union(*commands_of_main().values(), *map(options_of, modules))
+    alone = {span.partition(" ")[0] for span in spans(PROSE) if span.startswith("--")}
+    assert len(alone) > 5
+    assert alone <= known
+
+
+def test_the_simulators_options_are_all_told() -> None:
+    told = {option for cells in rows(README, "option |") for option in re.findall(r"--[-\w]+", cells[0])}
+    assert told == options_of("simulator") - {"--port"}
+    for span in spans(" ".join(cells[0] for cells in rows(README, "option |"))):
+        assert span.split()[0] in told
+
+
+def commands_of_main() -> dict[str, set[str]]:
+    """The options of each command, by its parser."""
+    (known,) = [one for one in main.commands()._actions if isinstance(one, argparse._SubParsersAction)]
+    return {name: set(one._option_string_actions) - {"-h", "--help"} for name, one in known.choices.items()}
+
+
+def test_the_commands_of_main_are_all_in_one_table_with_their_options() -> None:
+    text = section("Without the loop: `main.py`")
+    told = [span.split()[1] for cells in rows(text, "command |") for span in spans(cells[0])]
+    assert told == list(commands_of_main())
+    shown = set(re.findall(r"(?<![-\w])--[a-z]+", text)) - {"--help"}
+    assert shown == set().union(*commands_of_main().values())
+
+
+def test_the_examples_of_help_can_be_typed() -> None:
+    examples = re.findall(r"^  python main\.py(.*?)(?:  .*)?$", main._EXAMPLES, re.MULTILINE)
+    assert len(examples) == len(main._EXAMPLES.splitlines())
+    for example in examples:
+        main.parse(shlex.split(example))
+
+
+def test_what_the_code_tells_people_to_type_can_be_typed() -> None:
+    known, told = commands_of_main(), set()
+    for name in ROOMS:
+        source = (PROJECT / name).read_text(encoding="utf-8")
+        told |= set(re.findall(r"python main\.py ([a-z][-a-z]*)(?: (--[a-z]+))?", source))
+    assert len(told) > 5
+    assert {command for command, _ in told} <= set(known)
+    assert {command: option for command, option in told if option and option not in known[command]} == {}
+
+
+def test_the_fields_of_the_json_are_those_that_are_listed() -> None:
+    nobody = status_facts.BotProcess(False, "on this account", "")
+    nothing = status_facts.AccountFacts(None, {}, (), ())
+    facts = status_facts.StatusFacts(
+        Environment.SIM, "x", "y", datetime.now(timezone.utc), nothing, nobody, "trade-sim.db"
+    )
+    fields = re.findall(r'^  "(\w+)":', status.as_json(facts), re.MULTILINE)
+    listed = paragraph("The second tells the same as one JSON object:").partition(".")[0]
+    assert spans(listed) == fields
+    described = (status.__doc__ or "").partition("The object of")[2]
+    heads = ", ".join(re.findall(r"^    (\w[\w, ]*?)  ", described, re.MULTILINE))
+    assert heads.split(", ") == fields
+
+
+# -- reasons, codes, files, tables -----------------------------------------------------------------------------
+
+
+def test_the_reasons_and_the_codes_are_all_told_once() -> None:
+    reasons = spans(paragraph("Reasons of `[SKIP MARKET]`, each with its number:"))
+    assert sorted(set(reasons) - {"AUTO"}) == sorted(one.value for one in Reason)
+    codes = spans(paragraph("Codes of `[REFUSED ORDER]`:"))
+    assert sorted(codes) == sorted(one.value for one in RefusalCode)
+
+
+def test_the_file_table_names_each_room_once_and_nothing_that_is_not_there() -> None:
+    table = rows(section("How it is built"), "file |")
+    first = [span for cells in table for span in spans(cells[0])]
+    assert sorted(name for name in first if name.endswith(".py")) == sorted(FRONT_DOORS)
+    assert [name for name in first if not (PROJECT / name).exists()] == []
+    assert {name.rstrip("/") for name in first} >= set(FOLDERS)
+    for name in BOTS:
+        (told,) = [spans(cells[1]) for cells in table if f"`{name}/`" in cells[0]]
+        files = [f"{name}/{span}" for span in told if span.endswith(".py") and span not in FRONT_DOORS]
+        assert sorted(files) == sorted(room for room in ROOMS if room.startswith(f"{name}/"))
+    for name in ("simulator", "benchmarks"):
+        (told,) = [spans(cells[1]) for cells in table if f"`{name}/`" in cells[0]]
+        assert [one for one in told if not any((PROJECT / name).glob(f"{one.rstrip('/')}*"))] == []
+    runnable = {name for name in (file.stem for file in (PROJECT / "benchmarks").glob("*.py")) if is_run(name)}
+    assert sorted(told) == sorted(runnable), "of the benchmarks"
+
+
+def is_run(benchmark: str) -> bool:
+    return "__main__" in ast.dump(tree(f"benchmarks/{benchmark}.py"))
+
+
+def test_files_that_are_named_anywhere_exist() -> None:
+    made = {"trade.log", ".env", "simulator-key.pem", "trade.lock"}
+    names = {span for span in spans(PROSE) if re.fullmatch(r"\.?[\w/-]+\.(py|txt|md|json|example)", span)}
+    assert len(names) > 20
+    homes = (PROJECT, *(PROJECT / name for name in FOLDERS))
+    assert [name for name in names - made if not any((home / name).exists() for home in homes)] == []
+
+
+def test_the_ledgers_tables_are_there() -> None:
+    tables = set(re.findall(r"CREATE TABLE (\w+)", "".join(MIGRATIONS)))
+    told = {span for cells in rows(section("The ledger"), "table |") for span in spans(cells[0])}
+    assert told <= tables
+
+
+@pytest.mark.parametrize("target", ["run", "status", "report", "doctor", "test", "soak"])
+def test_the_makefile_runs_what_is_there(target: str) -> None:
+    recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    assert recipe
+    for line in recipe[1].splitlines():
+        command = line.strip().replace("$(BIN)/", "")
+        found = re.match(r"python -m ([\w.]+)(.*)", command)
+        if found:
+            assert_module(found[1], found[2].split(), line)
+        found = re.match(r"python main\.py (.*)", command)
+        if found:
+            assert_understood(found[1].split(), line)
+            assert found[1] == target
+
+
+def test_make_help_lists_every_target() -> None:
+    command = ["make", "--no-print-directory", "help"]
+    told = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True, timeout=20)
+    listed = re.findall(r"^make (\w+) +\S", told.stdout, re.MULTILINE)
+    targets = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+    assert targets
+    assert sorted(listed) == sorted(targets[1].split())
+    assert len(told.stdout.splitlines()) == len(listed)

@@ -1,0 +1,244 @@
+"""An error has the exchange's own words, whatever their form, and nothing that may be printed shows a secret."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
+from requests.adapters import HTTPAdapter
+
+from clients import KalshiHttpClient
+from exchange.errors import AlreadyExists, ExchangeError, Gone, Refused, Unauthorized, Unavailable, Unreadable
+from exchange.models import OrderStatus
+from exchange.signing import Signer
+from exchange.transport import Transport
+from simulator import embedded
+from simulator.clock import SimulatedClock
+from tests.support.bench import Wire
+from tests.support.canned_answers import (
+    CALLS,
+    KEY,
+    KEY_ID,
+    ORDER,
+    USER,
+    body_of,
+    client_that_hears,
+    give,
+    sent,
+    terms,
+)
+from tests.support.project import START
+
+HTML = b"<html><h1>Bad gateway</h1>\n</html>"
+SHAPES: list[tuple[bytes, tuple[str, str, str]]] = [
+    (b'{"error":{"code":"c","message":"m","details":"d"}}', ("c", "m", "d")),
+    (b'{"code":"c","message":"m","details":"d"}', ("c", "m", "d")),
+    (b'{"msg":"m"}', ("", "m", "")),
+    (b'{"error":"m"}', ("", "m", "")),
+    (b'{"error":{"code":"some_code_of_tomorrow"}}', ("some_code_of_tomorrow", "", "")),
+    (b'{"error":{"code":"c","msg":"m"}}', ("c", "m", "")),
+    (b'{"trading_active":false,"exchange_active":true}', ("", "exchange active: True, trading active: False", "")),
+    (HTML, ("", "<html><h1>Bad gateway</h1> </html>", "")),
+    (b"", ("", "", "")),
+    (b"\xff\xfe", ("", "\ufffd\ufffd", "")),
+    (b'{"error":{}}', ("", '{"error":{}}', "")),
+]
+
+
+@pytest.mark.parametrize(("payload", "words"), SHAPES)
+def test_the_exchanges_words_are_kept_whole_in_all_their_forms(
+    payload: bytes, words: tuple[str, str, str]
+) -> None:
+    with pytest.raises(Refused) as refused:
+        CALLS["cancel_order"](client_that_hears(give(400, payload)))
+    error = refused.value
+    assert (error.code, error.message, error.details) == words
+    assert str(error).startswith(f"DELETE /portfolio/events/orders/{ORDER.order_id}: 400 ")
+    assert all(word in str(error) for word in words)
+    assert error.status == 400
+
+
+@pytest.mark.parametrize("prefix", ["user_not_found:_", "user_not_found:", "user ", ""])
+@pytest.mark.parametrize("spelled", [USER, USER.upper()])
+def test_a_code_with_a_users_id_behind_it_is_known_and_the_id_is_cut(prefix: str, spelled: str) -> None:
+    payload = json.dumps({"error": {"code": f"{prefix}{spelled}", "message": "m"}}).encode()
+    with pytest.raises(Refused) as refused:
+        CALLS["get_balance"](client_that_hears(give(404, payload)))
+    assert refused.value.code.startswith(prefix)
+    assert refused.value.has_code(prefix)
+    for shown in (str(refused.value), repr(refused.value), refused.value.code):
+        assert USER not in shown.lower()
+        assert USER[9:] not in shown.lower()
+
+
+ROWS: list[tuple[Any, type[ExchangeError], str]] = [
+    ({"code": "not_found", "message": "not found"}, Gone, "not_found"),
+    ({"code": "order_not_found", "message": "x"}, Gone, "order_not_found"),
+    ({"code": "order_already_exists", "message": "x"}, AlreadyExists, "order_already_exists"),
+    ({"code": "insufficient_balance", "message": "x", "details": "y"}, Refused, "insufficient_balance"),
+    ({"code": "market_not_found", "message": "x"}, Refused, "market_not_found"),
+    ({"code": "internal_server_error"}, Unavailable, "internal_server_error"),
+    ({"code": "service_unavailable"}, Unavailable, "service_unavailable"),
+    ({"code": "a_code_of_tomorrow", "message": "x"}, Refused, "a_code_of_tomorrow"),
+    ({"message": "only words"}, Refused, ""),
+]
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+@pytest.mark.parametrize(("row", "kind", "code"), ROWS)
+def test_what_became_of_an_order_of_a_batch_is_read_wrapped_or_bare(
+    row: Any, kind: type[ExchangeError], code: str, wrapped: bool
+) -> None:
+    said = {"order_id": ORDER.order_id, "reduced_by": "0.00"} | ({"error": row} if wrapped else row)
+    done = {"order_id": "1", "client_order_id": "a", "reduced_by": "2.00", "ts_ms": 1}
+    good, bad = CALLS["cancel_orders"](client_that_hears(give(200, sent({"orders": [done, said]}))))
+    assert good == 2
+    assert type(bad) is kind
+    assert (bad.code, bad.details) == (code, row.get("details", ""))
+    assert "DELETE /portfolio/events/orders/batched" in str(bad)
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_an_order_of_a_batch_that_was_refused_costs_no_other(wrapped: bool) -> None:
+    row = {"code": "invalid_price", "message": "x"}
+    said = {"error": row} if wrapped else row
+    made = {
+        "order_id": "1",
+        "client_order_id": "lipbot-1",
+        "fill_count": "0.00",
+        "remaining_count": "2.00",
+        "ts_ms": 1,
+    }
+    good, bad = CALLS["create_orders"](client_that_hears(give(201, sent({"orders": [made, said]}))))
+    assert (good.order_id, good.status) == ("1", OrderStatus.RESTING)
+    assert type(bad) is Refused
+    assert bad.code == "invalid_price"
+    assert bad.maybe_done is False
+
+
+def test_a_batch_that_answers_for_fewer_orders_than_were_sent_is_not_matched_by_guessing() -> None:
+    done = {"order_id": "1", "client_order_id": "a", "reduced_by": "2.00", "ts_ms": 1}
+    results = CALLS["cancel_orders"](client_that_hears(give(200, sent({"orders": [done]}))))
+    assert [type(result) for result in results] == [Unreadable] * 2
+    assert "orders should have 2 items" in str(results[0])
+
+
+# -- nothing secret -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Said:
+    """All texts that a person may see of some objects."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def add(self, *values: object) -> None:
+        for value in values:
+            self.texts += [str(value), repr(value)]
+            if isinstance(value, ExchangeError):
+                self.texts += [str(vars(value)), str(value.args)]
+
+    def assert_free_of(self, *secrets: str) -> None:
+        for text in self.texts:
+            for secret in secrets:
+                assert secret.lower() not in text.lower(), text
+
+
+def private() -> str:
+    pem = KEY.private_bytes(
+        serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
+    )
+    return pem.hex()
+
+
+ECHOES = {
+    "a code": (401, '{"error":{"code":"no_such_key:_%s","message":"m"}}'),
+    "a message": (401, '{"code":"c","message":"key %s is not known"}'),
+    "details": (403, '{"error":{"code":"c","message":"m","details":"%s"}}'),
+    "msg": (400, '{"msg":"for %s"}'),
+    "a string": (400, '{"error":"%s"}'),
+    "a page": (502, "<html><body>%s</body></html>"),
+    "a list": (400, '["%s"]'),
+    "another object": (400, '{"who": "%s"}'),
+    "a success that is none": (200, "<html>%s</html>"),
+    "a field": (200, '{"balance_dollars": "%s"}'),
+    "no object": (200, '["%s"]'),
+}
+
+
+@pytest.mark.parametrize("secret", [KEY_ID, USER], ids=["key id", "user"])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_neither_the_keys_id_nor_the_users_shows_though_the_exchange_repeats_it(echo: str, secret: str) -> None:
+    status, text = ECHOES[echo]
+    client = client_that_hears(give(status, (text % secret).encode()))
+    said = Said()
+    with pytest.raises(ExchangeError) as error:
+        client.get_balance()
+    said.add(error.value)
+    said.assert_free_of(secret)
+
+
+@pytest.mark.parametrize("secret", [KEY_ID, USER, "not-a-uuid-at-all"], ids=["key id", "user", "key id of words"])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_row_of_a_batch_repeats_no_secret_either(secret: str, wrapped: bool) -> None:
+    row = {"code": f"user_not_found:_{secret}", "message": f"by {secret}", "details": secret}
+    client = client_that_hears(give(200, sent({"orders": [{"error": row} if wrapped else row] * 2})))
+    if secret not in (KEY_ID, USER):
+        client._transport._signer = Signer(secret, KEY)
+    said = Said()
+    said.add(*client.cancel_orders([ORDER, ORDER]))
+    said.assert_free_of(secret)
+
+
+def test_an_item_that_is_not_one_does_not_show_whose_it_is() -> None:
+    body = body_of("get_resting_orders")
+    body["orders"] = [[USER], f"order of {USER}", {"ticker": "KXA-1", "order_id": {"user_id": USER}}]
+    listed = CALLS["get_resting_orders"](client_that_hears(give(200, sent(body))))
+    assert len(listed.unreadable) == 3
+    said = Said()
+    said.add(*listed.unreadable, listed)
+    said.assert_free_of(USER)
+
+
+@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 429, 500, 503])
+def test_no_object_that_may_be_printed_shows_a_key_an_id_or_a_signature(status: int) -> None:
+    client = client_that_hears(give(status, b'{"error":{"code":"c","message":"m"}}'))
+    channel = client._transport
+    said = Said()
+    said.add(client, channel, channel._signer, channel.clock, channel.rate_limiter, channel.clock.pop_message())
+    for call in CALLS.values():
+        try:
+            call(client)
+        except ExchangeError as error:
+            said.add(error)
+    wire = channel._session.get_adapter(embedded.HOST)
+    assert isinstance(wire, Wire)
+    signatures = {request.headers["KALSHI-ACCESS-SIGNATURE"] for request in wire.sent}
+    assert len(signatures) > 5
+    said.add(client, channel)
+    everything = "\n".join(said.texts).lower()
+    assert not [s for s in (KEY_ID, private(), *signatures) if s.lower() in everything]
+
+
+def test_what_the_wire_says_when_it_is_cut_shows_no_header() -> None:
+    session = requests.Session()
+    session.trust_env = False
+
+    def cut(request: requests.PreparedRequest) -> requests.Response:
+        raise requests.exceptions.ConnectionError(f"with {request.headers}", request=request)
+
+    session.mount(embedded.HOST, Wire(HTTPAdapter(), lambda *_: cut))
+    signer, clock = Signer(KEY_ID, KEY), SimulatedClock(START, pace=None)
+    channel = Transport(f"{embedded.HOST}/trade-api/v2", signer, clock, session)
+    client = KalshiHttpClient(f"{embedded.HOST}/trade-api/v2", signer, clock, session)
+    said = Said()
+    for call in (client.get_balance, client.cancel_all_orders, lambda: client.create_order(terms())):
+        with pytest.raises(ExchangeError) as error:
+            call()
+        said.add(error.value, channel)
+    said.assert_free_of(KEY_ID, "KALSHI-ACCESS")
+    assert not issubclass(Unauthorized, Unavailable)

@@ -1,0 +1,140 @@
+"""The watch beside a trading bot: no cash is lost or made up, whatever happens on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from ledger.markouts import POINTS
+from report.build import Cash, Report, build_report
+from report.facts import read_report_facts
+from simulator import lifecycle
+from tests.support.bench import BUSY, STILL, Bench, Killed, answer, trade_cycles, unavailable
+
+D = Decimal
+
+
+def told(bench: Bench) -> Report:
+    return build_report(read_report_facts(bench.ledger))
+
+
+def cash(bench: Bench) -> Cash:
+    found = told(bench).cash
+    assert found is not None
+    return found
+
+
+def moves(kind: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"do": kind, "from": 90, **more}]
+
+
+def test_a_steady_bot_explains_all_its_cash(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(**BUSY)
+    bench.run(12, Killed)
+    assert len(bench.ledger.fills()) > 6
+    seen = cash(bench)
+    assert seen.unexplained == 0
+    assert seen.traded != 0
+    (span,) = read_report_facts(bench.ledger).cash_spans
+    assert span.until - span.since > timedelta(minutes=8)
+
+
+def test_what_a_person_takes_out_or_moves_is_explained_by_the_exchanges_lists(
+    make_bench: Callable[..., Bench],
+) -> None:
+    taken = moves("cash_withdrawn", amount=50) + moves("cash_set_aside", amount=20)
+    bench = make_bench(faults=taken + moves("cash_moved", destination=3, amount=30), **STILL)
+    trade_cycles(bench, 5)
+    seen = cash(bench)
+    assert (seen.paid_in, seen.unexplained) == (-70, 0)
+    assert told(bench).unexplained == []
+
+
+def test_cash_that_nobody_explains_is_told_in_the_log_and_never_as_a_reward(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(faults=moves("cash_given", amount=41.17), **STILL)
+    trade_cycles(bench, 5)
+    seen = told(bench)
+    assert seen.total.money.credited == 0
+    assert [(one.amount, one.why) for one in seen.unexplained] == [
+        (D("41.17"), "no window that could pay had ended 12 to 48 hours before")
+    ]
+    assert [line for line in bench.events("INFO") if "Cash: $41.1700 came that no fill" in line]
+
+
+def test_cash_that_came_while_the_bot_was_down_is_seen_after_its_restart(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(faults=moves("cash_given", amount=7.25), **STILL)
+    trade_cycles(bench, 1)
+    bench.pass_time(3_600)
+    bench.restart()
+    trade_cycles(bench, 3)
+    assert cash(bench).unexplained == D("7.25")
+
+
+def test_a_list_of_payments_that_cannot_be_read_makes_no_withdrawal_unexplained(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(faults=moves("cash_withdrawn", amount=50), **STILL)
+    trade_cycles(bench, 1)
+    bench.wire.fault = lambda request, _: unavailable if "withdrawals" in request.path_url else None
+    trade_cycles(bench, 3)
+    assert len(bench.resting()) == 4, "trading goes on"
+    assert cash(bench).paid_in == cash(bench).unexplained == 0
+    asked = [path for path in bench.wire.asked() if path.endswith("/deposits")]
+    assert len(asked) == 1, "once in ten minutes, as long as it fails"
+    bench.wire.fault = None
+    trade_cycles(bench, 10)
+    assert (cash(bench).paid_in, cash(bench).unexplained) == (-50, 0)
+
+
+def test_a_deposit_that_is_not_there_yet_explains_nothing(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(faults=moves("cash_given", amount=50), **STILL)
+    on_its_way = (
+        '{"deposits": [{"id": "d", "status": "pending", "amount_cents": 5000, "fee_cents": 0, "created_ts": 1}]}'
+    )
+    give = answer(200, on_its_way)
+    bench.wire.fault = lambda request, _: give if "deposits" in request.path_url else None
+    trade_cycles(bench, 4)
+    assert (cash(bench).paid_in, cash(bench).unexplained) == (0, 50)
+
+
+def test_a_payment_that_the_exchange_lists_no_more_does_not_turn_into_cash(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench(faults=moves("cash_withdrawn", amount=50), **STILL)
+    trade_cycles(bench, 4)
+    bench.account.withdrawals.clear()
+    bench.restart()
+    trade_cycles(bench, 3)
+    assert (cash(bench).paid_in, cash(bench).unexplained) == (-50, 0)
+
+
+def test_every_fill_gets_its_prices_from_looks_or_from_candles(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(**BUSY)
+    bench.run(8, Killed)
+    fills = [one for one in bench.ledger.changes() if one.time]
+    assert len(fills) > 6
+    bench.pass_time(3 * 3_600)  # killed; nobody looks at what happens in the hours after
+    bench.restart()
+    bench.run(2, Killed)
+    known = bench.ledger.markouts()
+    for name in POINTS:
+        assert len([point for point in known if point.name == name]) >= len(fills), name
+    assert {seen.is_candle for seen in known.values()} == {False, True}
+    for row in told(bench).markouts[:-1]:
+        assert row.missing <= 2, row
+
+
+def test_what_a_market_paid_is_known_though_nothing_was_held_in_the_end(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(**BUSY)
+    bench.run(6, Killed)
+    ticker = next(one.ticker for one in bench.ledger.changes())
+    exchange = bench.exchange.api.exchange
+    lifecycle.settle_now(exchange, exchange.markets[ticker], "no")
+    bench.pass_time(600)
+    bench.restart()
+    bench.run(2, Killed)
+    assert read_report_facts(bench.ledger).outcomes[ticker].yes_payout == 0

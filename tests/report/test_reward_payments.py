@@ -1,0 +1,229 @@
+"""Cash that is taken for a reward: nothing that may be something else flatters what the bot earned."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.models import Program
+from ledger.cash_reconciliation import CashReading, ExplainedSpan
+from ledger.entries import AccruedSeconds, CashFlow
+from report.reward_payments import Unexplained, Window, WindowState, match_rewards
+from tests.support.builders import NOW, program
+
+D = Decimal
+HOUR = timedelta(hours=1)
+END = NOW + 24 * HOUR
+LONG_AFTER = END + 100 * HOUR
+
+
+def window(
+    name: str = "p", accrued: float = 4.0, at_most: float = 4.4, ends: float = 0, unknown: float = 0
+) -> tuple[Program, AccruedSeconds]:
+    """A day's window that ended so many hours after `END`, and what its seconds came to."""
+    terms = program(days=1, name=name, ticker=f"KX-{name}")._replace(
+        start=NOW + ends * HOUR, end=END + ends * HOUR
+    )
+    return terms, AccruedSeconds(3600, 3600 - unknown, 0, unknown, 100, accrued, at_most)
+
+
+def looks(*levels: tuple[float, str], anew: bool = False) -> list[ExplainedSpan]:
+    """The cash that nothing explains: from so many hours after `END` on, until a minute before the next."""
+    starts = [END + hours * HOUR for hours, _ in levels]
+    ends = [*(start - timedelta(minutes=1) for start in starts[1:]), LONG_AFTER]
+    return [
+        ExplainedSpan(start, end, till(level), till(level), anew and place > 0)
+        for place, (start, end, (_, level)) in enumerate(zip(starts, ends, levels, strict=True))
+    ]
+
+
+def till(level: str) -> CashReading:
+    return CashReading(D(level) + D("7.13") - 300, D("7.13"), D(-300))
+
+
+def told(
+    *windows: tuple[Program, AccruedSeconds],
+    cash: list[ExplainedSpan],
+    flows: tuple[CashFlow, ...] = (),
+    now: datetime = LONG_AFTER,
+) -> tuple[dict[str, Window], list[Unexplained]]:
+    programs = {terms.id: terms for terms, _ in windows}
+    seconds = {terms.id: known for terms, known in windows}
+    found, unexplained = match_rewards(programs, seconds, cash, flows, now)
+    return {one.program_id: one for one in found}, unexplained
+
+
+def test_cash_of_about_the_estimate_a_day_after_the_window_is_its_reward() -> None:
+    windows, unexplained = told(window(), cash=looks((-20, "1000"), (24, "1004.12")))
+    one = windows["p"]
+    assert (one.state, one.credit, one.estimate, one.together) == (WindowState.CREDITED, D("4.12"), D("4.00"), 1)
+    assert one.credited == END + 24 * HOUR
+    assert unexplained == []
+
+
+@pytest.mark.parametrize("hours", [1, 11.9, 48.1, 70])
+def test_cash_that_comes_too_early_or_too_late_is_no_reward(hours: float) -> None:
+    windows, (cash,) = told(window(), cash=looks((-20, "1000"), (hours, "1004.12")))
+    assert windows["p"].state is WindowState.NOTHING_CAME
+    assert (cash.amount, "12 to 48 hours" in cash.why) == (D("4.12"), True)
+
+
+@pytest.mark.parametrize(
+    ("came", "why"),
+    [
+        ("3.59", "something else"),
+        ("5.51", "something else"),
+        ("41.17", "something else"),
+        ("0.99", "less than the least reward"),
+        ("4.125", "not whole cents"),
+        ("-4.12", "it went"),
+    ],
+)
+def test_cash_that_is_not_what_was_estimated_is_no_reward(came: str, why: str) -> None:
+    windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, str(1000 + D(came)))))
+    assert windows["p"].state is WindowState.NOTHING_CAME
+    assert windows["p"].credit is None
+    assert cash.amount == D(came)
+    assert why in cash.why
+
+
+@pytest.mark.parametrize("came", ["3.60", "5.50"])
+def test_the_tolerance_is_the_one_that_is_stated(came: str) -> None:
+    windows, unexplained = told(window(), cash=looks((-20, "1000"), (24, str(1000 + D(came)))))
+    assert (windows["p"].credit, unexplained) == (D(came), [])
+
+
+def test_what_a_person_pays_in_is_no_reward_even_if_it_shows_before_the_list_does() -> None:
+    for kind, amount in (("deposit", "4.12"), ("transfer", "4.12"), ("withdrawal", "4.12")):
+        flow = CashFlow("d", kind, D(amount), D(amount), END + 60 * HOUR)
+        windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, "1004.12")), flows=(flow,))
+        assert windows["p"].credit is None
+        assert kind in cash.why
+
+
+def test_cash_that_came_and_went_is_no_reward() -> None:
+    cash = looks((-20, "1000"), (24, "1004.12"), (30, "1000"))
+    windows, unexplained = told(window(), cash=cash)
+    assert windows["p"].credit is None
+    assert sum(one.amount for one in unexplained) == 0
+
+
+def test_cash_behind_positions_that_were_taken_over_is_no_reward() -> None:
+    windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, "1004.12"), anew=True))
+    assert windows["p"].credit is None
+    assert "taken over" in cash.why
+
+
+def test_a_reward_that_comes_together_with_other_cash_is_not_guessed() -> None:
+    windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, "1045.29")))
+    assert (windows["p"].state, cash.amount) == (WindowState.NOTHING_CAME, D("45.29"))
+
+
+def test_one_sum_is_never_two_rewards() -> None:
+    windows, _ = told(window("a"), window("b"), cash=looks((-20, "1000"), (24, "1004.12")))
+    assert sorted(one.state.value for one in windows.values()) == ["credited", "nothing came"]
+
+
+def test_each_window_gets_the_sum_that_fits_where_both_fit_one_of_them() -> None:
+    wide, narrow = window("wide", 3.0, 5.0), window("narrow", 4.5, 4.7)  # alone, $4.10 is rather the wide one's
+    for first, second in (("4.10", "3.00"), ("3.00", "4.10")):
+        cash = looks((-20, "1000"), (20, str(1000 + D(first))), (22, str(1000 + D(first) + D(second))))
+        windows, unexplained = told(wide, narrow, cash=cash)
+        assert (windows["wide"].credit, windows["narrow"].credit) == (D("3.00"), D("4.10"))
+        assert unexplained == []
+
+
+def test_two_rewards_that_come_between_two_looks_are_divided_to_the_cent() -> None:
+    cash = looks((-20, "1000"), (24, "1007.33"))
+    windows, unexplained = told(window("a", 4.0, 4.4), window("b", 2.9, 3.1), cash=cash)
+    a, b = windows["a"], windows["b"]
+    assert (a.together, b.together, unexplained) == (2, 2, [])
+    assert a.credit is not None
+    assert b.credit is not None
+    assert a.credit + b.credit == D("7.33")
+    assert a.credit > b.credit > 0
+
+
+def test_after_days_without_a_look_all_that_must_have_come_is_found_in_one_sum() -> None:
+    windows = [window(str(n), 2.0 + n, 2.2 + n, ends=n) for n in range(6)]
+    paid = D("28.50")
+    before, after = looks((-20, "1000"), (90, str(1000 + paid)))
+    found, unexplained = told(*windows, cash=[before._replace(until=END - 19 * HOUR), after])
+    assert {one.state for one in found.values()} == {WindowState.CREDITED}
+    assert sum((one.credit or D(0) for one in found.values()), start=D(0)) == paid
+    assert unexplained == []
+
+
+def test_a_window_below_a_dollar_is_said_to_pay_nothing() -> None:
+    windows, _ = told(window(accrued=0.6, at_most=0.7), cash=looks((-20, "1000")))
+    assert (windows["p"].state, windows["p"].estimate) == (WindowState.BELOW_FLOOR, 0)
+    assert WindowState.BELOW_FLOOR.value == "would have paid $0.00"
+
+
+def test_a_window_that_may_just_have_reached_the_dollar_is_credited_if_it_came() -> None:
+    close = window(accrued=0.9, at_most=1.1)
+    windows, _ = told(close, cash=looks((-20, "1000"), (24, "1001.02")))
+    assert (windows["p"].credit, windows["p"].estimate) == (D("1.02"), 0)
+    windows, _ = told(close, cash=looks((-20, "1000")))
+    assert windows["p"].state is WindowState.BELOW_FLOOR
+
+
+def test_seconds_that_nobody_saw_may_have_been_paid_but_are_not_estimated() -> None:
+    blind = window(accrued=2.0, at_most=2.2, unknown=1800)
+    windows, _ = told(blind, cash=looks((-20, "1000"), (24, "1004.10")))
+    assert (windows["p"].credit, windows["p"].estimate) == (D("4.10"), D("2.00"))
+
+
+def test_an_estimate_is_expected_for_two_days_and_then_counts_nothing() -> None:
+    cash = looks((-20, "1000"))
+    states = []
+    for hours in (-1, 1, 47, 49):
+        watched = [cash[0]._replace(until=END + hours * HOUR)]
+        windows, _ = told(window(), cash=watched, now=END + hours * HOUR)
+        states.append(windows["p"].state)
+    assert states == [WindowState.RUNNING, WindowState.EXPECTED, WindowState.EXPECTED, WindowState.NOTHING_CAME]
+    windows, _ = told(window(), cash=[], now=LONG_AFTER)
+    assert windows["p"].state is WindowState.EXPECTED, "nobody looked whether it came"
+
+
+def test_the_cap_of_an_account_is_the_most_that_is_taken_for_a_reward() -> None:
+    terms, known = window(accrued=9.0, at_most=9.5)
+    capped = terms._replace(cap=D(5)), known
+    windows, (cash,) = told(capped, cash=looks((-20, "1000"), (24, "1009.20")))
+    assert (windows["p"].credit, windows["p"].estimate, cash.amount) == (None, D(5), D("9.20"))
+    windows, _ = told(capped, cash=looks((-20, "1000"), (24, "1005.00")))
+    assert windows["p"].credit == 5
+
+
+def test_what_comes_in_pieces_too_small_to_see_is_told_too() -> None:
+    (one,) = looks((-20, "1000"))
+    _, (cash,) = told(window(), cash=[one._replace(last=till("1000.37"))])
+    assert (cash.amount, cash.why) == (D("0.37"), "in pieces below $0.50")
+
+
+AMOUNTS = st.decimals(-9, 9, places=3, allow_nan=False)
+WINDOWS = st.lists(st.tuples(st.floats(0, 9), st.floats(1, 1.6), st.integers(-40, 40)), max_size=6)
+
+
+@given(WINDOWS, st.lists(st.tuples(st.integers(1, 90), AMOUNTS), max_size=8))
+def test_every_cent_is_either_credited_once_within_the_tolerance_or_told_as_unexplained(
+    drawn: list[tuple[float, float, int]], came: list[tuple[int, Decimal]]
+) -> None:
+    windows = [window(str(n), accrued, accrued * more, ends) for n, (accrued, more, ends) in enumerate(drawn)]
+    level, steps = D(1000), [(-60.0, "1000")]
+    for hours, amount in sorted(dict(came).items()):
+        level += amount
+        steps.append((float(hours), str(level)))
+    found, unexplained = told(*windows, cash=looks(*steps))
+    credited = sum((one.credit or D(0) for one in found.values()), start=D(0))
+    assert credited + sum((one.amount for one in unexplained), start=D(0)) == level - 1000
+    for one in found.values():
+        if one.credit is not None and one.together == 1:
+            assert 0.9 * one.accrued - 0.01 <= float(one.credit) <= 1.25 * one.at_most + 0.01
+            assert one.credit >= 1
+            assert one.credited is not None
+            assert 12 * HOUR <= one.credited - one.end <= 48 * HOUR + timedelta(minutes=1)

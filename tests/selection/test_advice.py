@@ -1,0 +1,133 @@
+"""The advice at start: a person whose settings earn nothing is told once what would, and it must be true."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from bot.settings import AUTO
+from rewards.estimate import Candidate
+from rewards.skips import Reason
+from risk.exposure import remaining_headroom
+from selection.ranking import broken_limit
+from simulator.people import NOISE, RIVALS
+from tests.support.bench import Bench
+
+MakeBench = Callable[..., Bench]
+
+
+def advice(bench: Bench) -> str:
+    """What the log says of it, empty where it says nothing. At most once."""
+    found = [line.partition("Advice: ")[2] for line in bench.events("INFO") if "Advice: " in line]
+    assert len(found) <= 1
+    return found[0] if found else ""
+
+
+def named(told: str) -> tuple[int, str, Decimal, Decimal]:
+    """Size, market, dollars paid, dollars tied up."""
+    found = re.search(
+        r"the smallest size that is paid today is ([\d,]+) contracts \((\S+), \$([\d.]+); it ties up \$([\d.]+),",
+        told,
+    )
+    assert found, told
+    return int(found[1].replace(",", "")), found[2], Decimal(found[3]), Decimal(found[4])
+
+
+def paid_at(make_bench: MakeBench, size: int, **changed: object) -> list[Candidate]:
+    """What would be paid at a size in any market, within the limits, as the bot itself decides: with as many slots
+    as there are markets, and fills for nothing."""
+    many = {"TRADE_TICKER_SIZE": 1, "FILL_COST": 0} | changed
+    bench = make_bench(TRADE_SIZE=size, **many)
+    found = []
+    bench.bot.start_trading()
+    board = bench.board()
+    limits = Decimal(str(many.get("MAX_CAPITAL", 100))), Decimal(str(many.get("MAX_EVENT_LOSS", 20)))
+    empty = remaining_headroom(limits, bench.client.get_balance(), (), (), bench.client.get_resting_orders())
+    for candidate in (*board.selection.chosen, *board.selection.runners_up):
+        if candidate.conservative.payable > 0 and broken_limit(candidate, empty) is None:
+            found.append(candidate)
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("who", [(), (NOISE, RIVALS)], ids=["nobody trades", "people trade"])
+def test_the_size_that_is_named_is_paid_and_one_contract_less_is_not(
+    make_bench: MakeBench, seed: int, who: tuple[str, ...]
+) -> None:
+    bench = make_bench(seed=seed, who=who, TRADE_SIZE=1)
+    bench.bot.start_trading()
+    smallest, ticker, payable, tied_up = named(advice(bench))
+    assert "at TRADE_SIZE = 1 the best market would pay $0." in advice(bench)
+    assert smallest > 1
+    there = {c.ticker: c for c in paid_at(make_bench, smallest, seed=seed, who=who)}
+    assert there[ticker].estimate.payable == pytest.approx(payable, abs=Decimal("0.02"))
+    assert there[ticker].collateral == pytest.approx(tied_up, abs=Decimal("0.01"))
+    if "more than it brings" in advice(bench):
+        assert there[ticker].incentive.market.volume_a_day(there[ticker].at) > 0
+        assert paid_at(make_bench, smallest - 1, seed=seed, who=who) == []
+    else:
+        less = paid_at(make_bench, smallest - 1, seed=seed, who=who, FILL_COST=0.03)
+        assert [candidate for candidate in less if candidate.conservative.net_per_day > 0] == []
+
+
+def test_a_size_that_is_named_stays_within_the_limits(make_bench: MakeBench) -> None:
+    """The first thing a person does is to set it."""
+    bench = make_bench(who=(), MAX_CAPITAL=6, MAX_EVENT_LOSS=4)
+    bench.bot.start_trading()
+    smallest, ticker, _, tied_up = named(advice(bench))
+    assert tied_up <= 6
+    taken = make_bench(
+        who=(), TRADE_SIZE=smallest, MAX_CAPITAL=6, MAX_EVENT_LOSS=4, ONLY=(ticker,), FILL_COST=0
+    ).bot.start_trading()
+    assert taken is not None
+    assert [c.ticker for c in taken.chosen if c.conservative.payable] == [ticker]
+
+
+def test_where_the_limits_bear_no_paid_size_that_is_said(make_bench: MakeBench) -> None:
+    bench = make_bench(who=(), MAX_CAPITAL=2, MAX_EVENT_LOSS=1)
+    bench.bot.start_trading()
+    assert advice(bench).endswith("no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits")
+
+
+def test_nothing_is_advised_where_the_settings_are_paid(make_bench: MakeBench) -> None:
+    for size in (20, AUTO):
+        bench = make_bench(who=(), TRADE_SIZE=size, FILL_COST=0)
+        choice = bench.bot.start_trading()
+        assert choice is not None
+        assert any(candidate.conservative.payable for candidate in choice.chosen)
+        assert advice(bench) == ""
+
+
+def test_what_is_paid_and_left_out_all_the_same_is_told_with_the_setting_that_does_it(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(TRADE_SIZE=20, FILL_COST=1)
+    bench.bot.start_trading()
+    left = sum(skip.reason is Reason.FILL_COST for skip in bench.board().selection.skipped)
+    assert left
+    assert f"but what would be paid is left out: FILL_COST {left}" in advice(bench)
+
+
+def test_auto_that_funds_nothing_says_so(make_bench: MakeBench) -> None:
+    bench = make_bench(who=(), TRADE_SIZE=AUTO, MAX_CAPITAL=1)
+    bench.bot.start_trading()
+    assert bench.resting() == []
+    assert advice(bench).startswith("AUTO funds nothing: no market would bring $1.50 a window")
+
+
+def test_a_board_on_which_nothing_can_be_quoted_is_told_as_such(make_bench: MakeBench) -> None:
+    bench = make_bench(who=(), ONLY=("KXODD-*-EMPTY",))
+    bench.bot.start_trading()
+    assert advice(bench) == "no market can be quoted by these settings; [SKIP MARKET] has the reasons"
+
+
+def test_advice_is_given_at_the_start_and_not_at_every_scan(bench: Bench) -> None:
+    bench.bot.start_trading()
+    assert advice(bench)
+    for _ in range(3):
+        bench.pass_time(600)
+        bench.bot.scan_board()
+    assert advice(bench), "and once"

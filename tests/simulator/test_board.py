@@ -1,0 +1,227 @@
+"""What the exchange lists: a board unlike the real one would make every choice of the bot look right or wrong for
+reasons that are not there on the first day with money.
+"""
+
+from __future__ import annotations
+
+import statistics
+from itertools import pairwise
+
+import pytest
+
+from simulator import order_entry
+from simulator.api import listing_forms as forms
+from simulator.board import Board, Levels
+from simulator.exchange import Exchange
+from simulator.lifecycle import halt
+from simulator.listing import ListedProgram
+from simulator.matching import CONTRACT
+from simulator.opening import CASH, CUSTOMER, open_exchange
+from simulator.order_entry import OrderTerms
+from simulator.people import EVERYBODY, NOISE, RIVALS, SWEEPS
+from tests.support.project import START
+
+NOW = START.timestamp()
+DAY = 86_400.0
+
+
+def running(exchange: Exchange) -> list[ListedProgram]:
+    """The liquidity programs that are active and have published terms."""
+    return [
+        p
+        for p in exchange.programs
+        if p.kind == "liquidity" and p.starts <= exchange.now < p.ends and p.target is not None
+    ]
+
+
+def qualifies(exchange: Exchange, program: ListedProgram) -> bool:
+    book = exchange.markets[program.ticker].book
+    return min(book.bids.total, book.asks.total) >= (program.target or 0)
+
+
+@pytest.fixture(scope="module")
+def large() -> Exchange:
+    return open_exchange(NOW, 1, programs=8_140, who=())
+
+
+def test_a_board_has_as_many_programs_as_were_asked_for(large: Exchange) -> None:
+    """And a few overlapping ones and oddities beside them."""
+    for exchange, asked in ((open_exchange(NOW, 1), 300), (large, 8_140)):
+        of_kinds = [p for p in running(exchange) if not p.ticker.startswith("KXODD")]
+        assert asked <= len(of_kinds) <= asked + 6
+        assert len({m.ticker for m in exchange.markets.values()}) == len(exchange.markets)
+
+
+def test_the_board_looks_like_the_real_one(large: Exchange) -> None:
+    """Against what was measured there from July to October 2026."""
+    programs = running(large)
+    assert 500 < len(large.series) < 900
+    assert statistics.mean(p.target == 1_000 * CONTRACT for p in programs) == pytest.approx(0.98, abs=0.02)
+    assert statistics.mean(p.discount_bps == 5_000 for p in programs) == pytest.approx(0.97, abs=0.02)
+    daily = [p.reward / 10_000 / (p.ends - p.starts) * DAY for p in programs]
+    assert 14 <= statistics.median(daily) <= 23
+    by_category: dict[str, list[bool]] = {}
+    for program in programs:
+        category = large.markets[program.ticker].event.series.category
+        by_category.setdefault(category, []).append(qualifies(large, program))
+    assert statistics.mean(by_category["Climate and Weather"]) == pytest.approx(0.20, abs=0.10)
+    assert 0.6 < statistics.mean(by_category["Sports"]) < 0.88
+
+
+def test_a_board_has_one_of_everything_that_a_bot_must_tell_apart() -> None:
+    exchange = open_exchange(NOW, 1)
+    markets, programs = exchange.markets.values(), exchange.programs
+    assert {m.shard for m in markets} == {0, 1, 2, 3}
+    assert {m.grid.structure for m in markets} >= {"linear_cent", "tapered_deci_cent"}
+    assert {m.status for m in markets} >= {"active", "inactive"}
+    assert {p.kind for p in programs} == {"liquidity", "volume"}
+    assert any(p.kind == "liquidity" and p.target is None for p in programs)
+    assert any(p.starts > NOW for p in programs)
+    assert any(p.paid_out for p in programs)
+    assert any(p.cap is not None for p in programs)
+    tickers = [p.ticker for p in running(exchange)]
+    assert len(tickers) > len(set(tickers)), "overlapping programs"
+    kinds_of_fees = {s.fees.kind for s in exchange.series.values()}
+    assert kinds_of_fees == {"quadratic", "quadratic_with_maker_fees", "quadratic_with_combo_maker_fees"}
+    assert any(e.fees is not None and e.fees.percent == 0 for e in exchange.events.values())
+    assert any(m.event.combo for m in markets)
+    assert any(not m.book.bids.total and not m.book.asks.total for m in markets if m.status == "active")
+    assert any(bool(m.book.bids.total) != bool(m.book.asks.total) for m in markets)
+    assert any("." in m.ticker for m in markets), "names that may not stand in a client order id"
+    assert {p.target for p in running(exchange)} >= {30_000, 100_000}
+    lengths = {p.ends - p.starts for p in running(exchange)}
+    assert min(lengths) <= 900
+    assert max(lengths) >= 14 * DAY
+
+
+def test_the_board_goes_on_when_events_end() -> None:
+    """A bot that is left running for days must not find an empty exchange."""
+    exchange = open_exchange(NOW, 3, programs=60, who=())
+    before = {p.ticker for p in running(exchange)}
+    exchange.advance(NOW + 5 * DAY)
+    now = {p.ticker for p in running(exchange)}
+    assert len(now) >= 55
+    assert len(now - before) > 10, "new events"
+    assert any(m.status == "finalized" for m in exchange.markets.values())
+    assert all(exchange.markets[ticker].closes > exchange.now for ticker in now - before)
+    assert {p.ticker for p in running(exchange)} <= set(exchange.markets)
+
+
+def test_the_same_seed_gives_the_same_board_and_another_one_another() -> None:
+    def listed(seed: int) -> list[tuple[object, ...]]:
+        exchange = open_exchange(NOW, seed, programs=30)
+        programs = [(p.program_id, p.ticker, p.starts, p.ends, p.reward) for p in exchange.programs]
+        return [*programs, *((t, m.book.bids.levels()) for t, m in exchange.markets.items())]
+
+    assert listed(1) == listed(1)
+    assert listed(1) != listed(2)
+
+
+def test_the_account_is_found_in_use_and_pays_for_it() -> None:
+    exchange = open_exchange(NOW, 1, programs=30, who=EVERYBODY)
+    account = exchange.accounts[CUSTOMER]
+    assert len(account.resting) == 2
+    assert sorted(held.count for held in account.holdings.values()) == [-300, 300]
+    assert sum(account.cash.values()) < sum(CASH.values())
+
+
+def test_what_programs_there_are_and_when_they_pay_is_nothing_that_the_customer_can_change() -> None:
+    def after_days(busy: bool) -> list[tuple[object, ...]]:
+        exchange = open_exchange(NOW, 1, programs=12, who=())
+        if busy:
+            market = next(m for m in exchange.markets.values() if m.status == "active")
+            order_entry.create(exchange, CUSTOMER, OrderTerms(market.ticker, True, 100, CONTRACT))
+        exchange.advance(NOW + 3 * DAY)
+        return [(p.program_id, p.ticker, p.starts, p.ends, p.reward, p.paid_out) for p in exchange.programs]
+
+    assert after_days(busy=True) == after_days(busy=False)
+
+
+def test_a_program_that_was_over_before_the_opening_is_paid_out_too() -> None:
+    exchange = open_exchange(NOW, 1, programs=12, who=())
+    over = [p for p in exchange.programs if p.ends <= NOW]
+    assert over
+    exchange.advance(NOW + 49 * 3_600)
+    assert all(p.paid_out for p in over)
+
+
+def test_a_recorded_book_opens_as_it_was_recorded_also_where_one_side_is_empty() -> None:
+    bids = {9_900: 10_000, 9_800: 2_000, 5_000: 30_000, 100: 7_700}
+    for levels in (Levels(bids, {}), Levels({}, {10_000 - p: s for p, s in bids.items()}), Levels({}, {}),
+                   Levels({4_100: 500, 200: 900}, {4_500: 700, 9_000: 800})):  # fmt: skip
+        exchange = Exchange(NOW, 1)
+        Board(exchange).recorded("KXR-1-T1", levels)
+        book = exchange.markets["KXR-1-T1"].book
+        assert dict(book.bids.levels()) == levels.bids
+        assert dict(book.asks.levels()) == levels.asks
+
+
+def lately(exchange: Exchange, ticker: str) -> float:
+    """Contracts that a market shows for the last 24 hours."""
+    return float(forms.market(exchange.markets[ticker], exchange.now)["volume_24h_fp"])
+
+
+def test_a_bot_at_its_start_sees_what_was_traded_and_not_a_board_on_which_nobody_ever_did(large: Exchange) -> None:
+    exchange = open_exchange(NOW, 1, programs=60)
+    for ticker, market in exchange.markets.items():
+        shown = forms.market(market, NOW)
+        traded = float(shown["volume_24h_fp"])
+        assert traded <= float(shown["volume_fp"])
+        assert (float(shown["volume_fp"]) > 0) == (market.last_price > 0), ticker
+        if NOW - market.opened > DAY / 2 and market.book.bids.total and market.book.asks.total:
+            assert traded > 0, ticker
+        if not market.book.bids.total and not market.book.asks.total:
+            assert traded == 0, "out of an empty book"
+    mine = len(exchange.accounts[CUSTOMER].fills)
+    assert sum(m.volume > 0 for m in large.markets.values()) == mine, "nobody was there who could have traded"
+
+
+def test_what_was_traded_before_agrees_with_what_the_same_people_trade_in_a_day() -> None:
+    """By chance takers, whose rate is known; else a choice by volume is right or wrong here for no reason."""
+    exchange = open_exchange(NOW, 2, programs=150, who={NOISE, RIVALS})
+    quiet = [t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.closes > NOW + DAY]
+    before = [lately(exchange, ticker) for ticker in quiet]
+    exchange.advance(NOW + DAY)
+    after = [lately(exchange, ticker) for ticker in quiet]
+    assert len(quiet) > 20
+    assert 1 / 1.5 < statistics.median(before) / statistics.median(after) < 1.5
+    assert statistics.correlation(before, after) > 0.7
+
+
+def test_the_day_before_wears_off_and_neither_vanishes_at_once_nor_stays_for_ever() -> None:
+    exchange = open_exchange(NOW, 1, programs=60, who={NOISE})
+    ticker = next(t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.closes > NOW + 2 * DAY)
+    halt(exchange, exchange.markets[ticker])
+    shown = [lately(exchange, ticker)]
+    for hour in range(1, 26):
+        exchange.advance(NOW + hour * 3_600)
+        shown.append(lately(exchange, ticker))
+    assert shown[0] > 0 == shown[-1]
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] / 4 <= shown[12] <= shown[0] * 3 / 4
+    assert max(before - now for before, now in pairwise(shown)) <= shown[0] / 2
+
+
+def test_candles_of_the_day_before_tell_the_prices_of_the_book_and_the_volume_that_is_shown() -> None:
+    exchange = open_exchange(NOW, 1, programs=60)
+    ticker = next(t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.owned == {} and m.volume)
+    market = exchange.markets[ticker]
+    prices = {forms.price(market.book.bids.best() or 0), forms.price(market.book.asks.best() or 10_000)}
+    end = int(NOW) + 3_600
+    sticks = list(forms.candlesticks(market, int(NOW - 2 * DAY), end, 3_600))
+    assert sum(float(stick["volume_fp"]) for stick in sticks) == lately(exchange, ticker)
+    parts = [stick[part] for stick in sticks for part in ("yes_bid", "yes_ask", "price")]
+    assert {value for part in parts for name, value in part.items() if name != "mean_dollars"} == prices
+    assert forms.market(market, NOW)["previous_price_dollars"] in prices
+
+
+def test_a_recorded_book_too_was_traded_and_by_nobody_who_is_left_out() -> None:
+    levels = Levels({4_100: 5_000, 200: 900}, {4_500: 7_000, 9_000: 800})
+    shown = []
+    for who in (EVERYBODY, frozenset({NOISE}), frozenset({RIVALS, SWEEPS}), frozenset[str]()):
+        exchange = Exchange(NOW, 1)
+        Board(exchange, who).recorded("KXR-1-T1", levels)
+        shown.append(lately(exchange, "KXR-1-T1"))
+    assert shown[0] > 0
+    assert shown[1] > 0
+    assert shown[2:] == [0, 0]

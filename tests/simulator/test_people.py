@@ -1,0 +1,145 @@
+"""Who else is in a market: if nobody there knew more than the bot, it would look better here than it ever will.
+
+The hidden value must be a fair price, or holding would pay by itself and the simulator would flatter or slander.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+
+import pytest
+
+from benchmarks.quoter import quote
+from simulator.exchange import Exchange
+from simulator.opening import CUSTOMER, open_exchange
+from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
+from simulator.value import EventValue, MarketValue, strike_for
+from tests.support.project import START
+
+NOW = START.timestamp()
+DAY = 86_400.0
+
+
+def tape(exchange: Exchange) -> list[tuple[object, ...]]:
+    return [
+        (m.ticker, m.status, m.last_price, m.volume, m.book.bids.levels(), m.book.asks.levels())
+        for m in exchange.markets.values()
+    ]
+
+
+def after(hours: float, seed: int = 5, who: frozenset[str] = EVERYBODY, steps: int = 1) -> Exchange:
+    exchange = open_exchange(NOW, seed, programs=25, who=who)
+    for step in range(1, steps + 1):
+        exchange.advance(NOW + hours * 3_600 * step / steps)
+    return exchange
+
+
+def test_the_same_seed_is_the_same_market_in_whatever_steps_time_is_looked_at() -> None:
+    once = tape(after(6))
+    assert tape(after(6, steps=500)) == once
+    assert tape(after(6, seed=6)) != once
+
+
+def test_people_come_alike_whatever_the_customer_does() -> None:
+    """Where the customer has never been, everything is as if there were no customer."""
+    idle, busy = after(0), after(0)
+    for order in list(busy.accounts[CUSTOMER].resting.values()):
+        busy.withdraw(busy.markets[order.ticker], order)
+    for exchange in (idle, busy):
+        exchange.advance(NOW + 6 * 3_600)
+    touched = {order.ticker for order in busy.accounts[CUSTOMER].orders.values()}
+    assert 0 < len(touched) < 5
+    untouched = [
+        (before, now) for before, now in zip(tape(idle), tape(busy), strict=True) if before[0] not in touched
+    ]
+    assert all(before == now for before, now in untouched)
+    assert any(before[3] for before, _ in untouched), "nobody traded"
+
+
+def test_each_of_the_people_can_be_left_out() -> None:
+    def traded(who: set[str]) -> int:
+        return sum(m.volume for m in after(12, who=frozenset(who)).markets.values())
+
+    nobody = traded(set())
+    assert nobody == traded({RIVALS}), "rivals take nothing"
+    assert traded({NOISE}) > nobody
+    assert traded({INFORMED}) > nobody
+    quiet, swept = (after(54, who=frozenset(who)) for who in (set(), {SWEEPS}))
+    closed = [m.ticker for m in swept.markets.values() if m.status not in ("active", "initialized", "inactive")]
+    assert closed
+    for ticker, market in swept.markets.items():
+        assert market.volume == quiet.markets[ticker].volume or ticker in closed, "a sweep before a close only"
+    assert any(swept.markets[ticker].volume > quiet.markets[ticker].volume for ticker in closed)
+
+
+def test_rivals_put_back_what_was_taken_and_follow_the_value() -> None:
+    exchange = after(0, who=frozenset({RIVALS}))
+    market = next(m for m in exchange.markets.values() if m.book.bids.total and m.book.asks.total)
+    asks = market.book.asks.levels()
+    exchange.crowd_take(market, True, 9_900, asks[0][1])
+    assert market.book.asks.levels() != asks
+    exchange.advance(NOW + 600)
+    assert market.book.asks.total >= sum(size for _, size in asks) * 0.9
+    # Over a day prices wander with the value, and the book is around it.
+    exchange.advance(NOW + DAY * 0.4)
+    off = []
+    for active in exchange.markets.values():
+        bid, ask = active.book.bids.best(), active.book.asks.best()
+        if active.status == "active" and bid and ask:
+            worth = exchange.worth[active.ticker](exchange.now - 120) * 10_000
+            off.append(max(bid - worth, worth - ask, 0.0))
+    assert len(off) > 10
+    assert statistics.median(off) < 100
+    assert statistics.quantiles(off)[2] < 150
+
+
+def test_a_hidden_value_is_a_fair_price_so_that_holding_pays_nothing_by_itself() -> None:
+    """Over many events, what a contract pays is on average what it was worth at any time before, at any price."""
+    gains = defaultdict(list)
+    for number in range(1_500):
+        event = EventValue(number, "E", NOW, NOW + 6 * 3_600, 4.0)
+        for chance in (0.1, 0.5, 0.8):
+            value = MarketValue(event, strike_for(chance))
+            assert value.chance(NOW) == pytest.approx(chance)
+            paid = 1.0 if value.outcome() == "yes" else 0.0
+            for hours in (0.0, 3.0, 5.5):
+                gains[chance, hours].append(paid - value.chance(NOW + hours * 3_600))
+    for when, found in gains.items():
+        deviation = statistics.stdev(found) / len(found) ** 0.5
+        assert abs(statistics.mean(found)) < 3.5 * deviation, when
+
+
+def test_the_outcomes_of_one_event_agree_with_each_other_and_with_the_prices() -> None:
+    exchange = after(0)
+    seen = set()
+    for event in exchange.events.values():
+        inside = [m for m in exchange.markets.values() if m.event is event]
+        ends = (inside[0].resolves or 0) + 1
+        results = [exchange.worth[m.ticker](ends) for m in inside]
+        if event.exclusive:
+            assert sum(result > 0.5 for result in results) <= 1
+        elif "ODD" not in event.ticker:
+            assert results == sorted(results, reverse=True), "above a higher strike, and not above a lower one"
+        prices = [exchange.worth[m.ticker](NOW) for m in inside]
+        assert event.exclusive or "ODD" in event.ticker or prices == sorted(prices, reverse=True)
+        seen.add((event.exclusive, len(inside) > 1))
+    assert {(True, True), (False, True)} <= seen
+
+
+def test_a_quoter_at_the_touch_loses_to_those_who_know_and_earns_without_them() -> None:
+    """What makers measured on the real exchange: fills cost more than rewards bring. The value five minutes after
+    each fill counts, to which settlement only adds luck."""
+
+    def result(who: frozenset[str], *seeds: int) -> tuple[float, float]:
+        """Dollars of rewards, and of trading, on some boards."""
+        boards = [quote(who, seed, markets=8, days=0.75, programs=20) for seed in seeds]
+        trading = [marks.after_five_minutes - marks.fees for marks in boards]
+        return sum(marks.rewards for marks in boards), sum(trading)
+
+    rewards, trading = result(EVERYBODY, 2, 3)
+    assert rewards > 0
+    assert trading < -2 * rewards
+    rewards, trading = result(EVERYBODY - {INFORMED}, 2)
+    assert rewards > 0
+    assert trading > 0

@@ -1,0 +1,308 @@
+"""A bot on a simulated exchange that does not wait, and the wire between them, which a test can cut.
+
+Nothing here replaces code of ours: requests are prepared, signed, sent through `requests`, answered by the
+simulator and parsed as ever. Only time does not pass on the wall.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPResponse
+
+import market_bot
+from bot import connection
+from clients import KalshiHttpClient
+from exchange.signing import Signer
+from incentive import Board
+from ledger.ledger import Ledger
+from market_bot import MarketBot
+from selection.ranking import Selection
+from simulator import matching
+from simulator.account import Account
+from simulator.embedded import EmbeddedExchange
+from simulator.lifecycle import list_program
+from simulator.listing import ListedProgram
+from simulator.matching import CONTRACT, Order
+from simulator.opening import CUSTOMER
+from simulator.people import EVERYBODY
+from tests.support.project import START
+from tests.support.raw_client import RawClient
+from trade import OWN_PREFIX
+
+
+def answer(status: int, body: str, content_type: str = "application/json") -> Callable[..., requests.Response]:
+    """An answer that the wire gives in the exchange's place."""
+
+    def give(request: requests.PreparedRequest) -> requests.Response:
+        raw = HTTPResponse(
+            io.BytesIO(body.encode()), {"Content-Type": content_type}, status, preload_content=False
+        )
+        return HTTPAdapter().build_response(request, raw)
+
+    return give
+
+
+def unavailable(request: requests.PreparedRequest) -> requests.Response:
+    return answer(503, '{"error":{"code":"service_unavailable","message":"down for a moment"}}')(request)
+
+
+def cut_before(request: requests.PreparedRequest) -> requests.Response:
+    raise requests.exceptions.ConnectionError("cut before the exchange had it", request=request)
+
+
+class Killed(BaseException):
+    """Ends a bot as `kill -9` does: nothing of it runs any more."""
+
+
+@dataclass
+class Wire(BaseAdapter):
+    """Between the client and the exchange. `fault`, asked with each request's number, may answer it in the
+    exchange's place, or fail; `after` does the same once the exchange has acted. All requests are kept."""
+
+    inner: BaseAdapter
+    fault: Callable[[requests.PreparedRequest, int], Any] | None = None
+    after: Callable[[requests.PreparedRequest, int], Any] | None = None
+    sent: list[requests.PreparedRequest] = field(default_factory=list)
+    answers: list[requests.Response] = field(default_factory=list)
+    timeouts: list[Any] = field(default_factory=list)
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        number = len(self.sent)
+        self.sent.append(request)
+        self.timeouts.append(options.get("timeout"))
+        instead = self.fault(request, number) if self.fault else None
+        response: requests.Response = instead(request) if instead else self.inner.send(request, **options)
+        instead = self.after(request, number) if self.after and not instead else None
+        response = instead(request) if instead else response
+        self.answers.append(response)
+        return response
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def asked(self) -> list[str]:
+        return [f"{request.method} {request.path_url.partition('?')[0]}" for request in self.sent]
+
+
+@dataclass
+class Bench:
+    """A bot, the exchange it trades on, the wire between them and the log."""
+
+    exchange: EmbeddedExchange
+    wire: Wire
+    client: KalshiHttpClient
+    log_file: Path
+    new_bot: Callable[[Ledger], MarketBot]
+    ledger_file: Path
+    waits: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._ledger: Ledger | None = None
+        self._reader: Ledger | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process, as far as the bot can tell: it remembers its ledger and nothing else."""
+        self._close_reader()
+        if self._ledger is not None:
+            self._ledger.close()
+        self._ledger = Ledger(self.ledger_file)
+        self.bot = self.new_bot(self._ledger)
+
+    @property
+    def ledger(self) -> Ledger:
+        """As another program reads it, for now."""
+        self._close_reader()
+        self._reader = Ledger(self.ledger_file, read_only=True)
+        return self._reader
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8")
+
+    def events(self, name: str) -> list[str]:
+        return [line for line in self.log.splitlines() if f"[{name}]" in line]
+
+    def board(self) -> Board:
+        """The board as the bot last saw it."""
+        assert self.bot.incentive_program.board is not None
+        return self.bot.incentive_program.board
+
+    def resting(self) -> list[Order]:
+        """What really rests, by the exchange's own word."""
+        return self.exchange.api.exchange.resting(CUSTOMER)
+
+    @property
+    def account(self) -> Account:
+        return self.exchange.api.exchange.accounts[CUSTOMER]
+
+    @property
+    def raw(self) -> RawClient:
+        """Another program of the account's owner."""
+        opened = self.exchange
+        signer = Signer(opened.key_id, opened.private_key)
+        return RawClient(opened.base_url, signer, opened.session, opened.clock.now)
+
+    def held(self) -> dict[str, int]:
+        return {ticker: holding.count for ticker, holding in self.account.holdings.items() if holding.count}
+
+    def pass_time(self, seconds: float) -> None:
+        self.exchange.clock.advance(seconds)
+
+    def run(self, cycles: int, end: type[BaseException] = Killed) -> int | None:
+        """Run the real loop; `end` strikes in the wait after that many cycles. Returns the exit code, or None
+        where the process was killed. Waits between cycles are kept in `waits`."""
+        clock = self.exchange.clock
+        sleep = clock.sleep
+        self.waits = []
+
+        def watched(seconds: float) -> None:
+            if seconds > 2:  # shorter ones are the client's own
+                self.waits.append(seconds)
+                if len(self.waits) == cycles:
+                    raise end
+            sleep(seconds)
+
+        clock.sleep = watched  # type: ignore[method-assign]
+        try:
+            return self.bot.run()
+        except Killed:
+            return None
+        finally:
+            clock.sleep = sleep  # type: ignore[method-assign]
+
+
+def is_quote(request: requests.PreparedRequest) -> bool:
+    return request.method == "POST" and b'"post_only": true' in (request.body or b"")
+
+
+def assert_quoting_once(bench: Bench) -> None:
+    sides = Counter((order.ticker, order.is_bid) for order in bench.resting())
+    assert len(sides) == 4
+    assert set(sides.values()) == {1}
+
+
+def assert_told_apart(choice: Selection, tickers: set[str]) -> None:
+    """Each market is chosen, or has exactly one reason."""
+    told = [candidate.ticker for candidate in choice.chosen] + [skip.ticker for skip in choice.skipped]
+    assert len(told) == len(set(told)), "more than one reason"
+    assert set(told) == tickers
+
+
+@dataclass
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+
+def share(bench: Bench, monkeypatch: pytest.MonkeyPatch, is_private: bool = False) -> None:
+    shared = replace(bench.bot._connection, is_private=is_private)
+    monkeypatch.setattr(connection, "connect", lambda *_: shared)
+    monkeypatch.setattr(market_bot, "ledger_file", lambda _: bench.ledger_file)
+    monkeypatch.setenv("SIM_URL", "" if is_private else "http://127.0.0.1:9/trade-api/v2")
+
+
+Beside = tuple[Bench, Callable[..., Said]]
+
+
+# -- what people do there ----------------------------------------------------------------------------------------
+
+
+def place_by_hand(bench: Bench, ticker: str | None = None, above_best: bool = False) -> str:
+    """A person's own bid for 400 contracts. Returns its id."""
+    ticker = ticker or bench.resting()[0].ticker
+    best = bench.exchange.api.exchange.markets[ticker].book.bids.best()
+    assert best is not None
+    price = f"{(best + (100 if above_best else -200)) / 10_000:.4f}"
+    return bench.raw.place(
+        ticker=ticker, count="400", price=price, client_order_id="typed-by-hand", post_only=True
+    )
+
+
+def buy_by_hand(bench: Bench, ticker: str) -> str:
+    """A person buys three contracts, whatever they cost. Returns the order's id."""
+    return bench.raw.place(
+        ticker=ticker, count="3.00", price="0.9900", client_order_id="typed-by-hand",
+        time_in_force="immediate_or_cancel",
+    )  # fmt: skip
+
+
+def fill_quote(bench: Bench, is_bid: bool = True, part: float = 1.0) -> tuple[str, int]:
+    """Somebody takes from one of our quotes, those ahead of it aside for a moment. Returns the market and the
+    1/100 contracts."""
+    exchange = bench.exchange.api.exchange
+    order = next(one for one in bench.resting() if one.is_bid == is_bid and one.group_id)
+    half = exchange.markets[order.ticker].book.half(is_bid)
+    ahead = []
+    while half.first(half.best()) is not order:
+        ahead.append(half.first(half.best()))
+        half.remove(ahead[-1])
+    size = int(order.remaining * part)
+    exchange.execute(exchange.markets[order.ticker], matching.Order(order.ticker, not is_bid, order.price, size))
+    for one in ahead:
+        half.add(one)
+    return order.ticker, size
+
+
+def own_resting(bench: Bench) -> list[Order]:
+    """The bot's own orders that really rest."""
+    return [order for order in bench.resting() if order.client_order_id.startswith(OWN_PREFIX)]
+
+
+BUSY: dict[str, Any] = {
+    "seed": 2, "who": EVERYBODY, "TRADE_DELTA": 0.00, "TRADE_SIZE": 20, "INCENTIVE_SIZE": None,
+    "TRADE_TICKER_SIZE": 8, "FILL_COST": 0, "MAX_CAPITAL": 500, "MAX_EVENT_LOSS": 500, "MIN_HOURS_TO_CLOSE": 1,
+    "ONLY": ("KXBTCD*", "KXTENNIS*", "KXHIGH*", "KXLOWT*"),
+}  # fmt: skip
+"""Quoting at the touch where people trade: filled every few minutes."""
+
+
+STILL: dict[str, Any] = {"who": (), "TRADE_SIZE": 20, "MAX_CAPITAL": 500, "MAX_EVENT_LOSS": 200}
+
+
+def trade_cycles(bench: Bench, count: int) -> None:
+    """Trading cycles a minute apart, without the loop around them."""
+    for _ in range(count):
+        bench.bot.start_trading()
+        bench.pass_time(60)
+
+
+Windows = dict[str, tuple[int, int, int, int]]
+"""By ticker: dollars, minutes, target, discount in 1/10,000."""
+
+
+def with_windows(bench: Bench, windows: Windows) -> dict[str, str]:
+    """Replace all programs by windows that begin now. Returns their markets by program id."""
+    exchange = bench.exchange.api.exchange
+    exchange.programs.clear()
+    now = START.timestamp()
+    ids = {}
+    for ticker, (dollars, minutes, target, discount) in windows.items():
+        program = ListedProgram(
+            exchange.next_number(), f"window of {ticker}", ticker, "liquidity", now, now + minutes * 60,
+            dollars * 10_000, target * CONTRACT, discount,
+        )  # fmt: skip
+        list_program(exchange, program)
+        ids[program.program_id] = ticker
+    return ids

@@ -1,0 +1,88 @@
+"""A plain client at an exchange that a script of faults strikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from exchange.signing import Signer
+from simulator.account import Account
+from simulator.api.service import Api
+from simulator.clock import SimulatedClock
+from simulator.exchange import Exchange
+from simulator.faults import parse_faults
+from simulator.matching import Order
+from simulator.mishaps import Mishaps
+from simulator.opening import CUSTOMER, open_exchange
+from simulator.transport import ExchangeAdapter
+from tests.support.raw_client import ORDERS, ROOT, RawClient
+
+START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+HOST = "http://simulator.invalid"
+LATENCY = 0.05
+MARKET, OTHER, FINE = (f"KXODD-26NOV23-{name}" for name in ("CAPPED", "TWICE", "FINEGRID"))
+"""Nobody is in these but who opened their books: 0.53 to 0.56, and the last 0.068 to 0.071 in steps of 0.001."""
+
+CREATE, CANCEL = f"POST {ORDERS}", f"DELETE {ORDERS}/*"
+PATIENCE = 3.0
+
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def shows(*kinds: str) -> Callable[[Test], Test]:
+    """Says which `kinds` of fault a test is about, for the test that counts them."""
+    return lambda test: test
+
+
+class Client(RawClient):
+    """A plain one, which waits for `PATIENCE` seconds. Times are simulated seconds since the exchange opened. What
+    is really the case it can look up at the exchange itself."""
+
+    def __init__(
+        self, exchange: Exchange, clock: SimulatedClock, session: requests.Session, signer: Signer
+    ) -> None:
+        super().__init__(HOST + ROOT, signer, session, clock.now, MARKET, PATIENCE)
+        self.exchange, self.clock = exchange, clock
+
+    @property
+    def account(self) -> Account:
+        return self.exchange.accounts[CUSTOMER]
+
+    @property
+    def elapsed(self) -> float:
+        return (self.clock.now() - START).total_seconds()
+
+    def wait_until(self, elapsed: float) -> None:
+        self.clock.advance(elapsed - self.elapsed)
+        self.exchange.advance(self.clock.now().timestamp())
+
+    def create(self, **changed: Any) -> requests.Response:
+        """Ten contracts for 52 cents, which nobody wants, but for what is `changed`."""
+        return super().create(**({"count": "10.00", "price": "0.5200"} | changed))
+
+    def resting(self, ticker: str = MARKET) -> list[Order]:
+        """What really rests in a market."""
+        return list(self.exchange.markets[ticker].owned.values())
+
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def open_with(*faults: dict[str, Any], seed: int = 1) -> Client:
+    """A client of an exchange like `simulator.embedded`'s; all of them have one key, for keys are slow to make."""
+    clock = SimulatedClock(START, None)
+    api = Api(open_exchange(START.timestamp(), seed, programs=4, who=()), {"a-key": KEY.public_key()})
+    session = requests.Session()
+    session.trust_env = False
+    session.mount(HOST, ExchangeAdapter(Mishaps(api, parse_faults(list(faults))), clock, LATENCY))
+    return Client(api.exchange, clock, session, Signer("a-key", KEY))
+
+
+def said(answer: requests.Response) -> tuple[int, str]:
+    """A refusal's status and code."""
+    return answer.status_code, answer.json()["error"]["code"]

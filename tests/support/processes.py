@@ -1,0 +1,57 @@
+"""Real processes: started, waited for and stopped as a person does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.project import PROJECT
+
+
+def python(clone: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Python in the clone, at home there, as a terminal starts it; `options` are of `Popen`. The proxy leads
+    nowhere: what is sent to this machine must not go through one."""
+    home = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONUNBUFFERED": "1"}
+    usual: dict[str, Any] = {
+        "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": home | {"HTTP_PROXY": "http://127.0.0.1:9"},
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }  # fmt: skip
+    return subprocess.Popen([sys.executable, *arguments], cwd=clone, text=True, **(usual | options))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> float:
+    """Seconds that it took until `condition` held."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, f"no {what} within {seconds} s"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def read(log: Path) -> str:
+    return log.read_text(encoding="utf-8") if log.exists() else ""
+
+
+def stop(process: subprocess.Popen[str], number: int = signal.SIGINT, patience: float = 10.0) -> tuple[int, float]:
+    """The exit code after a signal, and the seconds until it came."""
+    began = time.monotonic()
+    process.send_signal(number)
+    return process.wait(timeout=patience), time.monotonic() - began
+
+
+def simulator(*arguments: str) -> subprocess.Popen[str]:
+    """A served simulator, by `python -m simulator ARGUMENTS`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "simulator", *arguments],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -1,0 +1,40 @@
+"""Where things are: the project, its packages, and what may lie beside it. And when simulated days begin."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+
+START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+
+PROJECT = Path(__file__).resolve().parents[2]
+SHARED = PROJECT.parent / "shared"
+SPECIFICATION = SHARED / "kalshi" / "openapi.yaml"
+RECORDED_BOOKS = SHARED / "data" / "books-2026-07-23.jsonl.gz"
+
+PACKAGES = sorted(file.parent.name for file in PROJECT.glob("*/__init__.py") if file.parent.name != "benchmarks")
+PRODUCT = ["*.py", *(f"{name}/**/*.py" for name in PACKAGES), "requirements.txt", ".env.example"]
+
+
+def copy_of_the_product(there: Path) -> Path:
+    """Copy the files that a user needs to a folder, and no key, log or setting. Returns it."""
+    for pattern in PRODUCT:
+        for file in PROJECT.glob(pattern):
+            (there / file.relative_to(PROJECT)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, there / file.relative_to(PROJECT))
+    return there
+
+
+def noted(decorator: str, files: Iterable[Path]) -> set[str]:
+    """What the tests of some files are decorated with: the texts in each `@decorator("text", ...)`. The files are
+    read, not imported, so that it is the same whichever tests were selected."""
+    found = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            for one in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+                if isinstance(one, ast.Call) and ast.unparse(one.func).rpartition(".")[2] == decorator:
+                    found |= {ast.literal_eval(text) for text in one.args}
+    return found

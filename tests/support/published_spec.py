@@ -1,0 +1,140 @@
+"""Judges requests and answers by the published specification, which may lie beside the project.
+
+The published schema is loose: prices and counts are plain strings there, so their prose is checked here. Fields
+that it does not name are refused, and so is a call without a place (account, shard, market) that it takes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+import yaml
+from openapi_core import Config, OpenAPI
+from openapi_core.contrib.requests import RequestsOpenAPIRequest, RequestsOpenAPIResponse
+
+from simulator.embedded import HOST
+from tests.support.bench import Wire
+from tests.support.project import SPECIFICATION
+
+PRICE = re.compile(r"0\.\d{2,4}")
+COUNT = re.compile(r"\d+(\.\d{1,2})?")
+
+CREATES = ("CreateOrderV2Request", "BatchCreateOrdersV2Request")
+BODIES = (*CREATES, "AmendOrderV2Request", "BatchCancelOrdersV2Request", "CreateOrderGroupRequest",
+          "UpdateOrderGroupLimitRequest", "EmptyResponse")  # fmt: skip
+PLACES = {"exchange_index", "market_ticker", "subaccount"}
+FILTERS = {"/portfolio/balance", "/portfolio/orders", "/portfolio/fills", "/portfolio/positions"}
+"""Reads that `exchange_index` would only narrow to one shard: left out, they tell of all ("Omit to return results
+from all exchange shards"), and that is what is wanted."""
+
+
+def inline_nullable(node: Any, schemas: dict[str, Any]) -> None:
+    """`nullable` beside a reference is void by the letter of OpenAPI 3.0; the exchange means it."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        inline_nullable(child, schemas)
+    if isinstance(node, dict) and "$ref" in node and node.get("nullable"):
+        node.update(schemas[node.pop("$ref").rpartition("/")[2]])
+
+
+@lru_cache(maxsize=1)
+def published() -> tuple[dict[str, Any], OpenAPI]:
+    """The specification and the judge by it. Bodies are closed to fields that it does not name. It has the error
+    answers that go unlisted: a query that does not validate is 400 and too many requests are 429 wherever they
+    come; a write that meets a pause or a closed market is 409."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with SPECIFICATION.open(encoding="utf-8") as file:
+        document: dict[str, Any] = yaml.load(file, Loader=loader)  # noqa: S506  (a safe loader, the fast one)
+    document["servers"] = [{"url": f"{HOST}/trade-api/v2"}]
+    schemas = document["components"]["schemas"]
+    for name in BODIES:
+        schemas[name]["additionalProperties"] = False
+    schemas["BatchCancelOrdersV2Request"]["properties"]["orders"]["items"]["additionalProperties"] = False
+    inline_nullable(document, schemas)
+    described = {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}
+    refusal = {"description": "refused", "content": {"application/json": described}}
+    for methods in document["paths"].values():
+        for method in {"get", "post", "put", "delete"} & set(methods):
+            for status in ("400", "429", *(() if method == "get" else ("409",))):
+                methods[method]["responses"].setdefault(status, refusal)
+    return document, OpenAPI.from_dict(document, config=Config(spec_validator_cls=None))
+
+
+def operation(document: dict[str, Any], request: requests.PreparedRequest) -> dict[str, Any]:
+    """What the specification says of a request: fixed paths go before those with places."""
+    path = urlsplit(request.url or "").path.removeprefix("/trade-api/v2")
+    assert "{" not in path, f"a place of {path} was left open"
+    for template, methods in sorted(document["paths"].items(), key=lambda item: item[0].count("{")):
+        if re.fullmatch(re.sub(r"{[^}]+}", "[^/]+", template), path) and (request.method or "").lower() in methods:
+            return dict(methods[(request.method or "").lower()])
+    raise AssertionError(f"{request.method} {path} is not in the specification")
+
+
+def takes(document: dict[str, Any], request: requests.PreparedRequest) -> tuple[set[str], dict[str, Any]]:
+    """What an operation takes in its query, and the schema of its body (an empty one: it takes none)."""
+    components = document["components"]
+    described = operation(document, request)
+    listed = [
+        components["parameters"][p["$ref"].rpartition("/")[2]] if "$ref" in p else p
+        for p in described.get("parameters", [])
+    ]
+    schema = described.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if "$ref" in schema:
+        schema = components["schemas"][schema["$ref"].rpartition("/")[2]]
+    return {p["name"] for p in listed if p["in"] == "query"}, schema
+
+
+def rows_of(document: dict[str, Any], schema: dict[str, Any], body: Any) -> list[tuple[set[str], dict[str, Any]]]:
+    """Each object of a body, with the names that it may have."""
+    inner = schema.get("properties", {}).get("orders", {}).get("items")
+    if inner is None:
+        return [(set(schema.get("properties", {})), body or {})]
+    inner = document["components"]["schemas"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
+    return [(set(inner["properties"]), row) for row in body["orders"]]
+
+
+def assert_places_named(document: dict[str, Any], request: requests.PreparedRequest) -> None:
+    """Account, shard and market go with every call that takes them: what is assumed without them differs."""
+    known, schema = takes(document, request)
+    url = urlsplit(request.url or "")
+    exempt = {"exchange_index"} if url.path.removeprefix("/trade-api/v2") in FILTERS else set()
+    missing = (known & PLACES) - set(parse_qs(url.query)) - exempt
+    for names, row in rows_of(document, schema, json.loads(request.body or b"{}")):
+        missing |= (names & PLACES) - set(row)
+    assert not missing, f"{request.method} {request.url} was sent without {missing}"
+
+
+def assert_published(request: requests.PreparedRequest, response: requests.Response, base: str = "") -> None:
+    """A request and its answer are as the specification has them. `base` is where it went, if not to the embedded
+    exchange."""
+    document, judge = published()
+    request = request.copy()
+    request.url = (request.url or "").replace(base, HOST, 1) if base else request.url
+    known, schema = takes(document, request)
+    strange = set(parse_qs(urlsplit(request.url or "").query)) - known
+    assert not strange, f"{request.method} {request.url} does not take {strange}"
+    assert bool(request.body) <= bool(schema), f"{request.method} {request.url} takes no body"
+    judge.validate_request(RequestsOpenAPIRequest(request))
+    for _, row in rows_of(document, schema, json.loads(request.body or b"{}")):
+        assert PRICE.fullmatch(row.get("price", "0.50")), row
+        for name in ("count", "contracts_limit_fp"):
+            assert COUNT.fullmatch(row.get(name, "1.00")), row
+    assert_places_named(document, request)
+    assert_answer_published(request, response)
+
+
+def assert_answer_published(request: requests.PreparedRequest, response: requests.Response) -> None:
+    """An answer is as the specification has it, whatever was asked."""
+    _, judge = published()
+    judge.validate_response(RequestsOpenAPIRequest(request), RequestsOpenAPIResponse(response))
+
+
+def assert_all_published(wire: Wire) -> None:
+    """All that went over a wire, and all that came back."""
+    for request, response in zip(wire.sent, wire.answers, strict=True):
+        assert_published(request, response)
