@@ -137,8 +137,8 @@ _WRITTEN = frozenset(globals()) - _NOT_SETTINGS
 """The names of the settings, misspelt ones too."""
 
 _HOME = Path(__file__).resolve().parent
-_LOG_FILE = _HOME / "trade.log"
-_DOTENV_FILE = _HOME / ".env"
+LOG_FILE = _HOME / "trade.log"
+DOTENV_FILE = _HOME / ".env"
 
 
 class MarketBot:
@@ -424,12 +424,12 @@ def read_settings(changed: Mapping[str, object] = MappingProxyType({})) -> Setti
 
 def ledger_file(environment: Environment) -> Path:
     """Where the ledger of an environment is: beside the log."""
-    return _LOG_FILE.with_name(file_name(environment.value, order_payloads.PRIMARY_SUBACCOUNT))
+    return LOG_FILE.with_name(file_name(environment.value, order_payloads.PRIMARY_SUBACCOUNT))
 
 
 def paths() -> launch.Paths:
     """Where all that the bot reads and writes is."""
-    return launch.Paths(_LOG_FILE, _DOTENV_FILE, _LOG_FILE.with_suffix(".lock"), ledger_file)
+    return launch.Paths(LOG_FILE, DOTENV_FILE, LOG_FILE.with_suffix(".lock"), ledger_file)
 
 
 def main() -> int:

@@ -16,11 +16,8 @@ import pytest
 
 import main
 import market_bot
-from bot.connection import Connection
 from clients import KalshiHttpClient
 from exchange.signing import Signer
-from ledger.ledger import Ledger
-from market_bot import MarketBot
 from runtime import log_output
 from simulator import embedded
 from simulator.people import NOISE, RIVALS
@@ -31,8 +28,8 @@ from tests.support.project import START, copy_of_the_product
 @pytest.fixture(autouse=True)
 def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test touches a real log, a real `.env` or a real home, nor sees the variables of whoever runs it."""
-    monkeypatch.setattr(market_bot, "_LOG_FILE", tmp_path / "trade.log")
-    monkeypatch.setattr(market_bot, "_DOTENV_FILE", tmp_path / ".env")
+    monkeypatch.setattr(market_bot, "LOG_FILE", tmp_path / "trade.log")
+    monkeypatch.setattr(market_bot, "DOTENV_FILE", tmp_path / ".env")
     monkeypatch.setenv("HOME", str(tmp_path))
     for environment in ("SIM", "DEMO", "PROD"):
         for variable in ("URL", "KEYID", "KEYFILE"):
@@ -78,14 +75,9 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         log_file = tmp_path / f"trade-{len(loggers)}.log"
         logger = log_output.open_log(log_file)
         loggers.append(logger)
-        rules = market_bot.read_settings(changed)
-        connected = Connection(client, exchange.about)
         ledger_file = tmp_path / f"trade-sim-{len(loggers)}.db"
-
-        def new_bot(ledger: Ledger) -> MarketBot:
-            return MarketBot(rules, connected, ledger, logger)
-
-        return Bench(exchange, wire, client, log_file, new_bot, ledger_file)
+        settings = market_bot.read_settings(changed)
+        return Bench(exchange, wire, client, settings, logger, log_file, ledger_file)
 
     yield make
     for logger in loggers:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-import market_bot
+import main
 from benchmarks.harness import read_variables
 from bot import launch, prod_confirmation
 from clients import Environment
@@ -30,6 +30,7 @@ from tests.support.bench import (
     is_quote,
     own_resting,
     place_by_hand,
+    share,
     unavailable,
 )
 from trade import OWN_PREFIX
@@ -157,14 +158,14 @@ def test_after_resume_the_limit_holds_anew_for_what_is_lost_from_then_on(make_be
 def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
     bench.run(cycles=2)
-    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 1")
+    bench.let_ledger_write(False)
     bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))
     bench.run(cycles=3)
     assert own_resting(bench) == []
     assert "The halt stands as long as this process" in bench.log
     assert bench.ledger.halts() == []
     assert len(bench.events("HALT")) == len(bench.events("NEW SESSION")) == 1
-    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 0")
+    bench.let_ledger_write(True)
     bench.run(cycles=2)
     assert own_resting(bench) == []
     assert len(bench.ledger.halts(standing=True)) == 1
@@ -292,13 +293,8 @@ def test_a_pause_withdraws_and_ends_with_a_new_session(make_bench: MakeBench) ->
 
 
 def by_hand(bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
-    """`python main.py COMMAND --yes` on the bench's exchange and ledger, as another process would."""
-    import main
-    from bot import connection
-
-    shared = replace(bench.bot._connection, is_private=False)
-    monkeypatch.setattr(connection, "connect", lambda *_: shared)
-    monkeypatch.setattr(market_bot, "ledger_file", lambda _: bench.ledger_file)
+    """`python main.py COMMAND` on the bench's exchange and ledger, as another process would."""
+    share(bench, monkeypatch)
     monkeypatch.setattr(sys, "argv", ["main.py", command, *more])
     return main.main()
 
@@ -374,8 +370,8 @@ forbidden = answer(403, '{"error":{"code":"forbidden","message":"this key may no
 
 
 def on_prod(bench: Bench, confirm: prod_confirmation.Confirm | None) -> int | None:
-    bench.bot.settings = replace(bench.bot.settings, env=Environment.PROD)
-    bench.bot._confirm = confirm
+    bench.confirm = confirm
+    bench.restart(env=Environment.PROD)
     return bench.run(cycles=1)
 
 

@@ -3,8 +3,11 @@ what acts must say where, and ask."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -18,6 +21,7 @@ from clients import Environment
 from runtime import lock
 from runtime.lock import Lock
 from tests.support.bench import Bench, Beside, Said, cut_before, place_by_hand, share
+from tests.support.project import PROJECT
 from trade import OWN_PREFIX
 
 D = Decimal
@@ -102,7 +106,7 @@ def test_a_ledger_that_tells_nothing_of_this_account_is_said_so_and_hides_nothin
     beside: Beside, state: str
 ) -> None:
     bench, typed = beside
-    bench._ledger.close()  # type: ignore[union-attr]
+    bench.end()
     bench.ledger_file.unlink()
     expected = {"none": "there is no trade-sim-1.db yet", "damaged": "cannot be opened: file is not a database"}
     if state == "damaged":
@@ -130,7 +134,7 @@ def test_an_exchange_inside_the_bot_is_told_by_its_ledger_and_how_to_share_one(
     bench.run(cycles=2)
     quotes = {(order.ticker, "yes" if order.is_bid else "no") for order in bench.resting()}
     another = make_bench(programs=12, who=())
-    bench.bot._connection = replace(bench.bot._connection, client=another.client)
+    bench.connection = replace(bench.connection, client=another.client)
     share(bench, monkeypatch, is_private=True)
     holds = Lock(market_bot.paths().lock, "runs in this folder")
     found, text = typed("--json"), typed()
@@ -156,10 +160,17 @@ def test_a_bot_that_runs_is_told_from_one_that_was_killed_or_stopped(beside: Bes
     bench.run(cycles=1)
     file = lock.account_file("SIM", bench.client.identity.key_id, 0)
     assert typed("--json").json["bot"] == {"runs": False, "process": None}
-    held = Lock(file, "trades on this account")
-    runs = typed("--json").json["bot"]
-    assert (runs["runs"], f"process {os.getpid()}, since " in runs["process"]) == (True, True)
-    os.close(held._file)  # as the system does for one that is killed: its name stays in the file
+    holds = (
+        "import sys, time; from pathlib import Path; from runtime.lock import Lock\n"
+        "lock = Lock(Path(sys.argv[1]), 'trades on this account'); print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", holds, file], cwd=PROJECT, stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        runs = typed("--json").json["bot"]
+        assert (runs["runs"], f"process {process.pid}, since " in runs["process"]) == (True, True)
+        process.kill()  # its name stays in the file
     assert file.read_text()
     text = typed().out
     assert "Bot: none runs on this account" in text
@@ -170,7 +181,7 @@ def test_whoever_looks_for_a_bot_keeps_none_from_starting(tmp_path: Path, monkey
     file = tmp_path / "trade.lock"
     file.touch()
     looks = os.open(file, os.O_RDWR)
-    assert lock._lock(looks)
+    fcntl.flock(looks, fcntl.LOCK_EX)
     monkeypatch.setattr(lock.time, "sleep", lambda _: os.close(looks))
     Lock(file, "runs in this folder").release()
 

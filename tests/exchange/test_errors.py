@@ -26,6 +26,7 @@ from tests.support.canned_answers import (
     ORDER,
     USER,
     body_of,
+    client_and_wire,
     client_that_hears,
     give,
     sent,
@@ -186,9 +187,10 @@ def test_neither_the_keys_id_nor_the_users_shows_though_the_exchange_repeats_it(
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_a_row_of_a_batch_repeats_no_secret_either(secret: str, wrapped: bool) -> None:
     row = {"code": f"user_not_found:_{secret}", "message": f"by {secret}", "details": secret}
-    client = client_that_hears(give(200, sent({"orders": [{"error": row} if wrapped else row] * 2})))
-    if secret not in (KEY_ID, USER):
-        client._transport._signer = Signer(secret, KEY)
+    key_id = KEY_ID if secret in (KEY_ID, USER) else secret
+    client = client_that_hears(
+        give(200, sent({"orders": [{"error": row} if wrapped else row] * 2})), key_id=key_id
+    )
     said = Said()
     said.add(*client.cancel_orders([ORDER, ORDER]))
     said.assert_free_of(secret)
@@ -204,22 +206,33 @@ def test_an_item_that_is_not_one_does_not_show_whose_it_is() -> None:
     said.assert_free_of(USER)
 
 
+def parts(whole: object) -> list[object]:
+    """An object of ours and, at any depth, the objects of ours that it is made of."""
+    found = [whole]
+    for one in found:
+        inner = vars(one).values() if hasattr(one, "__dict__") else ()
+        found += [
+            part
+            for part in inner
+            if type(part).__module__.startswith(("exchange.", "clients")) and part not in found
+        ]
+    return found
+
+
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 429, 500, 503])
 def test_no_object_that_may_be_printed_shows_a_key_an_id_or_a_signature(status: int) -> None:
-    client = client_that_hears(give(status, b'{"error":{"code":"c","message":"m"}}'))
-    channel = client._transport
+    client, wire = client_and_wire(give(status, b'{"error":{"code":"c","message":"m"}}'))
     said = Said()
-    said.add(client, channel, channel._signer, channel.clock, channel.rate_limiter, channel.clock.pop_message())
+    assert any(isinstance(part, Signer) for part in parts(client))
+    said.add(*parts(client), client.clock.pop_message())
     for call in CALLS.values():
         try:
             call(client)
         except ExchangeError as error:
             said.add(error)
-    wire = channel._session.get_adapter(embedded.HOST)
-    assert isinstance(wire, Wire)
     signatures = {request.headers["KALSHI-ACCESS-SIGNATURE"] for request in wire.sent}
     assert len(signatures) > 5
-    said.add(client, channel)
+    said.add(*parts(client))
     everything = "\n".join(said.texts).lower()
     assert not [s for s in (KEY_ID, private(), *signatures) if s.lower() in everything]
 

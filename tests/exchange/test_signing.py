@@ -127,7 +127,7 @@ def test_a_machines_proxy_and_certificates_are_used_and_its_passwords_are_not(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/our-own.pem")
     client = connect(Environment.DEMO, {"DEMO_KEYID": "an-id", "DEMO_KEYFILE": str(path)}).client
     seen = Seen()
-    client._transport._session.mount("https://", seen)
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: seen)
     client.shorten_timeouts()
     with pytest.raises(NoAnswer):
         client.cancel_all_orders()

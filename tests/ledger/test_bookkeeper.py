@@ -257,9 +257,7 @@ def test_a_full_disk_stops_no_cancel_is_told_once_and_its_seconds_are_unknown(
     bench = make_bench(**STILL)
     trade_cycles(bench, 3)
     before = total(bench)
-    assert bench.bot.session.bookkeeper._ledger._file._db.execute(
-        "PRAGMA query_only = 1"
-    )  # SQLite's own "read-only"
+    bench.let_ledger_write(False)
     old = {order.order_id: order.expires or 0 for order in bench.resting()}
     trade_cycles(bench, 3)
     assert old.keys() == {order.order_id for order in bench.resting()}
@@ -268,7 +266,7 @@ def test_a_full_disk_stops_no_cancel_is_told_once_and_its_seconds_are_unknown(
     assert f"The ledger {bench.ledger_file.name} cannot be written: attempt to write a readonly database" in line
     assert "Trading goes on, what is earned meanwhile is not counted" in bench.log
     assert total(bench) == before
-    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 0")
+    bench.let_ledger_write(True)
     trade_cycles(bench, 2)
     assert len([line for line in bench.events("INFO") if "is written again" in line]) == 1
     after = total(bench)
@@ -284,7 +282,7 @@ def test_a_ledger_that_cannot_be_begun_leaves_nothing_of_ours_resting(bench: Ben
     assert len(bench.resting()) == 4
     bench.ledger_file = bench.ledger_file.with_name("another.db")
     bench.restart()
-    bench.bot.session.bookkeeper._ledger._file._db.execute("PRAGMA query_only = 1")
+    bench.let_ledger_write(False)
     bench.run(cycles=3)
     assert bench.resting() == []
     assert "cannot be written" in bench.events("ERROR")[0]

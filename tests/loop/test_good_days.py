@@ -115,11 +115,7 @@ def test_a_position_whose_sale_is_refused_gets_no_new_quote_beside_it(bench: Ben
     bench.exchange.api.exchange.accounts["customer"].holdings[ticker].count = 500
     refuse = answer(400, '{"error":{"code":"invalid_order","message":"not today"}}')
     bench.wire.fault = lambda request, _: refuse if b'"reduce_only": true' in (request.body or b"") else None
-    for order in [order for order in bench.resting() if order.ticker == ticker]:
-        bench.exchange.api.exchange.take_down(bench.exchange.api.exchange.markets[ticker], order)
-    bench.bot.session.bookkeeper._canceled_by_us |= set(
-        bench.account.orders
-    )  # what was taken down is not to be waited for here
+    bench.let_expire(order for order in bench.resting() if order.ticker == ticker)
     bench.bot.start_trading()
     assert ticker not in {order.ticker for order in bench.resting()}
     assert any(ticker in line and "NOT_CLEARED" in line for line in bench.events("REFUSED ORDER"))
@@ -169,9 +165,9 @@ def test_changed_terms_of_quoted_markets_are_told(make_bench: Callable[..., Benc
 
 def drop_crowd(bench: Bench, ticker: str, is_bid: bool) -> None:
     half = bench.exchange.api.exchange.markets[ticker].book.half(is_bid)
-    for price, _ in half.levels():
-        while price in half._queues and half.first(price).owner is None:
-            half.remove(half.first(price))
+    for order in half.everyone():
+        if order.owner is None:
+            half.remove(order)
 
 
 def test_a_position_is_sold_at_the_best_bid_seen_and_never_worse(bench: Bench) -> None:
@@ -262,7 +258,8 @@ def test_the_first_line_says_that_no_real_money_is_involved(bench: Bench) -> Non
 
 
 def test_what_a_person_should_mend_stands_at_the_top_of_the_log(bench: Bench) -> None:
-    bench.bot._connection = replace(bench.bot._connection, warnings=("DEMO_KEYFILE: others can read it",))
+    bench.connection = replace(bench.connection, warnings=("DEMO_KEYFILE: others can read it",))
+    bench.restart()
     bench.run(cycles=1)
     assert "[INFO] Warning: DEMO_KEYFILE: others can read it" in bench.log.splitlines()[1]
 

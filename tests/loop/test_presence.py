@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,7 @@ import requests
 
 from benchmarks.harness import desk
 from benchmarks.presence import BUSY, CYCLES, PROGRAMS, hour
+from risk.guards import Guards
 from simulator import order_groups
 from simulator.matching import CONTRACT
 from simulator.opening import CUSTOMER
@@ -189,16 +191,12 @@ def test_a_reset_that_fails_is_tried_again_with_the_next_cycle_and_costs_no_othe
 def test_a_create_that_its_group_refuses_pauses_the_shard(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
     bench.run(cycles=1)
-    exchange = bench.exchange.api.exchange
     fill_quote(bench)
     fill_quote(bench, is_bid=False)
     for group in bench.account.groups.values():
         group.triggered = True  # nothing rests in it any more that could be missed
-    for order in list(bench.resting()):
-        exchange.take_down(exchange.markets[order.ticker], order)
-    bench.bot.session.bookkeeper._canceled_by_us |= set(bench.account.orders)
-    memory = bench.bot.session.memory
-    memory.guards = type(memory.guards)(memory.guards._cooldown)
+    bench.let_expire(bench.resting())
+    bench.bot.session.memory.guards = Guards(timedelta(seconds=bench.settings.fill_pause))
     bench.run(cycles=1)
     assert any("exceeded_order_group_risk_limit" in line for line in bench.events("ERROR"))
     assert any("order group takes no order" in line for line in bench.events("GUARD"))

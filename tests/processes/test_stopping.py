@@ -280,7 +280,7 @@ def test_a_second_bot_is_turned_away_and_a_killed_one_keeps_nobody_out(
     first = run(served, SLOWLY)
     wait_for(quoting(clone), 30, "first cycle")
     resting = {order["order_id"] for order in served.resting()}
-    for change in ("pass", "from pathlib import Path; m._LOG_FILE = Path('elsewhere.log').absolute()"):
+    for change in ("pass", "from pathlib import Path; m.LOG_FILE = Path('elsewhere.log').absolute()"):
         second = run(served, change)
         said, _ = second.communicate(timeout=20)
         assert second.returncode == 2

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ from urllib3 import HTTPResponse
 
 import market_bot
 from bot import connection
+from bot.connection import Connection
+from bot.prod_confirmation import Confirm
+from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.signing import Signer
 from incentive import Board
@@ -101,23 +106,44 @@ class Bench:
     exchange: EmbeddedExchange
     wire: Wire
     client: KalshiHttpClient
+    settings: Settings
+    logger: logging.Logger
     log_file: Path
-    new_bot: Callable[[Ledger], MarketBot]
     ledger_file: Path
+    confirm: Confirm | None = None
     waits: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.connection = Connection(self.client, self.exchange.about)
         self._ledger: Ledger | None = None
         self._reader: Ledger | None = None
         self.restart()
 
-    def restart(self) -> None:
-        """A new process, as far as the bot can tell: it remembers its ledger and nothing else."""
+    def restart(self, **changed: Any) -> None:
+        """A new process, as far as the bot can tell: it remembers its ledger and nothing else. `changed`: what a
+        person has changed in its settings."""
+        self.end()
+        self.settings = replace(self.settings, **changed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sqlite3, "connect", self._connect)
+            self._ledger = Ledger(self.ledger_file)
+        self.bot = MarketBot(self.settings, self.connection, self._ledger, self.logger, self.confirm)
+
+    def end(self) -> None:
+        """The bot's process has ended."""
         self._close_reader()
         if self._ledger is not None:
             self._ledger.close()
-        self._ledger = Ledger(self.ledger_file)
-        self.bot = self.new_bot(self._ledger)
+
+    def _connect(
+        self, *where: Any, connect: Callable[..., sqlite3.Connection] = sqlite3.connect, **how: Any
+    ) -> Any:
+        self._database = connect(*where, **how)
+        return self._database
+
+    def let_ledger_write(self, can: bool) -> None:
+        """Whether SQLite writes to the bot's ledger; it says "readonly database" while it does not."""
+        self._database.execute(f"PRAGMA query_only = {int(not can)}")
 
     @property
     def ledger(self) -> Ledger:
@@ -159,6 +185,13 @@ class Bench:
 
     def held(self) -> dict[str, int]:
         return {ticker: holding.count for ticker, holding in self.account.holdings.items() if holding.count}
+
+    def let_expire(self, orders: Iterable[Order]) -> None:
+        """The exchange takes orders down, their time being up now."""
+        exchange = self.exchange.api.exchange
+        for order in list(orders):
+            order.expires = exchange.now
+            exchange.take_down(exchange.markets[order.ticker], order)
 
     def pass_time(self, seconds: float) -> None:
         self.exchange.clock.advance(seconds)
@@ -217,7 +250,7 @@ class Said:
 
 
 def share(bench: Bench, monkeypatch: pytest.MonkeyPatch, is_private: bool = False) -> None:
-    shared = replace(bench.bot._connection, is_private=is_private)
+    shared = replace(bench.connection, is_private=is_private)
     monkeypatch.setattr(connection, "connect", lambda *_: shared)
     monkeypatch.setattr(market_bot, "ledger_file", lambda _: bench.ledger_file)
     monkeypatch.setenv("SIM_URL", "" if is_private else "http://127.0.0.1:9/trade-api/v2")

@@ -107,15 +107,24 @@ def give(status: int, payload: bytes, content_type: str = "application/json") ->
     return answer
 
 
-def client_that_hears(*answers: Callable[..., requests.Response]) -> KalshiHttpClient:
+def client_that_hears(*answers: Callable[..., requests.Response], key_id: str = KEY_ID) -> KalshiHttpClient:
     """A client whose requests are answered by these, one after the other, and by the last from then on."""
+    client, _ = client_and_wire(*answers, key_id=key_id)
+    return client
+
+
+def client_and_wire(
+    *answers: Callable[..., requests.Response], key_id: str = KEY_ID
+) -> tuple[KalshiHttpClient, Wire]:
+    """The same, with the wire that it sends over."""
     session = requests.Session()
     session.trust_env = False
-    session.mount(embedded.HOST, Wire(HTTPAdapter(), lambda _, number: answers[min(number, len(answers) - 1)]))
+    wire = Wire(HTTPAdapter(), lambda _, number: answers[min(number, len(answers) - 1)])
+    session.mount(embedded.HOST, wire)
     clock = SimulatedClock(START, pace=None)
-    client = KalshiHttpClient(f"{embedded.HOST}/trade-api/v2", Signer(KEY_ID, KEY), clock, session)
+    client = KalshiHttpClient(f"{embedded.HOST}/trade-api/v2", Signer(key_id, KEY), clock, session)
     client.shorten_timeouts()
-    return client
+    return client, wire
 
 
 # -- what the exchange really answers -----------------------------------------------------------------------------
