@@ -80,7 +80,9 @@ def circle(modules: Mapping[str, str]) -> list[str]:
     return []
 
 
-def test_the_top_folder_holds_the_five_front_doors_and_no_other_module() -> None:
+def test_the_top_folder_holds_the_five_front_doors_only() -> None:
+    """The project has no other module in its top folder. Its other folders with modules are the known packages,
+    benchmarks and tests."""
     assert sorted(file.stem for file in PROJECT.glob("*.py")) == FRONT_DOORS
     folders = {file.parent.name for file in PROJECT.glob("*/*.py")} - {"benchmarks", "tests"}
     assert folders == set(PACKAGES)

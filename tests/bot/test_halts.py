@@ -49,9 +49,11 @@ def number(pattern: str, line: str) -> Decimal:
 
 
 @pytest.mark.parametrize(("seed", "way", "size"), [(1, "CROSS", 60), (3, "REST", 100)])
-def test_a_day_of_informed_flow_ends_in_a_halt_within_the_limit_and_the_worst_case_stated(
+def test_informed_flow_ends_in_a_halt_within_the_worst_case(
     make_bench: MakeBench, seed: int, way: str, size: int
 ) -> None:
+    """In a day of informed flow the bot halts. It has then lost at most DAILY_LOSS_LIMIT plus the worst case
+    that its last cycle stated, and a restart trades nothing."""
     limit = D(2)
     bench = make_bench(
         seed=seed, who=(INFORMED, NOISE), programs=30, EXIT=way, TRADE_SIZE=size, TRADE_DELTA=0.00,
@@ -86,7 +88,9 @@ def halted(make_bench: MakeBench, **more: object) -> Bench:
     return bench
 
 
-def test_a_halt_cancels_ours_keeps_positions_lists_them_and_leaves_a_persons_order(make_bench: MakeBench) -> None:
+def test_a_halt_cancels_the_bots_orders_and_no_other(make_bench: MakeBench) -> None:
+    """A halt leaves a person's order resting and keeps the positions. The log lists the positions with their
+    cost and worst case, and names the resume command."""
     bench = make_bench(who=())
     bench.run(cycles=2)
     theirs = place_by_hand(bench)
@@ -104,7 +108,8 @@ def test_a_halt_cancels_ours_keeps_positions_lists_them_and_leaves_a_persons_ord
     assert "python main.py resume" in told
 
 
-def test_a_halted_bot_stays_up_says_so_once_and_sends_nothing_but_cancels(make_bench: MakeBench) -> None:
+def test_a_halted_bot_sends_only_reads_and_cancels(make_bench: MakeBench) -> None:
+    """A halted bot stays up, has no order resting and logs its halt once."""
     bench = halted(make_bench)
     assert own_resting(bench) == []
     sent = len(bench.wire.sent)
@@ -117,7 +122,9 @@ def test_a_halted_bot_stays_up_says_so_once_and_sends_nothing_but_cancels(make_b
     assert bench.events("ERROR") == []
 
 
-def test_a_restart_while_halted_cancels_closes_nothing_and_stays_halted(make_bench: MakeBench) -> None:
+def test_a_restart_while_halted_stays_halted(make_bench: MakeBench) -> None:
+    """A restart while halted leaves no order of the bot resting and closes no position. It logs the halt again
+    and begins no new session."""
     bench = halted(make_bench)
     bench.account.holdings["KXRAINCHI-26DEC09-T1"].count = 300
     bench.restart()
@@ -128,7 +135,9 @@ def test_a_restart_while_halted_cancels_closes_nothing_and_stays_halted(make_ben
     assert len(bench.events("NEW SESSION")) == 1
 
 
-def test_resume_is_noticed_at_the_next_cycle_and_begins_a_new_session(make_bench: MakeBench) -> None:
+def test_resume_begins_a_new_session_at_the_next_cycle(make_bench: MakeBench) -> None:
+    """After a resume the bot quotes again, and the losses from before do not halt it again. With no halt or no
+    ledger, resume says so."""
     bench = halted(make_bench)
     told = emergency.clear_halts(bench.ledger_file)
     assert "DAILY_LOSS_LIMIT" in told
@@ -140,7 +149,9 @@ def test_resume_is_noticed_at_the_next_cycle_and_begins_a_new_session(make_bench
     assert emergency.clear_halts(bench.ledger_file.with_name("none.db")).startswith("There is no ledger")
 
 
-def test_after_resume_the_limit_holds_anew_for_what_is_lost_from_then_on(make_bench: MakeBench) -> None:
+def test_after_resume_the_limit_holds_for_new_losses(make_bench: MakeBench) -> None:
+    """A resume accepts the losses so far. A further loss over DAILY_LOSS_LIMIT halts the bot again, and that
+    halt outlasts a restart."""
     bench = halted(make_bench)
     emergency.clear_halts(bench.ledger_file)
     bench.run(cycles=2)
@@ -174,9 +185,11 @@ def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench
 # -- what nobody can explain -----------------------------------------------------------------------------------
 
 
-def test_a_position_that_nothing_explains_halts_after_two_cycles_and_resume_takes_it_for_true(
+def test_an_unexplained_position_halts_after_two_cycles(
     make_bench: MakeBench,
 ) -> None:
+    """A position that no fill explains halts the bot in the second cycle that sees it. After a resume the bot
+    takes the position as true and quotes again."""
     bench = make_bench(who=())
     bench.run(cycles=2)
     ticker = "KXODD-26NOV23-EMPTY"  # nobody bids there, so that it cannot be sold
@@ -206,8 +219,9 @@ def test_a_fill_or_a_settlement_between_two_lists_halts_nobody(make_bench: MakeB
     assert bench.events("HALT") == []
 
 
-def test_a_fill_that_cannot_be_read_halts_nobody_and_is_counted_once_it_can(make_bench: MakeBench) -> None:
-    """The exchange sends something new with its fills, for ten minutes."""
+def test_an_unreadable_fill_causes_no_halt(make_bench: MakeBench) -> None:
+    """The exchange sends fills in an unknown form for ten minutes. The bot does not halt, and counts each fill
+    when it can read it."""
     unreadable: dict[str, object] = {"do": "missing_field", "field": "fill_id", "from": 70, "until": 700}
     unreadable["on"] = "GET /portfolio/fills"
     bench = make_bench(who=(), TRADE_SIZE=5, faults=[unreadable])
@@ -249,7 +263,9 @@ def test_vanished_orders_and_missing_cash_halt_nobody(make_bench: MakeBench) -> 
 # -- outages ---------------------------------------------------------------------------------------------------
 
 
-def test_an_outage_is_told_once_backs_off_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+def test_an_outage_backs_off_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+    """The bot logs an outage once and waits longer after each failed cycle. When the exchange answers again, a
+    new session quotes, without a halt."""
     bench = make_bench(who=())
     bench.run(cycles=2)
     bench.wire.fault = lambda request, _: None if request.method == "DELETE" else unavailable
@@ -299,9 +315,11 @@ def by_hand(bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch, *more: 
     return main.main()
 
 
-def test_cancel_all_takes_everything_down_and_a_running_bot_does_not_put_it_up_again(
+def test_a_running_bot_does_not_undo_cancel_all(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The command cancel-all cancels all orders of the account, also a person's, and halts the running bot. The
+    bot quotes again only after a resume."""
     bench = make_bench(who=())
     bench.run(cycles=2)
     place_by_hand(bench)
@@ -318,9 +336,11 @@ def test_cancel_all_takes_everything_down_and_a_running_bot_does_not_put_it_up_a
     assert_quoting_once(bench)
 
 
-def test_a_cancel_all_in_the_middle_of_a_cycle_stops_the_orders_that_were_still_to_come(
+def test_a_cancel_all_in_mid_cycle_stops_the_later_orders(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If cancel-all comes in the middle of a cycle, the bot refuses the orders that were still to come. Nothing
+    rests afterwards."""
     bench = make_bench(who=())
 
     def strike(request: Any, _: int) -> None:
@@ -375,9 +395,11 @@ def on_prod(bench: Bench, confirm: prod_confirmation.Confirm | None) -> int | No
     return bench.run(cycles=1)
 
 
-def test_what_the_bot_did_not_open_is_listed_with_its_cost_and_nothing_is_touched_without_consent(
+def test_real_money_touches_nothing_without_consent(
     bench: Bench,
 ) -> None:
+    """With real money the bot lists the orders and positions that it did not open, with the cost of closing
+    them. Without a person's consent it only reads and exits with 2."""
     held, resting = bench.held(), {order.order_id for order in bench.resting()}
     assert on_prod(bench, None) == 2
     assert "nobody sits at a keyboard" in bench.events("ERROR")[0]
@@ -390,8 +412,9 @@ def test_what_the_bot_did_not_open_is_listed_with_its_cost_and_nothing_is_touche
     assert all("it costs $" in line and "of fees" in line for line in bench.events("FOUND POSITION"))
 
 
-def test_a_key_that_may_not_read_what_is_at_stake_touches_nothing(bench: Bench) -> None:
-    """Nobody could be asked: what is found is not known."""
+def test_a_key_that_may_not_read_positions_touches_nothing(bench: Bench) -> None:
+    """If the key may not read the positions, the bot cannot ask for consent, because it does not know what it
+    would find. It only reads and exits with 2."""
     bench.wire.fault = lambda request, _: forbidden if "/portfolio/positions" in (request.url or "") else None
     assert on_prod(bench, lambda _: True) == 2
     assert {request.method for request in bench.wire.sent} == {"GET"}

@@ -31,7 +31,9 @@ def until_maintenance(bench: Bench) -> float:
     return begins
 
 
-def test_the_weekly_pause_is_waited_out_without_noise_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+def test_the_weekly_pause_ends_with_a_new_session(make_bench: MakeBench) -> None:
+    """During the weekly pause the bot has no orders and logs no error, outage or guard line. After it the bot
+    starts one new session and quotes again."""
     bench = make_bench(who=(), MIN_HOURS_TO_CLOSE=0)
     begins = until_maintenance(bench)
     bench.run(cycles=3)
@@ -49,7 +51,9 @@ def test_the_weekly_pause_is_waited_out_without_noise_and_ends_with_a_new_sessio
     assert len(own_resting(bench)) == 4
 
 
-def test_an_exchange_that_is_gone_in_its_announced_maintenance_is_no_outage(make_bench: MakeBench) -> None:
+def test_an_announced_maintenance_is_no_outage(make_bench: MakeBench) -> None:
+    """If the exchange is gone during its announced maintenance, the bot logs no outage. It quotes again
+    afterwards."""
     bench = make_bench(who=(), MIN_HOURS_TO_CLOSE=0)
     begins = until_maintenance(bench)
     gone_from, gone_until = begins + 30, begins + 7_200
@@ -73,7 +77,9 @@ def test_an_exchange_that_is_gone_in_its_announced_maintenance_is_no_outage(make
 SHARDS = {"TRADE_TICKER_SIZE": 4, "INCENTIVE_SIZE": None, "programs": 60, "who": ()}
 
 
-def test_a_paused_shard_is_no_triggered_group_and_its_quotes_come_back(make_bench: MakeBench) -> None:
+def test_the_quotes_of_a_paused_shard_come_back(make_bench: MakeBench) -> None:
+    """The bot does not take a paused shard for a triggered order group. Other shards take its slots until it
+    resumes."""
     paused = {"do": "trading_paused", "from": 130, "until": 400, "shards": [0]}
     bench = make_bench(faults=[paused], **SHARDS)
     bench.run(cycles=3)
@@ -105,9 +111,11 @@ def test_a_halted_market_is_left_and_taken_up_again(make_bench: MakeBench) -> No
     assert bench.events("HALT") == []
 
 
-def test_a_market_that_takes_no_orders_though_its_status_says_otherwise_is_not_asked_every_cycle(
+def test_a_market_that_takes_no_orders_is_not_tried_every_cycle(
     make_bench: MakeBench,
 ) -> None:
+    """If a market takes no orders though its status says otherwise, the bot tries it again after minutes.
+    Another market gets its slot meanwhile."""
     bench = make_bench(who=())
     paused = answer(409, '{"error":{"code":"trading_is_paused","message":"trading is paused"}}')
     bench.wire.fault = lambda request, _: (
@@ -129,7 +137,9 @@ def test_a_market_that_takes_no_orders_though_its_status_says_otherwise_is_not_a
 NOON = datetime(2026, 11, 26, 12, 0, tzinfo=timezone.utc)
 
 
-def test_a_failure_is_tried_again_at_once_and_many_leave_the_exchange_in_peace() -> None:
+def test_many_failures_in_a_row_lengthen_the_wait() -> None:
+    """The bot soon tries again after a first failure. After many it waits longer, to leave the exchange in
+    peace, until a cycle works."""
     outages = RetryPolicy()
     outages.on_success()
     found = [outages.on_failure(Recovery.RETRY, NOON, 60.0) for _ in range(9)]
@@ -141,9 +151,9 @@ def test_a_failure_is_tried_again_at_once_and_many_leave_the_exchange_in_peace()
 
 
 @pytest.mark.parametrize(("worked", "tries"), [(False, 1), (True, 3)])
-def test_what_only_a_person_can_mend_stops_the_bot_at_its_start_and_later_when_it_stays(
-    worked: bool, tries: int
-) -> None:
+def test_what_only_a_person_can_mend_stops_the_bot(worked: bool, tries: int) -> None:
+    """At the start such a failure stops the bot at once. Later the bot stops when the failure stays for three
+    tries."""
     outages = RetryPolicy()
     if worked:
         outages.on_success()
@@ -151,7 +161,8 @@ def test_what_only_a_person_can_mend_stops_the_bot_at_its_start_and_later_when_i
     assert [one.stop for one in found] == [False] * (tries - 1) + [True]
 
 
-def test_failures_in_an_announced_pause_are_no_outage_and_those_after_it_are() -> None:
+def test_failures_in_an_announced_pause_are_no_outage() -> None:
+    """Failures that go on after the announced end of the pause are an outage."""
     outages = RetryPolicy()
     outages.on_schedule((NOON, NOON + MAINTENANCE))
     quiet = [outages.on_failure(Recovery.RETRY, NOON + timedelta(minutes=minute), 60.0) for minute in range(5)]

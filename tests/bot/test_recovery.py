@@ -21,8 +21,9 @@ def kinds(kind: type[BotError] = BotError) -> Iterator[type[BotError]]:
         yield from kinds(one)
 
 
-def test_the_table_of_errors_tells_every_class_and_what_is_done_about_it() -> None:
-    """The table is what a person reads at night: it must not say anything else than the code does."""
+def test_the_table_of_errors_says_what_the_code_does() -> None:
+    """The table tells every class of error and what is done about it. It is what a person reads at night: it
+    must not say anything else than the code does."""
     rows = dict(re.findall(r"[├└]── (\w+)  .*?  (\S.*)$", errors.__doc__ or "", re.M))
     abstract = {"BotError", "ExchangeError", "Unreachable", "Answered"}
     told = {
@@ -53,9 +54,10 @@ def test_a_key_that_may_not_write_stops_the_start_at_once(make_bench: MakeBench)
     assert len(bench.events("ERROR")) < 6
 
 
-def test_a_key_that_is_revoked_stops_the_bot_at_the_third_cycle_and_says_until_when_orders_rest(
+def test_a_revoked_key_stops_the_bot_within_a_minute(
     make_bench: MakeBench,
 ) -> None:
+    """The bot stops at the third cycle and says until when its orders may rest. After that time none rests."""
     bench = make_bench(who=())
     bench.run(cycles=2)
     bench.wire.fault = lambda *_: REVOKED
@@ -85,9 +87,11 @@ def test_a_refusal_in_passing_stops_nothing(make_bench: MakeBench) -> None:
     assert len(bench.events("NEW SESSION")) == 1
 
 
-def test_a_refused_order_leaves_the_others_alone_and_a_silent_exchange_ends_the_cycle(
+def test_a_refused_order_leaves_the_others_alone(
     make_bench: MakeBench,
 ) -> None:
+    """An exchange that is out of service ends the cycle without orders. In both cases a later cycle places all
+    of them."""
     no_cash = answer(400, '{"error":{"code":"insufficient_balance","message":"no cash"}}')
     for fault, placed in ((no_cash, 3), (unavailable, 0)):
         bench = make_bench(who=())

@@ -58,7 +58,9 @@ def test_incentive_size_keeps_the_bot_out_of_crowds(make_bench: MakeBench) -> No
     assert quoted[250] < quoted[300] < quoted[None]
 
 
-def test_wait_time_and_expiration_ts_are_when_orders_go_by_themselves(make_bench: MakeBench) -> None:
+def test_wait_time_and_expiration_ts_set_when_orders_expire(make_bench: MakeBench) -> None:
+    """An order outlives the cycle that should replace it by EXPIRATION_TS minutes. The bot never waits longer
+    than WAIT_TIME seconds."""
     bench = make_bench(WAIT_TIME=30, EXPIRATION_TS=4)
     bench.run(cycles=2)
     assert bench.waits == [wait for wait in bench.waits if wait <= 30]
@@ -73,7 +75,9 @@ def reasons(bench: Bench) -> dict[str, Reason]:
     return {skip.ticker: skip.reason for skip in bench.board().selection.skipped}
 
 
-def test_only_and_avoid_are_the_families_that_are_quoted_and_those_that_never_are(make_bench: MakeBench) -> None:
+def test_only_and_avoid_decide_which_families_are_quoted(make_bench: MakeBench) -> None:
+    """The bot quotes only families in ONLY, in any case of letters, and never one in AVOID. Each market that is
+    left out has that setting as its reason."""
     bench = make_bench(ONLY=("kxodd*", "KXCPI*"), AVOID=("*-TWICE",), TRADE_TICKER_SIZE=50)
     bench.bot.start_trading()
     quoted = {order.ticker for order in bench.resting()}
@@ -96,7 +100,9 @@ def test_max_capital_is_all_that_quotes_tie_up(make_bench: MakeBench) -> None:
         assert Reason.MAX_CAPITAL in reasons(bench).values()
 
 
-def test_max_event_loss_keeps_the_strikes_of_one_event_to_one_bet(make_bench: MakeBench) -> None:
+def test_max_event_loss_limits_the_strikes_of_one_event(make_bench: MakeBench) -> None:
+    """The strikes of one event count as one bet, and their worst losses together keep within the limit. A low
+    limit leaves one strike, a high one several."""
     by_limit = {}
     for limit in (8, 1_000):
         bench = make_bench(

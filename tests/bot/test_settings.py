@@ -22,7 +22,8 @@ from simulator.keyfile import UnusableKey, key_id, read_or_make
 SHIPPED = {name: getattr(market_bot, name) for name in settings.NAMES}
 
 
-def test_the_owners_settings_are_there_with_their_defaults_and_reach_the_bot() -> None:
+def test_the_owners_settings_have_their_defaults() -> None:
+    """All settings of the owner are there and reach the bot."""
     rules = settings.check_settings(SHIPPED)
     assert rules.env is Environment.SIM
     assert rules.trade_size == 1
@@ -38,7 +39,8 @@ def test_the_owners_settings_are_there_with_their_defaults_and_reach_the_bot() -
     assert rules.scan_time == 600
 
 
-def test_every_setting_stands_at_the_top_of_market_bot_with_a_comment_and_no_other() -> None:
+def test_every_setting_stands_at_the_top_with_a_comment() -> None:
+    """The top of market_bot has each setting with its comment and no other name."""
     source = Path(market_bot.__file__).read_text(encoding="utf-8")
     section = source.partition("# Settings --")[2].partition("# End of the settings --")[0]
     lines = section.splitlines()
@@ -110,7 +112,8 @@ def test_every_setting_stands_at_the_top_of_market_bot_with_a_comment_and_no_oth
         ("TRADE_SISE", 5),
     ],
 )
-def test_an_impossible_or_unknown_setting_is_named_before_anything_is_sent(name: str, value: object) -> None:
+def test_an_impossible_or_unknown_setting_is_named(name: str, value: object) -> None:
+    """The check names the setting before the bot sends anything."""
     with pytest.raises(ConfigError, match=name):
         settings.check_settings(SHIPPED | {name: value})
 
@@ -285,7 +288,9 @@ def test_an_env_file_that_is_no_text_is_one_clear_error(tmp_path: Path) -> None:
         read_variables(tmp_path / ".env")
 
 
-def test_the_simulators_key_is_its_owners_alone_and_the_same_next_time(tmp_path: Path) -> None:
+def test_the_simulators_key_is_its_owners_alone(tmp_path: Path) -> None:
+    """Only the owner can read the file, and the key is the same next time. A file that is no key is refused and
+    stays as it is."""
     path = tmp_path / "simulator-key.pem"
     first = read_or_make(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

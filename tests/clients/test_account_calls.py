@@ -37,7 +37,9 @@ bench, open_bench = call_coverage.bench, call_coverage.open_bench
 
 
 @about("lists_are_current")
-def test_lists_are_not_believed_while_they_lag_behind_what_was_sent(open_bench: Callable[..., Bench]) -> None:
+def test_lists_that_lag_behind_a_write_are_not_believed(open_bench: Callable[..., Bench]) -> None:
+    """After a create or a cancel the bot does not believe the lists until they show what was sent. A read does
+    not change that."""
     bench = open_bench(faults=[{"do": "stale", "on": "GET /*", "seconds": 5}])
     assert bench.client.lists_are_current(), "nothing was sent"
     assert bench.client.requests_sent == 0
@@ -62,7 +64,8 @@ def test_lists_that_do_not_lag_are_believed_at_once(bench: Bench) -> None:
 
 
 @about("lists_are_current")
-def test_a_write_without_a_time_in_its_answer_is_waited_for_as_long_as_clocks_may_differ(bench: Bench) -> None:
+def test_a_write_without_a_time_in_its_answer_is_waited_for(bench: Bench) -> None:
+    """The bot does not believe the lists for as long as the clocks may differ, about two seconds."""
     bench.client.cancel_all_orders()
     assert not bench.client.lists_are_current()
     wait(bench, 2.1)
@@ -85,7 +88,8 @@ def test_a_higher_tier_is_made_use_of_and_not_overdrawn(open_bench: Callable[...
 
 
 @about("get_balance")
-def test_cash_of_one_shard_is_not_taken_for_anothers_and_what_orders_tie_up_is_not_counted(bench: Bench) -> None:
+def test_cash_of_one_shard_is_not_taken_for_anothers(bench: Bench) -> None:
+    """The bot does not count what orders tie up. An order lowers the free cash of its own shard only."""
     before = bench.client.get_balance()
     place(bench, "mine", count="10.00")
     balance = bench.client.get_balance()
@@ -97,7 +101,8 @@ def test_cash_of_one_shard_is_not_taken_for_anothers_and_what_orders_tie_up_is_n
 
 
 @about("get_positions")
-def test_what_is_held_is_listed_with_its_side_and_cost_and_what_was_closed_is_not(bench: Bench) -> None:
+def test_what_is_held_is_listed_and_what_was_closed_is_not(bench: Bench) -> None:
+    """Each position has its side, its size and its cost."""
     positions = {p.ticker: p for p in bench.client.get_positions().all_or_raise()}
     held = {ticker: h for ticker, h in bench.account.holdings.items() if h.count}
     assert set(positions) == set(held)
@@ -141,7 +146,8 @@ def test_no_order_that_rests_is_missed_whoever_sent_it(bench: Bench) -> None:
         assert ours.status is OrderStatus.RESTING
 
 
-def test_an_order_that_was_filled_in_part_shows_what_is_left_of_it_and_what_it_paid(bench: Bench) -> None:
+def test_a_partly_filled_order_shows_what_is_left_of_it(bench: Bench) -> None:
+    """The order also shows what was asked, what was filled and the fees that it paid."""
     order = place(bench, "mine", price="0.5200", count="4.00")
     taken_by_others(bench, SHARD_3, False, 5_200, queue(bench, order) + 150)
     (order,) = [o for o in bench.client.get_resting_orders() if o.order_id == order.order_id]
@@ -150,7 +156,9 @@ def test_an_order_that_was_filled_in_part_shows_what_is_left_of_it_and_what_it_p
 
 
 @about("get_orders")
-def test_what_became_of_an_order_is_told_with_its_times_whether_it_rests_or_not(bench: Bench) -> None:
+def test_what_became_of_an_order_is_told_with_its_times(bench: Bench) -> None:
+    """Resting, filled and canceled orders have their status, the time of their creation and the time of their
+    last change."""
     wait(bench, 3_600)
     since = bench.client.clock.now()
     gone, filled, rests = (
@@ -174,7 +182,8 @@ def test_what_became_of_an_order_is_told_with_its_times_whether_it_rests_or_not(
 
 
 @about("get_fills")
-def test_no_fill_since_a_time_is_missed_and_each_has_its_price_its_fee_and_its_time(bench: Bench) -> None:
+def test_no_fill_since_a_time_is_missed(bench: Bench) -> None:
+    """Each fill has its price, its fee and its time, and the oldest comes first."""
     wait(bench, 3_600)
     since = bench.client.clock.now()
     order = place(bench, "maker", price="0.5200", count="4.00")
@@ -232,9 +241,11 @@ def test_what_a_market_paid_out_is_what_arrived(bench: Bench) -> None:
 
 
 @about("get_deposits", "get_withdrawals", "get_transfers", "get_subaccount_transfers")
-def test_money_that_went_in_or_out_or_to_another_shard_is_told_to_the_cent(
+def test_money_that_went_in_or_out_is_told_to_the_cent(
     open_bench: Callable[..., Bench],
 ) -> None:
+    """Deposits, withdrawals, moves to another shard and moves to a subaccount have their exact amounts and
+    times."""
     bench = open_bench(
         faults=[
             {"do": "cash_withdrawn", "from": 60, "amount": 12.34, "source": 0},

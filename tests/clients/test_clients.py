@@ -77,9 +77,8 @@ def test_no_float_touches_an_order_on_its_way_out(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("price", "count"), [("0.12345", "1"), ("0.02", "0.005")])
-def test_a_number_that_the_exchange_has_no_room_for_is_not_rounded_but_refused(
-    bench: Bench, price: str, count: str
-) -> None:
+def test_a_number_with_too_many_decimals_is_refused_not_rounded(bench: Bench, price: str, count: str) -> None:
+    """If the exchange has no room for a price or a count, the client raises an error and sends no request."""
     sent = len(bench.wire.sent)
     with pytest.raises(ValueError, match="decimals"):
         bench.client.create_order(quote(bench, price=price, count=count))
@@ -156,9 +155,11 @@ def test_the_exchanges_own_words_are_kept_whatever_their_form(bench: Bench, body
         (503, Unavailable, True),
     ],
 )
-def test_an_error_says_whether_the_request_may_have_been_carried_out(
+def test_an_error_says_whether_the_request_may_be_done(
     bench: Bench, status: int, kind: type[ExchangeError], maybe_done: bool
 ) -> None:
+    """The HTTP status decides the kind of the error. Only a 5xx says that the exchange may have carried the
+    request out."""
     bench.wire.fault = lambda *_: answer(status, "{}")
     with pytest.raises(kind) as error:
         bench.client.cancel_all_orders()
@@ -166,7 +167,9 @@ def test_an_error_says_whether_the_request_may_have_been_carried_out(
     assert (error.value.maybe_done, error.value.status) == (maybe_done, status)
 
 
-def test_a_redirect_does_not_carry_the_signature_to_another_place(bench: Bench) -> None:
+def test_a_redirect_does_not_send_the_signature_elsewhere(bench: Bench) -> None:
+    """The client does not follow a redirect. It sends one request and raises an error."""
+
     def elsewhere(request: requests.PreparedRequest) -> requests.Response:
         response = answer(302, "{}")(request)
         response.headers["Location"] = f"{bench.exchange.base_url}/exchange/status"
@@ -199,8 +202,9 @@ def test_silence_is_not_taken_for_a_no(bench: Bench, fault: type[Exception], kin
     assert error.value.maybe_done is (kind is OutcomeUnknown)
 
 
-def test_what_a_real_network_does_before_the_wire_is_known_to_have_sent_nothing() -> None:
-    """A port that nobody listens on, and a name that nobody has."""
+def test_a_failure_before_the_wire_is_known_as_not_sent() -> None:
+    """If a port refuses the connection or a host has no address, the error says that nothing was sent. The
+    client tries again, because that does no harm."""
     for base_url in ("http://127.0.0.1:9/trade-api/v2", "http://no.such.host.invalid/trade-api/v2"):
         client = KalshiHttpClient(base_url, Signer("id", KEY), SimulatedClock(START, pace=None))
         with pytest.raises(NotSent) as error:
@@ -219,14 +223,18 @@ def test_what_a_real_network_does_before_the_wire_is_known_to_have_sent_nothing(
         ("<html>", "no JSON"),
     ],
 )
-def test_an_answer_that_is_not_what_was_promised_is_never_guessed_at(bench: Bench, body: str, told: str) -> None:
+def test_an_unreadable_answer_is_not_guessed(bench: Bench, body: str, told: str) -> None:
+    """If an answer is not what the exchange promises, the error names the request, the field and what was
+    wrong."""
     bench.wire.fault = lambda *_: answer(200, body)
     with pytest.raises(Unreadable, match=r"GET /portfolio/balance") as error:
         bench.client.get_balance()
     assert told in str(error.value)
 
 
-def test_a_book_is_read_best_first_whichever_way_it_is_sent_and_empty_sides_are_no_error(bench: Bench) -> None:
+def test_a_book_is_read_best_first_however_it_is_sent(bench: Bench) -> None:
+    """The order of the levels in the answer does not matter. A side or a book that is empty, null or missing is
+    read as empty."""
     levels = [["0.0300", "5.00"], ["0.4200", "13.50"], ["0.1000", "1.00"]]
     books = {
         "orderbooks": [
@@ -260,7 +268,9 @@ def test_times_are_read_in_every_form_the_exchange_writes_them(bench: Bench) -> 
     assert programs[0].discount == Decimal("0.5")
 
 
-def test_no_request_waits_for_ever_and_each_names_its_account_and_shard(bench: Bench) -> None:
+def test_no_request_waits_for_ever_or_leaves_out_its_account(bench: Bench) -> None:
+    """Every request has a timeout, and every request but a POST names the subaccount. A cancel also names its
+    market and shard."""
     response = bench.client.create_order(quote(bench))
     (order,) = [o for o in bench.client.get_resting_orders() if o.order_id == response.order_id]
     bench.client.cancel_order(order)
@@ -275,7 +285,9 @@ def test_no_request_waits_for_ever_and_each_names_its_account_and_shard(bench: B
     assert "exchange_index=3" in cancel
 
 
-def test_what_is_missing_from_a_list_of_the_account_is_never_forgotten(bench: Bench) -> None:
+def test_an_unreadable_order_of_a_list_is_not_forgotten(bench: Bench) -> None:
+    """One bad row does not cost the others. The list names the bad row and its market, and a caller that needs
+    all rows gets an error."""
     bench.client.create_order(quote(bench))
     (good, *_) = bench.exchange.api.exchange.resting("customer")
 

@@ -23,7 +23,8 @@ bench, open_bench = call_coverage.bench, call_coverage.open_bench
 
 
 @about("get_exchange_status")
-def test_a_pause_of_one_shard_is_not_taken_for_one_of_all_nor_for_none(bench: Bench) -> None:
+def test_a_pause_of_one_shard_is_not_taken_for_one_of_all(bench: Bench) -> None:
+    """The bot does not miss that pause either. The status tells for each shard if it trades."""
     exchange = bench.exchange.api.exchange
     assert bench.client.get_exchange_status().trading_by_shard == dict.fromkeys(range(4), True)
     pauses.pause(exchange, "trading", [2])
@@ -50,7 +51,8 @@ def test_the_weekly_pause_is_known_before_it_comes(bench: Bench) -> None:
 
 
 @about("get_incentive_programs")
-def test_no_program_that_pays_now_is_missed_and_none_that_does_not_is_listed(bench: Bench) -> None:
+def test_no_program_that_pays_now_is_missed(bench: Bench) -> None:
+    """No program that does not pay now is listed. Each listed program has the terms that the exchange gives."""
     exchange = bench.exchange.api.exchange
     running = {
         p.program_id: p
@@ -93,7 +95,8 @@ def test_a_market_is_what_the_exchange_lists_it_as(bench: Bench) -> None:
 
 
 @about("get_markets")
-def test_what_was_traded_in_a_day_is_counted_and_what_was_traded_before_it_is_not(bench: Bench) -> None:
+def test_volume_counts_what_was_traded_in_the_last_day(bench: Bench) -> None:
+    """What was traded before that day is not counted."""
     before = {m.ticker: m.volume_24h for m in bench.client.get_markets([SHARD_0, SHARD_3])}
     best = market(bench, SHARD_0).book.asks.best()
     assert best is not None
@@ -108,7 +111,8 @@ def test_what_was_traded_in_a_day_is_counted_and_what_was_traded_before_it_is_no
 
 
 @about("get_orderbooks")
-def test_no_level_of_a_book_is_missed_and_none_is_on_the_wrong_side(bench: Bench) -> None:
+def test_no_level_of_a_book_is_missed_or_on_the_wrong_side(bench: Bench) -> None:
+    """Each side of each book has the levels that the exchange has, best price first."""
     listed = bench.exchange.api.exchange.markets
     mine = place(bench, "mine", side=Side.NO, price="0.3100")
     books = {book.ticker: book for book in bench.client.get_orderbooks(listed).all_or_raise()}
@@ -123,7 +127,8 @@ def test_no_level_of_a_book_is_missed_and_none_is_on_the_wrong_side(bench: Bench
 
 
 @about("get_candles")
-def test_a_candle_tells_the_last_best_prices_of_its_minute_and_an_empty_side_as_none(bench: Bench) -> None:
+def test_a_candle_tells_the_last_best_prices_of_its_minute(bench: Bench) -> None:
+    """The price of an empty side is none. A candle at either end of the asked time counts."""
     exchange, listed = bench.exchange.api.exchange, market(bench, SHARD_0)
     wait(bench, 90)
     size = sum(size for price, size in listed.book.asks.levels() if price == 1_400)
@@ -147,7 +152,8 @@ def test_a_candle_tells_the_last_best_prices_of_its_minute_and_an_empty_side_as_
 
 
 @about("get_candles")
-def test_a_long_history_comes_in_pieces_that_neither_overlap_nor_leave_a_gap(bench: Bench) -> None:
+def test_a_long_history_has_no_overlap_and_no_gap(bench: Bench) -> None:
+    """The history comes in pieces of at most 10,000 candles a call."""
     nobodys = [f"KXNOBODY-{number}" for number in range(98)]
     wait(bench, 4 * 3_600)
     end = START + timedelta(hours=4)
@@ -176,7 +182,8 @@ def test_a_series_with_makers_fees_is_not_taken_for_one_without(bench: Bench) ->
 
 
 @about("get_events")
-def test_an_events_own_fees_and_whether_its_markets_exclude_each_other_are_not_missed(bench: Bench) -> None:
+def test_an_events_own_fees_and_exclusion_are_not_missed(bench: Bench) -> None:
+    """Each event tells its own fees, zero included, and if its markets exclude each other."""
     listed = bench.exchange.api.exchange.events
     events = {event.ticker: event for event in bench.client.get_events([*listed, "KXNOBODY-1"]).all_or_raise()}
     combos = {name for name, theirs in listed.items() if theirs.combo}
@@ -194,7 +201,9 @@ def test_an_events_own_fees_and_whether_its_markets_exclude_each_other_are_not_m
 
 
 @about("get_events")
-def test_many_events_come_in_pieces_and_no_event_makes_no_call_for_all_of_them(bench: Bench) -> None:
+def test_many_events_come_in_pieces_and_none_makes_no_call(bench: Bench) -> None:
+    """The bot asks for 200 events a call and reads every page. An empty list does not become a call for all
+    events."""
     listed = [name for name, theirs in bench.exchange.api.exchange.events.items() if not theirs.combo]
     nobodys = [f"KXNOBODY-{number}" for number in range(401 - len(listed))]
     assert bench.client.get_events([]).items == ()

@@ -37,7 +37,9 @@ bench, open_bench = call_coverage.bench, call_coverage.open_bench
 
 
 @about("create_order")
-def test_an_order_rests_as_it_was_asked_for_or_trades_and_says_so(bench: Bench) -> None:
+def test_an_order_rests_as_it_was_asked_for_or_trades(bench: Bench) -> None:
+    """The answer says if the order rests, was filled or was cancelled after a partial fill, with its fee. A
+    post-only order that would cross is refused."""
     expires = START + timedelta(minutes=5)
     response = bench.client.create_order(
         ask_for(bench, "rests", side=Side.NO, price="0.4500", expires=expires, post_only=True,
@@ -75,7 +77,9 @@ def test_the_same_name_twice_is_one_order(bench: Bench) -> None:
 
 
 @about("create_orders")
-def test_one_bad_order_of_many_costs_only_itself_and_each_answer_is_its_own_orders(bench: Bench) -> None:
+def test_one_bad_order_in_a_batch_costs_only_itself(bench: Bench) -> None:
+    """In a batch the other orders rest or trade. Each answer belongs to its own order, and each refusal has its
+    reason."""
     orders = [
         ask_for(bench, "a"),
         ask_for(bench, "b", price="0.0001"),
@@ -97,7 +101,9 @@ def test_one_bad_order_of_many_costs_only_itself_and_each_answer_is_its_own_orde
     assert not {o.client_order_id for o in bench.account.orders.values()} & {"b", "e"}
 
 
-def test_a_batch_larger_than_the_budget_goes_in_pieces_and_nothing_is_refused_for_it(bench: Bench) -> None:
+def test_a_batch_larger_than_the_rate_limit_goes_in_pieces(bench: Bench) -> None:
+    """A batch larger than the rate limit's budget is sent in pieces, and the exchange refuses none of them. An
+    empty batch gives an empty answer."""
     orders = [ask_for(bench, f"n-{number}", count="0.01") for number in range(25)]
     results = bench.client.create_orders(orders)
     assert all(isinstance(result, OrderResponse) for result in results)
@@ -128,7 +134,9 @@ def test_a_longer_life_does_not_cost_an_order_its_place(bench: Bench) -> None:
     assert real(bench, order).status == "canceled"
 
 
-def test_a_smaller_order_keeps_its_place_and_a_dearer_or_larger_one_goes_to_the_end(bench: Bench) -> None:
+def test_an_amend_to_a_smaller_size_keeps_the_queue_place(bench: Bench) -> None:
+    """A smaller order keeps its place, a larger one goes to the end of the queue. A new price moves the order,
+    which keeps its id."""
     order = place(bench, "mine", count="5.00")
     others_queue_behind(bench, 5_000)
     before = queue(bench, order)
@@ -142,7 +150,7 @@ def test_a_smaller_order_keeps_its_place_and_a_dearer_or_larger_one_goes_to_the_
     assert [o.order_id for o in bench.resting() if o.client_order_id == "mine"] == [order.order_id]
 
 
-def test_an_amend_after_a_partial_fill_rests_what_was_meant_to_rest(bench: Bench) -> None:
+def test_an_amend_after_a_partial_fill_rests_the_meant_size(bench: Bench) -> None:
     """The exchange counts what was filled in; the size that is meant is what rests from now on."""
     order = place(bench, "mine", price="0.5200", count="4.00")
     taken_by_others(bench, SHARD_3, False, 5_200, queue(bench, order) + 150)
@@ -161,7 +169,9 @@ def test_an_amend_that_meets_the_book_says_what_it_bought(bench: Bench) -> None:
 
 
 @about("cancel_order")
-def test_a_cancel_takes_down_that_order_and_tells_what_was_left_of_it(bench: Bench) -> None:
+def test_a_cancel_takes_down_only_that_order(bench: Bench) -> None:
+    """A cancel says how much of a partly filled order was left, and other orders go on resting. A second cancel
+    says that the order is gone."""
     order, other = place(bench, "mine", price="0.5200", count="4.00"), place(bench, "other")
     taken_by_others(bench, SHARD_3, False, 5_200, queue(bench, order) + 150)
     assert bench.client.cancel_order(order) == D("2.5")
@@ -173,7 +183,9 @@ def test_a_cancel_takes_down_that_order_and_tells_what_was_left_of_it(bench: Ben
 
 
 @about("cancel_orders")
-def test_a_batch_of_cancels_tells_of_each_order_what_became_of_it(bench: Bench) -> None:
+def test_a_batch_of_cancels_tells_the_outcome_of_each_order(bench: Bench) -> None:
+    """For each order the answer says what was left or that the order was gone. Many cancels go in as few calls
+    as the budget allows."""
     first, gone, last = place(bench, "a"), place(bench, "b"), place(bench, "c", SHARD_0, count="0.75")
     order_entry.cancel(bench.exchange.api.exchange, CUSTOMER, gone.order_id, 3)
     a, b, c = bench.client.cancel_orders([first, gone, last])
@@ -235,7 +247,8 @@ def test_a_groups_limit_changes_where_the_group_lives(bench: Bench) -> None:
 
 
 @about("trigger_order_group", "reset_order_group")
-def test_a_triggered_group_rests_nothing_and_takes_orders_again_once_it_is_reset(bench: Bench) -> None:
+def test_a_triggered_order_group_rests_nothing_until_its_reset(bench: Bench) -> None:
+    """A triggered order group cancels its orders and refuses new ones. When it is reset, it takes orders again."""
     group = new_group(bench)
     order = place(bench, "mine", group_id=group.id)
     bench.client.trigger_order_group(group)

@@ -48,7 +48,9 @@ def test_looking_places_nothing(bench: Bench) -> None:
     assert {order.order_id for order in bench.resting()} == before
 
 
-def test_a_market_without_a_slot_is_told_with_the_same_one_reason_that_the_log_gives(bench: Bench) -> None:
+def test_a_skipped_market_is_told_with_the_reason_of_the_log(bench: Bench) -> None:
+    """The text for one market, such as one without a slot, begins with the one reason that the log gives, and
+    with its number."""
     seen = incentives.read_view(bench.client, rules(TRADE_TICKER_SIZE=1))
     skipped = {skip.reason: skip for skip in seen.board.selection.skipped}
     assert len(skipped) > 5
@@ -75,7 +77,8 @@ def test_the_numbers_behind_a_market_add_up_to_its_share(bench: Bench) -> None:
     assert f"Ties up ${first.collateral:.4f}" in told
 
 
-def test_what_was_excluded_while_we_watched_shows_in_the_ticker_it_belongs_to(bench: Bench) -> None:
+def test_a_market_that_misses_the_target_is_told_so(bench: Bench) -> None:
+    """If the scan excluded a market because a side misses the target, the text for its ticker says so."""
     seen = incentives.read_view(bench.client, rules())
     missed = next(s for s in seen.board.selection.skipped if s.reason is Reason.TARGET_MISSED)
     assert "misses the target" in incentives.market_text(seen, missed.ticker)
@@ -86,7 +89,9 @@ def test_a_ticker_that_nobody_pays_for_is_told_so(bench: Bench) -> None:
     assert incentives.market_text(seen, "KXNOT-THERE") == "KXNOT-THERE: has no program that is listed as active"
 
 
-def test_our_own_quotes_are_not_rivals_and_their_money_can_be_moved(make_bench: Callable[..., Bench]) -> None:
+def test_the_bots_own_quotes_do_not_count_as_rivals(make_bench: Callable[..., Bench]) -> None:
+    """The view chooses the same bids as the running bot does. The money of the bot's own quotes is free to
+    move, less a reserve for fees."""
     bench = make_bench(TRADE_SIZE=20, FILL_COST=0)
     choice = bench.bot.start_trading()
     assert choice is not None

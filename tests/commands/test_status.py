@@ -34,7 +34,9 @@ ACTING = (["cancel-all", "--yes"], ["close-all", "--yes"], ["resume", "--yes"])
 # -- what it tells ---------------------------------------------------------------------------------------------
 
 
-def test_both_forms_say_what_the_exchange_has_and_what_the_last_cycle_said(beside: Beside) -> None:
+def test_status_says_what_the_exchange_and_the_last_cycle_say(beside: Beside) -> None:
+    """Both forms, text and JSON, show the orders, positions and cash that the exchange has. They also show what
+    the last cycle said."""
     bench, typed = beside
     bench.run(cycles=2)
     place_by_hand(bench)
@@ -102,9 +104,9 @@ def test_a_failed_cycle_is_told_with_its_problem(beside: Beside) -> None:
 
 
 @pytest.mark.parametrize("state", ["none", "another account's", "damaged"])
-def test_a_ledger_that_tells_nothing_of_this_account_is_said_so_and_hides_nothing_else(
-    beside: Beside, state: str
-) -> None:
+def test_a_ledger_without_this_account_hides_nothing_else(beside: Beside, state: str) -> None:
+    """If the ledger is missing, damaged or of another account, the status says so and still shows the
+    positions. It creates no file."""
     bench, typed = beside
     bench.end()
     bench.ledger_file.unlink()
@@ -127,9 +129,11 @@ def test_a_ledger_that_tells_nothing_of_this_account_is_said_so_and_hides_nothin
     assert bench.ledger_file.exists() is (state != "none"), "a look leaves no file"
 
 
-def test_an_exchange_inside_the_bot_is_told_by_its_ledger_and_how_to_share_one(
+def test_an_exchange_inside_the_bot_is_told_by_its_ledger(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Said]
 ) -> None:
+    """The status takes orders, positions and the last cycle from the ledger and asks no other exchange. It says
+    how to share a simulator."""
     bench = make_bench(programs=12, who=())
     bench.run(cycles=2)
     quotes = {(order.ticker, "yes" if order.is_bid else "no") for order in bench.resting()}
@@ -155,7 +159,8 @@ def test_an_exchange_inside_the_bot_is_told_by_its_ledger_and_how_to_share_one(
 # -- whether a bot runs ----------------------------------------------------------------------------------------
 
 
-def test_a_bot_that_runs_is_told_from_one_that_was_killed_or_stopped(beside: Beside) -> None:
+def test_a_running_bot_is_told_from_a_killed_or_stopped_one(beside: Beside) -> None:
+    """The status names the process of a bot that runs. It says if none runs, and if the last one was killed."""
     bench, typed = beside
     bench.run(cycles=1)
     file = lock.account_file("SIM", bench.client.identity.key_id, 0)
@@ -190,9 +195,11 @@ def test_whoever_looks_for_a_bot_keeps_none_from_starting(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("command", ["cancel-all", "close-all", "resume"])
-def test_what_acts_names_the_environment_and_does_nothing_that_nobody_agreed_to(
+def test_a_command_that_acts_does_nothing_without_consent(
     beside: Beside, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
+    """Each command that acts names the environment. Without a keyboard or after a no it changes nothing and
+    exits with 2."""
     bench, typed = beside
     bench.ledger  # noqa: B018
     launched = market_bot.Ledger(bench.ledger_file)
@@ -217,8 +224,9 @@ def test_what_acts_names_the_environment_and_does_nothing_that_nobody_agreed_to(
     assert "Environment: SIM (" in typed(command, "--yes").out
 
 
-def test_cancel_all_halts_the_bot_though_the_exchange_does_not_answer(beside: Beside) -> None:
-    """Else the bot would put up again, when the exchange is back, what a person wanted down."""
+def test_cancel_all_halts_the_bot_without_an_answer(beside: Beside) -> None:
+    """The bot is halted even if the exchange does not answer. Else the bot would put up again, when the
+    exchange is back, what a person wanted down."""
     bench, typed = beside
     bench.run(cycles=1)
     bench.wire.fault = lambda *_: cut_before
@@ -232,10 +240,9 @@ def test_cancel_all_halts_the_bot_though_the_exchange_does_not_answer(beside: Be
 
 
 @pytest.mark.parametrize("command", ["cancel-all", "close-all"])
-def test_where_no_bot_runs_on_an_exchange_inside_its_process_nothing_is_halted(
-    typed: Callable[..., Said], command: str
-) -> None:
-    """A newcomer who tries the command would find the first bot halted."""
+def test_nothing_is_halted_where_no_bot_runs(typed: Callable[..., Said], command: str) -> None:
+    """The exchange would be inside the bot's process, and no bot runs. A halt would stop the first bot of a
+    newcomer after a try of the command."""
     said = typed(command, "--yes")
     assert said.code == 0
     assert "No bot runs in this folder" in said.out
@@ -243,9 +250,11 @@ def test_where_no_bot_runs_on_an_exchange_inside_its_process_nothing_is_halted(
     assert not market_bot.ledger_file(Environment.SIM).exists()
 
 
-def test_a_bot_on_an_exchange_inside_its_process_is_halted_and_what_was_not_sold_is_no_success(
+def test_a_bot_with_an_exchange_inside_its_process_is_halted(
     typed: Callable[..., Said],
 ) -> None:
+    """The bot cancels its orders with its next cycle and keeps its positions. The close-all command exits with
+    1, because nothing was sold."""
     holds = Lock(market_bot.paths().lock, "runs in this folder")
     canceled, sold = typed("cancel-all", "--yes"), typed("close-all", "--yes")
     holds.release()
@@ -261,9 +270,10 @@ def test_a_bot_on_an_exchange_inside_its_process_is_halted_and_what_was_not_sold
 
 
 @pytest.mark.parametrize("command", [*READING, *ACTING[:2]], ids=" ".join)
-def test_demo_without_its_variables_is_one_line_that_names_what_is_missing(
+def test_demo_without_its_variables_names_what_is_missing(
     typed: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
+    """Each command prints one line with the missing variable and exits with 2."""
     monkeypatch.setattr(market_bot, "env", Environment.DEMO)
     said = typed(*command)
     assert (said.code, said.out) == (2, "")
@@ -308,9 +318,10 @@ def test_what_nobody_knows_is_one_line_and_exit_2(
     assert said.err.count("\n") == 1
 
 
-def test_with_nothing_configured_each_command_works_and_says_how_to_share_a_simulator(
+def test_each_command_works_with_nothing_configured(
     typed: Callable[..., Said],
 ) -> None:
+    """Each command exits with 0, names the environment and says how to share a simulator."""
     for command in (*READING[:2], ["incentives"], *ACTING):
         said = typed(*command)
         assert said.code == 0, command

@@ -72,7 +72,9 @@ def paragraph(begins: str) -> str:
 # -- the first screen ------------------------------------------------------------------------------------------
 
 
-def test_make_run_starts_the_bot_and_so_do_the_lines_without_make() -> None:
+def test_make_run_starts_the_bot() -> None:
+    """The lines for a start without make do the same. The needed Python, the log file and the pace are those of
+    the code."""
     start = section("Start")
     assert "\nmake run\n" in start
     assert re.search(r"^run:.*\n\t\$\(BIN\)/python market_bot\.py$", MAKEFILE, re.MULTILINE)
@@ -112,7 +114,8 @@ def words(nodes: Iterable[ast.AST]) -> set[str]:
     return {one for one in found if isinstance(one, str) and re.fullmatch(r"[A-Z]+( [A-Z]+)*", one)}
 
 
-def test_every_event_of_the_log_is_in_the_table_and_the_sample_shows_real_ones() -> None:
+def test_every_event_of_the_log_is_in_the_table() -> None:
+    """The sample log and the text name only events that the code can log."""
     events = events_of_the_code()
     assert len(events) > 20
     listed = [name for cells in rows(README, "event |") for name in re.findall(r"`\[([A-Z ]+)\]`", cells[0])]
@@ -135,7 +138,8 @@ def settings_of_the_code() -> list[tuple[str, str]]:
     return [(ast.unparse(node.targets[0]), ast.unparse(node.value)) for node in assigned]
 
 
-def test_the_settings_table_has_the_settings_their_defaults_and_their_order() -> None:
+def test_the_settings_table_is_that_of_the_code() -> None:
+    """The table has every setting with its default and a meaning, in the order of the code."""
     told: list[tuple[str, str]] = []
     for names, defaults, meaning in rows(section("Settings"), "setting |"):
         values = [cell.replace("`", "").replace('"', "'") for cell in defaults.split(", ", 1)]
@@ -151,8 +155,9 @@ def test_the_settings_table_has_the_settings_their_defaults_and_their_order() ->
     assert list(real) == list(settings.NAMES)
 
 
-def test_names_in_capitals_are_settings_reasons_codes_or_variables() -> None:
-    """A setting that was renamed lives on in the text otherwise."""
+def test_names_in_capitals_exist_in_the_code() -> None:
+    """Names in capitals are settings, reasons, refusal codes or variables. A setting that was renamed lives on
+    in the text otherwise."""
     known = {"AUTO", *settings.NAMES, *variables()}
     known |= {one.name for one in Reason} | {one.value for one in RefusalCode} | {one.name for one in Environment}
     known |= {"CROSS", "REST", "FAIL", "PYTHON", "SIM_", "DEMO_", "PROD_", "TICKER", "NAME", "OK"}
@@ -170,7 +175,8 @@ def variables() -> set[str]:
     return {f"{environment.value}_{kind}" for environment in Environment for kind in kinds}
 
 
-def test_the_variables_are_those_that_are_read_and_the_example_has_them_all() -> None:
+def test_the_example_has_all_variables_that_are_read() -> None:
+    """The README names only variables that the code reads, and .env.example has all of them."""
     pattern = rf"\b(?:{'|'.join(one.value for one in Environment)})_[A-Z]+\b"
     assert set(re.findall(pattern, README)) <= variables()
     example = (PROJECT / ".env.example").read_text(encoding="utf-8")
@@ -254,7 +260,8 @@ def options_of(module: str) -> set[str]:
     return {one.value for call in calls for one in call.args if isinstance(one, ast.Constant)}
 
 
-def test_an_option_that_is_named_alone_is_one_of_a_command_on_this_page() -> None:
+def test_an_option_that_is_named_alone_exists() -> None:
+    """An option without its command in the text belongs to a command on the same page."""
     modules = {"market_bot", *re.findall(r"-m ((?:tests|benchmarks|simulator)[.\w]*)", README)}
     known = {"--help"}.union(*commands_of_main().values(), *map(options_of, modules))
     alone = {span.partition(" ")[0] for span in spans(PROSE) if span.startswith("--")}
@@ -275,7 +282,8 @@ def commands_of_main() -> dict[str, set[str]]:
     return {name: set(one._option_string_actions) - {"-h", "--help"} for name, one in known.choices.items()}
 
 
-def test_the_commands_of_main_are_all_in_one_table_with_their_options() -> None:
+def test_the_commands_of_main_are_all_in_one_table() -> None:
+    """The section on main.py shows all options of the commands and no others."""
     text = section("Without the loop: `main.py`")
     told = [span.split()[1] for cells in rows(text, "command |") for span in spans(cells[0])]
     assert told == list(commands_of_main())
@@ -324,7 +332,9 @@ def test_the_reasons_and_the_codes_are_all_told_once() -> None:
     assert sorted(codes) == sorted(one.value for one in RefusalCode)
 
 
-def test_the_file_table_names_each_room_once_and_nothing_that_is_not_there() -> None:
+def test_the_file_table_names_each_module_once() -> None:
+    """The table of files names nothing that does not exist. It lists each folder and the benchmarks that can be
+    run."""
     table = rows(section("How it is built"), "file |")
     first = [span for cells in table for span in spans(cells[0])]
     assert sorted(name for name in first if name.endswith(".py")) == sorted(FRONT_DOORS)

@@ -43,9 +43,11 @@ def test_the_tracker_loads_selects_and_keeps_what_is_traded(make_bench: MakeBenc
     assert {order.ticker for order in bench.resting()} == set(tracker.traded)
 
 
-def test_every_quote_of_the_incentive_tickers_is_placed_by_place_order(
+def test_every_incentive_quote_is_placed_by_place_order(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If place_order does nothing, no order rests. With the real place_order, orders rest in exactly the
+    markets that the incentive program trades."""
     bench = make_bench(who=())
     placed = market_bot.MarketBot.place_order
     monkeypatch.setattr(market_bot.MarketBot, "place_order", lambda *_: 0)

@@ -113,10 +113,11 @@ def test_a_clock_that_is_a_second_off_is_left_alone(ahead: float, fraction: floa
 @given(st.floats(3, 1e6), st.booleans(), st.floats(0, 1), answers(0.9))
 @example(3, True, 0.0, [(0, 0.45, 0), (0.999, 0, 0.45), (0.001, 0.45, 0)])
 @example(600, False, 0.999, [(0, 0, 0.45), (0.001, 0.45, 0)])
-def test_a_wrong_clock_is_corrected_by_the_first_answer_and_the_log_says_so_once(
+def test_a_wrong_clock_is_corrected_by_the_first_answer(
     seconds: float, slow: bool, fraction: float, told: Answers
 ) -> None:
-    """Whatever the ways take, and wherever in a second an answer is written."""
+    """The log says so once. It holds for any delay on the way and any part of a second at which an answer is
+    written."""
     true = SimulatedClock(START + timedelta(seconds=fraction), pace=None)
     clock = ExchangeClock(Machine(true, -seconds if slow else seconds))
     news = list(heard(clock, true, told))
@@ -130,9 +131,9 @@ def test_a_wrong_clock_is_corrected_by_the_first_answer_and_the_log_says_so_once
 @given(st.sampled_from([0.0, 1.0, -1.0, 3.0, -3.0, 600.0]), st.floats(0, 1), answers(6))
 @example(3.0, 0.999, [(0, 2.0, 0), (0.001, 0, 1.999)])
 @example(3.0, 0.5, [(1.25, 0, 3.0), (0, 0, 1.75), (0, 1.5, 0)])
-def test_answers_that_are_slow_one_way_do_not_make_the_clock_flap(
-    ahead: float, fraction: float, told: Answers
-) -> None:
+def test_answers_slow_one_way_do_not_make_the_clock_flap(ahead: float, fraction: float, told: Answers) -> None:
+    """If answers are slow in one direction, the clock is corrected at most once, and not at all within its
+    tolerance."""
     true = SimulatedClock(START + timedelta(seconds=fraction), pace=None)
     clock = ExchangeClock(Machine(true, ahead))
     said = [news for news in heard(clock, true, told) if news is not None]
@@ -158,8 +159,9 @@ def test_an_answer_from_a_cache_corrects_nothing(headers: dict[str, str], took: 
 
 
 @pytest.mark.parametrize(("ahead", "corrected"), [(-10, False), (600, True)])
-def test_a_slow_answer_corrects_what_is_beyond_its_own_doubt_and_nothing_else(ahead: int, corrected: bool) -> None:
-    """Over a line on which all answers are slow a clock that is far off is still found out."""
+def test_a_slow_answer_corrects_only_what_exceeds_its_doubt(ahead: int, corrected: bool) -> None:
+    """An answer that took 30 seconds moves the clock only if the clock is further off than that delay explains.
+    A clock that is far off is noticed even if all answers are slow."""
     clock = ExchangeClock(SimulatedClock(START, pace=None))
     clock.synchronize({"Date": http_date(START.timestamp() + ahead)}, 30.0)
     assert clock.offset == (pytest.approx(ahead, abs=16) if corrected else 0)
@@ -181,7 +183,8 @@ def test_a_date_that_is_no_time_stops_nobody(date: str) -> None:
     assert clock.now().tzinfo is not None
 
 
-def test_the_machines_own_clock_knows_its_zone_and_never_runs_backwards() -> None:
+def test_the_machines_own_clock_never_runs_backwards() -> None:
+    """The machine's own clock gives the present time in UTC, and its monotonic time does not go back."""
     clock = WallClock()
     before = clock.monotonic()
     assert clock.now().utcoffset() == timedelta(0)
@@ -202,7 +205,9 @@ def test_a_clock_that_agrees_costs_no_request_and_says_nothing(off: Callable[...
 
 
 @pytest.mark.parametrize("ahead", [3, -3, 600, -600, 86_400 * 400])
-def test_an_account_can_be_used_on_a_machine_whose_clock_is_wrong(off: Callable[..., Off], ahead: float) -> None:
+def test_an_account_can_be_used_under_a_wrong_clock(off: Callable[..., Off], ahead: float) -> None:
+    """If the machine's clock is wrong, the first request is sent again at most once and the log says it once.
+    All later requests go through at the first try."""
     it = off(ahead)
     it.client.get_balance()
     assert it.client.requests_sent == (1 if abs(ahead) < 5 else 2), "sent again once at most"
@@ -219,7 +224,8 @@ def test_an_account_can_be_used_on_a_machine_whose_clock_is_wrong(off: Callable[
     assert it.error <= 0.6
 
 
-def test_what_needs_no_signature_corrects_the_clock_for_what_does(off: Callable[..., Off]) -> None:
+def test_an_unsigned_request_corrects_the_clock(off: Callable[..., Off]) -> None:
+    """After the answer to a request without a signature, the first signed request needs no second try."""
     it = off(-600)
     it.client.get_exchange_status()
     assert it.error <= 0.6
@@ -237,9 +243,9 @@ def test_an_order_under_a_wrong_clock_is_placed_once(off: Callable[..., Off], ah
     assert len([o for o in it.bench.resting() if o.client_order_id == order.client_order_id]) == 1
 
 
-def test_an_order_whose_answer_is_lost_under_a_wrong_clock_is_still_found(off: Callable[..., Off]) -> None:
-    """The first answer of all is the one that corrects the clock, the second is lost: the order is looked for by
-    the exchange's time, not by the one that was believed when it was made."""
+def test_a_wrong_clock_does_not_lose_an_unanswered_order(off: Callable[..., Off]) -> None:
+    """The first answer corrects the clock and the second is lost. The bot looks for the order by the exchange's
+    time, not by the time it believed when it made the order."""
     lost = {"do": "timeout_after", "on": "POST /portfolio/events/orders", "skip": 1, "times": 1}
     it = off(600, faults=[lost])
     order = it.order(seconds=1_800)
@@ -264,9 +270,9 @@ def test_an_order_expires_when_it_was_meant_to(off: Callable[..., Off], ahead: f
 
 
 @pytest.mark.parametrize("ahead", [600, -600])
-def test_lists_are_believed_again_in_time_whatever_the_machine_thinks(
-    off: Callable[..., Off], ahead: float
-) -> None:
+def test_lists_are_believed_again_in_time_under_a_wrong_clock(off: Callable[..., Off], ahead: float) -> None:
+    """After a write the lists are not current. Four seconds later they are, also if the machine's clock is ten
+    minutes ahead or behind."""
     it = off(ahead)
     it.client.cancel_all_orders()
     assert not it.client.lists_are_current()
@@ -319,8 +325,9 @@ def test_a_time_that_is_refused_twice_is_not_tried_a_third_time(off: Callable[..
     it.client.get_balance()
 
 
-def test_a_time_that_is_refused_a_second_time_after_a_pause_is_refused(off: Callable[..., Off]) -> None:
-    """Failures of other kinds between do not give it another try."""
+def test_a_time_refused_again_after_a_pause_is_not_retried(off: Callable[..., Off]) -> None:
+    """If a request's time is refused twice, the client gives up. A failure of another kind in between does not
+    give it another try."""
     it = off(0)
     told = [answer(401, EXPIRED), answer(503, "{}"), answer(401, EXPIRED)]
     it.bench.wire.fault = lambda _, number: told[number] if number < 3 else None
@@ -329,7 +336,9 @@ def test_a_time_that_is_refused_a_second_time_after_a_pause_is_refused(off: Call
     assert it.client.requests_sent == 3
 
 
-def test_a_key_that_is_refused_is_not_tried_again_and_does_not_move_the_clock(off: Callable[..., Off]) -> None:
+def test_a_refused_key_does_not_move_the_clock(off: Callable[..., Off]) -> None:
+    """When the exchange refuses the key, the client sends each request only once. The clock stays as it is and
+    the log says nothing about it."""
     it = off(3)
     it.client.get_balance()
     assert it.client.clock.pop_message() is not None
@@ -347,7 +356,8 @@ def test_a_key_that_is_refused_is_not_tried_again_and_does_not_move_the_clock(of
     assert it.error <= 1
 
 
-def test_an_answer_out_of_a_cache_does_not_set_the_time_of_what_is_sent(off: Callable[..., Off]) -> None:
+def test_a_cached_answer_does_not_set_the_time_of_requests(off: Callable[..., Off]) -> None:
+    """An answer from a cache carries an old date and an age. The client takes no clock offset from it."""
     it = off(0)
 
     def kept(request: requests.PreparedRequest) -> requests.Response:

@@ -65,7 +65,9 @@ def test_the_exchanges_words_are_kept_whole_in_all_their_forms(
 
 @pytest.mark.parametrize("prefix", ["user_not_found:_", "user_not_found:", "user ", ""])
 @pytest.mark.parametrize("spelled", [USER, USER.upper()])
-def test_a_code_with_a_users_id_behind_it_is_known_and_the_id_is_cut(prefix: str, spelled: str) -> None:
+def test_a_users_id_is_cut_from_an_error_code(prefix: str, spelled: str) -> None:
+    """The client still knows the code by its prefix. Neither the error's text nor its code shows the id, in any
+    spelling."""
     payload = json.dumps({"error": {"code": f"{prefix}{spelled}", "message": "m"}}).encode()
     with pytest.raises(Refused) as refused:
         CALLS["get_balance"](client_that_hears(give(404, payload)))
@@ -91,9 +93,11 @@ ROWS: list[tuple[Any, type[ExchangeError], str]] = [
 
 @pytest.mark.parametrize("wrapped", [True, False])
 @pytest.mark.parametrize(("row", "kind", "code"), ROWS)
-def test_what_became_of_an_order_of_a_batch_is_read_wrapped_or_bare(
+def test_an_error_of_one_order_in_a_batch_is_read(
     row: Any, kind: type[ExchangeError], code: str, wrapped: bool
 ) -> None:
+    """The exchange may send the error of an order wrapped in an error field or bare. The client reads its kind,
+    code and details and keeps the other order's result."""
     said = {"order_id": ORDER.order_id, "reduced_by": "0.00"} | ({"error": row} if wrapped else row)
     done = {"order_id": "1", "client_order_id": "a", "reduced_by": "2.00", "ts_ms": 1}
     good, bad = CALLS["cancel_orders"](client_that_hears(give(200, sent({"orders": [done, said]}))))
@@ -121,7 +125,8 @@ def test_an_order_of_a_batch_that_was_refused_costs_no_other(wrapped: bool) -> N
     assert bad.maybe_done is False
 
 
-def test_a_batch_that_answers_for_fewer_orders_than_were_sent_is_not_matched_by_guessing() -> None:
+def test_a_batch_answer_with_too_few_orders_is_not_guessed() -> None:
+    """If a batch answers for fewer orders than were sent, every result is an error that says so."""
     done = {"order_id": "1", "client_order_id": "a", "reduced_by": "2.00", "ts_ms": 1}
     results = CALLS["cancel_orders"](client_that_hears(give(200, sent({"orders": [done]}))))
     assert [type(result) for result in results] == [Unreadable] * 2
@@ -173,7 +178,9 @@ ECHOES = {
 
 @pytest.mark.parametrize("secret", [KEY_ID, USER], ids=["key id", "user"])
 @pytest.mark.parametrize("echo", ECHOES)
-def test_neither_the_keys_id_nor_the_users_shows_though_the_exchange_repeats_it(echo: str, secret: str) -> None:
+def test_an_error_does_not_show_the_keys_or_the_users_id(echo: str, secret: str) -> None:
+    """The exchange may repeat the id of the key or of the user in its answer. The client's error and its text
+    do not show it."""
     status, text = ECHOES[echo]
     client = client_that_hears(give(status, (text % secret).encode()))
     said = Said()
@@ -220,7 +227,8 @@ def parts(whole: object) -> list[object]:
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 429, 500, 503])
-def test_no_object_that_may_be_printed_shows_a_key_an_id_or_a_signature(status: int) -> None:
+def test_no_printed_object_shows_a_key_an_id_or_a_signature(status: int) -> None:
+    """This holds for the client, its parts, its messages and every error of every call."""
     client, wire = client_and_wire(give(status, b'{"error":{"code":"c","message":"m"}}'))
     said = Said()
     assert any(isinstance(part, Signer) for part in parts(client))

@@ -103,7 +103,9 @@ def put(item: Any, name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("where", PROMISED)
-def test_one_field_that_is_wrong_costs_its_item_and_says_so_and_costs_no_other(where: str) -> None:
+def test_one_wrong_field_costs_only_its_item(where: str) -> None:
+    """An item with a wrong field is left out of the list. Its error names the endpoint, the list and the field,
+    and the other items stay."""
     method, name = where.split()
     whole = CALLS[method](client_that_hears(give(200, short_answer(method))))
     assert not whole.unreadable
@@ -145,7 +147,8 @@ SINGLE: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("method", SINGLE)
-def test_an_answer_with_one_wrong_field_is_an_error_that_names_endpoint_and_field(method: str) -> None:
+def test_an_answer_with_one_wrong_field_is_an_error(method: str) -> None:
+    """The error names the endpoint and the field, and says that the exchange may have acted on the request."""
     for name, kind in SINGLE[method].items():
         for value in WRONG[kind]:
             body = body_of(method)
@@ -166,7 +169,8 @@ def test_what_is_hardly_json_is_an_error_that_names_the_endpoint(method: str, ra
 
 
 @pytest.mark.parametrize("payload", [b"\xff\xfe\xfd", b'{"balance_dollars": "\xe9"}', b"", b"null", b"\x00" * 9])
-def test_bytes_that_are_no_text_are_an_error_that_names_the_endpoint(payload: bytes) -> None:
+def test_bytes_that_are_no_text_are_an_error(payload: bytes) -> None:
+    """An answer that is no text or no JSON object is an error that names the endpoint."""
     with pytest.raises(Unreadable, match="GET /portfolio/balance: "):
         CALLS["get_balance"](client_that_hears(give(200, payload)))
 
@@ -202,8 +206,9 @@ def test_what_the_exchange_adds_next_month_changes_nothing(method: str) -> None:
     assert str(after) == str(before)
 
 
-def test_a_write_whose_answer_has_a_time_that_is_none_is_a_write_all_the_same() -> None:
-    """Lists are not believed before they show it."""
+def test_a_write_with_an_invalid_time_in_its_answer_is_a_write() -> None:
+    """Even if the answer to a write has no valid time, the bot does not believe lists before they show the
+    write."""
     body = body_of("cancel_order") | {"ts_ms": "soon"}
     past = give(200, sent({"as_of_time": "2026-11-22T14:59:59Z"}))
     refused = client_that_hears(give(200, sent(body)))

@@ -25,9 +25,8 @@ def test_a_price_is_rounded_down_onto_the_grid_of_its_own_side(
 
 
 @given(st.sampled_from(GRIDS), st.integers(1, 99))
-def test_a_no_price_is_on_the_grid_exactly_where_the_yes_ask_it_is_sent_as_is(
-    price_grid: PriceGrid, step: int
-) -> None:
+def test_a_no_price_is_on_the_grid_with_its_yes_ask(price_grid: PriceGrid, step: int) -> None:
+    """A NO bid is sent as a YES ask. Its price is on the grid where the YES ask is on the grid."""
     yes_ask = price_grid.price(Side.YES, step)
     assert price_grid.floor(Side.YES, yes_ask) == yes_ask
     assert price_grid.floor(Side.NO, 1 - yes_ask) == 1 - yes_ask
@@ -53,9 +52,11 @@ def test_the_table_counts_every_price_as_the_definition_does(price_grid: PriceGr
 
 
 @given(st.sampled_from(GRIDS), st.sampled_from(Side), ANY_PRICE, st.integers(0, 12))
-def test_what_is_remembered_is_what_a_grid_says_that_is_asked_for_the_first_time(
+def test_a_grid_answers_the_same_from_memory(
     price_grid: PriceGrid, side: Side, price: Decimal, ticks: int
 ) -> None:
+    """A grid that remembers its answers gives the same ticks and prices as a grid that is asked for the first
+    time."""
     fresh = PriceGrid(price_grid.ranges)
     prices = counted(price_grid, side)
     behind = sum(one <= price for one in prices) - 1
@@ -84,7 +85,8 @@ def test_steps_are_the_grids_own_where_it_tapers() -> None:
     assert TAPERED.ticks(Side.YES, Decimal("0.12")) - TAPERED.ticks(Side.YES, Decimal("0.099")) == 3
 
 
-def test_no_prices_are_fine_where_the_yes_asks_they_are_sent_as_are_fine() -> None:
+def test_no_prices_have_fine_ticks_where_their_yes_asks_do() -> None:
+    """A NO bid is sent as a YES ask, so NO prices have fine ticks where those YES asks do."""
     assert FINE_BELOW.below(Side.NO, Decimal("0.85"), 1) == Decimal("0.849")
     assert FINE_BELOW.below(Side.NO, Decimal("0.15"), 1) == Decimal("0.14")
     assert FINE_BELOW.floor(Side.NO, Decimal("0.149")) == Decimal("0.14")

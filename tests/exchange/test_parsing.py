@@ -95,7 +95,9 @@ def test_every_method_is_among_those_that_are_told_anything() -> None:
 @pytest.mark.parametrize("name", CALLS)
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
-def test_no_answer_at_all_ends_in_anything_but_a_value_or_a_typed_error(name: str, data: st.DataObject) -> None:
+def test_any_answer_gives_a_value_or_a_typed_error(name: str, data: st.DataObject) -> None:
+    """No answer, however broken, raises anything but an exchange error. The error is short and names the
+    request."""
     payload = data.draw(
         spoilt(name, ANYTHING_SENT).map(sent) | ANYTHING_SENT.map(sent) | st.binary(max_size=60),
         label="the answer",
@@ -114,10 +116,9 @@ def test_no_answer_at_all_ends_in_anything_but_a_value_or_a_typed_error(name: st
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("raw", ["large", "larger", "less deep", "surrogate"])
-def test_no_strange_value_in_any_place_of_an_answer_ends_in_anything_but_a_typed_error(
-    name: str, raw: str
-) -> None:
-    """Every place of a real answer in its turn. One call: the answer of that place."""
+def test_a_strange_value_anywhere_gives_a_typed_error_at_most(name: str, raw: str) -> None:
+    """A strange value stands in each place of a real answer in its turn, and one call reads that answer. The
+    call may only raise an exchange error."""
     body = body_of(name)
     for container, key in list(places(body)):
         if isinstance(container, list) and key:
@@ -191,7 +192,9 @@ def read(parser: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-def test_whatever_stands_in_one_place_a_parser_makes_a_value_or_says_what_is_wrong(parser: str) -> None:
+def test_a_strange_value_in_one_place_is_read_or_named(parser: str) -> None:
+    """Each place of a sample holds each strange value in its turn. The parser makes a value or says which field
+    is wrong."""
     whole = sample(parser)
     read(parser, whole)
     for container, key in list(places(whole)):
@@ -205,7 +208,9 @@ def test_whatever_stands_in_one_place_a_parser_makes_a_value_or_says_what_is_wro
 @pytest.mark.parametrize("parser", PARSERS)
 @settings(max_examples=8, deadline=None)
 @given(data=st.data())
-def test_whatever_a_parser_reads_it_makes_a_value_or_says_what_is_wrong(parser: str, data: st.DataObject) -> None:
+def test_a_parser_makes_a_value_or_says_what_is_wrong(parser: str, data: st.DataObject) -> None:
+    """A parser reads a sample with several random changes, or any random value. It makes a value or says which
+    field is wrong."""
     value = sample(parser)
     if data.draw(st.booleans()):
         for _ in range(data.draw(st.integers(1, 4))):
@@ -264,8 +269,9 @@ def test_levels_at_one_price_keep_their_order_and_their_sizes() -> None:
         ({"0.5": 1, "5": 1}, r"should hold \[price, size\] pairs"),
     ],
 )
-def test_a_level_that_is_none_is_refused_also_where_its_words_were_read_before(level: Any, told: str) -> None:
-    """A size may be more than a dollar: what is known of one is not known of the other."""
+def test_a_malformed_level_is_refused_also_after_a_good_read(level: Any, told: str) -> None:
+    """A size may be more than a dollar: what is remembered of a size says nothing about a price. So a bad level
+    is refused also if its strings were read before."""
     good = [["0.5", "5"], ["0", "1.0001"], ["1", "0.5"]]
     for _ in range(2):
         assert len(parse_markets.book(book_of(*good)).yes) == 3
@@ -280,7 +286,8 @@ def test_what_is_remembered_of_books_has_an_end(monkeypatch: pytest.MonkeyPatch)
     assert len(known) <= 8
 
 
-def test_a_markets_volume_and_expected_end_are_read_and_a_volume_below_nothing_is_not() -> None:
+def test_a_markets_volume_and_expected_end_are_read() -> None:
+    """A market without an expected end ends at its close time. A volume below zero is refused."""
     moment = "2026-11-23T04:00:00Z"
     market = parse_markets.market(changed("market", volume_24h_fp="1234.50", expected_expiration_time=moment))
     assert (market.volume_24h, market.expected_resolution) == (D("1234.5"), datetime(2026, 11, 23, 4, tzinfo=UTC))
@@ -291,7 +298,9 @@ def test_a_markets_volume_and_expected_end_are_read_and_a_volume_below_nothing_i
         parse_markets.market(changed("market", volume_24h_fp="-0.01"))
 
 
-def test_markets_with_one_grid_share_what_is_known_of_its_prices_and_no_others_do() -> None:
+def test_only_markets_with_the_same_price_ranges_share_a_grid() -> None:
+    """Markets with the same price ranges share what is known of their prices. Another grid has its own ticks,
+    and a broken one is refused each time."""
     cents, tenths = ([{"start": "0.0000", "end": "1.0000", "step": step}] for step in ("0.0100", "0.0010"))
     one, same, another = (
         parse_markets.market(changed("market", ticker=name, price_ranges=ranges)).grid

@@ -98,11 +98,9 @@ def _steps(draw: st.DrawFn) -> Step:
 
 
 @given(st.sampled_from([BASIC, PREMIER]), st.lists(_steps(), min_size=1, max_size=80))
-def test_no_sequence_of_calls_overdraws_a_bucket_and_no_wait_is_longer_than_it_must_be(
-    limits: AccountLimits, steps: list[Step]
-) -> None:
-    """As the exchange counts, a call is paid for when it arrives. Who sent it cannot know when that was, only that
-    the answer came after it: to be safe is to wait as if it had arrived just then, and not a moment longer."""
+def test_no_sequence_of_calls_overdraws_a_rate_limit_bucket(limits: AccountLimits, steps: list[Step]) -> None:
+    """The exchange charges a call when it arrives. The sender only knows that the answer came later, so the bot
+    waits as if it had just arrived, and not a moment longer."""
     clock = SimulatedClock(START, pace=None)
     budget = RateLimiter(clock)
     budget.use_limits(limits, COSTS)
@@ -134,8 +132,9 @@ def test_no_sequence_of_calls_overdraws_a_bucket_and_no_wait_is_longer_than_it_m
 
 
 @given(st.integers(1, 120), st.integers(0, 2**32))
-def test_a_burst_takes_what_the_bucket_dictates_and_two_ways_more_at_most(calls: int, seed: int) -> None:
-    """While a bucket is full nothing flows in, so it gains nothing on the first way; and the last comes on top."""
+def test_a_burst_takes_little_longer_than_the_bucket_dictates(calls: int, seed: int) -> None:
+    """A burst takes at most two network ways more. A full bucket gains nothing during the first way, and the
+    last way comes on top."""
     dice = random.Random(seed)
     clock = SimulatedClock(START, pace=None)
     budget = RateLimiter(clock)
@@ -149,7 +148,8 @@ def test_a_burst_takes_what_the_bucket_dictates_and_two_ways_more_at_most(calls:
     assert took <= max((calls * 10 - 100) / 100, on_the_way) + 2 * 0.05 + LITTLE
 
 
-def test_a_wait_that_only_a_full_bucket_could_end_ends_when_it_is_full() -> None:
+def test_a_wait_ends_at_the_latest_when_the_bucket_is_full() -> None:
+    """A call that asks for more tokens than the bucket can hold goes out when the bucket is full."""
     clock = SimulatedClock(START, pace=None)
     budget = RateLimiter(clock)
     began = clock.monotonic()
@@ -160,9 +160,9 @@ def test_a_wait_that_only_a_full_bucket_could_end_ends_when_it_is_full() -> None
 
 
 @given(st.sampled_from([BASIC, PREMIER]), st.integers(0, 5_000), st.sampled_from([2, 10, 150]))
-def test_what_creates_leave_for_cancels_is_enough_or_half_and_leaves_room_for_a_batch(
-    limits: AccountLimits, resting: int, cost: int
-) -> None:
+def test_creates_leave_tokens_for_cancels(limits: AccountLimits, resting: int, cost: int) -> None:
+    """Creates leave the tokens that canceling all resting orders costs, at most half of the bucket. There is
+    always room for a batch of at least one order."""
     budget = RateLimiter(SimulatedClock(START, pace=None))
     budget.use_limits(limits, COSTS)
     kept = budget.reserve_for_cancels(resting, CANCEL)
@@ -209,14 +209,17 @@ def test_a_call_costs_what_the_row_says_that_fits_it_best(
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_a_row_for_one_place_fits_better_than_one_for_all_that_follows(is_first: bool) -> None:
+def test_a_cost_for_one_place_goes_before_a_cost_for_all(is_first: bool) -> None:
+    """A row for one part of the path fits better than a row for all that follows, in either order of the rows."""
     rows = {f"DELETE {ANY}": 7, "DELETE /portfolio/events/orders/*rest": 5}
     budget = RateLimiter(SimulatedClock(START, pace=None))
     budget.use_limits(BASIC, _told(rows if is_first else dict(reversed(rows.items()))))
     assert budget.cost(CANCEL) == 7
 
 
-def test_costs_that_were_told_replace_those_that_were_known_before() -> None:
+def test_costs_that_the_exchange_tells_replace_the_known_ones() -> None:
+    """When the exchange tells its costs, they replace all costs that were known before. A look at the balance
+    costs one token of its own bucket."""
     budget = RateLimiter(SimulatedClock(START, pace=None))
     assert {call: budget.cost(call) for call in TOLD_COSTS} == TOLD_COSTS
     budget.use_limits(BASIC, _told({}))
@@ -348,7 +351,9 @@ def test_a_higher_tier_is_used_once_it_is_known(make_bench: Callable[..., Bench]
     assert refusals(bench) == 0
 
 
-def test_a_look_at_the_balance_is_one_a_second_and_delays_nothing_else(at_once: Bench) -> None:
+def test_a_look_at_the_balance_delays_nothing_else(at_once: Bench) -> None:
+    """The bot reads the balance at most once a second, and that wait does not delay another call."""
+
     def look_five_times() -> None:
         for _ in range(5):
             at_once.client.get_balance()
@@ -367,7 +372,8 @@ def test_a_shards_bucket_is_its_own(at_once: Bench) -> None:
     assert refusals(at_once) == 0
 
 
-def test_a_batch_pays_for_each_of_its_orders_in_the_first_shards_bucket(at_once: Bench) -> None:
+def test_a_batch_pays_for_each_of_its_orders(at_once: Bench) -> None:
+    """A batch is one request, but it pays for every order from the bucket of shard 0, the first shard."""
     orders = [order(at_once, f"batch-{number}", shard=3) for number in range(10)]
     assert took(at_once, lambda: at_once.client.create_orders(orders)) == 0
     assert len(at_once.wire.sent) == 1
@@ -377,9 +383,9 @@ def test_a_batch_pays_for_each_of_its_orders_in_the_first_shards_bucket(at_once:
 
 
 @pytest.mark.parametrize("resting", [0, 1, 20, 25, 40])
-def test_a_burst_of_creates_leaves_what_canceling_all_that_rests_costs_or_half(
-    at_once: Bench, resting: int
-) -> None:
+def test_a_burst_of_creates_leaves_tokens_for_cancels(at_once: Bench, resting: int) -> None:
+    """A burst of creates leaves the tokens that canceling all resting orders costs, at most half of the bucket.
+    If nothing rests, it leaves none."""
     orders = rest(at_once, resting, shard=3)
     kept = min(2 * resting, 50)
     assert took(at_once, lambda: burst(at_once, 30, shard=3)) == pytest.approx(
@@ -403,8 +409,9 @@ def test_what_rests_on_one_shard_holds_nobody_up_on_another(at_once: Bench) -> N
     assert took(at_once, lambda: burst(at_once, 10, shard=0)) == 0
 
 
-def test_after_a_429_a_client_waits_though_it_thought_that_it_had_tokens(at_once: Bench) -> None:
-    """Somebody else draws on the same buckets. With 10 tokens a read and 200 a second, 20 reads take a second."""
+def test_after_a_429_a_client_waits(at_once: Bench) -> None:
+    """Another program draws on the same buckets, so a client waits though it counted enough tokens, and writes
+    do not wait. With 10 tokens a read and 200 a second, 20 reads take a second."""
     at_once.wire.fault = lambda _, number: answer(429, '{"error":"too many requests"}') if number == 0 else None
 
     def read_twenty_times() -> None:

@@ -71,8 +71,9 @@ class Seen(BaseAdapter):
 
 
 @given(st.text(min_size=1, max_size=30))
-def test_what_is_signed_is_the_path_that_is_sent_whatever_is_in_it_and_never_the_query(name: str) -> None:
-    """Order ids are the exchange's, but nobody promised what they are made of."""
+def test_the_path_that_is_sent_is_signed_without_its_query(name: str) -> None:
+    """The signature fits the path as it is sent, with any characters in it. Order ids are the exchange's, and
+    it promises nothing about their characters."""
     seen, session = Seen(), requests.Session()
     session.mount("http://", seen)
     clock = SimulatedClock(START, pace=None)
@@ -103,9 +104,9 @@ def test_every_key_that_the_exchange_gives_out_trades(
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o644, True)])
-def test_a_key_that_others_can_read_is_warned_about_and_one_that_they_cannot_is_not(
-    tmp_path: Path, mode: int, warned: bool
-) -> None:
+def test_a_key_file_that_others_can_read_is_warned_about(tmp_path: Path, mode: int, warned: bool) -> None:
+    """The warning names the file and the chmod that mends it. A key file that only its owner can read gives no
+    warning."""
     path = tmp_path / "key.pem"
     path.write_bytes(pem(ED25519, PKCS8))
     path.chmod(mode)
@@ -115,9 +116,11 @@ def test_a_key_that_others_can_read_is_warned_about_and_one_that_they_cannot_is_
     assert all(f"chmod 600 {path}" in told for told in found)
 
 
-def test_a_machines_proxy_and_certificates_are_used_and_its_passwords_are_not(
+def test_a_machines_proxy_is_used_and_its_passwords_are_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The client uses the proxy and the certificates that the machine's environment names. It does not send the
+    login of a netrc file."""
     path = tmp_path / "key.pem"
     path.write_bytes(pem(ED25519, PKCS8))
     netrc = tmp_path / "netrc"

@@ -62,11 +62,13 @@ def test_the_weekly_pause_is_found_in_new_yorks_time(now: str, start: str, end: 
         ("2027-03-12T12:00", span("2027-03-18T07:00", "2027-03-18T09:00")),
     ],
 )
-def test_a_night_of_changing_clocks_is_neither_a_gap_nor_an_hour_lost(now: str, expected: Span) -> None:
+def test_a_change_of_clocks_is_neither_a_gap_nor_an_hour_lost(now: str, expected: Span) -> None:
+    """The night when the clocks change is no pause. The next weekly pause begins at its usual New York time."""
     assert next_pause(plan(week()), utc(now)) == expected
 
 
-def test_a_pause_over_the_change_of_clocks_lasts_as_long_as_it_does_there() -> None:
+def test_a_pause_over_the_change_of_clocks_has_its_true_length() -> None:
+    """A pause in the night when the clocks change lasts as long as it does in New York: an hour more or less."""
     sunday = week(6, ((MIDNIGHT, time(1)), (time(4), MIDNIGHT)))
     assert next_pause(plan(sunday), utc("2026-10-31T12:00")) == span("2026-11-01T05:00", "2026-11-01T09:00")
     assert next_pause(plan(sunday), utc("2027-03-13T12:00")) == span("2027-03-14T06:00", "2027-03-14T08:00")
@@ -80,7 +82,8 @@ def test_whatever_comes_first_is_told() -> None:
     assert next_pause(plan(week(), windows=(later, over)), now) == weekly
 
 
-def test_a_window_that_overlaps_or_repeats_the_weekly_pause_is_one_with_it() -> None:
+def test_a_window_that_overlaps_the_weekly_pause_is_one_with_it() -> None:
+    """A maintenance window that overlaps or repeats the weekly pause makes one pause with it."""
     now = utc("2026-11-22T15:00")
     weekly, longer = span("2026-11-26T08:00", "2026-11-26T10:00"), span("2026-11-26T09:00", "2026-11-26T13:00")
     assert next_pause(plan(week(), windows=(weekly,)), now) == weekly
@@ -111,9 +114,8 @@ _MINUTES = st.integers(0, 7 * 24 * 60)
 
 
 @given(passed=st.integers(0, 600 * 24 * 60), lasts=st.integers(1, 900), after=_MINUTES)
-def test_a_pause_that_is_told_is_not_over_and_no_window_comes_before_it(
-    passed: int, lasts: int, after: int
-) -> None:
+def test_the_next_pause_is_not_over(passed: int, lasts: int, after: int) -> None:
+    """The pause that is told has not ended, and no maintenance window comes before it."""
     moment = utc("2026-02-01") + timedelta(minutes=passed)
     start = moment + timedelta(minutes=after)
     window = (start, start + timedelta(minutes=lasts))

@@ -280,9 +280,11 @@ def assert_order_is(order: OrderRequest, result: Any, seen: Scene) -> None:
 @pytest.mark.parametrize(
     ("fault", "verb", "outcome", "sent", "left"), rows(TABLE) + rows(AFTERWARDS) + rows(GROUPS)
 )
-def test_no_fault_leaves_two_orders_for_one_or_a_caller_who_believes_what_is_false(
+def test_no_fault_doubles_an_order_or_misleads_the_caller(
     fault: str, verb: str, outcome: str, sent: str, left: str
 ) -> None:
+    """Each call ends with the outcome, the number of requests and the orders that the table states, within the
+    limits of requests and time."""
     on = VERBS[verb]
     signer = Signer("a-key", ANOTHER_KEY) if fault == "wrong_key" else None
     seen = scene(rules(fault, on), RESTS_BEFORE.get(verb, 0), signer)
@@ -330,7 +332,8 @@ def assert_outcome(outcome: str, got: Any) -> None:
 
 @pytest.mark.parametrize("seconds", [3, 10, 30])
 @pytest.mark.parametrize("fault", ["reset_after once", "reset_before once", "429 acted once"])
-def test_lists_that_lag_behind_do_not_hide_an_order_so_that_it_is_placed_again(fault: str, seconds: int) -> None:
+def test_a_list_that_lags_does_not_place_an_order_twice(fault: str, seconds: int) -> None:
+    """If the exchange's lists lag behind, the bot still finds its order, or says that it does not know."""
     stale = {"do": "stale", "on": "GET /*", "seconds": seconds}
     seen = scene([*rules(fault, VERBS["create"]), stale])
     got = do("create", seen)
@@ -339,8 +342,9 @@ def test_lists_that_lag_behind_do_not_hide_an_order_so_that_it_is_placed_again(f
     assert seen.exchange.elapsed <= LONGEST
 
 
-def test_an_order_that_arrives_late_is_found_though_later_attempts_were_refused() -> None:
-    """The first attempt stays on its way until after the look for it; the others get a 429."""
+def test_an_order_that_arrives_late_is_found() -> None:
+    """The first attempt stays on its way until after the bot looked for it. The later attempts are refused with
+    a 429."""
     seen = scene()
     late: list[requests.PreparedRequest] = []
 
@@ -359,7 +363,8 @@ def test_an_order_that_arrives_late_is_found_though_later_attempts_were_refused(
     assert_true("create", got, seen)
 
 
-def test_an_id_used_again_means_the_order_that_it_was_used_for_and_no_other() -> None:
+def test_an_id_used_again_places_no_second_order() -> None:
+    """The same order under the same id returns the first answer. Other terms under that id raise an error."""
     seen = scene()
     first = seen.client.create_order(asked(0))
     assert seen.client.create_order(asked(0)) == first
@@ -368,14 +373,16 @@ def test_an_id_used_again_means_the_order_that_it_was_used_for_and_no_other() ->
     assert len(seen.resting) == 1
 
 
-def test_two_orders_under_one_id_are_refused_before_either_is_sent() -> None:
+def test_two_orders_under_one_id_are_not_sent() -> None:
+    """The client refuses a batch in which two orders have the same client order id, and neither order rests."""
     seen = scene()
     with pytest.raises(ValueError, match="same client order id"):
         seen.client.create_orders([asked(0), asked(1)._replace(client_order_id=asked(0).client_order_id)])
     assert not seen.resting
 
 
-def test_orders_are_not_half_placed_where_one_of_them_cannot_be_written() -> None:
+def test_orders_are_not_half_placed_if_one_is_invalid() -> None:
+    """If one order of several has a price with too many decimals, the client refuses them all and none rests."""
     seen = scene()
     with pytest.raises(ValueError, match="decimals"):
         seen.client.create_orders([*map(asked, range(10)), asked(10, price="0.52001")])
@@ -389,7 +396,9 @@ def test_an_outage_does_not_hold_up_a_whole_batch_for_minutes(fault: str) -> Non
     assert seen.exchange.elapsed <= LONGEST
 
 
-def test_what_an_amend_bought_is_told_or_not_told_and_never_said_to_be_nothing() -> None:
+def test_a_fill_of_an_amend_is_never_reported_as_nothing() -> None:
+    """If the first answer to an amend that bought is lost, the client gives the filled count or leaves it open.
+    An error of it allows for the fill."""
     seen = scene(rules("reset_after once", VERBS["amend"]), before=1)
     bought = len(seen.exchange.account.fills)
     try:
@@ -411,15 +420,17 @@ def test_an_error_without_words_is_not_taken_for_a_cancel(said: str) -> None:
     assert isinstance(got, ExchangeError)
 
 
-def test_a_list_without_its_orders_does_not_show_that_an_order_was_never_placed() -> None:
+def test_a_list_without_its_orders_does_not_deny_an_order() -> None:
+    """If a list comes without its orders, the bot does not conclude that its order was never placed."""
     on = VERBS["create"]
     seen = scene([*rules("reset_after, then 429", on), *rules("no_order always", VERBS["read"])])
     got = do("create", seen)
     assert_true("create", got, seen)
 
 
-def test_a_fast_clock_does_not_hide_an_order_from_the_look_for_it() -> None:
-    """The first attempt is refused for its time, the second lands and its answer is lost, others get a 429."""
+def test_a_fast_clock_does_not_hide_an_order() -> None:
+    """The first attempt is refused for its time, the second lands and its answer is lost, and others get a 429.
+    The look for the order still finds it."""
     on = VERBS["create"]
     lost = {"do": "reset_after", "on": on, "skip": 1, "times": 1}
     seen = scene([lost, {"do": "429", "on": on, "skip": 2}])

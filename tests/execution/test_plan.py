@@ -45,7 +45,9 @@ def targets(*quotes: TargetQuote, **more: object) -> Targets:
 # -- one by one ------------------------------------------------------------------------------------------------
 
 
-def test_an_order_that_is_what_is_wanted_stays_and_costs_one_request_that_keeps_its_place() -> None:
+def test_a_wanted_order_stays_and_keeps_its_place() -> None:
+    """An order that is what is wanted costs one request, a renewal with the same price and count. The plan
+    cancels and places nothing."""
     resting = order("KXA-1", YES, "0.49", 5)
     made = make_plan(state(orders=(resting,)), targets(quote(YES, "0.49")), GROUPS)
     (amendment,) = made.amendments
@@ -63,7 +65,8 @@ def test_an_order_moves_in_place_without_a_gap() -> None:
     assert not made.cancels
 
 
-def test_a_move_that_could_meet_the_book_is_made_post_only_for_an_amend_might_take() -> None:
+def test_a_move_that_could_meet_the_book_is_made_post_only() -> None:
+    """The bot cancels such an order and places it anew as post-only, because an amend might take."""
     resting = order("KXA-1", YES, "0.47", 5)
     tight = Book("KXA-1", cents((53, 100)), cents((46, 100)))  # 0.54 is asked
     made = make_plan(state(orders=(resting,), books={"KXA-1": tight}), targets(quote(YES, "0.53")), GROUPS)
@@ -74,7 +77,9 @@ def test_a_move_that_could_meet_the_book_is_made_post_only_for_an_amend_might_ta
     assert not made.amendments
 
 
-def test_what_was_filled_of_an_order_is_topped_up_and_what_is_too_much_is_taken_off() -> None:
+def test_a_filled_part_is_topped_up_and_an_excess_is_taken_off() -> None:
+    """An amend brings an order that was filled in part back to its wanted size. A decrease brings an order that
+    is too large down to it."""
     resting = order("KXA-1", YES, "0.49", 2, filled=3), order("KXA-1", NO, "0.44", 9, "2")
     made = make_plan(state(orders=resting), targets(quote(YES, "0.49"), quote(NO, "0.44")), GROUPS)
     assert {(one.order.side, one.kind, one.bid.count) for one in made.amendments} == {
@@ -95,7 +100,9 @@ def test_renewals_go_out_before_whatever_else_rests_is_changed() -> None:
     assert changes == [AmendKind.RENEW] * 2 + [AmendKind.REPLACE] * 2
 
 
-def test_a_quote_outside_its_order_group_is_placed_anew_for_nothing_would_stop_its_fills() -> None:
+def test_a_quote_outside_its_order_group_is_placed_anew() -> None:
+    """Outside the group nothing would stop the fills of the quote. The bot cancels it and places it in the
+    group."""
     resting = order("KXA-1", YES, "0.49", 5, group=None)
     made = make_plan(state(orders=(resting,)), targets(quote(YES, "0.49")), GROUPS)
     assert [one for one, _ in made.cancels] == [resting]
@@ -108,7 +115,8 @@ def test_what_is_not_wanted_goes_and_what_a_person_rests_stays() -> None:
     assert [one for one, _ in made.cancels] == [ours]
 
 
-def test_a_market_that_misses_its_target_for_now_keeps_its_orders_as_they_are() -> None:
+def test_a_market_off_its_target_for_now_keeps_its_orders() -> None:
+    """If a market misses its target for now, the bot renews its orders with the same price and count."""
     resting = order("KXA-1", YES, "0.43", 3)
     made = make_plan(state(orders=(resting,)), targets(keep={"KXA-1"}), GROUPS)
     assert [(one.kind, one.bid) for one in made.amendments] == [(AmendKind.RENEW, resting.bid)]
@@ -122,7 +130,9 @@ def test_where_nothing_can_be_seen_nothing_is_touched() -> None:
     assert [one.reason for one in made.unsold] == ["what rests there could not be read"]
 
 
-def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted_before_it_is_gone() -> None:
+def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted() -> None:
+    """The bot cancels its own bid on that side and does not quote it before the position is gone. The quote on
+    the other side stays."""
     resting = order("KXA-1", YES, "0.50", 5), order("KXA-1", NO, "0.44", 5, "2")
     made = make_plan(
         state(orders=resting, positions=(held("KXA-1", 3),)),
@@ -136,7 +146,9 @@ def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted_before_it_is_gone(
     assert [one.order.order_id for one in made.amendments] == ["2"]
 
 
-def test_a_resting_exit_is_one_order_with_that_sides_quote_and_no_more_than_what_is_held_beyond_it() -> None:
+def test_a_resting_exit_is_one_order_with_that_sides_quote() -> None:
+    """The order has the size of the quote and, beyond it, no more than what is held. The quote on the held side
+    is smaller by what is held."""
     resting = order("KXA-1", NO, "0.44", 5)
     rest = targets(quote(YES, "0.49"), quote(NO, "0.44"), exit=Exit.REST)
     made = make_plan(state(orders=(resting,), positions=(held("KXA-1", 3),)), rest, GROUPS)
@@ -145,7 +157,8 @@ def test_a_resting_exit_is_one_order_with_that_sides_quote_and_no_more_than_what
     assert [(one.bid.side, one.bid.count) for one in made.orders] == [(YES, D(2))], "3 are held of 5"
 
 
-def test_a_resting_exit_without_a_quote_rests_beside_the_best_and_in_no_group() -> None:
+def test_a_resting_exit_without_a_quote_rests_in_no_group() -> None:
+    """The exit is a post-only order that rests beside the best bid."""
     made = make_plan(state(positions=(held("KXA-1", -3),)), targets(exit=Exit.REST), GROUPS)
     (placed,) = made.orders
     assert placed.bid == Bid(YES, D("0.50"), D(3))
@@ -153,7 +166,8 @@ def test_a_resting_exit_without_a_quote_rests_beside_the_best_and_in_no_group() 
     assert placed.group_id is None
 
 
-def test_a_position_that_cannot_be_closed_blocks_new_orders_in_its_market_alone() -> None:
+def test_a_position_that_cannot_be_closed_blocks_its_market() -> None:
+    """The plan lists the position as unsold and places no new order in its market. Other markets are quoted."""
     markets = {ticker: market(ticker=ticker) for ticker in ("KXA-1", "KXB-1")}
     books = {"KXA-1": Book("KXA-1", (), BOOK.no), "KXB-1": BOOK._replace(ticker="KXB-1")}
     made = make_plan(
@@ -166,7 +180,8 @@ def test_a_position_that_cannot_be_closed_blocks_new_orders_in_its_market_alone(
     assert [(one.order.ticker, one.code) for one in made.refused] == [("KXA-1", RefusalCode.NOT_CLEARED)]
 
 
-def test_orders_that_the_limits_do_not_allow_any_more_are_taken_down() -> None:
+def test_orders_beyond_the_limits_are_canceled() -> None:
+    """If the limits do not allow a resting order any more, the plan cancels it and names the limit."""
     resting = order("KXA-1", YES, "0.49", 5)
     tight = state(orders=(resting,), limits=AMPLE._replace(capital=D(2)))
     made = make_plan(tight, targets(quote(YES, "0.49")), GROUPS)
@@ -319,7 +334,8 @@ def ours(orders: Iterable[Order]) -> list[Order]:
 
 @settings(max_examples=70, deadline=None)
 @given(worlds())
-def test_no_plan_breaks_a_limit_whether_what_it_sells_is_sold_or_not(world: tuple[TradingState, Targets]) -> None:
+def test_no_plan_breaks_a_limit_even_if_its_sales_fail(world: tuple[TradingState, Targets]) -> None:
+    """Event loss, capital and cash stay within their limits whether what the plan sells is sold or not."""
     now, wanted = world
     made = make_plan(now, wanted, GROUPS)
     then = after(now, made, sold=False)
@@ -337,9 +353,11 @@ def test_no_plan_breaks_a_limit_whether_what_it_sells_is_sold_or_not(world: tupl
 
 @settings(max_examples=70, deadline=None)
 @given(worlds())
-def test_no_plan_crosses_trades_with_itself_or_leaves_two_orders_of_one_intent(
+def test_no_plan_crosses_or_leaves_two_orders_on_one_side(
     world: tuple[TradingState, Targets],
 ) -> None:
+    """No new order crosses the book or could trade with another order of the account. No two orders of one
+    intent rest, and a sale takes the best bid."""
     now, wanted = world
     made = make_plan(now, wanted, GROUPS)
     then = after(now, made, sold=False)

@@ -16,9 +16,10 @@ from tests.support.project import RECORDED_BOOKS
 
 
 @pytest.mark.skipif(not RECORDED_BOOKS.exists(), reason=f"the recorded books are not here: {RECORDED_BOOKS}")
-def test_cycles_on_thousands_of_recorded_books_quote_and_explain_the_rest(
+def test_cycles_on_thousands_of_recorded_books_quote(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """Each cycle quotes two markets and gives a reason for each of the others, without an error."""
     bench = make_bench(books=RECORDED_BOOKS)
     listed = set(bench.exchange.api.exchange.markets)
     assert len(listed) > 2_000
@@ -85,9 +86,8 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
         (line("A\ud800", DEEP, DEEP), "ticker is not a name"),
     ],
 )
-def test_a_file_that_is_no_record_of_books_is_refused_with_its_line(
-    tmp_path: Path, content: str, told: str
-) -> None:
+def test_a_file_that_is_no_record_of_books_is_refused(tmp_path: Path, content: str, told: str) -> None:
+    """The error names the file and what is wrong with it: the line, the price, the size or the ticker."""
     path = tmp_path / "books.jsonl"
     path.write_text(content)
     with pytest.raises(UnusableBooks, match=r"books\.jsonl") as error:

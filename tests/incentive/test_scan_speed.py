@@ -41,16 +41,19 @@ def scanned(reader: Reader) -> tuple[Board, Pace]:
     return reader.scan(dry=True)
 
 
-def test_a_scan_with_no_tokens_left_takes_hardly_longer_than_they_do_and_is_never_refused(
+def test_a_scan_without_tokens_left_is_never_refused(
     scanned: tuple[Board, Pace],
 ) -> None:
+    """A scan that begins with an empty rate limit takes hardly longer than its tokens need to refill."""
     _, pace = scanned
     assert pace.floor > 0.5
     assert pace.floor <= pace.seconds <= MOST_OVER_FLOOR * pace.floor
     assert pace.refusals == 0
 
 
-def test_a_scan_reads_by_the_hundred_and_nothing_of_markets_that_cannot_pass(scanned: tuple[Board, Pace]) -> None:
+def test_a_scan_spends_no_reads_on_markets_that_cannot_pass(scanned: tuple[Board, Pace]) -> None:
+    """The bot reads markets and books in batches of a hundred. It reads no market that its program rules out,
+    and no book that its market rules out."""
     board, pace = scanned
     listed = {program.ticker for program in board.programs}
     out = {skip.ticker: skip.reason for skip in board.selection.skipped}

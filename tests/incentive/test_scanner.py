@@ -109,8 +109,9 @@ def test_no_book_is_read_of_a_market_that_cannot_be_quoted(make_bench: MakeBench
     assert set(books) == could_be | {candidate.ticker for candidate in bench.board().selection.chosen}
 
 
-def test_the_first_scan_is_over_before_the_account_is_read_to_decide_by(make_bench: MakeBench) -> None:
-    """It can take 40 s: what a person does meanwhile must be seen before anything is placed."""
+def test_the_account_is_read_after_the_first_scan(make_bench: MakeBench) -> None:
+    """The first scan can take 40 s: the bot must see what a person does meanwhile before it places an order. It
+    decides by an account that it reads after the scan."""
     bench = make_bench(programs=24, who=())
     exchange = bench.exchange.api.exchange
     ticker = next(name for name, market in exchange.markets.items() if market.book.asks.best() is not None)
@@ -152,7 +153,9 @@ def test_markets_and_books_are_read_by_the_hundred(make_bench: MakeBench) -> Non
     assert len(sent) == 4 + sum(len(asked_for(sent, path)) for path in ("markets", "markets/orderbooks"))
 
 
-def test_fees_are_read_once_a_day_and_events_once_and_only_of_what_is_watched(make_bench: MakeBench) -> None:
+def test_fees_are_read_once_a_day_and_events_only_once(make_bench: MakeBench) -> None:
+    """Scans do not waste requests: the bot reads the fees of series once a day. It reads an event once, and
+    only if it watches a market of the event."""
     bench = make_bench(programs=150, who=())
     bench.bot.start_trading()
     markets = {market.ticker: market for market in bench.client.get_markets(bench.board().watched)}
@@ -216,7 +219,9 @@ def test_our_own_quotes_are_not_the_rivals_that_a_scan_counts(make_bench: MakeBe
 # -- what ends ---------------------------------------------------------------------------------------------------
 
 
-def test_a_program_that_disappears_ends_its_quotes_at_the_scan_and_no_others(bench: Bench) -> None:
+def test_a_program_that_disappears_ends_its_quotes(bench: Bench) -> None:
+    """The scan that misses the program cancels the quotes in its market. Quotes in other markets and a person's
+    order stay."""
     bench.bot.start_trading()
     gone, stays = sorted(quoted(bench))
     theirs = place_by_hand(bench, ticker=gone)
@@ -232,7 +237,8 @@ def test_a_program_that_disappears_ends_its_quotes_at_the_scan_and_no_others(ben
     assert gone not in quoted(bench)
 
 
-def test_a_program_that_ended_early_ends_its_quotes_though_it_is_still_listed(bench: Bench) -> None:
+def test_a_program_that_ended_early_ends_its_quotes(bench: Bench) -> None:
+    """The scan cancels the quotes even if the exchange still lists the program, with an end that has passed."""
     bench.bot.start_trading()
     gone, stays = sorted(quoted(bench))
     bench.pass_time(10)
@@ -254,7 +260,8 @@ def test_a_program_that_ended_early_ends_its_quotes_though_it_is_still_listed(be
     assert skipped(bench)[gone].reason is Reason.NOT_RUNNING
 
 
-def test_a_board_that_comes_back_empty_ends_all_quotes_and_says_so(bench: Bench) -> None:
+def test_a_board_that_comes_back_empty_ends_all_quotes(bench: Bench) -> None:
+    """If a scan finds no program, the bot cancels all quotes and logs the reason once."""
     bench.bot.start_trading()
     was = quoted(bench)
     assert len(was) == 2
@@ -286,7 +293,8 @@ def test_no_quote_outlasts_its_window(make_bench: MakeBench, left: int) -> None:
     assert quoted(bench) == {"KXRAINCHI-26DEC09-T2"}
 
 
-def test_of_two_windows_of_a_market_the_longer_one_is_what_a_quote_may_last(make_bench: MakeBench) -> None:
+def test_a_quote_may_last_as_long_as_the_longer_of_two_windows(make_bench: MakeBench) -> None:
+    """If two reward windows run in a market, a quote expires when the longer one ends."""
     bench = make_bench(who=())
     end_programs(bench, *bench.exchange.api.exchange.markets)
     list_window(bench, "KXODD-26NOV23-CAPPED", -600, 20, "short")
@@ -298,7 +306,9 @@ def test_of_two_windows_of_a_market_the_longer_one_is_what_a_quote_may_last(make
 # -- what is told ------------------------------------------------------------------------------------------------
 
 
-def test_the_first_scan_tells_counts_and_the_best_twenty_and_floods_nothing(make_bench: MakeBench) -> None:
+def test_the_first_scan_does_not_flood_the_log(make_bench: MakeBench) -> None:
+    """The first scan logs the counts of programs and the best 20 skipped markets. It does not log each program
+    as new."""
     bench = make_bench(programs=300, who=())
     bench.bot.start_trading()
     assert bench.events("NEW INCENTIVE") == bench.events("UPDATE INCENTIVE") == []
@@ -313,7 +323,9 @@ def test_the_first_scan_tells_counts_and_the_best_twenty_and_floods_nothing(make
     assert len(bench.log.splitlines()) < 75
 
 
-def test_what_is_new_changed_and_ended_since_the_last_scan_is_told_once(make_bench: MakeBench) -> None:
+def test_new_changed_and_ended_programs_are_logged_once(make_bench: MakeBench) -> None:
+    """A scan logs each program that is new, changed or ended since the last scan. The next scan does not log it
+    again."""
     bench = make_bench(who=())
     bench.bot.start_trading()
     programs = bench.exchange.api.exchange.programs
@@ -380,9 +392,10 @@ def scans(bench: Bench) -> int:
     return bench.wire.asked().count(BOARD)
 
 
-def test_scans_are_not_made_in_every_cycle_but_right_after_a_watched_window_has_ended(
+def test_a_scan_follows_the_end_of_a_watched_window(
     make_bench: MakeBench,
 ) -> None:
+    """The bot does not scan in every cycle, but it scans right after a watched window has ended."""
     bench = make_bench(who=(), SCAN_TIME=86_400)
     end_programs(bench, *bench.exchange.api.exchange.markets)
     list_window(bench, "KXODD-26NOV23-CAPPED", -600, 200, "first")
@@ -403,7 +416,8 @@ def test_scans_are_not_made_in_every_cycle_but_right_after_a_watched_window_has_
     assert seen == [(1, both)] * 4 + [(1, one)] + [(2, both)] * 3
 
 
-def test_a_scan_that_fails_keeps_the_quotes_and_the_last_board_and_is_told(bench: Bench) -> None:
+def test_a_scan_that_fails_keeps_the_quotes_and_the_last_board(bench: Bench) -> None:
+    """The failure of a scan is logged as one error, and no quote is canceled."""
     bench.run(cycles=1)
     was, board = bench.resting(), bench.board()
     for path in ("incentive_programs", "markets?", "orderbooks"):
@@ -416,7 +430,9 @@ def test_a_scan_that_fails_keeps_the_quotes_and_the_last_board_and_is_told(bench
         assert {order.order_id for order in bench.resting()} == {order.order_id for order in was}
 
 
-def test_a_loop_whose_scans_fail_goes_on_quoting_by_the_last_board(make_bench: MakeBench) -> None:
+def test_the_loop_goes_on_quoting_when_its_scans_fail(make_bench: MakeBench) -> None:
+    """While scans fail the bot quotes by the last board and logs the errors. When a scan works again, it
+    replaces the board."""
     bench = make_bench(SCAN_TIME=100)
     bench.wire.fault = lambda request, _: (
         unavailable if "incentive_programs" in (request.url or "") and bench.waits else None
@@ -453,7 +469,8 @@ def test_nothing_is_scanned_while_trading_is_paused(make_bench: MakeBench) -> No
 # -- what is remembered ------------------------------------------------------------------------------------------
 
 
-def test_a_market_that_was_excluded_half_of_the_time_is_expected_to_be_so(make_bench: MakeBench) -> None:
+def test_past_exclusions_of_a_market_lower_its_estimate(make_bench: MakeBench) -> None:
+    """If a market did not qualify in half of the scans, the bot expects half of the reward there."""
     bench = make_bench(who=(), ONLY=("KXODD-26NOV23-CAPPED",), TRADE_SIZE=20, FILL_COST=0)
     first = bench.bot.start_trading()
     assert first is not None
@@ -476,7 +493,8 @@ def test_a_market_that_was_excluded_half_of_the_time_is_expected_to_be_so(make_b
     assert half.estimate.payable < always.estimate.payable * Decimal("0.55")
 
 
-def test_a_market_that_is_left_out_for_want_of_a_slot_counts_as_qualified(make_bench: MakeBench) -> None:
+def test_a_market_left_out_for_want_of_a_slot_is_qualified(make_bench: MakeBench) -> None:
+    """A market that the bot leaves out only because of TRADE_TICKER_SIZE counts as qualified at each look."""
     bench = make_bench(who=(), TRADE_TICKER_SIZE=1)
     bench.bot.start_trading()
     for _ in range(5):
@@ -487,7 +505,8 @@ def test_a_market_that_is_left_out_for_want_of_a_slot_counts_as_qualified(make_b
     assert all(bench.board().looks[ticker] == (7, 7) for ticker in waiting)
 
 
-def test_whoever_may_quote_more_than_a_hundred_markets_is_not_kept_to_a_hundred(make_bench: MakeBench) -> None:
+def test_more_than_a_hundred_markets_can_be_quoted(make_bench: MakeBench) -> None:
+    """If the settings allow more than 100 markets, the bot quotes more than 100, all of them watched."""
     bench = make_bench(
         programs=300, who=(), TRADE_TICKER_SIZE=120, TRADE_SIZE=1, MAX_CAPITAL=300, MAX_EVENT_LOSS=300,
         INCENTIVE_SIZE=None, FILL_COST=0, MIN_HOURS_TO_CLOSE=1, AVOID=(),

@@ -77,7 +77,8 @@ def test_a_filled_order_earns_nothing_from_its_fill_on() -> None:
     assert [(p.end - p.start, p.bids[0].count) for p in half] == [(at(20), 100), (at(10), 60)]
 
 
-def test_an_order_whose_end_nobody_saw_is_not_taken_to_outlive_its_expiry() -> None:
+def test_an_order_without_a_known_end_ends_at_its_expiry() -> None:
+    """If the bot did not see an order end, the order counts as resting until it expires."""
     order = record(end=None)._replace(expires=NOW + at(25))
     (piece,) = accrual.resting_intervals([order], [], NOW, NOW + at(60))
     assert piece.end == NOW + at(25)
@@ -88,7 +89,8 @@ def test_seconds_before_the_last_look_are_not_counted_again() -> None:
     assert [(piece.start, piece.end) for piece in found] == [(NOW, NOW + at(60))]
 
 
-def test_an_order_taken_down_and_put_up_again_leaves_its_gap_uncounted() -> None:
+def test_the_gap_between_two_orders_is_not_counted() -> None:
+    """If an order is canceled and placed again, the time between does not count as resting."""
     found = accrual.resting_intervals(
         [record(end=20, name="a"), record(start=30, end=50, name="b")], [], NOW, NOW + at(60)
     )
@@ -120,7 +122,8 @@ def test_seconds_that_nobody_saw_are_unknown_and_accrue_nothing(looks: tuple[obj
     assert accrued([record()], *looks) == AccruedSeconds(present=60, unknown=60)
 
 
-def test_a_market_that_is_not_listed_any_more_leaves_its_seconds_unknown() -> None:
+def test_the_seconds_of_a_market_no_longer_listed_are_unknown() -> None:
+    """If the exchange no longer lists a market, the seconds that orders rested there are present but unknown."""
     rested = accrual.resting_intervals([record()], [], NOW, NOW + at(60))
     found = accrual.count_seconds(None, [program()], (DEEP, DEEP), rested)
     assert total(found) == AccruedSeconds(present=60, unknown=60)
@@ -140,8 +143,8 @@ def test_a_side_without_an_order_is_not_present() -> None:
     assert set(found) == {AccrualKey("p", NO, NOW.date(), "KXTEST-1")}
 
 
-def test_alone_on_both_sides_a_whole_window_brings_the_whole_reward() -> None:
-    """The anchor: shares of 1 on both sides, all the time, are the reward to the cent."""
+def test_alone_on_both_sides_a_window_brings_its_whole_reward() -> None:
+    """The anchor: shares of 1 on both sides, for the whole window, are the reward to the cent."""
     window = program()
     prices = ((YES, "0.40"), (NO, "0.50"))
     stays = [

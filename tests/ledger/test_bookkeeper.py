@@ -85,9 +85,11 @@ def test_fills_fees_positions_and_profit_are_the_exchanges(make_bench: Callable[
     assert_as_stated(bench)
 
 
-def test_fills_that_came_while_the_bot_was_down_are_told_and_counted_once(
+def test_fills_during_downtime_are_counted_once(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """A fill that came while the bot was down is logged and counted once at the next start. A second restart
+    does not count it again."""
     bench = make_bench(**BUSY)
     trade_cycles(bench, 3)
     told, known = len(bench.events("FILL")), len(bench.ledger.fills())
@@ -105,9 +107,11 @@ def test_fills_that_came_while_the_bot_was_down_are_told_and_counted_once(
     assert_as_stated(bench)
 
 
-def test_a_market_that_was_settled_while_the_bot_was_down_is_not_held_for_ever(
+def test_a_settlement_during_downtime_clears_the_position(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """If a market was settled while the bot was down, the next start records the settlement. The ledger does
+    not hold the position for ever."""
     bench = make_bench(programs=20, **STILL)
     bench.bot.start_trading()
     exchange = bench.exchange.api.exchange
@@ -149,9 +153,10 @@ def hold(bench: Bench) -> str:
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["it runs", "killed before midnight"])
-def test_what_is_held_over_midnight_is_marked_at_midnights_bids_whoever_was_awake(
+def test_a_position_over_midnight_is_marked_at_midnights_bids(
     make_bench: Callable[..., Bench], down: bool
 ) -> None:
+    """The day's profit counts from the best bid at midnight, also if the bot was down at that time."""
     bench = make_bench(programs=20, **STILL)
     bench.bot.start_trading()
     ticker = hold(bench)
@@ -194,9 +199,10 @@ def test_seconds_in_a_halted_market_are_not_taken_to_be_paid(make_bench: Callabl
     assert added.reward == 0
 
 
-def test_the_seconds_of_a_short_gap_count_and_those_of_a_long_one_are_unknown(
+def test_the_seconds_of_a_short_gap_count(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """The seconds of a short gap between two runs count as qualified. Those of a long gap are unknown."""
     bench = make_bench(**STILL)
     for down, unknown in ((50, False), (130, True)):
         trade_cycles(bench, 2)
@@ -251,9 +257,11 @@ def test_the_last_minute_of_a_window_is_paid_and_counted(make_bench: Callable[..
         assert said[name] == pytest.approx(accrued(window), rel=0.01)
 
 
-def test_a_full_disk_stops_no_cancel_is_told_once_and_its_seconds_are_unknown(
+def test_a_full_disk_does_not_stop_the_renewal_of_orders(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """If the ledger cannot be written, the bot trades on and logs that once, and its end once. The seconds of
+    those cycles are unknown."""
     bench = make_bench(**STILL)
     trade_cycles(bench, 3)
     before = total(bench)
@@ -277,7 +285,8 @@ def test_a_full_disk_stops_no_cancel_is_told_once_and_its_seconds_are_unknown(
     assert_as_stated(bench)
 
 
-def test_a_ledger_that_cannot_be_begun_leaves_nothing_of_ours_resting(bench: Bench) -> None:
+def test_a_ledger_that_cannot_be_begun_leaves_no_order_resting(bench: Bench) -> None:
+    """If the bot cannot begin its ledger, it cancels its orders, places none and logs the error."""
     trade_cycles(bench, 1)
     assert len(bench.resting()) == 4
     bench.ledger_file = bench.ledger_file.with_name("another.db")
@@ -289,7 +298,8 @@ def test_a_ledger_that_cannot_be_begun_leaves_nothing_of_ours_resting(bench: Ben
     assert "orders: none of ours was placed" in bench.log
 
 
-def test_a_new_simulator_gets_a_new_ledger_and_the_old_one_is_kept(bench: Bench) -> None:
+def test_a_new_simulator_gets_a_new_ledger(bench: Bench) -> None:
+    """The ledger of the former simulator is kept under another name, with its fills, and the log names it."""
     trade_cycles(bench, 2)
     fills = bench.ledger.fills()
     bench.exchange.api.run = "another"
@@ -315,7 +325,9 @@ def test_ctrl_c_leaves_a_finished_ledger(make_bench: Callable[..., Bench]) -> No
     assert_as_stated(bench)
 
 
-def test_ctrl_c_is_not_held_up_by_an_exchange_that_does_not_answer(bench: Bench) -> None:
+def test_ctrl_c_does_not_wait_for_the_list_of_fills(bench: Bench) -> None:
+    """If the exchange does not answer for its fills, Ctrl-C still cancels the bot's orders and exits with 0.
+    The log says that the next start asks for what is missing."""
     trade_cycles(bench, 1)
     bench.wire.fault = lambda request, _: unavailable if "/portfolio/fills" in (request.url or "") else None
     assert bench.run(cycles=1, end=KeyboardInterrupt) == 0
@@ -324,7 +336,9 @@ def test_ctrl_c_is_not_held_up_by_an_exchange_that_does_not_answer(bench: Bench)
     assert "The next start asks the exchange for what is missing" in bench.log
 
 
-def test_a_persons_trades_are_in_the_profit_and_not_among_our_orders(bench: Bench) -> None:
+def test_a_persons_trades_count_in_the_profit(bench: Bench) -> None:
+    """The fills of a person's order are in the ledger and in the profit. The order is not listed among those of
+    the bot."""
     trade_cycles(bench, 1)
     exchange = bench.exchange.api.exchange
     ticker = next(ticker for ticker, market in exchange.markets.items() if market.book.asks.best())
@@ -340,10 +354,11 @@ def test_a_persons_trades_are_in_the_profit_and_not_among_our_orders(bench: Benc
     seed=st.integers(1, 5),
     kills=st.lists(st.tuples(st.integers(1, 120), st.integers(0, 400)), min_size=1, max_size=4),
 )
-def test_any_kills_leave_each_fill_counted_once_and_the_days_profit_right(
+def test_any_kills_leave_each_fill_counted_once(
     make_bench: Callable[..., Bench], seed: int, kills: list[tuple[int, int]]
 ) -> None:
-    """Killed before or after any request, for however long: what is known in the end is what the exchange says."""
+    """The bot is killed before or after any request and is down for any time. At the end its ledger and the
+    day's profit are what the exchange says."""
     bench = make_bench(**BUSY | {"seed": seed, "programs": 10})
     for requests, down in kills:
         left = requests
@@ -401,7 +416,8 @@ def test_a_cycle_that_failed_is_remembered_with_its_reason(bench: Bench) -> None
     assert "503" in problems[1]
 
 
-def test_a_market_that_settles_while_the_bot_runs_leaves_its_position(make_bench: Callable[..., Bench]) -> None:
+def test_a_settlement_clears_the_position_while_the_bot_runs(make_bench: Callable[..., Bench]) -> None:
+    """When a market settles while the bot runs, its position leaves the ledger."""
     bench = make_bench(programs=20, **STILL)
     bench.bot.start_trading()
     ticker = hold(bench)
@@ -415,7 +431,8 @@ def test_a_market_that_settles_while_the_bot_runs_leaves_its_position(make_bench
     assert_as_stated(bench)
 
 
-def test_a_quiet_cycle_asks_for_no_order_that_it_took_down_itself(make_bench: Callable[..., Bench]) -> None:
+def test_a_quiet_cycle_asks_for_resting_orders_only(make_bench: Callable[..., Bench]) -> None:
+    """A cycle in which nothing happened asks for no order that the bot itself cancelled."""
     bench = make_bench(**STILL)
     trade_cycles(bench, 2)
     sent = len(bench.wire.sent)
@@ -425,8 +442,9 @@ def test_a_quiet_cycle_asks_for_no_order_that_it_took_down_itself(make_bench: Ca
     assert all("status=resting" in url for url in asked)
 
 
-def test_a_fill_between_the_two_lists_that_begin_a_ledger_is_counted_once(bench: Bench) -> None:
-    """A person trades in the very moment in which the ledger takes down what is held."""
+def test_a_fill_while_a_ledger_begins_is_counted_once(bench: Bench) -> None:
+    """A person trades at the very moment when the bot reads the positions for a new ledger. The fill falls
+    between the two lists that begin it."""
     exchange = bench.exchange.api.exchange
     ticker = next(ticker for ticker, market in exchange.markets.items() if market.book.asks.best())
     seen = 0
@@ -453,9 +471,10 @@ def test_a_fill_that_cannot_be_read_is_told_and_ends_no_cycle(make_bench: Callab
     assert len(bench.resting()) == 4
 
 
-def test_seconds_that_were_counted_before_a_cycle_failed_are_not_counted_again_after_a_kill(
+def test_the_seconds_of_a_failed_cycle_are_not_counted_twice(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """A cycle counts its seconds and then fails. After a kill the bot does not count these seconds again."""
     bench = make_bench(**STILL)
     trade_cycles(bench, 3)
     bench.wire.fault = lambda request, _: unavailable if request.method == "POST" else None
@@ -469,7 +488,8 @@ def test_seconds_that_were_counted_before_a_cycle_failed_are_not_counted_again_a
     assert total(bench).present == pytest.approx(present(truth(bench)["orders"], programs), rel=0.01)
 
 
-def test_a_window_that_a_scan_no_longer_lists_is_counted_to_its_end(make_bench: Callable[..., Bench]) -> None:
+def test_a_window_that_left_the_board_is_counted_to_its_end(make_bench: Callable[..., Bench]) -> None:
+    """A scan of the board no longer lists a window. The bot still counts what it accrued until its end."""
     bench = make_bench(FILL_COST=0, **STILL)
     ids = with_windows(bench, {"KXRAINCHI-26DEC09-T2": (60, 5, 1_000, 5_000)})
     trade_cycles(bench, 5)
@@ -483,10 +503,11 @@ def test_a_window_that_a_scan_no_longer_lists_is_counted_to_its_end(make_bench: 
 # -- fills that are listed again -------------------------------------------------------------------------------
 
 
-def test_a_fill_a_minute_before_the_last_one_is_counted_once_after_a_restart(
+def test_an_earlier_fill_is_not_counted_twice_after_a_restart(
     make_bench: Callable[..., Bench],
 ) -> None:
-    """The exchange is asked by whole seconds: it lists up to a second more than the ledger was asked for."""
+    """A fill a minute before the last one is counted once after a restart. The exchange is asked by whole
+    seconds, so it lists up to a second more than the ledger asked for."""
     bench = make_bench(**STILL | {"TRADE_SIZE": 5, "EXIT": "REST"})
     bench.run(cycles=1)
     exchange, clock = bench.exchange.api.exchange, bench.exchange.clock

@@ -38,9 +38,10 @@ MOVES = st.lists(
 
 
 @given(MOVES, st.permutations(range(9)))
-def test_in_whatever_order_fills_are_told_they_moved_the_same_cash(
+def test_the_order_of_fills_does_not_change_the_cash_they_move(
     moves: list[tuple[Side, int, int, int]], order: list[int]
 ) -> None:
+    """Fills move the same cash in total in any order in which the exchange tells them."""
     fills = [fill(side, *(str(D(number) / 100) for number in numbers)) for side, *numbers in moves]
 
     def moved(told: list[Fill]) -> Decimal:
@@ -85,17 +86,20 @@ def test_what_is_less_than_a_step_is_no_step_but_is_not_lost() -> None:
     assert levels("100", "100.30", "100.60") == [(100, D("100.60"))]
 
 
-def test_after_positions_were_taken_over_a_new_level_explains_nothing() -> None:
+def test_a_new_cash_level_after_a_takeover_explains_nothing() -> None:
+    """After positions were taken over that no fill explains, a new level of cash begins a new span. It neither
+    goes on with the old span nor is in doubt."""
     _, old = look(0, "100")
     _, now = look(1, "150")
     span, doubt = extend_span(old, None, now.since, now.first, anew=True)
     assert (span, doubt) == (now._replace(anew=True), None)
 
 
-def test_what_orders_tie_up_is_what_the_exchange_keeps_back_to_the_last_digit(
+def test_tied_up_cash_is_what_the_exchange_keeps_back(
     make_bench: Callable[..., Bench],
 ) -> None:
-    """Also of orders that close a position, in markets with and without a maker's fee."""
+    """The cash that orders tie up agrees to the last digit. Also of orders that close a position, in markets
+    with and without a maker's fee."""
     bench = make_bench(
         programs=60, TRADE_SIZE=7, TRADE_TICKER_SIZE=12, MAX_CAPITAL=900, MAX_EVENT_LOSS=900, EXIT="REST",
         INCENTIVE_SIZE=None, FILL_COST=0, MIN_HOURS_TO_CLOSE=1, AVOID=(),

@@ -18,7 +18,9 @@ from tests.support.strategies import FILLS, PRICES
 D = Decimal
 
 
-def test_what_was_bought_and_sold_brings_the_difference_less_fees() -> None:
+def test_a_purchase_and_a_sale_bring_the_difference_less_fees() -> None:
+    """Ten contracts are bought at $0.40 and sold at $0.45. The day's profit is the difference of the prices
+    less the fees of both fills."""
     fills = [fill(YES, "0.40", "10", "0.17"), fill(NO, "0.55", "10", "0.18")]  # sold at 0.45
     assert day_profit({}, fills, [], {}) == D("0.15")
 

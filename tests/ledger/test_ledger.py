@@ -205,7 +205,8 @@ def test_the_same_account_goes_on_with_its_ledger(ours: Ledger, path: Path) -> N
     assert again.fills() == [ledger_fill()]
 
 
-def test_a_file_that_is_no_ledger_or_a_newer_one_is_refused_and_left_alone(path: Path) -> None:
+def test_a_foreign_or_newer_file_is_refused(path: Path) -> None:
+    """The bot does not open a file that is no ledger, or the ledger of a newer version, and leaves it alone."""
     path.write_text("these are somebody's notes, and they are longer than a page header of SQLite\n" * 9)
     before = path.read_bytes()
     with pytest.raises(LedgerError, match=r"trade-demo.db cannot be opened: file is not a database"):
@@ -220,9 +221,8 @@ def test_a_file_that_is_no_ledger_or_a_newer_one_is_refused_and_left_alone(path:
         Ledger(path)
 
 
-def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(
-    ours: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_file_is_brought_up_to_date(ours: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file keeps all that is in it. A read-only look refuses an older version."""
     ours.record(full_entry())
     ours.close()
     more = (*schema.MIGRATIONS, "ALTER TABLE cycles ADD COLUMN mood TEXT NOT NULL DEFAULT 'fine'")
@@ -235,7 +235,8 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(
     assert db.execute("PRAGMA user_version").fetchone() == (len(more),)
 
 
-def test_a_file_of_the_first_version_keeps_its_fills_and_what_was_earned(tmp_path: Path) -> None:
+def test_a_file_of_the_first_version_keeps_its_fills(tmp_path: Path) -> None:
+    """It also keeps what was earned and its opening positions, and it takes new cycles."""
     path = tmp_path / "first.db"
     db = sqlite3.connect(path)
     db.executescript(f"{schema.MIGRATIONS[0]};PRAGMA user_version = 1")
@@ -282,7 +283,8 @@ def test_who_reads_sees_whole_cycles_and_holds_nobody_up(ours: Ledger, path: Pat
         reader.record(full_entry())
 
 
-def test_a_cycle_that_cannot_be_written_whole_is_not_written_at_all(ours: Ledger) -> None:
+def test_a_cycle_is_written_whole_or_not_at_all(ours: Ledger) -> None:
+    """If the ledger cannot write a part of a cycle, it keeps nothing of it. It takes the next cycle as usual."""
     entry = full_entry()
     entry.looks = {"M": None}  # type: ignore[dict-item]
     with pytest.raises(AttributeError):
@@ -363,11 +365,11 @@ def test_kill_9_at_any_moment_leaves_whole_cycles(path: Path) -> None:
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(fills=FILLS, cuts=st.lists(st.integers(0, 12)), data=st.data())
-def test_however_often_it_is_killed_and_told_again_each_fill_counts_once(
+def test_each_fill_counts_once_however_often_the_bot_is_killed(
     tmp_path_factory: pytest.TempPathFactory, fills: list[Fill], cuts: list[int], data: st.DataObject
 ) -> None:
-    """The exchange's list is read from some way back each time; a process that dies before it has written starts
-    again from what the file knows."""
+    """The exchange's list is read from some way back each time, so fills are told again. A process that dies
+    before it has written starts again from what the file knows."""
     path = tmp_path_factory.mktemp("killed") / "trade-demo.db"
     ledger = Ledger(path)
     ledger.open_for(US, NOW)

@@ -30,7 +30,8 @@ def ages(found: dict[MarkoutPoint, BestBids]) -> dict[str, float]:
     return {point.name: (seen.at - NOW).total_seconds() for point, seen in found.items()}
 
 
-def test_each_point_is_the_first_look_at_its_time_with_its_true_age() -> None:
+def test_each_markout_point_is_the_first_look_at_its_time() -> None:
+    """Each point keeps the true age of its look, and no point is missing after all looks came."""
     markouts = MarkoutTracker()
     markouts.on_books(at(-30), books())
     found = ages(markouts.on_fill(fill()))
@@ -40,7 +41,9 @@ def test_each_point_is_the_first_look_at_its_time_with_its_true_age() -> None:
     assert markouts.missing(at(100_000)) == {}
 
 
-def test_a_fill_that_is_told_late_is_not_held_against_a_book_after_it() -> None:
+def test_a_late_fill_is_not_measured_against_a_later_book() -> None:
+    """If the bot learns of a fill late, the point before it is the last look before the fill, not a look after
+    it."""
     markouts = MarkoutTracker()
     for seconds in (-70, -10, 50):
         markouts.on_books(at(seconds), books())

@@ -41,9 +41,10 @@ def test_a_steady_bot_explains_all_its_cash(make_bench: Callable[..., Bench]) ->
     assert span.until - span.since > timedelta(minutes=8)
 
 
-def test_what_a_person_takes_out_or_moves_is_explained_by_the_exchanges_lists(
+def test_cash_that_a_person_takes_out_or_moves_is_explained(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """The exchange's lists explain cash that a person withdraws, sets aside or moves to another shard."""
     taken = moves("cash_withdrawn", amount=50) + moves("cash_set_aside", amount=20)
     bench = make_bench(faults=taken + moves("cash_moved", destination=3, amount=30), **STILL)
     trade_cycles(bench, 5)
@@ -52,9 +53,11 @@ def test_what_a_person_takes_out_or_moves_is_explained_by_the_exchanges_lists(
     assert told(bench).unexplained == []
 
 
-def test_cash_that_nobody_explains_is_told_in_the_log_and_never_as_a_reward(
+def test_unexplained_cash_is_logged_and_never_a_reward(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """Cash that came without a fill, payment or reward window is logged and reported with the reason. It is not
+    counted as a reward."""
     bench = make_bench(faults=moves("cash_given", amount=41.17), **STILL)
     trade_cycles(bench, 5)
     seen = told(bench)
@@ -65,7 +68,8 @@ def test_cash_that_nobody_explains_is_told_in_the_log_and_never_as_a_reward(
     assert [line for line in bench.events("INFO") if "Cash: $41.1700 came that no fill" in line]
 
 
-def test_cash_that_came_while_the_bot_was_down_is_seen_after_its_restart(make_bench: Callable[..., Bench]) -> None:
+def test_cash_that_came_while_the_bot_was_down_is_seen(make_bench: Callable[..., Bench]) -> None:
+    """After its restart the bot reports the cash as unexplained."""
     bench = make_bench(faults=moves("cash_given", amount=7.25), **STILL)
     trade_cycles(bench, 1)
     bench.pass_time(3_600)
@@ -74,9 +78,11 @@ def test_cash_that_came_while_the_bot_was_down_is_seen_after_its_restart(make_be
     assert cash(bench).unexplained == D("7.25")
 
 
-def test_a_list_of_payments_that_cannot_be_read_makes_no_withdrawal_unexplained(
+def test_an_unreadable_payment_list_leaves_no_cash_unexplained(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """If the list of withdrawals cannot be read, no withdrawal becomes unexplained cash. Trading goes on, and
+    the bot reads the list again after ten minutes."""
     bench = make_bench(faults=moves("cash_withdrawn", amount=50), **STILL)
     trade_cycles(bench, 1)
     bench.wire.fault = lambda request, _: unavailable if "withdrawals" in request.path_url else None
@@ -101,9 +107,10 @@ def test_a_deposit_that_is_not_there_yet_explains_nothing(make_bench: Callable[.
     assert (cash(bench).paid_in, cash(bench).unexplained) == (0, 50)
 
 
-def test_a_payment_that_the_exchange_lists_no_more_does_not_turn_into_cash(
+def test_a_payment_that_is_no_longer_listed_stays_known(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """A withdrawal that the exchange no longer lists does not turn into cash, not even after a restart."""
     bench = make_bench(faults=moves("cash_withdrawn", amount=50), **STILL)
     trade_cycles(bench, 4)
     bench.account.withdrawals.clear()
@@ -128,7 +135,8 @@ def test_every_fill_gets_its_prices_from_looks_or_from_candles(make_bench: Calla
         assert row.missing <= 2, row
 
 
-def test_what_a_market_paid_is_known_though_nothing_was_held_in_the_end(make_bench: Callable[..., Bench]) -> None:
+def test_the_payout_of_a_market_is_known_without_a_position(make_bench: Callable[..., Bench]) -> None:
+    """The ledger has what a traded market paid, though the bot held nothing there in the end."""
     bench = make_bench(**BUSY)
     bench.run(6, Killed)
     ticker = next(one.ticker for one in bench.ledger.changes())

@@ -51,7 +51,8 @@ def test_a_create_whose_answer_was_lost_is_not_sent_twice(bench: Bench) -> None:
     assert_quoting_once(bench)
 
 
-def test_a_refused_order_is_logged_in_the_exchanges_words_and_does_not_end_the_cycle(bench: Bench) -> None:
+def test_a_refused_order_does_not_end_the_cycle(bench: Bench) -> None:
+    """The log shows the refusal in the exchange's words, and the bot places its other orders."""
     refuse = answer(400, '{"error":{"code":"invalid_order","message":"no","details":"post only cross"}}')
     refused = []
 
@@ -68,9 +69,9 @@ def test_a_refused_order_is_logged_in_the_exchanges_words_and_does_not_end_the_c
     assert len(bench.resting()) == 3
 
 
-def test_a_fault_of_our_own_is_logged_with_its_traceback_and_the_bot_goes_on(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_of_our_own_does_not_stop_the_bot(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log shows the fault with its traceback, and the next cycle quotes again."""
+
     def broken(*_: object) -> None:
         raise ZeroDivisionError("what nobody thought of")
 
@@ -83,7 +84,9 @@ def test_a_fault_of_our_own_is_logged_with_its_traceback_and_the_bot_goes_on(
     assert_quoting_once(bench)
 
 
-def test_a_failed_cycle_is_tried_again_long_before_the_orders_expire(bench: Bench) -> None:
+def test_a_failed_cycle_is_tried_again_before_the_orders_expire(bench: Bench) -> None:
+    """The bot tries again after 10 seconds, long before the orders expire, and then goes back to its normal
+    wait."""
     bench.wire.fault = lambda *_: None if bench.waits else unavailable
     bench.run(cycles=3)
     assert bench.waits[0] == 10
@@ -98,7 +101,10 @@ def test_ctrl_c_leaves_none_of_our_orders_behind(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("at_request", range(1, 40, 3))
-def test_ctrl_c_in_the_middle_of_a_cycle_leaves_none_of_our_orders_behind(bench: Bench, at_request: int) -> None:
+def test_ctrl_c_in_the_middle_of_a_cycle_leaves_no_orders(bench: Bench, at_request: int) -> None:
+    """Ctrl-C may come after any request that the exchange has acted on. None of the bot's orders rests after
+    that."""
+
     def interrupt(_: requests.PreparedRequest, number: int) -> None:
         if number == at_request:
             raise KeyboardInterrupt
@@ -108,7 +114,8 @@ def test_ctrl_c_in_the_middle_of_a_cycle_leaves_none_of_our_orders_behind(bench:
     assert [order for order in bench.resting() if order.client_order_id.startswith(trade.OWN_PREFIX)] == []
 
 
-def test_a_shutdown_that_cannot_cancel_says_that_orders_may_rest_and_until_when(bench: Bench) -> None:
+def test_a_failed_shutdown_says_until_when_orders_may_rest(bench: Bench) -> None:
+    """If the shutdown cannot cancel, the last line of the log says that orders may still rest and until when."""
     bench.wire.fault = lambda *_: unavailable if bench.events("CYCLE") else None
     assert bench.run(cycles=1, end=KeyboardInterrupt) == 3
     last = bench.log.splitlines()[-1]
@@ -129,7 +136,8 @@ def test_a_restart_after_a_kill_takes_over_what_rests(bench: Bench) -> None:
     assert not before & {order.order_id for order in bench.resting()}
 
 
-def test_positions_found_at_the_start_are_sold_even_where_the_board_cannot_be_read(bench: Bench) -> None:
+def test_positions_are_sold_at_the_start_without_a_board(bench: Bench) -> None:
+    """The bot sells the positions that it finds at the start even if it cannot read the board."""
     bench.wire.fault = lambda request, _: unavailable if "incentive_programs" in (request.url or "") else None
     bench.run(cycles=1)
     assert bench.events("ERROR")
@@ -169,9 +177,11 @@ def test_ctrl_c_finds_an_order_that_the_exchange_lists_late(bench: Bench) -> Non
     assert bench.resting() == []
 
 
-def test_ctrl_c_finds_an_order_whose_answer_never_came_on_lists_that_lag_by_seconds(
+def test_ctrl_c_finds_an_order_without_an_answer_on_stale_lists(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """The answer to a create never came and the exchange's lists lag by two seconds. The bot still finds the
+    order and cancels it."""
     bench = make_bench(faults=[{"do": "stale", "on": "GET /portfolio/*", "seconds": 2}])
 
     interrupt_at_first_quote(bench)
@@ -179,17 +189,20 @@ def test_ctrl_c_finds_an_order_whose_answer_never_came_on_lists_that_lag_by_seco
     assert bench.resting() == []
 
 
-def test_lists_that_are_older_than_the_quotes_do_not_have_them_placed_again(
+def test_stale_lists_do_not_place_the_quotes_again(
     make_bench: Callable[..., Bench],
 ) -> None:
-    """By such lists nothing rests. No error was to be seen, and each side had two orders."""
+    """By lists that are older than the quotes nothing rests, and each side once had two orders without an error
+    in the log. Now the bot logs that the lists lag behind."""
     bench = make_bench(faults=[{"do": "stale", "on": "GET /portfolio/orders", "from": 30, "seconds": 70}])
     bench.run(cycles=8)
     assert_quoting_once(bench)
     assert any("lists lag behind" in line for line in bench.events("ERROR"))
 
 
-def test_an_order_whose_shard_is_not_told_is_canceled_where_it_is(bench: Bench) -> None:
+def test_an_order_without_its_shard_is_canceled_where_it_is(bench: Bench) -> None:
+    """If the exchange does not tell the shard of an order, the cancel still reaches it on the right shard."""
+
     def without_shard(request: requests.PreparedRequest, _: int) -> object:
         if "/portfolio/orders" not in (request.url or "") and "/markets?" not in (request.url or ""):
             return None
@@ -202,7 +215,8 @@ def test_an_order_whose_shard_is_not_told_is_canceled_where_it_is(bench: Bench) 
     assert_quoting_once(bench)
 
 
-def test_one_order_that_cannot_be_canceled_does_not_keep_the_others_up(bench: Bench) -> None:
+def test_one_stuck_order_does_not_keep_the_others_up(bench: Bench) -> None:
+    """If one order cannot be canceled, the shutdown still cancels all the others and ends with exit code 3."""
     bench.run(cycles=1)
     stuck = min(order.order_id for order in bench.resting())
     bench.wire.fault = lambda request, _: unavailable if stuck in (request.url or "") else None
@@ -212,7 +226,9 @@ def test_one_order_that_cannot_be_canceled_does_not_keep_the_others_up(bench: Be
     assert [order.order_id for order in bench.resting()] == [stuck]
 
 
-def test_a_shutdown_cancels_although_the_exchange_does_not_tell_how_old_its_lists_are(bench: Bench) -> None:
+def test_a_shutdown_cancels_without_the_age_of_the_lists(bench: Bench) -> None:
+    """The exchange does not tell how old its lists are, and the bot still cancels all orders. It ends with 3,
+    because it cannot know that they are gone."""
     bench.run(cycles=1)
     nowhere = answer(404, '{"error":{"code":"not_found","message":"not found"}}')
     bench.wire.fault = lambda request, _: nowhere if "user_data" in (request.url or "") else None
@@ -238,7 +254,9 @@ def test_ctrl_c_waits_for_an_order_that_may_still_be_on_its_way(bench: Bench) ->
     assert bench.resting() == []
 
 
-def test_fills_are_told_although_the_clock_of_the_machine_is_wrong(make_bench: Callable[..., Bench]) -> None:
+def test_a_wrong_machine_clock_does_not_shift_the_ledgers_start(make_bench: Callable[..., Bench]) -> None:
+    """The ledger begins by the exchange's clock, so fills are told even if the machine's clock is ten minutes
+    off."""
     for seconds in (600, -600):
         bench = make_bench(faults=[{"do": "clock_jump", "on": "*", "seconds": seconds}])
         bench.run(cycles=1)
@@ -268,7 +286,9 @@ def test_a_clock_ten_minutes_off_costs_no_cycle_and_is_told_once(make_bench: Cal
     assert all(60 < (order.expires or 0) - by_exchange <= 122 for order in ours)
 
 
-def test_a_market_in_which_an_order_of_the_account_cannot_be_read_gets_no_second_one(bench: Bench) -> None:
+def test_an_unreadable_order_gets_no_second_one_beside_it(bench: Bench) -> None:
+    """If the bot cannot read an order of the account, it neither doubles nor renews the orders in that market.
+    It logs the error."""
     bench.bot.start_trading()
     (hidden, *_) = bench.resting()
     before = {order.order_id: order.expires for order in bench.resting() if order.ticker == hidden.ticker}
@@ -291,7 +311,9 @@ def test_a_market_in_which_an_order_of_the_account_cannot_be_read_gets_no_second
     assert any("'pondering'" in line for line in bench.events("ERROR"))
 
 
-def test_a_session_does_not_begin_while_what_it_canceled_still_rests(bench: Bench) -> None:
+def test_a_session_waits_until_its_canceled_orders_are_gone(bench: Bench) -> None:
+    """The session does not begin while orders that it canceled still rest. The log says how many do, and the
+    next try quotes each side once."""
     stuck = answer(409, '{"error":{"code":"market_closed","message":"market is closed"}}')
     bench.wire.fault = lambda request, _: stuck if request.method == "DELETE" and not bench.waits else None
     bench.run(cycles=2)
@@ -320,7 +342,9 @@ def test_a_fill_is_sold_even_where_the_board_cannot_be_read(bench: Bench) -> Non
     assert bench.held() == {}
 
 
-def test_one_market_that_cannot_be_read_does_not_cost_the_whole_board(bench: Bench) -> None:
+def test_one_unreadable_market_does_not_cost_the_whole_board(bench: Bench) -> None:
+    """The bot skips that market, logs the field that it cannot read and leaves the orders there to their
+    expiry. It keeps the other market."""
     choice = bench.bot.start_trading()
     assert choice is not None
     bad = choice.chosen[0].ticker
@@ -346,7 +370,8 @@ def test_nothing_is_placed_while_trading_is_paused(bench: Bench) -> None:
     assert_quoting_once(bench)
 
 
-def test_an_order_that_went_before_it_could_be_canceled_is_no_error(bench: Bench) -> None:
+def test_an_order_gone_before_its_cancel_is_no_error(bench: Bench) -> None:
+    """If an order went before the bot could cancel it, the log says that it is gone already and shows no error."""
     bench.bot.start_trading()
     nothing_is_paid(bench)
     gone = answer(404, '{"error":{"code":"not_found","message":"not found"}}')
@@ -356,7 +381,9 @@ def test_an_order_that_went_before_it_could_be_canceled_is_no_error(bench: Bench
     assert len([line for line in bench.events("INFO") if "gone already" in line]) == 4
 
 
-def test_an_order_that_cannot_be_canceled_gets_no_second_one_beside_it(bench: Bench) -> None:
+def test_an_order_that_cannot_be_canceled_gets_no_second_one(bench: Bench) -> None:
+    """The order stays up when the exchange refuses its cancel. When the market is quoted again, its side still
+    has one order."""
     bench.bot.start_trading()
     resting = bench.resting()
     stuck = answer(409, '{"error":{"code":"exchange_is_paused","message":"paused"}}')

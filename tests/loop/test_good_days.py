@@ -16,7 +16,8 @@ from simulator.people import EVERYBODY
 from tests.support.bench import Bench, answer, assert_quoting_once, is_quote, place_by_hand, unavailable
 
 
-def test_a_session_does_not_leave_the_orders_and_positions_it_found(bench: Bench) -> None:
+def test_a_session_clears_the_orders_and_positions_it_found(bench: Bench) -> None:
+    """A new session cancels the bot's old orders and sells its positions, and logs each."""
     found = {order.order_id for order in bench.resting()}
     assert len(found) == 2
     assert bench.held()
@@ -27,7 +28,9 @@ def test_a_session_does_not_leave_the_orders_and_positions_it_found(bench: Bench
     assert len(bench.events("CLOSE POSITION")) == 2
 
 
-def test_a_cycle_shows_each_step_in_the_order_in_which_it_is_documented(bench: Bench) -> None:
+def test_a_cycle_logs_its_steps_in_the_documented_order(bench: Bench) -> None:
+    """The first log lines of the steps, from cancels to orders, are in that order, and the line of the cycle
+    comes last."""
     bench.bot.start_trading()
     first_of = {}
     for number, line in enumerate(bench.log.splitlines()):
@@ -73,7 +76,8 @@ def test_after_its_start_the_bot_leaves_a_persons_orders_alone(bench: Bench) -> 
     assert theirs in {order.order_id for order in bench.resting()}
 
 
-def test_a_persons_order_does_not_move_the_bots_price_as_a_rivals_would(make_bench: Callable[..., Bench]) -> None:
+def test_a_persons_order_does_not_move_the_bots_price(make_bench: Callable[..., Bench]) -> None:
+    """An order of a person above the best bid would move the price if it were a rival's. It stays on the book."""
     bench = make_bench(MAX_CAPITAL=1_000, MAX_EVENT_LOSS=1_000)
     choice = bench.bot.start_trading()
     assert choice is not None
@@ -93,7 +97,8 @@ def test_cycles_begin_wait_time_apart_however_long_they_take(bench: Bench) -> No
     assert all(abs((later - earlier) % 3600 - 60) <= 1 for earlier, later in pairwise(seconds[1:]))
 
 
-def test_a_position_nobody_bids_for_is_kept_told_and_blocks_new_orders_there_alone(bench: Bench) -> None:
+def test_a_position_without_bids_is_kept_and_blocks_its_market(bench: Bench) -> None:
+    """A position that cannot be sold stays, is logged, and blocks new orders in its own market only."""
     choice = bench.bot.start_trading()
     assert choice is not None
     ticker, other = (candidate.ticker for candidate in choice.chosen)
@@ -108,7 +113,9 @@ def test_a_position_nobody_bids_for_is_kept_told_and_blocks_new_orders_there_alo
     assert len([order for order in bench.resting() if order.ticker == other]) == 2
 
 
-def test_a_position_whose_sale_is_refused_gets_no_new_quote_beside_it(bench: Bench) -> None:
+def test_a_position_with_a_refused_sale_gets_no_new_quote(bench: Bench) -> None:
+    """If the exchange refuses the sale of a position, the bot places no new quote in that market and logs
+    NOT_CLEARED."""
     choice = bench.bot.start_trading()
     assert choice is not None
     ticker = choice.chosen[0].ticker
@@ -137,7 +144,9 @@ def test_a_quote_is_priced_after_our_own_sale_not_before_it(make_bench: Callable
     assert all(bid.price < candidate.rivals.yes[0].price for bid in candidate.bids if bid.side is Side.YES)
 
 
-def test_a_person_keeps_an_order_that_a_sale_of_the_bots_would_have_met(bench: Bench) -> None:
+def test_a_sale_does_not_meet_the_order_of_a_person(bench: Bench) -> None:
+    """If a sale by the bot would meet an order of a person, the order stays. The bot skips the sale and logs
+    what stands in the way."""
     choice = bench.bot.start_trading()
     assert choice is not None
     ticker = choice.chosen[0].ticker
@@ -226,9 +235,10 @@ def test_a_fill_that_is_listed_late_is_told_once_all_the_same(bench: Bench) -> N
         assert len([line for line in bench.events("FILL") if count in line]) == 1
 
 
-def test_the_next_best_markets_are_explained_also_when_they_were_far_down_before(
+def test_the_next_best_markets_are_explained(
     make_bench: Callable[..., Bench],
 ) -> None:
+    """When better markets go away, the log explains the 20 next best, even those that were far down before."""
     bench = make_bench(TRADE_TICKER_SIZE=1)
     bench.bot.start_trading()
     skipped = bench.board().selection.skipped

@@ -29,9 +29,8 @@ MakeBench = Callable[..., Bench]
 
 
 @pytest.mark.parametrize(("who", "least"), [((), 0.995), (EVERYBODY, 0.98)], ids=["nobody takes", "everybody"])
-def test_wanted_sides_are_quoted_all_the_time_at_twelve_requests_a_cycle(
-    who: tuple[str, ...], least: float
-) -> None:
+def test_wanted_sides_are_quoted_all_the_time(who: tuple[str, ...], least: float) -> None:
+    """The bot needs at most twelve requests a cycle for this, and at most four of them are writes."""
     with desk(1, PROGRAMS, who) as one:
         told = hour(one, CYCLES)
     assert told.wanted > 0.9 * 4 * 60 * CYCLES
@@ -96,7 +95,8 @@ def test_a_slow_cycle_is_told_and_not_made_up_for(make_bench: MakeBench) -> None
 # -- exits -----------------------------------------------------------------------------------------------------
 
 
-def test_a_fill_is_sold_at_the_best_bid_its_side_pauses_and_the_cost_is_told(make_bench: MakeBench) -> None:
+def test_a_fill_is_sold_at_the_best_bid_and_its_side_pauses(make_bench: MakeBench) -> None:
+    """The log tells the cost of the exit once. The other side stays quoted, and the pause ends later."""
     bench = make_bench(who=(), TRADE_SIZE=5)
     bench.run(cycles=1)
     ticker, _ = fill_quote(bench)
@@ -115,7 +115,8 @@ def test_a_fill_is_sold_at_the_best_bid_its_side_pauses_and_the_cost_is_told(mak
     assert_quoting_once(bench)
 
 
-def test_a_resting_exit_is_merged_with_the_quote_and_sells_as_a_maker(make_bench: MakeBench) -> None:
+def test_a_resting_exit_sells_as_a_maker(make_bench: MakeBench) -> None:
+    """The exit and the quote of its side are one order. It pays no taker fee."""
     bench = make_bench(who=(), TRADE_SIZE=5, EXIT="REST")
     bench.run(cycles=1)
     ticker, size = fill_quote(bench)
@@ -141,7 +142,8 @@ def test_a_partial_fill_is_topped_up_once_its_side_comes_back(make_bench: MakeBe
 # -- order groups ---------------------------------------------------------------------------------------------
 
 
-def test_quotes_belong_to_a_group_whose_limit_is_one_largest_order(make_bench: MakeBench) -> None:
+def test_quotes_are_in_a_group_that_one_largest_order_fills_up(make_bench: MakeBench) -> None:
+    """The limit of each order group is the size of one largest order. The shutdown leaves no group behind."""
     bench = make_bench(TRADE_SIZE=7)
     bench.run(cycles=2)
     groups = bench.account.groups
@@ -173,9 +175,10 @@ def test_a_triggered_group_is_noticed_waited_out_and_reset(make_bench: MakeBench
     assert bench.events("ERROR") == []
 
 
-def test_a_reset_that_fails_is_tried_again_with_the_next_cycle_and_costs_no_other_pause(
+def test_a_failed_group_reset_is_tried_again_next_cycle(
     make_bench: MakeBench,
 ) -> None:
+    """The bot quotes nothing on that shard before the reset works. The new try costs no other pause."""
     bench = make_bench(who=(), faults=[{"do": "503", "on": "PUT /portfolio/order_groups/*", "times": 12}])
     bench.run(cycles=2)
     exchange = bench.exchange.api.exchange
@@ -208,7 +211,8 @@ def test_a_create_that_its_group_refuses_pauses_the_shard(make_bench: MakeBench)
 
 
 @pytest.mark.parametrize(("run", "cycles"), [*zip(limits.RUNS, (15, 40, 40, 15), strict=True)])
-def test_no_limit_is_broken_in_hours_of_trading_with_whoever_comes(run: limits.Run, cycles: int) -> None:
+def test_no_limit_is_broken_in_hours_of_trading(run: limits.Run, cycles: int) -> None:
+    """The limits hold with each mix of simulated people, from all kinds to a few."""
     print(run)
     wrong, _ = limits.trade(run, cycles)
     assert wrong == []
@@ -217,7 +221,9 @@ def test_no_limit_is_broken_in_hours_of_trading_with_whoever_comes(run: limits.R
 # -- blind -----------------------------------------------------------------------------------------------------
 
 
-def test_a_quoted_market_whose_book_is_not_told_is_left_to_its_expiry(make_bench: MakeBench) -> None:
+def test_a_quoted_market_without_a_book_is_left_to_its_expiry(make_bench: MakeBench) -> None:
+    """If the exchange does not tell the book of a quoted market, the bot does not renew the orders there. It
+    renews those in other markets."""
     bench = make_bench(who=())
     bench.run(cycles=1)
     hidden = bench.resting()[0].ticker
@@ -238,7 +244,9 @@ def test_a_quoted_market_whose_book_is_not_told_is_left_to_its_expiry(make_bench
         assert (order.expires == before[order.order_id]) == (order.ticker == hidden)
 
 
-def test_an_account_that_cannot_be_read_is_neither_added_to_nor_renewed(make_bench: MakeBench) -> None:
+def test_an_unreadable_account_is_not_added_to_or_renewed(make_bench: MakeBench) -> None:
+    """If the bot cannot read orders, fills, positions or books, it logs an error and neither places nor renews
+    an order."""
     for what in ("portfolio/orders", "portfolio/fills", "portfolio/positions", "/markets/orderbooks"):
         bench = make_bench(who=())
         bench.run(cycles=1)

@@ -162,7 +162,9 @@ def test_demo_with_nothing_configured_says_what_to_do(clone: Path) -> None:
     assert found.summary == "Not ready. Mend first: .env. Then run this again."
 
 
-def test_the_example_copied_and_not_filled_in_fails_at_the_key_file(clone: Path) -> None:
+def test_an_example_not_filled_in_fails_at_the_key_file(clone: Path) -> None:
+    """If a person copies the example file and does not fill it in, the doctor names the key file and exits with
+    2."""
     set_env(clone, "Environment.DEMO")
     shutil.copy(clone / ".env.example", clone / ".env")
     found = examined(clone)
@@ -210,7 +212,9 @@ def test_the_right_id_with_another_private_key_is_told(on_demo: Path, served: Se
     assert served.key_id not in found.output
 
 
-def test_a_clock_ten_minutes_off_is_a_note_since_the_bot_corrects_it(clone: Path) -> None:
+def test_a_clock_ten_minutes_off_is_only_a_note(clone: Path) -> None:
+    """The bot corrects such a clock, so the doctor exits with 0. It tells the difference and how to set the
+    clock."""
     set_env(clone, "Environment.DEMO")
     (clone / "late.json").write_text('[{"do": "clock_jump", "seconds": 600, "on": "*"}]')
     process, simulator = serve(clone, "--faults", "late.json")
@@ -278,7 +282,8 @@ def test_a_wrong_address_is_told(on_demo: Path, served: Served) -> None:
     assert re.search("404 .*. If there is a DEMO_URL in .env, is it right", found.line("Exchange"))
 
 
-def test_a_simulator_that_is_not_running_is_one_line_and_takes_seconds(clone: Path, served: Served) -> None:
+def test_a_simulator_that_is_not_running_is_one_line(clone: Path, served: Served) -> None:
+    """The doctor takes seconds, fails at the exchange alone and says how to start the simulator."""
     began = time.monotonic()
     (clone / ".env").write_text(
         f"SIM_URL=http://127.0.0.1:9/trade-api/v2\nSIM_KEYID=x\nSIM_KEYFILE={served.key_file}\n"
@@ -378,7 +383,9 @@ def test_a_package_that_cannot_be_loaded_is_a_line(clone: Path, command: list[st
     assert f"a package is missing or broken (cannot load {part})" in found.output
 
 
-def test_a_machine_without_time_zones_is_told_that_the_pause_may_be_an_hour_off(on_demo: Path) -> None:
+def test_a_machine_without_time_zones_is_told(on_demo: Path) -> None:
+    """Without time zones the next pause may be an hour off. The doctor says so at that line and names the
+    package to install."""
     found = examined(on_demo, PYTHONTZPATH="")
     assert found.code == 0, found.output
     assert "this machine has no time zones: pip install tzdata" in found.line("Next pause")
@@ -408,7 +415,8 @@ def test_a_python_that_is_too_old_is_told_in_a_line(clone: Path, command: list[s
 @pytest.mark.parametrize(
     "name", ["main.py", "runtime/__init__.py", "runtime/console.py", "runtime/signals.py", "runtime/preflight.py"]
 )
-def test_what_tells_that_python_is_too_old_is_written_for_one_that_is(clone: Path, name: str) -> None:
+def test_an_old_python_can_read_the_check_of_its_version(clone: Path, name: str) -> None:
+    """The files that tell a person that Python is too old are valid Python 3.8."""
     ast.parse((clone / name).read_text(encoding="utf-8"), feature_version=(3, 8))
 
 

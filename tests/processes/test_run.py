@@ -41,9 +41,11 @@ def start(clone: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 STEPS = ("CANCEL ORDER", "CLOSE POSITION", "QUOTE MARKET", "ORDER BOOK", "OPEN ORDER", "ORDER RESPONSE")
 
 
-def test_a_newcomer_sees_it_trade_within_seconds_keep_on_and_stop_clean(
+def test_a_first_start_trades_within_seconds_and_stops_clean(
     clone: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
+    """The bot logs its first orders within 15 seconds and goes on. Ctrl-C ends it with exit 0 and no order
+    resting, without an error or a private key in the log."""
     bot = start("market_bot.py")
     log = clone / "trade.log"
     wait_for(lambda: all(f"[{step}]" in read(log) for step in STEPS), 15, "first orders")
@@ -60,9 +62,9 @@ def test_a_newcomer_sees_it_trade_within_seconds_keep_on_and_stop_clean(
     assert "PRIVATE KEY" not in output
 
 
-def test_a_closed_console_neither_stops_the_bot_nor_makes_it_complain(
-    clone: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_a_closed_console_does_not_stop_the_bot(clone: Path, start: Callable[..., subprocess.Popen[str]]) -> None:
+    """When its console is closed, the bot goes on trading and logging and stops cleanly. It prints no
+    traceback."""
     complaints = clone / "stderr.txt"
     begin = "import sys, market_bot; sys.stderr = open('stderr.txt', 'w'); raise SystemExit(market_bot.main())"
     bot = start("-c", begin)
@@ -98,9 +100,11 @@ def test_missing_credentials_are_one_clear_line_and_exit_2(
     assert named in read(clone / "trade.log")
 
 
-def test_the_same_bot_trades_over_a_port_with_the_key_that_the_simulator_wrote(
+def test_the_bot_trades_over_a_port_with_the_simulators_key(
     clone: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
+    """The simulator writes a private key file that only its owner may read. The report of main.py looks at the
+    same exchange and says if a bot runs there."""
     simulator = start("-m", "simulator", "--port", "0", "--programs", "40", "--tier", "expert")
     assert simulator.stdout is not None
     printed = ""
@@ -136,9 +140,11 @@ def test_the_same_bot_trades_over_a_port_with_the_key_that_the_simulator_wrote(
     assert stop(simulator)[0] == 0
 
 
-def test_a_simulator_that_is_not_running_is_an_error_the_bot_survives(
+def test_the_bot_survives_a_simulator_that_is_not_running(
     clone: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
+    """The bot logs an error and stays up. It stops cleanly without a traceback, and says that it placed no
+    order."""
     start("-m", "simulator", "--port", "0", "--key-file", "k.pem")
     wait_for(lambda: (clone / "k.pem").exists() and (clone / "k.pem").stat().st_size > 1_000, 20, "key file")
     (clone / ".env").write_text("SIM_URL=http://127.0.0.1:9/trade-api/v2\nSIM_KEYID=x\nSIM_KEYFILE=k.pem\n")

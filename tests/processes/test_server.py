@@ -95,7 +95,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         assert "Traceback" not in output, output
 
 
-def test_what_is_lost_on_a_real_socket_is_lost_as_the_script_says(serve: Serve) -> None:
+def test_faults_on_a_real_socket_are_as_the_script_says(serve: Serve) -> None:
+    """A reset, a timeout and a refused connection reach the client as on a real network. Only orders lost after
+    the exchange acted rest, and the server goes on serving."""
     client = serve(
         faults=[
             {"do": "reset_before", "on": f"POST {ORDERS}", "times": 1},
@@ -152,7 +154,9 @@ def test_what_is_spoilt_on_its_way_arrives_whole_as_http(serve: Serve) -> None:
     assert client.send("GET", "/portfolio/balance").status_code == 200
 
 
-def test_the_statement_accounts_for_every_cent_and_the_clock_runs_by_itself(serve: Serve) -> None:
+def test_the_statement_accounts_for_every_cent(serve: Serve) -> None:
+    """Journal, cash, free balance and collateral of the account agree. The clock runs with real time, so
+    advancing it is refused with a hint at --step."""
     client = serve()
     client.create("mine", count="10.00")
     statement = client.statement()
@@ -200,7 +204,9 @@ def test_a_clock_that_stands_still_moves_only_when_it_is_told_to(serve: Serve) -
     assert client.send("GET", "/portfolio/orders").status_code == 200
 
 
-def test_requests_that_http_allows_and_the_api_does_not_are_turned_away(serve: Serve) -> None:
+def test_requests_that_the_api_does_not_allow_are_refused(serve: Serve) -> None:
+    """The server refuses HEAD, OPTIONS, a body in chunks and a huge length, which HTTP allows. It goes on
+    serving after that."""
     market = serve().base + "/exchange/status"
     assert requests.head(market, timeout=5).status_code == 405
     assert requests.options(market, timeout=5).status_code == 405
@@ -215,7 +221,8 @@ def test_an_ed25519_key_that_the_simulator_made_opens_it(serve: Serve) -> None:
     assert serve("--ed25519").send("GET", "/portfolio/balance").status_code == 200
 
 
-def test_arguments_that_cannot_be_used_are_one_clear_line_and_exit_2(tmp_path: Path) -> None:
+def test_an_unusable_argument_is_one_clear_line_and_exit_2(tmp_path: Path) -> None:
+    """The last line of the output says what is wrong with the argument, and no traceback is shown."""
     (tmp_path / "odd.json").write_text('[{"do": "429"}, {"do": "earthquake"}]')
     cases = [
         (["--faults", "nowhere.json"], "simulator: nowhere.json cannot be read"),

@@ -99,9 +99,9 @@ def quoting(clone: Path, since: int = 0) -> Callable[[], bool]:
     return lambda: "[CYCLE] Number: 1 " in read(clone / "trade.log")[since:]
 
 
-def test_ctrl_c_a_polite_kill_and_a_closed_terminal_leave_nothing_behind(
-    clone: Path, serve: Callable[..., Served], run: Run
-) -> None:
+def test_each_stop_signal_leaves_no_order_resting(clone: Path, serve: Callable[..., Served], run: Run) -> None:
+    """Ctrl-C, a polite kill (SIGTERM) and a closed terminal each end the bot quickly with exit 0. No order
+    rests, nothing is held, and the log names the way."""
     served = serve()
     for number, why in (
         (signal.SIGINT, "Ctrl-C"),
@@ -174,9 +174,9 @@ def test_stopping_does_not_wait_for_the_rate_limit(clone: Path, serve: Callable[
     assert (code, seconds < QUICK) == (0, True), f"exit {code} after {seconds:.1f} s"
 
 
-def test_a_second_ctrl_c_stops_at_once_and_says_until_when_orders_may_rest(
-    clone: Path, serve: Callable[..., Served], run: Run
-) -> None:
+def test_a_second_ctrl_c_stops_at_once(clone: Path, serve: Callable[..., Served], run: Run) -> None:
+    """If the exchange hangs, a second Ctrl-C ends the bot within a second with exit 3. The log says until when
+    its orders may still rest."""
     served = serve()
     bot = run(served, SLOWLY)
     wait_for(quoting(clone), 30, "first cycle")
@@ -212,7 +212,8 @@ def listens(process: subprocess.Popen[str]) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
-def test_a_start_that_is_stopped_ends_without_a_traceback_whenever_it_comes(run: Run) -> None:
+def test_a_stop_during_the_start_ends_without_a_traceback(run: Run) -> None:
+    """Ctrl-C or SIGTERM may come at any moment of the start. The bot exits with 0."""
     for number, delay in enumerate((0.0, 0.05, 0.15, 0.3, 0.6, 0.9)):
         bot = run()
         wait_for(lambda bot=bot: listens(bot), 10, "signal handler")  # type: ignore[misc]
@@ -246,10 +247,11 @@ def test_a_stop_that_python_drops_is_raised_again() -> None:
 # -- with real money (on a simulator) ---------------------------------------------------------------------------
 
 
-def test_real_money_is_announced_with_limits_and_worst_case_before_anything_is_touched(
+def test_real_money_is_announced_before_anything_is_touched(
     clone: Path, serve: Callable[..., Served], run: Run
 ) -> None:
-    """The simulated account was in use, so that the bot asks: at the keyboard it can be stopped."""
+    """The bot logs the limits and the worst case. The simulated account was in use, so the bot asks at the
+    keyboard, where it can be stopped before it sends or cancels an order."""
     served = serve()
     near, far = pty.openpty()
     bot = run(served, environment="PROD", stdin=far)
@@ -273,9 +275,9 @@ def test_real_money_is_announced_with_limits_and_worst_case_before_anything_is_t
 # -- one at a time ---------------------------------------------------------------------------------------------
 
 
-def test_a_second_bot_is_turned_away_and_a_killed_one_keeps_nobody_out(
-    clone: Path, tmp_path: Path, serve: Callable[..., Served], run: Run
-) -> None:
+def test_a_second_bot_is_turned_away(clone: Path, tmp_path: Path, serve: Callable[..., Served], run: Run) -> None:
+    """A second bot exits with 2, sends nothing and leaves the log of the first alone. A killed bot keeps no
+    other out: the next one replaces its orders."""
     served = serve()
     first = run(served, SLOWLY)
     wait_for(quoting(clone), 30, "first cycle")

@@ -55,7 +55,8 @@ def facts(**known: object) -> ReportFacts:
     return ReportFacts(**(empty | known))  # type: ignore[arg-type]
 
 
-def test_a_round_trip_is_taken_apart_into_spread_exit_fees_and_moves() -> None:
+def test_a_round_trip_is_split_into_spread_exit_fees_and_moves() -> None:
+    """The spread, the cost of the exit, the fees and the move of the middle add up to the trading result."""
     bought, sold = fill("a", 1, YES, "0.40", "10"), fill("b", 2, NO, "0.64", "10", "0.18", True)
     before = {
         MarkoutPoint("a", "before"): BestBids(later(0.99), D("0.41"), D("0.55")),  # the middle is 0.43
@@ -83,7 +84,9 @@ def test_what_was_held_before_the_ledger_is_not_its_gain() -> None:
     assert markets == {"KXA-1": D("0.50"), "KXB-1": D("-0.25")}
 
 
-def test_what_a_first_version_held_at_its_beginning_without_a_price_is_no_gain_when_it_is_sold() -> None:
+def test_selling_an_opening_position_without_a_price_is_no_gain() -> None:
+    """If the first version held a position at its beginning without a known price, its sale counts with its fee
+    alone."""
     held = {"KXA-1": (D(10), None), "KXB-1": (D(-5), None)}
     sold = [fill("a", 1, NO, "0.64", "10", "0.18"), fill("b", 1, YES, "0.30", "5", ticker="KXB-1")]
     markets = {row.name: row.money.net for row in build_report(facts(opening=held, changes=sold)).markets}
@@ -159,7 +162,9 @@ def paid_window() -> dict[str, object]:
     return {"programs": {"p": terms}, "seconds": seconds, "cash_spans": cash}
 
 
-def test_a_credit_replaces_its_estimate_and_stands_on_the_days_that_earned_it() -> None:
+def test_a_credit_replaces_its_estimate_on_the_earning_days() -> None:
+    """A credit is divided among the days that earned it, and no estimate is left beside it. The report compares
+    the estimate with the credit and explains the cash."""
     told = build_report(facts(**paid_window()))
     assert (told.total.money.credited, told.total.money.expected, told.total.money.running) == (D("4.12"), 0, 0)
     assert [row.money.credited for row in told.days] == [D("3.09"), D("1.03")]
@@ -181,7 +186,9 @@ def test_what_is_only_estimated_is_in_no_net() -> None:
     assert "Cash: not looked at yet" in said
 
 
-def test_a_running_window_that_paid_nobody_for_days_does_not_cost_the_report() -> None:
+def test_a_running_window_that_pays_nothing_is_reported() -> None:
+    """If a running window paid no one for days, the report still comes, with no money and with those seconds as
+    excluded."""
     known = paid_window() | {"cash_spans": [], "until": later(10)}
     nobody = {key: AccruedSeconds(3600, excluded=3600) for key in known["seconds"]}  # type: ignore[attr-defined]
     told = build_report(facts(**known | {"seconds": nobody}))
@@ -189,7 +196,9 @@ def test_a_running_window_that_paid_nobody_for_days_does_not_cost_the_report() -
     assert (told.total.money, told.total.seconds.excluded) == (Result(), 14_400)
 
 
-def test_presence_is_told_with_what_counted_and_what_nobody_knows() -> None:
+def test_presence_is_shown_with_what_counted_and_what_is_unknown() -> None:
+    """The report gives the hours in which orders rested, the percentage of them that counted and the percentage
+    that is not known."""
     (market,) = build_report(facts(**paid_window())).markets
     assert (market.seconds.present, market.seconds.qualified) == (14_400, 12_000)
     assert "Orders rested 4.0 hours of a side; 83% of them counted, 6% nobody knows" in text.text(
@@ -203,7 +212,9 @@ def test_a_dollar_of_capital_brings_what_was_really_paid() -> None:
     assert total.per_dollar == pytest.approx(4.12 / (100 + 4e6 / 86_400))
 
 
-def test_markouts_are_of_quotes_alone_at_the_middle_with_their_ages() -> None:
+def test_markouts_are_of_quotes_alone_at_the_middle() -> None:
+    """A fill as a taker gets no markout. Each point, up to the settlement, has its dollars, cents a contract,
+    the median age of its looks, and the fills without one."""
     taken = fill("taken", 1, YES, "0.90", "99", taker=True)
     fills = [fill("a", 1, YES, "0.40", "10"), fill("b", 1, NO, "0.55", "30"), taken]
     seen = {

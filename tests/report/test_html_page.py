@@ -108,7 +108,9 @@ def test_every_row_and_window_is_there_and_adds_up(shape: str) -> None:
     assert len(list(windows.iter("tr"))) == len(report.windows) + bool(report.windows)
 
 
-def test_a_window_tells_its_error_only_where_it_was_paid_by_itself() -> None:
+def test_a_window_tells_its_error_only_if_it_was_paid_alone() -> None:
+    """A window that was paid together with others shows no error of its estimate. A window below the floor
+    shows no credit."""
     report = sample_reports.report(7)
     alone = next(one for one in report.windows if one.credit and one.together == 1)
     shared = next(one for one in report.windows if one.credit and one.together > 1)

@@ -57,7 +57,9 @@ def told(
     return {one.program_id: one for one in found}, unexplained
 
 
-def test_cash_of_about_the_estimate_a_day_after_the_window_is_its_reward() -> None:
+def test_cash_near_the_estimate_after_a_window_is_its_reward() -> None:
+    """Cash of about the estimated amount that comes a day after the window's end is credited to it, and no cash
+    stays unexplained."""
     windows, unexplained = told(window(), cash=looks((-20, "1000"), (24, "1004.12")))
     one = windows["p"]
     assert (one.state, one.credit, one.estimate, one.together) == (WindowState.CREDITED, D("4.12"), D("4.00"), 1)
@@ -97,7 +99,9 @@ def test_the_tolerance_is_the_one_that_is_stated(came: str) -> None:
     assert (windows["p"].credit, unexplained) == (D(came), [])
 
 
-def test_what_a_person_pays_in_is_no_reward_even_if_it_shows_before_the_list_does() -> None:
+def test_a_persons_deposit_is_not_taken_for_a_reward() -> None:
+    """Cash that a person moves is no reward, even if the balance shows it before the list of deposits,
+    transfers or withdrawals does. The report then names that kind."""
     for kind, amount in (("deposit", "4.12"), ("transfer", "4.12"), ("withdrawal", "4.12")):
         flow = CashFlow("d", kind, D(amount), D(amount), END + 60 * HOUR)
         windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, "1004.12")), flows=(flow,))
@@ -118,7 +122,9 @@ def test_cash_behind_positions_that_were_taken_over_is_no_reward() -> None:
     assert "taken over" in cash.why
 
 
-def test_a_reward_that_comes_together_with_other_cash_is_not_guessed() -> None:
+def test_a_reward_mixed_with_other_cash_is_not_guessed() -> None:
+    """If a reward comes in one sum with other cash, the whole sum stays unexplained and the window counts as
+    unpaid."""
     windows, (cash,) = told(window(), cash=looks((-20, "1000"), (24, "1045.29")))
     assert (windows["p"].state, cash.amount) == (WindowState.NOTHING_CAME, D("45.29"))
 
@@ -128,7 +134,9 @@ def test_one_sum_is_never_two_rewards() -> None:
     assert sorted(one.state.value for one in windows.values()) == ["credited", "nothing came"]
 
 
-def test_each_window_gets_the_sum_that_fits_where_both_fit_one_of_them() -> None:
+def test_each_window_gets_the_sum_that_fits_it() -> None:
+    """If two sums fit one window and only one fits the other, each window gets its own. The order in which the
+    sums come does not matter."""
     wide, narrow = window("wide", 3.0, 5.0), window("narrow", 4.5, 4.7)  # alone, $4.10 is rather the wide one's
     for first, second in (("4.10", "3.00"), ("3.00", "4.10")):
         cash = looks((-20, "1000"), (20, str(1000 + D(first))), (22, str(1000 + D(first) + D(second))))
@@ -137,7 +145,9 @@ def test_each_window_gets_the_sum_that_fits_where_both_fit_one_of_them() -> None
         assert unexplained == []
 
 
-def test_two_rewards_that_come_between_two_looks_are_divided_to_the_cent() -> None:
+def test_two_rewards_in_one_sum_are_divided_to_the_cent() -> None:
+    """If two rewards come between two looks at the cash, the sum is divided by the estimates. The parts add up
+    to it."""
     cash = looks((-20, "1000"), (24, "1007.33"))
     windows, unexplained = told(window("a", 4.0, 4.4), window("b", 2.9, 3.1), cash=cash)
     a, b = windows["a"], windows["b"]
@@ -148,7 +158,9 @@ def test_two_rewards_that_come_between_two_looks_are_divided_to_the_cent() -> No
     assert a.credit > b.credit > 0
 
 
-def test_after_days_without_a_look_all_that_must_have_come_is_found_in_one_sum() -> None:
+def test_rewards_of_days_without_a_look_are_found_in_one_sum() -> None:
+    """If the bot was off for days, one sum of cash is credited to all windows that must have paid in the
+    meantime."""
     windows = [window(str(n), 2.0 + n, 2.2 + n, ends=n) for n in range(6)]
     paid = D("28.50")
     before, after = looks((-20, "1000"), (90, str(1000 + paid)))
@@ -164,7 +176,9 @@ def test_a_window_below_a_dollar_is_said_to_pay_nothing() -> None:
     assert WindowState.BELOW_FLOOR.value == "would have paid $0.00"
 
 
-def test_a_window_that_may_just_have_reached_the_dollar_is_credited_if_it_came() -> None:
+def test_a_window_near_the_floor_is_credited_if_its_cash_came() -> None:
+    """A window whose estimate is just below the dollar, but may have reached it, is credited if the cash came.
+    Otherwise it counts as below the floor."""
     close = window(accrued=0.9, at_most=1.1)
     windows, _ = told(close, cash=looks((-20, "1000"), (24, "1001.02")))
     assert (windows["p"].credit, windows["p"].estimate) == (D("1.02"), 0)
@@ -172,13 +186,17 @@ def test_a_window_that_may_just_have_reached_the_dollar_is_credited_if_it_came()
     assert windows["p"].state is WindowState.BELOW_FLOOR
 
 
-def test_seconds_that_nobody_saw_may_have_been_paid_but_are_not_estimated() -> None:
+def test_unseen_seconds_may_be_paid_but_are_not_estimated() -> None:
+    """A larger reward is credited if seconds without a look explain it. The estimate counts only the seconds
+    that the bot saw."""
     blind = window(accrued=2.0, at_most=2.2, unknown=1800)
     windows, _ = told(blind, cash=looks((-20, "1000"), (24, "1004.10")))
     assert (windows["p"].credit, windows["p"].estimate) == (D("4.10"), D("2.00"))
 
 
-def test_an_estimate_is_expected_for_two_days_and_then_counts_nothing() -> None:
+def test_an_estimate_is_expected_for_two_days_only() -> None:
+    """After 48 hours without the cash the window counts nothing. If the bot did not look at the cash in that
+    time, the estimate stays expected."""
     cash = looks((-20, "1000"))
     states = []
     for hours in (-1, 1, 47, 49):
@@ -190,7 +208,9 @@ def test_an_estimate_is_expected_for_two_days_and_then_counts_nothing() -> None:
     assert windows["p"].state is WindowState.EXPECTED, "nobody looked whether it came"
 
 
-def test_the_cap_of_an_account_is_the_most_that_is_taken_for_a_reward() -> None:
+def test_cash_above_the_accounts_cap_is_not_a_reward() -> None:
+    """The cap of an account limits the estimate of a window and the cash that is credited to it. A sum above it
+    stays unexplained."""
     terms, known = window(accrued=9.0, at_most=9.5)
     capped = terms._replace(cap=D(5)), known
     windows, (cash,) = told(capped, cash=looks((-20, "1000"), (24, "1009.20")))
@@ -210,9 +230,11 @@ WINDOWS = st.lists(st.tuples(st.floats(0, 9), st.floats(1, 1.6), st.integers(-40
 
 
 @given(WINDOWS, st.lists(st.tuples(st.integers(1, 90), AMOUNTS), max_size=8))
-def test_every_cent_is_either_credited_once_within_the_tolerance_or_told_as_unexplained(
+def test_every_cent_is_credited_once_or_unexplained(
     drawn: list[tuple[float, float, int]], came: list[tuple[int, Decimal]]
 ) -> None:
+    """Credits and unexplained cash add up to all that came. A credit of a single window is at least $1.00, near
+    its estimate and 12 to 48 hours after its end."""
     windows = [window(str(n), accrued, accrued * more, ends) for n, (accrued, more, ends) in enumerate(drawn)]
     level, steps = D(1000), [(-60.0, "1000")]
     for hours, amount in sorted(dict(came).items()):

@@ -41,7 +41,9 @@ def estimated(found: RewardedMarket, *bids: Bid, after: timedelta = 0 * DAY, **c
 # -- what a market is ------------------------------------------------------------------------------------------
 
 
-def test_a_markets_terms_are_those_of_its_richest_program_and_its_pool_is_all_of_them() -> None:
+def test_a_markets_terms_are_those_of_its_richest_program() -> None:
+    """The program that pays most a day sets the market's target and discount. The market's pool is the sum of
+    all its programs, and it ends with the last of them."""
     found = builders.incentive(
         CENTS, program(100, 5, target=300, discount="0.05"), program(50, 10, target=1_000, name="later")
     )
@@ -52,7 +54,8 @@ def test_a_markets_terms_are_those_of_its_richest_program_and_its_pool_is_all_of
         _ = builders.incentive(CENTS, program(target=None)).target
 
 
-def test_a_quarter_of_an_hour_and_a_month_are_compared_by_the_day() -> None:
+def test_rewards_of_different_windows_are_compared_by_the_day() -> None:
+    """A program of a quarter of an hour and one of a month are both converted to dollars a day."""
     assert rule.dollars_per_day(program(20, 1 / 96)) == pytest.approx(1_920)
     assert rule.dollars_per_day(program(310, 31)) == pytest.approx(10)
 
@@ -60,7 +63,9 @@ def test_a_quarter_of_an_hour_and_a_month_are_compared_by_the_day() -> None:
 # -- scoring ---------------------------------------------------------------------------------------------------
 
 
-def test_bids_are_scored_in_the_rivals_book_and_told_with_the_rivals_ahead_of_each() -> None:
+def test_bids_are_scored_in_the_rivals_book() -> None:
+    """Every program that qualifies gives the reference price and our score of each side. Each bid comes with
+    the number of rivals' contracts at its price or ahead of it."""
     no, deep = builders.bid(NO, "0.43", 7), builders.bid(YES, "0.50", 30)
     scored = builders.incentive().score(QUALIFYING, [no, deep, BID])
     assert scored.bids == (deep, BID, no)
@@ -71,7 +76,8 @@ def test_bids_are_scored_in_the_rivals_book_and_told_with_the_rivals_ahead_of_ea
 
 
 @pytest.mark.parametrize("side", Side)
-def test_a_best_bid_at_the_top_tick_of_either_side_is_taken_to_pay_nothing(side: Side) -> None:
+def test_a_best_bid_at_the_top_tick_pays_nothing(side: Side) -> None:
+    """If the best bid of either side rests at the highest tick of the grid, the market is taken not to qualify."""
     for grid, top, low in ((CENTS, "0.99", "0.01"), (TAPERED, "0.999", "0.001")):
         ends = ((level(top, 2_000),), (level(low, 2_000),))
         found = builders.incentive(grid)
@@ -104,14 +110,17 @@ def test_an_estimate_is_half_of_each_sides_share_of_the_pool() -> None:
     assert both.window == pytest.approx(WHOLE + 100 * on_no / 2)
 
 
-def test_one_side_missing_the_target_is_worth_nothing_on_the_other() -> None:
+def test_a_side_below_its_target_makes_both_sides_worth_nothing() -> None:
+    """If one side of the book misses the target, a bid on the other side earns nothing either."""
     lopsided = book(yes=QUALIFYING.yes, no=cents((44, 60), (42, 180)))
     found = builders.incentive()
     estimate = found.estimate(found.score(lopsided, [BID]), NOW)
     assert (estimate.share_yes, estimate.dollars_per_day, estimate.payable) == (0, 0, 0)
 
 
-def test_looks_at_which_a_market_did_not_qualify_count_as_seconds_that_pay_nothing() -> None:
+def test_a_market_that_seldom_qualifies_is_not_overestimated() -> None:
+    """Looks at which a market did not qualify count as seconds that pay nothing. The share of the side stays
+    the same."""
     always, seldom = estimated(builders.incentive()), estimated(builders.incentive(qualified=0.25))
     assert seldom.window == pytest.approx(always.window / 4)
     assert seldom.dollars_per_day == pytest.approx(always.dollars_per_day / 4)
@@ -120,7 +129,8 @@ def test_looks_at_which_a_market_did_not_qualify_count_as_seconds_that_pay_nothi
     assert estimated(builders.incentive(qualified=0.1)).payable == 0
 
 
-def test_half_a_window_gone_halves_what_is_payable_not_what_a_day_brings() -> None:
+def test_half_a_window_gone_halves_what_is_payable() -> None:
+    """The dollars a day stay the same in the rest of the window. After its end nothing is payable."""
     first, later = estimated(builders.incentive()), estimated(builders.incentive(), after=2.5 * DAY)
     assert later.dollars_per_day == first.dollars_per_day
     assert later.worth_per_day == pytest.approx(first.worth_per_day, abs=0.01)
@@ -132,7 +142,9 @@ def test_half_a_window_gone_halves_what_is_payable_not_what_a_day_brings() -> No
 @pytest.mark.parametrize(
     "ending", [{"closes_in": 86_400}, {"resolves_in": 86_400}, {"closes_in": 86_400, "resolves_in": 2 * 86_400}]
 )
-def test_a_market_counts_only_until_it_closes_or_is_expected_to_resolve(ending: dict[str, float]) -> None:
+def test_a_market_earns_only_until_it_closes_or_resolves(ending: dict[str, float]) -> None:
+    """If a market closes or is expected to resolve before its program ends, the estimate counts only the time
+    until the earlier of them."""
     estimate = estimated(RewardedMarket(market(**ending), (program(),)))  # type: ignore[arg-type]
     assert estimate.window == pytest.approx(WHOLE / 5)
     assert estimate.payable == Decimal(int(WHOLE / 5 * 100)) / 100
@@ -145,7 +157,9 @@ def test_a_market_pays_nothing_after_it_has_closed() -> None:
     assert (estimate.payable, estimate.worth, estimate.worth_per_day, estimate.window) == (0, 0, 0, 30.0)
 
 
-def test_what_a_window_has_earned_counts_towards_the_floor_and_only_what_leaving_costs_is_worth_anything() -> None:
+def test_what_a_window_has_earned_counts_towards_the_floor() -> None:
+    """The accrued reward of a program helps its window to reach $1.00, and that of another program does not.
+    Staying is worth only what leaving would lose."""
     small = program(10)
     fresh = estimated(builders.incentive(CENTS, small))
     assert (fresh.window, fresh.payable, fresh.worth) == (pytest.approx(WHOLE / 10), 0, 0)
@@ -164,7 +178,9 @@ def test_the_last_cents_below_the_floor_are_worth_a_dollar() -> None:
     assert estimate.worth_per_day == pytest.approx(1)
 
 
-def test_staying_is_worth_nothing_once_the_accounts_cap_is_earned() -> None:
+def test_staying_past_the_accounts_cap_is_worth_nothing() -> None:
+    """A program's cap limits what is payable. What the account has earned of the cap is not counted again, so
+    staying is worth only the rest."""
     capped = program(100, cap=3)
     assert estimated(builders.incentive(CENTS, capped)).payable == 3
     half = estimated(builders.incentive(CENTS, capped, accrued_by_program={"p": 1.25}))
@@ -173,7 +189,9 @@ def test_staying_is_worth_nothing_once_the_accounts_cap_is_earned() -> None:
     assert (full.payable, full.worth, full.worth_per_day) == (3, 0, 0)
 
 
-def test_overlapping_programs_add_up_each_with_a_floor_of_its_own() -> None:
+def test_overlapping_programs_add_up_each_with_its_own_floor() -> None:
+    """Dollars a day, payable and worth are sums over a market's programs. A program below its own floor adds
+    nothing to payable, and the window is that of the best program."""
     long, short, small = program(100, 5, name="a"), program(40, 4, name="b"), program(10, 5, name="c")
     alone = [estimated(builders.incentive(CENTS, one)) for one in (long, short, small)]
     all_three = estimated(builders.incentive(CENTS, long, short, small))
@@ -217,13 +235,17 @@ def test_a_window_that_falls_short_of_the_least_is_worth_nothing(least: float, c
 # -- what fills cost -------------------------------------------------------------------------------------------
 
 
-def test_half_of_the_volume_comes_to_each_side_and_is_shared_with_those_ahead() -> None:
+def test_expected_fills_are_shared_with_the_contracts_ahead() -> None:
+    """Half of a day's volume comes to each side. A bid gets its part of that among the contracts ahead of it,
+    and no fills without volume."""
     assert expected_fills(1_000, 300, 100) == pytest.approx(125)
     assert expected_fills(1_000, 0, 1) == 500
     assert expected_fills(0, 300, 100) == 0
 
 
-def test_fills_cost_what_a_fill_loses_and_the_makers_fee_on_each_side() -> None:
+def test_the_net_pays_for_fill_losses_and_maker_fees() -> None:
+    """The expected fills of both sides cost their loss per contract and the maker's fee at each price. The net
+    a day is the worth less both."""
     no = builders.bid(NO, "0.42", 50)
     busy = RewardedMarket(market(volume=4_000), (program(),), maker_rate=0.0175)
     estimate = estimated(busy, BID, no, fill_cost=0.03)
@@ -256,13 +278,16 @@ def test_a_young_markets_fills_are_counted_at_its_pace(hours: float, times: floa
         (FeeType.FLAT, 0.07),
     ],
 )
-def test_a_makers_fee_is_a_part_of_the_takers_by_kind_and_multiplier(kind: FeeType, rate: float) -> None:
+def test_the_maker_rate_follows_fee_type_and_multiplier(kind: FeeType, rate: float) -> None:
+    """Each fee type charges a maker its own part of the taker's fee, none for plain quadratic. The multiplier
+    of the market scales it."""
     assert maker_rate(kind, Decimal(1)) == pytest.approx(rate)
     assert maker_rate(kind, Decimal("0.5")) == pytest.approx(rate / 2)
     assert maker_rate(kind, Decimal(0)) == 0
 
 
-def test_what_a_bid_ties_up_is_its_price_and_the_fee_of_being_filled_rounded_up() -> None:
+def test_a_bid_ties_up_its_price_and_its_fee() -> None:
+    """The fee is the maker's fee if the bid is filled, and it is rounded up."""
     bid = builders.bid(NO, "0.42", 50)
     assert builders.incentive().cost(bid) == Decimal("21")
     assert builders.incentive(maker_rate=0.0175).cost(bid) == 50 * (Decimal("0.42") + Decimal("0.0043"))
@@ -306,7 +331,9 @@ def reasons(selection: Selection) -> dict[str, Reason]:
     return {skip.ticker: skip.reason for skip in selection.skipped}
 
 
-def test_the_slots_go_to_what_brings_most_after_what_its_fills_cost() -> None:
+def test_slots_go_to_the_markets_with_the_best_net() -> None:
+    """The bot ranks markets by what they bring after the cost of fills. A market that gets no slot is skipped
+    with its rank and is a runner-up."""
     busy = candidate("KXBUSY-1", 1.0, costs=5.0)
     quiet = candidate("KXQUIET-1", 2.0)
     fair = candidate("KXFAIR-1", 1.5)
@@ -318,7 +345,8 @@ def test_the_slots_go_to_what_brings_most_after_what_its_fills_cost() -> None:
     assert selection.unpaid == NONE
 
 
-def test_equals_are_chosen_by_ticker_not_by_the_order_they_came_in() -> None:
+def test_equal_markets_are_chosen_by_ticker() -> None:
+    """The order in which the markets came in does not decide between equals."""
     ones = [candidate(f"KX{name}-1") for name in "BCA"]
     assert chosen(choose(ones, [], SelectionRules(2), AMPLE, NONE)) == ["KXA-1", "KXB-1"]
 
@@ -333,7 +361,8 @@ def test_a_market_whose_fills_eat_its_reward_is_not_quoted(net: float, quoted: b
         assert skip.number == f"-${-net:.4f}, 100.0 fills a day cost $4.0000"
 
 
-def test_a_market_that_pays_less_than_is_wanted_is_not_quoted_even_in_a_free_slot() -> None:
+def test_a_market_below_the_minimum_reward_is_not_quoted() -> None:
+    """A market that pays less a window than the minimum is skipped with both sums, even if a slot stays free."""
     ones = [
         candidate("KXA-1", 1, payable=1.99),
         candidate("KXB-1", 1, payable=2),
@@ -346,7 +375,9 @@ def test_a_market_that_pays_less_than_is_wanted_is_not_quoted_even_in_a_free_slo
     assert selection.unpaid == NONE
 
 
-def test_free_slots_go_to_markets_below_the_floor_by_their_reward_before_it_and_that_is_told() -> None:
+def test_free_slots_go_to_markets_below_the_floor() -> None:
+    """Paid markets come first. Free slots then go to the markets with the most reward a day before the floor,
+    and the selection names them as unpaid."""
     ones = [
         candidate("KXLESS-1", 0, per_day=0.1),
         candidate("KXMORE-1", -3, payable=0, per_day=0.9, costs=3),
@@ -359,7 +390,8 @@ def test_free_slots_go_to_markets_below_the_floor_by_their_reward_before_it_and_
     assert chosen(choose(ones, [], SelectionRules(1), AMPLE, NONE)) == ["KXPAID-1"]
 
 
-def test_what_quoting_already_brings_a_market_never_lifts_it_over_one_that_is_paid() -> None:
+def test_a_quoted_unpaid_market_does_not_outrank_a_paid_one() -> None:
+    """The advantage of a market that is quoted already does not lift it over a market that pays."""
     ones = [candidate("KXIDLE-1", 0, per_day=50), candidate("KXPAID-1", 0.1)]
     selection = choose(ones, [], SelectionRules(1), AMPLE, frozenset({"KXIDLE-1"}))
     assert chosen(selection) == ["KXPAID-1"]
@@ -367,9 +399,9 @@ def test_what_quoting_already_brings_a_market_never_lifts_it_over_one_that_is_pa
 
 @pytest.mark.parametrize(("other", "stays"), [(1.2, True), (1.3, False)])
 @pytest.mark.parametrize("paid", [True, False])
-def test_a_quoted_market_keeps_its_slot_against_one_that_is_only_slightly_better(
-    other: float, stays: bool, paid: bool
-) -> None:
+def test_a_slightly_better_market_does_not_take_a_quoted_slot(other: float, stays: bool, paid: bool) -> None:
+    """A market that is quoted already loses its slot only if the other one is clearly better. This holds for
+    paid and for unpaid markets."""
     if paid:
         ones = [candidate("KXOTHER-1", other), candidate("KXQUOTED-1", 1.0)]
     else:
@@ -379,7 +411,9 @@ def test_a_quoted_market_keeps_its_slot_against_one_that_is_only_slightly_better
     assert kept == (["KXQUOTED-1"] if stays else ["KXOTHER-1"])
 
 
-def test_what_does_not_fit_in_the_capital_gives_way_to_the_next_that_does() -> None:
+def test_a_market_that_exceeds_the_capital_gives_way_to_the_next() -> None:
+    """A market that does not fit in the capital is skipped with what it needs and what is left. The next one
+    that fits gets the slot."""
     headroom = Headroom(Decimal(10), Decimal(1_000), Decimal(1_000))
     ones = [
         candidate("KXA-1", 3, yes=12), candidate("KXB-1", 2, yes=6, no=4), candidate("KXC-1", 1, no=8),
@@ -403,7 +437,9 @@ def test_cash_on_another_shard_is_of_no_use() -> None:
     assert selection.skipped[0].number == "$4.00, $3.00 free on shard 0"
 
 
-def test_the_strikes_of_one_event_are_one_bet_that_may_lose_so_much_together() -> None:
+def test_strikes_of_one_event_share_one_loss_limit() -> None:
+    """The strikes of one event count as one bet. A strike that would exceed the event's loss limit is skipped
+    with both sums, and another event gets the slot."""
     headroom = Headroom(Decimal(1_000), Decimal(10), Decimal(1_000))
     strikes = [candidate(f"KXRAIN-1-{name}", 3, no=12) for name in "AB"]
     selection = choose([*strikes, candidate("KXSUN-1-A", 1, yes=12)], [], SelectionRules(2), headroom, NONE)
@@ -412,7 +448,9 @@ def test_the_strikes_of_one_event_are_one_bet_that_may_lose_so_much_together() -
     assert selection.skipped[0].number == "$12.00 of $10.00 with it"
 
 
-def test_strikes_that_exclude_each_other_do_not_all_go_wrong_at_once() -> None:
+def test_exclusive_strikes_do_not_add_up_their_no_losses() -> None:
+    """If strikes exclude each other, at most one NO bid loses, so all fit in the event's loss limit. Their YES
+    bids can all lose, so one fits."""
     headroom = Headroom(Decimal(1_000), Decimal(10), Decimal(1_000))
     no = [candidate(f"KXRAIN-1-{name}", 3, no=12, exclusive=True) for name in "ABC"]
     yes = [candidate(f"KXRAIN-1-{name}", 3, yes=12, exclusive=True) for name in "ABC"]
@@ -429,7 +467,8 @@ def test_one_side_of_a_quote_is_filled_alone() -> None:
     assert lacking.reason is Reason.MAX_EVENT_LOSS
 
 
-def test_a_market_that_is_left_out_before_keeps_its_reason_and_comes_last() -> None:
+def test_a_market_left_out_before_keeps_its_reason() -> None:
+    """A market that was left out before the selection comes last among the skipped markets."""
     before = Skip("KXZ-1", Reason.NO_BOOK, "Book", "not sent by the exchange")
     selection = choose([candidate("KXA-1"), candidate("KXB-1")], [before], SelectionRules(1), AMPLE, NONE)
     assert selection.skipped[-1] == before
@@ -465,10 +504,12 @@ def boards(draw: st.DrawFn) -> list[Candidate]:
     boards(), st.integers(1, 6), st.sampled_from([0, 1, 2]), st.integers(0, 60), st.integers(0, 20),
     st.tuples(st.integers(0, 40), st.integers(0, 40)), st.booleans(), st.sets(st.integers(0, 11)),
 )  # fmt: skip
-def test_every_market_is_chosen_or_has_exactly_one_reason_and_the_chosen_keep_every_limit(
+def test_every_market_is_chosen_or_skipped_once_within_limits(
     board: list[Candidate], slots: int, min_reward: int, capital: int, event_loss: int,
     cash: tuple[int, int], told: bool, quoted: set[int],
 ) -> None:  # fmt: skip
+    """A market that is not chosen has exactly one reason. The chosen markets keep within slots, minimum reward,
+    capital, cash of each shard and event loss, with the paid ones first."""
     by_shard = {0: Decimal(cash[0]), 1: Decimal(cash[1])} if told else None
     headroom = Headroom(Decimal(capital), Decimal(event_loss), Decimal(sum(cash)), by_shard)
     names = frozenset(one.ticker for one in board if int(one.ticker.rpartition("-")[2]) in quoted)

@@ -121,7 +121,8 @@ def named(vector: Vector | Payout) -> str:
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason=f"the published vectors are not here: {PUBLISHED}")
-def test_the_copied_vectors_are_those_that_were_published_and_all_of_them() -> None:
+def test_the_copied_vectors_are_the_published_ones() -> None:
+    """The copied vectors are all of the published ones, both those of a side and those of a payout."""
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     sides = tuple(
         Vector(
@@ -184,9 +185,9 @@ TIGHT = cents((54, 80), (52, 160), (50, 900), (49, 5_000))
 @pytest.mark.parametrize(
     ("price", "weight"), [("0.54", 1.0), ("0.53", 1.0), ("0.52", 1.0), ("0.51", 0.5), ("0.50", 0.25), ("0.49", 0)]
 )
-def test_a_bid_counts_whole_down_to_the_reference_then_less_each_tick_and_nothing_below_the_walk(
-    price: str, weight: float
-) -> None:
+def test_a_bid_counts_less_for_each_tick_below_the_reference(price: str, weight: float) -> None:
+    """A bid counts whole down to the reference price. Below it counts less for each tick, and below the last
+    level of the walk it counts nothing."""
     score = scored(CENTS, Side.YES, TIGHT, [builders.bid(Side.YES, price, 4)], Decimal(1_000), HALF)
     assert score is not None
     assert score.reference == Decimal("0.52")
@@ -195,7 +196,9 @@ def test_a_bid_counts_whole_down_to_the_reference_then_less_each_tick_and_nothin
     assert score.share() == score.ours / (score.ours + score.rivals)
 
 
-def test_what_just_reaches_a_fifth_is_the_reference_and_what_just_reaches_the_target_the_last_level() -> None:
+def test_a_level_that_just_reaches_a_fifth_is_the_reference() -> None:
+    """The level that just reaches a fifth of the target is the reference, and the one that just reaches the
+    target is the last paid. If a hundredth of a contract is missing, it is not."""
     just = cents((54, 80), (52, 120), (50, 800), (49, 5_000))
     score = scored(CENTS, Side.YES, just, (), Decimal(1_000), HALF)
     assert score is not None
@@ -208,7 +211,9 @@ def test_what_just_reaches_a_fifth_is_the_reference_and_what_just_reaches_the_ta
     assert scored(CENTS, Side.YES, short[:3], (), Decimal(1_000), HALF) is None
 
 
-def test_what_the_rivals_may_answer_lowers_our_share_and_a_side_of_our_own_stays_ours() -> None:
+def test_what_the_rivals_may_answer_lowers_the_bots_share() -> None:
+    """If the rivals answer with twice their contracts, the bot's share of the side falls. A side on which the
+    bot bids alone stays its own."""
     joined = scored(CENTS, Side.YES, TIGHT, [builders.bid(Side.YES, "0.52", 465)], Decimal(1_000), HALF)
     assert joined is not None
     assert (joined.share(), joined.share(2.0)) == (1 / 2, 1 / 3)
@@ -239,9 +244,9 @@ def test_ticks_are_the_grids_steps_also_across_a_change_of_step() -> None:
         (FINE_BELOW, Side.NO, "0.999", "0.998"),
     ],
 )
-def test_a_side_whose_best_bid_is_at_the_top_tick_is_taken_to_pay_nobody(
-    grid: PriceGrid, side: Side, top: str, below: str
-) -> None:
+def test_a_best_bid_at_the_top_tick_means_no_reward(grid: PriceGrid, side: Side, top: str, below: str) -> None:
+    """A side with its best bid at the top tick of its grid scores nothing, also if that bid is the bot's own. A
+    tick below it scores."""
     target = Decimal(1_000)
     assert scored(grid, side, (level(top, 2_000),), (), target, HALF) is None
     assert scored(grid, side, (level(below, 2_000),), [builders.bid(side, top, 1)], target, HALF) is None
@@ -272,9 +277,11 @@ def counted(levels: Sequence[Level]) -> Decimal:
 
 @settings(deadline=None)
 @given(one_side(), st.sampled_from(DISCOUNTS))
-def test_a_book_scores_the_same_whether_our_bids_are_told_apart_or_merged_already(
+def test_a_book_scores_the_same_with_the_bots_bids_merged(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal], discount: Decimal
 ) -> None:
+    """A side has the same reference, last paid level and total score if the bot's bids are apart from the book
+    or merged into it."""
     grid, side, levels, ours, target = drawn
     apart = scored(grid, side, levels, ours, target, discount)
     merged = scored(grid, side, merge(side, levels, ours), (), target, discount)
@@ -305,9 +312,11 @@ def test_the_shares_of_all_who_bid_on_a_side_sum_to_one(
 
 @settings(deadline=None)
 @given(one_side())
-def test_each_bid_down_to_the_level_that_reaches_the_target_earns_and_none_below_it(
+def test_each_bid_down_to_the_target_earns_and_none_below(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal],
 ) -> None:
+    """Each bid down to the level that reaches the target earns. A bid below that level earns nothing, and a
+    side that misses the target has no score."""
     grid, side, levels, ours, target = drawn
     everything = merge(side, levels, ours)
     walked, paid = Decimal(0), 0
@@ -369,9 +378,11 @@ def quoted_books(draw: st.DrawFn) -> tuple[PriceGrid, Book, list[Bid], Decimal]:
 
 @settings(deadline=None)
 @given(quoted_books(), st.sampled_from(DISCOUNTS))
-def test_a_market_pays_nobody_where_either_side_misses_the_target_our_own_bids_counted(
+def test_a_side_that_misses_the_target_costs_the_whole_reward(
     drawn: tuple[PriceGrid, Book, list[Bid], Decimal], discount: Decimal
 ) -> None:
+    """A market pays nothing if either side misses the target, the bot's own bids counted. Otherwise each side's
+    share is the one that it has alone."""
     grid, rivals, ours, target = drawn
     terms = program()._replace(target=target, discount=discount)
     found = builders.incentive(grid, terms)
@@ -422,9 +433,9 @@ CAPS = st.none() | st.integers(1, 100_000).map(lambda n: Decimal(n) / 100)
 
 @settings(deadline=None)
 @given(DOLLARS, DOLLARS, CAPS)
-def test_what_is_paid_is_nothing_or_a_dollar_or_more_in_whole_cents_and_more_for_more(
-    earned: float, other: float, cap: Decimal | None
-) -> None:
+def test_a_payout_is_nothing_or_at_least_a_dollar(earned: float, other: float, cap: Decimal | None) -> None:
+    """A payout is in whole cents, at most what was earned and at most the cap. If more was earned, it is not
+    smaller."""
     paid = rule.payout(earned, cap)
     assert paid == 0 or paid >= 1
     assert (paid * 100) % 1 == 0

@@ -55,15 +55,17 @@ def order(name: str, side: Side, price: str, count: float, shard: int | None = 0
         ([], "0", "0"),
     ],
 )
-def test_what_is_held_offsets_only_where_markets_exclude_each_other(
-    what: list[Position], exclusive: str, unknown: str
-) -> None:
+def test_positions_offset_only_in_exclusive_markets(what: list[Position], exclusive: str, unknown: str) -> None:
+    """If the markets of an event are known to exclude each other, its risk is the worst outcome of all
+    positions. Otherwise each market counts by itself."""
     headroom = remaining_headroom(LIMITS, None, what, ())
     assert headroom.event_risk(EVENT) == Decimal(unknown)
     assert replace(headroom, exclusive=frozenset({EVENT})).event_risk(EVENT) == Decimal(exclusive)
 
 
-def test_a_resting_order_never_offsets_anything_for_it_may_not_be_filled() -> None:
+def test_a_resting_order_never_offsets_a_risk() -> None:
+    """A resting order may not be filled, so it offsets no position. Orders on both sides of a market count with
+    the larger loss alone."""
     held_no = position("A", -10, "6")
     hedge = order("B", NO, "0.50", 10)
     headroom = replace(remaining_headroom(LIMITS, None, [held_no], [hedge]), exclusive=frozenset({EVENT}))
@@ -74,9 +76,9 @@ def test_a_resting_order_never_offsets_anything_for_it_may_not_be_filled() -> No
 
 
 @pytest.mark.parametrize(("count", "yes", "no"), [(10, "-4", "6"), (-10, "6", "-4"), (2.5, "3.5", "6")])
-def test_a_position_loses_what_it_cost_or_gains_a_dollar_a_contract_less_that(
-    count: float, yes: str, no: str
-) -> None:
+def test_a_position_loses_its_cost_or_gains_the_payout(count: float, yes: str, no: str) -> None:
+    """If the market goes against the position, it loses its cost. Otherwise it gains a dollar a contract less
+    that cost."""
     assert position_losses(position("A", count, "6")) == (Decimal(yes), Decimal(no))
 
 
@@ -127,9 +129,11 @@ def worst_loss(
 
 @settings(deadline=None)
 @given(events())
-def test_an_events_risk_is_its_worst_outcome_and_where_exclusion_is_not_known_the_sum_of_its_markets(
+def test_an_events_risk_is_its_worst_outcome(
     drawn: tuple[int, list[Position], list[Bid], list[str]],
 ) -> None:
+    """If it is not known that the markets exclude each other, the risk is the sum of each market's worst loss.
+    That sum is never below the worst outcome."""
     markets, holdings, bids, tickers = drawn
     orders = [
         order(ticker.rpartition("-")[2], bid.side, str(bid.price), float(bid.count))
@@ -188,7 +192,9 @@ def test_cash_counts_only_on_its_own_shard() -> None:
     assert Headroom(*LIMITS, Decimal(50)).cash_on(1) == 50
 
 
-def test_what_an_order_ties_up_is_gone_for_the_next_one_and_the_room_before_is_untouched() -> None:
+def test_cash_tied_up_by_an_order_is_gone_for_the_next_one() -> None:
+    """The new headroom has less capital, less cash on the order's shard and the added losses. The headroom
+    before stays as it was, and an unlisted shard has no cash."""
     before = Headroom(*LIMITS, Decimal(50), {0: Decimal(30), 1: Decimal(20)})
     after = before.after(EVENT, strike("A"), (NOTHING, Decimal(4)), Decimal(4), 1, exclusive=True)
     after = after.after(EVENT, strike("A"), (Decimal(3), NOTHING), Decimal(3), 1, exclusive=False)
@@ -203,7 +209,8 @@ def test_what_an_order_ties_up_is_gone_for_the_next_one_and_the_room_before_is_u
     assert unlisted.cash_on(2) == -4
 
 
-def test_positions_and_all_resting_orders_take_of_the_capital_and_an_order_only_what_still_rests() -> None:
+def test_positions_and_resting_orders_take_of_the_capital() -> None:
+    """Of a partly filled order only the contracts that still rest take of the capital and add to the losses."""
     resting = [order("A", YES, "0.40", 10, filled=5), order("B", NO, "0.30", 20)]
     headroom = remaining_headroom(LIMITS, None, [position("A", 10, "6")], resting)
     assert headroom.capital == 100 - 6 - 4 - 6
@@ -211,13 +218,16 @@ def test_positions_and_all_resting_orders_take_of_the_capital_and_an_order_only_
     assert headroom.losses == {EVENT: {strike("A"): (-4, 10), strike("B"): (6, 0)}}
 
 
-def test_cash_limits_nothing_where_the_balance_is_not_known_and_is_never_below_nothing() -> None:
+def test_cash_sets_no_limit_if_the_balance_is_unknown() -> None:
+    """If the balance is not known, the cash of a shard is what is left of the capital. It is never below zero."""
     assert remaining_headroom(LIMITS, None, [position("A", 50, "30")], ()).cash_on(1) == 70
     spent = remaining_headroom(LIMITS, None, [position("A", 200, "130")], ())
     assert (spent.capital, spent.cash_on(1)) == (-30, 0)
 
 
-def test_what_our_own_orders_tie_up_is_free_for_the_orders_that_replace_them() -> None:
+def test_cash_of_own_orders_is_free_for_their_replacements() -> None:
+    """What the bot's own orders tie up counts as free cash, on their shard where the shard is known. The
+    balance itself stays as it was."""
     balance = Balance(Decimal(50), {0: Decimal(30), 1: Decimal(20)})
     ours = [order("A", YES, "0.40", 10, shard=1), order("B", NO, "0.30", 10, shard=None)]
     headroom = remaining_headroom(LIMITS, balance, (), (), ours)

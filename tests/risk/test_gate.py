@@ -107,7 +107,8 @@ def test_an_order_may_take_its_own_place_but_no_others() -> None:
     assert one.tied_up == D("2.00"), "asking changes nothing"
 
 
-def test_what_could_not_be_canceled_or_sold_keeps_new_orders_out_of_its_market() -> None:
+def test_what_could_not_be_canceled_or_sold_blocks_its_market() -> None:
+    """The gate refuses new orders in that market. The block does not apply to another market."""
     one = gate()
     one.block("KXA-1")
     assert code(one, quote()) is RefusalCode.NOT_CLEARED
@@ -142,7 +143,8 @@ def test_a_sale_frees_what_it_sold() -> None:
     assert code(one, quote(count=5)) is None
 
 
-def test_an_order_that_sells_what_is_held_ties_up_nothing_but_what_goes_beyond_it() -> None:
+def test_a_sale_of_a_holding_ties_up_only_what_goes_beyond_it() -> None:
+    """An order that sells what is held needs capital only for the contracts beyond the holding."""
     here = state(positions=(held("KXA-1", 3, "1.50"),), limits=AMPLE._replace(capital=D("2.38")))
     sizes = {("KXA-1", NO): D(2)}
     one = Gate(here, sizes)
@@ -151,7 +153,8 @@ def test_an_order_that_sells_what_is_held_ties_up_nothing_but_what_goes_beyond_i
                 quote(NO, "0.44", 5)) is RefusalCode.MAX_CAPITAL  # fmt: skip
 
 
-def test_the_ceiling_on_orders_lets_a_bad_minute_through_and_no_runaway_loop() -> None:
+def test_the_ceiling_on_orders_stops_a_runaway_loop() -> None:
+    """The ceiling lets a bad minute through: at least 60 orders a minute, and more with more markets."""
     assert orders_a_minute(2) == 60
     assert orders_a_minute(100) == 6 * 3 * 100
     one = Gate(TradingState(Limits(D(9), D(9), 2), markets=state().markets), SIZES)

@@ -34,7 +34,9 @@ def out(guards: Guards, seconds: float, one: Market = ONE) -> list[Reason]:
     return [skip.reason for skip in guards.skips([one], after(seconds)).values()]
 
 
-def test_a_filled_side_stays_away_and_comes_back_and_both_are_told() -> None:
+def test_a_filled_side_is_not_quoted_until_its_pause_ends() -> None:
+    """A filled side is withdrawn for the pause and comes back at its end. The guard tells of both, and states
+    the end time."""
     guards = Guards(PAUSE)
     (told,) = guards.on_fills([fill(YES)], NOW)
     assert (told["Ticker"], told["Side"]) == ("KXA-1", "yes")
@@ -52,7 +54,8 @@ def test_a_sale_of_ours_and_a_fill_of_long_ago_pause_nothing() -> None:
     assert guards.sides == frozenset()
 
 
-def test_several_fills_within_a_minute_withdraw_the_market_ten_times_as_long() -> None:
+def test_several_fills_within_a_minute_withdraw_the_market() -> None:
+    """After several fills within a minute the whole market is withdrawn, ten times as long as after one fill."""
     guards = Guards(PAUSE)
     guards.on_fills([fill(YES, 0), fill(NO, 30)], after(31))
     assert out(guards, 31) == []
@@ -69,7 +72,9 @@ def test_fills_that_are_far_apart_or_elsewhere_are_chance() -> None:
     assert out(guards, 119) == []
 
 
-def test_a_jump_of_the_middle_withdraws_the_market_and_a_step_does_not() -> None:
+def test_a_jump_of_the_middle_withdraws_the_market() -> None:
+    """If the middle of the book jumps by several steps between two looks, the market is withdrawn for a time. A
+    small step withdraws nothing."""
     guards = Guards(PAUSE)
     look(guards, 40, 50)
     assert look(guards, 40 + JUMP, 50 - JUMP, 60) == []

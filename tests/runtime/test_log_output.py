@@ -75,7 +75,9 @@ def test_who_follows_the_log_misses_nothing_through_a_rotation(tmp_path: Path) -
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_a_full_disk_is_told_once_on_the_console_and_stops_nobody(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once_and_does_not_stop_the_bot(tmp_path: Path) -> None:
+    """The console shows one warning, and trading goes on. When the disk has room again, the log says how many
+    lines are missing."""
     log = Log(tmp_path / "trade.log")
     log.say("before")
     kept = log.path.rename(tmp_path / "kept.log")
@@ -110,14 +112,17 @@ def test_half_a_line_that_still_fitted_does_not_spoil_the_next(tmp_path: Path) -
     assert lines[-2:] == [MISSING.format(2), "last"]
 
 
-def test_a_process_that_was_killed_within_a_line_does_not_spoil_the_next_ones_first(tmp_path: Path) -> None:
+def test_a_line_cut_by_a_kill_does_not_spoil_the_next_line(tmp_path: Path) -> None:
+    """If the process was killed within a line, the first line of the next process starts on a line of its own."""
     path = tmp_path / "trade.log"
     path.write_text("2026-11-26 12:00:00 [CYC")
     Log(path).say("whole")
     assert path.read_text().splitlines()[-1] == "whole"
 
 
-def test_a_log_that_somebody_moved_or_removed_goes_on_under_its_name(tmp_path: Path) -> None:
+def test_a_log_that_was_moved_or_removed_goes_on(tmp_path: Path) -> None:
+    """If a person moves or removes the log file, the bot writes a new one under the same name, without a
+    warning."""
     log = Log(tmp_path / "trade.log")
     log.say("one")
     log.path.rename(tmp_path / "elsewhere")
@@ -178,7 +183,9 @@ def test_a_terminal_that_is_held_does_not_hold_the_bot_up(tmp_path: Path) -> Non
 # -- the same again and again -----------------------------------------------------------------------------------
 
 
-def test_what_goes_wrong_a_thousand_times_is_told_a_few_times_with_its_count() -> None:
+def test_a_repeated_error_does_not_flood_the_log() -> None:
+    """An error that comes a thousand times is shown at once, but fewer than ten times in all. The later lines
+    give its count."""
     repeats = Repeats()
     shown = [repeats.counted("ERROR", "503", NOW + timedelta(seconds=10 * number)) for number in range(1_000)]
     told = [text for text in shown if text]

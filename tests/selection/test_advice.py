@@ -54,9 +54,11 @@ def paid_at(make_bench: MakeBench, size: int, **changed: object) -> list[Candida
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("who", [(), (NOISE, RIVALS)], ids=["nobody trades", "people trade"])
-def test_the_size_that_is_named_is_paid_and_one_contract_less_is_not(
+def test_the_size_that_the_advice_names_is_the_smallest_paid(
     make_bench: MakeBench, seed: int, who: tuple[str, ...]
 ) -> None:
+    """The size that the log names is paid, and one contract less is not. The payment and the cash tied up are
+    as told."""
     bench = make_bench(seed=seed, who=who, TRADE_SIZE=1)
     bench.bot.start_trading()
     smallest, ticker, payable, tied_up = named(advice(bench))
@@ -101,9 +103,10 @@ def test_nothing_is_advised_where_the_settings_are_paid(make_bench: MakeBench) -
         assert advice(bench) == ""
 
 
-def test_what_is_paid_and_left_out_all_the_same_is_told_with_the_setting_that_does_it(
+def test_the_advice_names_the_setting_that_leaves_out_markets(
     make_bench: MakeBench,
 ) -> None:
+    """If markets would be paid but a setting leaves them out, the log names the setting and their number."""
     bench = make_bench(TRADE_SIZE=20, FILL_COST=1)
     bench.bot.start_trading()
     left = sum(skip.reason is Reason.FILL_COST for skip in bench.board().selection.skipped)

@@ -144,15 +144,17 @@ def test_no_money_is_spent_on_a_target_that_it_cannot_complete() -> None:
     assert reason(selection) is Reason.TARGET_MISSED
 
 
-def test_a_window_that_would_not_bring_one_dollar_fifty_is_not_funded() -> None:
-    """6 contracts a side hold 1/11: $14 would bring $1.27, which the exchange would pay, $18 bring $1.64."""
+def test_a_window_that_brings_less_than_1_50_is_not_funded() -> None:
+    """6 contracts a side hold 1/11. A reward of $14 would bring $1.27, which the exchange would pay but the bot
+    does not fund; $18 bring $1.64."""
     selection = chosen([known(program(reward=14, target=20))], [book(FULL, FULL)], headroom(5))
     assert selection.chosen == ()
     assert reason(selection) is Reason.REWARD_FLOOR
     assert chosen([known(program(reward=18, target=20))], [book(FULL, FULL)], headroom(5)).chosen
 
 
-def test_what_a_window_has_earned_counts_towards_its_one_dollar_fifty() -> None:
+def test_what_a_window_has_accrued_counts_towards_its_floor() -> None:
+    """A window that has earned $1.45 already is funded, because that counts towards its $1.50."""
     incentive = known(program(reward=2, target=20, name="p"), accrued_by_program={"p": 1.45})
     assert chosen([incentive], [book(FULL, FULL)], headroom(5)).chosen
 
@@ -207,7 +209,9 @@ def two(reward: int, other: int) -> tuple[list[RewardedMarket], list[Book]]:
     return known_ones, [book(FULL, FULL, name) for name in names]
 
 
-def test_a_quoted_market_is_not_swapped_for_a_slightly_better_one() -> None:
+def test_a_quoted_market_is_kept_against_a_slightly_better_one() -> None:
+    """The better market is skipped for lack of a slot (TRADE_TICKER_SIZE). If the bot quotes in neither, the
+    better one is chosen."""
     incentives, books = two(100, 110)
     assert [c.ticker for c in chosen(incentives, books, rules=SelectionRules(1)).chosen] == ["KXB-1"]
     kept = chosen(incentives, books, rules=SelectionRules(1), quoted=frozenset({"KXA-1"}))
@@ -254,7 +258,8 @@ def test_where_not_one_contract_fits_the_limit_is_named(money: Headroom, why: Re
     assert reason(selection) is why
 
 
-def test_a_market_that_its_event_has_no_room_for_is_not_said_to_lack_capital() -> None:
+def test_a_market_without_event_headroom_names_max_event_loss() -> None:
+    """If the event has no room for a second market, the reason is MAX_EVENT_LOSS and not a lack of capital."""
     incentives, books = two(100, 200)
     same = [one._replace(market=one.market._replace(event_ticker="KXEV")) for one in incentives]
     selection = chosen(same, books, Headroom(Decimal(100), Decimal("0.90"), Decimal(100)))
@@ -265,7 +270,9 @@ def test_a_market_that_its_event_has_no_room_for_is_not_said_to_lack_capital() -
 # Prices and fills -----------------------------------------------------------------------------------------
 
 
-def test_a_reference_is_supplied_behind_the_rivals_best_bid_alone() -> None:
+def test_the_bot_supplies_a_reference_behind_the_best_bid_only() -> None:
+    """If the rivals' bids are too thin for a reference, the bot bids one tick behind their best bid, with
+    enough contracts to supply it."""
     thin = [level("0.30", 1)]
     selection = chosen(
         [known(program(reward=100, target=20))], [book(thin, FULL)], headroom(20), Trade(None, 1, None)
@@ -282,7 +289,9 @@ def test_no_reference_is_supplied_on_an_empty_side() -> None:
     assert reason(selection) is Reason.NO_REFERENCE
 
 
-def test_nothing_is_quoted_that_fills_would_cost_more_than_it_pays() -> None:
+def test_a_market_whose_fills_cost_more_than_it_pays_is_skipped() -> None:
+    """A busy market is chosen without a FILL_COST. With one that exceeds the reward it is not, and FILL_COST is
+    the reason."""
     busy = [known(program(reward=20, target=20), volume=20_000)]
     assert chosen(busy, [book(FULL, FULL)], headroom(10), rules=SelectionRules(1)).chosen
     selection = chosen(busy, [book(FULL, FULL)], headroom(10), rules=SelectionRules(1, fill_cost=0.05))

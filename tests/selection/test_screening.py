@@ -43,9 +43,8 @@ def told(skips: list[Skip]) -> list[tuple[str, Reason]]:
         (program()._replace(discount=None), Reason.NO_PUBLISHED_SCORE),
     ],
 )
-def test_a_program_that_does_not_pay_for_resting_orders_now_is_left_with_its_reason(
-    seen: Program, reason: Reason
-) -> None:
+def test_a_program_that_does_not_pay_now_is_left_with_a_reason(seen: Program, reason: Reason) -> None:
+    """A program that does not pay for resting orders at this time is left out with the reason that fits it."""
     running, skipped = ALL.programs([seen], NOW)
     assert running == {}
     assert told(skipped) == [("KXTEST-1", reason)]
@@ -58,13 +57,15 @@ def test_a_program_runs_from_its_first_second_to_before_its_last() -> None:
     assert not ALL.programs([one], one.end)[0]
 
 
-def test_a_market_with_one_running_program_needs_no_reason_for_another() -> None:
+def test_one_running_program_is_enough_for_a_market() -> None:
+    """If one program of a market runs, no skip reason is given for another program of it."""
     running, skipped = ALL.programs([program(paid_out=True, name="old"), program(name="new")], NOW)
     assert [one.id for one in running["KXTEST-1"]] == ["new"]
     assert skipped == []
 
 
-def test_a_market_without_a_running_program_has_one_reason_however_many_ended() -> None:
+def test_a_market_without_a_running_program_has_one_reason() -> None:
+    """The market has a single skip reason even if several of its programs do not run."""
     ended = [program(paid_out=True, name="a"), program(starts_in=1, name="b"), program(target=None, name="c")]
     assert told(ALL.programs(ended, NOW)[1]) == [("KXTEST-1", Reason.PAID_OUT)]
 
@@ -92,9 +93,11 @@ def test_a_program_of_two_weeks_does_not_outrank_a_richer_day() -> None:
         (("KXLOW*",), ("*CHI*",), Reason.ONLY),
     ],
 )
-def test_patterns_are_of_whole_tickers_in_any_case_and_avoid_goes_before_only(
+def test_patterns_match_whole_tickers_in_any_case(
     only: tuple[str, ...], avoid: tuple[str, ...], reason: Reason | None
 ) -> None:
+    """ONLY and AVOID match the whole ticker, in upper or lower case. A market that AVOID names stays out even
+    if ONLY names it."""
     ticker = "KXHIGHCHI-26NOV23-B35.5"
     screen = Screen(only, avoid)
     found, skipped = screen.programs([program(ticker=ticker)], NOW)
@@ -126,9 +129,10 @@ def test_the_pattern_that_keeps_a_market_out_is_named() -> None:
     st.sampled_from([(), ("KXA*", "KXB*")]),
     st.sampled_from([(), ("*A-*", "KXC*")]),
 )
-def test_every_market_with_a_program_is_kept_or_has_exactly_one_reason(
+def test_every_market_with_a_program_is_kept_or_has_a_reason(
     listed: list[Program], only: tuple[str, ...], avoid: tuple[str, ...]
 ) -> None:
+    """Each market with a program is either kept or skipped with exactly one reason."""
     found, skipped = Screen(only, avoid).programs(listed, NOW)
     assert sorted([*found, *(skip.ticker for skip in skipped)]) == sorted({one.ticker for one in listed})
 
@@ -190,9 +194,10 @@ HOUR = 3_600.0
         (6, {"closes_in": 9 * HOUR, "resolves_in": 8 * HOUR}, None, None),
     ],
 )
-def test_no_order_rests_in_a_market_about_to_close_or_to_resolve_or_beyond_its_end(
+def test_a_market_about_to_close_or_to_resolve_is_skipped(
     hours: float, ending: dict[str, float], what: str | None, number: str | None
 ) -> None:
+    """No order rests in a market that is about to close or to resolve, or beyond the end of the market."""
     skipped = screened(hours, market(**ending))  # type: ignore[arg-type]
     assert skipped == ([Skip("KXTEST-1", Reason.MIN_HOURS_TO_CLOSE, what, number)] if what else [])
 
@@ -231,21 +236,25 @@ def happening(kind: FeeType | None = None, times: str | None = None, exclusive: 
         (None, None, 0.0175),
     ],
 )
-def test_an_events_own_fee_goes_before_its_series_and_where_none_is_told_one_is_assumed(
+def test_an_events_own_fee_goes_before_its_series(
     known: tuple[FeeType, str] | None, event: Event | None, rate: float
 ) -> None:
+    """If neither the event nor its series tells a fee, the bot assumes that makers pay one."""
     series = {"KXFAMILY": Series("KXFAMILY", known[0], Decimal(known[1]))} if known else {}
     assert maker_rate_of(market(), series, event) == pytest.approx(rate)
     assert pytest.approx(0.0175) == UNKNOWN_MAKER_RATE
 
 
-def test_the_series_of_an_event_that_is_not_known_is_read_off_its_ticker() -> None:
+def test_the_series_of_an_unknown_event_is_read_off_its_ticker() -> None:
+    """If the event is not known, the bot takes the first part of the market's ticker as the series. A ticker
+    that only begins like the series does not match."""
     series = {"KXTEST": Series("KXTEST", QUADRATIC, Decimal(1))}
     assert maker_rate_of(market(ticker="KXTEST-26NOV23-A"), series, None) == 0
     assert maker_rate_of(market(ticker="KXTESTER-26NOV23-A"), series, None) == UNKNOWN_MAKER_RATE
 
 
-def test_all_that_is_known_of_a_market_comes_with_it_and_the_worse_is_assumed_of_the_rest() -> None:
+def test_the_worse_is_assumed_where_a_markets_terms_are_unknown() -> None:
+    """A market comes with all that is known of it: programs, fee, event, qualified share and accrued rewards."""
     known, unknown = market(ticker="KXTEST-1"), market(ticker="KXOTHER-1")
     programs: dict[str, Any] = {
         "KXTEST-1": [program(name="rich"), program(10, name="poor")],

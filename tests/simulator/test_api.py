@@ -69,9 +69,11 @@ def test_a_request_of_another_time_is_turned_away(shared: Desk, skew_ms: int) ->
         ({"headers": {"KALSHI-ACCESS-SIGNATURE": "AAAA"}}, "INCORRECT_API_KEY_SIGNATURE"),
     ],
 )
-def test_nobody_gets_at_the_account_without_a_signature_of_that_request(
+def test_an_account_needs_a_signature_of_that_very_request(
     shared: Desk, options: dict[str, Any], details: str
 ) -> None:
+    """A request with an unknown key, without a signature, or with one of another path gets a 401 with the
+    exchange's details."""
     response = shared.send("GET", "/portfolio/positions?limit=5", **options)
     assert response.status_code == 401
     assert response.json()["error"] == {
@@ -257,7 +259,9 @@ def test_a_batch_says_of_each_order_what_became_of_it(desk: Desk) -> None:
     assert [o.order_id for o in desk.exchange.resting(CUSTOMER) if o.ticker == SPORTS] == [sport]
 
 
-def test_a_cancel_without_its_market_goes_to_the_first_shard_and_misses(desk: Desk) -> None:
+def test_a_cancel_without_its_market_misses_on_another_shard(desk: Desk) -> None:
+    """A cancel without a market goes to the first shard. If the order is on another one, the answer is 404, as
+    with a wrong market or shard."""
     listed(desk.exchange, SPORTS, shard=3)
     (order_id,) = rest(desk, 1, SPORTS)
     path = f"{ORDERS}/{order_id}"
@@ -303,7 +307,9 @@ def test_answers_to_writes_tell_counts_prices_and_fees(desk: Desk) -> None:
     assert (row["status"], row["fill_count_fp"], row["remaining_count_fp"]) == ("canceled", "0.50", "0.00")
 
 
-def test_an_order_group_is_kept_over_http_on_the_shard_that_is_named(desk: Desk) -> None:
+def test_an_order_group_is_kept_on_the_shard_that_is_named(desk: Desk) -> None:
+    """Over HTTP a group is made, listed, reset, triggered, limited and deleted on its own shard. On the first
+    shard it is not found, and a bad limit is refused."""
     listed(desk.exchange, SPORTS, shard=3)
     groups = "/portfolio/order_groups"
     for bad in ({"contracts_limit": 0}, {"contracts_limit": 1_000_001}, {"contracts_limit_fp": "0.50"},

@@ -31,7 +31,8 @@ def times(act: Callable[[], Any], most: int = 1_000) -> int:
     return most
 
 
-def test_ten_orders_at_once_then_ten_a_second_and_one_too_many_is_not_done(desk: Desk) -> None:
+def test_an_order_beyond_the_rate_limit_is_not_done(desk: Desk) -> None:
+    """The exchange takes ten orders at once and then ten a second. Reads have a rate limit of their own."""
     before = len(desk.account.orders)
     assert times(desk.create) == 10
     assert desk.create(client_order_id="late").status_code == 429
@@ -103,7 +104,8 @@ def test_a_batch_must_fit_whole(desk: Desk) -> None:
     assert batch(1, "DELETE").status_code == 429
 
 
-def test_a_write_pays_on_the_shard_it_names_and_on_all_where_it_names_none(desk: Desk) -> None:
+def test_a_write_pays_on_the_shard_it_names(desk: Desk) -> None:
+    """A write that names no shard pays on all of them."""
     listed(desk.exchange, SPORTS, shard=3)
     sport = lambda **more: desk.create(ticker=SPORTS, **more)  # noqa: E731
     assert times(lambda: sport(exchange_index=3)) == 10

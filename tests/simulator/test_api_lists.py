@@ -143,7 +143,9 @@ def test_queue_positions_are_the_contracts_that_trade_first(desk: Desk) -> None:
     assert desk.send("GET", "/portfolio/orders/queue_positions").status_code == 400
 
 
-def test_orders_and_fills_are_narrowed_by_what_they_are_asked_for(desk: Desk) -> None:
+def test_filters_narrow_the_lists_of_orders_and_fills(desk: Desk) -> None:
+    """The filters are ticker, event, status, time, shard, subaccount and order id. A fill states its count,
+    price, fee and taker, and no client order id."""
     listed(desk.exchange, "KXS-26-T1", shard=3)
     desk.wait(60)
     take(desk)
@@ -173,7 +175,9 @@ def test_orders_and_fills_are_narrowed_by_what_they_are_asked_for(desk: Desk) ->
     assert "client_order_id" not in fill
 
 
-def test_a_settled_position_leaves_the_list_and_its_settlement_says_what_it_cost(desk: Desk) -> None:
+def test_a_settled_position_leaves_the_list(desk: Desk) -> None:
+    """The position is listed as settled with its profit. Its settlement says the result, the revenue, the cost
+    and the fees, and no order rests there."""
     take(desk)
     ask(desk.exchange, CUSTOMER, 90, 1)
     (row,) = desk.get(f"/portfolio/positions?ticker={M}")["market_positions"]
@@ -199,7 +203,10 @@ def test_a_settled_position_leaves_the_list_and_its_settlement_says_what_it_cost
     assert held(desk.account) == 0
 
 
-def test_cash_is_moved_between_shards_once_and_only_where_it_is_free(desk: Desk) -> None:
+def test_cash_moves_between_shards_only_if_it_is_free(desk: Desk) -> None:
+    """A transfer with the same id is refused the second time, and a wrong or paused one moves nothing. The
+    transfers and the balance of each shard are listed."""
+
     def move(**changed: Any) -> Any:
         desk.wait(1)
         body = {

@@ -68,7 +68,9 @@ def test_the_board_looks_like_the_real_one(large: Exchange) -> None:
     assert 0.6 < statistics.mean(by_category["Sports"]) < 0.88
 
 
-def test_a_board_has_one_of_everything_that_a_bot_must_tell_apart() -> None:
+def test_a_board_holds_every_case_a_bot_must_tell_apart() -> None:
+    """The board has every kind of shard, grid, market state, program and fee. It has empty and one-sided books
+    and names that do not fit a client order id, too."""
     exchange = open_exchange(NOW, 1)
     markets, programs = exchange.markets.values(), exchange.programs
     assert {m.shard for m in markets} == {0, 1, 2, 3}
@@ -107,7 +109,9 @@ def test_the_board_goes_on_when_events_end() -> None:
     assert {p.ticker for p in running(exchange)} <= set(exchange.markets)
 
 
-def test_the_same_seed_gives_the_same_board_and_another_one_another() -> None:
+def test_the_same_seed_gives_the_same_board() -> None:
+    """Another seed gives another board: other programs, markets or books."""
+
     def listed(seed: int) -> list[tuple[object, ...]]:
         exchange = open_exchange(NOW, seed, programs=30)
         programs = [(p.program_id, p.ticker, p.starts, p.ends, p.reward) for p in exchange.programs]
@@ -125,7 +129,9 @@ def test_the_account_is_found_in_use_and_pays_for_it() -> None:
     assert sum(account.cash.values()) < sum(CASH.values())
 
 
-def test_what_programs_there_are_and_when_they_pay_is_nothing_that_the_customer_can_change() -> None:
+def test_a_customers_order_does_not_change_the_programs() -> None:
+    """The customer cannot change which programs there are, what they pay and when they are paid out."""
+
     def after_days(busy: bool) -> list[tuple[object, ...]]:
         exchange = open_exchange(NOW, 1, programs=12, who=())
         if busy:
@@ -137,7 +143,8 @@ def test_what_programs_there_are_and_when_they_pay_is_nothing_that_the_customer_
     assert after_days(busy=True) == after_days(busy=False)
 
 
-def test_a_program_that_was_over_before_the_opening_is_paid_out_too() -> None:
+def test_a_program_over_before_the_opening_is_paid_out_too() -> None:
+    """A program that ended before the simulator opened is paid out within 49 hours."""
     exchange = open_exchange(NOW, 1, programs=12, who=())
     over = [p for p in exchange.programs if p.ends <= NOW]
     assert over
@@ -145,7 +152,8 @@ def test_a_program_that_was_over_before_the_opening_is_paid_out_too() -> None:
     assert all(p.paid_out for p in over)
 
 
-def test_a_recorded_book_opens_as_it_was_recorded_also_where_one_side_is_empty() -> None:
+def test_a_recorded_book_opens_as_it_was_recorded() -> None:
+    """The book has the recorded levels on both sides, also if one side or both sides are empty."""
     bids = {9_900: 10_000, 9_800: 2_000, 5_000: 30_000, 100: 7_700}
     for levels in (Levels(bids, {}), Levels({}, {10_000 - p: s for p, s in bids.items()}), Levels({}, {}),
                    Levels({4_100: 500, 200: 900}, {4_500: 700, 9_000: 800})):  # fmt: skip
@@ -161,7 +169,9 @@ def lately(exchange: Exchange, ticker: str) -> float:
     return float(forms.market(exchange.markets[ticker], exchange.now)["volume_24h_fp"])
 
 
-def test_a_bot_at_its_start_sees_what_was_traded_and_not_a_board_on_which_nobody_ever_did(large: Exchange) -> None:
+def test_a_bot_at_its_start_sees_the_volume_of_the_day_before(large: Exchange) -> None:
+    """A new board does not look untraded: markets with two-sided books show volume, and empty books show none.
+    On a board without people only the customer's own fills were traded."""
     exchange = open_exchange(NOW, 1, programs=60)
     for ticker, market in exchange.markets.items():
         shown = forms.market(market, NOW)
@@ -176,8 +186,9 @@ def test_a_bot_at_its_start_sees_what_was_traded_and_not_a_board_on_which_nobody
     assert sum(m.volume > 0 for m in large.markets.values()) == mine, "nobody was there who could have traded"
 
 
-def test_what_was_traded_before_agrees_with_what_the_same_people_trade_in_a_day() -> None:
-    """By chance takers, whose rate is known; else a choice by volume is right or wrong here for no reason."""
+def test_the_volume_before_the_opening_agrees_with_a_days_trade() -> None:
+    """The volume shown at the opening fits what the same people, chance takers with a known rate, trade in a
+    day. Otherwise a choice of markets by volume is right or wrong for no reason."""
     exchange = open_exchange(NOW, 2, programs=150, who={NOISE, RIVALS})
     quiet = [t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.closes > NOW + DAY]
     before = [lately(exchange, ticker) for ticker in quiet]
@@ -188,7 +199,9 @@ def test_what_was_traded_before_agrees_with_what_the_same_people_trade_in_a_day(
     assert statistics.correlation(before, after) > 0.7
 
 
-def test_the_day_before_wears_off_and_neither_vanishes_at_once_nor_stays_for_ever() -> None:
+def test_the_volume_of_the_day_before_wears_off_in_a_day() -> None:
+    """The volume from before the opening does not vanish at once and does not stay for ever. It falls hour by
+    hour and is zero after 25 hours."""
     exchange = open_exchange(NOW, 1, programs=60, who={NOISE})
     ticker = next(t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.closes > NOW + 2 * DAY)
     halt(exchange, exchange.markets[ticker])
@@ -202,7 +215,9 @@ def test_the_day_before_wears_off_and_neither_vanishes_at_once_nor_stays_for_eve
     assert max(before - now for before, now in pairwise(shown)) <= shown[0] / 2
 
 
-def test_candles_of_the_day_before_tell_the_prices_of_the_book_and_the_volume_that_is_shown() -> None:
+def test_candles_of_the_day_before_agree_with_the_market() -> None:
+    """The candlesticks of the day before sum to the volume that the market shows. They name only the best
+    prices of its book."""
     exchange = open_exchange(NOW, 1, programs=60)
     ticker = next(t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.owned == {} and m.volume)
     market = exchange.markets[ticker]
@@ -215,7 +230,9 @@ def test_candles_of_the_day_before_tell_the_prices_of_the_book_and_the_volume_th
     assert forms.market(market, NOW)["previous_price_dollars"] in prices
 
 
-def test_a_recorded_book_too_was_traded_and_by_nobody_who_is_left_out() -> None:
+def test_a_recorded_book_too_shows_volume_from_before() -> None:
+    """A recorded book shows volume from before the opening, too. It shows none if the takers that trade by
+    chance are left out of the simulator."""
     levels = Levels({4_100: 5_000, 200: 900}, {4_500: 7_000, 9_000: 800})
     shown = []
     for who in (EVERYBODY, frozenset({NOISE}), frozenset({RIVALS, SWEEPS}), frozenset[str]()):

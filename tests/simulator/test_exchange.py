@@ -31,9 +31,10 @@ INCOMING = st.tuples(
 
 @given(st.lists(INCOMING, max_size=60))
 @settings(deadline=None)
-def test_a_book_is_never_crossed_and_serves_first_who_came_first_at_the_best_price(
+def test_a_book_is_never_crossed_and_keeps_price_time_priority(
     incoming: list[tuple[bool, int, int, str]],
 ) -> None:
+    """Each trade is at the best price, and the order that came first at that price is filled first."""
     book = MatchingBook()
     arrival: dict[int, int] = {}
     everyone: list[Order] = []
@@ -118,7 +119,8 @@ def test_many_small_fills_cost_what_one_would(
     assert all((price * size + fee) % 100 == 0 for size, fee in zip(pieces, charged, strict=True))
 
 
-def test_an_order_filled_in_ten_pieces_is_not_charged_ten_roundings() -> None:
+def test_an_order_filled_in_ten_pieces_pays_one_rounding() -> None:
+    """The fee of the whole order is at most one cent above the exact fee. Ten fills do not add ten roundings."""
     exchange, _ = small_exchange()
     listed(exchange, "KXFINE-26-T1", grid=DECI, fees=QUARTER)
     maker = bid(exchange, "ann", 33.3, 1, ticker="KXFINE-26-T1")
@@ -164,9 +166,11 @@ def test_an_order_filled_in_ten_pieces_is_not_charged_ten_roundings() -> None:
         ),
     ],
 )
-def test_an_order_that_the_real_exchange_refuses_is_refused_in_its_words_and_leaves_no_trace(
+def test_a_bad_order_is_refused_as_on_the_real_exchange(
     wanted: OrderTerms, status: int, code: str, says: str
 ) -> None:
+    """The simulator refuses the order with the real exchange's status, code and words. The order leaves no
+    trace in the account or in the book."""
     exchange, market = small_exchange()
     ask(exchange, "bob", 60, 5)
     used = bid(exchange, "ann", 1, 1, client_order_id="used")
@@ -181,7 +185,9 @@ def test_an_order_that_the_real_exchange_refuses_is_refused_in_its_words_and_lea
     assert exchange.accounts["ann"].client_order_ids - {""} == {"used"}
 
 
-def test_an_immediate_order_rests_nowhere_and_a_fill_or_kill_is_whole_or_nothing() -> None:
+def test_immediate_and_fill_or_kill_orders_never_rest() -> None:
+    """The exchange cancels what an immediate order does not fill. It fills a fill-or-kill order whole or
+    refuses it."""
     exchange, market = small_exchange()
     ask(exchange, "bob", 60, 5)
     rest = bid(exchange, "ann", 60, 7, time_in_force="immediate_or_cancel")
@@ -197,7 +203,9 @@ def test_an_immediate_order_rests_nowhere_and_a_fill_or_kill_is_whole_or_nothing
         bid(exchange, "ann", 62, 3, time_in_force="fill_or_kill", self_trade_prevention="maker")
 
 
-def test_a_fill_or_kill_does_not_count_what_lies_behind_its_owners_own_order() -> None:
+def test_a_fill_or_kill_does_not_count_behind_its_owners_order() -> None:
+    """Contracts that lie behind an order of the same owner do not count. They count if self-trade prevention
+    cancels the resting order instead."""
     exchange, market = small_exchange()
     for owner, cents in (("bob", 60), ("ann", 61), ("bob", 62)):
         ask(exchange, owner, cents, 2)
@@ -219,7 +227,8 @@ def test_ones_own_orders_do_not_trade_with_each_other() -> None:
     assert exchange.resting("ann") == [taker]
 
 
-def test_a_taker_keeps_what_it_got_before_it_met_its_owners_order() -> None:
+def test_a_taker_that_meets_its_owners_order_keeps_its_fills() -> None:
+    """The taker keeps what it got before and is then canceled. Its owner's own order goes on resting."""
     exchange, _ = small_exchange()
     ask(exchange, "bob", 59, 2)
     own = ask(exchange, "ann", 60, 5)
@@ -239,7 +248,9 @@ def test_reduce_only_never_opens_a_position() -> None:
     assert held(exchange.accounts["ann"]) == 0
 
 
-def test_what_is_held_costs_what_was_paid_for_the_part_that_is_left() -> None:
+def test_a_partial_sale_keeps_the_cost_of_what_is_left() -> None:
+    """What is held costs what was paid for the part that is left. The gain or loss on the sold part counts as
+    realized."""
     exchange, _ = small_exchange()
     ask(exchange, "bob", 60, 10)
     bid(exchange, "ann", 60, 10)
@@ -281,7 +292,9 @@ def test_a_taker_needs_the_cash_for_its_fee_too() -> None:
     assert ann.cash[0] == 0
 
 
-def test_a_holding_covers_only_as_many_resting_sales_as_there_are_contracts() -> None:
+def test_a_holding_covers_no_more_sales_than_its_contracts() -> None:
+    """Without cash, resting sales pass only up to the number of contracts that are held. The exchange refuses
+    one that goes beyond."""
     exchange, _ = small_exchange()
     ask(exchange, "bob", 50, 10)
     bid(exchange, "ann", 50, 10)
@@ -292,7 +305,9 @@ def test_a_holding_covers_only_as_many_resting_sales_as_there_are_contracts() ->
     ask(exchange, "ann", 90, 3)
 
 
-def test_a_sale_that_mostly_rests_is_not_paid_for_with_what_it_has_not_brought_in_yet() -> None:
+def test_a_resting_sale_cannot_spend_what_it_has_not_brought_in() -> None:
+    """Without cash, the exchange refuses a sale that mostly rests and goes beyond the holding. A sale of the
+    holding alone leaves no negative cash."""
     exchange, _ = small_exchange()
     ask(exchange, "bob", 60, 10)
     bid(exchange, "ann", 60, 10)
@@ -314,7 +329,9 @@ def test_cash_on_another_shard_cannot_be_spent() -> None:
 # -- one exchange, one seed --------------------------------------------------------------------------------------
 
 
-def test_the_same_seed_with_the_same_requests_is_the_same_exchange() -> None:
+def test_the_same_seed_and_requests_give_the_same_exchange() -> None:
+    """Orders, their times and the bids of the book are the same. Another seed gives others."""
+
     def story(seed: int) -> list[object]:
         exchange, market = small_exchange(seed)
         orders = [bid(exchange, "ann", 40 + n, 1) for n in range(8)]
@@ -330,7 +347,9 @@ def tape(exchange: Exchange) -> list[object]:
     return [(m.ticker, m.volume, m.book.bids.levels(), m.book.asks.levels()) for m in exchange.markets.values()]
 
 
-def test_the_same_seed_is_the_same_hour_however_far_time_moves_in_one_step_and_another_is_not() -> None:
+def test_the_same_seed_is_the_same_hour_in_steps_of_any_size() -> None:
+    """Volumes and books are the same whether time moves an hour in one step or in many. Another seed gives
+    another hour."""
     hours = [open_exchange(NOW, seed, programs=12) for seed in (5, 5, 6)]
     for exchange, step in zip(hours, (3_600.0, 37.5, 3_600.0), strict=True):
         for n in range(1, round(3_600 / step) + 1):
@@ -351,7 +370,9 @@ def test_people_come_and_go_alike_whatever_the_customer_does() -> None:
         assert busy.markets[ticker].volume == idle.markets[ticker].volume
 
 
-def test_ctrl_c_does_not_stop_an_exchange_half_way_through_an_order(bench: Bench) -> None:
+def test_ctrl_c_does_not_stop_an_exchange_half_way(bench: Bench) -> None:
+    """Ctrl-C that comes while the exchange works on an order or a request takes effect only after that. The
+    exchange still answers then."""
     happened = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs start with it ignored
 

@@ -48,7 +48,9 @@ def test_a_pause_of_one_shard_leaves_the_others_alone() -> None:
 
 @shows("trading_paused", "exchange_paused")
 @pytest.mark.parametrize("what", ["trading", "exchange"])
-def test_a_pause_that_a_request_brings_on_strikes_that_request_and_ends_too(what: str) -> None:
+def test_a_pause_set_off_by_a_request_refuses_that_request(what: str) -> None:
+    """The order that sets off the pause is itself refused. The exchange status shows the pause, and orders are
+    taken again after its end."""
     client = open_with({"do": f"{what}_paused", "on": CREATE, "skip": 1, "times": 1, "until": 60})
     client.place()
     assert client.get("/exchange/status")["trading_active"] is True
@@ -60,7 +62,9 @@ def test_a_pause_that_a_request_brings_on_strikes_that_request_and_ends_too(what
 
 @shows("halted")
 @pytest.mark.parametrize("by_request", [False, True])
-def test_a_halted_market_takes_no_orders_and_comes_back_without_those_it_had(by_request: bool) -> None:
+def test_a_halted_market_takes_no_orders_and_drops_its_own(by_request: bool) -> None:
+    """During a halt, orders of the market still rest and can be canceled, and other markets trade. When the
+    halt ends, its resting orders are canceled."""
     how = {"on": CREATE, "skip": 2, "times": 1} if by_request else {"from": 10, "ticker": MARKET}
     client = open_with({"do": "halted", "until": 60} | how)
     kept, dropped = client.place(), client.place()
@@ -81,7 +85,9 @@ def test_a_halted_market_takes_no_orders_and_comes_back_without_those_it_had(by_
 
 @shows("closes")
 @pytest.mark.parametrize("result", ["yes", "no"])
-def test_a_market_that_closes_between_a_read_and_a_write_refuses_the_write(result: str) -> None:
+def test_a_market_that_closes_before_a_write_refuses_it(result: str) -> None:
+    """The market was still active when it was read. Its resting orders cannot be canceled and go by themselves,
+    the result follows later, and other markets trade."""
     client = open_with({"do": "closes", "on": CREATE, "skip": 1, "times": 1, "result": result})
     order_id = client.place()
     assert client.get(f"/markets/{MARKET}")["market"]["status"] == "active"
@@ -112,7 +118,9 @@ def test_a_market_can_end_at_its_time_with_nobody_asking(kind: str) -> None:
 
 @shows("settles")
 @pytest.mark.parametrize(("result", "pays"), [("yes", 10), ("no", 0)])
-def test_a_market_that_settles_under_a_sale_has_paid_what_was_held(result: str, pays: int) -> None:
+def test_a_market_that_settles_during_a_sale_pays_the_position(result: str, pays: int) -> None:
+    """The sale is refused, the position is gone, and the settlement with its revenue is listed. A resting order
+    is gone, and its cancel finds nothing."""
     client = open_with({"do": "settles", "on": CREATE, "skip": 2, "times": 1, "result": result})
     client.create(price="0.5600", time_in_force="immediate_or_cancel")
     order_id = client.place()
@@ -141,7 +149,9 @@ def test_a_finer_grid_takes_prices_that_were_off_it() -> None:
 
 
 @shows("new_grid")
-def test_a_coarser_grid_refuses_what_was_just_read_and_keeps_what_rests() -> None:
+def test_a_coarser_grid_refuses_an_old_price_and_keeps_orders() -> None:
+    """When the ticks become coarser, a price that was valid a moment ago is refused. An order that rests at
+    such a price stays, and a price on the new grid is taken."""
     client = open_with({"do": "new_grid", "on": CREATE, "skip": 1, "times": 1, "grid": "linear"})
     order_id = client.place(ticker=FINE, price="0.0670")
     assert said(client.create(ticker=FINE, price="0.0670")) == (400, "invalid_price")
@@ -157,7 +167,9 @@ def test_a_tapered_grid_is_fine_only_at_its_ends() -> None:
 
 
 @shows("partial_fill")
-def test_a_cancel_that_somebody_was_faster_than_takes_down_only_the_rest() -> None:
+def test_a_cancel_after_a_partial_fill_removes_only_the_rest() -> None:
+    """If a part of the order is filled just before the cancel, the cancel reports the rest alone. The fill is
+    listed, and an order ahead of it is filled first."""
     client = open_with({"do": "partial_fill", "on": CANCEL, "part": 0.3})
     others, order_id = client.place(), client.place()
     answer = client.cancel(order_id)
@@ -195,7 +207,9 @@ def test_a_batch_is_struck_by_its_first_order() -> None:
 
 
 @shows("partial_fill")
-def test_a_cancel_that_finds_all_of_the_order_taken_is_a_404_and_the_fill_is_there() -> None:
+def test_a_cancel_of_a_filled_order_is_a_404_with_a_listed_fill() -> None:
+    """If the whole order is filled just before the cancel, the exchange answers 404, lists the fill and has the
+    order as executed."""
     client = open_with({"do": "partial_fill", "on": CANCEL, "part": 1})
     order_id = client.place(side="ask", price="0.5500")
     assert said(client.cancel(order_id)) == (404, "not_found")
@@ -213,7 +227,9 @@ def test_an_order_can_be_half_taken_at_a_time_with_nobody_asking() -> None:
 
 
 @shows("cash_moved")
-def test_cash_that_was_moved_away_cannot_be_spent_and_the_move_is_listed() -> None:
+def test_cash_moved_to_another_shard_cannot_be_spent() -> None:
+    """The total balance stays the same, the transfer is listed, and a new order on the old shard is refused. A
+    resting order keeps its cash and stays."""
     client = open_with({"do": "cash_moved", "from": 10, "source": 0, "destination": 3, "amount": 1_000_000})
     order_id = client.place()
     before = client.get("/portfolio/balance")
@@ -240,7 +256,8 @@ def test_so_much_of_the_cash_is_moved_as_the_script_says() -> None:
 
 
 @shows("cash_withdrawn")
-def test_cash_that_was_withdrawn_is_gone_and_the_withdrawal_is_listed() -> None:
+def test_withdrawn_cash_is_gone_and_the_withdrawal_is_listed() -> None:
+    """Both the cash of the shard and the list of withdrawals show the amount to the cent."""
     client = open_with({"do": "cash_withdrawn", "from": 10, "source": 2, "amount": 100.1})
     before = client.account.cash[2]
     client.wait_until(10)
@@ -250,7 +267,9 @@ def test_cash_that_was_withdrawn_is_gone_and_the_withdrawal_is_listed() -> None:
 
 
 @shows("cash_set_aside", "cash_given")
-def test_cash_goes_to_a_subaccount_with_an_entry_and_comes_without_one() -> None:
+def test_cash_can_come_without_a_listed_entry() -> None:
+    """Cash that goes to a subaccount is listed as a transfer. Cash that is given appears in the balance but in
+    neither deposits nor withdrawals."""
     client = open_with(
         {"do": "cash_set_aside", "from": 10, "amount": 7.5}, {"do": "cash_given", "from": 20, "amount": 41.17}
     )
@@ -267,7 +286,9 @@ def test_cash_goes_to_a_subaccount_with_an_entry_and_comes_without_one() -> None
 
 
 @shows("group_triggered")
-def test_a_triggered_group_loses_its_orders_and_takes_no_more_until_it_is_reset() -> None:
+def test_a_triggered_order_group_takes_no_orders_until_its_reset() -> None:
+    """The exchange cancels the orders of the group in all markets. Orders outside the group stay and are still
+    taken."""
     client = open_with({"do": "group_triggered", "from": 10})
     group = client.send("POST", "/portfolio/order_groups/create", json={"contracts_limit": 100}).json()
     inside = {"order_group_id": group["order_group_id"]}
@@ -284,7 +305,9 @@ def test_a_triggered_group_loses_its_orders_and_takes_no_more_until_it_is_reset(
 
 
 @shows("key_revoked")
-def test_a_revoked_key_opens_nothing_any_more_and_the_orders_stay() -> None:
+def test_a_revoked_key_is_refused_and_its_orders_stay() -> None:
+    """Reads of the account, new orders and cancels get a 401 with NOT_FOUND. The resting orders stay, and
+    market data still answers without a key."""
     client = open_with({"do": "key_revoked", "from": 10})
     order_id = client.place()
     client.wait_until(10)

@@ -58,7 +58,8 @@ def test_a_query_does_not_hide_a_request_from_its_rule() -> None:
     assert struck(open_with({"do": "503", "on": "GET /markets"}), 2, "/markets?limit=1") == "xx"
 
 
-def test_the_same_seed_strikes_the_same_requests_and_another_seed_others() -> None:
+def test_the_same_seed_strikes_the_same_requests() -> None:
+    """Another seed strikes other requests."""
     rule = {"do": "503", "chance": 0.5}
     first, same, other = (struck(open_with(rule, seed=seed), 60) for seed in (5, 5, 6))
     assert first == same != other

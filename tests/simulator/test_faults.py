@@ -29,7 +29,9 @@ def test_what_is_cut_before_the_exchange_is_not_done(kind: str, reason: str) -> 
 
 
 @shows("reset_after")
-def test_what_is_reset_after_the_exchange_acted_is_done_all_the_same() -> None:
+def test_an_order_whose_answer_is_reset_rests_all_the_same() -> None:
+    """If the connection is reset after the exchange acted, the order rests. A second order under the same id is
+    refused as a duplicate."""
     client = open_with({"do": "reset_after", "on": CREATE, "times": 1})
     with pytest.raises(requests.exceptions.ConnectionError, match="Connection reset by peer"):
         client.create(client_order_id="mine")
@@ -51,7 +53,9 @@ def test_a_cancel_whose_answer_is_lost_has_canceled() -> None:
 
 @shows("timeout_before", "timeout_after")
 @pytest.mark.parametrize(("kind", "rests"), [("timeout_before", 0), ("timeout_after", 1)])
-def test_a_timeout_costs_the_clients_whole_patience_and_says_not_what_was_done(kind: str, rests: int) -> None:
+def test_a_timeout_does_not_say_whether_the_order_rests(kind: str, rests: int) -> None:
+    """The client waits for its whole read timeout. The error is the same whether the exchange placed the order
+    or not."""
     client = open_with({"do": kind, "on": CREATE, "times": 1})
     sent = client.elapsed
     with pytest.raises(requests.exceptions.ReadTimeout, match=r"read timeout=3\.0"):
@@ -72,7 +76,9 @@ def test_a_late_answer_comes_so_late_and_is_whole() -> None:
 
 
 @shows("latency")
-def test_an_answer_later_than_the_clients_patience_is_a_timeout_and_the_order_rests() -> None:
+def test_an_answer_that_comes_too_late_is_a_timeout() -> None:
+    """If an answer takes longer than the client's read timeout, the client stops waiting then. The order rests
+    all the same."""
     client = open_with({"do": "latency", "on": CREATE, "seconds": PATIENCE + 1})
     with pytest.raises(requests.exceptions.ReadTimeout):
         client.create()
@@ -86,7 +92,9 @@ def test_an_answer_later_than_the_clients_patience_is_a_timeout_and_the_order_re
 @shows("429", "500", "503", "503_html")
 @pytest.mark.parametrize("acted", [False, True])
 @pytest.mark.parametrize("kind", ["429", "500", "503", "503_html"])
-def test_an_error_in_the_exchanges_place_does_nothing_unless_it_acted(kind: str, acted: bool) -> None:
+def test_an_injected_error_places_no_order_unless_it_acted(kind: str, acted: bool) -> None:
+    """The script answers 429, 500 or 503 in the exchange's place, in the exchange's form. The order rests only
+    if the rule says that it acted."""
     client = open_with({"do": kind, "on": CREATE, "times": 1, "acted": acted})
     answer = client.create(client_order_id="mine")
     assert answer.status_code == int(kind[:3])
@@ -143,7 +151,9 @@ def test_a_success_without_the_order_in_it_has_placed_the_order() -> None:
 
 
 @shows("unknown_status")
-def test_a_status_that_nobody_knows_stands_where_the_real_one_was() -> None:
+def test_an_unknown_status_replaces_only_the_answers_status() -> None:
+    """The script shows an unknown order status in the list and in the single order. The order itself still
+    rests, and the market's status stays as it is."""
     client = open_with({"do": "unknown_status", "on": "GET /portfolio/orders*"})
     order_id = client.place()
     assert {order["status"] for order in client.get("/portfolio/orders")["orders"]} == {"pondering"}
@@ -153,7 +163,9 @@ def test_a_status_that_nobody_knows_stands_where_the_real_one_was() -> None:
 
 
 @shows("missing_field")
-def test_a_field_that_is_missing_is_missing_everywhere_and_nothing_else_is() -> None:
+def test_a_missing_field_is_missing_everywhere() -> None:
+    """The field is missing from the answer to an order and from all rows of a list. All other fields stay, and
+    the order rests."""
     client = open_with({"do": "missing_field", "field": "order_id"})
     answer = client.create()
     assert answer.status_code == 201
@@ -231,7 +243,9 @@ def test_a_fill_is_not_seen_before_its_time_either() -> None:
 
 @shows("clock_jump")
 @pytest.mark.parametrize("seconds", [60.0, -60.0])
-def test_a_clock_that_jumps_shuts_an_honest_client_out_until_it_follows_the_date(seconds: float) -> None:
+def test_a_clock_jump_refuses_a_client_until_it_follows_the_date(seconds: float) -> None:
+    """The exchange refuses signed requests in the jump, places no order and still gives market data. The Date
+    header shows the shift, and a client that follows it gets in."""
     client = open_with({"do": "clock_jump", "seconds": seconds, "from": 10, "until": 30})
     assert client.send("GET", "/portfolio/balance").status_code == 200
     client.wait_until(10)

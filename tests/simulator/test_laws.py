@@ -321,7 +321,9 @@ def assert_lawful(walk: Walk) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9))
-def test_nothing_is_made_or_lost_whatever_is_asked_and_whatever_happens(seed: int) -> None:
+def test_no_money_or_contract_is_made_or_lost(seed: int) -> None:
+    """Cash and contracts add up after all kinds of requests and events. When all markets are final, nothing
+    rests, nothing is held and no program is unpaid."""
     walk = Walk(seed)
     for number in range(200):
         walk.step()

@@ -34,7 +34,9 @@ def test_an_order_goes_when_it_expires() -> None:
     assert market.book.bids.levels() == [(4_000, 100)]
 
 
-def test_a_market_opens_closes_is_determined_and_pays_in_that_order() -> None:
+def test_a_market_opens_closes_is_determined_then_pays() -> None:
+    """Orders are refused before the opening and after the close. After the close a resting order cannot be
+    changed or cancelled; the exchange withdraws it."""
     exchange, _ = small_exchange()
     market = listed(exchange, "KXN-26-T1", opens_in=60, closes_in=600)
     want = {"ticker": "KXN-26-T1"}
@@ -71,9 +73,9 @@ def test_a_market_opens_closes_is_determined_and_pays_in_that_order() -> None:
 
 
 @pytest.mark.parametrize(("result", "ann", "bob"), [("yes", 10, 0), ("no", 0, 10)])
-def test_a_settlement_pays_a_dollar_a_contract_that_won_and_lists_what_it_cost(
-    result: str, ann: int, bob: int
-) -> None:
+def test_a_settlement_pays_a_dollar_for_each_contract_that_won(result: str, ann: int, bob: int) -> None:
+    """The settlement lists the revenue, the count, the cost and the fees, for the side that won and for the one
+    that lost."""
     exchange, market = small_exchange()
     ask(exchange, "bob", 40, 10)
     bid(exchange, "ann", 40, 10)
@@ -106,7 +108,9 @@ def test_a_market_that_is_settled_early_stays_settled() -> None:
     assert market.closes == market.settled == NOW
 
 
-def test_nothing_is_paid_twice_when_a_market_closes_early_and_on_time() -> None:
+def test_a_market_that_closes_early_is_not_paid_twice() -> None:
+    """If a market closes early and its planned close comes later, each account has one settlement, and the
+    first result stays."""
     exchange, market = small_exchange()
     ask(exchange, "bob", 40, 10)
     bid(exchange, "ann", 40, 10)
@@ -144,7 +148,9 @@ def test_a_halted_market_closes_all_the_same() -> None:
     assert len(exchange.accounts["ann"].settlements) == 1
 
 
-def test_a_finer_grid_keeps_resting_orders_and_takes_finer_prices() -> None:
+def test_a_finer_grid_keeps_resting_orders() -> None:
+    """After a change to a finer grid the market takes finer prices, which it refused before. The orders that
+    rested still trade."""
     exchange, market = small_exchange()
     order = bid(exchange, "ann", 40, 1)
     assert refusal(lambda: bid(exchange, "ann", 40.1, 1)) == (400, "invalid_price")
@@ -172,9 +178,9 @@ def test_a_finer_grid_keeps_resting_orders_and_takes_finer_prices() -> None:
         (utc(2026, 11, 26, 4, 30), utc(2026, 11, 26, 8)),  # Thursday in UTC, Wednesday in New York
     ],
 )
-def test_the_weekly_pause_is_on_thursday_from_3_to_5_in_new_york_in_winter_and_in_summer(
-    now: float, starts: float
-) -> None:
+def test_the_weekly_pause_is_on_thursday_from_3_to_5_in_new_york(now: float, starts: float) -> None:
+    """This holds in winter and in summer, across a change of the clocks, and where the day in UTC is another
+    one."""
     assert next_maintenance(now) == (starts, starts + 2 * HOUR)
     local = datetime.fromtimestamp(starts, ZoneInfo("America/New_York"))
     assert (local.weekday(), local.hour, local.minute) == (3, 3, 0)
@@ -215,7 +221,9 @@ def test_an_exchange_that_opens_in_the_weekly_pause_is_paused() -> None:
     bid(exchange, "ann", 40, 1)
 
 
-def test_the_weekly_pause_neither_ends_nor_weakens_a_pause_of_the_whole_exchange() -> None:
+def test_the_weekly_pause_does_not_end_an_exchange_pause() -> None:
+    """The weekly pause neither ends nor weakens a pause of the whole exchange. A cancel is refused before, in
+    and after it, until the exchange resumes."""
     exchange, _ = small_exchange()
     pauses.plan_maintenance(exchange)
     order = bid(exchange, "ann", 40, 1)
@@ -247,7 +255,8 @@ def test_pauses_that_overlap_each_last_their_own_time() -> None:
 # -- programs ----------------------------------------------------------------------------------------------------
 
 
-def test_a_window_is_paid_to_who_rested_in_it_half_a_day_to_two_days_after_its_end() -> None:
+def test_a_window_pays_half_a_day_to_two_days_after_its_end() -> None:
+    """The account whose orders rested in the window gets its reward on shard 0."""
     exchange, market = small_exchange()
     program = ListedProgram(
         exchange.next_number(), "p", M, "liquidity", NOW + 60, NOW + HOUR, 40 * 10_000, 10 * CONTRACT, 5_000

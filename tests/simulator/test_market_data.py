@@ -224,7 +224,9 @@ def test_candles_are_asked_for_properly_or_not_given(desk: Desk, query: str) -> 
     assert desk.public("GET", f"/series/KXOTHER/markets/{M}/candlesticks?{good}").status_code == 404
 
 
-def test_trades_tell_who_took_and_are_narrowed_by_market_and_time(desk: Desk) -> None:
+def test_trades_tell_the_takers_side(desk: Desk) -> None:
+    """The list of trades can be narrowed by market, time and block trades. The market shows the last price and
+    the volumes of the trades."""
     market = desk.exchange.markets[M]
     desk.exchange.crowd_rest(market, False, 6_000, 100)
     desk.exchange.crowd_rest(market, True, 4_000, 250)

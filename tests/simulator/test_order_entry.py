@@ -41,9 +41,10 @@ from tests.support.small_exchange import (
         ({"cents": 39, "count": 3}, False),
     ],
 )
-def test_only_a_smaller_size_or_another_expiry_keeps_the_place_in_the_queue(
+def test_only_a_smaller_size_or_a_new_expiry_keeps_the_place(
     change: dict[str, Any], keeps_its_place: bool
 ) -> None:
+    """An amend to a larger size or another price loses the place in the queue."""
     exchange, _ = small_exchange(owners="ann bob cat")
     first = bid(exchange, "ann", 40, 5)
     second = bid(exchange, "bob", 40, 5)
@@ -83,7 +84,9 @@ def test_an_amended_order_may_cross_and_take() -> None:
     assert list(market.owned) == []
 
 
-def test_an_amended_order_that_meets_its_owners_own_does_not_trade_with_it() -> None:
+def test_an_amended_order_does_not_trade_with_its_owners_own() -> None:
+    """If an amended order meets an order of its owner, the setting for self-trade prevention tells which of the
+    two is canceled."""
     exchange, market = small_exchange()
     own = ask(exchange, "ann", 60, 2)
     order = bid(exchange, "ann", 40, 5)
@@ -139,7 +142,9 @@ def test_an_amend_that_does_not_fit_its_order_changes_nothing(change: dict[str, 
     assert refusal(lambda: bid(exchange, "ann", 1, 1, client_order_id="new")) == (409, "order_already_exists")
 
 
-def test_an_amend_needs_the_collateral_of_what_is_to_rest_and_no_more() -> None:
+def test_an_amend_needs_only_the_collateral_of_what_will_rest() -> None:
+    """An amend needs the collateral of the order that is to rest after it, and no more. Without that cash it is
+    refused."""
     exchange, _ = small_exchange(cash=5)
     order = bid(exchange, "ann", 50, 10)
     assert refusal(lambda: amend(exchange, order, count=10.01)) == (400, "insufficient_balance")
@@ -152,8 +157,9 @@ def test_an_amend_needs_the_collateral_of_what_is_to_rest_and_no_more() -> None:
     assert exchange.free_cash(exchange.accounts["ann"], 0) == DOLLAR // 10
 
 
-def test_an_older_sale_grown_by_an_amend_leaves_no_younger_one_unpaid() -> None:
-    """What is held closes the oldest orders first."""
+def test_an_amend_of_an_older_sale_leaves_no_younger_one_unpaid() -> None:
+    """What is held closes the oldest orders first. An older sale that an amend would grow is refused if a
+    younger one could then not be paid."""
     exchange, _ = small_exchange()
     ask(exchange, "bob", 50, 10)
     bid(exchange, "ann", 50, 10)
@@ -167,7 +173,8 @@ def test_an_older_sale_grown_by_an_amend_leaves_no_younger_one_unpaid() -> None:
 # -- decrease ----------------------------------------------------------------------------------------------------
 
 
-def test_a_decrease_keeps_the_place_and_at_nothing_takes_the_order_down() -> None:
+def test_a_decrease_keeps_the_place_in_the_queue() -> None:
+    """A decrease to nothing cancels the order, and no decrease makes an order larger."""
     exchange, market = small_exchange(owners="ann bob cat")
     first = bid(exchange, "ann", 40, 5)
     second = bid(exchange, "bob", 40, 5)
@@ -209,7 +216,9 @@ def test_a_client_order_id_is_never_free_again() -> None:
     bid(exchange, "bob", 40, 1, client_order_id="once")
 
 
-def test_a_pause_of_trading_lets_orders_go_and_one_of_the_exchange_holds_them() -> None:
+def test_orders_can_be_canceled_in_a_pause_of_trading_only() -> None:
+    """A pause of trading lets a resting order be canceled, but takes no new order and no amend. A pause of the
+    exchange holds every order, even from a cancel of all."""
     exchange, market = small_exchange()
     stays, other, leaves = (bid(exchange, "ann", 40, 1, cancel_on_pause=n == 2) for n in range(3))
     pauses.pause(exchange, "trading")
@@ -242,7 +251,9 @@ def test_a_pause_of_one_shard_leaves_the_others_alone() -> None:
     bid(exchange, "ann", 40, 1, ticker="KXS-26-T1")
 
 
-def test_cancel_all_takes_every_shard_and_some_of_what_comes_within_the_minute() -> None:
+def test_cancel_all_takes_the_orders_on_every_shard() -> None:
+    """It also cancels some of the orders that the owner places within the next minute. Later orders and those
+    of others stay."""
     exchange, _ = small_exchange()
     listed(exchange, "KXS-26-T1", shard=3)
     exchange.accounts["ann"].cash[3] = DOLLAR
@@ -274,7 +285,9 @@ def grouped(limit: int | None = 10) -> tuple[Exchange, str, list[Order]]:
     return exchange, group.group_id, [*orders, bid(exchange, "ann", 39, 8)]
 
 
-def test_a_group_that_fills_too_fast_comes_down_and_takes_no_more_until_it_is_reset() -> None:
+def test_an_order_group_that_fills_too_fast_is_canceled() -> None:
+    """If an order group fills more than its limit, its resting orders are canceled. It takes no more orders
+    until it is reset."""
     exchange, group, orders = grouped()
     ask(exchange, "bob", 41, 10)
     exchange.advance(NOW)
@@ -308,7 +321,8 @@ def test_a_group_that_fills_slowly_stays() -> None:
     assert [o.status for o in orders] == ["executed", "executed", "canceled", "resting"]
 
 
-def test_a_taker_that_breaks_its_groups_limit_does_not_stay_on_the_book() -> None:
+def test_a_taker_over_its_groups_limit_leaves_the_book() -> None:
+    """If a taker's fill breaks the limit of its order group, the rest of the order does not stay on the book."""
     exchange, group, _ = grouped()
     ask(exchange, "bob", 60, 11)
     taker = bid(exchange, "ann", 60, 20, group_id=group)
@@ -316,7 +330,8 @@ def test_a_taker_that_breaks_its_groups_limit_does_not_stay_on_the_book() -> Non
     assert (taker.filled, taker.status) == (1_100, "canceled")
 
 
-def test_a_lower_limit_triggers_a_group_that_has_just_filled_more() -> None:
+def test_a_lower_limit_triggers_an_order_group_that_filled_more() -> None:
+    """If an order group has just filled more than its new limit, the change of the limit cancels its orders."""
     exchange, group, orders = grouped()
     ask(exchange, "bob", 40, 5)
     order_groups.set_limit(exchange, "ann", group, 0, 5 * CONTRACT)
@@ -325,7 +340,8 @@ def test_a_lower_limit_triggers_a_group_that_has_just_filled_more() -> None:
     assert [o.status for o in orders] == ["canceled", "canceled", "canceled", "resting"]
 
 
-def test_a_group_is_triggered_and_deleted_by_hand_with_its_orders_and_only_on_its_shard() -> None:
+def test_a_trigger_or_deletion_cancels_the_groups_orders() -> None:
+    """The owner can trigger, reset and delete an order group by hand, and only on its shard."""
     exchange, group, orders = grouped(limit=None)
     ask(exchange, "bob", 40, 20)
     exchange.advance(NOW)
@@ -387,7 +403,9 @@ def test_makers_fees_are_reserved_so_that_a_fill_leaves_no_debt() -> None:
     assert 0 <= exchange.accounts["ann"].cash[0] < DOLLAR
 
 
-def test_what_an_order_paid_is_told_also_where_it_closed_something() -> None:
+def test_what_an_order_paid_is_told_also_when_it_closes() -> None:
+    """The exchange tells the cost of an order even if the order closed a position. It also tells the size that
+    was asked for when a reduce-only order is cut."""
     exchange, _ = small_exchange()
     ask(exchange, "bob", 60, 10)
     bid(exchange, "ann", 60, 10)

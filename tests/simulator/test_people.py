@@ -35,7 +35,9 @@ def after(hours: float, seed: int = 5, who: frozenset[str] = EVERYBODY, steps: i
     return exchange
 
 
-def test_the_same_seed_is_the_same_market_in_whatever_steps_time_is_looked_at() -> None:
+def test_the_same_seed_is_the_same_market_in_steps_of_any_size() -> None:
+    """Prices, volumes and books are the same after one step and after 500 steps. Another seed gives another
+    market."""
     once = tape(after(6))
     assert tape(after(6, steps=500)) == once
     assert tape(after(6, seed=6)) != once
@@ -94,8 +96,9 @@ def test_rivals_put_back_what_was_taken_and_follow_the_value() -> None:
     assert statistics.quantiles(off)[2] < 150
 
 
-def test_a_hidden_value_is_a_fair_price_so_that_holding_pays_nothing_by_itself() -> None:
-    """Over many events, what a contract pays is on average what it was worth at any time before, at any price."""
+def test_a_hidden_value_is_a_fair_price() -> None:
+    """Holding pays nothing by itself. Over many events, what a contract pays is on average what it was worth at
+    any time before, at any price."""
     gains = defaultdict(list)
     for number in range(1_500):
         event = EventValue(number, "E", NOW, NOW + 6 * 3_600, 4.0)
@@ -110,7 +113,9 @@ def test_a_hidden_value_is_a_fair_price_so_that_holding_pays_nothing_by_itself()
         assert abs(statistics.mean(found)) < 3.5 * deviation, when
 
 
-def test_the_outcomes_of_one_event_agree_with_each_other_and_with_the_prices() -> None:
+def test_the_outcomes_of_one_event_agree_with_each_other() -> None:
+    """At most one of several exclusive markets ends with yes. Otherwise outcomes and prices both fall from a
+    lower strike to a higher one."""
     exchange = after(0)
     seen = set()
     for event in exchange.events.values():
@@ -127,9 +132,9 @@ def test_the_outcomes_of_one_event_agree_with_each_other_and_with_the_prices() -
     assert {(True, True), (False, True)} <= seen
 
 
-def test_a_quoter_at_the_touch_loses_to_those_who_know_and_earns_without_them() -> None:
-    """What makers measured on the real exchange: fills cost more than rewards bring. The value five minutes after
-    each fill counts, to which settlement only adds luck."""
+def test_a_quoter_at_the_touch_loses_to_informed_traders() -> None:
+    """With them fills cost more than rewards bring, as makers measured on the real exchange; without them a
+    quoter earns. The value five minutes after each fill counts, to which settlement only adds luck."""
 
     def result(who: frozenset[str], *seeds: int) -> tuple[float, float]:
         """Dollars of rewards, and of trading, on some boards."""

@@ -76,9 +76,10 @@ LADDERS = st.lists(
 
 
 @given(LADDERS, st.integers(1, 300_000), st.sampled_from([HALF, Fraction(1, 20), Fraction(1)]))
-def test_a_sides_shares_sum_to_one_and_what_lies_deeper_than_the_target_earns_nothing(
+def test_a_sides_shares_sum_to_one(
     orders: list[tuple[int, str | None, int]], target: int, discount: Fraction
 ) -> None:
+    """What lies deeper than the target earns nothing. A side that is short of the target has no shares."""
     merged: dict[int, dict[str | None, int]] = {}
     for tick, owner, size in orders:
         at = merged.setdefault(tick, {})
@@ -171,7 +172,9 @@ def credits(exchange: Exchange, owner: str) -> list[tuple[float, int]]:
     return [(entry.time, entry.amount) for entry in exchange.accounts[owner].journal if entry.kind == "reward"]
 
 
-def test_a_window_is_paid_as_unlabelled_cash_half_a_day_to_two_days_after_its_end() -> None:
+def test_a_window_is_paid_within_two_days_of_its_end() -> None:
+    """The reward comes half a day to two days after the end. It is cash without a label, in no list of fills,
+    settlements, transfers or deposits."""
     exchange, _ = exchange_with_program(reward=100)
     bid(exchange, "ann", 4_000, 1_000)
     before = exchange.accounts["ann"].cash[0]
@@ -207,8 +210,9 @@ def test_seconds_that_an_order_does_not_rest_are_not_paid() -> None:
     assert rewards(exchange, "ann") == 625
 
 
-def test_excluded_seconds_count_in_the_denominator_and_pay_nothing() -> None:
-    """The official example: a fifth of all scores, $100, 8,000 of 10,000 snapshots valid: $16.00."""
+def test_excluded_seconds_pay_nothing() -> None:
+    """They still count in the denominator, as in the official example: a fifth of all scores, $100, 8,000 of
+    10,000 snapshots valid: $16.00."""
     exchange, market = exchange_with_program(reward=100, seconds=10_000)
     for is_bid, price in ((True, 4_000), (False, 6_000)):
         bid(exchange, "ann", price, 250, is_bid)
@@ -231,7 +235,8 @@ def test_nothing_is_earned_while_trading_is_paused(what: str) -> None:
     assert rewards(exchange, "ann") == 1_250
 
 
-def test_a_side_short_of_the_target_takes_the_other_sides_pay_with_it() -> None:
+def test_a_side_short_of_the_target_costs_both_sides_pay() -> None:
+    """While one side is short of the target, the other side is not paid either. Those snapshots are not valid."""
     exchange, market = exchange_with_program(reward=100)
     bid(exchange, "ann", 4_000, 1_000)
     exchange.advance(NOW + 12 * HOUR)
@@ -241,7 +246,8 @@ def test_a_side_short_of_the_target_takes_the_other_sides_pay_with_it() -> None:
     assert statement(exchange, "ann")["rewards"][0]["valid_snapshots"] == pytest.approx(DAY / 2, abs=1)
 
 
-def test_less_than_a_dollar_is_not_paid_and_no_account_gets_more_than_the_cap() -> None:
+def test_less_than_a_dollar_or_more_than_the_cap_is_not_paid() -> None:
+    """A reward of less than a dollar is not paid at all. No account gets more than the cap of a program."""
     for reward, cap, cents in ((4, None, 100), (3, None, 0), (100, 30_000, 300)):
         exchange, _ = exchange_with_program(reward=reward, cap=cap)
         bid(exchange, "ann", 4_000, 1_000)
@@ -250,7 +256,8 @@ def test_less_than_a_dollar_is_not_paid_and_no_account_gets_more_than_the_cap() 
         assert sum(amount for _, amount in credits(exchange, "ann")) == cents * 10_000
 
 
-def test_overlapping_programs_both_pay_and_programs_of_other_kinds_do_not() -> None:
+def test_overlapping_programs_both_pay() -> None:
+    """Programs of other kinds do not pay."""
     exchange, _ = exchange_with_program(reward=100)
     add_program(exchange, 200, DAY)
     add_program(exchange, 400, DAY, kind="volume")
@@ -261,8 +268,8 @@ def test_overlapping_programs_both_pay_and_programs_of_other_kinds_do_not() -> N
     assert all(program.paid_out for program in exchange.programs)
 
 
-def test_what_was_added_up_in_stretches_is_what_every_second_adds_up_to() -> None:
-    """A busy hour, scored again one snapshot at a time, each at its own instant."""
+def test_scores_of_stretches_equal_the_sum_of_their_seconds() -> None:
+    """A busy hour is added up in stretches and scored again one snapshot at a time, each at its own instant."""
     dice = random.Random(11)
     exchange, market = exchange_with_program(reward=500, seconds=HOUR)
     by_hand = {"ann": Fraction(0), "bob": Fraction(0)}

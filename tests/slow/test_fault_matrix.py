@@ -37,9 +37,8 @@ going so far."""
 
 
 @pytest.mark.parametrize("names", PARTS.values(), ids=list(PARTS))
-def test_no_fault_at_any_step_doubles_an_order_breaks_a_limit_or_leaves_something_behind(
-    names: list[str], tmp_path: Path
-) -> None:
+def test_no_fault_at_any_step_doubles_an_order_or_breaks_a_limit(names: list[str], tmp_path: Path) -> None:
+    """No fault leaves anything behind after the end of the bot."""
     tally = matrix.try_all(matrix.pairwise(names), tmp_path, markets=1)
     print("\n".join(["", *tally.table(), tally.totals()]))
     assert tally.broken() == []
@@ -132,7 +131,9 @@ def test_what_may_never_be_is_seen(
     assert any(seen in what for what in stage.broken), stage.broken
 
 
-def test_a_bot_that_does_not_quote_again_or_leaves_an_order_at_its_end_is_seen(tmp_path: Path) -> None:
+def test_a_missing_quote_and_an_order_left_behind_are_seen(tmp_path: Path) -> None:
+    """The stage reports a bot that does not quote again after a fault. It also reports one that leaves an order
+    at its end."""
     stage = Stage(tmp_path, "CROSS", ())
 
     def direct() -> Script:

@@ -13,7 +13,9 @@ TEN_MINUTES = {"WAIT_TIME": 600}
 """With a cycle a minute a day takes minutes, and is easier: less happens between two looks."""
 
 
-def test_a_day_with_fills_faults_and_two_kills_ends_with_the_exchanges_own_numbers(tmp_path: Path) -> None:
+def test_a_day_with_faults_and_kills_ends_with_true_numbers(tmp_path: Path) -> None:
+    """After a day with fills, faults and two kills, the report has the exchange's own numbers. Cash without an
+    explanation is not counted as a reward."""
     outcome = soak.run(tmp_path, kills=2, seed=3, looking_on=2, **{**soak.PAID, "WAIT_TIME": 1200})
     print(f"\n{outcome.told()}")
     assert outcome.wrong(still=False) == []
@@ -25,7 +27,9 @@ def test_a_day_with_fills_faults_and_two_kills_ends_with_the_exchanges_own_numbe
     assert outcome.said["unexplained"] > 40, "what nobody explains is no reward"
 
 
-def test_six_hours_in_which_nobody_else_moves_accrues_what_each_window_earns(tmp_path: Path) -> None:
+def test_six_still_hours_accrue_what_each_window_earns(tmp_path: Path) -> None:
+    """If no other trader moves for six hours, no second is unknown and the accrued rewards are those of the
+    exchange."""
     outcome = soak.run(tmp_path, days=0.25, still=True, **TEN_MINUTES)
     print(f"\n{outcome.told()}")
     assert outcome.wrong(still=True) == []

@@ -35,7 +35,8 @@ def refused(quote: Scored | Prices | Skip | Decimal) -> tuple[Reason, str, str]:
     return quote.reason, quote.label, quote.number
 
 
-def test_the_price_is_the_reference_where_that_is_deeper_than_trade_delta() -> None:
+def test_the_price_is_the_reference_if_deeper_than_trade_delta() -> None:
+    """If the reference price lies further behind the best bid than TRADE_DELTA, the bot bids at the reference."""
     quote = ONE_LOT.quote(builders.incentive(), THIN)
     assert price_of(quote, Side.YES) == Decimal("0.52")
     assert price_of(quote, Side.NO) == Decimal("0.42")
@@ -43,14 +44,17 @@ def test_the_price_is_the_reference_where_that_is_deeper_than_trade_delta() -> N
     assert quote == builders.incentive().score(THIN, quote.bids)
 
 
-def test_the_price_is_trade_delta_behind_the_best_bid_where_the_touch_is_the_reference() -> None:
+def test_the_price_is_trade_delta_behind_the_best_bid() -> None:
+    """If the best bid is itself the reference, the bot bids TRADE_DELTA ticks behind it, and at it if
+    TRADE_DELTA is 0."""
     rivals = book(yes=cents((54, 250), (53, 10), (50, 900)), no=THIN.no)
     assert price_of(ONE_LOT.quote(builders.incentive(), rivals), Side.YES) == Decimal("0.53")
     at_touch = Trade(Decimal(1), 0, Decimal(300))
     assert price_of(at_touch.quote(builders.incentive(), rivals), Side.YES) == Decimal("0.54")
 
 
-def test_trade_delta_counts_the_grids_own_steps_and_no_prices_round_down_on_the_mirrored_grid() -> None:
+def test_trade_delta_counts_the_steps_of_the_grid() -> None:
+    """TRADE_DELTA counts the grid's own ticks at the price. NO prices round down on the mirrored grid."""
     rivals = book(yes=(level("0.047", 250), level("0.044", 900)), no=(level("0.949", 250), level("0.94", 900)))
     quote = ONE_LOT.quote(builders.incentive(TAPERED), rivals)
     assert price_of(quote, Side.YES) == Decimal("0.046")
@@ -65,7 +69,8 @@ def test_no_quote_where_a_whole_target_rests_ahead_of_it() -> None:
     assert price_of(Trade(Decimal(1), 1, None).quote(builders.incentive(), almost), Side.YES) == Decimal("0.53")
 
 
-def test_a_side_with_too_many_rivals_ahead_stays_empty_while_the_other_is_quoted() -> None:
+def test_a_side_with_too_many_rivals_ahead_stays_empty() -> None:
+    """The bot still quotes the other side of the market."""
     rivals = book(yes=cents((54, 150), (53, 151), (52, 900)), no=THIN.no)
     quote = Trade(Decimal(1), 1, Decimal(300)).quote(builders.incentive(), rivals)
     assert price_of(quote, Side.YES) is None
@@ -77,7 +82,8 @@ def test_a_side_with_too_many_rivals_ahead_stays_empty_while_the_other_is_quoted
     assert price_of(Trade(Decimal(1), 1, None).quote(builders.incentive(), rivals), Side.YES)
 
 
-def test_a_market_in_which_neither_side_has_a_price_has_one_reason() -> None:
+def test_a_market_with_no_price_on_either_side_has_one_reason() -> None:
+    """If neither side of a market has a price, the market is skipped with a single reason."""
     crowded = book(yes=cents((54, 301), (52, 900)), no=cents((44, 400), (42, 900)))
     reason, _, number = refused(ONE_LOT.quote(builders.incentive(), crowded))
     assert (reason, number) == (Reason.INCENTIVE_SIZE, "301 of 300")
@@ -93,7 +99,8 @@ def test_no_price_is_found_under_the_lowest_tick() -> None:
 
 @pytest.mark.parametrize("rules", [ONE_LOT, AUTO])
 @pytest.mark.parametrize("side", Side)
-def test_a_market_whose_best_bid_is_at_the_top_tick_is_not_quoted(rules: Trade, side: Side) -> None:
+def test_a_market_with_a_best_bid_at_the_top_tick_is_not_quoted(rules: Trade, side: Side) -> None:
+    """A best bid at the top tick of either side keeps the whole market out, with a fixed size and with AUTO."""
     high, low = cents((99, 100), (98, 2_000)), cents((1, 2_000))
     rivals = book(high, low) if side is Side.YES else book(low, high)
     told = (Reason.PRICE_BOUNDS, f"Best {side.value} bid", "0.9900, the top tick")
@@ -108,7 +115,8 @@ def test_a_market_that_pays_nobody_is_not_quoted() -> None:
     assert refused(half) == (Reason.TARGET_MISSED, "Contracts on yes", "240.50 of 1,000")
 
 
-def test_our_own_order_may_complete_a_target_but_never_be_the_reference() -> None:
+def test_our_own_order_is_never_the_reference() -> None:
+    """The bot's own order may complete a target, but the reference must come from rivals."""
     nearly = book(yes=THIN.yes, no=cents((44, 60), (42, 180), (40, 700)))
     assert price_of(Trade(Decimal(60), 1, Decimal(300)).quote(builders.incentive(), nearly), Side.NO)
     assert isinstance(Trade(Decimal(59), 1, Decimal(300)).quote(builders.incentive(), nearly), Skip)
@@ -119,7 +127,9 @@ def test_our_own_order_may_complete_a_target_but_never_be_the_reference() -> Non
     assert price_of(Trade(Decimal(5_000), 1, None).quote(builders.incentive(), just), Side.NO) == Decimal("0.43")
 
 
-def test_auto_may_supply_the_reference_behind_the_best_bid_but_never_leads_an_empty_side() -> None:
+def test_auto_never_leads_an_empty_side() -> None:
+    """With AUTO the bot may supply the reference behind the best bid, but it places no bid on a side without
+    rivals."""
     lone = book(yes=THIN.yes, no=cents((44, 150)))
     prices = AUTO.prices(builders.incentive(), lone)
     assert prices == Prices(Decimal("0.52"), Decimal("0.43"))
@@ -143,9 +153,11 @@ def test_auto_has_no_size_to_quote_with() -> None:
     st.data(), st.sampled_from(GRIDS), st.sampled_from([None, *range(1, 5_000, 7)]), st.integers(0, 4),
     st.sampled_from([None, 0, 300, 2_000]),
 )  # fmt: skip
-def test_a_quote_never_crosses_leads_leaves_the_grid_or_earns_nothing(
+def test_a_quote_never_crosses_leads_or_earns_nothing(
     data: st.DataObject, grid: PriceGrid, size: int | None, delta: int, limit: int | None
 ) -> None:
+    """A quote stays on the grid, at least TRADE_DELTA ticks behind the best bid, and within the limit of rivals
+    ahead."""
     rivals = data.draw(strategies.books(grid, 1))
     terms = program()._replace(target=data.draw(strategies.targets(data.draw(st.sampled_from(rivals[1:])))))
     found = builders.incentive(grid, terms)
@@ -181,9 +193,11 @@ def test_a_quote_never_crosses_leads_leaves_the_grid_or_earns_nothing(
 
 @settings(deadline=None)
 @given(st.data(), st.sampled_from(GRIDS), st.integers(0, 4), st.integers(5, 2_000))
-def test_a_side_is_quoted_no_higher_than_its_reference_and_no_lower_than_it_must(
+def test_a_side_is_quoted_no_higher_than_its_reference(
     data: st.DataObject, grid: PriceGrid, delta: int, target: int
 ) -> None:
+    """A side is also quoted no lower than it must be: at the reference or TRADE_DELTA behind the best bid, the
+    lower of the two."""
     rivals = data.draw(strategies.books(grid))
     found = builders.incentive(grid, program(target=target))
     prices = Trade(None, delta, None).prices(found, rivals)
@@ -211,7 +225,8 @@ def resting(price: str, count: int, name: str = "typed-by-hand", ticker: str = "
     )  # fmt: skip
 
 
-def test_nobody_is_their_own_rival_neither_the_bot_nor_the_person_beside_it() -> None:
+def test_own_orders_are_not_rivals() -> None:
+    """The orders of the bot and of a person on the same account are taken out of the books of rivals."""
     orders = [resting("0.55", 400), resting("0.52", 30, "lipbot-1"), resting("0.50", 5, ticker="KXOTHER-1")]
     shown = THIN.with_bids([order.bid for order in orders[:2]])
     other = Book("KXEMPTY-1", (), ())
@@ -224,7 +239,8 @@ def test_nobody_is_their_own_rival_neither_the_bot_nor_the_person_beside_it() ->
     assert [trade.is_own(order) for order in orders] == [False, True, False]
 
 
-def test_a_candidate_is_decided_on_with_caution_and_reported_as_it_stands() -> None:
+def test_a_candidate_is_decided_on_with_caution() -> None:
+    """The bot decides by the conservative estimate of a candidate and reports the plain one."""
     size = Trade(Decimal(100), 1, Decimal(300))
     (found,), _ = size.candidates([builders.incentive()], {"KXTEST-1": THIN}, NOW, EstimateRules(2.0, 1.5, 0.03))
     assert found.conservative == found.incentive.estimate(found.scored, NOW, EstimateRules(2.0, 1.5, 0.03))
@@ -269,7 +285,8 @@ def test_an_exit_waits_for_a_bid_and_for_an_open_market() -> None:
         assert isinstance(trade.exit_order(position("3"), market, rivals, [], "lipbot-x"), NoExit)
 
 
-def test_an_exit_neither_takes_nor_cancels_an_order_that_a_person_rests() -> None:
+def test_an_exit_does_not_touch_the_resting_order_of_a_person() -> None:
+    """An exit neither takes nor cancels the order of a person. It is left out if that order is in its way."""
     above, beside, below = (builders.bid(Side.YES, price, 50) for price in ("0.55", "0.54", "0.53"))
     for own in (above, beside):
         kept = trade.exit_order(position("3"), builders.market(), THIN, [own], "lipbot-x")
@@ -282,7 +299,8 @@ def test_an_exit_neither_takes_nor_cancels_an_order_that_a_person_rests() -> Non
     assert sold.bid.other_price == Decimal("0.54")
 
 
-def test_a_quote_never_pays_the_takers_fee_and_never_outstays_its_expiry() -> None:
+def test_a_quote_never_pays_the_takers_fee() -> None:
+    """A quote is post-only, is canceled on a pause, and does not outstay its expiry."""
     order = trade.quote_order(builders.market(CENTS), Bid(Side.NO, Decimal("0.42"), Decimal(1)), "lipbot-x", NOW)
     assert order.post_only
     assert order.cancel_on_pause
