@@ -21,7 +21,7 @@ from exchange.signing import Signer
 from runtime import log_output
 from simulator import embedded
 from simulator.people import NOISE, RIVALS
-from tests.support.bench import Bench, Said, Wire, share
+from tests.support.bench import Bench, MakeBench, Said, Wire, share
 from tests.support.project import START, copy_of_the_product
 
 
@@ -86,7 +86,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
 
 
 @pytest.fixture
-def bench(make_bench: Callable[..., Bench]) -> Bench:
+def bench(make_bench: MakeBench) -> Bench:
     return make_bench()
 
 
@@ -111,7 +111,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.fixture
 def beside(
-    make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Said]
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Said]
 ) -> tuple[Bench, Callable[..., Said]]:
     """A bot, and `main.py` on the exchange and the ledger that it uses, as where a simulator is shared."""
     bench = make_bench(programs=12, who=())

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-import main
-from benchmarks.harness import read_variables
-from bot import launch, prod_confirmation
-from clients import Environment
 from commands import emergency
 from simulator.opening import CUSTOMER
 from simulator.people import INFORMED, NOISE
 from simulator.statement import statement
 from tests.support.bench import (
     Bench,
-    answer,
+    MakeBench,
     assert_quoting_once,
     buy_by_hand,
     fill_quote,
-    is_quote,
     own_resting,
     place_by_hand,
-    share,
-    unavailable,
 )
 from trade import OWN_PREFIX
 
 D = Decimal
-MakeBench = Callable[..., Bench]
 
 
 def number(pattern: str, line: str) -> Decimal:
@@ -258,201 +245,3 @@ def test_vanished_orders_and_missing_cash_halt_nobody(make_bench: MakeBench) -> 
     bench.run(cycles=5)
     assert bench.events("HALT") == []
     assert_quoting_once(bench)
-
-
-# -- outages ---------------------------------------------------------------------------------------------------
-
-
-def test_an_outage_backs_off_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
-    """The bot logs an outage once and waits longer after each failed cycle. When the exchange answers again, a
-    new session quotes, without a halt."""
-    bench = make_bench(who=())
-    bench.run(cycles=2)
-    bench.wire.fault = lambda request, _: None if request.method == "DELETE" else unavailable
-    waits: list[float] = []
-    for _ in range(9):
-        bench.run(cycles=1)
-        waits += bench.waits
-    assert waits == [10, 10, 10, 20, 40, 80, 160, 300, 300]
-    (line,) = bench.events("OUTAGE")
-    assert "Failed cycles: 3" in line
-    bench.wire.fault = None
-    bench.run(cycles=2)
-    assert len(bench.events("NEW SESSION")) == 2
-    assert_quoting_once(bench)
-    assert bench.events("HALT") == []
-
-
-def test_one_failed_cycle_keeps_the_orders_and_the_session(make_bench: MakeBench) -> None:
-    bench = make_bench(who=())
-    bench.run(cycles=2)
-    before = {order.order_id for order in bench.resting()}
-    bench.wire.fault = lambda *_: None if bench.waits else unavailable
-    bench.run(cycles=2)
-    assert {order.order_id for order in bench.resting()} == before
-    assert len(bench.events("NEW SESSION")) == 1
-    assert bench.events("OUTAGE") == []
-
-
-def test_a_pause_withdraws_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
-    bench = make_bench(who=(), faults=[{"do": "trading_paused", "from": 130, "until": 400}])
-    bench.run(cycles=5)
-    assert bench.resting() == []
-    assert len([line for line in bench.events("INFO") if "trading is paused" in line]) == 1
-    bench.run(cycles=4)
-    assert len(bench.events("NEW SESSION")) == 2
-    assert bench.events("ERROR") == []
-    assert_quoting_once(bench)
-
-
-# -- by hand ---------------------------------------------------------------------------------------------------
-
-
-def by_hand(bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
-    """`python main.py COMMAND` on the bench's exchange and ledger, as another process would."""
-    share(bench, monkeypatch)
-    monkeypatch.setattr(sys, "argv", ["main.py", command, *more])
-    return main.main()
-
-
-def test_a_running_bot_does_not_undo_cancel_all(
-    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The command cancel-all cancels all orders of the account, also a person's, and halts the running bot. The
-    bot quotes again only after a resume."""
-    bench = make_bench(who=())
-    bench.run(cycles=2)
-    place_by_hand(bench)
-    assert by_hand(bench, "cancel-all", monkeypatch, "--yes") == 0
-    assert bench.resting() == []
-    said = capsys.readouterr().out
-    assert "The bot is halted" in said
-    assert "No order of the account rests any more" in said
-    bench.run(cycles=3)
-    assert bench.resting() == []
-    assert "python main.py cancel-all" in bench.events("HALT")[0]
-    assert by_hand(bench, "resume", monkeypatch, "--yes") == 0
-    bench.run(cycles=2)
-    assert_quoting_once(bench)
-
-
-def test_a_cancel_all_in_mid_cycle_stops_the_later_orders(
-    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If cancel-all comes in the middle of a cycle, the bot refuses the orders that were still to come. Nothing
-    rests afterwards."""
-    bench = make_bench(who=())
-
-    def strike(request: Any, _: int) -> None:
-        if is_quote(request):
-            bench.wire.after = None
-            assert by_hand(bench, "cancel-all", monkeypatch, "--yes") == 0
-
-    bench.wire.after = strike
-    bench.run(cycles=1)
-    assert len([line for line in bench.events("REFUSED ORDER") if "Reason: HALT" in line]) == 3
-    bench.run(cycles=1)
-    assert bench.resting() == []
-
-
-def test_close_all_sells_what_is_held_and_says_what_it_could_not(
-    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bench = make_bench(who=())
-    bench.account.holdings["KXODD-26NOV23-EMPTY"].count = 700
-    assert by_hand(bench, "close-all", monkeypatch, "--yes") == 1
-    assert bench.held() == {"KXODD-26NOV23-EMPTY": 700}
-    assert bench.resting() == []
-    said = capsys.readouterr().out
-    assert "2 of 3 positions are closed" in said
-    assert "Exit cost: $" in said
-    assert "KXODD-26NOV23-EMPTY" in said
-    bench.account.holdings["KXODD-26NOV23-EMPTY"].count = 0
-    assert by_hand(bench, "close-all", monkeypatch, "--yes") == 0
-
-
-def test_nothing_is_done_by_hand_that_nobody_agreed_to(
-    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bench = make_bench(who=())
-    for answered in (None, lambda _: False):
-        monkeypatch.setattr(launch, "keyboard", lambda answered=answered: answered)
-        assert by_hand(bench, "close-all", monkeypatch) == 2
-    assert len(bench.resting()) == 2
-    assert bench.ledger.halts() == []
-    assert "close-all --yes" in capsys.readouterr().err
-
-
-# -- a session's start with real money -------------------------------------------------------------------------
-
-
-forbidden = answer(403, '{"error":{"code":"forbidden","message":"this key may not read that"}}')
-
-
-def on_prod(bench: Bench, confirm: prod_confirmation.Confirm | None) -> int | None:
-    bench.confirm = confirm
-    bench.restart(env=Environment.PROD)
-    return bench.run(cycles=1)
-
-
-def test_real_money_touches_nothing_without_consent(
-    bench: Bench,
-) -> None:
-    """With real money the bot lists the orders and positions that it did not open, with the cost of closing
-    them. Without a person's consent it only reads and exits with 2."""
-    held, resting = bench.held(), {order.order_id for order in bench.resting()}
-    assert on_prod(bench, None) == 2
-    assert "nobody sits at a keyboard" in bench.events("ERROR")[0]
-    assert on_prod(bench, lambda _: False) == 2
-    assert bench.held() == held
-    assert {order.order_id for order in bench.resting()} == resting
-    assert {request.method for request in bench.wire.sent} == {"GET"}
-    assert len(bench.events("FOUND ORDER")) == 2 * len(resting)
-    assert len(bench.events("FOUND POSITION")) == 2 * len(held)
-    assert all("it costs $" in line and "of fees" in line for line in bench.events("FOUND POSITION"))
-
-
-def test_a_key_that_may_not_read_positions_touches_nothing(bench: Bench) -> None:
-    """If the key may not read the positions, the bot cannot ask for consent, because it does not know what it
-    would find. It only reads and exits with 2."""
-    bench.wire.fault = lambda request, _: forbidden if "/portfolio/positions" in (request.url or "") else None
-    assert on_prod(bench, lambda _: True) == 2
-    assert {request.method for request in bench.wire.sent} == {"GET"}
-    assert len(bench.resting()) == 2
-    assert "only a person can mend this" in bench.events("ERROR")[-1]
-
-
-def test_consent_is_asked_for_once_and_then_the_session_begins(bench: Bench) -> None:
-    asked: list[str] = []
-    assert on_prod(bench, lambda question: not asked.append(question)) is None  # type: ignore[func-returns-value]
-    assert len(asked) == 1
-    assert_quoting_once(bench)
-    bench.run(cycles=1)
-    assert len(asked) == 1
-
-
-def test_what_the_bot_opened_itself_needs_no_consent(bench: Bench) -> None:
-    bench.run(cycles=2)
-    bench.restart()
-    assert on_prod(bench, None) is None
-    assert_quoting_once(bench)
-    assert bench.events("FOUND ORDER") == []
-
-
-def test_real_money_needs_a_keyboard_or_yes_in_the_real_process(clone: Path) -> None:
-    command = [sys.executable, "-m", "simulator", "--port", "0", "--programs", "40", "--key-file", "k.pem"]
-    with subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, text=True) as simulator:
-        try:
-            lines = {name.replace("SIM_", "PROD_"): value for name, value in read_variables(simulator).items()}
-            (clone / ".env").write_text("\n".join(f"{name}={value}" for name, value in lines.items()))
-            begin = "import market_bot as m; m.env = m.Environment.PROD; raise SystemExit(m.main())"
-            bot = subprocess.run(
-                [sys.executable, "-c", begin], cwd=clone, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=60, check=False,
-            )  # fmt: skip
-            assert bot.returncode == 2, bot.stdout
-            assert "REAL MONEY" in bot.stdout
-            assert "nobody sits at a keyboard to confirm this" in bot.stdout
-            assert "[CANCEL ORDER]" not in bot.stdout
-        finally:
-            simulator.kill()

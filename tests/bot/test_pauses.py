@@ -11,10 +11,18 @@ import requests
 from bot.recovery import RetryDecision, RetryPolicy
 from exchange.errors import Recovery
 from simulator.pauses import next_maintenance
-from tests.support.bench import Bench, answer, cut_before, is_quote, own_resting
+from tests.support.bench import (
+    Bench,
+    MakeBench,
+    answer,
+    assert_quoting_once,
+    cut_before,
+    is_quote,
+    own_resting,
+    unavailable,
+)
 from tests.support.project import START
 
-MakeBench = Callable[..., Bench]
 MAINTENANCE = timedelta(hours=2)
 
 
@@ -171,3 +179,45 @@ def test_failures_in_an_announced_pause_are_no_outage() -> None:
     assert all(one.until == NOON + MAINTENANCE for one in quiet)
     late = [outages.on_failure(Recovery.RETRY, NOON + MAINTENANCE, 60.0) for _ in range(3)]
     assert [one.ends for one in late] == [False, False, True]
+
+
+def test_an_outage_backs_off_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+    """The bot logs an outage once and waits longer after each failed cycle. When the exchange answers again, a
+    new session quotes, without a halt."""
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    bench.wire.fault = lambda request, _: None if request.method == "DELETE" else unavailable
+    waits: list[float] = []
+    for _ in range(9):
+        bench.run(cycles=1)
+        waits += bench.waits
+    assert waits == [10, 10, 10, 20, 40, 80, 160, 300, 300]
+    (line,) = bench.events("OUTAGE")
+    assert "Failed cycles: 3" in line
+    bench.wire.fault = None
+    bench.run(cycles=2)
+    assert len(bench.events("NEW SESSION")) == 2
+    assert_quoting_once(bench)
+    assert bench.events("HALT") == []
+
+
+def test_one_failed_cycle_keeps_the_orders_and_the_session(make_bench: MakeBench) -> None:
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    before = {order.order_id for order in bench.resting()}
+    bench.wire.fault = lambda *_: None if bench.waits else unavailable
+    bench.run(cycles=2)
+    assert {order.order_id for order in bench.resting()} == before
+    assert len(bench.events("NEW SESSION")) == 1
+    assert bench.events("OUTAGE") == []
+
+
+def test_a_pause_withdraws_and_ends_with_a_new_session(make_bench: MakeBench) -> None:
+    bench = make_bench(who=(), faults=[{"do": "trading_paused", "from": 130, "until": 400}])
+    bench.run(cycles=5)
+    assert bench.resting() == []
+    assert len([line for line in bench.events("INFO") if "trading is paused" in line]) == 1
+    bench.run(cycles=4)
+    assert len(bench.events("NEW SESSION")) == 2
+    assert bench.events("ERROR") == []
+    assert_quoting_once(bench)

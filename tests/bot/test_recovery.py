@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 
 from exchange import errors
 from exchange.errors import BotError, Recovery
-from tests.support.bench import Bench, answer, is_quote, own_resting, unavailable
-
-MakeBench = Callable[..., Bench]
+from tests.support.bench import MakeBench, answer, is_quote, own_resting, unavailable
 
 REVOKED = answer(401, '{"error":{"code":"authentication_error","message":"authentication_error"}}')
 READ_ONLY = answer(403, '{"error":{"code":"forbidden","message":"this API key may not write"}}')

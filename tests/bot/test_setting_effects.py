@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatch
 
 from exchange.orderbook import Side
 from rewards.skips import Reason
-from tests.support.bench import Bench, is_quote
+from tests.support.bench import Bench, MakeBench, is_quote
 from tests.support.project import START
-
-MakeBench = Callable[..., Bench]
 
 
 def touch(bench: Bench, ticker: str, is_bid: bool) -> int:

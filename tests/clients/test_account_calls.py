@@ -3,7 +3,6 @@ no list is believed before it is up to date."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -15,7 +14,7 @@ from exchange.orderbook import Side
 from simulator import lifecycle
 from simulator.opening import CASH
 from tests.support import call_coverage
-from tests.support.bench import Bench
+from tests.support.bench import Bench, MakeBench
 from tests.support.call_coverage import (
     SHARD_0,
     SHARD_3,
@@ -37,7 +36,7 @@ bench, open_bench = call_coverage.bench, call_coverage.open_bench
 
 
 @about("lists_are_current")
-def test_lists_that_lag_behind_a_write_are_not_believed(open_bench: Callable[..., Bench]) -> None:
+def test_lists_that_lag_behind_a_write_are_not_believed(open_bench: MakeBench) -> None:
     """After a create or a cancel the bot does not believe the lists until they show what was sent. A read does
     not change that."""
     bench = open_bench(faults=[{"do": "stale", "on": "GET /*", "seconds": 5}])
@@ -73,7 +72,7 @@ def test_a_write_without_a_time_in_its_answer_is_waited_for(bench: Bench) -> Non
 
 
 @about("read_limits")
-def test_a_higher_tier_is_made_use_of_and_not_overdrawn(open_bench: Callable[..., Bench]) -> None:
+def test_a_higher_tier_is_made_use_of_and_not_overdrawn(open_bench: MakeBench) -> None:
     bench = open_bench(tier="advanced")
     assert bench.client.limits.tier == "basic", "the lowest until it is known"
     limits = bench.client.read_limits()
@@ -242,7 +241,7 @@ def test_what_a_market_paid_out_is_what_arrived(bench: Bench) -> None:
 
 @about("get_deposits", "get_withdrawals", "get_transfers", "get_subaccount_transfers")
 def test_money_that_went_in_or_out_is_told_to_the_cent(
-    open_bench: Callable[..., Bench],
+    open_bench: MakeBench,
 ) -> None:
     """Deposits, withdrawals, moves to another shard and moves to a subaccount have their exact amounts and
     times."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from clients import Environment
 from commands import doctor
 from runtime import preflight
 from runtime.console import Checklist
-from tests.support.bench import Bench
+from tests.support.bench import Bench, MakeBench
 
 
 def test_nothing_but_gets_reach_the_exchange(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,7 +29,7 @@ def test_nothing_but_gets_reach_the_exchange(bench: Bench, capsys: pytest.Captur
 
 
 def test_a_shard_with_programs_and_no_cash_is_a_note(
-    make_bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]
+    make_bench: MakeBench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moved = {"do": "cash_moved", "source": 0, "destination": 1, "amount": 5000.0}
     bench = make_bench(faults=[moved | {"on": "GET /exchange/status", "times": 1}])
@@ -52,7 +51,7 @@ def test_a_shard_with_programs_and_no_cash_is_a_note(
     ],
 )
 def test_what_the_exchange_does_not_tell_costs_its_own_line_only(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
     capsys: pytest.CaptureFixture[str],
     fault: dict[str, object],
     what: str,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -15,7 +14,7 @@ from bot import settings
 from bot.settings import AUTO
 from commands import incentives
 from rewards.skips import Reason
-from tests.support.bench import Bench
+from tests.support.bench import Bench, MakeBench
 
 
 def rules(**changed: object) -> settings.Settings:
@@ -23,9 +22,7 @@ def rules(**changed: object) -> settings.Settings:
 
 
 @pytest.mark.parametrize("size", [1, 20, AUTO])
-def test_the_board_shows_the_orders_that_the_bot_then_places(
-    make_bench: Callable[..., Bench], size: object
-) -> None:
+def test_the_board_shows_the_orders_that_the_bot_then_places(make_bench: MakeBench, size: object) -> None:
     bench = make_bench(TRADE_SIZE=size, FILL_COST=0)
     seen = incentives.read_view(bench.client, rules(TRADE_SIZE=size, FILL_COST=0))
     told = incentives.board_text(seen)
@@ -89,7 +86,7 @@ def test_a_ticker_that_nobody_pays_for_is_told_so(bench: Bench) -> None:
     assert incentives.market_text(seen, "KXNOT-THERE") == "KXNOT-THERE: has no program that is listed as active"
 
 
-def test_the_bots_own_quotes_do_not_count_as_rivals(make_bench: Callable[..., Bench]) -> None:
+def test_the_bots_own_quotes_do_not_count_as_rivals(make_bench: MakeBench) -> None:
     """The view chooses the same bids as the running bot does. The money of the bot's own quotes is free to
     move, less a reserve for fees."""
     bench = make_bench(TRADE_SIZE=20, FILL_COST=0)

@@ -20,13 +20,11 @@ from bot import launch
 from clients import Environment
 from runtime import lock
 from runtime.lock import Lock
-from tests.support.bench import Bench, Beside, Said, cut_before, place_by_hand, share
+from tests.support.bench import Beside, MakeBench, Said, cut_before, place_by_hand, share
 from tests.support.project import PROJECT
 from trade import OWN_PREFIX
 
 D = Decimal
-MakeBench = Callable[..., Bench]
-
 READING = ([], ["status"], ["status", "--json"], ["incentives"], ["incentives", "--why", "KXCPI-26DEC21-T5"])
 ACTING = (["cancel-all", "--yes"], ["close-all", "--yes"], ["resume", "--yes"])
 

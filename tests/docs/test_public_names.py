@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 
 import pytest
 
@@ -12,9 +11,7 @@ import incentive
 import main
 import market_bot
 import trade
-from tests.support.bench import Bench
-
-MakeBench = Callable[..., Bench]
+from tests.support.bench import MakeBench
 
 
 def test_the_design_documents_names_stay_importable() -> None:

@@ -21,7 +21,7 @@ from exchange.orderbook import Bid, Side
 from exchange.signing import Signer
 from simulator.api.listing_forms import http_date
 from simulator.clock import SimulatedClock
-from tests.support.bench import Bench, answer
+from tests.support.bench import Bench, MakeBench, answer
 from tests.support.project import START
 
 MARKET, SHARD = "KXMLBGAME-26NOV25-T2", 3
@@ -67,7 +67,7 @@ class Off:
 
 
 @pytest.fixture
-def off(make_bench: Callable[..., Bench]) -> Callable[..., Off]:
+def off(make_bench: MakeBench) -> Callable[..., Off]:
     def make(ahead: float, **options: object) -> Off:
         bench = make_bench(programs=12, who=(), **options)
         exchange = bench.exchange

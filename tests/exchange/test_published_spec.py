@@ -23,7 +23,7 @@ from exchange.account import OrderGroup
 from simulator import lifecycle, pauses
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.matching import MatchingBook
-from tests.support.bench import Bench
+from tests.support.bench import Bench, MakeBench
 from tests.support.call_coverage import place
 from tests.support.project import SPECIFICATION
 from tests.support.published_spec import assert_all_published, assert_answer_published, assert_published
@@ -35,7 +35,7 @@ D = Decimal
 
 
 def test_every_request_and_answer_of_the_bot_is_as_published(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """In three cycles the bot makes 17 kinds of request. Each request and each answer fits the exchange's
     published specification, and all succeed."""
@@ -49,7 +49,7 @@ def test_every_request_and_answer_of_the_bot_is_as_published(
     assert_all_published(bench.wire)
 
 
-def test_the_judge_is_awake(make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_judge_is_awake(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A field of the retired API, sent on purpose, is caught."""
     bench = make_bench()
     monkeypatch.setattr(
@@ -61,7 +61,7 @@ def test_the_judge_is_awake(make_bench: Callable[..., Bench], monkeypatch: pytes
         assert_all_published(bench.wire)
 
 
-def test_the_judge_notices_a_field_too_many_and_a_shard_too_few(make_bench: Callable[..., Bench]) -> None:
+def test_the_judge_notices_a_field_too_many_and_a_shard_too_few(make_bench: MakeBench) -> None:
     bench = make_bench(programs=12, who=())
     group = bench.client.create_order_group(D(5), 2)
     orders = [place(bench, "one"), place(bench, "two")]
@@ -241,7 +241,7 @@ STATES = (
 
 @pytest.mark.parametrize("into", STATES, ids=lambda state: state.__name__)
 def test_every_answer_in_every_state_is_as_published(
-    into: Callable[[Stranger], None], make_bench: Callable[..., Bench]
+    into: Callable[[Stranger], None], make_bench: MakeBench
 ) -> None:
     """In any state, the simulated exchange answers every route as the specification says. It never answers with
     a 5xx, and errors have one of four known shapes."""

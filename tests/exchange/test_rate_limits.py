@@ -23,7 +23,7 @@ from exchange.orderbook import Bid, Side
 from exchange.rate_limits import BALANCE, BASIC, COSTS, Endpoint, RateLimiter, largest_batch
 from simulator.clock import SimulatedClock
 from simulator.transport import ExchangeAdapter
-from tests.support.bench import Bench, answer
+from tests.support.bench import Bench, MakeBench, answer
 from tests.support.project import START
 
 LITTLE = 1e-3
@@ -286,7 +286,7 @@ def test_500_reads_then_200_writes_take_what_the_buckets_dictate(seed: int) -> N
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_mix_of_calls_is_ever_one_too_many(make_bench: Callable[..., Bench], seed: int) -> None:
+def test_no_mix_of_calls_is_ever_one_too_many(make_bench: MakeBench, seed: int) -> None:
     """Over a wire of 0 to 50 ms, on the exchange's own count."""
     bench = make_bench(seed)
     wire = bench.wire.inner = UnevenWire(bench.exchange, seed)
@@ -341,7 +341,7 @@ def test_limits_that_are_read_fill_no_bucket(at_once: Bench, asked_before: int) 
     assert refusals(at_once) == 0
 
 
-def test_a_higher_tier_is_used_once_it_is_known(make_bench: Callable[..., Bench]) -> None:
+def test_a_higher_tier_is_used_once_it_is_known(make_bench: MakeBench) -> None:
     bench = make_bench(tier="premier")
     bench.wire.inner = ExchangeAdapter(bench.exchange.api, bench.exchange.clock, latency=0.0)
     bench.client.read_limits()

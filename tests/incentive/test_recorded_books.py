@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rewards.estimate import dollars_per_day
 from simulator.recorded import UnusableBooks, read_books
-from tests.support.bench import Bench, assert_told_apart
+from tests.support.bench import MakeBench, assert_told_apart
 from tests.support.project import RECORDED_BOOKS
 
 
 @pytest.mark.skipif(not RECORDED_BOOKS.exists(), reason=f"the recorded books are not here: {RECORDED_BOOKS}")
 def test_cycles_on_thousands_of_recorded_books_quote(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """Each cycle quotes two markets and gives a reason for each of the others, without an error."""
     bench = make_bench(books=RECORDED_BOOKS)
@@ -42,7 +41,7 @@ def line(ticker: str, yes: list[list[str]], no: list[list[str]] | None) -> str:
 DEEP = [["0.0400", "900.00"], ["0.0450", "120.50"]]
 
 
-def test_a_file_of_books_becomes_the_board(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_a_file_of_books_becomes_the_board(tmp_path: Path, make_bench: MakeBench) -> None:
     path = tmp_path / "books.jsonl.gz"
     lines = [line("KXA-1", DEEP, DEEP), line("KXA-1", [], []), "", line("KXB-1", [["0.5000", "3.00"]], None)]
     path.write_bytes(gzip.compress("\n".join(lines).encode()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from exchange.account import Fill
 from exchange.orderbook import NO, YES, Side
 from ledger.cash_reconciliation import CashReading, ExplainedSpan, cash_effect, extend_span, tied_up
-from tests.support.bench import Bench, Killed
+from tests.support.bench import Killed, MakeBench
 from tests.support.builders import NOW, fill, settlement
 
 D = Decimal
@@ -96,7 +95,7 @@ def test_a_new_cash_level_after_a_takeover_explains_nothing() -> None:
 
 
 def test_tied_up_cash_is_what_the_exchange_keeps_back(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """The cash that orders tie up agrees to the last digit. Also of orders that close a position, in markets
     with and without a maker's fee."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +10,7 @@ from ledger.markouts import POINTS
 from report.build import Cash, Report, build_report
 from report.facts import read_report_facts
 from simulator import lifecycle
-from tests.support.bench import BUSY, STILL, Bench, Killed, answer, trade_cycles, unavailable
+from tests.support.bench import BUSY, STILL, Bench, Killed, MakeBench, answer, trade_cycles, unavailable
 
 D = Decimal
 
@@ -30,7 +29,7 @@ def moves(kind: str, **more: Any) -> list[dict[str, Any]]:
     return [{"do": kind, "from": 90, **more}]
 
 
-def test_a_steady_bot_explains_all_its_cash(make_bench: Callable[..., Bench]) -> None:
+def test_a_steady_bot_explains_all_its_cash(make_bench: MakeBench) -> None:
     bench = make_bench(**BUSY)
     bench.run(12, Killed)
     assert len(bench.ledger.fills()) > 6
@@ -42,7 +41,7 @@ def test_a_steady_bot_explains_all_its_cash(make_bench: Callable[..., Bench]) ->
 
 
 def test_cash_that_a_person_takes_out_or_moves_is_explained(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """The exchange's lists explain cash that a person withdraws, sets aside or moves to another shard."""
     taken = moves("cash_withdrawn", amount=50) + moves("cash_set_aside", amount=20)
@@ -54,7 +53,7 @@ def test_cash_that_a_person_takes_out_or_moves_is_explained(
 
 
 def test_unexplained_cash_is_logged_and_never_a_reward(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """Cash that came without a fill, payment or reward window is logged and reported with the reason. It is not
     counted as a reward."""
@@ -68,7 +67,7 @@ def test_unexplained_cash_is_logged_and_never_a_reward(
     assert [line for line in bench.events("INFO") if "Cash: $41.1700 came that no fill" in line]
 
 
-def test_cash_that_came_while_the_bot_was_down_is_seen(make_bench: Callable[..., Bench]) -> None:
+def test_cash_that_came_while_the_bot_was_down_is_seen(make_bench: MakeBench) -> None:
     """After its restart the bot reports the cash as unexplained."""
     bench = make_bench(faults=moves("cash_given", amount=7.25), **STILL)
     trade_cycles(bench, 1)
@@ -79,7 +78,7 @@ def test_cash_that_came_while_the_bot_was_down_is_seen(make_bench: Callable[...,
 
 
 def test_an_unreadable_payment_list_leaves_no_cash_unexplained(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """If the list of withdrawals cannot be read, no withdrawal becomes unexplained cash. Trading goes on, and
     the bot reads the list again after ten minutes."""
@@ -96,7 +95,7 @@ def test_an_unreadable_payment_list_leaves_no_cash_unexplained(
     assert (cash(bench).paid_in, cash(bench).unexplained) == (-50, 0)
 
 
-def test_a_deposit_that_is_not_there_yet_explains_nothing(make_bench: Callable[..., Bench]) -> None:
+def test_a_deposit_that_is_not_there_yet_explains_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(faults=moves("cash_given", amount=50), **STILL)
     on_its_way = (
         '{"deposits": [{"id": "d", "status": "pending", "amount_cents": 5000, "fee_cents": 0, "created_ts": 1}]}'
@@ -108,7 +107,7 @@ def test_a_deposit_that_is_not_there_yet_explains_nothing(make_bench: Callable[.
 
 
 def test_a_payment_that_is_no_longer_listed_stays_known(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """A withdrawal that the exchange no longer lists does not turn into cash, not even after a restart."""
     bench = make_bench(faults=moves("cash_withdrawn", amount=50), **STILL)
@@ -119,7 +118,7 @@ def test_a_payment_that_is_no_longer_listed_stays_known(
     assert (cash(bench).paid_in, cash(bench).unexplained) == (-50, 0)
 
 
-def test_every_fill_gets_its_prices_from_looks_or_from_candles(make_bench: Callable[..., Bench]) -> None:
+def test_every_fill_gets_its_prices_from_looks_or_from_candles(make_bench: MakeBench) -> None:
     bench = make_bench(**BUSY)
     bench.run(8, Killed)
     fills = [one for one in bench.ledger.changes() if one.time]
@@ -135,7 +134,7 @@ def test_every_fill_gets_its_prices_from_looks_or_from_candles(make_bench: Calla
         assert row.missing <= 2, row
 
 
-def test_the_payout_of_a_market_is_known_without_a_position(make_bench: Callable[..., Bench]) -> None:
+def test_the_payout_of_a_market_is_known_without_a_position(make_bench: MakeBench) -> None:
     """The ledger has what a traded market paid, though the bot held nothing there in the end."""
     bench = make_bench(**BUSY)
     bench.run(6, Killed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,11 +14,11 @@ import trade
 from rewards.skips import Reason
 from simulator.account import Account
 from simulator.listing import ListedProgram
-from tests.support.bench import Bench, answer, assert_quoting_once, cut_before, is_quote, unavailable
+from tests.support.bench import Bench, MakeBench, answer, assert_quoting_once, cut_before, is_quote, unavailable
 from tests.support.project import START
 
 
-def test_a_hiccup_costs_no_cycle(make_bench: Callable[..., Bench]) -> None:
+def test_a_hiccup_costs_no_cycle(make_bench: MakeBench) -> None:
     """One lost answer, or one 503, at any request: it is asked again, and nothing is told but what is true."""
     healthy = make_bench()
     healthy.run(cycles=2)
@@ -178,7 +177,7 @@ def test_ctrl_c_finds_an_order_that_the_exchange_lists_late(bench: Bench) -> Non
 
 
 def test_ctrl_c_finds_an_order_without_an_answer_on_stale_lists(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """The answer to a create never came and the exchange's lists lag by two seconds. The bot still finds the
     order and cancels it."""
@@ -190,7 +189,7 @@ def test_ctrl_c_finds_an_order_without_an_answer_on_stale_lists(
 
 
 def test_stale_lists_do_not_place_the_quotes_again(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """By lists that are older than the quotes nothing rests, and each side once had two orders without an error
     in the log. Now the bot logs that the lists lag behind."""
@@ -254,7 +253,7 @@ def test_ctrl_c_waits_for_an_order_that_may_still_be_on_its_way(bench: Bench) ->
     assert bench.resting() == []
 
 
-def test_a_wrong_machine_clock_does_not_shift_the_ledgers_start(make_bench: Callable[..., Bench]) -> None:
+def test_a_wrong_machine_clock_does_not_shift_the_ledgers_start(make_bench: MakeBench) -> None:
     """The ledger begins by the exchange's clock, so fills are told even if the machine's clock is ten minutes
     off."""
     for seconds in (600, -600):
@@ -265,7 +264,7 @@ def test_a_wrong_machine_clock_does_not_shift_the_ledgers_start(make_bench: Call
         assert abs((begun - bench.exchange.clock.now()).total_seconds() - seconds) < 5
 
 
-def test_lists_that_never_catch_up_are_not_taken_for_empty_ones(make_bench: Callable[..., Bench]) -> None:
+def test_lists_that_never_catch_up_are_not_taken_for_empty_ones(make_bench: MakeBench) -> None:
     bench = make_bench(faults=[{"do": "stale", "on": "GET /portfolio/*", "from": 1, "seconds": 900}])
     bench.bot.session.begun = True
     assert bench.run(cycles=1, end=KeyboardInterrupt) == 3
@@ -273,7 +272,7 @@ def test_lists_that_never_catch_up_are_not_taken_for_empty_ones(make_bench: Call
     assert "lists lag behind" in bench.log.splitlines()[-1]
 
 
-def test_a_clock_ten_minutes_off_costs_no_cycle_and_is_told_once(make_bench: Callable[..., Bench]) -> None:
+def test_a_clock_ten_minutes_off_costs_no_cycle_and_is_told_once(make_bench: MakeBench) -> None:
     bench = make_bench(faults=[{"do": "clock_jump", "on": "*", "seconds": 600}])
     bench.run(cycles=3)
     assert bench.events("ERROR") == []

@@ -8,7 +8,6 @@ two seconds after the window's start.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -16,7 +15,8 @@ import pytest
 from bot.settings import AUTO
 from simulator import statement
 from simulator.opening import CUSTOMER
-from tests.support.bench import Bench, Windows, with_windows
+from tests.support.bench import Bench, MakeBench
+from tests.support.boards import Windows, with_windows
 
 MIXED: Windows = {
     "KXODD-26NOV23-CAPPED": (100, 10, 1_000, 5_000),
@@ -65,7 +65,7 @@ ONE: Windows = {"KXRAINCHI-26DEC09-T2": (9, 15, 1_000, 5_000)}
     ],
 )
 def test_the_estimate_at_the_start_is_what_is_paid_at_the_end(
-    make_bench: Callable[..., Bench], size: object, windows: Windows, limits: dict[str, object]
+    make_bench: MakeBench, size: object, windows: Windows, limits: dict[str, object]
 ) -> None:
     usual = {"TRADE_TICKER_SIZE": 4, "MAX_CAPITAL": 500, "MAX_EVENT_LOSS": 200, "FILL_COST": 0}
     bench = make_bench(who=(), TRADE_SIZE=size, ONLY=list(windows), **usual | limits)

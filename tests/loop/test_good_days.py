@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +12,7 @@ import trade
 from clients import Environment
 from exchange.orderbook import Side
 from simulator.people import EVERYBODY
-from tests.support.bench import Bench, answer, assert_quoting_once, is_quote, place_by_hand, unavailable
+from tests.support.bench import Bench, MakeBench, answer, assert_quoting_once, is_quote, place_by_hand, unavailable
 
 
 def test_a_session_clears_the_orders_and_positions_it_found(bench: Bench) -> None:
@@ -76,7 +75,7 @@ def test_after_its_start_the_bot_leaves_a_persons_orders_alone(bench: Bench) -> 
     assert theirs in {order.order_id for order in bench.resting()}
 
 
-def test_a_persons_order_does_not_move_the_bots_price(make_bench: Callable[..., Bench]) -> None:
+def test_a_persons_order_does_not_move_the_bots_price(make_bench: MakeBench) -> None:
     """An order of a person above the best bid would move the price if it were a rival's. It stays on the book."""
     bench = make_bench(MAX_CAPITAL=1_000, MAX_EVENT_LOSS=1_000)
     choice = bench.bot.start_trading()
@@ -128,7 +127,7 @@ def test_a_position_with_a_refused_sale_gets_no_new_quote(bench: Bench) -> None:
     assert any(ticker in line and "NOT_CLEARED" in line for line in bench.events("REFUSED ORDER"))
 
 
-def test_a_quote_is_priced_after_our_own_sale_not_before_it(make_bench: Callable[..., Bench]) -> None:
+def test_a_quote_is_priced_after_our_own_sale_not_before_it(make_bench: MakeBench) -> None:
     bench = make_bench(TRADE_SIZE=20, FILL_COST=0, TRADE_TICKER_SIZE=50, MAX_CAPITAL=1_000, MAX_EVENT_LOSS=1_000)
     choice = bench.bot.start_trading()
     assert choice is not None
@@ -157,7 +156,7 @@ def test_a_sale_does_not_meet_the_order_of_a_person(bench: Bench) -> None:
     assert "stands in the way" in bench.events("SKIP POSITION")[0]
 
 
-def test_changed_terms_of_quoted_markets_are_told(make_bench: Callable[..., Bench]) -> None:
+def test_changed_terms_of_quoted_markets_are_told(make_bench: MakeBench) -> None:
     bench = make_bench(TRADE_TICKER_SIZE=5)
     choice = bench.bot.start_trading()
     assert choice is not None
@@ -190,7 +189,7 @@ def test_a_position_is_sold_at_the_best_bid_seen_and_never_worse(bench: Bench) -
         assert fill.fee > 0
 
 
-def test_filled_quotes_are_told_and_sold_and_cost_money(make_bench: Callable[..., Bench]) -> None:
+def test_filled_quotes_are_told_and_sold_and_cost_money(make_bench: MakeBench) -> None:
     """The simulator can hurt: quoting at the touch in a busy market is filled, and each exit pays the spread
     and the fee."""
     bench = make_bench(
@@ -236,7 +235,7 @@ def test_a_fill_that_is_listed_late_is_told_once_all_the_same(bench: Bench) -> N
 
 
 def test_the_next_best_markets_are_explained(
-    make_bench: Callable[..., Bench],
+    make_bench: MakeBench,
 ) -> None:
     """When better markets go away, the log explains the 20 next best, even those that were far down before."""
     bench = make_bench(TRADE_TICKER_SIZE=1)
@@ -274,7 +273,7 @@ def test_what_a_person_should_mend_stands_at_the_top_of_the_log(bench: Bench) ->
     assert "[INFO] Warning: DEMO_KEYFILE: others can read it" in bench.log.splitlines()[1]
 
 
-def test_the_accounts_own_limits_are_kept_to_and_told(make_bench: Callable[..., Bench]) -> None:
+def test_the_accounts_own_limits_are_kept_to_and_told(make_bench: MakeBench) -> None:
     bench = make_bench(tier="advanced")
     bench.run(cycles=1)
     assert bench.client.limits.write.capacity == 900

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -18,12 +17,10 @@ from simulator.matching import CONTRACT
 from simulator.opening import CUSTOMER
 from simulator.people import EVERYBODY
 from tests.slow import limits
-from tests.support.bench import Bench, answer, assert_quoting_once, fill_quote, unavailable
+from tests.support.bench import MakeBench, answer, assert_quoting_once, fill_quote, unavailable
 from trade import OWN_PREFIX
 
 D = Decimal
-MakeBench = Callable[..., Bench]
-
 
 # -- presence --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 
 from exchange.errors import ConfigError
 from runtime.log_output import LogFile, Repeats, open_log
-from tests.support.bench import Bench, unavailable
+from tests.support.bench import MakeBench, unavailable
 from tests.support.project import PROJECT
 
 MISSING = "  └─ {} entries are missing here: the log could not be written"
@@ -149,7 +148,7 @@ def test_a_log_that_cannot_be_opened_stops_a_start(tmp_path: Path) -> None:
         open_log(tmp_path / "nowhere" / "trade.log")
 
 
-def test_trading_goes_on_while_the_log_cannot_be_written(make_bench: Callable[..., Bench]) -> None:
+def test_trading_goes_on_while_the_log_cannot_be_written(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
     bench.run(cycles=1)
     bench.log_file.unlink()
@@ -203,7 +202,7 @@ def test_another_fault_and_the_same_after_an_hour_are_told_anew() -> None:
     assert repeats.counted("ERROR", "503", NOW + timedelta(hours=2)) == "503"
 
 
-def test_an_outage_of_a_day_is_a_few_lines(make_bench: Callable[..., Bench]) -> None:
+def test_an_outage_of_a_day_is_a_few_lines(make_bench: MakeBench) -> None:
     bench = make_bench(who=())
     bench.run(cycles=2)
     bench.wire.fault = lambda *_: unavailable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -14,9 +13,7 @@ from rewards.skips import Reason
 from risk.exposure import remaining_headroom
 from selection.ranking import broken_limit
 from simulator.people import NOISE, RIVALS
-from tests.support.bench import Bench
-
-MakeBench = Callable[..., Bench]
+from tests.support.bench import Bench, MakeBench
 
 
 def advice(bench: Bench) -> str:

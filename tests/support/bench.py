@@ -35,12 +35,9 @@ from selection.ranking import Selection
 from simulator import matching
 from simulator.account import Account
 from simulator.embedded import EmbeddedExchange
-from simulator.lifecycle import list_program
-from simulator.listing import ListedProgram
-from simulator.matching import CONTRACT, Order
+from simulator.matching import Order
 from simulator.opening import CUSTOMER
 from simulator.people import EVERYBODY
-from tests.support.project import START
 from tests.support.raw_client import RawClient
 from trade import OWN_PREFIX
 
@@ -219,6 +216,10 @@ class Bench:
             clock.sleep = sleep  # type: ignore[method-assign]
 
 
+MakeBench = Callable[..., Bench]
+"""Opens a bench; keyword arguments are settings, but for those that go to the exchange."""
+
+
 def is_quote(request: requests.PreparedRequest) -> bool:
     return request.method == "POST" and b'"post_only": true' in (request.body or b"")
 
@@ -319,23 +320,3 @@ def trade_cycles(bench: Bench, count: int) -> None:
     for _ in range(count):
         bench.bot.start_trading()
         bench.pass_time(60)
-
-
-Windows = dict[str, tuple[int, int, int, int]]
-"""By ticker: dollars, minutes, target, discount in 1/10,000."""
-
-
-def with_windows(bench: Bench, windows: Windows) -> dict[str, str]:
-    """Replace all programs by windows that begin now. Returns their markets by program id."""
-    exchange = bench.exchange.api.exchange
-    exchange.programs.clear()
-    now = START.timestamp()
-    ids = {}
-    for ticker, (dollars, minutes, target, discount) in windows.items():
-        program = ListedProgram(
-            exchange.next_number(), f"window of {ticker}", ticker, "liquidity", now, now + minutes * 60,
-            dollars * 10_000, target * CONTRACT, discount,
-        )  # fmt: skip
-        list_program(exchange, program)
-        ids[program.program_id] = ticker
-    return ids

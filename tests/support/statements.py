@@ -10,6 +10,12 @@ from typing import Any
 from benchmarks.harness import moment
 from exchange.models import Program
 from exchange.orderbook import SIDES, Side
+from ledger.entries import AccruedSeconds
+from simulator import statement
+from simulator.matching import CONTRACT
+from simulator.opening import CUSTOMER
+from tests.support.bench import Bench
+from tests.support.builders import D
 from trade import OWN_PREFIX
 
 
@@ -43,3 +49,40 @@ def present(orders: Iterable[Mapping[str, Any]], programs: Iterable[Program]) ->
                 total += max(ends - begins, timedelta(0))
                 until = max(until, ends)
     return total.total_seconds()
+
+
+def truth(bench: Bench) -> dict[str, Any]:
+    return statement.statement(bench.exchange.api.exchange, CUSTOMER)
+
+
+def assert_as_stated(bench: Bench) -> None:
+    """Fills, fees, positions, settlements and the day's profit are the exchange's, to the last digit."""
+    said, true = bench.ledger, truth(bench)
+    stated = {one["fill_id"]: (D(one["count_fp"]), D(one["fee_cost"])) for one in true["fills"]}
+    assert {one.fill_id: (one.count, one.fee) for one in said.fills()} == stated
+    assert {ticker: D(count) for ticker, count in true["positions"].items()} == said.positions()
+    assert sum(one.revenue for one in said.settlements()) == D(true["totals"].get("settlement", 0))
+    mark = said.last_mark()
+    assert mark is not None
+    assert mark.day_profit == traded_since(true, bench.exchange.clock.now().replace(hour=0, minute=0)) - opening(
+        bench
+    )
+
+
+def opening(bench: Bench) -> Decimal:
+    marks = bench.ledger.day_marks(bench.exchange.clock.now().date())
+    assert marks is not None
+    return sum((abs(mark.contracts) * mark.price for mark in marks.values()), start=D(0))
+
+
+def stated_orders(bench: Bench) -> set[str]:
+    """The bot's orders by the exchange's own word."""
+    return {order["order_id"] for order in own_orders(truth(bench)["orders"])}
+
+
+def total(bench: Bench) -> AccruedSeconds:
+    return sum(bench.ledger.seconds().values(), start=AccruedSeconds())
+
+
+ALL = 1_000_000 * CONTRACT
+"""More 1/100 contracts than rest anywhere: also what rests ahead of the bot is taken."""
