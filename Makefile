@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run status report doctor test soak format clean help
+.PHONY: run status report doctor test quick soak format clean help
 
 run: .venv/.run-installed  ## start the bot, on the embedded exchange as shipped; Ctrl-C stops it
 	$(BIN)/python market_bot.py
@@ -21,10 +21,15 @@ test: .venv/.test-installed  ## everything that CI checks: lint, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 3 --dist worksteal
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup
+
+quick: .venv/.test-installed  ## the same without the slow tests and the types; a minute or so
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup -m "not slow"
 
 # Two simulated weeks of bad days, one in which windows are paid, three days in which nothing fails, thousands of
-# cycles in which no limit may be broken, 300 kills, and every fault at every step.
+# cycles in which no limit may be broken, 300 kills, every fault at every step, and days of a quoter that must lose.
 soak: .venv/.test-installed  ## the long tests; two hours or so
 	$(BIN)/python -m tests.slow.soak --days 14
 	$(BIN)/python -m tests.slow.soak --days 7 --paid
@@ -32,6 +37,7 @@ soak: .venv/.test-installed  ## the long tests; two hours or so
 	$(BIN)/python -m tests.slow.limits --cycles 1000
 	$(BIN)/python -m tests.slow.kills --times 300
 	$(BIN)/python -m tests.slow.matrix --all
+	$(BIN)/python -m tests.slow.calibration
 
 format: .venv/.test-installed  ## lint and format the code in place
 	$(BIN)/ruff check --fix .

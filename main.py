@@ -71,12 +71,12 @@ def commands() -> Parser:
         prog="python main.py",
         formatter_class=form,
         description="Look at the account and at its bot, check and tidy up. Without a command: status.",
-        epilog=f"examples:\n{_EXAMPLES}\n\n{_EXIT_CODES}",
+        epilog=f"examples:\n{EXAMPLES}\n\n{_EXIT_CODES}",
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def add(name: str, does: str, more: str = _READS) -> Parser:
-        examples = "".join(line for line in _EXAMPLES.splitlines(keepends=True) if f"main.py {name}" in line)
+        examples = "".join(line for line in EXAMPLES.splitlines(keepends=True) if f"main.py {name}" in line)
         epilog = f"examples:\n{examples.rstrip()}\n\n{_EXIT_CODES}"
         says = f"{does[0].upper()}{does[1:]}. {more}"
         command: Parser = subparsers.add_parser(
@@ -109,7 +109,7 @@ def commands() -> Parser:
 _READS = "Reads only, places nothing."
 _HALTS = "A running bot is halted first, and stays so until resume. Asks first."
 _RESUMES = "A running bot begins a new session with its next cycle. Asks first."
-_EXAMPLES = """\
+EXAMPLES = """\
   python main.py                                        the same as status
   python main.py status --json                          for programs
   python main.py report --since 2026-11-20              from a UTC day on

@@ -120,7 +120,7 @@ def _levels(f: JsonObject, name: str) -> tuple[Level, ...]:
     return tuple(levels)
 
 
-class _DecimalCache(dict[str, Decimal]):
+class DecimalCache(dict[str, Decimal]):
     """Numbers of books by how they are written, each checked once, 0 to `most`. They are the same objects each
     time: a `Decimal` remembers its hash, which costs more to find than the number itself."""
 
@@ -138,7 +138,7 @@ class _DecimalCache(dict[str, Decimal]):
         return number
 
 
-_PRICES, _SIZES = _DecimalCache(ONE_DOLLAR), _DecimalCache(Decimal("Infinity"))
+_PRICES, _SIZES = DecimalCache(ONE_DOLLAR), DecimalCache(Decimal("Infinity"))
 
 
 def candles(f: JsonObject) -> tuple[Candle, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,23 @@ from simulator import embedded
 from simulator.people import NOISE, RIVALS
 from tests.support.bench import Bench, MakeBench, Said, Wire, share
 from tests.support.project import START, copy_of_the_product
+
+SLOW = {"processes", "slow"}
+"""Folders whose tests take seconds each. Other slow tests say so themselves."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in SLOW:
+            item.add_marker("slow")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What was left out on this machine, a line for each reason."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"Left out: {count} tests ({reason})")
 
 
 @pytest.fixture(autouse=True)

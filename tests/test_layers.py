@@ -1,4 +1,4 @@
-"""The house: five front doors, packages behind them, every import pointing down.
+"""The house: five front doors, packages behind them, every import pointing down, tests laid out like the rooms.
 
 An import goes to the own package or to a lower layer, wherever it stands: at the top, in a function or for types
 only. Nobody can read a room alone whose imports point up, and a circle is one room with many doors.
@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -35,27 +38,39 @@ LONGEST = 450
 """Lines of a file."""
 
 
+def read(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+def tests() -> dict[str, str]:
+    """The files of `tests/` with their text, by dotted name."""
+    found = sorted((PROJECT / "tests").rglob("*.py"))
+    return {".".join(file.relative_to(PROJECT).with_suffix("").parts): read(file) for file in found}
+
+
 def sources() -> dict[str, str]:
     """The product's modules with their text, by dotted name."""
     files = [*PROJECT.glob("*.py"), *(file for name in PACKAGES for file in (PROJECT / name).rglob("*.py"))]
     names = (file.relative_to(PROJECT).with_suffix("") for file in files)
     return {
-        ".".join(name.parts).removesuffix(".__init__"): file.read_text(encoding="utf-8")
-        for name, file in zip(names, files, strict=True)
+        ".".join(name.parts).removesuffix(".__init__"): read(file) for name, file in zip(names, files, strict=True)
     }
+
+
+@cache
+def import_nodes(text: str) -> list[ast.Import | ast.ImportFrom]:
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
 def imported(text: str, modules: Mapping[str, str]) -> Iterator[str]:
     """The product's modules that a text imports."""
-    for node in ast.walk(ast.parse(text)):
+    for node in import_nodes(text):
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, "imports are absolute, else this cannot read them"
             found = [f"{node.module}.{alias.name}" for alias in node.names]
             found = [name if name in modules else str(node.module) for name in found]
-        else:
-            continue
         yield from (name for name in found if name in modules)
 
 
@@ -105,7 +120,70 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def test_no_file_is_too_long_to_be_read_at_once() -> None:
-    assert [name for name, text in sources().items() if len(text.splitlines()) > LONGEST] == []
+    texts = (
+        sources() | tests() | {f"benchmarks.{file.stem}": read(file) for file in PROJECT.glob("benchmarks/*.py")}
+    )
+    assert [name for name, text in texts.items() if len(text.splitlines()) > LONGEST] == []
+
+
+# -- the tests' own house ----------------------------------------------------------------------------------------
+
+BESIDE_ROOMS = {"docs", "loop", "processes", "slow", "support"}
+"""Folders of tests that are about more than one room, or help them."""
+
+LONGEST_NAME = 60
+"""Letters of a test's name, which must be readable in a report."""
+
+PUBLIC = {"_replace", "_asdict", "_fields", "_exit", "_getframe"}
+"""Of named tuples and of Python, and public in spite of their names."""
+
+
+def test_tests_are_laid_out_like_the_rooms() -> None:
+    """Who looks for the tests of a room finds them in a folder of its name."""
+    folders = {name.split(".")[1] for name in tests() if name.count(".") > 1}
+    assert folders - BESIDE_ROOMS <= set(LEVELS)
+    assert set(LEVELS) - {"main", "market_bot"} <= folders
+
+
+def test_no_test_needs_another_test_file() -> None:
+    """A test can be moved or deleted without breaking another one."""
+    modules = tests()
+    shared = {name for name in modules if name.rpartition(".")[2].startswith("test_")}
+    assert [name for name, text in modules.items() if shared & set(imported(text, modules))] == []
+
+
+def test_names_of_tests_fit_in_a_report() -> None:
+    named = {node.name for text in tests().values() for node in ast.walk(ast.parse(text)) if is_test(node)}
+    assert len(named) > 900
+    assert [name for name in named if len(name) > LONGEST_NAME] == []
+
+
+def is_test(node: ast.AST) -> TypeGuard[ast.FunctionDef]:
+    return isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+
+
+def test_no_test_reaches_into_what_is_private() -> None:
+    """What a room keeps to itself may change without a test knowing."""
+    found = [f"{name}: {reach}" for name, text in tests().items() for reach in private_reaches(text)]
+    assert found == []
+
+
+def private_reaches(text: str) -> list[str]:
+    """Where a text uses a private attribute of anything but `self`."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
+        if node.attr not in PUBLIC and ast.unparse(node.value) not in ("self", "cls")
+    ]
+
+
+def test_a_reach_into_what_is_private_is_found() -> None:
+    assert private_reaches("bench.bot._session.begun") == ["bench.bot._session"]
+    assert private_reaches("self._file, one._replace(a=1), type(x).__name__") == []
+
+
+# -- what would be noticed -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from tests.support.bench import (
 )
 from trade import OWN_PREFIX
 
+pytestmark = pytest.mark.slow
+
 D = Decimal
 
 

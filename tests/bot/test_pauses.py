@@ -23,6 +23,8 @@ from tests.support.bench import (
 )
 from tests.support.project import START
 
+pytestmark = pytest.mark.slow
+
 MAINTENANCE = timedelta(hours=2)
 
 

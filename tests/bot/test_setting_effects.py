@@ -6,10 +6,14 @@ from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatch
 
+import pytest
+
 from exchange.orderbook import Side
 from rewards.skips import Reason
 from tests.support.bench import Bench, MakeBench, is_quote
 from tests.support.project import START
+
+pytestmark = pytest.mark.slow
 
 
 def touch(bench: Bench, ticker: str, is_bid: bool) -> int:

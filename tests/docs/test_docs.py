@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
+import io
 import re
 import shlex
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout, suppress
 from datetime import datetime, timezone
 from functools import cache
 
@@ -277,9 +278,17 @@ def test_the_simulators_options_are_all_told() -> None:
 
 
 def commands_of_main() -> dict[str, set[str]]:
-    """The options of each command, by its parser."""
-    (known,) = [one for one in main.commands()._actions if isinstance(one, argparse._SubParsersAction)]
-    return {name: set(one._option_string_actions) - {"-h", "--help"} for name, one in known.choices.items()}
+    """The options of each command, by its help."""
+    listed = main.commands().format_help().partition("positional arguments:")[2].partition("\noptions:")[0]
+    names = re.findall(r"^    (\S+)", listed, re.MULTILINE)
+    return {name: set(re.findall(r"^  (--[-\w]+)", help_of(name), re.MULTILINE)) for name in names}
+
+
+def help_of(name: str) -> str:
+    """What `python main.py NAME --help` prints."""
+    with redirect_stdout(io.StringIO()) as printed, suppress(SystemExit):
+        main.parse([name, "--help"])
+    return printed.getvalue()
 
 
 def test_the_commands_of_main_are_all_in_one_table() -> None:
@@ -292,8 +301,8 @@ def test_the_commands_of_main_are_all_in_one_table() -> None:
 
 
 def test_the_examples_of_help_can_be_typed() -> None:
-    examples = re.findall(r"^  python main\.py(.*?)(?:  .*)?$", main._EXAMPLES, re.MULTILINE)
-    assert len(examples) == len(main._EXAMPLES.splitlines())
+    examples = re.findall(r"^  python main\.py(.*?)(?:  .*)?$", main.EXAMPLES, re.MULTILINE)
+    assert len(examples) == len(main.EXAMPLES.splitlines())
     for example in examples:
         main.parse(shlex.split(example))
 

@@ -12,9 +12,16 @@ from typing import Any
 import pytest
 
 from exchange.errors import ExchangeError, Unreadable
-from simulator import embedded
-from tests.support.bench import Wire
-from tests.support.canned_answers import CALLS, body_of, client_that_hears, give, places, sent, short_answer
+from tests.support.canned_answers import (
+    CALLS,
+    body_of,
+    client_and_wire,
+    client_that_hears,
+    give,
+    places,
+    sent,
+    short_answer,
+)
 
 WRONG: dict[str, list[Any]] = {
     "text": ["@absent", None, 5, True, [], {}],
@@ -211,9 +218,7 @@ def test_a_write_with_an_invalid_time_in_its_answer_is_a_write() -> None:
     write."""
     body = body_of("cancel_order") | {"ts_ms": "soon"}
     past = give(200, sent({"as_of_time": "2026-11-22T14:59:59Z"}))
-    refused = client_that_hears(give(200, sent(body)))
+    refused, wire = client_and_wire(give(200, sent(body)))
     CALLS["cancel_order"](refused)
-    wire = refused._transport._session.get_adapter(embedded.HOST)
-    assert isinstance(wire, Wire)
     wire.fault = lambda *_: past
     assert not refused.lists_are_current()

@@ -281,7 +281,7 @@ def test_a_malformed_level_is_refused_also_after_a_good_read(level: Any, told: s
 
 def test_what_is_remembered_of_books_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parse_markets, "MOST_KNOWN", 8)
-    known = parse_markets._DecimalCache(D(100))
+    known = parse_markets.DecimalCache(D(100))
     assert [known[str(number)] for number in range(100)] == [D(number) for number in range(100)]
     assert len(known) <= 8
 

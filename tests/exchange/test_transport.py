@@ -39,6 +39,8 @@ from tests.support.bench import Wire, answer, cut_before
 from tests.support.faulty_exchange import HOST, MARKET, Client, open_with
 from tests.support.raw_client import ORDERS, ROOT
 
+pytestmark = pytest.mark.slow
+
 ERRORS = {
     "unsent": errors.NotSent, "silence": errors.NoAnswer, "garbled": errors.Unreadable, "down": errors.Unavailable,
     "limited": errors.RateLimited, "denied": errors.Unauthorized, "refused": errors.Refused, "gone": errors.Gone,

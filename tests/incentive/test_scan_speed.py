@@ -12,6 +12,8 @@ from exchange.market_data import TICKERS_PER_CALL
 from incentive import WATCHED, Board
 from rewards.skips import Reason
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = 1_000
 MOST_OVER_FLOOR = 1.15
 

@@ -16,6 +16,8 @@ from tests.support.boards import with_windows
 from tests.support.project import START
 from tests.support.statements import ALL, assert_as_stated, present, total, truth
 
+pytestmark = pytest.mark.slow
+
 D = Decimal
 
 

@@ -21,6 +21,8 @@ from tests.support.statements import (
     truth,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_fills_during_downtime_are_counted_once(
     make_bench: MakeBench,

@@ -344,6 +344,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_leaves_whole_cycles(path: Path) -> None:
     for number in range(8):
         command = [sys.executable, "-c", WRITER, str(path)]

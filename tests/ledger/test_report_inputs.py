@@ -6,11 +6,15 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from ledger.markouts import POINTS
 from report.build import Cash, Report, build_report
 from report.facts import read_report_facts
 from simulator import lifecycle
 from tests.support.bench import BUSY, STILL, Bench, Killed, MakeBench, answer, trade_cycles, unavailable
+
+pytestmark = pytest.mark.slow
 
 D = Decimal
 

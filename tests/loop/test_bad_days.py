@@ -17,6 +17,8 @@ from simulator.listing import ListedProgram
 from tests.support.bench import Bench, MakeBench, answer, assert_quoting_once, cut_before, is_quote, unavailable
 from tests.support.project import START
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_hiccup_costs_no_cycle(make_bench: MakeBench) -> None:
     """One lost answer, or one 503, at any request: it is asked again, and nothing is told but what is true."""

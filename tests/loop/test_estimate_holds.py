@@ -18,6 +18,8 @@ from simulator.opening import CUSTOMER
 from tests.support.bench import Bench, MakeBench
 from tests.support.boards import Windows, with_windows
 
+pytestmark = pytest.mark.slow
+
 MIXED: Windows = {
     "KXODD-26NOV23-CAPPED": (100, 10, 1_000, 5_000),
     "KXRAINCHI-26DEC09-T2": (60, 15, 1_000, 500),

@@ -20,6 +20,8 @@ from tests.slow import limits
 from tests.support.bench import MakeBench, answer, assert_quoting_once, fill_quote, unavailable
 from trade import OWN_PREFIX
 
+pytestmark = pytest.mark.slow
+
 D = Decimal
 
 # -- presence --------------------------------------------------------------------------------------------------

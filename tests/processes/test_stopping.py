@@ -20,7 +20,7 @@ import requests
 from benchmarks.harness import read_variables
 from runtime.lock import AlreadyRuns, Lock, account_file
 from simulator.people import EVERYBODY
-from tests.support.processes import python, read, stop, wait_for
+from tests.support.processes import heed_signals, python, read, stop, wait_for
 from tests.support.project import PROJECT
 from tests.support.statements import own_orders
 
@@ -133,6 +133,7 @@ def test_a_terminal_that_is_closed_is_noticed_by_itself(
         import fcntl
         import termios
 
+        heed_signals()
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 

@@ -23,9 +23,8 @@ from simulator import rewards
 from simulator.matching import CONTRACT
 from tests.support import builders, strategies
 from tests.support.builders import CENTS, FINE_BELOW, GRIDS, NOW, TAPERED, TENTHS, book, cents, level, program
-from tests.support.project import SHARED
+from tests.support.project import LIP_VECTORS, needs_shared
 
-PUBLISHED = SHARED / "kalshi" / "lip_vectors.json"
 HALF = Decimal("0.5")
 DISCOUNTS = tuple(map(Decimal, ("0.05", "0.5", "0.9", "1")))
 
@@ -120,10 +119,10 @@ def named(vector: Vector | Payout) -> str:
     return vector.name
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason=f"the published vectors are not here: {PUBLISHED}")
+@needs_shared
 def test_the_copied_vectors_are_the_published_ones() -> None:
     """The copied vectors are all of the published ones, both those of a side and those of a payout."""
-    published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    published = json.loads(LIP_VECTORS.read_text(encoding="utf-8"))
     sides = tuple(
         Vector(
             side["id"], side["target"], side["df"], *([tuple(pair) for pair in side[k]] for k in _PAIRS),

@@ -17,6 +17,8 @@ from runtime.log_output import LogFile, Repeats, open_log
 from tests.support.bench import MakeBench, unavailable
 from tests.support.project import PROJECT
 
+pytestmark = pytest.mark.slow
+
 MISSING = "  └─ {} entries are missing here: the log could not be written"
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=timezone.utc)
 

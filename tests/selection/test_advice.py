@@ -15,6 +15,8 @@ from selection.ranking import broken_limit
 from simulator.people import NOISE, RIVALS
 from tests.support.bench import Bench, MakeBench
 
+pytestmark = pytest.mark.slow
+
 
 def advice(bench: Bench) -> str:
     """What the log says of it, empty where it says nothing. At most once."""

@@ -21,6 +21,8 @@ from simulator.order_entry import OrderTerms
 from simulator.people import EVERYBODY, NOISE, RIVALS, SWEEPS
 from tests.support.project import START
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("large board")]  # so that it is opened once
+
 NOW = START.timestamp()
 DAY = 86_400.0
 

@@ -29,11 +29,10 @@ from simulator.rewards import Level as SimulatedLevel
 from simulator.rewards import ladder, payment, score_side
 from simulator.statement import meters, rewards, seconds, statement
 from tests.support.builders import CENTS
-from tests.support.project import RECORDED_BOOKS, SHARED, START
+from tests.support.project import LIP_VECTORS, RECORDED_BOOKS, START, needs_shared
 
 NOW = START.timestamp()
 HALF = Fraction(1, 2)
-VECTORS = SHARED / "kalshi" / "lip_vectors.json"
 HOUR, DAY = 3_600.0, 86_400.0
 
 
@@ -50,9 +49,9 @@ def levels_of(*owned: tuple[str | None, list[tuple[int, float]]]) -> list[Simula
     return sorted(merged.items(), reverse=True)
 
 
-@pytest.mark.skipif(not VECTORS.exists(), reason=f"the published vectors are not here: {VECTORS}")
+@needs_shared
 def test_every_published_vector_holds() -> None:
-    published = json.loads(VECTORS.read_text(encoding="utf-8"))
+    published = json.loads(LIP_VECTORS.read_text(encoding="utf-8"))
     assert len(published["side"]) >= 10
     for vector in published["side"]:
         side = levels_of((None, vector["levels_ticks"]), ("me", vector["own"]))
@@ -99,7 +98,7 @@ def test_a_sides_shares_sum_to_one(
     assert shares.keys() == paid
 
 
-@pytest.mark.skipif(not RECORDED_BOOKS.exists(), reason=f"the recorded books are not here: {RECORDED_BOOKS}")
+@needs_shared
 def test_the_bot_and_the_exchange_agree_on_every_recorded_book() -> None:
     scored = disqualified = 0
     for levels in read_books(RECORDED_BOOKS).values():

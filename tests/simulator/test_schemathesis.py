@@ -37,10 +37,10 @@ from exchange.signing import Signer
 from simulator import embedded
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.embedded import EmbeddedExchange
-from tests.support.project import SPECIFICATION, START
+from tests.support.project import SPECIFICATION, START, needs_shared
 from tests.support.raw_client import ORDERS, RawClient, create_body
 
-pytestmark = pytest.mark.skipif(not SPECIFICATION.exists(), reason=f"no specification here: {SPECIFICATION}")
+pytestmark = [pytest.mark.slow, needs_shared]
 
 Json = dict[str, Any]
 

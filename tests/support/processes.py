@@ -14,13 +14,20 @@ from typing import Any
 from tests.support.project import PROJECT
 
 
+def heed_signals() -> None:
+    """In a process about to become another: heed what stops one, as in a terminal. What whoever runs the tests
+    ignores (a closed terminal under `nohup`, Ctrl-C in the background of a shell) would be ignored there too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def python(clone: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     """Python in the clone, at home there, as a terminal starts it; `options` are of `Popen`. The proxy leads
     nowhere: what is sent to this machine must not go through one."""
     home = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONUNBUFFERED": "1"}
     usual: dict[str, Any] = {
         "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": home | {"HTTP_PROXY": "http://127.0.0.1:9"},
-        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        "preexec_fn": heed_signals,
     }  # fmt: skip
     return subprocess.Popen([sys.executable, *arguments], cwd=clone, text=True, **(usual | options))
 

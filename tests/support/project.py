@@ -8,15 +8,25 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
+
 START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = PROJECT.parent / "shared"
 SPECIFICATION = SHARED / "kalshi" / "openapi.yaml"
+LIP_VECTORS = SHARED / "kalshi" / "lip_vectors.json"
 RECORDED_BOOKS = SHARED / "data" / "books-2026-07-23.jsonl.gz"
 
 PACKAGES = sorted(file.parent.name for file in PROJECT.glob("*/__init__.py") if file.parent.name != "benchmarks")
 PRODUCT = ["*.py", *(f"{name}/**/*.py" for name in PACKAGES), "requirements.txt", ".env.example"]
+
+
+needs_shared = pytest.mark.skipif(
+    not SHARED.exists(),
+    reason="../shared is not beside this clone: the exchange's specification, rule vectors and recorded books",
+)
+"""For tests that compare with what is no part of the project, and may lie beside it."""
 
 
 def copy_of_the_product(there: Path) -> Path:
