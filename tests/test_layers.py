@@ -42,7 +42,7 @@ def read(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def tests() -> dict[str, str]:
+def sources_of_tests() -> dict[str, str]:
     """The files of `tests/` with their text, by dotted name."""
     found = sorted((PROJECT / "tests").rglob("*.py"))
     return {".".join(file.relative_to(PROJECT).with_suffix("").parts): read(file) for file in found}
@@ -121,7 +121,9 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 def test_no_file_is_too_long_to_be_read_at_once() -> None:
     texts = (
-        sources() | tests() | {f"benchmarks.{file.stem}": read(file) for file in PROJECT.glob("benchmarks/*.py")}
+        sources()
+        | sources_of_tests()
+        | {f"benchmarks.{file.stem}": read(file) for file in PROJECT.glob("benchmarks/*.py")}
     )
     assert [name for name, text in texts.items() if len(text.splitlines()) > LONGEST] == []
 
@@ -140,20 +142,22 @@ PUBLIC = {"_replace", "_asdict", "_fields", "_exit", "_getframe"}
 
 def test_tests_are_laid_out_like_the_rooms() -> None:
     """Who looks for the tests of a room finds them in a folder of its name."""
-    folders = {name.split(".")[1] for name in tests() if name.count(".") > 1}
+    folders = {name.split(".")[1] for name in sources_of_tests() if name.count(".") > 1}
     assert folders - BESIDE_ROOMS <= set(LEVELS)
     assert set(LEVELS) - {"main", "market_bot"} <= folders
 
 
 def test_no_test_needs_another_test_file() -> None:
     """A test can be moved or deleted without breaking another one."""
-    modules = tests()
+    modules = sources_of_tests()
     shared = {name for name in modules if name.rpartition(".")[2].startswith("test_")}
     assert [name for name, text in modules.items() if shared & set(imported(text, modules))] == []
 
 
 def test_names_of_tests_fit_in_a_report() -> None:
-    named = {node.name for text in tests().values() for node in ast.walk(ast.parse(text)) if is_test(node)}
+    named = {
+        node.name for text in sources_of_tests().values() for node in ast.walk(ast.parse(text)) if is_test(node)
+    }
     assert len(named) > 900
     assert [name for name in named if len(name) > LONGEST_NAME] == []
 
@@ -164,7 +168,7 @@ def is_test(node: ast.AST) -> TypeGuard[ast.FunctionDef]:
 
 def test_no_test_reaches_into_what_is_private() -> None:
     """What a room keeps to itself may change without a test knowing."""
-    found = [f"{name}: {reach}" for name, text in tests().items() for reach in private_reaches(text)]
+    found = [f"{name}: {reach}" for name, text in sources_of_tests().items() for reach in private_reaches(text)]
     assert found == []
 
 
@@ -183,7 +187,7 @@ def test_a_reach_into_what_is_private_is_found() -> None:
     assert private_reaches("self._file, one._replace(a=1), type(x).__name__") == []
 
 
-# -- what would be noticed -----------------------------------------------------------------------------------------
+# -- what would be noticed ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
