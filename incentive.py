@@ -125,7 +125,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """How to price (`trade`), what to keep to (`screen`), what a choice is to bring (`rules`)."""
+    """How to price (`trade`), what to keep to (`screen`), what a selection is to bring (`rules`)."""
 
     trade: Trade
     screen: Screen
@@ -248,8 +248,8 @@ class IncentiveProgram:
         stay: Collection[str] = (),
     ) -> tuple[Selection, Board]:
         """Choose among the markets of a look; arguments as for `scan`. `aside`: markets that are out of the
-        question, and why; `stay`: those of them that keep their slot. Returns the choice, and the board that knows
-        of the look; neither is remembered before `adopt`."""
+        question, and why; `stay`: those of them that keep their slot. Returns the selection, and the board that
+        knows of the look; neither is remembered before `adopt`."""
         board = self._scanned()
         known = [
             one._replace(accrued_by_program=accrued_by_program)
@@ -301,7 +301,7 @@ class IncentiveProgram:
         return self.board
 
     def _advice(self, selection: Selection, snapshot: BoardSnapshot, headroom: Headroom) -> str:
-        """What to change where a choice is paid nothing, empty where it is paid."""
+        """What to change where a selection is paid nothing, empty where it is paid."""
         trade, estimate_rules = self._strategy.trade, self._strategy.estimate_rules
         return advice.advise(
             trade, estimate_rules, selection, snapshot.incentives, snapshot.rivals, snapshot.at, headroom

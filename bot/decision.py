@@ -31,8 +31,8 @@ _NOT_SEEN = frozenset({Reason.NO_BOOK, Reason.NO_MARKET, Reason.UNREADABLE})
 
 @dataclass(frozen=True)
 class Decision:
-    """What a cycle does: the choice it comes from, the markets that keep their orders though they are not chosen,
-    the situation it was made in, and the plan. `board` knows of the look."""
+    """What a cycle does: the selection it comes from, the markets that keep their orders though they are not in
+    it, the state it was made in, and the plan. `board` knows of the look."""
 
     selection: Selection
     stay: frozenset[str]

@@ -25,8 +25,8 @@ from runtime.log_format import Log
 
 class AccountSnapshot(NamedTuple):
     """The account as it was found. `early`: orders of ours that were taken down before their time, not by us;
-    `unread`: markets in which something of the account's could not be
-    read; `mismatches`: positions that fills and settlements do not explain."""
+    `unread`: markets in which something of the account's could not be read; `mismatches`: positions that fills
+    and settlements do not explain."""
 
     orders: tuple[Order, ...]
     positions: PartialList[Position]

@@ -189,8 +189,8 @@ def _counted(client: KalshiHttpClient, positions: tuple[Position, ...], orders: 
         {event.ticker for event in client.get_events(names) if event.mutually_exclusive} if names else set()
     )
     no_limits = gate.Limits(Decimal(0), Decimal(0), 0)
-    situation = gate.TradingState(no_limits, orders, positions, markets=markets, exclusive=frozenset(exclusive))
-    return gate.Gate(situation, {})
+    state = gate.TradingState(no_limits, orders, positions, markets=markets, exclusive=frozenset(exclusive))
+    return gate.Gate(state, {})
 
 
 # -- the ledger --------------------------------------------------------------------------------------------------

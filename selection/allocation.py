@@ -1,13 +1,13 @@
 """`TRADE_SIZE = AUTO`: how many contracts to rest in which markets, by what each dollar would bring.
 
-Promise: pure. A plan keeps every limit, has whole contracts alone, and funds a window to at least $1.50 expected
-or not at all; everything it counts on was found by scoring the rivals' book with our bids merged in.
+Promise: pure. An allocation keeps every limit, has whole contracts alone, and funds a window to at least $1.50
+expected or not at all; everything it counts on was found by scoring the rivals' book with our bids merged in.
 
 What a dollar brings falls with every dollar, but not smoothly: one contract may take a side that nobody is paid
 for, a target must be completed, a larger order pushes deeper rivals out of the walk, a window pays nothing below
 the floor and nothing above its cap. So sizes are tried, not solved for: each market offers the sizes that are
-worth their money, plans are put together from those, market by market, the best so far for each amount spent being
-kept, and the best one's sizes are then moved contract by contract as long as it gains.
+worth their money, allocations are put together from those, market by market, the best so far for each amount spent
+being kept, and the best one's sizes are then moved contract by contract as long as it gains.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Allocator:
         self._markets, self._budget, self._slots = markets, budget, slots
 
     def best(self) -> Allocation:
-        """The best plan that was found: among all markets with few sizes of each, then among few with many."""
+        """The best allocation that was found: among all markets with few sizes of each, then among few with
+        many."""
         allocations = self._put_together(range(len(self._markets)))
         if len(self._markets) > _FEW:
             allocations += self._put_together(self._prominent(allocations))
@@ -78,7 +79,7 @@ class Allocator:
         return allocations
 
     def _prominent(self, allocations: Iterable[Allocation]) -> list[int]:
-        """The markets of the best plans, and those that would bring most alone."""
+        """The markets of the best allocations, and those that would bring most alone."""
         found: set[int] = set()
         for allocation in sorted(allocations, key=lambda allocation: -allocation.net):
             found.update(number for number, _ in allocation.picks)
@@ -116,7 +117,7 @@ class Allocator:
         return len(added) == 1 or budget.event_fits(sizes.event, added, sizes.incentive.exclusive)
 
     def _kept(self, allocations: Iterable[Allocation], most: int) -> list[Allocation]:
-        """Of the plans with as many markets the best for each amount spent."""
+        """Of the allocations with as many markets the best for each amount spent."""
         by_length: dict[int, list[Allocation]] = {}
         for allocation in sorted(allocations, key=lambda one: (one.spent, -one.net)):
             same = by_length.setdefault(len(allocation.picks), [])
@@ -128,7 +129,7 @@ class Allocator:
         return found
 
     def _ends(self, allocations: Sequence[Allocation]) -> list[Allocation]:
-        """The few plans worth polishing: of each length the best ones."""
+        """The few allocations worth polishing: of each length the best ones."""
         by_length: dict[int, Allocation] = {}
         for allocation in allocations:
             held = by_length.get(len(allocation.picks))
@@ -137,7 +138,7 @@ class Allocator:
         return sorted(by_length.values(), key=lambda allocation: -allocation.net)[:4]
 
     def _polished(self, allocation: Allocation) -> Allocation:
-        """The plan with its sizes moved as long as that gains."""
+        """The allocation with its sizes moved as long as that gains."""
         for _ in range(_ROUNDS):
             better = self._moved(allocation)
             if better is None:
@@ -146,7 +147,7 @@ class Allocator:
         return allocation
 
     def _moved(self, allocation: Allocation) -> Allocation | None:
-        """The best of the plans that move one size, or money from one size to another."""
+        """The best of the allocations that move one size, or money from one size to another."""
         start = allocation
         for place in range(len(allocation.picks)):
             for side in (0, 1):
@@ -158,7 +159,7 @@ class Allocator:
         return None if allocation.net <= start.net + 1e-9 else allocation
 
     def _given_on(self, allocation: Allocation, place: int, side: int, step: int) -> Allocation:
-        """The plan with contracts taken from one size and their money given to another one."""
+        """The allocation with contracts taken from one size and their money given to another one."""
         poorer = self._resized(allocation, place, side, step)
         if poorer is None:
             return allocation
@@ -185,7 +186,7 @@ class Allocator:
             yield -option.counts[side]
 
     def _resized(self, allocation: Allocation, place: int, side: int, step: int) -> Allocation | None:
-        """The plan with a size changed by so many contracts, None where that cannot be."""
+        """The allocation with a size changed by so many contracts, None where that cannot be."""
         number, option = allocation.picks[place]
         sizes = self._markets[number]
         count = option.counts[side] + step
@@ -275,7 +276,7 @@ def _sizes_of(
 def _finalists(
     markets: list[SizeOptions], budget: SizingBudget, slots: int
 ) -> tuple[list[SizeOptions], list[Skip]]:
-    """The markets among which a plan is made, and a reason for each of the others."""
+    """The markets among which an allocation is made, and a reason for each of the others."""
     if len(markets) <= _FINALISTS:
         return markets, []
     rough = _ranked(markets, budget, slots)
@@ -311,7 +312,7 @@ def _unworthy(sizes: SizeOptions, net: float) -> Skip:
 def _not_allocated(
     sizes: SizeOptions, allocation: Allocation, budget: SizingBudget, slots: int, beside: Headroom
 ) -> Skip:
-    """Why a market was left out among which the plan was made. `beside`: what the plan leaves."""
+    """Why a market was left out among which the allocation was made. `beside`: what the allocation leaves."""
     best = sizes.best
     if best is None:
         return _unworthy(sizes, sizes.rough_value(budget, slots, exactly=True).net)

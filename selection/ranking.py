@@ -37,8 +37,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class SelectionRules:
-    """What a person wants of a choice: so many `slots`, no market that would pay less than `min_reward` dollars,
-    and `fill_cost` dollars charged for each contract that is filled."""
+    """What a person wants of a selection: so many `slots`, no market that would pay less than `min_reward`
+    dollars, and `fill_cost` dollars charged for each contract that is filled."""
 
     slots: int
     min_reward: Decimal = Decimal(0)
