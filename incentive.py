@@ -138,7 +138,13 @@ class Strategy:
 
     def with_fewer_slots(self, taken: int) -> Strategy:
         """The same, with so many slots taken already."""
-        return replace(self, rules=replace(self.rules, slots=max(self.rules.slots - taken, 0))) if taken else self
+        return (
+            replace(
+                self, rules=replace(self.rules, trade_ticker_size=max(self.rules.trade_ticker_size - taken, 0))
+            )
+            if taken
+            else self
+        )
 
     def decide(
         self,
@@ -151,11 +157,11 @@ class Strategy:
     ) -> Selection:
         """The markets to quote, with which bids, and one reason for each of the rest. `rivals`: books without our
         own orders; `quoted`: the tickers that have a slot now; `skipped`: those that were left out before."""
-        if self.trade.size is None and self.rules.slots:
+        if self.trade.trade_size is None and self.rules.trade_ticker_size:
             return allocation.choose_sizes(
                 self.trade, incentives, rivals, now, self.rules, headroom, quoted, skipped
             )
-        if self.trade.size is None:
+        if self.trade.trade_size is None:
             return Selection((), (*(no_slot_left(one.ticker) for one in incentives), *skipped))
         candidates, unquoted = self.trade.candidates(incentives, rivals, now, self.estimate_rules)
         return choose(candidates, [*unquoted, *skipped], self.rules, headroom, quoted)
@@ -212,7 +218,7 @@ class IncentiveProgram:
         selection = self._strategy.decide(
             snapshot.incentives, snapshot.rivals, now, headroom, quoted, [*ended, *snapshot.skipped]
         )
-        watched = _watched(selection, quoted, max(WATCHED, self._strategy.rules.slots))
+        watched = _watched(selection, quoted, max(WATCHED, self._strategy.rules.trade_ticker_size))
         events = self._events(board, snapshot.incentives, watched, problems)
         self._told("")
         self.board = replace(

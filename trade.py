@@ -50,13 +50,13 @@ class Prices(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """How to quote: `size` contracts an order (None: as many as pay, `TRADE_SIZE = AUTO`), `delta_ticks` grid
-    steps behind a side's best bid, and at most `rivals_ahead` contracts of others at or ahead of our price (None:
-    no limit)."""
+    """How to quote: `trade_size` contracts an order (None: as many as pay, `TRADE_SIZE = AUTO`), `trade_delta`
+    grid steps behind a side's best bid, and at most `incentive_size` contracts of others at or ahead of our price
+    (None: no limit)."""
 
-    size: Decimal | None
-    delta_ticks: int
-    rivals_ahead: Decimal | None
+    trade_size: Decimal | None
+    trade_delta: int
+    incentive_size: Decimal | None
 
     def prices(self, incentive: RewardedMarket, rivals: Book) -> Prices | Skip:
         """The price for each side of a market, or why it cannot be quoted at all.
@@ -79,7 +79,7 @@ class Trade:
     def quote(self, incentive: RewardedMarket, rivals: Book) -> Scored | Skip:
         """The bids of the fixed size to rest in a market, one a side at most, scored, or why none. Both sides of
         the *book* must reach the target with our bids in it, else no second of the market pays anybody."""
-        size = self.size
+        size = self.trade_size
         if size is None:
             raise ValueError("no size is fixed")
         found = self._find(incentive, rivals)
@@ -132,7 +132,7 @@ class Trade:
                 best = f"{levels[0].price:.4f}, the top tick"
                 return Skip(incentive.ticker, Reason.PRICE_BOUNDS, f"Best {side.value} bid", best)
             reached = _reach(levels, needed)
-            if reached is None and (self.size is not None or not levels):
+            if reached is None and (self.trade_size is not None or not levels):
                 resting = sum((level.size for level in levels), start=_NOTHING)
                 return Skip(
                     incentive.ticker, Reason.NO_REFERENCE, f"Rivals on {side.value}",
@@ -150,7 +150,7 @@ class Trade:
         target: Decimal,
     ) -> Decimal | _NoPrice:
         best = levels[0].price
-        behind = grid.below(side, best, self.delta_ticks)
+        behind = grid.below(side, best, self.trade_delta)
         if behind is None:
             return Reason.PRICE_BOUNDS, best
         if reached is not None and reached[0] <= behind:
@@ -159,7 +159,7 @@ class Trade:
             price, ahead = behind, contracts_ahead(levels, behind)
         if ahead >= target and ahead - _size_at(levels, price) >= target:
             return Reason.TRADE_DELTA, price
-        if self.rivals_ahead is not None and ahead > self.rivals_ahead:
+        if self.incentive_size is not None and ahead > self.incentive_size:
             return Reason.INCENTIVE_SIZE, ahead
         return price
 
@@ -174,7 +174,7 @@ class Trade:
                 incentive.ticker, reason, "Price",
                 f"{number:.4f}, a whole target of {contracts(incentive.target)} rests ahead of it, {best}",
             )  # fmt: skip
-        limit = contracts(self.rivals_ahead or _NOTHING)
+        limit = contracts(self.incentive_size or _NOTHING)
         return Skip(incentive.ticker, reason, f"Rivals ahead on {side.value}", f"{contracts(number)} of {limit}")
 
 

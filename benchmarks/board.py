@@ -142,7 +142,7 @@ class Bench:
         strategy = strategy_of(market_bot.read_settings())
         self._estimate_rules = strategy.estimate_rules
         self.shipped = strategy.trade
-        self.full = replace(strategy.trade, delta_ticks=0, rivals_ahead=None)
+        self.full = replace(strategy.trade, trade_delta=0, incentive_size=None)
         self._rules = strategy.rules
         settings = market_bot.read_settings()
         self._headroom = remaining_headroom((settings.max_capital, settings.max_event_loss), None, (), ())
@@ -157,7 +157,7 @@ class Bench:
 
     def sections(self) -> dict[str, tuple[Callable[[], object], int]]:
         """What is timed by its name, and how many times over."""
-        few, many = self._rules, replace(self._rules, slots=CANDIDATES)
+        few, many = self._rules, replace(self._rules, trade_ticker_size=CANDIDATES)
         return {
             JSON: (lambda: [json.loads(text) for text in self._texts], 1),
             DROPPED: (self._read_and_drop, 1),

@@ -223,7 +223,7 @@ class Exhaustive:
             event: {ticker: (_pips(pair[0]), _pips(pair[1])) for ticker, pair in markets.items()}
             for event, markets in self._headroom.losses.items()
         }
-        self._search(0, problem.rules.slots, Spent(0, {}, losses), 0.0, ())
+        self._search(0, problem.rules.trade_ticker_size, Spent(0, {}, losses), 0.0, ())
 
     def _prices(self, incentive: RewardedMarket) -> Prices | Skip:
         return self._problem.trade.prices(incentive, self._problem.books[incentive.ticker])
@@ -267,7 +267,7 @@ class Exhaustive:
     def _relaxed(self) -> list[list[Front]]:
         """The most that the markets from a number on can bring with so many slots, by the money that they take,
         were the capital the only limit."""
-        slots = self._problem.rules.slots
+        slots = self._problem.rules.trade_ticker_size
         beyond: list[list[Front]] = [[[(0, 0.0)] for _ in range(slots + 1)]]
         for sizes in reversed(self._sizes):
             after, single = beyond[0], _front((size.cost, size.net) for size in sizes)

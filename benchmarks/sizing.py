@@ -61,7 +61,7 @@ def honest_net(problem: Problem, chosen: Sequence[Candidate]) -> float | None:
         net += again.conservative.net_per_day
         headroom = headroom_after(headroom, candidate)
     distinct = {candidate.ticker for candidate in chosen}
-    return net if len(distinct) == len(chosen) <= problem.rules.slots else None
+    return net if len(distinct) == len(chosen) <= problem.rules.trade_ticker_size else None
 
 
 class Outcome(NamedTuple):
@@ -96,8 +96,8 @@ class Board:
         answers = (JsonObject("the benchmark", json.loads(text)) for text in texts)
         self.books = {book.ticker: book for book in read_list(answers, "orderbooks", parse_markets.book)}
         strategy, settings = strategy_of(market_bot.read_settings()), market_bot.read_settings()
-        self.shipped, self._rules = replace(strategy.trade, size=None), strategy.rules
-        self.full = replace(self.shipped, delta_ticks=0, rivals_ahead=None)
+        self.shipped, self._rules = replace(strategy.trade, trade_size=None), strategy.rules
+        self.full = replace(self.shipped, trade_delta=0, incentive_size=None)
         self._estimate_rules = strategy.estimate_rules
         self._headroom = remaining_headroom((settings.max_capital, settings.max_event_loss), None, (), ())
 
@@ -106,7 +106,7 @@ class Board:
 
     def times(self, trade: Trade) -> tuple[float, float]:
         """Seconds of scoring with one contract, and of AUTO; before each, markets and programs are read anew."""
-        fixed, known, anew = replace(trade, size=Decimal(1)), self.incentives(), self.incentives()
+        fixed, known, anew = replace(trade, trade_size=Decimal(1)), self.incentives(), self.incentives()
         scoring = seconds(lambda: fixed.candidates(known, self.books, NOW, self._estimate_rules), 1)
         return scoring, seconds(lambda: self.auto(trade, anew), 1)
 

@@ -86,15 +86,15 @@ class Halts:
         more = {"Worst case": worst_case(risks.items()), "Then": HOW_TO_GO_ON}
         self._log("HALT", said | more, listed(positions, risks))
 
-    def daily_loss_reason(self, mark: AccountMark, limit: Decimal) -> str:
+    def daily_loss_reason(self, mark: AccountMark, daily_loss_limit: Decimal) -> str:
         """Why the day's loss halts trading, empty where it does not. What was lost when a person let it go on is
         not counted again. Raises `LedgerError`."""
         forgiven = self._ledger.accepted_loss(midnight(mark.at.date()))
         lost = forgiven - (mark.day_profit or Decimal(0))
-        if lost < limit:
+        if lost < daily_loss_limit:
             return ""
         more = f" beside ${-forgiven:.4f} that were accepted" if forgiven else ""
-        return f"lost ${lost:.4f} today{more}, {DAY_LOST} is ${limit:.2f}"
+        return f"lost ${lost:.4f} today{more}, {DAY_LOST} is ${daily_loss_limit:.2f}"
 
     def check_positions(self, mismatches: Mapping[str, Mismatch], strangers: Collection[Order]) -> str:
         """What was seen in a cycle: positions that nothing explains, and orders with our prefix that we never

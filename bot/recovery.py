@@ -93,12 +93,12 @@ class RetryPolicy:
         self.count, self.since, self._ever_worked = 0, None, True
         self._is_outage = self._is_away = False
 
-    def on_failure(self, recovery: Recovery, now: datetime, wait_seconds: float) -> RetryDecision:
-        """A cycle failed with an error of which `recovery` is to be done. `wait_seconds`: from one cycle to the
-        next where all goes well."""
+    def on_failure(self, recovery: Recovery, now: datetime, wait_time: float) -> RetryDecision:
+        """A cycle failed with an error of which `recovery` is to be done. `wait_time`: seconds from one cycle to
+        the next where all goes well."""
         if self._pause and self._pause[0] <= now < self._pause[1] and recovery is not Recovery.STOP:
             ends, self._is_away = not self._is_away, True
-            return RetryDecision(wait_seconds, ends, self._pause[1])
+            return RetryDecision(wait_time, ends, self._pause[1])
         self.count += 1
         self.since = self.since or now
         if recovery is Recovery.STOP and (self.count >= OUTAGE_AFTER or not self._ever_worked):

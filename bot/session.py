@@ -138,10 +138,10 @@ class Session:
         strangers = [order for order in account.ours if not self.executor.is_mine(order)]
         return self.halts.check_positions(account.mismatches, strangers)
 
-    def loss(self, account: AccountSnapshot, limit: Decimal) -> str:
+    def loss(self, account: AccountSnapshot, daily_loss_limit: Decimal) -> str:
         """Why the day's loss halts trading, empty where it does not. Raises an `ExchangeError` or a
         `LedgerError`."""
-        return self.halts.daily_loss_reason(self.bookkeeper.mark(account.balance), limit)
+        return self.halts.daily_loss_reason(self.bookkeeper.mark(account.balance), daily_loss_limit)
 
     def count_cash(self, account: AccountSnapshot, view: MarketView) -> None:
         """Look at the cash for the report, where all else of the account is known."""

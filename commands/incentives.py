@@ -266,7 +266,7 @@ def _bids(snapshot: BoardView, incentive: RewardedMarket, rivals: Book) -> tuple
         if candidate.ticker == incentive.ticker:
             return candidate.bids
     prices = snapshot.strategy.trade.prices(incentive, rivals)
-    size = snapshot.strategy.trade.size
+    size = snapshot.strategy.trade.trade_size
     return () if isinstance(prices, Skip) or size is None else prices.bids(size, size)
 
 
@@ -312,7 +312,7 @@ def _top(rivals: Book, side: Side) -> str:
 
 def _estimates(snapshot: BoardView, incentive: RewardedMarket, scored: Scored) -> Iterator[str]:
     estimate_rules = snapshot.strategy.estimate_rules
-    if snapshot.strategy.trade.size is None:
+    if snapshot.strategy.trade.trade_size is None:
         estimate_rules = EstimateRules(RIVAL_MULTIPLIER, float(LEAST_WINDOW), snapshot.strategy.rules.fill_cost)
     for name, taken in (("As it stands", NEUTRAL), ("To decide", estimate_rules)):
         found = incentive.estimate(scored, snapshot.board.at, taken)

@@ -24,11 +24,11 @@ _TOO_WIDE = 2
 
 
 class OrderGroups:
-    """The groups of a process. `limit`: contracts filled within 15 s beyond which the exchange withdraws all
+    """The groups of a process. `fill_limit`: contracts filled within 15 s beyond which the exchange withdraws all
     quotes of a shard; None: one largest order."""
 
-    def __init__(self, client: KalshiHttpClient, limit: Decimal | None, log: Log) -> None:
-        self._client, self._limit, self._log = client, limit, log
+    def __init__(self, client: KalshiHttpClient, fill_limit: Decimal | None, log: Log) -> None:
+        self._client, self._fill_limit, self._log = client, fill_limit, log
         self._groups: dict[int, OrderGroup] = {}
 
     def group_ids(self, shards: Iterable[int]) -> dict[int, str]:
@@ -38,7 +38,7 @@ class OrderGroups:
     def ensure(self, largest: Mapping[int, Decimal]) -> None:
         """Have a group on each of the shards, with a limit for its `largest` order. Raises an `ExchangeError`."""
         for shard, count in largest.items():
-            wanted = self._limit or max(count.to_integral_value(ROUND_CEILING), LEAST)
+            wanted = self._fill_limit or max(count.to_integral_value(ROUND_CEILING), LEAST)
             group = self._groups.get(shard)
             if group is None:
                 group = OrderGroup(self._open(wanted, shard), wanted, shard)

@@ -45,19 +45,19 @@ _PRUNE_EVERY = timedelta(hours=1)
 
 
 class Bookkeeper:
-    """One account's ledger, kept cycle by cycle. Two looks that are further apart than twice `wait_seconds` tell
+    """One account's ledger, kept cycle by cycle. Two looks that are further apart than twice `wait_time` tell
     nothing of the time between them. `on_fills` hears of every fill that was not known yet, once."""
 
     def __init__(
         self,
         client: KalshiHttpClient,
         ledger: Ledger,
-        wait_seconds: float,
+        wait_time: float,
         log: Log,
         on_fills: Callable[[Collection[Fill]], None],
     ) -> None:
         self._client, self._ledger, self._log, self._on_fills = client, ledger, log, on_fills
-        longest = timedelta(seconds=2 * wait_seconds)
+        longest = timedelta(seconds=2 * wait_time)
         self._accrual = AccrualTracker(client, longest)
         self._pending = PendingWrites(EPOCH)
         self._is_open = False

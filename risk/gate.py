@@ -61,15 +61,15 @@ class Refusal(NamedTuple):
 class Limits(NamedTuple):
     """Dollars that may be tied up and that an event may lose; new and moved orders a minute."""
 
-    capital: Decimal
-    event_loss: Decimal
+    max_capital: Decimal
+    max_event_loss: Decimal
     orders_a_minute: int
 
 
-def orders_a_minute(slots: int) -> int:
+def orders_a_minute(trade_ticker_size: int) -> int:
     """A ceiling that only a bot gone wrong reaches: six cycles a minute, for failed ones are tried again every ten
     seconds, and in each of them both quotes of every market moved and one position sold."""
-    return max(60, 18 * slots)
+    return max(60, 18 * trade_ticker_size)
 
 
 def price_without_fee(_: str, bid: Bid) -> Decimal:
@@ -292,14 +292,14 @@ class Gate:
         """With the order counted in."""
         limits, tied_up = self._state.limits, self._tied_up
         adds = self._state.cost(order.ticker, order.bid)
-        if tied_up > limits.capital:
-            return RefusalCode.MAX_CAPITAL, f"${adds:.2f}, ${tied_up:.2f} of ${limits.capital:.2f} with it"
+        if tied_up > limits.max_capital:
+            return RefusalCode.MAX_CAPITAL, f"${adds:.2f}, ${tied_up:.2f} of ${limits.max_capital:.2f} with it"
         lacking = self._missing_cash(order)
         if lacking is not None:
             return RefusalCode.CASH, f"${adds:.2f}, ${lacking:.2f} too much on shard {order.exchange_index}"
         at_risk = self._risk(self._event(order.ticker))
-        if at_risk > limits.event_loss:
-            return RefusalCode.MAX_EVENT_LOSS, f"${at_risk:.2f} of ${limits.event_loss:.2f} with it"
+        if at_risk > limits.max_event_loss:
+            return RefusalCode.MAX_EVENT_LOSS, f"${at_risk:.2f} of ${limits.max_event_loss:.2f} with it"
         return None
 
     def _missing_cash(self, order: OrderRequest) -> Decimal | None:

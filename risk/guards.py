@@ -46,10 +46,10 @@ class Cooldown(NamedTuple):
 
 
 class Guards:
-    """Sides, markets and shards that are not quoted for now. `cooldown`: how long a filled side stays away."""
+    """Sides, markets and shards that are not quoted for now. `fill_pause`: how long a filled side stays away."""
 
-    def __init__(self, cooldown: timedelta) -> None:
-        self._cooldown = cooldown
+    def __init__(self, fill_pause: timedelta) -> None:
+        self._fill_pause = fill_pause
         self._sides: dict[Place, Cooldown] = {}
         self._markets: dict[str, Cooldown] = {}
         self._shards: dict[int, Cooldown] = {}
@@ -72,7 +72,7 @@ class Guards:
         for fill in fills:
             if fill.is_taker:
                 continue
-            cooldown = Cooldown(fill.time + self._cooldown, "it was filled")
+            cooldown = Cooldown(fill.time + self._fill_pause, "it was filled")
             if cooldown.until > now:
                 self._sides[fill.ticker, fill.side] = cooldown
                 told.append({"Ticker": fill.ticker, "Side": fill.side.value} | _begins(cooldown))
@@ -106,7 +106,7 @@ class Guards:
         known = self._shards.get(shard)
         if known and known.until > now:
             return []
-        self._shards[shard] = Cooldown(now + self._cooldown, why)
+        self._shards[shard] = Cooldown(now + self._fill_pause, why)
         return [{"Shard": str(shard)} | _begins(self._shards[shard])]
 
     def on_refused(self, ticker: str, why: str, now: datetime) -> list[Fields]:
@@ -148,7 +148,7 @@ class Guards:
         self._mid_prices = {}
 
     def _withdraw(self, ticker: str, since: datetime, why: str, now: datetime) -> list[Fields]:
-        known, cooldown = self._markets.get(ticker), Cooldown(since + WITHDRAWN_TIMES * self._cooldown, why)
+        known, cooldown = self._markets.get(ticker), Cooldown(since + WITHDRAWN_TIMES * self._fill_pause, why)
         if cooldown.until <= now or (known and known.until >= cooldown.until):
             return []
         self._markets[ticker] = cooldown

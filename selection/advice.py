@@ -35,7 +35,7 @@ def advise(
     books without our own orders; `estimate_rules`: how the estimates are made that decide."""
     if any(candidate.conservative.payable for candidate in selection.chosen):
         return ""
-    if trade.size is None:
+    if trade.trade_size is None:
         return (
             f"AUTO funds nothing: no market would bring ${LEAST_WINDOW} a window and more than its fills cost "
             "within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits; [SKIP MARKET] has the reasons"
@@ -45,7 +45,7 @@ def advise(
     best = max((candidate.estimate.window for candidate in candidates), default=None)
     if best is None:
         return "no market can be quoted by these settings; [SKIP MARKET] has the reasons"
-    at_size = f"at TRADE_SIZE = {trade.size.normalize():f} the best market would pay ${best:.2f} a window"
+    at_size = f"at TRADE_SIZE = {trade.trade_size.normalize():f} the best market would pay ${best:.2f} a window"
     if any(candidate.conservative.payable for candidate in candidates):
         return f"{at_size}, but what would be paid is left out: {_reasons(selection)}"
     if best < float(rule.PAYOUT_FLOOR):
@@ -90,7 +90,7 @@ def smallest_paid(
     best: Candidate | None = None
 
     def at(incentive: RewardedMarket, size: int) -> Candidate | None:
-        sized = replace(trade, size=Decimal(size))
+        sized = replace(trade, trade_size=Decimal(size))
         scored = sized.quote(incentive, rivals[incentive.ticker])
         if isinstance(scored, Skip):
             return None

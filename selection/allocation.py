@@ -51,8 +51,8 @@ _NOTHING_ALLOCATED = Allocation(0.0, 0, ())
 class Allocator:
     """Puts allocations together from markets with sizes, within a budget and a number of slots."""
 
-    def __init__(self, markets: Sequence[SizeOptions], budget: SizingBudget, slots: int) -> None:
-        self._markets, self._budget, self._slots = markets, budget, slots
+    def __init__(self, markets: Sequence[SizeOptions], budget: SizingBudget, trade_ticker_size: int) -> None:
+        self._markets, self._budget, self._trade_ticker_size = markets, budget, trade_ticker_size
 
     def best(self) -> Allocation:
         """The best allocation that was found: among all markets with few sizes of each, then among few with
@@ -69,7 +69,7 @@ class Allocator:
         """Allocations for some of the markets; the fewer they are, the more sizes are tried."""
         count = max(len(numbers), 1)
         most_options = max(12, min(48, 150 // count))
-        kept = max(12, _ALLOCATIONS // (count * min(self._slots, count)))
+        kept = max(12, _ALLOCATIONS // (count * min(self._trade_ticker_size, count)))
         events = [self._markets[number].event for number in numbers]
         allocations = [_NOTHING_ALLOCATED]
         for number in numbers:
@@ -92,7 +92,7 @@ class Allocator:
         self, allocations: Iterable[Allocation], number: int, options: Sequence[SizeOption]
     ) -> Iterator[Allocation]:
         for net, spent, picks in allocations:
-            if len(picks) == self._slots:
+            if len(picks) == self._trade_ticker_size:
                 continue
             for option in options:
                 if spent + option.cost > self._budget.money:
@@ -231,13 +231,13 @@ def choose_sizes(
         else:
             sizes.hysteresis = HYSTERESIS if sizes.ticker in quoted else 1.0
             markets.append(sizes)
-    markets, beyond = _finalists(markets, budget, rules.slots)
-    allocation = Allocator(markets, budget, rules.slots).best()
+    markets, beyond = _finalists(markets, budget, rules.trade_ticker_size)
+    allocation = Allocator(markets, budget, rules.trade_ticker_size).best()
     chosen = [markets[number].candidate(option.counts) for number, option in allocation.picks]
     taken = {candidate.ticker for candidate in chosen}
     beside = reduce(headroom_after, chosen, headroom)
     left = [
-        _not_allocated(sizes, allocation, budget, rules.slots, beside)
+        _not_allocated(sizes, allocation, budget, rules.trade_ticker_size, beside)
         for sizes in markets
         if sizes.ticker not in taken
     ]
@@ -274,15 +274,17 @@ def _sizes_of(
 
 
 def _finalists(
-    markets: list[SizeOptions], budget: SizingBudget, slots: int
+    markets: list[SizeOptions], budget: SizingBudget, trade_ticker_size: int
 ) -> tuple[list[SizeOptions], list[Skip]]:
     """The markets among which an allocation is made, and a reason for each of the others."""
     if len(markets) <= _FINALISTS:
         return markets, []
-    rough = _ranked(markets, budget, slots)
-    again = (_FINALISTS + slots) * _LOOKED_AT_TWICE
-    ranked = _ranked([sizes for _, sizes in rough[:again]], budget, slots, exactly=True) + rough[again:]
-    most = _FINALISTS + slots
+    rough = _ranked(markets, budget, trade_ticker_size)
+    again = (_FINALISTS + trade_ticker_size) * _LOOKED_AT_TWICE
+    ranked = (
+        _ranked([sizes for _, sizes in rough[:again]], budget, trade_ticker_size, exactly=True) + rough[again:]
+    )
+    most = _FINALISTS + trade_ticker_size
     beyond = []
     for rank, (promise, sizes) in enumerate(ranked[most:], start=most + 1):
         if promise.net > 0:
@@ -294,10 +296,10 @@ def _finalists(
 
 
 def _ranked(
-    markets: Iterable[SizeOptions], budget: SizingBudget, slots: int, exactly: bool = False
+    markets: Iterable[SizeOptions], budget: SizingBudget, trade_ticker_size: int, exactly: bool = False
 ) -> list[tuple[RoughValue, SizeOptions]]:
     """By what a dollar brings, best first; the ticker breaks ties."""
-    valued = [(sizes.rough_value(budget, slots, exactly), sizes) for sizes in markets]
+    valued = [(sizes.rough_value(budget, trade_ticker_size, exactly), sizes) for sizes in markets]
     return sorted(valued, key=lambda pair: (-pair[0].a_pip * pair[1].hysteresis, pair[1].ticker))
 
 
@@ -310,15 +312,17 @@ def _unworthy(sizes: SizeOptions, net: float) -> Skip:
 
 
 def _not_allocated(
-    sizes: SizeOptions, allocation: Allocation, budget: SizingBudget, slots: int, beside: Headroom
+    sizes: SizeOptions, allocation: Allocation, budget: SizingBudget, trade_ticker_size: int, beside: Headroom
 ) -> Skip:
     """Why a market was left out among which the allocation was made. `beside`: what the allocation leaves."""
     best = sizes.best
     if best is None:
-        return _unworthy(sizes, sizes.rough_value(budget, slots, exactly=True).net)
+        return _unworthy(sizes, sizes.rough_value(budget, trade_ticker_size, exactly=True).net)
     net = f"${best.net / sizes.hysteresis:.4f} a day at best"
-    if len(allocation.picks) >= slots:
-        return Skip(sizes.ticker, Reason.TRADE_TICKER_SIZE, "Net", f"{net}, the best {slots:,} are quoted")
+    if len(allocation.picks) >= trade_ticker_size:
+        return Skip(
+            sizes.ticker, Reason.TRADE_TICKER_SIZE, "Net", f"{net}, the best {trade_ticker_size:,} are quoted"
+        )
     left = f"{net}, ${(budget.money - allocation.spent) / PIPS:.2f} left by those that bring more"
     lacking = broken_limit(sizes.candidate(best.counts), beside)
     return lacking or Skip(sizes.ticker, Reason.MAX_CAPITAL, "Net", left)

@@ -37,10 +37,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class SelectionRules:
-    """What a person wants of a selection: so many `slots`, no market that would pay less than `min_reward`
-    dollars, and `fill_cost` dollars charged for each contract that is filled."""
+    """What a person wants of a selection: `trade_ticker_size` slots, no market that would pay less than
+    `min_reward` dollars, and `fill_cost` dollars charged for each contract that is filled."""
 
-    slots: int
+    trade_ticker_size: int
     min_reward: Decimal = Decimal(0)
     fill_cost: float = 0.0
 
@@ -76,8 +76,8 @@ def choose(
     chosen: list[Candidate] = []
     beyond: list[Skip] = []
     for rank, candidate in enumerate(ranked, start=1):
-        if len(chosen) == rules.slots:
-            number = f"{rank:,} of {len(ranked):,}, the best {rules.slots:,} are quoted"
+        if len(chosen) == rules.trade_ticker_size:
+            number = f"{rank:,} of {len(ranked):,}, the best {rules.trade_ticker_size:,} are quoted"
             beyond.append(Skip(candidate.ticker, Reason.TRADE_TICKER_SIZE, "Rank", number))
             continue
         lacking = broken_limit(candidate, headroom)

@@ -25,7 +25,7 @@ class Screen:
 
     only: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
-    hours_to_close: float = 0.0
+    min_hours_to_close: float = 0.0
 
     def programs(self, programs: Iterable[Program], now: datetime) -> tuple[dict[str, list[Program]], list[Skip]]:
         """The programs that pay for resting orders now, by market, richest a day first, and a reason for each
@@ -75,7 +75,7 @@ class Screen:
         rest."""
         found: list[Market] = []
         skipped: list[Skip] = []
-        hours = max(self.hours_to_close, (until - now).total_seconds() / 3600)
+        hours = max(self.min_hours_to_close, (until - now).total_seconds() / 3600)
         for ticker in by_ticker:
             market = markets.get(ticker)
             skip = _not_tradable(ticker, market, status, now, hours)

@@ -318,7 +318,7 @@ class SizeOptions:
         expected = self._windows[number].expects(ours.share(times) + other.share(times))
         return expected >= self._rules.min_window
 
-    def rough_value(self, budget: SizingBudget, slots: int, exactly: bool = False) -> RoughValue:
+    def rough_value(self, budget: SizingBudget, trade_ticker_size: int, exactly: bool = False) -> RoughValue:
         """What the market would bring at the best of a few splits of the money, nothing at all if none of them
         makes a window worth funding. A split that leaves a part of a slot's share of the money idle is counted as
         if it took all of it. Unless asked `exactly`, each contract is taken to weigh what it does in the largest
@@ -327,7 +327,7 @@ class SizeOptions:
         strengths = None if exactly else (self._strength(0), self._strength(1))
         money = budget.money_on(self.shard)
         all_yes, all_no = money / yes_unit if yes_unit else 0.0, money / no_unit if no_unit else 0.0
-        least_cost, best, best_a_pip = max(budget.money / slots, 1.0), -math.inf, -math.inf
+        least_cost, best, best_a_pip = max(budget.money / trade_ticker_size, 1.0), -math.inf, -math.inf
         for yes_part, no_part in _SPLITS:
             yes, no = int(all_yes * yes_part), int(all_no * no_part)
             yes, no = yes if yes < yes_most else yes_most, no if no < no_most else no_most

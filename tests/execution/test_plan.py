@@ -183,7 +183,7 @@ def test_a_position_that_cannot_be_closed_blocks_its_market() -> None:
 def test_orders_beyond_the_limits_are_canceled() -> None:
     """If the limits do not allow a resting order any more, the plan cancels it and names the limit."""
     resting = order("KXA-1", YES, "0.49", 5)
-    tight = state(orders=(resting,), limits=AMPLE._replace(capital=D(2)))
+    tight = state(orders=(resting,), limits=AMPLE._replace(max_capital=D(2)))
     made = make_plan(tight, targets(quote(YES, "0.49")), GROUPS)
     assert [one for one, _ in made.cancels] == [resting]
     assert [one.code for one in made.refused] == [RefusalCode.MAX_CAPITAL]
@@ -341,11 +341,11 @@ def test_no_plan_breaks_a_limit_even_if_its_sales_fail(world: tuple[TradingState
     then = after(now, made, sold=False)
     decided = [one for one in ours(then.orders) if one.ticker not in wanted.leave]
     for event in {one.ticker.partition("-")[0] for one in decided}:
-        assert worst(then, event) <= now.limits.event_loss
+        assert worst(then, event) <= now.limits.max_event_loss
         assert made.risks[event] == worst(then, event)
     if decided:
         tied = sum(tied_by_shard(then, then.orders).values(), D(0))
-        assert tied + sum((one.exposure for one in now.positions), D(0)) <= now.limits.capital
+        assert tied + sum((one.exposure for one in now.positions), D(0)) <= now.limits.max_capital
         assert then.balance is None or then.balance.available >= 0
         placed = {one.exchange_index or 0 for one in made.orders}
         assert then.balance is None or all(then.balance.by_shard.get(shard, D(0)) >= 0 for shard in placed)

@@ -82,10 +82,10 @@ PAUSED = ExchangeStatus(True, {0: False}, None)
         (RefusalCode.POSITION, exit_of(count=6), {"positions": (held("KXA-1", 5),)}),
         (RefusalCode.POSITION, exit_of(), {"positions": (held("KXA-1", -5),)}),
         (RefusalCode.ORDER_RATE, quote(), {"sent_lately": 1_000}),
-        (RefusalCode.MAX_CAPITAL, quote(), {"limits": AMPLE._replace(capital=D("2.44"))}),
+        (RefusalCode.MAX_CAPITAL, quote(), {"limits": AMPLE._replace(max_capital=D("2.44"))}),
         (RefusalCode.CASH, quote(), {"balance": Balance(D("2.44"), {})}),
         (RefusalCode.CASH, quote(), {"balance": Balance(D("9"), {0: D("2.44"), 1: D("6.56")})}),
-        (RefusalCode.MAX_EVENT_LOSS, quote(), {"limits": AMPLE._replace(event_loss=D("2.44"))}),
+        (RefusalCode.MAX_EVENT_LOSS, quote(), {"limits": AMPLE._replace(max_event_loss=D("2.44"))}),
     ],
 )
 def test_each_kind_of_bad_order_is_stopped_with_its_own_code(
@@ -102,7 +102,7 @@ def test_what_just_fits_the_limits_passes() -> None:
 def test_an_order_may_take_its_own_place_but_no_others() -> None:
     resting = order("KXA-1", YES, "0.40", 5)
     assert code(gate(orders=(resting,)), quote()) is RefusalCode.DUPLICATE
-    one = gate(orders=(resting,), limits=AMPLE._replace(capital=D("2.45")))
+    one = gate(orders=(resting,), limits=AMPLE._replace(max_capital=D("2.45")))
     assert code(one, quote(), instead_of=resting) is None
     assert one.tied_up == D("2.00"), "asking changes nothing"
 
@@ -123,7 +123,7 @@ def test_a_halt_by_hand_stops_the_next_order_of_the_same_cycle() -> None:
 
 
 def test_what_rests_and_what_went_is_counted() -> None:
-    one = gate(limits=AMPLE._replace(capital=D(5)), balance=Balance(D(3), {0: D(3)}))
+    one = gate(limits=AMPLE._replace(max_capital=D(5)), balance=Balance(D(3), {0: D(3)}))
     one.rests("KXA-1", "x", Bid(NO, D("0.44"), D(5)))
     assert one.risks() == {"KXA": D("2.20")}
     assert code(one, quote()) is RefusalCode.CASH
@@ -133,7 +133,7 @@ def test_what_rests_and_what_went_is_counted() -> None:
 
 
 def test_a_sale_frees_what_it_sold() -> None:
-    one = gate(positions=(held("KXA-1", 10, "4"),), limits=AMPLE._replace(event_loss=D(4)))
+    one = gate(positions=(held("KXA-1", 10, "4"),), limits=AMPLE._replace(max_event_loss=D(4)))
     assert code(one, quote(count=1)) is RefusalCode.POSITION
     one.sold("KXA-1", D(5))
     assert (one.risks(), one.tied_up) == ({"KXA": D(2)}, D(2))
@@ -145,11 +145,11 @@ def test_a_sale_frees_what_it_sold() -> None:
 
 def test_a_sale_of_a_holding_ties_up_only_what_goes_beyond_it() -> None:
     """An order that sells what is held needs capital only for the contracts beyond the holding."""
-    here = state(positions=(held("KXA-1", 3, "1.50"),), limits=AMPLE._replace(capital=D("2.38")))
+    here = state(positions=(held("KXA-1", 3, "1.50"),), limits=AMPLE._replace(max_capital=D("2.38")))
     sizes = {("KXA-1", NO): D(2)}
     one = Gate(here, sizes)
     assert code(one, quote(NO, "0.44", 5)) is None, "1.50 held, and 2 x 0.44"
-    assert code(Gate(replace(here, limits=AMPLE._replace(capital=D("2.37"))), sizes),
+    assert code(Gate(replace(here, limits=AMPLE._replace(max_capital=D("2.37"))), sizes),
                 quote(NO, "0.44", 5)) is RefusalCode.MAX_CAPITAL  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def test_every_market_with_a_program_is_kept_or_has_a_reason(
 def screened(hours: float, seen: Market | None, status: ExchangeStatus = OPEN) -> list[Skip]:
     """The reasons against one market in which an order would rest for two minutes."""
     listed = {seen.ticker: seen} if seen else {}
-    found, skipped = Screen(hours_to_close=hours).markets({"KXTEST-1": [program()]}, listed, status, NOW, SOON)
+    found, skipped = Screen(min_hours_to_close=hours).markets({"KXTEST-1": [program()]}, listed, status, NOW, SOON)
     assert found == ([] if skipped else [seen])
     return skipped
 

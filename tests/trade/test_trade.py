@@ -162,7 +162,7 @@ def test_a_quote_never_crosses_leads_or_earns_nothing(
     terms = program()._replace(target=data.draw(strategies.targets(data.draw(st.sampled_from(rivals[1:])))))
     found = builders.incentive(grid, terms)
     rules = Trade(size and Decimal(size) / 100, delta, None if limit is None else Decimal(limit))
-    if rules.size is None:
+    if rules.trade_size is None:
         prices = rules.prices(found, rivals)
         sizes = [Decimal(n) for n in data.draw(st.tuples(st.integers(0, 3_000), st.integers(0, 3_000)))]
         quote = found.score(rivals, prices.bids(*sizes)) if isinstance(prices, Prices) else prices
@@ -171,12 +171,12 @@ def test_a_quote_never_crosses_leads_or_earns_nothing(
     event("quoted" if not isinstance(quote, Skip) else quote.reason.name)
     if isinstance(quote, Skip):
         return
-    if rules.size is not None:
+    if rules.trade_size is not None:
         assert quote.bids
         assert quote.qualifies
         prices = rules.prices(found, rivals)
         assert isinstance(prices, Prices)
-        assert quote.bids == prices.bids(rules.size, rules.size)
+        assert quote.bids == prices.bids(rules.trade_size, rules.trade_size)
     for bid, ahead in zip(quote.bids, quote.ahead, strict=True):
         best, opposite = rivals.best(bid.side), rivals.best(bid.side.other)
         assert best is not None
