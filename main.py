@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def commands() -> Parser:
-    """What can be typed. What each command does stands in `run_command`."""
+    """What can be typed. `run_command` has what each command does."""
     form = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=16)
     parser = Parser(
         prog="python main.py",

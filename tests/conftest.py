@@ -1,8 +1,5 @@
-"""What the tests share: a bot on a simulated exchange that does not wait, and a wire that can fail.
-
-Nothing here replaces code of ours: requests are prepared, signed, sent through `requests`, answered by the
-simulator and parsed as ever. Only time does not pass on the wall, and a test can cut the wire.
-"""
+"""What every test may ask for: a bench with a bot on a simulated exchange, a copy of the product, `main.py` as it
+is typed. No test touches the files or the signals of the person who runs it."""
 
 from __future__ import annotations
 
