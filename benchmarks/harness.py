@@ -22,9 +22,8 @@ import requests
 
 import market_bot
 from bot import connection
-from bot.connection import Connection
+from bot.connection import Connection, embedded_client
 from clients import KalshiHttpClient
-from exchange.signing import Signer
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
@@ -93,8 +92,7 @@ def desk(
     """A desk on a board of `programs` with the people `who`; `settings` are those that are not as they are
     shipped, `tier` the account's rate limits, which a bot reads that is `run`."""
     exchange = embedded.start(seed, None, None, START, programs, tuple(who), tier)
-    signer = Signer(exchange.key_id, exchange.private_key)
-    client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
+    client = embedded_client(exchange)
     checked = market_bot.read_settings(settings)
     kept = Kept()
     logger = logging.Logger("benchmark", logging.INFO)

@@ -16,12 +16,11 @@ from typing import Any
 import requests
 
 from benchmarks.harness import progress
-from clients import KalshiHttpClient
+from bot.connection import embedded_client
 from exchange.account import AccountLimits
 from exchange.models import OrderRequest, SelfTradePrevention, TimeInForce
 from exchange.orderbook import Bid, Side
 from exchange.rate_limits import BASIC
-from exchange.signing import Signer
 from simulator import embedded
 from simulator.opening import CUSTOMER
 from simulator.transport import ExchangeAdapter
@@ -74,8 +73,7 @@ def pace(seed: int) -> Pace:
     exchange = embedded.start(seed, None, at=at, programs=20, who=())
     wire = UnevenWire(exchange, seed)
     exchange.session.mount(embedded.HOST, wire)
-    signer = Signer(exchange.key_id, exchange.private_key)
-    client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
+    client = embedded_client(exchange)
     market = next(iter(exchange.api.exchange.markets.values()))
     rested = len(exchange.api.exchange.resting(CUSTOMER))
     began = exchange.clock.monotonic()

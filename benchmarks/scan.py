@@ -22,10 +22,9 @@ import requests
 
 import market_bot
 from benchmarks.harness import progress
+from bot.connection import embedded_client
 from bot.settings import strategy_of
-from clients import KalshiHttpClient
 from exchange.rate_limits import BASIC, COSTS
-from exchange.signing import Signer
 from incentive import Board, IncentiveProgram
 from risk.exposure import remaining_headroom
 from simulator import embedded
@@ -81,8 +80,7 @@ class Reader:
         self._exchange = exchange = embedded.start(seed, None, at=START, programs=programs, who=())
         self._wire = CountingWire(exchange)
         exchange.session.mount(embedded.HOST, self._wire)
-        signer = Signer(exchange.key_id, exchange.private_key)
-        self._client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
+        self._client = embedded_client(exchange)
         settings = market_bot.read_settings()
         self._incentives = IncentiveProgram(self._client, strategy_of(settings), self._told)
         self._lives = timedelta(seconds=settings.wait_time + settings.expiration_ts)

@@ -20,6 +20,7 @@ from exchange.clock import WallClock
 from exchange.errors import ConfigError
 from exchange.signing import Signer, key_file_warning, load_key
 from simulator import embedded
+from simulator.embedded import EmbeddedExchange
 
 REAL_MONEY_DOMAIN = ".kalshi.com"
 """The real exchange's hosts; its test site lives under another domain."""
@@ -95,9 +96,13 @@ def _session(base_url: str, host: str) -> requests.Session:
 
 def _embedded() -> Connection:
     exchange = embedded.start()
+    return Connection(embedded_client(exchange), exchange.about, is_private=True)
+
+
+def embedded_client(exchange: EmbeddedExchange) -> KalshiHttpClient:
+    """A client of an exchange inside this process, by that one's own key and clock."""
     signer = Signer(exchange.key_id, exchange.private_key)
-    client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
-    return Connection(client, exchange.about, is_private=True)
+    return KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
 
 
 def _required(variables: Mapping[str, str], variable: str, what: str) -> str:

@@ -14,8 +14,7 @@ import pytest
 
 import main
 import market_bot
-from clients import KalshiHttpClient
-from exchange.signing import Signer
+from bot.connection import embedded_client
 from runtime import log_output
 from simulator import embedded
 from simulator.people import NOISE, RIVALS
@@ -85,8 +84,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         exchange = embedded.start(seed, None, books, START, programs, who, tier, faults)
         wire = Wire(exchange.session.adapters[embedded.HOST])
         exchange.session.mount(embedded.HOST, wire)
-        signer = Signer(exchange.key_id, exchange.private_key)
-        client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
+        client = embedded_client(exchange)
         log_file = tmp_path / f"trade-{len(loggers)}.log"
         logger = log_output.open_log(log_file)
         loggers.append(logger)

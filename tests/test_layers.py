@@ -58,19 +58,21 @@ def sources() -> dict[str, str]:
 
 
 @cache
-def import_nodes(text: str) -> list[ast.Import | ast.ImportFrom]:
-    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.Import, ast.ImportFrom))]
+def nodes(text: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(text)))
 
 
 def imported(text: str, modules: Mapping[str, str]) -> Iterator[str]:
     """The product's modules that a text imports."""
-    for node in import_nodes(text):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
-        else:
+        elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute, else this cannot read them"
             found = [f"{node.module}.{alias.name}" for alias in node.names]
             found = [name if name in modules else str(node.module) for name in found]
+        else:
+            continue
         yield from (name for name in found if name in modules)
 
 
@@ -176,7 +178,7 @@ def private_reaches(text: str) -> list[str]:
     """Where a text uses a private attribute of anything but `self`."""
     return [
         ast.unparse(node)
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
         if node.attr not in PUBLIC and ast.unparse(node.value) not in ("self", "cls")
     ]

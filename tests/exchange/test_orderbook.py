@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.orderbook import MOST_PRICES, Bid, Level, PriceGrid, Side
-from tests.support.builders import CENTS, FINE_BELOW, GRIDS, NOW, TAPERED, book, cents, grid, market
+from tests.support.builders import CENTS, FINE_BELOW, GRIDS, NOW, TAPERED, book, cents, grid, market, prices_of
 
 ANY_PRICE = st.integers(1, 9_999).map(lambda pips: Decimal(pips) / 10_000)
 
@@ -32,19 +32,10 @@ def test_a_no_price_is_on_the_grid_with_its_yes_ask(price_grid: PriceGrid, step:
     assert price_grid.floor(Side.NO, 1 - yes_ask) == 1 - yes_ask
 
 
-def counted(price_grid: PriceGrid, side: Side) -> list[Decimal]:
-    """All prices of a side, lowest first: the ends of all steps from the first on."""
-    yes = [price_grid.ranges[0].start]
-    for stretch in price_grid.ranges:
-        while yes[-1] < stretch.end:
-            yes.append(yes[-1] + stretch.step)
-    return yes if side is Side.YES else [1 - price for price in reversed(yes)]
-
-
 @pytest.mark.parametrize("side", Side)
 @pytest.mark.parametrize("price_grid", GRIDS)
 def test_the_table_counts_every_price_as_the_definition_does(price_grid: PriceGrid, side: Side) -> None:
-    prices, table = counted(price_grid, side), price_grid.tick_table(side)
+    prices, table = prices_of(price_grid, side), price_grid.tick_table(side)
     for _ in range(2):
         assert [table[price] for price in prices] == list(range(len(prices)))
         assert [price_grid.price(side, tick) for tick in range(len(prices))] == prices
@@ -58,7 +49,7 @@ def test_a_grid_answers_the_same_from_memory(
     """A grid that remembers its answers gives the same ticks and prices as a grid that is asked for the first
     time."""
     fresh = PriceGrid(price_grid.ranges)
-    prices = counted(price_grid, side)
+    prices = prices_of(price_grid, side)
     behind = sum(one <= price for one in prices) - 1
     for known in (fresh, fresh, price_grid):
         assert known.tick_table(side)[price] == known.ticks(side, price) == behind

@@ -25,11 +25,11 @@ from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.matching import MatchingBook
 from tests.support.bench import Bench, MakeBench
 from tests.support.call_coverage import place
-from tests.support.project import needs_shared
+from tests.support.project import SPECIFICATION, needs
 from tests.support.published_spec import assert_all_published, assert_answer_published, assert_published
 from tests.support.raw_client import create_body
 
-pytestmark = [pytest.mark.slow, needs_shared]
+pytestmark = [pytest.mark.slow, needs(SPECIFICATION)]
 
 D = Decimal
 

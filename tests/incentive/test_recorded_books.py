@@ -11,12 +11,12 @@ import pytest
 from rewards.estimate import dollars_per_day
 from simulator.recorded import UnusableBooks, read_books
 from tests.support.bench import MakeBench, assert_told_apart
-from tests.support.project import RECORDED_BOOKS, needs_shared
+from tests.support.project import RECORDED_BOOKS, needs
 
 pytestmark = pytest.mark.slow
 
 
-@needs_shared
+@needs(RECORDED_BOOKS)
 def test_cycles_on_thousands_of_recorded_books_quote(
     make_bench: MakeBench,
 ) -> None:

@@ -22,8 +22,20 @@ from rewards.rule_2026_07_30 import SideScore
 from simulator import rewards
 from simulator.matching import CONTRACT
 from tests.support import builders, strategies
-from tests.support.builders import CENTS, FINE_BELOW, GRIDS, NOW, TAPERED, TENTHS, book, cents, level, program
-from tests.support.project import LIP_VECTORS, needs_shared
+from tests.support.builders import (
+    CENTS,
+    FINE_BELOW,
+    GRIDS,
+    NOW,
+    TAPERED,
+    TENTHS,
+    book,
+    cents,
+    level,
+    prices_of,
+    program,
+)
+from tests.support.project import LIP_VECTORS, needs
 
 HALF = Decimal("0.5")
 DISCOUNTS = tuple(map(Decimal, ("0.05", "0.5", "0.9", "1")))
@@ -119,7 +131,7 @@ def named(vector: Vector | Payout) -> str:
     return vector.name
 
 
-@needs_shared
+@needs(LIP_VECTORS)
 def test_the_copied_vectors_are_the_published_ones() -> None:
     """The copied vectors are all of the published ones, both those of a side and those of a payout."""
     published = json.loads(LIP_VECTORS.read_text(encoding="utf-8"))
@@ -355,15 +367,6 @@ def test_the_bot_and_the_simulated_exchange_read_the_rule_alike(
     event("paid" if by_bot and by_bot.ours else "scored" if by_bot else "target missed")
     assert (by_bot is None) == (by_exchange == {})
     assert (by_bot.share() if by_bot else 0) == pytest.approx(float(by_exchange.get("us", 0)), rel=1e-9, abs=1e-9)
-
-
-def prices_of(grid: PriceGrid, side: Side) -> list[Decimal]:
-    """All prices of a side, lowest first."""
-    yes = [grid.ranges[0].start]
-    for stretch in grid.ranges:
-        while yes[-1] < stretch.end:
-            yes.append(yes[-1] + stretch.step)
-    return yes if side is Side.YES else [1 - price for price in reversed(yes)]
 
 
 @st.composite

@@ -29,7 +29,7 @@ from simulator.rewards import Level as SimulatedLevel
 from simulator.rewards import ladder, payment, score_side
 from simulator.statement import meters, rewards, seconds, statement
 from tests.support.builders import CENTS
-from tests.support.project import LIP_VECTORS, RECORDED_BOOKS, START, needs_shared
+from tests.support.project import LIP_VECTORS, RECORDED_BOOKS, START, needs
 
 NOW = START.timestamp()
 HALF = Fraction(1, 2)
@@ -49,7 +49,7 @@ def levels_of(*owned: tuple[str | None, list[tuple[int, float]]]) -> list[Simula
     return sorted(merged.items(), reverse=True)
 
 
-@needs_shared
+@needs(LIP_VECTORS)
 def test_every_published_vector_holds() -> None:
     published = json.loads(LIP_VECTORS.read_text(encoding="utf-8"))
     assert len(published["side"]) >= 10
@@ -98,7 +98,7 @@ def test_a_sides_shares_sum_to_one(
     assert shares.keys() == paid
 
 
-@needs_shared
+@needs(RECORDED_BOOKS)
 def test_the_bot_and_the_exchange_agree_on_every_recorded_book() -> None:
     scored = disqualified = 0
     for levels in read_books(RECORDED_BOOKS).values():

@@ -33,14 +33,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from exchange.signing import Signer
 from simulator import embedded
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.embedded import EmbeddedExchange
-from tests.support.project import SPECIFICATION, START, needs_shared
+from tests.support.project import SPECIFICATION, START, needs
 from tests.support.raw_client import ORDERS, RawClient, create_body
 
-pytestmark = [pytest.mark.slow, needs_shared]
+pytestmark = [pytest.mark.slow, needs(SPECIFICATION)]
 
 Json = dict[str, Any]
 
@@ -161,9 +160,7 @@ class Customer:
 
     def _open(self) -> EmbeddedExchange:
         self._exchange = embedded.start(seed=1, pace=None, at=START, programs=6)
-        opened = self._exchange
-        signer = Signer(opened.key_id, opened.private_key)
-        opened.session.auth = RawClient(opened.base_url, signer, opened.session, opened.clock.now).sign
+        self._exchange.session.auth = RawClient.of_owner(self._exchange).sign
         if "ticker" not in self.known:
             market = self._send("GET", "/markets?limit=1&status=open").json()["markets"][0]
             self.known |= {"ticker": market["ticker"], "exchange_index": market["exchange_index"]}

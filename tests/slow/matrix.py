@@ -92,13 +92,12 @@ class Tally:
     strikes: int = 0
     cycles: int = 0
     requests: int = 0
-    never_calm: int = 0
 
     def add(self, other: Tally) -> None:
         self.runs += other.runs
         self.struck += other.struck
         self.found += other.found
-        for name in ("strikes", "cycles", "requests", "never_calm"):
+        for name in ("strikes", "cycles", "requests"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def broken(self) -> list[str]:
@@ -205,7 +204,6 @@ def _play(waiting: list[Cell], folder: Path, tally: Tally, of: int, markets: int
             if not (yield from calm(stage)):
                 if not tried:
                     raise RuntimeError(f"a new stage does not come to rest: {folder}")
-                tally.never_calm += 1
                 break
             cell = waiting.pop(0)
             tried.append(cell)

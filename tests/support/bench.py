@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 
 import pytest
@@ -27,18 +28,17 @@ from bot.connection import Connection
 from bot.prod_confirmation import Confirm
 from bot.settings import Settings
 from clients import KalshiHttpClient
-from exchange.signing import Signer
 from incentive import Board
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from selection.ranking import Selection
-from simulator import matching
 from simulator.account import Account
 from simulator.embedded import EmbeddedExchange
 from simulator.matching import Order
 from simulator.opening import CUSTOMER
 from simulator.people import EVERYBODY
 from tests.support.raw_client import RawClient
+from tests.support.small_exchange import take
 from trade import OWN_PREFIX
 
 
@@ -132,9 +132,7 @@ class Bench:
         if self._ledger is not None:
             self._ledger.close()
 
-    def _connect(
-        self, *where: Any, connect: Callable[..., sqlite3.Connection] = sqlite3.connect, **how: Any
-    ) -> Any:
+    def _connect(self, *where: Any, **how: Any) -> sqlite3.Connection:
         self._database = connect(*where, **how)
         return self._database
 
@@ -176,9 +174,7 @@ class Bench:
     @property
     def raw(self) -> RawClient:
         """Another program of the account's owner."""
-        opened = self.exchange
-        signer = Signer(opened.key_id, opened.private_key)
-        return RawClient(opened.base_url, signer, opened.session, opened.clock.now)
+        return RawClient.of_owner(self.exchange)
 
     def held(self) -> dict[str, int]:
         return {ticker: holding.count for ticker, holding in self.account.holdings.items() if holding.count}
@@ -230,9 +226,9 @@ def assert_quoting_once(bench: Bench) -> None:
     assert set(sides.values()) == {1}
 
 
-def assert_told_apart(choice: Selection, tickers: set[str]) -> None:
+def assert_told_apart(selection: Selection, tickers: set[str]) -> None:
     """Each market is chosen, or has exactly one reason."""
-    told = [candidate.ticker for candidate in choice.chosen] + [skip.ticker for skip in choice.skipped]
+    told = [candidate.ticker for candidate in selection.chosen] + [skip.ticker for skip in selection.skipped]
     assert len(told) == len(set(told)), "more than one reason"
     assert set(told) == tickers
 
@@ -283,20 +279,9 @@ def buy_by_hand(bench: Bench, ticker: str) -> str:
 
 
 def fill_quote(bench: Bench, is_bid: bool = True, part: float = 1.0) -> tuple[str, int]:
-    """Somebody takes from one of our quotes, those ahead of it aside for a moment. Returns the market and the
-    1/100 contracts."""
-    exchange = bench.exchange.api.exchange
+    """Somebody takes from one of our quotes. Returns the market and the 1/100 contracts."""
     order = next(one for one in bench.resting() if one.is_bid == is_bid and one.group_id)
-    half = exchange.markets[order.ticker].book.half(is_bid)
-    ahead = []
-    while half.first(half.best()) is not order:
-        ahead.append(half.first(half.best()))
-        half.remove(ahead[-1])
-    size = int(order.remaining * part)
-    exchange.execute(exchange.markets[order.ticker], matching.Order(order.ticker, not is_bid, order.price, size))
-    for one in ahead:
-        half.add(one)
-    return order.ticker, size
+    return order.ticker, take(bench.exchange.api.exchange, order, part)
 
 
 def own_resting(bench: Bench) -> list[Order]:

@@ -8,7 +8,7 @@ from rewards.skips import Skip
 from simulator.lifecycle import list_program
 from simulator.listing import ListedProgram
 from simulator.matching import CONTRACT
-from tests.support.bench import Bench
+from tests.support.bench import Bench, own_resting
 from tests.support.project import START
 
 
@@ -24,18 +24,27 @@ def scan(bench: Bench) -> list[requests.PreparedRequest]:
 
 
 def quoted(bench: Bench) -> set[str]:
-    return {order.ticker for order in bench.resting() if order.client_order_id.startswith("lipbot-")}
+    return {order.ticker for order in own_resting(bench)}
 
 
-def list_window(bench: Bench, ticker: str, starts: float, ends: float, name: str, dollars: int = 5_000) -> None:
-    """A window in the simulator, in seconds from `START`."""
-    now = START.timestamp()
-    exchange = bench.exchange.api.exchange
+def list_window(
+    bench: Bench,
+    ticker: str,
+    starts: float,
+    ends: float,
+    name: str,
+    dollars: int = 5_000,
+    target: int = 1_000,
+    discount: int = 5_000,
+) -> ListedProgram:
+    """List a window in the simulator, in seconds from `START`; `discount` in 1/10,000."""
+    now, exchange = START.timestamp(), bench.exchange.api.exchange
     program = ListedProgram(
         exchange.next_number(), name, ticker, "liquidity", now + starts, now + ends, dollars * 10_000,
-        1_000 * CONTRACT, 5_000,
+        target * CONTRACT, discount,
     )  # fmt: skip
     list_program(exchange, program)
+    return program
 
 
 def end_programs(bench: Bench, *tickers: str) -> None:
@@ -49,15 +58,9 @@ Windows = dict[str, tuple[int, int, int, int]]
 
 def with_windows(bench: Bench, windows: Windows) -> dict[str, str]:
     """Replace all programs by windows that begin now. Returns their markets by program id."""
-    exchange = bench.exchange.api.exchange
-    exchange.programs.clear()
-    now = START.timestamp()
-    ids = {}
-    for ticker, (dollars, minutes, target, discount) in windows.items():
-        program = ListedProgram(
-            exchange.next_number(), f"window of {ticker}", ticker, "liquidity", now, now + minutes * 60,
-            dollars * 10_000, target * CONTRACT, discount,
-        )  # fmt: skip
-        list_program(exchange, program)
-        ids[program.program_id] = ticker
-    return ids
+    bench.exchange.api.exchange.programs.clear()
+    listed = [
+        list_window(bench, ticker, 0, minutes * 60, f"window of {ticker}", dollars, target, discount)
+        for ticker, (dollars, minutes, target, discount) in windows.items()
+    ]
+    return {program.program_id: program.ticker for program in listed}

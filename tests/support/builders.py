@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +14,10 @@ from exchange.orderbook import NO, YES, Bid, Book, Level, PriceGrid, PriceRange,
 from ledger.entries import AccrualKey, OrderRecord
 from rewards.estimate import RewardedMarket
 from risk.gate import Limits, TradingState
+from tests.support.project import START
 
 D = Decimal
-NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+NOW = START
 
 
 # -- the market --------------------------------------------------------------------------------------------------
@@ -33,6 +34,15 @@ FINE_BELOW = grid(("0", "0.2", "0.001"), ("0.2", "1", "0.01"))
 """Not symmetric: NO prices have their fine steps at the top."""
 
 GRIDS = (CENTS, TAPERED, TENTHS, FINE_BELOW)
+
+
+def prices_of(price_grid: PriceGrid, side: Side) -> list[Decimal]:
+    """All prices of a side, lowest first: the ends of all steps from the first on."""
+    yes = [price_grid.ranges[0].start]
+    for stretch in price_grid.ranges:
+        while yes[-1] < stretch.end:
+            yes.append(yes[-1] + stretch.step)
+    return yes if side is Side.YES else [1 - price for price in reversed(yes)]
 
 
 def level(price: str, size: float) -> Level:

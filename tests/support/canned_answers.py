@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
+from bot.connection import embedded_client
 from clients import KalshiHttpClient
 from exchange.account import OrderGroup
 from exchange.errors import ExchangeError
@@ -136,8 +137,7 @@ def real_answers() -> dict[str, bytes]:
     exchange = embedded.start(1, None, None, START, 12, ())
     wire = Wire(exchange.session.adapters[embedded.HOST])
     exchange.session.mount(embedded.HOST, wire)
-    signer = Signer(exchange.key_id, exchange.private_key)
-    client = KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
+    client = embedded_client(exchange)
     inner = exchange.api.exchange
     account = inner.accounts["customer"]
     for amount in (1_000_000, 2_000_000):

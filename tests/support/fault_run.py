@@ -28,15 +28,13 @@ from cryptography.hazmat.primitives import serialization
 from requests.adapters import BaseAdapter
 
 import market_bot
-from bot.connection import Connection
-from clients import KalshiHttpClient
+from bot.connection import Connection, embedded_client
 from exchange import parse_account
 from exchange.json_fields import JsonObject
-from exchange.signing import Signer
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
-from simulator import embedded, matching, order_entry
+from simulator import embedded, order_entry
 from simulator.api import account_forms
 from simulator.faults import Rule
 from simulator.matching import CONTRACT, Order
@@ -45,7 +43,8 @@ from simulator.opening import CUSTOMER
 from simulator.transport import ExchangeAdapter
 from tests.support.account_limits import RULES, exceeded
 from tests.support.bench import Killed
-from tests.support.faulty_exchange import START as OPENING
+from tests.support.project import START as OPENING
+from tests.support.small_exchange import take
 from trade import OWN_PREFIX
 
 PROGRAMS, SIZE = 20, 5
@@ -167,9 +166,8 @@ class Stage:
         if self._ledger is not None:
             self._ledger.close()
         self._ledger = Ledger(self._ledger_file)
-        signer = Signer(self.opened.key_id, self.opened.private_key)
-        client = KalshiHttpClient(self.opened.base_url, signer, self.clock, self.opened.session)
-        bot = MarketBot(self._settings, Connection(client, self.opened.about), self._ledger, self._logger)
+        connection = Connection(embedded_client(self.opened), self.opened.about)
+        bot = MarketBot(self._settings, connection, self._ledger, self._logger)
         self.is_running, self._since_wait = True, 0
         try:
             return Ended(bot.run())
@@ -284,17 +282,8 @@ class Stage:
         self.exchange.advance(self.clock.now().timestamp())
 
     def take(self, order: Order, part: float = 1.0) -> None:
-        """Somebody takes from a quote, those ahead of it aside for a moment."""
-        half, ahead = self.exchange.markets[order.ticker].book.half(order.is_bid), []
-        while half.first(half.best() or 0) is not order:
-            ahead.append(half.first(half.best() or 0))
-            half.remove(ahead[-1])
-        size = max(int(order.remaining * part), 1)
-        market = self.exchange.markets[order.ticker]
-        self.exchange.execute(market, matching.Order(order.ticker, not order.is_bid, order.price, size))
-        for one in ahead:
-            half.add(one)
-        self.exchange.changed(market)
+        """Somebody takes from a quote."""
+        take(self.exchange, order, part)
 
     def use_by_hand(self, ticker: str) -> None:
         """The account's owner rests an order and buys three contracts in a market."""

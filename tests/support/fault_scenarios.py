@@ -290,14 +290,6 @@ def recover(stage: Stage, before: Collection[Place]) -> Script:
     stage.broken += [f"a position is not known two cycles after the fault: {what}" for what in unknown]
 
 
-def _a_fresh_bot_quotes_more(stage: Stage) -> Generator[object, Any, bool]:
-    """Whether a bot that never met the fault does better: where people trade, what can be quoted changes."""
-    quoted = len(stage.quotes())
-    stage.after_end((yield KeyboardInterrupt))
-    yield from turn(stage)
-    return len(stage.quotes()) > quoted
-
-
 def in_a_cycle(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     """The fault comes while the loop runs."""
     (step,) = cell.steps

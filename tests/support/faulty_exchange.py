@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import requests
@@ -19,9 +18,9 @@ from simulator.matching import Order
 from simulator.mishaps import Mishaps
 from simulator.opening import CUSTOMER, open_exchange
 from simulator.transport import ExchangeAdapter
+from tests.support.project import START
 from tests.support.raw_client import ORDERS, ROOT, RawClient
 
-START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
 HOST = "http://simulator.invalid"
 LATENCY = 0.05
 MARKET, OTHER, FINE = (f"KXODD-26NOV23-{name}" for name in ("CAPPED", "TWICE", "FINEGRID"))

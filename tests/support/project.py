@@ -22,11 +22,10 @@ PACKAGES = sorted(file.parent.name for file in PROJECT.glob("*/__init__.py") if 
 PRODUCT = ["*.py", *(f"{name}/**/*.py" for name in PACKAGES), "requirements.txt", ".env.example"]
 
 
-needs_shared = pytest.mark.skipif(
-    not SHARED.exists(),
-    reason="../shared is not beside this clone: the exchange's specification, rule vectors and recorded books",
-)
-"""For tests that compare with what is no part of the project, and may lie beside it."""
+def needs(file: Path) -> pytest.MarkDecorator:
+    """For a test that compares with what is no part of the project, and may lie beside it."""
+    told = "not beside this clone: ../shared with the exchange's specification, rule vectors and recorded books"
+    return pytest.mark.skipif(not file.exists(), reason=told)
 
 
 def copy_of_the_product(there: Path) -> Path:

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 import requests
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from exchange.signing import Signer
+from simulator.embedded import EmbeddedExchange
+
 ROOT = "/trade-api/v2"
 ORDERS = "/portfolio/events/orders"
 
@@ -61,6 +64,12 @@ class RawClient:
     ) -> None:
         self.base, self.signer, self.session, self.now = base, signer, session, now
         self.ticker, self.timeout = ticker, timeout
+
+    @staticmethod
+    def of_owner(opened: EmbeddedExchange) -> RawClient:
+        """A program of the account's owner, on an exchange inside this process."""
+        signer = Signer(opened.key_id, opened.private_key)
+        return RawClient(opened.base_url, signer, opened.session, opened.clock.now)
 
     def sign(
         self,

@@ -103,6 +103,22 @@ def amend(exchange: Exchange, order: Order, owner: str = "ann", **changed: Any) 
     return order_entry.amend(exchange, owner, order.order_id, Amendment(**(shape | changed)))[0]
 
 
+def take(exchange: Exchange, order: Order, part: float = 1.0) -> int:
+    """Somebody takes a part of what rests of an order, those ahead of it aside for a moment. Returns the 1/100
+    contracts, one at least."""
+    market = exchange.markets[order.ticker]
+    half, ahead = market.book.half(order.is_bid), []
+    while half.first(half.best() or 0) is not order:
+        ahead.append(half.first(half.best() or 0))
+        half.remove(ahead[-1])
+    size = max(int(order.remaining * part), 1)
+    exchange.execute(market, Order(order.ticker, not order.is_bid, order.price, size))
+    for one in ahead:
+        half.add(one)
+    exchange.changed(market)
+    return size
+
+
 def refusal(act: Callable[[], object]) -> tuple[int, str]:
     """The status and the code that something is refused with."""
     with pytest.raises(Refusal) as no:
