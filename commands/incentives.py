@@ -55,16 +55,16 @@ def run(args: argparse.Namespace) -> int:
     """Print the ranked board, or every number behind the place of one market. Returns the exit code."""
     environment, connection = context.connected()
     settings = market_bot.read_settings()
-    snapshot = read_view(
+    view = read_view(
         connection.client, settings, ledger_accrued(market_bot.paths().ledger(environment), connection)
     )
-    if args.why and not snapshot.lists(args.why):
+    if args.why and not view.lists(args.why):
         where = ", opened for this command alone" if connection.is_private else ""
         told = f"{args.why} has no program that is listed as active on this exchange{where}"
         print(f"main: {told}; python main.py incentives shows tickers that have one", file=sys.stderr)
         return ExitCode.MISCONFIGURED
     print(context.named(environment, connection, OPENED), end="\n\n")
-    print(market_text(snapshot, args.why) if args.why else board_text(snapshot))
+    print(market_text(view, args.why) if args.why else board_text(view))
     context.warn(connection)
     if connection.is_private:
         print(f"\n{context.SHARING}")
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 class BoardView:
     """The board at a moment, and what it was looked at by."""
 
-    incentives: IncentiveProgram
+    incentive_program: IncentiveProgram
     strategy: Strategy
     board: Board
     headroom: Headroom
@@ -115,9 +115,9 @@ def _progress(text: str) -> None:
 # -- the ranked board ------------------------------------------------------------------------------------------
 
 
-def board_text(snapshot: BoardView) -> str:
+def board_text(view: BoardView) -> str:
     """The markets that would be quoted, the next best, and how many are left out for which reason, as text."""
-    board = snapshot.board
+    board = view.board
     selection = board.selection
     pool = sum(map(dollars_per_day, board.programs))
     parts = [
@@ -193,29 +193,29 @@ def _counts(skipped: Sequence[Skip]) -> list[Sequence[str]]:
 # -- one market ------------------------------------------------------------------------------------------------
 
 
-def market_text(snapshot: BoardView, ticker: str) -> str:
+def market_text(view: BoardView, ticker: str) -> str:
     """Every number behind a market's place, or its one reason, as text."""
-    lines = [f"{ticker}: {_verdict(snapshot, ticker)}"]
-    for program in snapshot.board.programs:
+    lines = [f"{ticker}: {_verdict(view, ticker)}"]
+    for program in view.board.programs:
         if program.ticker == ticker:
-            lines.append(f"  Program: {_terms(program, snapshot.board.at)}")
-    client_view = snapshot.incentives.one_market(ticker, snapshot.resting)
-    if client_view is None:
+            lines.append(f"  Program: {_terms(program, view.board.at)}")
+    read = view.incentive_program.one_market(ticker, view.resting)
+    if read is None:
         return "\n".join(lines)
-    incentive, rivals = client_view
-    lines += [f"  {line}" for line in _market(incentive, snapshot)]
-    bids = _bids(snapshot, incentive, rivals)
+    incentive, rivals = read
+    lines += [f"  {line}" for line in _market(incentive, view)]
+    bids = _bids(view, incentive, rivals)
     scored = incentive.score(rivals, bids)
     for number, program in enumerate(incentive.programs):
         if len(incentive.programs) > 1:
             lines.append(f"  By the program of ${program.reward:,.2f}:")
         lines += [f"  {line}" for line in _sides(incentive, rivals, scored, number)]
-    lines += [f"  {line}" for line in _estimates(snapshot, incentive, scored)] if bids else []
+    lines += [f"  {line}" for line in _estimates(view, incentive, scored)] if bids else []
     return "\n".join(lines)
 
 
-def _verdict(snapshot: BoardView, ticker: str) -> str:
-    selection = snapshot.board.selection
+def _verdict(view: BoardView, ticker: str) -> str:
+    selection = view.board.selection
     for rank, candidate in enumerate(selection.chosen, start=1):
         if candidate.ticker == ticker:
             unpaid = "; it will be paid $0.00, a slot was free" if ticker in selection.unpaid else ""
@@ -236,7 +236,7 @@ def _terms(program: Program, now: datetime) -> str:
     )
 
 
-def _market(incentive: RewardedMarket, snapshot: BoardView) -> Iterator[str]:
+def _market(incentive: RewardedMarket, view: BoardView) -> Iterator[str]:
     market = incentive.market
     resolves = ""
     if market.expected_resolution:
@@ -247,26 +247,26 @@ def _market(incentive: RewardedMarket, snapshot: BoardView) -> Iterator[str]:
     )
     yield (
         f"Taken: {contracts(market.volume_24h)} contracts in 24 hours, "
-        f"{market.volume_a_day(snapshot.board.at):,.0f} a day at that pace; "
+        f"{market.volume_a_day(view.board.at):,.0f} a day at that pace; "
         f"makers' fee {incentive.maker_rate:.4f} x P x (1 - P) a contract"
     )
     kind = "exclude each other" if incentive.exclusive else "are not known to exclude each other"
-    at_risk = snapshot.headroom.event_risk(market.event_ticker)
+    at_risk = view.headroom.event_risk(market.event_ticker)
     yield f"Event: {market.event_ticker}, its markets {kind}; ${at_risk:.2f} at risk in it already"
     yield (
-        f"Limits: ${snapshot.headroom.capital:.2f} of capital left, "
-        f"${snapshot.headroom.cash_on(market.exchange_index):,.2f} free on its shard, "
-        f"${snapshot.headroom.event_loss:.2f} may be lost in an event"
+        f"Limits: ${view.headroom.capital:.2f} of capital left, "
+        f"${view.headroom.cash_on(market.exchange_index):,.2f} free on its shard, "
+        f"${view.headroom.event_loss:.2f} may be lost in an event"
     )
 
 
-def _bids(snapshot: BoardView, incentive: RewardedMarket, rivals: Book) -> tuple[Bid, ...]:
+def _bids(view: BoardView, incentive: RewardedMarket, rivals: Book) -> tuple[Bid, ...]:
     """The bids that were decided on, or those that the fixed size would rest."""
-    for candidate in snapshot.board.selection.chosen:
+    for candidate in view.board.selection.chosen:
         if candidate.ticker == incentive.ticker:
             return candidate.bids
-    prices = snapshot.strategy.trade.prices(incentive, rivals)
-    size = snapshot.strategy.trade.trade_size
+    prices = view.strategy.trade.prices(incentive, rivals)
+    size = view.strategy.trade.trade_size
     return () if isinstance(prices, Skip) or size is None else prices.bids(size, size)
 
 
@@ -310,12 +310,12 @@ def _top(rivals: Book, side: Side) -> str:
     return log_format.top_levels(rivals)[SIDES.index(side)]
 
 
-def _estimates(snapshot: BoardView, incentive: RewardedMarket, scored: Scored) -> Iterator[str]:
-    estimate_rules = snapshot.strategy.estimate_rules
-    if snapshot.strategy.trade.trade_size is None:
-        estimate_rules = EstimateRules(RIVAL_MULTIPLIER, float(LEAST_WINDOW), snapshot.strategy.rules.fill_cost)
+def _estimates(view: BoardView, incentive: RewardedMarket, scored: Scored) -> Iterator[str]:
+    estimate_rules = view.strategy.estimate_rules
+    if view.strategy.trade.trade_size is None:
+        estimate_rules = EstimateRules(RIVAL_MULTIPLIER, float(LEAST_WINDOW), view.strategy.rules.fill_cost)
     for name, taken in (("As it stands", NEUTRAL), ("To decide", estimate_rules)):
-        found = incentive.estimate(scored, snapshot.board.at, taken)
+        found = incentive.estimate(scored, view.board.at, taken)
         yield (
             f"{name}: ${found.dollars_per_day:.4f} a day before the floor, ${found.window:.4f} a window, "
             f"${found.payable:.2f} payable, ${found.worth_per_day:.4f} a day of that for staying"

@@ -80,20 +80,20 @@ def text(facts: StatusFacts) -> str:
 
 def _bot(facts: StatusFacts) -> Iterator[str]:
     """Whether somebody trades, and what the last cycle and a halt say."""
-    bot, memory = facts.bot, facts.memory
+    bot, ledger_view = facts.bot, facts.ledger_view
     if bot.runs is None:
         yield f"Bot: whether one runs {bot.where} cannot be told ({bot.process})"
     else:
         yield f"Bot: one runs {bot.where} ({bot.process})" if bot.runs else f"Bot: none runs {bot.where}"
-    if memory is None:
+    if ledger_view is None:
         yield facts.problem if facts.is_broken else f"Ledger: {facts.problem}"
         return
-    yield f"Last cycle: {_cycle(memory.cycle, facts)}"
-    if memory.session and not bot.runs:
-        began, ended, how = memory.session
+    yield f"Last cycle: {_cycle(ledger_view.cycle, facts)}"
+    if ledger_view.session and not bot.runs:
+        began, ended, how = ledger_view.session
         killed = f"began {_local(began)}, and did not say goodbye: it was killed, or lost its power"
         yield f"Last session: {f'ended {_local(ended)}, {how}' if ended else killed}"
-    for halt in memory.halts:
+    for halt in ledger_view.halts:
         yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halts.HOW_TO_GO_ON}"
 
 
@@ -117,8 +117,8 @@ def _age(passed: timedelta) -> str:
 
 def _money(facts: StatusFacts) -> Iterator[str]:
     """Cash, what may be lost, and the day."""
-    account, memory = facts.account, facts.memory
-    mark = memory.mark if memory else None
+    account, ledger_view = facts.account, facts.ledger_view
+    mark = ledger_view.mark if ledger_view else None
     if facts.is_remembered:
         since = _local(mark.at) if mark else "its beginning"
         over = "" if facts.bot.runs else "; that exchange ended with its bot"
@@ -132,8 +132,8 @@ def _money(facts: StatusFacts) -> Iterator[str]:
     else:
         more = "each order as if it alone were filled; before makers' fees"
         yield f"Worst case: {halts.worst_case(account.risks.items())} ({more})"
-    if mark and memory:
-        brought = f"trading {dollars_or_unknown(mark.day_profit)}, {memory.fills} fills"
+    if mark and ledger_view:
+        brought = f"trading {dollars_or_unknown(mark.day_profit)}, {ledger_view.fills} fills"
         accrued = f"rewards accrued {dollars_or_unknown(mark.accrued)}, an estimate before the $1.00 floor"
         by = f"by {facts.ledger}, as of {_local(mark.at)}"
         yield f"Day of {mark.at:%Y-%m-%d} (UTC) {by}: {brought}; {accrued}"
@@ -172,7 +172,7 @@ def _local(when: datetime) -> str:
 
 def as_json(facts: StatusFacts) -> str:
     """For a program: one object, as this file's docstring says."""
-    account, memory = facts.account, facts.memory
+    account, ledger_view = facts.account, facts.ledger_view
     told: dict[str, object] = {
         "environment": facts.environment,
         "exchange": facts.exchange,
@@ -187,10 +187,10 @@ def as_json(facts: StatusFacts) -> str:
         "unreadable": account.unreadable,
         "bot": {"runs": facts.bot.runs, "process": facts.bot.process or None},
         "ledger": {"file": facts.ledger, "problem": facts.problem or None},
-        "halts": [{"since": one.at, "reason": one.reason} for one in memory.halts] if memory else None,
-        "day": _day(memory.mark, memory.fills) if memory and memory.mark else None,
-        "last_cycle": _last(memory.cycle) if memory and memory.cycle else None,
-        "session": _session(memory.session) if memory and memory.session else None,
+        "halts": [{"since": one.at, "reason": one.reason} for one in ledger_view.halts] if ledger_view else None,
+        "day": _day(ledger_view.mark, ledger_view.fills) if ledger_view and ledger_view.mark else None,
+        "last_cycle": _last(ledger_view.cycle) if ledger_view and ledger_view.cycle else None,
+        "session": _session(ledger_view.session) if ledger_view and ledger_view.session else None,
     }
     return json.dumps(to_json(told), indent=2, ensure_ascii=False)
 

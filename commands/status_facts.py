@@ -96,7 +96,7 @@ class BotProcess(NamedTuple):
 @dataclass(frozen=True)
 class StatusFacts:
     """All there is to tell. `is_remembered`: the account is as the ledger knew it, for its exchange lives inside
-    the bot. Where there is no `memory` of this account, `problem` says why; `is_broken` where that is to be
+    the bot. Where there is no `ledger_view` of this account, `problem` says why; `is_broken` where that is to be
     mended."""
 
     environment: Environment
@@ -106,7 +106,7 @@ class StatusFacts:
     account: AccountFacts
     bot: BotProcess
     ledger: str
-    memory: LedgerView | None = None
+    ledger_view: LedgerView | None = None
     problem: str = ""
     is_remembered: bool = False
     is_broken: bool = False
@@ -116,10 +116,10 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
     """All there is to tell. Where the exchange lives inside a process, a bot's ledger is asked in its place, if
     there is one. Raises an `ExchangeError` where the exchange does not tell."""
     ledger_file = paths.ledger(environment)
-    client, remembered, memory, is_broken = connection.client, None, None, False
+    client, remembered, ledger_view, is_broken = connection.client, None, None, False
     client.get_exchange_status()  # its answer tells the time, and a simulator's run
     try:
-        memory, remembered, problem = _recall(ledger_file, connection)
+        ledger_view, remembered, problem = _recall(ledger_file, connection)
     except LedgerError as error:
         problem, is_broken = str(error), True
     if remembered is None:
@@ -128,7 +128,8 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
         account, exchange = remembered, THE_BOTS
     return StatusFacts(
         environment, exchange, connection.about["Money"], client.clock.now(), account,
-        running(environment, connection, paths.lock), ledger_file.name, memory, problem, remembered is not None,
+        running(environment, connection, paths.lock), ledger_file.name, ledger_view, problem,
+        remembered is not None,
         is_broken,
     )  # fmt: skip
 
@@ -205,15 +206,15 @@ def _recall(file: Path, connection: Connection) -> tuple[LedgerView | None, Acco
     with closing(Ledger(file, read_only=True)) as ledger:
         whose = ledger.identity
         if whose is None:  # the next bot's: a halt in it holds
-            return _memory(ledger), None, ""
+            return _ledger_view(ledger), None, ""
         if connection.is_private and whose.base_url == mine.base_url:
-            return _memory(ledger), _remembered(ledger), ""
+            return _ledger_view(ledger), _remembered(ledger), ""
         if connection.is_private or whose != mine:
             return None, None, f"{file.name} is of another account, or of a simulator that was stopped since"
-        return _memory(ledger), None, ""
+        return _ledger_view(ledger), None, ""
 
 
-def _memory(ledger: Ledger) -> LedgerView:
+def _ledger_view(ledger: Ledger) -> LedgerView:
     mark, sessions = ledger.last_mark(), ledger.sessions()
     return LedgerView(
         mark,

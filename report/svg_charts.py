@@ -87,7 +87,7 @@ class _Scale:
         low, high = min([0.0, *map(float, values)]), max([0.0, *map(float, values)])
         rough = (high - low) / 4 or 0.25
         power = math.floor(math.log10(rough))
-        step = next(jump for jump in (1, 2, 5, 10) if jump * 10.0**power >= rough * 0.999)
+        step = next(step for step in (1, 2, 5, 10) if step * 10.0**power >= rough * 0.999)
         self.step = step * Decimal(10) ** power
         first, last = math.floor(low / float(self.step)), math.ceil(high / float(self.step))
         self.lines = [self.step * place for place in range(first, max(last, first + 1) + 1)]
