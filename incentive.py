@@ -133,18 +133,15 @@ class Strategy:
 
     @property
     def estimate_rules(self) -> EstimateRules:
-        """How the estimates of a fixed size are made that decide."""
+        """How the estimates are made that decide."""
+        if self.trade.trade_size is None:
+            return allocation.estimate_rules_of(self.rules)
         return EstimateRules(RIVAL_MULTIPLIER, fill_cost=self.rules.fill_cost)
 
     def with_fewer_slots(self, taken: int) -> Strategy:
         """The same, with so many slots taken already."""
-        return (
-            replace(
-                self, rules=replace(self.rules, trade_ticker_size=max(self.rules.trade_ticker_size - taken, 0))
-            )
-            if taken
-            else self
-        )
+        left = max(self.rules.trade_ticker_size - taken, 0)
+        return replace(self, rules=replace(self.rules, trade_ticker_size=left))
 
     def decide(
         self,

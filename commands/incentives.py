@@ -30,7 +30,6 @@ from rewards.estimate import (
     NOTHING_ACCRUED,
     RIVAL_MULTIPLIER,
     Candidate,
-    EstimateRules,
     RewardedMarket,
     Scored,
     dollars_per_day,
@@ -41,7 +40,6 @@ from risk import exposure
 from risk.exposure import Headroom
 from runtime import log_format
 from runtime.console import ExitCode, table
-from selection.allocation import LEAST_WINDOW
 from selection.ranking import Selection
 from simulator.embedded import OPENED
 
@@ -311,10 +309,7 @@ def _top(rivals: Book, side: Side) -> str:
 
 
 def _estimates(view: BoardView, incentive: RewardedMarket, scored: Scored) -> Iterator[str]:
-    estimate_rules = view.strategy.estimate_rules
-    if view.strategy.trade.trade_size is None:
-        estimate_rules = EstimateRules(RIVAL_MULTIPLIER, float(LEAST_WINDOW), view.strategy.rules.fill_cost)
-    for name, taken in (("As it stands", NEUTRAL), ("To decide", estimate_rules)):
+    for name, taken in (("As it stands", NEUTRAL), ("To decide", view.strategy.estimate_rules)):
         found = incentive.estimate(scored, view.board.at, taken)
         yield (
             f"{name}: ${found.dollars_per_day:.4f} a day before the floor, ${found.window:.4f} a window, "

@@ -209,6 +209,11 @@ class Allocator:
         return other if other.net > allocation.net + 1e-12 else allocation
 
 
+def estimate_rules_of(rules: SelectionRules) -> EstimateRules:
+    """How the estimates of free sizes are made that decide: no window counts that brings less than it must."""
+    return EstimateRules(RIVAL_MULTIPLIER, float(max(LEAST_WINDOW, rules.min_reward)), rules.fill_cost)
+
+
 def choose_sizes(
     trade: Trade,
     incentives: Iterable[RewardedMarket],
@@ -220,7 +225,7 @@ def choose_sizes(
     skipped: Iterable[Skip] = (),
 ) -> Selection:
     """The markets to quote and the sizes to quote them with, best first, and one reason for each of the rest."""
-    estimate_rules = EstimateRules(RIVAL_MULTIPLIER, float(max(LEAST_WINDOW, rules.min_reward)), rules.fill_cost)
+    estimate_rules = estimate_rules_of(rules)
     budget = SizingBudget.of(headroom)
     markets: list[SizeOptions] = []
     refused: list[Skip] = []

@@ -14,6 +14,7 @@ from bot import settings
 from bot.settings import AUTO
 from commands import incentives
 from rewards.skips import Reason
+from selection.allocation import estimate_rules_of
 from tests.support.bench import Bench, MakeBench
 
 
@@ -35,6 +36,14 @@ def test_the_board_shows_the_orders_that_the_bot_then_places(make_bench: MakeBen
         for bid in candidate.bids:
             assert f"{bid.count} at {bid.price:.4f}" in row
         assert f"${candidate.estimate.payable:.2f}" in row
+
+
+@pytest.mark.parametrize(("min_reward", "least"), [(0, 1.5), (1, 1.5), (20, 20.0)])
+def test_auto_is_explained_by_the_least_window_it_decides_by(min_reward: int, least: float) -> None:
+    """With MIN_REWARD above $1.50 AUTO counts no window that brings less, and `--why` must not show it as paid."""
+    strategy = settings.strategy_of(rules(TRADE_SIZE=AUTO, MIN_REWARD=min_reward))
+    assert strategy.estimate_rules.min_window == least
+    assert strategy.estimate_rules == estimate_rules_of(strategy.rules)
 
 
 def test_looking_places_nothing(bench: Bench) -> None:
