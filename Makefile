@@ -6,6 +6,7 @@ BIN := .venv/bin
 .PHONY: run status report doctor test quick soak format clean help
 
 run: .venv/.run-installed  ## start the bot, on the embedded exchange as shipped; Ctrl-C stops it
+	@$(BIN)/python -m runtime.preflight
 	$(BIN)/python market_bot.py
 
 status: .venv/.run-installed  ## show what the account has and what its bot does

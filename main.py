@@ -16,8 +16,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from runtime.console import Checklist, ExitCode
-from runtime.preflight import HOME, check_machine, startup_problem
+from runtime.console import HOME, Checklist, ExitCode, typed
+from runtime.preflight import check_machine, startup_problem
+from runtime.version import VERSION
 
 # The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
 # and whoever lacks them is to read a line that says so, not a traceback.
@@ -49,19 +50,20 @@ def doctor() -> int:
     return checklist.code
 
 
-def day(typed: str) -> date:
+def day(word: str) -> date:
     """A UTC day as it is typed."""
     try:
-        return date.fromisoformat(typed)
+        return date.fromisoformat(word)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{typed} is no day, which is written as 2026-11-20") from None
+        raise argparse.ArgumentTypeError(f"{word} is no day, which is written as 2026-11-20") from None
 
 
 class Parser(argparse.ArgumentParser):
     """Tells in a line what it does not know."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(ExitCode.MISCONFIGURED, f"main: {message}. See: {self.prog} --help\n")
+        command = self.prog.partition("main.py")[2]
+        self.exit(ExitCode.MISCONFIGURED, f"main: {message}. See: {typed(f'main.py{command} --help')}\n")
 
 
 def commands() -> Parser:
@@ -71,13 +73,13 @@ def commands() -> Parser:
         prog="python main.py",
         formatter_class=form,
         description="Look at the account and at its bot, check and tidy up. Without a command: status.",
-        epilog=f"examples:\n{EXAMPLES}\n\n{_EXIT_CODES}",
+        epilog=f"examples:\n{examples()}\n\n{_EXIT_CODES}",
     )
+    parser.add_argument("--version", action="version", version=VERSION)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def add(name: str, does: str, more: str = _READS) -> Parser:
-        examples = "".join(line for line in EXAMPLES.splitlines(keepends=True) if f"main.py {name}" in line)
-        epilog = f"examples:\n{examples.rstrip()}\n\n{_EXIT_CODES}"
+        epilog = f"examples:\n{examples(name)}\n\n{_EXIT_CODES}"
         says = f"{does[0].upper()}{does[1:]}. {more}"
         command: Parser = subparsers.add_parser(
             name, help=does, description=says, epilog=epilog, formatter_class=form, allow_abbrev=False
@@ -109,17 +111,26 @@ def commands() -> Parser:
 _READS = "Reads only, places nothing."
 _HALTS = "A running bot is halted first, and stays so until resume. Asks first."
 _RESUMES = "A running bot begins a new session with its next cycle. Asks first."
-EXAMPLES = """\
-  python main.py                                        the same as status
-  python main.py status --json                          for programs
-  python main.py report --since 2026-11-20              from a UTC day on
-  python main.py report --html report.html              a page with charts
-  python main.py doctor                                 before the first start
-  python main.py incentives                             the ranked board
-  python main.py incentives --why KXCPI-26DEC21-T5      one market of it
-  python main.py cancel-all                             asks, halts the bot, cancels
-  python main.py close-all --yes                        does not ask: for scripts
-  python main.py resume                                 after a halt"""
+EXAMPLES = (
+    ("", "the same as status"),
+    ("status --json", "for programs"),
+    ("report --since 2026-11-20", "from a UTC day on"),
+    ("report --html report.html", "a page with charts"),
+    ("doctor", "before the first start"),
+    ("incentives", "the ranked board; its last line is the next example, with a ticker"),
+    ("incentives --why TICKER", "one market of the board"),
+    ("cancel-all", "asks, halts the bot, cancels"),
+    ("close-all --yes", "does not ask: for scripts"),
+    ("resume", "after a halt"),
+)
+"""What can be typed after `main.py`, and what for."""
+
+
+def examples(command: str = "") -> str:
+    """The examples of a command, of all where none is named, as they are typed on this machine."""
+    shown = [(typed(f"main.py {one}").rstrip(), does) for one, does in EXAMPLES if one.startswith(command)]
+    width = max(len(line) for line, _ in shown)
+    return "\n".join(f"  {line:{width}}  {does}" for line, does in shown)
 
 
 def run_command(args: argparse.Namespace) -> int:
@@ -151,15 +162,15 @@ def run_command(args: argparse.Namespace) -> int:
         print(f"main: {error}", file=sys.stderr)
         return ExitCode.MISCONFIGURED
     except ExchangeError as error:
-        print(f"main: {error}. python main.py doctor looks for the cause", file=sys.stderr)
+        print(f"main: {error}. To look for the cause: {typed('main.py doctor')}", file=sys.stderr)
         return ExitCode.FAILED
 
 
-def parse(typed: Sequence[str]) -> argparse.Namespace:
+def parse(words: Sequence[str]) -> argparse.Namespace:
     """What was typed, understood."""
-    if not typed or (typed[0].startswith("-") and typed[0] not in ("-h", "--help")):
-        typed = ["status", *typed]
-    return commands().parse_args(typed)
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
+        words = ["status", *words]
+    return commands().parse_args(words)
 
 
 def main() -> int:

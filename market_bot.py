@@ -11,11 +11,10 @@ from __future__ import annotations
 if __name__ == "__main__":  # before the rest is imported, which takes a while and may not be there
     from runtime import preflight
 
-    preflight.prepare("market_bot")
+    preflight.start("market_bot")  # as a module: a slip in the settings below is then one line
 
 import argparse
 import math
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,22 +25,26 @@ from types import MappingProxyType
 from bot import launch, log_events, recovery
 from bot.connection import Connection
 from bot.decision import CycleInputs, Decision, decide, headroom
+from bot.log_events import CycleReport
 from bot.observation import AccountSnapshot, MarketView, early_cancels, look_at_held
 from bot.prod_confirmation import Confirm
 from bot.recovery import Failure
 from bot.session import REPORT_LACKS_IT, Session
-from bot.settings import Settings, check_settings, strategy_of
+from bot.settings import AUTO as AUTO  # a person may write it below
+from bot.settings import Settings, check_settings, lookalikes, strategy_of
 from clients import Environment
 from exchange import order_payloads, trading_hours
-from exchange.account import Fill
 from exchange.errors import Recovery
 from exchange.models import ExchangeStatus
+from execution import cancel_reasons
 from execution.plan import Plan
 from incentive import IncentiveProgram
-from ledger.entries import CycleRecord
+from ledger.entries import CycleRecord, NewFill
 from ledger.ledger import Ledger, file_name
-from runtime import log_format, log_output, signals
+from runtime import log_format, signals
 from runtime.console import ExitCode
+from runtime.log_output import TradeLog
+from runtime.version import VERSION
 from selection.ranking import Selection
 
 _NOT_SETTINGS = {*globals(), "_NOT_SETTINGS"}  # what is named between here and the settings' end is one
@@ -131,6 +134,9 @@ LOG_SIZE = 10
 # Older logs that are kept: trade.log.1 is the latest of them.
 LOG_FILES = 5
 
+# True: trade.log also tells what stays the same, such as each order that is kept.
+LOG_DETAIL = False
+
 # End of the settings --------------------------------------------------------------------------------------
 
 _WRITTEN = frozenset(globals()) - _NOT_SETTINGS
@@ -155,8 +161,8 @@ class MarketBot:
     ) -> None:
         self.settings, self._connection = settings, connection
         self._client, self._clock = connection.client, connection.client.clock
-        self._logger, self._confirm = logger, confirm
-        self._announcements, self._repeats = log_events.Announcements(), log_output.Repeats()
+        self._trade_log, self._confirm = TradeLog(logger, self._clock.now, settings.log_detail), confirm
+        self._announcements = log_events.Announcements(settings.log_detail)
         self.incentive_program = IncentiveProgram(self._client, strategy_of(settings))
         self.session = Session(settings, connection, ledger, self.incentive_program, self.log, self._on_fills)
         self._bookkeeper, self._executor = self.session.bookkeeper, self.session.executor
@@ -171,7 +177,8 @@ class MarketBot:
         """Trade until a person stops it. Returns the process's exit code: `OK`, `MISCONFIGURED` where only a
         person can mend what is wrong, or agree to what would be done, or `ORDERS_MAY_REST`."""
         try:
-            self.log("START", {"Environment": self.settings.env.value, **self._connection.about})
+            what = {"Version": VERSION, "Environment": self.settings.env.value, **self._connection.about}
+            self.log("START", what | {"Time zone": log_format.time_zone(self._clock.now())})
             for warning in self._connection.warnings:
                 self.log("INFO", {"Warning": warning})
             self.log("SETTINGS", self.settings.in_words())
@@ -236,8 +243,8 @@ class MarketBot:
         self._stay_out_of_refused()
         cycle = self._cycle_record(began, sent_before, len(self.incentive_program.quoted), resting)
         mark = self._bookkeeper.close_cycle(cycle, account.balance)
-        next_cycle = began + timedelta(seconds=self.settings.wait_time)
-        self.log("CYCLE", log_events.cycle(self._cycle, cycle, decision, mark, next_cycle))
+        done = CycleReport(self._cycle, cycle, self._executor.kept(decision.plan), decision, mark)
+        self._log_all(self._announcements.cycle(done, began + timedelta(seconds=self.settings.wait_time)))
         return decision.selection
 
     def place_order(self, decision: Decision, due: float) -> int:
@@ -258,16 +265,12 @@ class MarketBot:
         if ended:
             told = {"Programs ended": "or cannot be read any more; their quotes are withdrawn"}
             self.log("INFO", told | {"Markets": ", ".join(sorted(ended))})
-            self.session.canceler.cancel_own(ended)
+            self.session.canceler.cancel_own(cancel_reasons.PROGRAM_ENDED, ended)
             self.incentive_program.drop(ended)
 
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         """Write one event to the console and to trade.log; what goes wrong again and again is counted."""
-        now, details = self._clock.now(), list(details)
-        text = fields if isinstance(fields, str) else log_format.pairs(fields)
-        said = self._repeats.counted(event, text, now, details[-1] if details else "")
-        if said is not None:
-            self._logger.info(log_format.entry(now, event, said, details))
+        self._trade_log.write(event, fields, details)
 
     # -- around a cycle ----------------------------------------------------------------------------------------
 
@@ -300,7 +303,8 @@ class MarketBot:
         count, last_expiry = self._retry_policy.count, self._executor.last_expiry
         recovery.log_failed_cycle(self.log, failure, follows, count, last_expiry)
         if follows.ends:
-            self.session.withdraw(is_told=follows.until is None)
+            cause = cancel_reasons.PAUSE if follows.until else cancel_reasons.OUTAGE
+            self.session.withdraw(cause, is_told=follows.until is None)
             self.session.end()
         return None if follows.stop else follows.seconds
 
@@ -326,11 +330,12 @@ class MarketBot:
 
     def _wait(self, due: float) -> None:
         """Sleep until the next cycle is due. One that took longer than a cycle may is told, never made up for."""
-        left = due - self._clock.monotonic()
+        left, wait_time = due - self._clock.monotonic(), self.settings.wait_time
         if left < 0:
-            says = f"it took {self.settings.wait_time - left:.1f} s of {self.settings.wait_time:g}"
-            self.log("INFO", {"Slow cycle": f"{says}; the next one begins at once"})
-        self._clock.sleep(max(left, 0.0))
+            self._log_all([log_events.slow_cycle(wait_time - left, wait_time)])
+        asleep = self._clock.sleep(max(left, 0.0))
+        if asleep:
+            self._log_all([log_events.awake_again(asleep)])
 
     # -- within a cycle ----------------------------------------------------------------------------------------
 
@@ -384,15 +389,15 @@ class MarketBot:
         for ticker, why in self._executor.closed_markets.items():
             self._log_guards(guards.on_refused(ticker, why, self._clock.now()))
 
-    def _on_fills(self, fills: Collection[Fill]) -> None:
+    def _on_fills(self, fills: Collection[NewFill]) -> None:
         """Tell of fills that were not known yet, and stay away from what was filled."""
-        for fill in fills:
-            self.log("FILL", log_format.fill(fill))
-        self._log_guards(self.session.memory.guards.on_fills(fills, self._clock.now()))
+        for new in fills:
+            self.log("FILL", log_format.fill(new.fill, new.closed))
+        self._log_guards(self.session.memory.guards.on_fills([new.fill for new in fills], self._clock.now()))
 
     # -- what is told ------------------------------------------------------------------------------------------
 
-    def _log_all(self, told: Iterable[tuple[str, Mapping[str, str]] | tuple[str, str, list[str]]]) -> None:
+    def _log_all(self, told: Iterable[log_events.Event]) -> None:
         for event in told:
             self.log(*event)
 
@@ -419,7 +424,8 @@ MARKET_BOT = MarketBot  # the design document's spelling
 def read_settings(changed: Mapping[str, object] = MappingProxyType({})) -> Settings:
     """The settings above, with those of `changed` in their place, checked. Raises one `ConfigError` that lists
     every problem."""
-    return check_settings({name: globals()[name] for name in _WRITTEN} | dict(changed))
+    names = _WRITTEN | lookalikes(globals())
+    return check_settings({name: globals()[name] for name in names} | dict(changed))
 
 
 def ledger_file(environment: Environment) -> Path:
@@ -437,9 +443,6 @@ def main() -> int:
     sent for want of a setting, a variable or a key."""
     parser = argparse.ArgumentParser(prog="python market_bot.py", description="Trade until Ctrl-C.")
     parser.add_argument("--yes", action="store_true", help="with real money: clear the account without asking")
+    parser.add_argument("--version", action="version", version=VERSION)
     confirm = (lambda _: True) if parser.parse_args().yes else launch.keyboard()
     return launch.start(read_settings, paths(), confirm, MarketBot)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.harness import Desk, desk, moment, progress
 from exchange.orderbook import Side
+from execution import cancel_reasons
 from market_bot import MarketBot
 from risk.gate import Place
 from selection.ranking import Selection
@@ -44,7 +45,7 @@ class Anew(MarketBot):
     def start_trading(self) -> Selection | None:
         for order in self._client.get_resting_orders():
             if is_own(order):
-                self.session.canceler.cancel_one(order)
+                self.session.canceler.cancel_one(order, cancel_reasons.BY_HAND)
         return super().start_trading()
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,11 +21,16 @@ from clients import API_ROOT, Environment, KalshiHttpClient
 from exchange.clock import WallClock
 from exchange.errors import ConfigError
 from exchange.signing import Signer, key_file_warning, load_key
+from runtime.console import HOME
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
 
 REAL_MONEY_DOMAIN = ".kalshi.com"
 """The real exchange's hosts; its test site lives under another domain."""
+
+
+_PLACEHOLDER = re.compile(r"your_\w+_api_key_id|/path/to/.*")
+"""The values of .env.example, which a person is to replace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +44,47 @@ class Connection:
     warnings: tuple[str, ...] = ()
 
 
-def read_variables(dotenv_file: Path) -> dict[str, str]:
-    """The variables of `.env`, where there is one, under those of the process, which win."""
-    try:
-        from_file = dotenv_values(dotenv_file) if dotenv_file.exists() else {}
-    except (OSError, UnicodeDecodeError) as error:
+class Variables(dict[str, str]):
+    """Variables by name: those of the terminal, and under them those of `.env`. `terminal`: the names
+    that are set there; `hidden`: names that `.env` has too, with another value."""
+
+    def __init__(self, terminal: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
+        super().__init__({**dotenv, **terminal})
+        self.hidden = frozenset(name for name in dotenv if dotenv[name] != self[name])
+        self.terminal = frozenset(terminal)
+
+    def with_value(self, name: str, value: str) -> Variables:
+        """The same, with another value of a variable."""
+        changed = copy(self)
+        changed[name] = value
+        return changed
+
+    def warnings(self, environment: Environment) -> tuple[str, ...]:
+        """What a person should know of an environment's variables, a sentence each. No value is shown."""
+        found = [name for name in sorted(self.hidden) if name.startswith(f"{environment.value}_")]
+        is_what = {name: "another than in .env" if self[name].strip() else "set, but empty," for name in found}
+        return tuple(
+            f"{name} is {is_what[name]} in this terminal, which goes before .env. To use .env: unset {name}"
+            for name in found
+        )
+
+
+def read_variables(dotenv_file: Path) -> Variables:
+    """The variables of `.env`, where there is one, under those of the terminal. Raises a `ConfigError`."""
+    if dotenv_file.is_dir():
         raise ConfigError(
-            f"{dotenv_file} cannot be read ({error}). It is a text file of lines NAME=value."
+            f"{dotenv_file} is a folder. It must be a text file of lines NAME=value: give the folder another "
+            "name, then cp .env.example .env and fill it in."
+        )
+    try:
+        found = dotenv_values(dotenv_file) if dotenv_file.exists() else {}
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"{dotenv_file} is not UTF-8 text. Save it as UTF-8: it is a text file of lines NAME=value."
         ) from None
-    return {name: value for name, value in from_file.items() if value is not None} | dict(os.environ)
+    except OSError as error:
+        raise ConfigError(f"{dotenv_file} cannot be read ({error.strerror}). Make it readable to you.") from None
+    return Variables(os.environ, {name: value for name, value in found.items() if value is not None})
 
 
 def require_environment(environment: object) -> Environment:
@@ -62,16 +101,17 @@ def is_embedded(environment: Environment, variables: Mapping[str, str]) -> bool:
 
 def connect(environment: Environment, variables: Mapping[str, str]) -> Connection:
     """Connect `environment` as `variables` say: `<ENV>_KEYID`, `<ENV>_KEYFILE` and, optional, `<ENV>_URL`.
-    `SIM` without `SIM_URL` is an exchange inside this process and needs nothing."""
+    `SIM` without `SIM_URL` is an exchange inside this process and needs nothing. A relative key file is in the
+    project's folder."""
     name = require_environment(environment).value
+    hidden = variables.warnings(environment) if isinstance(variables, Variables) else ()
     if is_embedded(environment, variables):
-        return _embedded()
+        return _embedded(hidden)
     override = variables.get(f"{name}_URL", "").strip()
     base_url = _base_url(override, environment) if override else environment.base_url
     assert base_url is not None  # noqa: S101  (only SIM has none)
     key_id = _key_id(variables, f"{name}_KEYID")
-    key_file = _required(variables, f"{name}_KEYFILE", "the path of the API key's private key file")
-    path = Path(os.path.expanduser(key_file)).absolute()  # noqa: PTH111  (Path's own raises on an unknown user)
+    path = _key_file(variables, f"{name}_KEYFILE")
     signer = Signer(key_id, load_key(path, f"{name}_KEYFILE"))
     open_to_others = key_file_warning(path)
     money = "REAL MONEY" if environment is Environment.PROD else "no real money is involved"
@@ -79,7 +119,7 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     return Connection(
         KalshiHttpClient(base_url, signer, WallClock(), _session(base_url, host)),
         {"Money": money, "Exchange": host},
-        warnings=(f"{name}_KEYFILE: {open_to_others}",) if open_to_others else (),
+        warnings=(*hidden, *([f"{name}_KEYFILE: {open_to_others}"] if open_to_others else ())),
     )
 
 
@@ -94,9 +134,9 @@ def _session(base_url: str, host: str) -> requests.Session:
     return session
 
 
-def _embedded() -> Connection:
+def _embedded(warnings: tuple[str, ...]) -> Connection:
     exchange = embedded.start()
-    return Connection(embedded_client(exchange), exchange.about, is_private=True)
+    return Connection(embedded_client(exchange), exchange.about, is_private=True, warnings=warnings)
 
 
 def embedded_client(exchange: EmbeddedExchange) -> KalshiHttpClient:
@@ -108,8 +148,24 @@ def embedded_client(exchange: EmbeddedExchange) -> KalshiHttpClient:
 def _required(variables: Mapping[str, str], variable: str, what: str) -> str:
     value = variables.get(variable, "").strip()
     if not value:
-        raise ConfigError(f"{variable} is not set. Put {variable}=... into .env: {what} (see .env.example).")
+        raise ConfigError(
+            f"{missing_text(variables, variable)}. Put {variable}=... into .env: {what} (see .env.example)."
+        )
+    if _PLACEHOLDER.fullmatch(value):
+        raise ConfigError(f"{variable} has the example's value still. Put in its place {what}.")
     return value
+
+
+def missing_text(variables: Mapping[str, str], variable: str) -> str:
+    """In what way a variable that is needed has no value."""
+    if isinstance(variables, Variables) and variable in variables.terminal:
+        return f"{variable} is set, but empty, in this terminal, which goes before .env: unset {variable}"
+    return f"{variable} {'stands in .env without a value' if variable in variables else 'is not set'}"
+
+
+def _key_file(variables: Mapping[str, str], variable: str) -> Path:
+    typed = _required(variables, variable, "the path of the API key's private key file")
+    return HOME / os.path.expanduser(typed)  # noqa: PTH111  (Path's own raises on an unknown user)
 
 
 def _key_id(variables: Mapping[str, str], variable: str) -> str:

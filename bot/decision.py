@@ -15,6 +15,8 @@ from bot.observation import AccountSnapshot, MarketView
 from bot.settings import Settings
 from exchange.models import ExchangeStatus, Market
 from exchange.orderbook import Bid, Book
+from execution import cancel_reasons
+from execution.cancel_reasons import CancelCause, CancelReason
 from execution.order_groups import OrderGroups
 from execution.plan import Plan, TargetQuote, Targets, make_plan
 from incentive import Board, IncentiveProgram
@@ -22,9 +24,17 @@ from rewards.estimate import RewardedMarket
 from rewards.skips import Reason, Skip
 from risk import exposure, gate
 from risk.exposure import Headroom
-from risk.gate import TradingState
+from risk.gate import Place, TradingState
 from risk.guards import Guards, TargetGrace
+from runtime.log_format import local_time
 from selection.ranking import Selection
+
+_CANCELED_FOR = {
+    Reason.GUARD: CancelReason.GUARD,
+    Reason.NOT_RUNNING: CancelReason.PROGRAM_ENDED,
+    Reason.PAID_OUT: CancelReason.PROGRAM_ENDED,
+}
+"""Why orders are canceled in a market that is skipped, where the skip has a name of its own among the cancels."""
 
 _NOT_SEEN = frozenset({Reason.NO_BOOK, Reason.NO_MARKET, Reason.UNREADABLE})
 
@@ -96,10 +106,25 @@ def decide(
         if (candidate.ticker, bid.side) not in guards.sides
     ]
     state = trading_state(settings, account, view, inputs)
-    targets = Targets(wanted, keep, blind | account.unread, inputs.until, settings.exit)
+    places = {quote.place for quote in wanted}
+    ours = {(order.ticker, order.side) for order in account.ours}
+    unwanted = {place: _unwanted(place, selection, guards) for place in ours - places if place[0] not in keep}
+    targets = Targets(wanted, keep, blind | account.unread, inputs.until, settings.exit, unwanted)
     shards = {market.exchange_index or 0 for market in view.markets.values()}
     plan = make_plan(state, targets, memory.order_groups.group_ids(shards))
     return Decision(selection, stay, after, state, plan)
+
+
+def _unwanted(place: Place, selection: Selection, guards: Guards) -> CancelCause:
+    """Why no order is wanted on a side."""
+    ticker, cooldown = place[0], guards.sides.get(place)
+    if cooldown is not None:
+        return CancelCause(CancelReason.GUARD, f"{cooldown.why}, until {local_time(cooldown.until)}")
+    skip = next((skip for skip in selection.skipped if skip.ticker == ticker), None)
+    if skip is not None:
+        return CancelCause(_CANCELED_FOR.get(skip.reason, CancelReason.NOT_CHOSEN), skip.text)
+    chosen = any(candidate.ticker == ticker for candidate in selection.chosen)
+    return cancel_reasons.NO_PRICE if chosen else cancel_reasons.PROGRAM_ENDED
 
 
 def trading_state(

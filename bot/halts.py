@@ -13,6 +13,7 @@ from decimal import Decimal
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
 from exchange.models import Order
+from execution.cancel_reasons import CancelCause, CancelReason
 from execution.canceler import Canceler
 from ledger.bookkeeper import Bookkeeper, Mismatch
 from ledger.daily_pnl import midnight
@@ -21,9 +22,13 @@ from ledger.entries import AccountMark
 from ledger.ledger import DAY_LOST, Ledger
 from risk import gate
 from runtime import log_format
+from runtime.console import typed
 from runtime.log_format import Log
 
-HOW_TO_GO_ON = "python main.py resume lets it go on, with a new session"
+
+def how_to_go_on() -> str:
+    """What a person types to let a halted bot trade again."""
+    return f"{typed('main.py resume')} lets it go on, with a new session"
 
 
 class Halts:
@@ -55,7 +60,7 @@ class Halts:
             return False
         if reason != self._told:
             self._tell(reason, self._client.get_positions().items)
-        self._canceler.cancel_own()
+        self._canceler.cancel_own(CancelCause(CancelReason.HALT, reason))
         return True
 
     def halt(self, reason: str, positions: Collection[Position], balance: Balance | None) -> None:
@@ -68,7 +73,7 @@ class Halts:
             self._log("ERROR", str(error), [more])
         self._bookkeeper.close_cycle(None, balance)
         self._tell(reason, positions)
-        self._canceler.cancel_own()
+        self._canceler.cancel_own(CancelCause(CancelReason.HALT, reason))
 
     def _write(self) -> LedgerError | None:
         if self._unwritten:
@@ -83,7 +88,7 @@ class Halts:
         self._told = reason
         risks = held_risks(positions)
         said = {"Reason": reason, "Orders": "ours are canceled", "Positions": f"{len(positions)} kept"}
-        more = {"Worst case": worst_case(risks.items()), "Then": HOW_TO_GO_ON}
+        more = {"Worst case": worst_case(risks.items()), "Then": how_to_go_on()}
         self._log("HALT", said | more, listed(positions, risks))
 
     def daily_loss_reason(self, mark: AccountMark, daily_loss_limit: Decimal) -> str:

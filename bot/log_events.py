@@ -5,9 +5,10 @@ was told so far, so that the log says what is new.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from bot.decision import Decision
 from bot.halts import worst_case
@@ -16,30 +17,56 @@ from exchange.trading_hours import Span
 from incentive import Board, ProgramChange
 from ledger.entries import AccountMark, CycleRecord
 from rewards.estimate import Candidate, dollars_per_day
-from rewards.skips import Skip, contracts
-from runtime.log_format import Fields, dollars_or_unknown, local_time, signed_dollars
+from rewards.skips import Reason, contracts
+from runtime.log_format import Fields, dollars_or_unknown, local_time, pairs, signed_dollars, span_text
 from selection.ranking import Selection
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
 
 
+RETOLD = timedelta(hours=1)
+"""A cycle's details are told so often, though nothing changed."""
+
+CHANGED_BY = 0.1
+"""An amount in a cycle's details has changed when it differs by more than this part."""
+
+Event = tuple[str, Mapping[str, str]] | tuple[str, str, list[str]] | tuple[str, Mapping[str, str], list[str]]
+"""A name and what it says, in `Key: value` pairs or a sentence, and details below it."""
+
+
+class CycleReport(NamedTuple):
+    """What a cycle came to. `kept`: orders that rest as they did before."""
+
+    number: int
+    record: CycleRecord
+    kept: int
+    decision: Decision
+    mark: AccountMark
+
+
 class Announcements:
     """What was told so far, so that the log says what is new: programs that came, changed and ended, markets taken
-    up and given up, and why the best of the others are not quoted."""
+    up and given up, why the best of the others are not quoted, what a cycle ties up. In `detail` all of it is told
+    every time."""
 
-    def __init__(self) -> None:
+    def __init__(self, detail: bool = False) -> None:
+        self._detail = detail
         self._quoted: frozenset[str] = frozenset()
         self._closed: frozenset[int] = frozenset()
         self._pause: Span | None = None
+        self._counts: Fields = {}
+        self._skipped: dict[str, Reason] = {}
+        self._amounts: tuple[float, ...] = ()
+        self._amounts_at: datetime | None = None
 
-    def pause(self, planned: Span | None) -> Iterator[tuple[str, Fields]]:
+    def pause(self, planned: Span | None) -> Iterator[Event]:
         """When the exchange pauses next, where that is new."""
         if planned and planned != self._pause:
             begins, ends = (f"{at:%Y-%m-%d %H:%M}" for at in planned)
             yield "INFO", {"Next pause of the exchange": f"{begins} until {ends} UTC"}
         self._pause = planned
 
-    def shards(self, status: ExchangeStatus) -> Iterator[tuple[str, Fields]]:
+    def shards(self, status: ExchangeStatus) -> Iterator[Event]:
         """Which shards take no orders any more, and which do again."""
         closed = frozenset(shard for shard, trades in status.trading_by_shard.items() if not trades)
         for shard in sorted(closed - self._closed):
@@ -51,7 +78,7 @@ class Announcements:
             yield "INFO", {"Shard": str(shard), "Exchange": "takes orders again"}
         self._closed = closed
 
-    def board(self, board: Board) -> Iterator[tuple[str, Fields]]:
+    def board(self, board: Board) -> Iterator[Event]:
         """What a scan brought: events and what they say, in the order in which they are logged."""
         pool = sum(map(dollars_per_day, board.programs))
         if not board.programs:
@@ -66,37 +93,56 @@ class Announcements:
         chosen, skipped = board.selection.chosen, board.selection.skipped
         counts = Counter(skip.reason.value for skip in skipped)
         totals = {"Programs": f"{len(board.programs):,}", "Pools": f"${pool:,.0f} a day"}
-        yield (
-            "INFO",
-            totals | {"Worth a slot": str(len(chosen))} | {name: f"{n:,}" for name, n in counts.most_common()},
-        )
-        for skip in skipped[:SKIPS_IN_DETAIL]:
-            yield "SKIP MARKET", {"Ticker": skip.ticker, "Reason": why(skip)}
+        totals |= {"Worth a slot": str(len(chosen))} | {name: f"{n:,}" for name, n in counts.most_common()}
+        if totals != self._counts or self._detail:
+            yield "INFO", totals
+        self._counts = totals
+        yield from self._skips(board)
         if board.advice:
             yield "INFO", {"Advice": board.advice}
 
-    def selection(self, selection: Selection, stay: frozenset[str] = frozenset()) -> Iterator[tuple[str, Fields]]:
+    def _skips(self, board: Board) -> Iterator[Event]:
+        """Why the best of the others are not quoted, where that is new; its numbers may change untold."""
+        listed = {program.ticker for program in board.programs}
+        self._skipped = {ticker: reason for ticker, reason in self._skipped.items() if ticker in listed}
+        for skip in board.selection.skipped[:SKIPS_IN_DETAIL]:
+            if self._skipped.get(skip.ticker) is not skip.reason or self._detail:
+                yield "SKIP MARKET", {"Ticker": skip.ticker, "Reason": skip.text}
+            self._skipped[skip.ticker] = skip.reason
+
+    def selection(self, selection: Selection, stay: frozenset[str] = frozenset()) -> Iterator[Event]:
         """What is new in what a cycle quotes. `stay`: markets that keep their orders though they are not
         chosen."""
         chosen = {candidate.ticker: candidate for candidate in selection.chosen}
         reasons = {skip.ticker: skip for skip in selection.skipped}
         for ticker in sorted(self._quoted - chosen.keys() - stay):
             skip = reasons.get(ticker)
-            yield "INFO", {"Ticker": ticker, "No longer quoted": why(skip) if skip else "its programs ended"}
+            yield "INFO", {"Ticker": ticker, "No longer quoted": skip.text if skip else "its programs ended"}
         for ticker, candidate in chosen.items():
             if ticker not in self._quoted:
                 yield "QUOTE MARKET", quoted_market(candidate, ticker in selection.unpaid)
         self._quoted = frozenset(chosen) | (stay & self._quoted)
+        self._skipped = {ticker: reason for ticker, reason in self._skipped.items() if ticker not in chosen}
+
+    def cycle(self, done: CycleReport, next_cycle: datetime) -> Iterator[Event]:
+        """What a cycle came to, with its details where they changed, and once an hour."""
+        began = done.record.began
+        amounts = _amounts(done)
+        is_due = self._amounts_at is None or began >= self._amounts_at + RETOLD
+        is_told = is_due or self._detail or _differ(amounts, self._amounts)
+        if is_told:
+            self._amounts, self._amounts_at = amounts, began
+        yield "CYCLE", cycle(done, next_cycle), cycle_details(done) if is_told else []
 
 
-def problems(board: Board) -> Iterator[tuple[str, str, list[str]]]:
+def problems(board: Board) -> Iterator[Event]:
     """What of the board is not known."""
     if board.problems:
         more = f"{len(board.problems)} part(s) of the board are not known; those markets are left out"
         yield "ERROR", str(board.problems[0]), [more]
 
 
-def program_change(change: ProgramChange) -> tuple[str, Fields]:
+def program_change(change: ProgramChange) -> Event:
     """A program that is new, has ended, or has other terms than before."""
     ticker = {"Ticker": change.program.ticker}
     if change.was is None:
@@ -109,14 +155,15 @@ def program_change(change: ProgramChange) -> tuple[str, Fields]:
 def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
     """A market that is taken up, and what it is hoped to bring."""
     estimate, decided = candidate.estimate, candidate.conservative
+    costs = decided.fill_cost_per_day + decided.fees_per_day
     said = {
         "Ticker": candidate.ticker,
         "Pool": f"${candidate.incentive.pool_per_day:,.2f} a day",
         "Terms": terms(candidate.incentive.programs),
         "Our share": f"yes {estimate.share_yes:.3%}, no {estimate.share_no:.3%}",
         "Estimate": expected(estimate.dollars_per_day, estimate.payable),
-        "Net": f"{signed_dollars(decided.net_per_day)} a day with twice the rivals, "
-        f"{decided.fills_per_day:,.1f} fills a day at ${decided.fill_cost_per_day + decided.fees_per_day:.4f}",
+        "Net": f"{signed_dollars(decided.net_per_day)} a day with twice the rivals; "
+        f"{decided.fills_per_day:,.1f} fills a day are expected to cost ${costs:.4f} a day",
         "Ties up": f"${candidate.collateral:.2f}",
     }
     if is_unpaid:
@@ -124,31 +171,79 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
     return said
 
 
-def cycle(number: int, done: CycleRecord, decision: Decision, mark: AccountMark, next_cycle: datetime) -> Fields:
-    """What a cycle came to. What is tied up and free is what it would be with all of the plan done."""
-    chosen, plan, state = decision.selection.chosen, decision.plan, decision.state
-    per_day = sum(candidate.estimate.dollars_per_day for candidate in chosen)
-    payable = sum((candidate.estimate.payable for candidate in chosen), start=Decimal(0))
-    balance = state.balance
+def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
+    """The one line of a cycle, at most 200 characters long with its time."""
+    record, mark = done.record, done.mark
     return {
-        "Number": str(number),
-        "Markets": str(done.markets),
-        "Orders resting": str(done.orders),
-        "Tied up": f"${plan.tied_up:.2f} of ${state.limits.max_capital:.2f}",
-        "Free cash": f"${balance.available - plan.spends:,.4f}" if balance else "not known",
-        "Estimate": expected(per_day, payable),
+        "Number": str(done.number),
+        "Markets": str(record.markets),
+        "Orders": f"{record.orders} ({done.kept} kept)",
         "Accrued today": dollars_or_unknown(mark.accrued),
-        "Trading today": dollars_or_unknown(mark.day_profit),
-        "Requests": str(done.requests),
-        "Took": f"{done.seconds:.1f} s",
-        "Worst case": worst_case(plan.risks.items()),
+        "Trading today": trading_today(mark),
+        "Worst case": f"${_total_risk(done):,.2f}",
         "Next": local_time(next_cycle),
     }
 
 
+def cycle_details(done: CycleReport) -> list[str]:
+    """What is tied up and free, with all of the plan done; what the quotes would earn; what the cycle took."""
+    plan, state, record = done.decision.plan, done.decision.state, done.record
+    free = f"${state.balance.available - plan.spends:,.4f}" if state.balance else "not known"
+    tied_up = f"${plan.tied_up:.2f} of ${state.limits.max_capital:.2f}"
+    work = {"Requests": str(record.requests), "Took": f"{record.seconds:.1f} s"}
+    return [
+        pairs({"Tied up": tied_up, "Free cash": free, "Worst case": worst_case(plan.risks.items())}),
+        pairs({"Estimate": expected(*_estimate(done))} | work),
+    ]
+
+
+def _estimate(done: CycleReport) -> tuple[float, Decimal]:
+    """Dollars a day before the floor, and dollars payable by the windows' ends, of all that is quoted."""
+    chosen = done.decision.selection.chosen
+    per_day = sum(candidate.estimate.dollars_per_day for candidate in chosen)
+    return per_day, sum((candidate.estimate.payable for candidate in chosen), start=Decimal(0))
+
+
+def _total_risk(done: CycleReport) -> Decimal:
+    return sum(done.decision.plan.risks.values(), start=Decimal(0))
+
+
+def _amounts(done: CycleReport) -> tuple[float, ...]:
+    """What has to change for a cycle's details to be told."""
+    record, plan = done.record, done.decision.plan
+    per_day, payable = _estimate(done)
+    dollars = float(plan.tied_up), float(_total_risk(done)), per_day, float(payable)
+    return record.markets, record.orders, *dollars
+
+
+def _differ(now: tuple[float, ...], before: tuple[float, ...]) -> bool:
+    pairs_of_amounts = zip(now, before, strict=True)
+    return any(abs(new - old) > CHANGED_BY * max(abs(new), abs(old)) for new, old in pairs_of_amounts)
+
+
+def slow_cycle(took: float, wait_time: float) -> Event:
+    """A cycle took longer than a cycle may: seconds it `took`, and those from one to the next."""
+    why = "a slow exchange, many orders, or this process was suspended"
+    says = f"it took {took:.1f} s of {wait_time:g} ({why}); the next one begins at once"
+    return "INFO", {"Slow cycle": says}
+
+
+def awake_again(seconds: float) -> Event:
+    """The process did not run for so many seconds of a wait."""
+    lasted = f"this process did not run for {span_text(seconds)} (suspended, or the machine slept)"
+    return "INFO", {"Awake again": f"{lasted}; the next cycle begins at once"}
+
+
+def trading_today(mark: AccountMark) -> str:
+    """What trading brought the bot in a UTC day, and beside it what that day had brought before there was a
+    bot."""
+    before = f" ({signed_dollars(mark.before_bot)} before the bot)" if mark.before_bot else ""
+    return dollars_or_unknown(mark.own_profit) + before
+
+
 def expected(dollars_per_day: float, payable: Decimal) -> str:
     """What quotes would earn by the rule, and what would really be paid: nothing below $1.00 a window."""
-    return f"${dollars_per_day:.4f} a day before the $1.00 floor, ${payable:.2f} payable"
+    return f"${dollars_per_day:.4f} a day before the $1.00 floor, ${payable:.2f} payable by the windows' ends"
 
 
 def terms(programs: Iterable[Program]) -> str:
@@ -158,7 +253,3 @@ def terms(programs: Iterable[Program]) -> str:
         f"target {contracts(program.target or 0)}, discount {program.discount}"
         for program in programs
     )
-
-
-def why(skip: Skip) -> str:
-    return f"{skip.reason.value} | {skip.label}: {skip.number}"

@@ -21,15 +21,17 @@ from bot.prod_confirmation import Confirm
 from bot.recovery import RetryPolicy
 from bot.settings import Settings
 from clients import KalshiHttpClient
-from exchange.account import Fill
 from exchange.errors import ExchangeError, Unauthorized
 from exchange.models import ExchangeStatus
+from execution import cancel_reasons
+from execution.cancel_reasons import CancelCause
 from execution.canceler import Canceler
 from execution.executor import Executor
 from execution.order_groups import OrderGroups
 from incentive import IncentiveProgram
 from ledger.bookkeeper import Bookkeeper
 from ledger.database import LedgerError
+from ledger.entries import NewFill
 from ledger.ledger import Ledger
 from risk.guards import Guards, TargetGrace
 from runtime import signals
@@ -49,7 +51,7 @@ class Session:
         ledger: Ledger,
         incentives: IncentiveProgram,
         log: Log,
-        on_fills: Callable[[Collection[Fill]], None],
+        on_fills: Callable[[Collection[NewFill]], None],
     ) -> None:
         self._client, self._ledger, self._log = connection.client, ledger, log
         self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
@@ -95,7 +97,7 @@ class Session:
         try:
             self.bookkeeper.open_ledger()
         except LedgerError:  # without it nobody knows whether trading is halted: our orders go
-            self.canceler.cancel_own()
+            self.canceler.cancel_own(cancel_reasons.LEDGER)
             raise
         if self.halts.check():
             self.end()
@@ -111,7 +113,7 @@ class Session:
         if not self._is_paused:
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
             self._log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
-            self.withdraw()
+            self.withdraw(cancel_reasons.PAUSE)
         self._is_paused = True
         self.end()
         return True
@@ -120,7 +122,7 @@ class Session:
         """Clear the account: cancel every order, whoever sent it, and close the positions. Raises an
         `ExchangeError` or a `LedgerError`."""
         self._log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
-        self.canceler.cancel_all()
+        self.canceler.cancel_all(cancel_reasons.NEW_SESSION)
         self.bookkeeper.begin_session()
         account = self.look_at_account()
         self.bookkeeper.accept_positions(account.mismatches)
@@ -179,9 +181,9 @@ class Session:
             self.halts.halt(reason, account.positions.items, account.balance)
         return bool(reason)
 
-    def withdraw(self, is_told: bool = True) -> None:
+    def withdraw(self, cause: CancelCause, is_told: bool = True) -> None:
         """Take down what is ours, as far as that works."""
-        failure = recovery.attempt(self.canceler.cancel_own)
+        failure = recovery.attempt(partial(self.canceler.cancel_own, cause))
         if failure and is_told:
             recovery.log_failure(self._log, failure, "Orders of ours may rest until they expire")
 
@@ -190,7 +192,7 @@ class Session:
         if self._client.requests_sent:
             more = "our orders are taken down; Ctrl-C once more ends that at once"
             self._log("INFO", {"Stopping": why, "Then": more})
-        code = self.canceler.shut_down(self.executor.last_expiry)
+        code = self.canceler.shut_down(self.executor.last_expiry, why)
         try:
             if not code:
                 self.order_groups.close()

@@ -6,10 +6,11 @@ passes is exact (`Decimal`, whole ticks) and needs no second look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from clients import Environment
@@ -40,11 +41,15 @@ T = TypeVar("T")
 def _environment(value: object) -> Environment:
     if isinstance(value, Environment):
         return value
-    raise ValueError("must be Environment.SIM, Environment.DEMO or Environment.PROD")
+    raise ValueError("must be Environment.SIM, Environment.DEMO or Environment.PROD, without quotes")
 
 
 def _number(value: object) -> Decimal:
     """A number as it was typed: 0.01 means exactly a hundredth, not the nearest binary fraction."""
+    if isinstance(value, str):
+        raise ValueError("must be a number, without quotes, $ or %, such as 200 or 0.01")
+    if isinstance(value, tuple):
+        raise ValueError("must be one number: write 1000, not 1,000")
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError("must be a number")
     try:
@@ -125,7 +130,7 @@ def _exit(value: object) -> Exit:
     try:
         return Exit(value)
     except ValueError:
-        raise ValueError('must be "CROSS" or "REST"') from None
+        raise ValueError('must be "CROSS" or "REST", with quotes') from None
 
 
 def _patterns(value: object) -> tuple[str, ...]:
@@ -177,6 +182,12 @@ def _no_or_some_seconds(value: object) -> float:
     return _seconds(value, 0.0, 1)
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be True or False, without quotes")
+    return value
+
+
 def _in_seconds(seconds: float) -> str:
     return f"{seconds:g} s"
 
@@ -202,7 +213,8 @@ class Settings:
     order); `trade_delta` in ticks; times in seconds, but for `min_hours_to_close`: `wait_time` from the start of a
     cycle to the start of the next, `expiration_ts` that an order outlives the cycle that should have renewed it,
     `scan_time` between scans of the board; limits, rewards and costs in dollars; `log_size` in bytes, after which
-    the log begins anew, with `log_files` older ones that are kept."""
+    the log begins anew, with `log_files` older ones that are kept; `log_detail` whether it also tells what stays
+    the same."""
 
     env: Environment = field(metadata=_as(_environment, lambda env: env.value))
     trade_size: Decimal | None = field(metadata=_as(_size, lambda size: AUTO if size is None else size))
@@ -227,6 +239,7 @@ class Settings:
     scan_time: float = field(metadata=_as(_at_least_a_second, _in_seconds))
     log_size: int = field(metadata=_as(_megabytes, lambda size: f"{size / MEGABYTE:g} MB"))
     log_files: int = field(metadata=_as(_files))
+    log_detail: bool = field(metadata=_as(_flag))
 
     def expiry(self, began: datetime, now: datetime) -> datetime:
         """When an order is gone that is placed or renewed `now`, in a cycle that `began` then, if nobody renews
@@ -249,7 +262,7 @@ NAMES = tuple(_TABLE)
 
 def check_settings(constants: Mapping[str, object]) -> Settings:
     """Settings from the constants `NAMES`. Raises one `ConfigError` that lists every problem."""
-    problems = [f"{name} is no setting of this version; remove it" for name in constants if name not in _TABLE]
+    problems = [_unknown(name) for name in constants if name not in _TABLE]
     values: dict[str, Any] = {}
     for name, one in _TABLE.items():
         try:
@@ -261,6 +274,23 @@ def check_settings(constants: Mapping[str, object]) -> Settings:
     if problems:
         raise ConfigError("; ".join(problems) + ". The settings are at the top of market_bot.py.")
     return Settings(**values)
+
+
+def lookalikes(names: Iterable[str]) -> set[str]:
+    """Names that are a setting's but for capitals and underscores, such as `max_capital`: nobody reads them."""
+    folded = {_folded(name) for name in NAMES}
+    return {name for name in names if name not in _TABLE and _folded(name) in folded}
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _unknown(name: str) -> str:
+    near = {_folded(known): known for known in NAMES}
+    meant = get_close_matches(_folded(name), near, n=1)
+    maybe = f" (is {near[meant[0]]} meant?)" if meant else ""
+    return f"Unknown setting {name}{maybe}: fix the spelling or remove it"
 
 
 def strategy_of(settings: Settings) -> Strategy:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
 
 from bot import connection, launch
 from bot.connection import Connection
 from clients import Environment
 from exchange.errors import ConfigError
+from runtime import preflight
+from runtime.console import typed
 
-SHARING = """\
+
+def sharing() -> str:
+    """What to do to look at a simulated exchange from outside the bot's process."""
+    return f"""\
 A simulated exchange lives inside the process that opened it: another process's account cannot be looked at or
-tidied up from here. To share one, start `python -m simulator` in a terminal of its own, put the SIM_ lines that it
-prints into .env, and start the bot again."""
+tidied up from here. To share one, type this in a terminal of its own, put the SIM_ lines that it prints into .env,
+and start the bot again:
+  {typed("-m simulator")}"""
 
 
 def importable() -> None:
@@ -26,10 +31,7 @@ def importable() -> None:
     try:
         import market_bot  # noqa: F401
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        where = "".join(f", line {f.lineno}" for f in frames if f.filename.endswith("market_bot.py"))
-        said = f"market_bot.py does not run ({type(error).__name__}: {error}{where})"
-        raise ConfigError(f"{said}. Look at what was changed there last") from None
+        raise ConfigError(preflight.import_problem(error, "market_bot")) from None
 
 
 def connected() -> tuple[Environment, Connection]:
@@ -63,7 +65,7 @@ def agreed(args: argparse.Namespace, question: str) -> bool:
     if args.yes:
         return True
     if ask is None:
-        told = f"nobody sits at a keyboard to confirm this: python main.py {args.command} --yes"
+        told = f"nobody sits at a keyboard to confirm this: {typed(f'main.py {args.command} --yes')}"
         print(f"main: nothing was done, {told}", file=sys.stderr)
         return False
     if ask(question):

@@ -20,15 +20,17 @@ from zoneinfo import ZoneInfo
 
 import trade
 from bot import settings
-from bot.connection import Connection, connect, read_variables
+from bot.connection import Connection, Variables, connect, missing_text, read_variables
 from clients import Environment, KalshiHttpClient
 from commands import context
 from exchange.account import Balance
+from exchange.clock import how_to_set
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.trading_hours import new_york, next_pause
 from rewards import estimate
-from runtime.console import Checklist, ExitCode
+from runtime.console import Checklist, ExitCode, typed
 from selection.screening import Screen
+from simulator.embedded import OPENED
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
 SIGNATURE, LIMITS, CASH, START = "Signature", "Limits", "Cash", "At a start"
@@ -39,9 +41,11 @@ _LISTED = 10  # orders, and positions, that are shown one by one
 _MARKETS_READ = 500
 """Markets, the best paid, that are looked up for their shards: five requests; the real board would take 80."""
 
-_NEW_KEY = "save its private key, cp .env.example .env if there is no .env, and fill in the key's id and the file"
+_NEW_KEY = (
+    "save its private key, and fill the key's id and the file into .env (if there is none: cp .env.example .env)"
+)
 _WHERE_FROM = {
-    Environment.SIM: "Put the SIM_ lines that python -m simulator prints into .env, or take SIM_URL out of it",
+    Environment.SIM: "Put the SIM_ lines that the simulator printed into .env, or take SIM_URL out of it",
     Environment.DEMO: f"Make an API key on the demo site, {_NEW_KEY}",
     Environment.PROD: f"Make an API key on the exchange's website, {_NEW_KEY}",
 }
@@ -116,34 +120,43 @@ def _connection(checklist: Checklist, environment: Environment, dotenv_file: Pat
     missing = [name for name in (key_id, key_file) if not variables.get(name, "").strip()]
     connection, problem = None, ""
     try:  # with some id in any case: a wrong key file is to be told at once, not after the id is there
-        connection = connect(environment, {**variables, key_id: variables.get(key_id, "").strip() or "none"})
+        connection = connect(environment, variables.with_value(key_id, "none") if key_id in missing else variables)
     except ConfigError as error:
         problem = str(error)
     if connection and connection.is_private:
-        checklist.ok(".env", "nothing is needed: env SIM is a simulator inside this process")
+        _hidden(checklist, environment, variables, "nothing is needed: env SIM is a simulator inside this process")
         checklist.ok("Key file", "none is needed: the simulator makes its own")
         return connection
     about_key_file = problem.startswith(key_file)
+    key_file_warnings = (
+        [one for one in connection.warnings if one.startswith(f"{key_file}: ")] if connection else []
+    )
     if missing:
-        there = "" if dotenv_file.exists() else f", and {dotenv_file} is not there"
-        said = f"not set: {' and '.join(missing)}{there}. {_WHERE_FROM[environment]}"
-        checklist.fail(".env", said, ExitCode.MISCONFIGURED)
+        there = "" if dotenv_file.exists() else f"; {dotenv_file} is not there"
+        said = "; ".join(missing_text(variables, name) for name in missing)
+        checklist.fail(".env", f"{said}{there}. {_WHERE_FROM[environment]}", ExitCode.MISCONFIGURED)
     elif problem and not about_key_file:
         checklist.fail(".env", problem, ExitCode.MISCONFIGURED)
     else:
-        apart = [name for name in (key_id, key_file) if name in os.environ]
-        where = f"; {' and '.join(apart)} not there, but in this terminal's variables" if apart else ""
-        checklist.ok(".env", f"{key_id} and {key_file} are set{where}")
+        apart = [name for name in (key_id, key_file) if name in variables.terminal]
+        where = f"; {' and '.join(apart)} in this terminal's variables" if apart else ""
+        _hidden(checklist, environment, variables, f"{key_id} and {key_file} are set{where}")
     if about_key_file and key_file not in missing:
         checklist.fail("Key file", problem, ExitCode.MISCONFIGURED)
     elif problem:
         checklist.unchecked("Key file", "there is none yet" if key_file in missing else ".env comes first")
-    elif connection and connection.warnings:
-        checklist.note("Key file", connection.warnings[0])
+    elif key_file_warnings:
+        checklist.note("Key file", key_file_warnings[0])
     else:
         alone = ", readable by you alone" if os.name == "posix" else ""
         checklist.ok("Key file", f"{variables[key_file].strip()} is a private key{alone}")
     return None if missing else connection
+
+
+def _hidden(checklist: Checklist, environment: Environment, variables: Variables, told: str) -> None:
+    """Tell that the variables are there, and which of them the terminal's own hide."""
+    warnings = variables.warnings(environment)
+    (checklist.note if warnings else checklist.ok)(".env", ". ".join((told, *warnings)))
 
 
 # -- the exchange ------------------------------------------------------------------------------------------------
@@ -173,11 +186,11 @@ def _status(checklist: Checklist, environment: Environment, connection: Connecti
     """Check that the exchange answers, and tell whether it trades."""
     name = f"{connection.about['Exchange']} ({connection.about['Money']})"
     if connection.is_private:
-        name = "simulated, opened for this command alone: python -m simulator serves one to share with a bot"
+        name = f"{OPENED}. To share one with a bot: {typed('-m simulator')}"
     try:
         status = connection.client.get_exchange_status()
     except ExchangeError as error:
-        remedy = "Start python -m simulator in another terminal, or take SIM_URL out of .env"
+        remedy = f"In another terminal: {typed('-m simulator')}, or take SIM_URL out of .env"
         if environment is not Environment.SIM:
             remedy = f"If there is a {environment.value}_URL in .env, is it right?"
         nobody_there = isinstance(error, NotSent) or error.status == 404
@@ -202,7 +215,7 @@ def _pause(checklist: Checklist, environment: Environment, client: KalshiHttpCli
     pause = next_pause(schedule, now)
     if pause:
         told = f"{_local(pause[0]) if pause[0] > now else 'now'} to {_local(pause[1])}"
-    unsure = "; up to an hour off, for this machine has no time zones: pip install tzdata"
+    unsure = f"; up to an hour off, for this machine has no time zones: {typed('-m pip install tzdata')}"
     checklist.ok(PAUSE, told if isinstance(new_york(), ZoneInfo) else told + unsure)
 
 
@@ -216,7 +229,7 @@ def _clock(checklist: Checklist, connection: Connection) -> None:
         checklist.ok(CLOCK, "agrees with the exchange's")
     else:
         off = f"{abs(seconds):,.0f} s {'behind' if seconds > 0 else 'ahead of'} the exchange's"
-        remedy = "The bot corrects that by itself; set it all the same: timedatectl set-ntp true"
+        remedy = f"The bot corrects that by itself; set it all the same{how_to_set()}"
         checklist.note(CLOCK, f"this machine's clock is {off}. {remedy}")
 
 
@@ -327,9 +340,7 @@ def _explained(error: ExchangeError, environment: Environment) -> str:
         return str(error)
     said = f"{error.code} {error.details}"
     if error.by_clock:
-        return (
-            "refused: this machine's clock is wrong, and could not be corrected. Set it: timedatectl set-ntp true"
-        )
+        return f"refused: this machine's clock is wrong, and could not be corrected. Set it{how_to_set()}"
     if "INCORRECT_API_KEY_SIGNATURE" in said:
         remedy = "Put both lines of the same API key into .env"
         return f"refused: the key in {key_file} is not the private key of the id in {key_id}. {remedy}"

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import market_bot
 from bot.connection import Connection, is_embedded, read_variables, require_environment
-from bot.halts import HOW_TO_GO_ON
+from bot.halts import how_to_go_on
 from bot.observation import AccountSnapshot
 from bot.session import flatten
 from bot.settings import Settings
 from commands import context
 from commands.status_facts import running
 from exchange.errors import ExchangeError
+from execution import cancel_reasons
 from execution.canceler import Canceler, NullRecorder
 from execution.executor import Executor
 from execution.plan import Exit
@@ -43,7 +44,7 @@ def cancel_or_close(args: argparse.Namespace) -> int:
     print(context.named(environment, connection, THE_BOTS))
     if connection.is_private and running(environment, connection, paths.lock).runs is False:
         nothing = "No bot runs in this folder, so nothing rests and nothing is held: nothing was done."
-        print(f"{nothing}\n\n{context.SHARING}")
+        print(f"{nothing}\n\n{context.sharing()}")
         return ExitCode.OK
     what = "cancel every resting order" + (" and sell every position" if sells else "")
     if not context.agreed(args, f"Halt the bot and {what} of the account on {environment.value}?"):
@@ -51,7 +52,7 @@ def cancel_or_close(args: argparse.Namespace) -> int:
     print(halt(paths.ledger(environment), connection, f"python main.py {args.command}"))
     if connection.is_private:
         then = "Once halted it cancels its orders with its next cycle, and keeps its positions."
-        print(f"{then}\n\n{context.SHARING}")
+        print(f"{then}\n\n{context.sharing()}")
         return ExitCode.FAILED if sells else ExitCode.OK
     by_hand = ManualTrader(connection)
     if settings:
@@ -73,7 +74,7 @@ def resume(args: argparse.Namespace) -> int:
         return ExitCode.MISCONFIGURED
     print(clear_halts(file))
     if is_private:
-        print(f"\n{context.SHARING}")
+        print(f"\n{context.sharing()}")
     return ExitCode.OK
 
 
@@ -113,7 +114,7 @@ def halt(file: Path, connection: Connection, reason: str) -> str:
             ledger.halt(datetime.now(timezone.utc), reason)
     except LedgerError as error:
         return f"The bot could not be halted: {error}. If one runs, stop it with Ctrl-C."
-    return f"The bot is halted: {HOW_TO_GO_ON}."
+    return f"The bot is halted: {how_to_go_on()}."
 
 
 def _answers(connection: Connection) -> bool:
@@ -138,7 +139,7 @@ class ManualTrader:
 
     def cancel_all(self) -> None:
         """Cancel every order of the account and see that none rests. Raises an `ExchangeError`."""
-        self._canceler.cancel_all()
+        self._canceler.cancel_all(cancel_reasons.BY_HAND)
         print("No order of the account rests any more.")
 
     def close_all(self, settings: Settings) -> int:

@@ -16,7 +16,6 @@ from textwrap import fill
 
 import market_bot
 import trade
-from bot import log_events
 from bot.settings import Settings, strategy_of
 from clients import KalshiHttpClient
 from commands import context
@@ -39,7 +38,7 @@ from rewards.skips import Skip, contracts
 from risk import exposure
 from risk.exposure import Headroom
 from runtime import log_format
-from runtime.console import ExitCode, table
+from runtime.console import ExitCode, table, typed
 from selection.ranking import Selection
 from simulator.embedded import OPENED
 
@@ -59,13 +58,13 @@ def run(args: argparse.Namespace) -> int:
     if args.why and not view.lists(args.why):
         where = ", opened for this command alone" if connection.is_private else ""
         told = f"{args.why} has no program that is listed as active on this exchange{where}"
-        print(f"main: {told}; python main.py incentives shows tickers that have one", file=sys.stderr)
+        print(f"main: {told}. One that has: {why_command(view)}", file=sys.stderr)
         return ExitCode.MISCONFIGURED
     print(context.named(environment, connection, OPENED), end="\n\n")
     print(market_text(view, args.why) if args.why else board_text(view))
     context.warn(connection)
     if connection.is_private:
-        print(f"\n{context.SHARING}")
+        print(f"\n{context.sharing()}")
     return ExitCode.OK
 
 
@@ -126,17 +125,25 @@ def board_text(view: BoardView) -> str:
     ]
     if board.advice:
         parts.append(fill(f"Advice: {board.advice}.", WIDTH))
-    parts.append(fill(_READING, WIDTH))
+    parts.append(f"{fill(_READING, WIDTH)}\nEvery number behind a market: {why_command(view)}")
     if board.problems:
         parts.append(f"{len(board.problems)} part(s) of the board are not known, the first: {board.problems[0]}")
     return "\n\n".join(parts)
 
 
 _READING = (
-    "A day and payable: by the book as it stands, if nothing moved, before what fills cost; a window that "
-    f"would pay less than $1.00 pays nothing. Net: with {RIVAL_MULTIPLIER:g} times the rivals, less fills and "
-    "fees. Every number behind a market: python main.py incentives --why TICKER"
+    "A day, and payable in all by the windows' ends: by the book as it stands, if nothing moved, before what "
+    "fills cost; a window that would pay less than $1.00 pays nothing. Net: with "
+    f"{RIVAL_MULTIPLIER:g} times the rivals, less fills and fees."
 )
+
+
+def why_command(view: BoardView) -> str:
+    """What is typed for every number behind one market, the best of the board."""
+    selection = view.board.selection
+    tickers = [*(one.ticker for one in selection.chosen), *(one.ticker for one in selection.skipped), "TICKER"]
+    return typed(f"main.py incentives --why {tickers[0]}")
+
 
 _HEADS = ("Ticker", "Pool a day", "Yes", "No", "Share yes, no", "A day", "Payable", "Net a day", "Ties up")
 
@@ -168,7 +175,7 @@ def _next(selection: Selection) -> list[Sequence[str]]:
     for skip in selection.skipped[:SHOWN]:
         candidate = known.get(skip.ticker)
         if candidate is None:
-            rows.append((skip.ticker, "", "", "", log_events.why(skip)))
+            rows.append((skip.ticker, "", "", "", skip.text))
             continue
         estimate = candidate.estimate
         numbers = f"${estimate.dollars_per_day:.4f}", f"${estimate.payable:.2f}"
@@ -177,7 +184,7 @@ def _next(selection: Selection) -> list[Sequence[str]]:
                 skip.ticker,
                 *numbers,
                 log_format.signed_dollars(candidate.conservative.net_per_day),
-                log_events.why(skip),
+                skip.text,
             )
         )
     return rows
@@ -220,7 +227,7 @@ def _verdict(view: BoardView, ticker: str) -> str:
             return f"would be quoted, {rank} of {len(selection.chosen)}{unpaid}"
     for skip in selection.skipped:
         if skip.ticker == ticker:
-            return f"is not quoted. Reason: {log_events.why(skip)}"
+            return f"is not quoted. Reason: {skip.text}"
     return "has no program that is listed as active"
 
 
@@ -313,7 +320,8 @@ def _estimates(view: BoardView, incentive: RewardedMarket, scored: Scored) -> It
         found = incentive.estimate(scored, view.board.at, taken)
         yield (
             f"{name}: ${found.dollars_per_day:.4f} a day before the floor, ${found.window:.4f} a window, "
-            f"${found.payable:.2f} payable, ${found.worth_per_day:.4f} a day of that for staying"
+            f"${found.payable:.2f} payable by the windows' ends, of which staying brings "
+            f"${found.worth_per_day:.4f} a day"
         )
     yield (
         f"Fills: {found.fills_per_day:,.2f} a day expected, ${found.fill_cost_per_day:.4f} of losses and "

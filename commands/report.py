@@ -15,7 +15,7 @@ from ledger.ledger import Ledger
 from report import html_page, text
 from report.build import build_report
 from report.facts import read_report_facts
-from runtime.console import ExitCode
+from runtime.console import ExitCode, typed
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     environment = require_environment(market_bot.env)
     file = args.ledger or market_bot.paths().ledger(environment)
     if not file.is_file():
-        raise ConfigError(f"There is no ledger {file} yet: python market_bot.py begins one.")
+        raise ConfigError(f"There is no ledger {file} yet. A bot begins one: {typed('market_bot.py')}")
     with closing(Ledger(file, read_only=True)) as ledger:
         facts = read_report_facts(ledger)
     if args.since and args.since > facts.until.date():

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     print(as_json(found) if args.json else text(found))
     context.warn(connection)
     if connection.is_private:
-        print(f"\n{context.SHARING}", file=sys.stderr if args.json else sys.stdout)
+        print(f"\n{context.sharing()}", file=sys.stderr if args.json else sys.stdout)
     if found.is_broken:
         print(f"main: {found.problem}", file=sys.stderr)
         return ExitCode.MISCONFIGURED
@@ -94,7 +94,7 @@ def _bot(facts: StatusFacts) -> Iterator[str]:
         killed = f"began {_local(began)}, and did not say goodbye: it was killed, or lost its power"
         yield f"Last session: {f'ended {_local(ended)}, {how}' if ended else killed}"
     for halt in ledger_view.halts:
-        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halts.HOW_TO_GO_ON}"
+        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halts.how_to_go_on()}"
 
 
 def _cycle(cycle: CycleRecord | None, facts: StatusFacts) -> str:

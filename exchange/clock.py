@@ -8,6 +8,7 @@ of what the answer took. A difference within `TOLERANCE` is left alone: the exch
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -27,20 +28,50 @@ class Clock(Protocol):
         """Seconds since some moment; never set, unlike a clock's time."""
         ...
 
-    def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float) -> float | None:
+        """Wait. Returns for how many seconds the process did not run meanwhile; a wait may end early then."""
+
+
+SUSPENDED_AFTER = 5.0
+"""Seconds that a moment's wait may be late on a busy machine. After more the process did not run."""
+
+_A_MOMENT = 1.0
 
 
 class WallClock:
-    """The machine's own clock."""
+    """The machine's own clock. Its monotonic seconds go on while the machine sleeps."""
 
     def now(self) -> datetime:
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return _seconds_since_boot()
 
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+    def sleep(self, seconds: float) -> float:
+        """Wait, in moments, because the system's own sleep does not count the time that the machine slept. A wait
+        within which the process did not run (suspended, or the machine asleep) ends as soon as it runs again."""
+        until = self.monotonic() + seconds
+        while (before := self.monotonic()) < until:
+            moment = min(until - before, _A_MOMENT)
+            time.sleep(moment)
+            late = self.monotonic() - before - moment
+            if late >= SUSPENDED_AFTER:
+                return late
+        return 0.0
+
+
+def how_to_set() -> str:
+    """The command that sets this machine's clock, where it is known."""
+    return ": timedatectl set-ntp true" if shutil.which("timedatectl") else ""
+
+
+def _seconds_since_boot() -> float:
+    """Seconds that pass while the machine sleeps too: the monotonic clock of Linux stands still then, the one of
+    macOS only as Python reads it by itself."""
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
+        if hasattr(time, name):
+            return time.clock_gettime(getattr(time, name))
+    return time.monotonic()
 
 
 class ExchangeClock:
@@ -68,8 +99,10 @@ class ExchangeClock:
     def monotonic(self) -> float:
         return self._machine.monotonic()
 
-    def sleep(self, seconds: float) -> None:
-        self._machine.sleep(seconds)
+    def sleep(self, seconds: float) -> float:
+        """Wait. Returns for how many seconds the process did not run meanwhile; the wait may have ended early
+        then."""
+        return self._machine.sleep(seconds) or 0.0
 
     def synchronize(self, headers: Mapping[str, str], took: float, refused: bool = False) -> None:
         """Compare with an answer that came just now, `took` seconds after its request. `refused`: the exchange
@@ -113,5 +146,5 @@ class ExchangeClock:
         way = "behind" if seconds > 0 else "ahead of"
         self._message = (
             f"This machine's clock is {abs(seconds):,.0f} s {way} the exchange's. All times are corrected by that "
-            "from here on, in this log too; set the clock all the same (timedatectl set-ntp true)"
+            f"from here on, in this log too; set the clock all the same{how_to_set()}"
         )

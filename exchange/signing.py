@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from base64 import b64encode
 from collections.abc import Callable
@@ -74,8 +75,8 @@ def load_key(path: Path, variable: str) -> PrivateKey:
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigError(
-            f"{variable}: {path} holds no private key that can be read. It must be the PEM file that begins "
-            "with -----BEGIN RSA PRIVATE KEY----- or -----BEGIN PRIVATE KEY-----."
+            f"{variable}: {path} holds no private key that can be read: it {_flaw(pem)}. It must be the PEM file "
+            "that begins with -----BEGIN RSA PRIVATE KEY----- or -----BEGIN PRIVATE KEY-----."
         ) from None
     if not isinstance(key, (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
         raise ConfigError(
@@ -83,6 +84,31 @@ def load_key(path: Path, variable: str) -> PrivateKey:
             "Create an API key on the exchange's website and save the private key that it shows."
         )
     return key
+
+
+_FLAWS = (
+    (rb"\A\s*\Z", "is empty"),
+    (rb"\A(\xff\xfe|\xfe\xff)|\A-\0|\A\0-", "is UTF-16 text, as some Windows editors save it: save it as UTF-8"),
+    (rb"\\n", "has the two characters \\n where its lines should end: put a line break in the place of each"),
+    (rb"-----BEGIN (RSA |EC )?PUBLIC KEY-----|\A(ssh-|ecdsa-)", "is a public key: the private one is needed"),
+    (rb"-----BEGIN CERTIFICATE", "is a certificate, not a key"),
+    (
+        rb"-----BEGIN OPENSSH PRIVATE KEY",
+        "is a key in OpenSSH's form: make an API key and save the file it comes in",
+    ),
+    (rb"\APuTTY-User-Key-File", "is a key in PuTTY's form: make an API key and save the file it comes in"),
+    (rb"\A\s*[{\[]", "is JSON"),
+    (rb"\A\x30[\x80-\x84]", "is a key in binary form (DER): openssl pkey -inform DER -in KEY -out NEW-KEY"),
+    (rb"-----BEGIN (?![\s\S]*-----END )", "is cut short: it has no -----END line. Copy all of it"),
+    (rb"-----BEGIN ", "is damaged between its -----BEGIN and its -----END line. Copy it anew"),
+    (rb"", "has no -----BEGIN line"),
+)
+"""What a key file may be instead of a private key in PEM form: a pattern of its bytes, and what is then said."""
+
+
+def _flaw(pem: bytes) -> str:
+    """What is wrong with a file that holds no private key in PEM form; nothing of it is shown."""
+    return next(said for pattern, said in _FLAWS if re.search(pattern, pem))
 
 
 def _shown(path: Path) -> str:
@@ -100,4 +126,4 @@ def key_file_warning(path: Path) -> str | None:
     mode = stat.S_IMODE(path.stat().st_mode)
     if not mode & (stat.S_IRWXG | stat.S_IRWXO):
         return None
-    return f"the key file {path} can be read by others (mode {mode:o}): chmod 600 {path}"
+    return f"the key file {path} can be read by others (mode {mode:o}): chmod 600 {shlex.quote(str(path))}"

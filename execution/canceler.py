@@ -14,6 +14,7 @@ from clients import KalshiHttpClient
 from exchange.errors import ExchangeError, Gone, OutcomeUnknown, Recovery, StillResting
 from exchange.models import Order, OrderRequest, OrderResponse
 from exchange.orderbook import Bid
+from execution.cancel_reasons import CancelCause, CancelReason
 from runtime import log_format, signals
 from runtime.console import ExitCode
 from runtime.log_format import Log
@@ -62,25 +63,25 @@ class Canceler:
     def __init__(self, client: KalshiHttpClient, log: Log, recorder: OrderRecorder) -> None:
         self._client, self._log, self._recorder = client, log, recorder
 
-    def cancel_all(self) -> None:
+    def cancel_all(self, cause: CancelCause) -> None:
         """Cancel every order of the account and verify it, some time later: lists lag behind orders. Raises
         `StillResting` where some stay."""
         for attempt in range(VERIFY_TRIES + 1):
             current = self._client.lists_are_current()
             left = self._client.get_resting_orders()
-            self.cancel(left)
+            self.cancel(left, cause)
             if not left.all_or_raise() and attempt and current:
                 return
             self._client.clock.sleep(VERIFY_SECONDS)
         where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
         raise StillResting("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
 
-    def cancel_own(self, tickers: Collection[str] | None = None) -> int:
+    def cancel_own(self, cause: CancelCause, tickers: Collection[str] | None = None) -> int:
         """Cancel the bot's own orders, in some markets where they are named. Returns how many rested."""
         self.wait_for_lists()
         resting = self._client.get_resting_orders()
         own = [order for order in resting if trade.is_own(order) and (tickers is None or order.ticker in tickers)]
-        self.cancel(own)
+        self.cancel(own, cause)
         return len(own)
 
     def wait_for_lists(self) -> None:
@@ -91,22 +92,22 @@ class Canceler:
             self._client.clock.sleep(VERIFY_SECONDS)
         raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind what was sent")
 
-    def cancel(self, orders: Iterable[Order]) -> None:
+    def cancel(self, orders: Iterable[Order], cause: CancelCause) -> None:
         """Cancel orders. Raises the last `ExchangeError` that concerns more than its order, once all were
         tried."""
         failed: ExchangeError | None = None
         for order in orders:
             try:
-                self.cancel_one(order)
+                self.cancel_one(order, cause)
             except ExchangeError as error:  # the others are tried all the same
                 failed = error
         if failed is not None:
             raise failed
 
-    def cancel_one(self, order: Order, why: str = "") -> bool:
+    def cancel_one(self, order: Order, cause: CancelCause) -> bool:
         """Cancel an order. Returns whether it is gone; raises an `ExchangeError` where that is not known."""
         said = log_format.resting_order(order)
-        self._log("CANCEL ORDER", said | {"Reason": why} if why else said)
+        self._log("CANCEL ORDER", said | {"Reason": cause.text})
         self._recorder.canceling(order)
         try:
             self._client.cancel_order(order)
@@ -121,16 +122,17 @@ class Canceler:
             self._recorder.canceled(order)
         return True
 
-    def shut_down(self, last_expiry: datetime | None) -> int:
+    def shut_down(self, last_expiry: datetime | None, why: str) -> int:
         """Cancel what rests of ours and verify it. `last_expiry`: when the last order that was sent expires, None
-        where none was. Returns the process's exit code: 0, or 3 where something may still rest."""
+        where none was; `why` the bot stops. Returns the process's exit code: 0, or 3 where something may still
+        rest."""
         if self._client.requests_sent == 0:
             self._log("SHUTDOWN", "Nothing was sent")
             return 0
         self._client.shorten_timeouts()
         end = _ShutdownState(last_expiry)
         try:
-            self._take_down(end)
+            self._take_down(end, CancelCause(CancelReason.STOP, f"the bot stops ({why})"))
         except KeyboardInterrupt:
             signals.acknowledge()
             end.problem = "Ctrl-C a second time"
@@ -141,7 +143,7 @@ class Canceler:
         self._log("SHUTDOWN", said)
         return code
 
-    def _take_down(self, end: _ShutdownState) -> None:
+    def _take_down(self, end: _ShutdownState, cause: CancelCause) -> None:
         """One look is not enough: lists lag, and an order may have been on its way when the stop came."""
         tries = 0
         for attempt in itertools.count():
@@ -156,7 +158,7 @@ class Canceler:
                     return
                 end.problem = f"{end.left} are still listed" if end.left else "the exchange's lists lag behind"
                 tries += current
-                self.cancel(own)
+                self.cancel(own, cause)
             except ExchangeError as error:
                 end.problem = str(error)
                 tries += 1

@@ -19,6 +19,7 @@ from exchange.account import Position
 from exchange.errors import ExchangeError, Gone, Paused, Recovery
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.orderbook import ONE_DOLLAR, Book
+from execution.cancel_reasons import CancelCause, CancelReason
 from execution.canceler import Canceler, OrderRecorder
 from execution.order_groups import NEW_GROUP, OrderGroups
 from execution.plan import AmendKind, Amendment, ExitOrder, Plan
@@ -109,10 +110,15 @@ class Executor:
             self._send(order, self._gate)
         return len(self._resting)
 
+    def kept(self, plan: Plan) -> int:
+        """How many of the orders that a plan left as they were do rest, once it was carried out."""
+        renewed = {one.order.order_id for one in plan.amended(AmendKind.RENEW)}
+        return len(self._resting & (renewed | {order.order_id for order in plan.stays}))
+
     def _send(self, order: OrderRequest, gate: Gate) -> OrderResponse | None:
         """Send one order through the gate, and log what became of it. None where it does not exist: the gate or
         the exchange refused it. Raises an `ExchangeError` where that is not known."""
-        if not self._passes(order, gate):
+        if self._refusal(order, gate):
             return None
         if order.group_id == NEW_GROUP and self._order_groups is not None:
             order = order._replace(group_id=self._order_groups.group_on(order.exchange_index or 0))
@@ -135,24 +141,24 @@ class Executor:
             self._resting.add(response.order_id)
         return response
 
-    def _passes(self, order: OrderRequest, gate: Gate, instead_of: Order | None = None) -> bool:
-        """Whether an order may go out now; what keeps it back is told."""
+    def _refusal(self, order: OrderRequest, gate: Gate, instead_of: Order | None = None) -> Refusal | None:
+        """What keeps an order back now, which is told; None where it may go out."""
         halted = self._halted()
         if halted:
             gate.halt(halted)
         refusal = gate.check(order, instead_of)
         if refusal is not None:
             self._tell(refusal)
-        return refusal is None
+        return refusal
 
     # -- the steps of a plan -----------------------------------------------------------------------------------
 
     def _cancel(self, plan: Plan, gate: Gate) -> ExchangeError | None:
         """Take down what is not wanted. Returns the last error that leaves open what became of an order."""
         failed = None
-        for order, why in plan.cancels:
+        for order, cause in plan.cancels:
             try:
-                gone = self._canceler.cancel_one(order, why)
+                gone = self._canceler.cancel_one(order, cause)
             except ExchangeError as error:
                 gone, failed = False, error
             if gone:
@@ -167,8 +173,9 @@ class Executor:
         order, bid, until, change = amendment
         if change is AmendKind.REPLACE:
             moved = trade.quote_order(order, bid, order.client_order_id, until, order.group_id)
-            if not self._passes(moved, gate, instead_of=order):
-                if self._canceler.cancel_one(order, "it could not be moved"):
+            refusal = self._refusal(moved, gate, instead_of=order)
+            if refusal is not None:
+                if self._canceler.cancel_one(order, CancelCause(CancelReason.LIMIT, refusal.text)):
                     gate.gone(order.ticker, order.order_id)
                 return
             self._count(gate)
@@ -224,8 +231,7 @@ class Executor:
         gate.count_order()
 
     def _tell(self, refusal: Refusal) -> None:
-        said = log_format.new_order(refusal.order.ticker, refusal.order.bid)
-        self._log("REFUSED ORDER", said | {"Reason": f"{refusal.code.value} | {refusal.number}"})
+        self._log("REFUSED ORDER", log_format.requested_order(refusal.order) | {"Reason": refusal.text})
 
 
 def sale_cost(

@@ -24,6 +24,9 @@ from exchange.account import Position
 from exchange.models import Market, Order, OrderRequest
 from exchange.order_payloads import unix_seconds_up
 from exchange.orderbook import ONE_DOLLAR, Bid
+from execution import cancel_reasons
+from execution.cancel_reasons import CancelCause, CancelReason
+from rewards.skips import contracts
 from risk.gate import Gate, Place, Refusal, TradingState
 
 CLEARANCE = 2
@@ -99,7 +102,7 @@ class Plan:
     whether what is to be sold is sold or not, and `tied_up` dollars with it, of which the orders take `spends`
     from the cash."""
 
-    cancels: tuple[tuple[Order, str], ...] = ()
+    cancels: tuple[tuple[Order, CancelCause], ...] = ()
     amendments: tuple[Amendment, ...] = ()
     exits: tuple[ExitOrder, ...] = ()
     orders: tuple[OrderRequest, ...] = ()
@@ -126,13 +129,14 @@ class Plan:
 class Targets:
     """What a cycle wants. `quotes`, the most important first; `keep`: markets whose orders stay as they are and
     are renewed; `leave`: those that could not be read, in which nothing is touched, for the expiry is the way out;
-    `until`: when what is not renewed expires."""
+    `until`: when what is not renewed expires; `unwanted`: why no order is wanted on a side any more."""
 
     quotes: Sequence[TargetQuote] = ()
     keep: Collection[str] = ()
     leave: Collection[str] = ()
     until: datetime | None = None
     exit: Exit = Exit.CROSS
+    unwanted: Mapping[Place, CancelCause] = field(default_factory=dict)
 
 
 def make_plan(state: TradingState, targets: Targets, groups: Mapping[int, str] | None = None) -> Plan:
@@ -153,7 +157,7 @@ class _Planner:
                 beside.append(order)
         self._beside = tuple(beside)
         self._held = {(one.ticker, one.side): one.size for one in state.positions if one.count}
-        self._cancels: list[tuple[Order, str]] = []
+        self._cancels: list[tuple[Order, CancelCause]] = []
         self._amendments: list[Amendment] = []
         self._orders: list[OrderRequest] = []
         self._refused: list[Refusal] = []
@@ -174,8 +178,8 @@ class _Planner:
         blocked = {one.position.ticker for one in unsold}
         for place, target in targets.items():
             self._fill(gate, place, target, target.market.ticker in blocked)
-        for orders in self._ours.values():
-            self._cancels += [(order, "not wanted any more") for order in orders]
+        for place, orders in self._ours.items():
+            self._cancels += [(order, self._unwanted(place)) for order in orders]
         passed = []
         for sale in exits:
             refusal = gate.check(sale.order)
@@ -199,6 +203,11 @@ class _Planner:
             tied_up=gate.tied_up,
             spends=gate.spent,
         )
+
+    def _unwanted(self, place: Place) -> CancelCause:
+        """Why no order is wanted on a side: it is not quoted, or what is held of it is its whole size."""
+        held = f"{contracts(self._held.get(place, _NOTHING))} contracts of this side are held, and to be sold"
+        return self._wanted.unwanted.get(place) or CancelCause(CancelReason.POSITION, held)
 
     # -- what is held ------------------------------------------------------------------------------------------
 
@@ -283,7 +292,7 @@ class _Planner:
             return
         orders = self._ours.pop(place, [])
         order = max(orders, key=lambda one: self._likeness(one, target), default=None)
-        self._cancels += [(one, "there are two of it") for one in orders if one is not order]
+        self._cancels += [(one, cancel_reasons.DUPLICATE) for one in orders if one is not order]
         if order is None:
             self._place(gate, place, target)
             return
@@ -291,16 +300,17 @@ class _Planner:
         if is_blocked:  # nothing may be added there: it stays as far as it is wanted
             bid = Bid(bid.side, order.price, min(bid.count, order.remaining))
         elif order.group_id != target.group_id or not self._may_move(order, target):
-            self._cancels.append((order, _moves(order, bid)))
+            self._cancels.append((order, _replaced(order, bid)))
             self._place(gate, place, target)
             return
-        if self._amend(gate, place, order, target, bid):
+        refusal = self._amend(gate, place, order, target, bid)
+        if refusal is None:
             return
         as_it_is = Bid(bid.side, order.price, min(bid.count, order.remaining))
         may_stay = as_it_is != bid and order.price == target.bid.price
-        if may_stay and self._amend(gate, place, order, target, as_it_is):
+        if may_stay and self._amend(gate, place, order, target, as_it_is) is None:
             return
-        self._cancels.append((order, "no limit allows it any more"))
+        self._cancels.append((order, CancelCause(CancelReason.LIMIT, refusal.text)))
 
     def _place(self, gate: Gate, place: Place, target: TargetQuote) -> None:
         request = trade.quote_order(target.market, target.bid, "", target.until, target.group_id)
@@ -313,14 +323,14 @@ class _Planner:
         self._orders.append(request)
         self._places.add(place)
 
-    def _amend(self, gate: Gate, place: Place, order: Order, target: TargetQuote, bid: Bid) -> bool:
-        """Let an order rest as `bid`. False where the gate refuses it."""
+    def _amend(self, gate: Gate, place: Place, order: Order, target: TargetQuote, bid: Bid) -> Refusal | None:
+        """Let an order rest as `bid`. Returns why the gate refuses it, None where it does not."""
         kind = _amend_kind(order, bid)
         request = trade.quote_order(target.market, bid, order.client_order_id, target.until, target.group_id)
         refusal = gate.admit(request, order.order_id, is_kept=kind is not AmendKind.REPLACE)
         if refusal is not None:
             self._refused.append(refusal)
-            return False
+            return refusal
         if kind is AmendKind.REPLACE:
             gate.count_order()
         self._note(target, bid)
@@ -333,7 +343,7 @@ class _Planner:
             self._stays.append(order)
         else:
             self._amendments.append(Amendment(order, bid, target.until, kind))
-        return True
+        return None
 
     def _note(self, target: TargetQuote, bid: Bid) -> None:
         if target.group_id is not None:
@@ -371,7 +381,8 @@ def _amend_kind(order: Order, bid: Bid) -> AmendKind:
     return AmendKind.RENEW if bid.count == order.remaining else AmendKind.REDUCE
 
 
-def _moves(order: Order, bid: Bid) -> str:
+def _replaced(order: Order, bid: Bid) -> CancelCause:
+    """Why an order is placed anew, and not moved in place."""
     if order.price == bid.price:
-        return "is placed anew, in its order group"
-    return f"is placed anew, at {bid.price:.4f}"
+        return CancelCause(CancelReason.ORDER_GROUP, "placed anew in its order group")
+    return CancelCause(CancelReason.NEW_PRICE, f"placed anew at {bid.price:.4f}, too near the book to be moved")

@@ -22,7 +22,7 @@ from exchange.orderbook import Bid, Book
 from ledger.accrual import AccrualTracker
 from ledger.daily_pnl import Marker, marked, midnight
 from ledger.database import LedgerError
-from ledger.entries import EPOCH, AccountMark, CycleRecord, OrderRecord, PendingWrites
+from ledger.entries import EPOCH, AccountMark, CycleRecord, NewFill, OrderRecord, PendingWrites
 from ledger.ledger import Ledger
 from ledger.report_inputs import ReportInputs
 from runtime.log_format import Log
@@ -54,7 +54,7 @@ class Bookkeeper:
         ledger: Ledger,
         wait_time: float,
         log: Log,
-        on_fills: Callable[[Collection[Fill]], None],
+        on_fills: Callable[[Collection[NewFill]], None],
     ) -> None:
         self._client, self._ledger, self._log, self._on_fills = client, ledger, log, on_fills
         longest = timedelta(seconds=2 * wait_time)
@@ -217,20 +217,24 @@ class Bookkeeper:
         if new:
             self._on_fills(new)
 
-    def _new_fills(self) -> list[Fill]:
+    def _new_fills(self) -> list[NewFill]:
         """The fills that were not known yet, oldest first. Raises an `ExchangeError`."""
         listed = self._client.get_fills(self._fills_since - _OVERLAP)
         new = list({fill.fill_id: fill for fill in listed if fill.fill_id not in self._fills}.values())
         self._unread_fills = {error.ticker for error in listed.unreadable}
+        found = []
         for fill in new:  # a page may repeat what stood on the last one
             self._fills[fill.fill_id] = self._pending.fills[fill.fill_id] = fill
+            held = self._held.get(fill.ticker, Decimal(0))
+            closes = held * fill.change < 0
+            found.append(NewFill(fill, min(abs(held), fill.count) if closes else Decimal(0)))
             self._change_held(fill)
             if not self._unread_fills:  # else asked for again, from before that one
                 self._fills_since = max(self._fills_since, fill.time)
         self._log_unreadable(
             listed, "A fill is missing in the ledger until it can be read; what is held is read by itself"
         )
-        return new
+        return found
 
     def check_settlements(self, positions: Iterable[Position]) -> None:
         """These are the exchange's positions. What the ledger holds beside them may have been settled: that is
@@ -300,7 +304,8 @@ class Bookkeeper:
         """What there is now, and what the day has brought. Raises an `ExchangeError` or a `LedgerError` where that
         cannot be told."""
         books = {**self._held_books, **self._accrual.books}
-        return self._marker.mark(self._pending, self._client.clock.now(), self._held, books, balance)
+        now, traded = self._client.clock.now(), self._report_inputs.traded
+        return self._marker.mark(self._pending, now, self._held, books, balance, traded)
 
     def record_failed(self, cycle: CycleRecord) -> None:
         """Write down that a cycle failed, and what it brought until then. Raises nothing."""

@@ -91,13 +91,16 @@ class Marker:
         held: Mapping[str, Decimal],
         books: Mapping[str, Book],
         balance: Balance | None,
+        traded: Decimal,
     ) -> AccountMark:
-        """What there is: `held` contracts, YES positive, at the best bids of `books`. Raises an `ExchangeError` or
+        """What there is: `held` contracts, YES positive, at the best bids of `books`. `traded`: dollars that fills
+        and settlements moved since the ledger was begun. Raises an `ExchangeError` or
         a `LedgerError`."""
         held = {ticker: count for ticker, count in held.items() if count}
         quotes = self._quotes(pending, held, books)
         brought, accrued = self._day_profit(pending, now, held, quotes), self._accrued(pending, now.date())
-        return AccountMark(now, balance.available if balance else None, value(held, quotes), brought, accrued)
+        own = self._own_profit(pending, now.date(), held, quotes, brought, traded)
+        return AccountMark(now, balance.available if balance else None, value(held, quotes), brought, accrued, own)
 
     def _quotes(
         self, pending: PendingWrites, held: Collection[str], books: Mapping[str, Book]
@@ -129,6 +132,27 @@ class Marker:
             then = held_before(held, fills.values(), settled.values())
             opening = pending.days[day] = self._opening(start, then, quotes)
         return day_profit(opening, fills.values(), settled.values(), quotes)
+
+    def _own_profit(
+        self,
+        pending: PendingWrites,
+        day: date,
+        held: Mapping[str, Decimal],
+        quotes: Mapping[str, Quotes],
+        brought: Decimal,
+        traded: Decimal,
+    ) -> Decimal:
+        """What of a day's profit was `brought` since the ledger was begun, counted as a report counts it.
+        `traded`: dollars that fills and settlements moved since then."""
+        begun, opening = self._ledger.begun, self._ledger.opening()
+        if begun is None or begun.date() != day or any(known is None for _, known in opening.values()):
+            return brought
+        marks = pending.days.get(day) or self._ledger.day_marks(day) or {}
+        worth = sum((abs(count) * (known or _NOTHING) for count, known in opening.values()), start=_NOTHING)
+        for one in self._ledger.adjustments():
+            mark = marks.get(one.ticker)
+            worth += abs(one.change) * (mark.price if mark else price(quotes, one.ticker, one.change))
+        return traded + value(held, quotes) - worth
 
     def _opening(
         self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]

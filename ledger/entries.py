@@ -51,13 +51,22 @@ class OrderRecord(NamedTuple):
 class AccountMark(NamedTuple):
     """What there was at a time, in dollars: cash that nothing ties up (None where the exchange did not tell), what
     is held, at the best bids, and of the UTC day its profit and what it accrued, before floor and cap (None where
-    that is not known)."""
+    that is not known). `own_profit`: the part of the day's profit since the ledger was begun, on the day on which
+    it was."""
 
     at: datetime
     free_cash: Decimal | None
     held: Decimal
     day_profit: Decimal | None
     accrued: float | None
+    own_profit: Decimal | None = None
+
+    @property
+    def before_bot(self) -> Decimal:
+        """What the day had brought when the ledger was begun; 0 on every later day."""
+        if self.day_profit is None or self.own_profit is None:
+            return Decimal(0)
+        return self.day_profit - self.own_profit
 
 
 class DayMark(NamedTuple):
@@ -89,6 +98,13 @@ class CashFlow(NamedTuple):
     amount: Decimal
     moves: Decimal
     at: datetime
+
+
+class NewFill(NamedTuple):
+    """A fill that was not known yet. `closed`: contracts of it that closed what was held of the other side."""
+
+    fill: Fill
+    closed: Decimal
 
 
 class PositionAdjustment(NamedTuple):

@@ -33,6 +33,7 @@ from ledger.entries import (
     Halt,
     OrderRecord,
     PendingWrites,
+    PositionAdjustment,
     Quotes,
 )
 from ledger.markouts import BestBids, MarkoutPoint
@@ -299,6 +300,17 @@ class Ledger:
             return None
         rows = self._file.rows("SELECT ticker, count, price FROM day_marks WHERE day = ?", day.isoformat())
         return {ticker: DayMark(Decimal(count), Decimal(price)) for ticker, count, price in rows}
+
+    def opening(self) -> dict[str, tuple[Decimal, Decimal | None]]:
+        """What was held when the ledger was begun, YES positive, and dollars that a contract would have brought
+        then, None where nobody looked; by ticker."""
+        rows = self._file.rows("SELECT ticker, count, price FROM opening_positions")
+        return {ticker: (Decimal(count), sql_rows.optional(Decimal, price)) for ticker, count, price in rows}
+
+    def adjustments(self) -> list[PositionAdjustment]:
+        """What was taken over though no fill explained it, oldest first."""
+        rows = self._file.rows("SELECT at, ticker, count FROM adopted ORDER BY at")
+        return [PositionAdjustment(sql_rows.from_micros(at), ticker, Decimal(count)) for at, ticker, count in rows]
 
     def last_mark(self) -> AccountMark | None:
         rows = self._file.rows("SELECT * FROM marks ORDER BY at DESC LIMIT 1")

@@ -20,6 +20,7 @@ from ledger.cash_reconciliation import CashReading, ExplainedSpan
 from ledger.entries import EPOCH, CashFlow, Outcome, PendingWrites
 from ledger.ledger import Ledger
 from ledger.markouts import MarkoutTracker
+from runtime.console import typed
 from runtime.log_format import Log
 
 _ASKED_EVERY = timedelta(minutes=10)
@@ -109,7 +110,8 @@ class ReportInputs:
 
     def _log_step(self, came: Decimal) -> None:
         said = f"${abs(came):.4f} {'came' if came > 0 else 'went'} that no fill, settlement or payment explains"
-        maybe = "; a reward perhaps: main.py report compares it with what was estimated" if came > 0 else ""
+        report = typed("main.py report")
+        maybe = f"; a reward perhaps: {report} compares it with what was estimated" if came > 0 else ""
         self._log("INFO", {"Cash": said + maybe})
 
     def _cash_reading(self, there: Decimal) -> CashReading:

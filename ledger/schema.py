@@ -133,7 +133,13 @@ CREATE TABLE capital (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_FIRST, _SECOND)
+_THIRD = """
+-- The part of the day's profit since the ledger was begun: all of it, but on the day on which it was.
+ALTER TABLE marks ADD COLUMN own_profit TEXT;
+UPDATE marks SET own_profit = day_profit;
+"""
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD)
 """What makes a file of version n, counted from 0, an empty file, one of version n + 1."""
 
 

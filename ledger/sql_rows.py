@@ -129,12 +129,14 @@ def mark_row(mark: AccountMark) -> Row:
         str(mark.held),
         optional(str, mark.day_profit),
         mark.accrued,
+        optional(str, mark.own_profit),
     )
 
 
 def mark_of(row: Row) -> AccountMark:
-    at, cash, held, profit, accrued = row
-    return AccountMark(from_micros(at), optional(Decimal, cash), Decimal(held), optional(Decimal, profit), accrued)
+    at, cash, held, profit, accrued, own = row
+    money = optional(Decimal, cash), Decimal(held), optional(Decimal, profit)
+    return AccountMark(from_micros(at), *money, accrued, optional(Decimal, own))
 
 
 def seconds_row(key: AccrualKey, seconds: AccruedSeconds) -> Row:

@@ -36,11 +36,8 @@ def read_report_facts(ledger: Ledger) -> ReportFacts:
             sessions=len(ledger.sessions()),
             programs=ledger.latest_programs(),
             seconds=ledger.seconds(),
-            opening={
-                ticker: (Decimal(count), sql_rows.optional(Decimal, price))
-                for ticker, count, price in ledger.select("SELECT ticker, count, price FROM opening_positions")
-            },
-            changes=[*ledger.changes(), *_adopted(ledger)],
+            opening=ledger.opening(),
+            changes=[*ledger.changes(), *ledger.adjustments()],
             days={day: ledger.day_marks(day) or {} for day in days},
             prices=ledger.prices(),
             cash_spans=list(map(sql_rows.stretch_of, ledger.select("SELECT * FROM cash ORDER BY since"))),
@@ -62,11 +59,6 @@ def _exchange(identity: Identity) -> str:
     if not identity.run:
         return host
     return THE_BOTS if identity.base_url.startswith(HOST) else f"simulated, {host}"
-
-
-def _adopted(ledger: Ledger) -> list[PositionAdjustment]:
-    rows = ledger.select("SELECT at, ticker, count FROM adopted ORDER BY at")
-    return [PositionAdjustment(sql_rows.from_micros(at), ticker, Decimal(count)) for at, ticker, count in rows]
 
 
 @dataclass(frozen=True)

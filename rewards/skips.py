@@ -48,6 +48,11 @@ class Skip(NamedTuple):
     label: str
     number: str
 
+    @property
+    def text(self) -> str:
+        """The reason and its number, as the log prints them."""
+        return f"{self.reason.value} | {self.label}: {self.number}"
+
 
 def contracts(count: Decimal | int) -> str:
     """A number of contracts for the log: thousands apart, decimals only where there are any."""

@@ -57,6 +57,11 @@ class Refusal(NamedTuple):
     code: RefusalCode
     number: str
 
+    @property
+    def text(self) -> str:
+        """The code and its numbers, as the log prints them."""
+        return f"{self.code.value} | {self.number}"
+
 
 class Limits(NamedTuple):
     """Dollars that may be tied up and that an event may lose; new and moved orders a minute."""

@@ -39,10 +39,11 @@ _MISSED = frozenset({Reason.TARGET_MISSED, Reason.NO_REFERENCE})
 
 
 class Cooldown(NamedTuple):
-    """Until when something is stayed out of, and why."""
+    """Until when something is stayed out of, and why. Of one that was never told the end is not told either."""
 
     until: datetime
     why: str
+    is_told: bool = True
 
 
 class Guards:
@@ -57,9 +58,9 @@ class Guards:
         self._mid_prices: dict[str, int] = {}
 
     @property
-    def sides(self) -> frozenset[Place]:
+    def sides(self) -> Mapping[Place, Cooldown]:
         """The sides that are not quoted."""
-        return frozenset(self._sides)
+        return self._sides
 
     @property
     def shards(self) -> Mapping[int, Cooldown]:
@@ -95,8 +96,8 @@ class Guards:
             middle = grid.ticks(YES, yes.price) + grid.ticks(YES, ONE_DOLLAR - no.price)  # twice, to stay whole
             moved = abs(middle - self._mid_prices.get(ticker, middle))
             if moved > 2 * JUMP:
-                says = self._withdraw(ticker, now, f"the middle of its book moved by {moved / 2:g} steps", now)
-                told += says if ticker in quoted else []
+                why = f"the middle of its book moved by {moved / 2:g} steps"
+                told += self._withdraw(ticker, now, why, now, is_told=ticker in quoted)
             middles[ticker] = middle
         self._mid_prices = middles
         return told
@@ -120,16 +121,13 @@ class Guards:
 
     def ended(self, now: datetime, but: Collection[int] = ()) -> list[Fields]:
         """Let go what has waited long enough, `but` for some shards."""
-        told = []
+        told: list[Fields] = []
         for place in [place for place, cooldown in self._sides.items() if cooldown.until <= now]:
-            del self._sides[place]
-            told.append({"Ticker": place[0], "Side": place[1].value, "Guard": "ended"})
+            told += _ended({"Ticker": place[0], "Side": place[1].value}, self._sides.pop(place))
         for ticker in [ticker for ticker, pause in self._markets.items() if pause.until <= now]:
-            del self._markets[ticker]
-            told.append({"Ticker": ticker, "Guard": "ended"})
+            told += _ended({"Ticker": ticker}, self._markets.pop(ticker))
         for shard in [shard for shard in self.due(now) if shard not in but]:
-            del self._shards[shard]
-            told.append({"Shard": str(shard), "Guard": "ended"})
+            told += _ended({"Shard": str(shard)}, self._shards.pop(shard))
         return told
 
     def skips(self, markets: Iterable[Market], now: datetime) -> dict[str, Skip]:
@@ -147,12 +145,17 @@ class Guards:
         """What is seen next is not compared with what was seen last: too much time lies between."""
         self._mid_prices = {}
 
-    def _withdraw(self, ticker: str, since: datetime, why: str, now: datetime) -> list[Fields]:
-        known, cooldown = self._markets.get(ticker), Cooldown(since + WITHDRAWN_TIMES * self._fill_pause, why)
+    def _withdraw(
+        self, ticker: str, since: datetime, why: str, now: datetime, is_told: bool = True
+    ) -> list[Fields]:
+        """Stay out of a market. One that was told before is told again when it lasts longer."""
+        known = self._markets.get(ticker)
+        is_told = is_told or (known is not None and known.is_told)
+        cooldown = Cooldown(since + WITHDRAWN_TIMES * self._fill_pause, why, is_told)
         if cooldown.until <= now or (known and known.until >= cooldown.until):
             return []
         self._markets[ticker] = cooldown
-        return [{"Ticker": ticker} | _begins(cooldown)]
+        return [{"Ticker": ticker} | _begins(cooldown)] if is_told else []
 
 
 class TargetGrace:
@@ -174,3 +177,7 @@ class TargetGrace:
 
 def _begins(cooldown: Cooldown) -> Fields:
     return {"Guard": cooldown.why, "Until": local_time(cooldown.until)}
+
+
+def _ended(where: Fields, cooldown: Cooldown) -> list[Fields]:
+    return [where | {"Guard": f"ended ({cooldown.why})"}] if cooldown.is_told else []

@@ -5,13 +5,46 @@ Python 3.8, without any package.
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
+from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+HOME = Path(__file__).resolve().parents[1]
+"""The project's folder."""
+
+
+def typed(command: str) -> str:
+    """How a command of the project is typed on this machine, in the folder where this process was started:
+    `main.py resume` is `.venv/bin/python main.py resume` in the project's own folder."""
+    python = Path(sys.executable or "python3")
+    with suppress(ValueError):
+        python = python.relative_to(HOME)
+    return in_project(f"{quoted(python)} {command}")
+
+
+def in_project(line: str) -> str:
+    """A line that is typed in the project's folder, as it is typed where this process was started."""
+    with suppress(OSError):  # a folder that was removed meanwhile
+        if Path.cwd() == HOME:
+            return line
+    return f"cd {quoted(HOME)} && {line}"
+
+
+def quoted(path: Path) -> str:
+    """A path as it is typed, whatever is in it."""
+    if os.name == "nt":
+        return f'"{path}"' if " " in str(path) else str(path)
+    return shlex.quote(str(path))
 
 
 class ExitCode(IntEnum):
@@ -55,9 +88,10 @@ class Checklist:
     def summary(self) -> str:
         notes = f"{self._notes} note{'s' * (self._notes != 1)}" if self._notes else "no notes"
         if not self._failed:
-            return f"Ready, with {notes}: python market_bot.py starts the bot."
+            return f"Ready, with {notes}. To start the bot: {typed('market_bot.py')}"
         more = f", then {', '.join(self._failed[1:])}" if self._failed[1:] else ""
-        return f"Not ready. Mend first: {self._failed[0]}{more}. Then run this again."
+        again = typed("main.py doctor")
+        return f"Not ready. Mend first: {self._failed[0]}{more}. Then check again: {again}"
 
     @staticmethod
     def _line(mark: str, what: str, text: str) -> None:

@@ -17,7 +17,7 @@ from decimal import Decimal
 
 from exchange.account import Fill, Position
 from exchange.models import Order, OrderRequest, OrderResponse
-from exchange.orderbook import Bid, Book, Side
+from exchange.orderbook import ONE_DOLLAR, Bid, Book, Side
 
 TOP_LEVELS = 5
 
@@ -44,6 +44,21 @@ def entry(when: datetime, event: str, fields: Mapping[str, object] | str, detail
 
 def _one_line(text: str) -> str:
     return " ".join(text.splitlines())
+
+
+def time_zone(when: datetime) -> str:
+    """The zone of the log's times at a moment: CET (UTC+01:00)."""
+    local = when.astimezone()
+    offset = f"{local:%z}"
+    return f"{local:%Z} (UTC{offset[:3]}:{offset[3:5]})"
+
+
+def span_text(seconds: float) -> str:
+    """How long something lasted, in the unit that suits it."""
+    for unit, name in ((3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:,.1f} {name}"
+    return f"{seconds:,.0f} s"
 
 
 def local_time(when: datetime) -> str:
@@ -97,6 +112,20 @@ def new_order(ticker: str, bid: Bid) -> Fields:
     }
 
 
+def requested_order(order: OrderRequest) -> Fields:
+    """An order that was to be sent. One that only reduces what is held reads as the sale that it is."""
+    if not order.reduce_only:
+        return new_order(order.ticker, order.bid)
+    return {
+        "Ticker": order.ticker,
+        "Side": order.bid.side.other.value,
+        "Action": "sell",
+        "Count": count_text(order.bid.count),
+        "Type": "limit",
+        "Price": price_text(order.bid.other_price),
+    }
+
+
 def order_response(response: OrderResponse) -> Fields:
     said = {
         "OrderID": f"{response.order_id[:8]}...",
@@ -127,17 +156,25 @@ def kept_position(position: Position, reason: str) -> Fields:
     return {"Ticker": position.ticker, "Side": position.side.value} | count | {"Reason": reason}
 
 
-def fill(done: Fill) -> Fields:
-    return {
+def fill(done: Fill, closed: Decimal = Decimal(0)) -> Fields:
+    """A fill, of which so many contracts `closed` what was held of the other side. One that closes with all of it
+    reads as the sale that it is: to buy NO at 0.40 is to sell a YES that is held at 0.60."""
+    is_sale = closed == done.count
+    side = done.side.other if is_sale else done.side
+    price = ONE_DOLLAR - done.price if is_sale else done.price
+    said = {
         "Ticker": done.ticker,
-        "Side": done.side.value,
-        "Action": "buy",
+        "Side": side.value,
+        "Action": "sell" if is_sale else "buy",
         "Count": count_text(done.count),
-        "Price": price_text(done.price),
-        "Fee": f"${done.fee:.4f}",
-        "Role": "taker" if done.is_taker else "maker",
-        "At": local_time(done.time),
+        "Price": price_text(price),
     }
+    if closed and not is_sale:
+        said["Of it"] = (
+            f"{count_text(closed)} sell {done.side.other.value} at {price_text(ONE_DOLLAR - done.price)}"
+        )
+    role = "taker" if done.is_taker else "maker"
+    return said | {"Fee": f"${done.fee:.4f}", "Role": role, "At": local_time(done.time)}
 
 
 def signed_dollars(dollars: float | Decimal) -> str:

@@ -12,13 +12,14 @@ import os
 import re
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from exchange.errors import ConfigError
 from exchange.json_fields import shorten_ids
+from runtime import log_format
 from runtime.log_format import local_time
 
 SIZE, FILES = 10_000_000, 5
@@ -196,6 +197,9 @@ def open_log(path: Path, size: int = SIZE, files: int = FILES) -> logging.Logger
 
 COUNTED = frozenset({"ERROR", "SKIP POSITION", "REFUSED ORDER"})
 
+UNCHANGED: frozenset[str] = frozenset({"KEEP ORDER"})
+"""Events that tell of what stays as it was."""
+
 FORGOTTEN = timedelta(hours=1)
 """What was not said for so long is new again."""
 
@@ -229,3 +233,33 @@ class _Repeated(NamedTuple):
     since: datetime
     last: datetime
     shown: datetime
+
+
+class TradeLog:
+    """Events in local time, to the console and to trade.log. `now` tells the time; what stays the same is told
+    only in `detail`. What goes wrong again and again is counted, and each change of the local time's offset is
+    marked, so that an hour that comes twice can be told apart."""
+
+    def __init__(self, logger: logging.Logger, now: Callable[[], datetime], detail: bool = False) -> None:
+        self._logger, self._now = logger, now
+        self._hidden = frozenset() if detail else UNCHANGED
+        self._repeats = Repeats()
+        self._zone = ""
+
+    def write(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
+        """Write one event: `fields` are `Key: value` pairs, or a sentence; `details` go below it."""
+        if event in self._hidden:
+            return
+        now, details = self._now(), list(details)
+        self._mark_zone(now)
+        text = fields if isinstance(fields, str) else log_format.pairs(fields)
+        said = self._repeats.counted(event, text, now, details[-1] if details else "")
+        if said is not None:
+            self._logger.info(log_format.entry(now, event, said, details))
+
+    def _mark_zone(self, now: datetime) -> None:
+        zone, before = log_format.time_zone(now), self._zone
+        self._zone = zone
+        if before and before != zone:
+            changed = {"Clock": f"times are {zone} from here on, {before} before"}
+            self._logger.info(log_format.entry(now, "INFO", changed))

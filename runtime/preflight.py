@@ -6,17 +6,22 @@ Promise: it runs on Python 3.8 too, with or without the packages.
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import re
 import signal
 import sys
+import traceback
 from pathlib import Path
 
-from runtime.console import Checklist, ExitCode
+from runtime.console import HOME, Checklist, ExitCode, in_project, typed
 from runtime.signals import stop_signals
+from runtime.version import VERSION
 
-HOME = Path(__file__).resolve().parents[1]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 PYTHON_NEEDED = (3, 10)
 
@@ -31,11 +36,59 @@ def prepare(program: str) -> None:
         sys.exit(ExitCode.MISCONFIGURED)
 
 
+def start(program: str) -> NoReturn:
+    """Run a program of the project's folder as a module, after `prepare`. What keeps it from being imported, such
+    as a slip in its settings, is one line."""
+    prepare(program)
+    try:
+        module = importlib.import_module(program)
+    except Exception as error:
+        print(f"{program}: {import_problem(error, program)}", file=sys.stderr)
+        sys.exit(ExitCode.MISCONFIGURED)
+    sys.exit(module.main())
+
+
+def syntax_problem(program: str) -> str:
+    """Why Python cannot read a program of the project's folder, empty where it can. Python itself finds that out
+    before any line of it runs, and says it in its own way."""
+    file = HOME / f"{program}.py"
+    try:
+        compile(file.read_bytes(), str(file), "exec")
+    except (SyntaxError, ValueError) as error:
+        return import_problem(error, program)
+    return ""
+
+
+def import_problem(error: Exception, program: str) -> str:
+    """Why a program that a person edits cannot be imported: where, what is written there, and the remedy."""
+    number, text = 0, ""
+    if isinstance(error, SyntaxError):
+        number, text = error.lineno or 0, error.text or ""
+    else:
+        places = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).stem == program]
+        if places:
+            number, text = places[-1].lineno or 0, places[-1].line or ""
+    where = f", line {number}: {text.strip()}" if number else ""
+    what = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
+    return f"{program}.py cannot be read{where} ({what}). {_slip(error)}"
+
+
+def _slip(error: Exception) -> str:
+    """What to do about an error in the settings, by its kind."""
+    if isinstance(error, SyntaxError):
+        return 'Write numbers plainly (200, 0.01), words in quotes ("CROSS"), and close every bracket'
+    if isinstance(error, NameError):
+        return 'Write words in quotes ("CROSS"); AUTO, None, True, False and Environment.SIM stand without'
+    if isinstance(error, AttributeError) and "Environment" in str(error):
+        return "Write Environment.SIM, Environment.DEMO or Environment.PROD"
+    return "Look at what was changed there last"
+
+
 def startup_problem() -> str:
     """Why the rest of the project cannot be imported, and the remedy; empty where it can."""
     needed = ".".join(map(str, PYTHON_NEEDED))
     if sys.version_info < PYTHON_NEEDED:
-        return f"Python {needed} or newer is needed: make run PYTHON=python{needed}"
+        return f"Python {needed} or newer is needed. With make: make run PYTHON=python{needed}"
     try:
         import cryptography.hazmat.primitives.asymmetric.rsa  # noqa: F401  (loads its compiled part too)
         import dotenv  # noqa: F401
@@ -47,14 +100,14 @@ def startup_problem() -> str:
 
 def remedy() -> str:
     """How the packages get in."""
-    folder, command = HOME / ".venv" / ("Scripts" if os.name == "nt" else "bin"), " ".join(sys.argv[1:])
     if sys.prefix != sys.base_prefix:
-        return f"Install them: {sys.executable} -m pip install -r requirements.txt"
-    if folder.is_dir():
-        program = Path(sys.argv[0]).name
-        return f"Use the Python of the project's environment: {folder / 'python'} {program} {command}".rstrip()
-    venv = f"python3 -m venv .venv, then {folder.relative_to(HOME) / 'pip'} install -r requirements.txt"
-    return f"Say make run, or without make: {venv}, and use {folder.relative_to(HOME) / 'python'} from then on"
+        return f"Install them: {typed('-m pip install -r requirements.txt')}"
+    python = Path(".venv", "Scripts" if os.name == "nt" else "bin", "python")
+    if (HOME / python).parent.is_dir():
+        command = " ".join([str(python), Path(sys.argv[0]).name, *sys.argv[1:]])
+        return f"Use the Python of the project's environment: {in_project(command)}"
+    installed = f"python3 -m venv .venv && {python} -m pip install -r requirements.txt"
+    return f"With make: {in_project('make run')}. Without: {in_project(f'{installed} && {python} market_bot.py')}"
 
 
 def _stopped(program: str) -> None:
@@ -73,6 +126,7 @@ def check_machine(checklist: Checklist) -> None:
         )
     else:
         checklist.ok("Python", version)
+    checklist.ok("Version", f"{VERSION} of the bot; CHANGELOG.md says what is new in it")
     try:
         wanted = requirements()
     except OSError as error:
@@ -105,3 +159,10 @@ def _installed(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+if __name__ == "__main__":
+    found = syntax_problem("market_bot")
+    if found:
+        print(f"market_bot: {found}", file=sys.stderr)
+        sys.exit(ExitCode.MISCONFIGURED)

@@ -63,9 +63,9 @@ def _told(smallest: Candidate, worth_it: bool) -> str:
     costs = smallest.conservative.fill_cost_per_day + smallest.conservative.fees_per_day
     verdict = "" if worth_it else ": more than it brings, so that the bot would skip it"
     return (
-        f"the smallest size that is paid today is {smallest.bids[0].count:,} contracts ({smallest.ticker}, "
-        f"${smallest.estimate.payable:.2f}; it ties up ${smallest.collateral:.2f}, and fills are expected to cost "
-        f"${costs:.2f} a day{verdict})"
+        f"the smallest size that is paid today is {smallest.bids[0].count:,} contracts ({smallest.ticker}: "
+        f"${smallest.estimate.payable:.2f} by the windows' ends, and it ties up ${smallest.collateral:.2f}; fills "
+        f"are expected to cost ${costs:.2f} a day{verdict})"
     )
 
 

@@ -106,7 +106,7 @@ def _ranked(
 
 def skip_for_fill_cost(ticker: str, decided: Estimate) -> Skip:
     costs = decided.fill_cost_per_day + decided.fees_per_day
-    number = f"-${-decided.net_per_day:.4f}, {decided.fills_per_day:,.1f} fills a day cost ${costs:.4f}"
+    number = f"-${-decided.net_per_day:.4f}, {decided.fills_per_day:,.1f} fills a day cost ${costs:.4f} a day"
     return Skip(ticker, Reason.FILL_COST, "Net a day", number)
 
 
