@@ -220,7 +220,7 @@ class IncentiveProgram:
         self._told("")
         self.board = replace(
             board,
-            advice="" if before else self._advice(selection, snapshot, headroom),
+            advice="" if before else self._advice(listed, selection, snapshot, headroom),
             at=now,
             programs=listed.items,
             watched=watched,
@@ -303,12 +303,18 @@ class IncentiveProgram:
             raise ValueError("the board was not scanned yet")
         return self.board
 
-    def _advice(self, selection: Selection, snapshot: BoardSnapshot, headroom: Headroom) -> str:
-        """What to change where a selection is paid nothing, empty where it is paid."""
+    def _advice(
+        self, listed: Iterable[Program], selection: Selection, snapshot: BoardSnapshot, headroom: Headroom
+    ) -> str:
+        """What to change where a pattern matches nothing, or a selection is paid nothing; empty where all is
+        well."""
         trade, estimate_rules = self._strategy.trade, self._strategy.estimate_rules
-        return advice.advise(
+        unmatched = self._strategy.screen.unmatched(listed)
+        found = advice.advise(
             trade, estimate_rules, selection, snapshot.incentives, snapshot.rivals, snapshot.at, headroom
         )
+        told = f"no listed market matches {', '.join(unmatched)} of ONLY" if unmatched else ""
+        return "; ".join(filter(None, (told, found)))
 
     def _see(
         self,

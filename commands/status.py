@@ -18,7 +18,8 @@ not known, or is not there, is null.
     bot           `runs`, and `process`: which one, since when, in which folder
     ledger        `file`, and the `problem` where it tells nothing of this account: all that follows is null then
     halts         each that stands: since, reason
-    day           date (UTC), as_of, trading, fills, accrued (before the $1.00 floor, an estimate)
+    day           date (UTC), as_of, trading (the bot's), before_bot (what the day had brought when its ledger was
+                  begun), fills, accrued (before the $1.00 floor, an estimate)
     last_cycle    began, seconds, requests, markets, orders (resting at its end), problem
     session       the last one: began, ended, how
 """
@@ -34,6 +35,7 @@ from decimal import Decimal
 
 import market_bot
 from bot import halts
+from bot.log_events import trading_today
 from commands import context
 from commands.status_facts import HeldPosition, RestingOrder, SessionFacts, StatusFacts, read_status
 from ledger.entries import AccountMark, CycleRecord
@@ -133,7 +135,7 @@ def _money(facts: StatusFacts) -> Iterator[str]:
         more = "each order as if it alone were filled; before makers' fees"
         yield f"Worst case: {halts.worst_case(account.risks.items())} ({more})"
     if mark and ledger_view:
-        brought = f"trading {dollars_or_unknown(mark.day_profit)}, {ledger_view.fills} fills"
+        brought = f"trading {trading_today(mark)}, {ledger_view.fills} fills"
         accrued = f"rewards accrued {dollars_or_unknown(mark.accrued)}, an estimate before the $1.00 floor"
         by = f"by {facts.ledger}, as of {_local(mark.at)}"
         yield f"Day of {mark.at:%Y-%m-%d} (UTC) {by}: {brought}; {accrued}"
@@ -205,7 +207,8 @@ def _worst_case(risks: Mapping[str, Decimal]) -> dict[str, object]:
 def _day(mark: AccountMark, fills: int) -> dict[str, object]:
     accrued = None if mark.accrued is None else Decimal(str(mark.accrued))
     day = {"date": f"{mark.at:%Y-%m-%d}", "as_of": mark.at}
-    return day | {"trading": mark.day_profit, "fills": fills, "accrued": accrued}
+    before = mark.before_bot if mark.own_profit is not None else None
+    return day | {"trading": mark.own_profit, "before_bot": before, "fills": fills, "accrued": accrued}
 
 
 def _last(cycle: CycleRecord) -> dict[str, object]:

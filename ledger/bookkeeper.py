@@ -304,8 +304,7 @@ class Bookkeeper:
         """What there is now, and what the day has brought. Raises an `ExchangeError` or a `LedgerError` where that
         cannot be told."""
         books = {**self._held_books, **self._accrual.books}
-        now, traded = self._client.clock.now(), self._report_inputs.traded
-        return self._marker.mark(self._pending, now, self._held, books, balance, traded)
+        return self._marker.mark(self._pending, self._client.clock.now(), self._held, books, balance)
 
     def record_failed(self, cycle: CycleRecord) -> None:
         """Write down that a cycle failed, and what it brought until then. Raises nothing."""

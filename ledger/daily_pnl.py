@@ -75,6 +75,28 @@ def day_profit(
     return profit + value(held, quotes)
 
 
+def before_bot(ledger: Ledger, day: date, marks: Mapping[str, DayMark] | None = None) -> Decimal:
+    """What a UTC day had brought when a ledger was begun on it: fills of a person's own hand, and what prices did
+    until then to what was held. `marks`: what the day began with, where the ledger does not have it yet. 0 on
+    every other day, and where nobody knows."""
+    begun, opening = ledger.begun, ledger.opening()
+    marks = ledger.day_marks(day) if marks is None else marks
+    if (
+        begun is None
+        or begun.date() != day
+        or marks is None
+        or any(known is None for _, known in opening.values())
+    ):
+        return _NOTHING
+    changes = ledger.changes(midnight(day), earlier=True)
+    fills = [one for one in changes if isinstance(one, Fill)]
+    settlements = [one for one in changes if isinstance(one, Settlement)]
+    opened = sum((abs(count) * (known or _NOTHING) for count, known in opening.values()), start=_NOTHING)
+    taken_over = [one for one in ledger.adjustments() if one.time.date() == day and one.ticker in marks]
+    opened += sum((abs(one.change) * marks[one.ticker].price for one in taken_over), start=_NOTHING)
+    return day_profit(marks, fills, settlements, {}) + opened
+
+
 _BEFORE_MIDNIGHT = timedelta(hours=6)
 
 
@@ -91,15 +113,13 @@ class Marker:
         held: Mapping[str, Decimal],
         books: Mapping[str, Book],
         balance: Balance | None,
-        traded: Decimal,
     ) -> AccountMark:
-        """What there is: `held` contracts, YES positive, at the best bids of `books`. `traded`: dollars that fills
-        and settlements moved since the ledger was begun. Raises an `ExchangeError` or
+        """What there is: `held` contracts, YES positive, at the best bids of `books`. Raises an `ExchangeError` or
         a `LedgerError`."""
         held = {ticker: count for ticker, count in held.items() if count}
         quotes = self._quotes(pending, held, books)
         brought, accrued = self._day_profit(pending, now, held, quotes), self._accrued(pending, now.date())
-        own = self._own_profit(pending, now.date(), held, quotes, brought, traded)
+        own = brought - before_bot(self._ledger, now.date(), pending.days.get(now.date()))
         return AccountMark(now, balance.available if balance else None, value(held, quotes), brought, accrued, own)
 
     def _quotes(
@@ -132,27 +152,6 @@ class Marker:
             then = held_before(held, fills.values(), settled.values())
             opening = pending.days[day] = self._opening(start, then, quotes)
         return day_profit(opening, fills.values(), settled.values(), quotes)
-
-    def _own_profit(
-        self,
-        pending: PendingWrites,
-        day: date,
-        held: Mapping[str, Decimal],
-        quotes: Mapping[str, Quotes],
-        brought: Decimal,
-        traded: Decimal,
-    ) -> Decimal:
-        """What of a day's profit was `brought` since the ledger was begun, counted as a report counts it.
-        `traded`: dollars that fills and settlements moved since then."""
-        begun, opening = self._ledger.begun, self._ledger.opening()
-        if begun is None or begun.date() != day or any(known is None for _, known in opening.values()):
-            return brought
-        marks = pending.days.get(day) or self._ledger.day_marks(day) or {}
-        worth = sum((abs(count) * (known or _NOTHING) for count, known in opening.values()), start=_NOTHING)
-        for one in self._ledger.adjustments():
-            mark = marks.get(one.ticker)
-            worth += abs(one.change) * (mark.price if mark else price(quotes, one.ticker, one.change))
-        return traded + value(held, quotes) - worth
 
     def _opening(
         self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]

@@ -316,6 +316,10 @@ class Ledger:
         rows = self._file.rows("SELECT * FROM marks ORDER BY at DESC LIMIT 1")
         return sql_rows.mark_of(rows[0]) if rows else None
 
+    def marks(self) -> list[AccountMark]:
+        """What there was at the end of each cycle, as long as that is kept, oldest first."""
+        return [sql_rows.mark_of(row) for row in self._file.rows("SELECT * FROM marks ORDER BY at")]
+
     def prices(self) -> dict[str, Quotes]:
         """The last best bids of what was held, by ticker."""
         rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices")
@@ -361,12 +365,13 @@ class Ledger:
         rows = self._file.rows("SELECT traded FROM account")
         return Decimal(rows[0][0]) if rows else Decimal(0)
 
-    def changes(self, since: datetime = EPOCH) -> list[Fill | Settlement]:
-        """The fills and settlements after the opening, from a time on, in the order of their times."""
-        fills_wanted = "SELECT * FROM fills WHERE NOT earlier AND time >= ?"
-        fills = map(sql_rows.fill_of, self._file.rows(fills_wanted, sql_rows.to_micros(since)))
-        settled_wanted = "SELECT * FROM settlements WHERE NOT earlier AND time >= ?"
-        settled = map(sql_rows.settlement_of, self._file.rows(settled_wanted, sql_rows.to_micros(since)))
+    def changes(self, since: datetime = EPOCH, earlier: bool = False) -> list[Fill | Settlement]:
+        """The fills and settlements after the opening (`earlier`: those before it), from a time on, in the order
+        of their times."""
+        wanted = "SELECT * FROM {} WHERE earlier = ? AND time >= ?"
+        which = earlier, sql_rows.to_micros(since)
+        fills = map(sql_rows.fill_of, self._file.rows(wanted.format("fills"), *which))
+        settled = map(sql_rows.settlement_of, self._file.rows(wanted.format("settlements"), *which))
         found: list[Fill | Settlement] = [*fills, *settled]
         return sorted(found, key=lambda one: (one.time, one.ticker))
 

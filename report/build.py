@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from statistics import median
 from typing import NamedTuple
@@ -20,11 +20,13 @@ from ledger.daily_pnl import midnight
 from ledger.entries import AccruedSeconds
 from ledger.markouts import POINTS, SETTLEMENT, MarkoutPoint
 from report.facts import ReportFacts
+from report.number_format import dollars, plural
 from report.pnl import attribute_pnl
 from report.reward_payments import Unexplained, Window, WindowState, match_rewards
 
 _NOTHING, _CENT = Decimal(0), Decimal("0.01")
 _DAY = 86_400.0
+_FIRST_DAY = timedelta(days=1)
 
 
 class Result(NamedTuple):
@@ -125,10 +127,21 @@ class Accuracy(NamedTuple):
         return float(self.estimated / self.credited) - 1
 
 
+class Hour(NamedTuple):
+    """What there was at a time, in dollars since the report's beginning: rewards that came, what trading brought
+    after fees, and the fees (positive)."""
+
+    at: datetime
+    credited: Decimal
+    trading: Decimal
+    fees: Decimal
+
+
 @dataclass(frozen=True)
 class Report:
     """Everything, oldest first where it has a time, best net first where it has none. `cash` is None before it was
-    looked at."""
+    looked at. `hours` is empty of what is longer than a day. `before_bot`: what the UTC day on which the ledger
+    was begun had brought until then, which counts in none of the rest."""
 
     ledger: str
     exchange: str
@@ -144,6 +157,8 @@ class Report:
     cash: Cash | None
     unexplained: Sequence[Unexplained]
     accuracy: Accuracy | None
+    hours: Sequence[Hour] = ()
+    before_bot: Decimal = _NOTHING
 
 
 # -- from what is known ------------------------------------------------------------------------------------------
@@ -160,14 +175,16 @@ def build_report(facts: ReportFacts, since: date | None = None) -> Report:
     cells = {key: row for key, row in _cells(facts, accrued, windows).items() if key[0] >= start.date()}
     quotes = [fill for fill in _fills(facts) if fill.time >= start and not fill.is_taker]
     told = [window for window in windows if window.end >= start]
+    total = _summed("all", cells.values())
+    days = sorted(_grouped(cells, lambda day, _: day.isoformat()), key=lambda row: row.name)
     return Report(
         ledger=facts.ledger,
         exchange=facts.exchange,
         since=start,
         until=facts.until,
         sessions=facts.sessions,
-        total=_summed("all", cells.values()),
-        days=sorted(_grouped(cells, lambda day, _: day.isoformat()), key=lambda row: row.name),
+        total=total,
+        days=days,
         markets=_by_net(_grouped(cells, lambda _, ticker: ticker)),
         series=_by_net(_grouped(cells, lambda _, ticker: ticker.partition("-")[0])),
         windows=told,
@@ -175,6 +192,8 @@ def build_report(facts: ReportFacts, since: date | None = None) -> Report:
         cash=_cash([span for span in facts.cash_spans if span.until >= start], windows),
         unexplained=[one for one in unexplained if one.until >= start],
         accuracy=_accuracy(told),
+        hours=_hours(facts, start, days, told, total.money),
+        before_bot=facts.before_bot if start == facts.begun else _NOTHING,
     )
 
 
@@ -252,6 +271,56 @@ def _grouped(cells: _Cells, name: Callable[[date, str], str]) -> list[Row]:
 
 def _by_net(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (-row.money.net, -row.money.net_if_paid, row.name))
+
+
+def _hours(
+    facts: ReportFacts, start: datetime, days: Sequence[Row], windows: Iterable[Window], end: Result
+) -> list[Hour]:
+    """A first day hour by hour, by what the cycles found: trading as the last cycle before each hour left it. The
+    last of them is the report's `end`."""
+    if facts.until - start > _FIRST_DAY or not days:
+        return []
+    fills = [fill for fill in _fills(facts) if fill.time >= start]
+    paid = [(one.credited, one.credit) for one in windows if one.credited and one.credit]
+    found: list[Hour] = []
+    hour = start.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    while hour < facts.until:
+        mark = next((one for one in reversed(facts.marks) if one.at <= hour and one.own_profit is not None), None)
+        if mark is not None and mark.own_profit is not None and mark.at >= start:
+            earlier = (day.money.trading for day in days if day.name < mark.at.date().isoformat())
+            found.append(
+                Hour(
+                    hour,
+                    sum((credit for at, credit in paid if at <= hour), start=_NOTHING),
+                    sum(earlier, start=mark.own_profit),
+                    sum((fill.fee for fill in fills if fill.time <= mark.at), start=_NOTHING),
+                )
+            )
+        hour += timedelta(hours=1)
+    return [*found, Hour(facts.until, end.credited, end.trading, end.fees)]
+
+
+def before_bot_text(report: Report) -> str:
+    """What the day of the ledger's beginning had brought before it, in words."""
+    return (
+        f"{report.since:%Y-%m-%d} had brought {dollars(report.before_bot)} before the bot began; it counts nowhere"
+    )
+
+
+def why_none_credited(report: Report) -> str:
+    """Why no reward has come, where none has."""
+    count = {state: sum(window.state is state for window in report.windows) for state in WindowState}
+    told = [
+        (WindowState.RUNNING, "not ended yet"),
+        (WindowState.EXPECTED, "ended, and may be paid within 48 hours of their end"),
+        (WindowState.BELOW_FLOOR, "ended below the $1.00 floor"),
+        (WindowState.NOTHING_CAME, "ended more than 48 hours ago and nothing came"),
+    ]
+    if not report.windows:
+        return "no order rested in a reward window"
+    found = [f"{plural(count[state], 'window')} {words}" for state, words in told if count[state]]
+    unseen = "" if report.cash else "; cash was not looked at, which would show a reward"
+    return ", ".join(found) + unseen
 
 
 # -- beside it ---------------------------------------------------------------------------------------------------

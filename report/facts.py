@@ -14,8 +14,18 @@ from exchange.account import Fill, Identity, Settlement
 from exchange.models import Program
 from ledger import sql_rows
 from ledger.cash_reconciliation import ExplainedSpan
+from ledger.daily_pnl import before_bot
 from ledger.database import LedgerError
-from ledger.entries import AccrualKey, AccruedSeconds, CashFlow, DayMark, Outcome, PositionAdjustment, Quotes
+from ledger.entries import (
+    AccountMark,
+    AccrualKey,
+    AccruedSeconds,
+    CashFlow,
+    DayMark,
+    Outcome,
+    PositionAdjustment,
+    Quotes,
+)
 from ledger.ledger import Ledger
 from ledger.markouts import BestBids, MarkoutPoint
 from simulator.embedded import HOST, THE_BOTS
@@ -51,6 +61,8 @@ def read_report_facts(ledger: Ledger) -> ReportFacts:
                 (date.fromisoformat(day), ticker): dollar_seconds
                 for day, ticker, dollar_seconds in ledger.select("SELECT * FROM capital")
             },
+            marks=ledger.marks(),
+            before_bot=before_bot(ledger, begun.date()),
         )
 
 
@@ -65,7 +77,8 @@ def _exchange(identity: Identity) -> str:
 class ReportFacts:
     """What a ledger knows, of one moment. `opening`: what was held when it was begun and what a contract would
     have brought then (None: nobody looked); `changes` since then; `days`: what was held at 00:00 UTC; `prices`:
-    the last best bids of what was held."""
+    the last best bids of what was held; `marks`: what there was at the cycles' ends, of the last two days;
+    `before_bot`: what the UTC day had brought when the ledger was begun."""
 
     ledger: str
     exchange: str
@@ -83,3 +96,5 @@ class ReportFacts:
     markouts: Mapping[MarkoutPoint, BestBids]
     outcomes: Mapping[str, Outcome]
     capital: Mapping[tuple[date, str], float]
+    marks: Sequence[AccountMark] = ()
+    before_bot: Decimal = Decimal(0)

@@ -6,16 +6,15 @@ are the report's own, rounded to the cent.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
 from decimal import Decimal
 
-from ledger.daily_pnl import midnight
 from report import svg_charts
-from report.build import Accuracy, Cash, Markout, Report, Result, Row
+from report.build import Accuracy, Cash, Markout, Report, Row, before_bot_text, why_none_credited
 from report.css import CSS
+from report.growth import before_fees, growth
 from report.html_tables import collapsible, of_cells, of_rows
-from report.number_format import dollars, duration, hours, minute, number, percent, plural
+from report.number_format import dollars, duration, error_text, hours, minute, number, percent, plural
 from report.reward_payments import Window, WindowState
 from report.svg_charts import escape
 
@@ -25,8 +24,6 @@ _MOST_ROWS = 40
 """In a table that stands open."""
 _MOST_LETTERS = 10
 """Of a total that has room on a phone at its full size."""
-_MOST_DATES = 8
-"""Dates under a chart, half of them on a phone."""
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
@@ -86,20 +83,15 @@ def _header(report: Report) -> str:
 # -- totals ------------------------------------------------------------------------------------------------------
 
 
-def before_fees(money: Result) -> Decimal:
-    """What trading brought before fees."""
-    return money.trading + money.fees
-
-
 def _totals(report: Report) -> str:
     total, money = report.total, report.total.money
-    capital = "no capital was tied up" if total.per_dollar is None else "net, per dollar tied up and day"
+    capital = "no capital was tied up" if total.per_dollar is None else "net as paid, of what was tied up"
     return (
         '<dl class="totals">\n'
         + _figure(
             "Net, as paid", dollars(money.net), "rewards credited + trading before fees - fees", "hero", "net"
         )
-        + _figure("Rewards credited", dollars(money.credited), "came as cash", "", "credited")
+        + _figure("Rewards credited", dollars(money.credited), _credited(report), "", "credited")
         + _figure(
             "Trading before fees",
             dollars(before_fees(money)),
@@ -110,7 +102,7 @@ def _totals(report: Report) -> str:
         + _figure("Fees", dollars(-money.fees), f"trading after fees {dollars(money.trading)}", "", "fees")
         + _figure(
             "Return on capital",
-            "-" if total.per_dollar is None else dollars(total.per_dollar, 4),
+            "-" if total.per_dollar is None else f"{percent(total.per_dollar, 2)} a day",
             capital,
             "",
             "return",
@@ -127,8 +119,14 @@ def _totals(report: Report) -> str:
     )
 
 
+def _credited(report: Report) -> str:
+    return f"none: {why_none_credited(report)}" if not report.total.money.credited else "came as cash"
+
+
 def _figure(name: str, figure: str, told: str, look: str, key: str) -> str:
-    bad = (" bad" if figure.startswith("-$") else "") + (" long" if len(figure) > _MOST_LETTERS else "")
+    bad = (" bad" if figure.startswith("-") and figure != "-" else "") + (
+        " long" if len(figure) > _MOST_LETTERS else ""
+    )
     return (
         f'<div class="{look}"><dt>{escape(name)}</dt><dd class="figure{bad}" id="{key}">{escape(figure)}</dd>'
         f'<dd class="small">{escape(told)}</dd></div>\n'
@@ -141,59 +139,17 @@ def _figure(name: str, figure: str, told: str, look: str, key: str) -> str:
 def _growth(report: Report) -> str:
     if not report.days:
         return _sentence("No day is in the ledger yet.")
-    if not any(any(_figures(day.money)) for day in report.days):
+    if not any(day.money.trading or day.money.fees or day.money.credited for day in report.days):
         return _sentence("Nothing was paid and nothing came of trading yet.")
-    names = ("Rewards", "Trading", "Fees", "Net")
-    spans = [_span(report, day.name) for day in report.days]
-    points: list[list[tuple[float, Decimal]]] = [[(0.0, Decimal(0))] for _ in names]
-    so_far, told = Result(), []
-    for day, (start, end) in zip(report.days, spans, strict=True):
-        before, so_far = so_far, so_far + day.money
-        for line, was, now in zip(points, _figures(before), _figures(so_far), strict=True):
-            line += [(start, was), (end, now)]
-        text = ", ".join(
-            f"{name.lower()} {dollars(of_day)}" for name, of_day in zip(names, _figures(day.money), strict=True)
-        )
-        told.append(svg_charts.Span(start, end, f"{day.name}: {text}; net so far {dollars(so_far.net)}"))
-    series = [svg_charts.Line(name, name.lower(), line) for name, line in zip(names, points, strict=True)]
-    ends = dict(zip(names, _figures(so_far), strict=True))
-    sums = ", ".join(f"{name.lower()} {dollars(end)}" for name, end in ends.items())
-    legend = [(svg_charts.line_sample(name.lower()), f"{name} {dollars(end)}") for name, end in ends.items()]
+    grown = growth(report)
+    legend = [(svg_charts.line_sample(name.lower()), f"{name} {dollars(end)}") for name, end in grown.sums.items()]
+    told = ", ".join(f"{name.lower()} {dollars(end)}" for name, end in grown.sums.items())
+    each = "A point an hour, in UTC. " if report.hours else ""
     return (
-        _note("Dollars since the beginning. Rewards as paid, trading before fees; net is the sum of the three.")
+        _note(f"Dollars since the beginning. {each}Rewards as paid, trading before fees, fees; net is their sum.")
         + _legend(legend)
-        + svg_charts.lines(f"Cumulative net: {sums}", series, told, list(_dates(report)))
+        + svg_charts.lines(f"Cumulative net: {told}", grown.lines, grown.spans, grown.dates)
     )
-
-
-def _figures(money: Result) -> tuple[Decimal, ...]:
-    return money.credited, before_fees(money), -money.fees, money.net
-
-
-def _part(report: Report, when: datetime) -> float:
-    """Where a time lies between the report's beginning (0) and its end (1)."""
-    length = report.until - report.since
-    return min(1.0, max(0.0, (when - report.since) / length)) if length else 1.0
-
-
-def _span(report: Report, day: str) -> tuple[float, float]:
-    begins = midnight(date.fromisoformat(day))
-    return _part(report, begins), _part(report, begins + timedelta(days=1))
-
-
-def _dates(report: Report) -> Iterator[svg_charts.Date]:
-    """The last day and those before it, so many apart that there is room for each."""
-    first, last = (date.fromisoformat(report.days[place].name) for place in (0, -1))
-    stride = (last - first).days // _MOST_DATES + 1
-    found = range((last - first).days // stride + 1)
-    narrow, room = (2 if len(found) > _MOST_DATES // 2 else 1), 1.0 / _MOST_DATES / 2
-    before = 2.0
-    for place in found:
-        day = last - timedelta(days=place * stride)
-        at = sum(_span(report, day.isoformat())) / 2
-        if before - at > room:
-            yield svg_charts.Date(at, f"{day:%b} {day.day}", place % narrow == 0)
-            before = at
 
 
 def _presence(report: Report) -> str:
@@ -211,7 +167,7 @@ def _presence(report: Report) -> str:
         )
         for market in shown
     ]
-    names = ("qualified (paid)", "excluded (paid nobody)", "unknown")
+    names = ("qualified", "excluded (the rule pays nobody)", "unknown")
     sums = [hours(sum(market.seconds[place] for market in rested)) for place in (1, 2, 3)]
     legend = [
         (svg_charts.bar_sample(look), f"{name} {total} h")
@@ -224,7 +180,7 @@ def _presence(report: Report) -> str:
     return (
         _note(
             "Side-hours in which an order rested in a reward window: both sides for an hour are two. Beside each "
-            "market its side-hours, and how many of them qualified."
+            "market its side-hours, and how many of them qualified: what is paid for them shows after the window."
         )
         + _legend(legend)
         + svg_charts.bars(f"Presence in side-hours: {'; '.join(bar.told for bar in bars)}", bars)
@@ -267,9 +223,10 @@ def _legend(entries: Sequence[tuple[str, str]]) -> str:
 def _days(report: Report) -> str:
     if not report.days:
         return _sentence("No day is in the ledger yet.")
+    before = f" {before_bot_text(report)}." if report.before_bot else ""
     return _note(
         "Newest first, days of UTC. Net is what was credited and trading; trading is spread - exits - fees + "
-        "moves, where moves is what prices did to what was held."
+        f"moves, where moves is what prices did to what was held.{before}"
     ) + of_rows("By day", "day", report.days[::-1], report.total)
 
 
@@ -300,14 +257,13 @@ def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
     told = f"{plural(len(windows), 'window')}: " + ", ".join(
         f"{counts[state]:,} {state.value}" for state in WindowState if counts[state]
     )
-    heads = ("market", "ended or ends (UTC)", "pool", "estimate", "credit", "estimate off by", "state")
-    table = of_cells("Reward windows", heads, [_window(window) for window in reversed(windows)], words=(1, 6))
+    heads = ("market", "ended or ends (UTC)", "pool", "estimate", "credit", "the estimate was", "state")
+    table = of_cells("Reward windows", heads, [_window(window) for window in reversed(windows)], words=(1, 5, 6))
     return (
         _sentence(_accuracy(accuracy))
         + _note(
-            "Newest first. An estimate is what the ledger says the window would pay; it is off by more than 0% "
-            "where it was too high. Where several windows were paid in one sum, the sum is divided by their "
-            "estimates, and nothing can be said of each one's error."
+            "Newest first. An estimate is what the ledger says the window would pay. Where several windows were "
+            "paid in one sum, the sum is divided by their estimates, and nothing can be said of each one's error."
         )
         + collapsible(told, table, is_open=len(windows) <= _MOST_ROWS)
     )
@@ -318,7 +274,7 @@ def _window(window: Window) -> Sequence[str]:
     if window.together > 1:
         state += f", {window.together} together"
     elif window.off is not None:
-        error = ("+" if window.off > 0 else "") + percent(window.off)
+        error = error_text(window.off)
     credit = "-" if window.credit is None else dollars(window.credit)
     return (
         window.ticker, minute(window.end), dollars(window.pool), dollars(window.estimate), credit, error, state
@@ -332,10 +288,7 @@ def _accuracy(accuracy: Accuracy | None) -> str:
     told = plural(accuracy.windows, "window") + " paid by themselves" * (accuracy.windows > 1)
     if not accuracy.credited:
         return f"Estimates in {told}: {sums}."
-    if not percent(accuracy.off).strip("0%"):
-        return f"Estimates were right to the percent in {told} ({sums})."
-    way = "high" if accuracy.off > 0 else "low"
-    return f"Estimates were {percent(abs(accuracy.off))} too {way} in {told} ({sums})."
+    return f"In {told} the estimates were {error_text(accuracy.off)}: {sums}."
 
 
 def _cash(report: Report) -> str:

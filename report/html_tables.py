@@ -12,7 +12,7 @@ from report.svg_charts import escape
 
 _HEADS = (
     "net", "credited", "trading", "spread", "exits", "fees", "moves", "estimated, not paid", "side-hours",
-    "qualified", "net per $ and day", "fills",
+    "qualified", "return a day", "fills",
 )  # fmt: skip
 _SIGNED = (1, 3, 7, 11)
 """Columns in which a minus is bad news, and not how a cost is written."""
@@ -34,7 +34,7 @@ def _cells(row: Row) -> Sequence[str]:
         dollars(-money.exits), dollars(-money.fees), dollars(money.moves),
         dollars(money.expected + money.running), hours(seconds.present),
         percent(seconds.qualified / seconds.present) if seconds.present else "-",
-        "-" if row.per_dollar is None else dollars(row.per_dollar, 4), f"{row.fills:,}",
+        "-" if row.per_dollar is None else percent(row.per_dollar, 2), f"{row.fills:,}",
     )  # fmt: skip
 
 
@@ -75,5 +75,5 @@ def _line(cells: Sequence[str], looks: Mapping[int, str]) -> str:
 
 def _cell(text: str, look: str) -> str:
     if look == "signed":
-        look = "bad" if text.startswith("-$") else ""
+        look = "bad" if text.startswith("-") and text != "-" else ""
     return f'<td class="{look}">{escape(text)}</td>' if look else f"<td>{escape(text)}</td>"

@@ -21,8 +21,17 @@ def dollars(amount: Decimal | float, places: int = 2) -> str:
     return number(amount, places, "$")
 
 
-def percent(part: float) -> str:
-    return f"{number(part * 100)}%"
+def percent(part: float, places: int = 0) -> str:
+    return f"{number(part * 100, places)}%"
+
+
+def error_text(off: float) -> str:
+    """How wrong an estimate was that was too high by a part of what was paid (below 0: too low), in words."""
+    if off >= 1:
+        return f"{number(1 + off, 1)} times what was paid"
+    if not percent(off).strip("-0%"):
+        return "right to the percent"
+    return f"{percent(abs(off))} too {'high' if off > 0 else 'low'}"
 
 
 def hours(seconds: float) -> str:

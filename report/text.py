@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from report.build import Accuracy, Cash, Markout, Report, Result, Row
-from report.number_format import DAY, HOUR, dollars, duration, minute, percent, plural
+from report.build import Accuracy, Cash, Markout, Report, Result, Row, before_bot_text, why_none_credited
+from report.number_format import DAY, HOUR, dollars, duration, error_text, minute, percent, plural
 from report.reward_payments import Unexplained, Window, WindowState
 from runtime import console
 
@@ -75,7 +75,7 @@ def _summary(report: Report) -> str:
     lines = [
         ("Net, as paid", money.net, "trading, and the rewards that came"),
         ("Net, if all is paid", money.net_if_paid, "with the estimates, which nobody has paid yet"),
-        ("Rewards credited", money.credited, plural(count[WindowState.CREDITED], "window")),
+        ("Rewards credited", money.credited, _credited(report, count[WindowState.CREDITED])),
         (
             "Rewards expected",
             money.expected,
@@ -94,6 +94,8 @@ def _summary(report: Report) -> str:
         *trading,
     ]
     told = [f"  {name:<21}{dollars(amount):>12}  {more}".rstrip() for name, amount, more in lines]
+    if report.before_bot:
+        told.append(f"  {before_bot_text(report)}")
     if count[WindowState.BELOW_FLOOR]:
         ended = f"{plural(count[WindowState.BELOW_FLOOR], 'window')} ended and would have paid $0.00"
         told.append(f"  {ended}: what accrued, ${floor:.2f} in all, is below the floor of $1.00 each")
@@ -108,23 +110,27 @@ def _summary(report: Report) -> str:
     return "\n".join([*told, *_earning_power(report)])
 
 
+def _credited(report: Report, windows: int) -> str:
+    return plural(windows, "window") if report.total.money.credited else f"none: {why_none_credited(report)}"
+
+
 def _earning_power(report: Report) -> list[str]:
     """How much of the wanted time was paid, and what a dollar brought."""
     total, lines = report.total, []
     if total.seconds.present:
         hours = total.seconds.present / HOUR
-        paid = f"{_percent(total.seconds.qualified, total.seconds.present)} of them counted"
+        paid = f"{_percent(total.seconds.qualified, total.seconds.present)} of them qualified"
         unknown = f"{_percent(total.seconds.unknown, total.seconds.present)} nobody knows"
         lines.append(f"  Orders rested {hours:,.1f} hours of a side; {paid}, {unknown}")
     days = (report.until - report.since).total_seconds() / DAY
     if total.per_dollar is not None and days >= _LEAST_DAYS:
         tied = f"${total.capital / days:,.2f} were tied up on average"
-        lines.append(f"  {tied}; a dollar brought {total.per_dollar * 100:+.3f} cents a day, net as paid")
+        lines.append(f"  {tied}, on which the net as paid is {percent(total.per_dollar, 2)} a day")
     return lines
 
 
 def _rows(title: str, head: str, rows: Sequence[Row]) -> str:
-    heads = (head, "Credit", "Estim.", "Spread", "Exits", "Fees", "Moves", "Net", "Hours", "Paid%", "c/$/day")
+    heads = (head, "Credit", "Estim.", "Spread", "Exits", "Fees", "Moves", "Net", "Hours", "Qual%", "%/day")
     return _table(title, heads, [_row(row) for row in rows])
 
 
@@ -148,24 +154,24 @@ def _row(row: Row) -> Sequence[str]:
         *map(_number, numbers),
         f"{seconds.present / HOUR:.1f}",
         _percent(seconds.qualified, seconds.present).rstrip("%"),
-        "-" if row.per_dollar is None else f"{row.per_dollar * 100:.2f}",
+        "-" if row.per_dollar is None else percent(row.per_dollar, 2).rstrip("%"),
     )
 
 
 def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
     shown = [window for window in windows if window.state is not WindowState.BELOW_FLOOR]
-    heads = ("Market", "Ends (UTC)", "Pool", "Accrued", "at most", "Estim.", "Paid", "Off", "")
+    heads = ("Market", "Ends (UTC)", "Pool", "Accrued", "at most", "Estim.", "Paid", "Estimate was", "")
     table = _table("Windows: what was estimated, what came", heads, map(_window, shown))
     if accuracy is None:
         return f"{table}\n  No window was paid by itself yet: how far estimates are off is not known."
-    how = f"{abs(accuracy.off):.1%} too {'high' if accuracy.off > 0 else 'low'}"
+    how = error_text(accuracy.off)
     of = f"of {plural(accuracy.windows, 'window')} that were paid by themselves"
     sums = f"{dollars(accuracy.estimated)} for {dollars(accuracy.credited)}"
     return f"{table}\n  The estimates {of} were {how}: {sums}."
 
 
 def _window(window: Window) -> Sequence[str]:
-    off = "" if window.off is None else f"{window.off:+.0%}"
+    off = "" if window.off is None else error_text(window.off).removesuffix(" what was paid")
     state = window.state.value + (f", {window.together} together" if window.together > 1 else "")
     return (
         _short(window.ticker, _NAME), f"{window.end:%m-%d %H:%M}", _number(window.pool), f"{window.accrued:.2f}",

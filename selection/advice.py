@@ -5,7 +5,7 @@ by the estimate that decides, and within the other settings.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
@@ -35,6 +35,8 @@ def advise(
     books without our own orders; `estimate_rules`: how the estimates are made that decide."""
     if any(candidate.conservative.payable for candidate in selection.chosen):
         return ""
+    if not (selection.chosen or any(skip.reason in _SCORED for skip in selection.skipped)):
+        return nothing_scored(selection)
     if trade.trade_size is None:
         return (
             f"AUTO funds nothing: no market would bring ${LEAST_WINDOW} a window and more than its fills cost "
@@ -44,10 +46,11 @@ def advise(
     candidates, _ = trade.candidates(found, rivals, now, estimate_rules)
     best = max((candidate.estimate.window for candidate in candidates), default=None)
     if best is None:
-        return "no market can be quoted by these settings; [SKIP MARKET] has the reasons"
+        return nothing_scored(selection)
     at_size = f"at TRADE_SIZE = {trade.trade_size.normalize():f} the best market would pay ${best:.2f} a window"
     if any(candidate.conservative.payable for candidate in candidates):
-        return f"{at_size}, but what would be paid is left out: {_reasons(selection)}"
+        kept_out = [reason for reason in _LIMITS if reason in {skip.reason for skip in selection.skipped}]
+        return f"{at_size}, but what would be paid is left out: {_reasons(selection)}.{_to_change(kept_out)}"
     if best < float(rule.PAYOUT_FLOOR):
         at_size += f", below the ${rule.PAYOUT_FLOOR} floor"
     else:
@@ -57,6 +60,52 @@ def advise(
         if smallest is not None:
             return f"{at_size}; {_told(smallest, worth_it)}"
     return f"{at_size}; no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits"
+
+
+_LIMITS = (Reason.FILL_COST, Reason.MIN_REWARD, Reason.MAX_CAPITAL, Reason.MAX_EVENT_LOSS, Reason.CASH)
+"""The reasons that keep out markets that would be paid."""
+
+_SCORED = frozenset({*_LIMITS, Reason.TRADE_TICKER_SIZE, Reason.REWARD_FLOOR})
+"""The reasons of markets in which our bids would count; of the others it is not known what they would pay."""
+
+_REMEDIES = {
+    Reason.FILL_COST: "a smaller FILL_COST, if fills cost you less",
+    Reason.MIN_REWARD: "a smaller MIN_REWARD",
+    Reason.MAX_CAPITAL: "a larger MAX_CAPITAL",
+    Reason.MAX_EVENT_LOSS: "a larger MAX_EVENT_LOSS",
+    Reason.CASH: "the cash on the market's shard",
+    Reason.AVOID: "fewer patterns in AVOID",
+    Reason.MIN_HOURS_TO_CLOSE: "a smaller MIN_HOURS_TO_CLOSE",
+    Reason.INCENTIVE_SIZE: "a larger INCENTIVE_SIZE, or None",
+    Reason.TRADE_DELTA: "a smaller TRADE_DELTA",
+    Reason.TARGET_MISSED: "TRADE_SIZE = AUTO, which may complete a side that holds too little",
+}
+"""What to change where a reason leaves markets out, the likeliest first."""
+
+
+def nothing_scored(selection: Selection) -> str:
+    """Why the settings leave no market that could be quoted, and what to change."""
+    counts = Counter(skip.reason for skip in selection.skipped)
+    only = next((skip for skip in selection.skipped if skip.reason is Reason.ONLY), None)
+    elsewhere = (Reason.ONLY, Reason.AVOID, *_NEVER_PAY)
+    left = sum(count for reason, count in counts.items() if reason not in elsewhere)
+    if only is not None and not left:
+        return (
+            f"nothing can be quoted: of {counts.total():,} markets with a program, such as {only.ticker}, ONLY = "
+            f"{only.number} leaves none that pays now. Mend its patterns, or write ONLY = () for all"
+        )
+    told = ", ".join(f"{reason.value} {count:,}" for reason, count in counts.most_common(5))
+    change = _to_change([reason for reason in _REMEDIES if counts[reason]]) or " No setting changes that"
+    return f"nothing can be quoted by these settings: {told or 'no program is listed'}.{change}"
+
+
+def _to_change(reasons: Sequence[Reason]) -> str:
+    """What a person could change, the likeliest first; empty where nothing helps."""
+    return f" To change: {'; '.join(_REMEDIES[reason] for reason in reasons[:3])}" if reasons else ""
+
+
+_NEVER_PAY = (Reason.PAID_OUT, Reason.NOT_LIQUIDITY, Reason.NOT_RUNNING, Reason.NO_PUBLISHED_SCORE)
+"""The reasons of programs that pay nobody for resting orders now, whatever the settings are."""
 
 
 def _told(smallest: Candidate, worth_it: bool) -> str:
@@ -71,9 +120,8 @@ def _told(smallest: Candidate, worth_it: bool) -> str:
 
 def _reasons(selection: Selection) -> str:
     """Why markets that would be paid have no slot, with counts."""
-    kept_out = (Reason.FILL_COST, Reason.MIN_REWARD, Reason.MAX_CAPITAL, Reason.MAX_EVENT_LOSS, Reason.CASH)
     counts = Counter(skip.reason for skip in selection.skipped)
-    return ", ".join(f"{reason.value} {counts[reason]}" for reason in kept_out if counts[reason])
+    return ", ".join(f"{reason.value} {counts[reason]}" for reason in _LIMITS if counts[reason])
 
 
 def smallest_paid(

@@ -49,6 +49,11 @@ class Screen:
                 skipped.append(skip)
         return found, skipped
 
+    def unmatched(self, programs: Iterable[Program]) -> tuple[str, ...]:
+        """The patterns of `only` that no listed program's market matches, as when one is misspelt."""
+        tickers = {program.ticker for program in programs}
+        return tuple(pattern for pattern in self.only if not any(map(_any_of([pattern]).match, tickers)))
+
     def unwanted(self) -> Callable[[str], Skip | None]:
         """What tells of a ticker why it is stayed out of, None where it is not."""
         only, avoid = (_any_of(patterns) for patterns in (self.only, self.avoid))
