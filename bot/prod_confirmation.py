@@ -16,16 +16,19 @@ from exchange.models import Order
 from exchange.orderbook import Book
 from rewards.fees import TAKER_RATE
 from runtime import log_format
+from runtime.console import typed
 from runtime.log_format import Fields, Log
 
 Confirm = Callable[[str], bool]
 """Asks the person at the keyboard; true where they agree."""
 
 QUESTION = "Cancel these orders and sell these positions, and treat the account as the bot's from now on?"
-NO_KEYBOARD = (
-    "Nothing was touched: nobody sits at a keyboard to confirm this. Close what is yours, or start with --yes: "
-    "python market_bot.py --yes"
-)
+
+
+def no_keyboard() -> str:
+    """What is told where nobody can be asked."""
+    start = typed("market_bot.py --yes")
+    return f"Nothing was touched: nobody sits at a keyboard to confirm this. Close what is yours, or start with {start}"
 
 
 class ForeignHoldings(NamedTuple):
@@ -79,7 +82,7 @@ def confirm(found: ForeignHoldings, log: Log, ask: Confirm | None) -> bool:
             log_format.held_position(position) | exit_line(position, found.books.get(position.ticker)),
         )
     if ask is None:
-        log("ERROR", NO_KEYBOARD)
+        log("ERROR", no_keyboard())
         return False
     if ask(QUESTION):
         return True
