@@ -158,9 +158,11 @@ def _required(variables: Mapping[str, str], variable: str, what: str) -> str:
 
 def missing_text(variables: Mapping[str, str], variable: str) -> str:
     """In what way a variable that is needed has no value."""
-    if isinstance(variables, Variables) and variable in variables.terminal:
+    if not isinstance(variables, Variables) or variable not in variables:
+        return f"{variable} is not set"
+    if variable in variables.terminal:
         return f"{variable} is set, but empty, in this terminal, which goes before .env: unset {variable}"
-    return f"{variable} {'stands in .env without a value' if variable in variables else 'is not set'}"
+    return f"{variable} stands in .env without a value"
 
 
 def _key_file(variables: Mapping[str, str], variable: str) -> Path:

@@ -27,8 +27,10 @@ QUESTION = "Cancel these orders and sell these positions, and treat the account 
 
 def no_keyboard() -> str:
     """What is told where nobody can be asked."""
-    start = typed("market_bot.py --yes")
-    return f"Nothing was touched: nobody sits at a keyboard to confirm this. Close what is yours, or start with {start}"
+    told = (
+        "Nothing was touched: nobody sits at a keyboard to confirm this. Close what is yours, or start with --yes"
+    )
+    return f"{told}: {typed('market_bot.py --yes')}"
 
 
 class ForeignHoldings(NamedTuple):

@@ -132,9 +132,11 @@ def _connection(checklist: Checklist, environment: Environment, dotenv_file: Pat
         [one for one in connection.warnings if one.startswith(f"{key_file}: ")] if connection else []
     )
     if missing:
-        there = "" if dotenv_file.exists() else f"; {dotenv_file} is not there"
-        said = "; ".join(missing_text(variables, name) for name in missing)
-        checklist.fail(".env", f"{said}{there}. {_WHERE_FROM[environment]}", ExitCode.MISCONFIGURED)
+        unset = [name for name in missing if name not in variables]
+        said = [f"not set: {' and '.join(unset)}"] if unset else []
+        said += [missing_text(variables, name) for name in missing if name in variables]
+        said += [] if dotenv_file.exists() else [f"{dotenv_file} is not there"]
+        checklist.fail(".env", f"{'; '.join(said)}. {_WHERE_FROM[environment]}", ExitCode.MISCONFIGURED)
     elif problem and not about_key_file:
         checklist.fail(".env", problem, ExitCode.MISCONFIGURED)
     else:

@@ -20,7 +20,7 @@ from bot.connection import Connection
 from bot.launch import Paths
 from clients import Environment, KalshiHttpClient
 from exchange import order_payloads
-from exchange.account import Position
+from exchange.account import Fill, Position
 from exchange.models import Order
 from exchange.orderbook import Side
 from ledger.daily_pnl import midnight
@@ -75,7 +75,7 @@ class SessionFacts(NamedTuple):
 
 
 class LedgerView(NamedTuple):
-    """What a ledger says of its bot. `fills`: how many the day of the `mark` had."""
+    """What a ledger says of its bot. `fills`: how many the day of the `mark` had since the ledger was begun."""
 
     mark: AccountMark | None
     fills: int
@@ -218,7 +218,7 @@ def _ledger_view(ledger: Ledger) -> LedgerView:
     mark, sessions = ledger.last_mark(), ledger.sessions()
     return LedgerView(
         mark,
-        len(ledger.fills(midnight(mark.at.date()))) if mark else 0,
+        sum(isinstance(one, Fill) for one in ledger.changes(midnight(mark.at.date()))) if mark else 0,
         tuple(ledger.halts(standing=True)),
         ledger.last_cycle(),
         SessionFacts(*sessions[-1]) if sessions else None,

@@ -311,8 +311,8 @@ def why_none_credited(report: Report) -> str:
     """Why no reward has come, where none has."""
     count = {state: sum(window.state is state for window in report.windows) for state in WindowState}
     told = [
-        (WindowState.RUNNING, "not ended yet"),
-        (WindowState.EXPECTED, "ended, and may be paid within 48 hours of their end"),
+        (WindowState.RUNNING, "still running"),
+        (WindowState.EXPECTED, "ended less than 48 hours ago and not paid yet"),
         (WindowState.BELOW_FLOOR, "ended below the $1.00 floor"),
         (WindowState.NOTHING_CAME, "ended more than 48 hours ago and nothing came"),
     ]

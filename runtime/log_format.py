@@ -98,7 +98,7 @@ def kept_order(order: Order, bid: Bid, until: datetime | None) -> Fields:
     }
     if bid != order.bid:
         said["Was"] = f"{count_text(order.remaining)} at {price_text(order.price)}"
-    return said | ({"Until": local_time(until)} if until else {})
+    return said | ({"Expires": local_time(until)} if until else {})
 
 
 def new_order(ticker: str, bid: Bid) -> Fields:

@@ -111,8 +111,10 @@ def remedy() -> str:
 
 
 def _stopped(program: str) -> None:
-    print(f"{program}: stopped at its start; nothing was sent", file=sys.stderr)
-    sys.exit(0)
+    """End at once. What is raised in the middle of an import may be swallowed there, and nothing is open yet that
+    would have to be closed."""
+    print(f"{program}: stopped at its start; nothing was sent", file=sys.stderr, flush=True)
+    os._exit(0)
 
 
 def check_machine(checklist: Checklist) -> None:

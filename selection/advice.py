@@ -79,6 +79,7 @@ _REMEDIES = {
     Reason.INCENTIVE_SIZE: "a larger INCENTIVE_SIZE, or None",
     Reason.TRADE_DELTA: "a smaller TRADE_DELTA",
     Reason.TARGET_MISSED: "TRADE_SIZE = AUTO, which may complete a side that holds too little",
+    Reason.ONLY: "more patterns in ONLY, or ONLY = () for all",
 }
 """What to change where a reason leaves markets out, the likeliest first."""
 

@@ -14,6 +14,7 @@ from exchange.orderbook import NO, YES
 from rewards.estimate import Candidate, Estimate
 from rewards.skips import Reason, Skip
 from risk.exposure import Headroom
+from runtime.log_format import signed_dollars
 
 RUNNERS_UP = 20
 """So many of the best without a slot are kept to be shown with their estimates."""
@@ -106,7 +107,9 @@ def _ranked(
 
 def skip_for_fill_cost(ticker: str, decided: Estimate) -> Skip:
     costs = decided.fill_cost_per_day + decided.fees_per_day
-    number = f"-${-decided.net_per_day:.4f}, {decided.fills_per_day:,.1f} fills a day cost ${costs:.4f} a day"
+    number = (
+        f"{signed_dollars(decided.net_per_day)}, {decided.fills_per_day:,.1f} fills a day cost ${costs:.4f} a day"
+    )
     return Skip(ticker, Reason.FILL_COST, "Net a day", number)
 
 

@@ -58,7 +58,7 @@ def test_informed_flow_ends_in_a_halt_within_the_worst_case(
     assert "DAILY_LOSS_LIMIT is $2.00" in line
     assert own_resting(bench) == []
     lost = number(r"lost \$([\d.]+) today", line)
-    worst = number(r", \$([\d.]+) in all", bench.events("CYCLE")[-1])
+    worst = number(r"Worst case: \$([\d.]+) ", bench.events("CYCLE")[-1])
     assert limit <= lost <= limit + worst
     print(f"halted at -${lost}, limit ${limit}, worst case ${worst}")
     (standing,) = bench.ledger.halts(standing=True)

@@ -284,7 +284,7 @@ def test_a_variable_of_the_process_wins_over_the_file(tmp_path: Path, monkeypatc
 
 def test_an_env_file_that_is_no_text_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00DEMO")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
         read_variables(tmp_path / ".env")
 
 

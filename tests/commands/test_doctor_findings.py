@@ -10,7 +10,7 @@ import pytest
 from bot.connection import Connection
 from clients import Environment
 from commands import doctor
-from runtime import preflight
+from runtime import console, preflight
 from runtime.console import Checklist
 from tests.support.bench import Bench, MakeBench
 
@@ -88,4 +88,4 @@ def test_what_an_exchange_says_stays_on_its_line(capsys: pytest.CaptureFixture[s
     sheet = Checklist()
     sheet.note("Exchange", "one\n  ok    Signature     \x1b[2Jforged")
     assert len(capsys.readouterr().out.splitlines()) == 1
-    assert sheet.summary() == "Ready, with 1 note: python market_bot.py starts the bot."
+    assert sheet.summary() == f"Ready, with 1 note. To start the bot: {console.typed('market_bot.py')}"

@@ -10,6 +10,7 @@ import pytest
 import market_bot
 from ledger.ledger import Ledger
 from report.text import WIDTH
+from runtime import console
 from tests.support.bench import Beside, Said
 
 
@@ -39,7 +40,7 @@ def test_another_ledger_is_read_without_one_of_our_own(
     assert told.json["ledger"] == bench.ledger_file.name
     missing = typed("report")
     assert (missing.code, missing.out) == (2, "")
-    assert "python market_bot.py begins one" in missing.err
+    assert f"A bot begins one: {console.typed('market_bot.py')}" in missing.err
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 import market_bot
 from bot import launch
 from clients import Environment
-from runtime import lock
+from runtime import console, lock
 from runtime.lock import Lock
 from tests.support.bench import Beside, MakeBench, Said, cut_before, place_by_hand, share
 from tests.support.project import PROJECT
@@ -57,7 +57,7 @@ def test_status_says_what_the_exchange_and_the_last_cycle_say(beside: Beside) ->
     cycle = bench.ledger.cycles()[-1]
     assert told["last_cycle"]["requests"] == cycle.requests
     assert told["last_cycle"]["began"].startswith(f"{cycle.began:%Y-%m-%dT%H:%M:%S}")
-    assert told["day"]["trading"] == str(bench.ledger.last_mark().day_profit)  # type: ignore[union-attr]
+    assert told["day"]["trading"] == str(bench.ledger.last_mark().own_profit)  # type: ignore[union-attr]
     assert "\nFree cash: $" in text.out
     assert "(shard 0: $" in text.out
     assert text.out.count("  this bot\n") == 4
@@ -69,7 +69,7 @@ def test_status_says_what_the_exchange_and_the_last_cycle_say(beside: Beside) ->
 def test_the_worst_case_is_the_one_that_the_cycle_stated(beside: Beside) -> None:
     bench, typed = beside
     bench.run(cycles=1)
-    stated = re.search(r"Worst case: (\$[\d.]+) in (\S+), (\$[\d.]+) in all", bench.events("CYCLE")[-1])
+    stated = re.search(r"Worst case: (\$[\d.]+) in (\S+), (\$[\d.]+) in all", bench.log)
     assert stated
     assert f"Worst case: {stated[0].partition(': ')[2]} (" in typed().out
     told = typed("--json").json["worst_case"]
@@ -82,9 +82,8 @@ def test_a_halt_says_why_since_when_and_how_to_go_on(beside: Beside) -> None:
     bench.run(cycles=1)
     assert typed("cancel-all", "--yes").code == 0
     text = typed().out
-    assert re.search(
-        r"^HALTED since [-\d]+ [:\d]+: python main.py cancel-all\. python main.py resume lets", text, re.M
-    )
+    assert re.search(r"^HALTED since [-\d]+ [:\d]+: python main.py cancel-all\. ", text, re.M)
+    assert f". {console.typed('main.py resume')} lets it go on" in text
     (halt,) = typed("--json").json["halts"]
     assert halt["reason"] == "python main.py cancel-all"
     assert typed("resume", "--yes").code == 0
@@ -144,11 +143,11 @@ def test_an_exchange_inside_the_bot_is_told_by_its_ledger(
     assert told["source"] == "ledger"
     assert {(one["ticker"], one["side"]) for one in told["orders"]} == quotes
     assert (told["positions"], told["worst_case"], told["bot"]["runs"]) == ([], None, True)
-    assert told["day"]["trading"] == str(bench.ledger.last_mark().day_profit)  # type: ignore[union-attr]
+    assert told["day"]["trading"] == str(bench.ledger.last_mark().own_profit)  # type: ignore[union-attr]
     assert "inside the bot's own process" in text.out
     assert "Last cycle: began " in text.out
-    assert "python -m simulator" in text.out
-    assert "python -m simulator" in found.err
+    assert text.out.endswith(f"\n  {console.typed('-m simulator')}\n")
+    assert found.err.endswith(f"\n  {console.typed('-m simulator')}\n")
     holds.release()
     assert "that exchange ended with its bot" in typed().out
     assert [line for line in another.wire.asked() if "/portfolio" in line] == []
@@ -209,9 +208,9 @@ def test_a_command_that_acts_does_nothing_without_consent(
     refused = typed(command)
     assert (alone.code, refused.code) == (2, 2)
     assert (
-        f"main: nothing was done, nobody sits at a keyboard to confirm this: python main.py {command} --yes"
-        in (alone.err)
-    )
+        "main: nothing was done, nobody sits at a keyboard to confirm this: "
+        + console.typed(f"main.py {command} --yes")
+    ) in alone.err
     assert refused.err == "main: nothing was done\n"
     assert "Environment: SIM (" in alone.out
     assert "on SIM" in asked[0]
@@ -231,7 +230,7 @@ def test_cancel_all_halts_the_bot_without_an_answer(beside: Beside) -> None:
     said = typed("cancel-all", "--yes")
     assert said.code == 1
     assert "The bot is halted" in said.out
-    assert "python main.py doctor looks for the cause" in said.err
+    assert f"To look for the cause: {console.typed('main.py doctor')}\n" in said.err
     bench.wire.fault = None
     bench.run(cycles=2)
     assert [order for order in bench.resting() if order.client_order_id.startswith(OWN_PREFIX)] == []
@@ -324,7 +323,7 @@ def test_each_command_works_with_nothing_configured(
         said = typed(*command)
         assert said.code == 0, command
         assert "Environment: SIM (" in said.out
-        assert "To share one, start `python -m simulator`" in said.out, command
+        assert said.out.endswith(f"\n  {console.typed('-m simulator')}\n"), command
 
 
 def test_help_shows_examples_of_each_command_and_the_exit_codes(typed: Callable[..., Said]) -> None:
@@ -333,5 +332,5 @@ def test_help_shows_examples_of_each_command_and_the_exit_codes(typed: Callable[
         one = typed(name, "--help")
         assert one.code == 0
         for said in (whole, one.out):
-            assert f"  python main.py {name}" in said
+            assert f"  {console.typed(f'main.py {name}')}" in said
             assert "exit code: 0 nothing failed" in said

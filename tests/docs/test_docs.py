@@ -19,10 +19,11 @@ import market_bot
 from bot import settings
 from clients import Environment
 from commands import status, status_facts
+from execution.cancel_reasons import CancelReason
 from ledger.schema import MIGRATIONS
 from rewards.skips import Reason
 from risk.gate import RefusalCode
-from runtime import preflight
+from runtime import console, preflight
 from simulator import embedded
 from tests.support.project import PACKAGES, PROJECT
 
@@ -78,7 +79,7 @@ def test_make_run_starts_the_bot() -> None:
     the code."""
     start = section("Start")
     assert "\nmake run\n" in start
-    assert re.search(r"^run:.*\n\t\$\(BIN\)/python market_bot\.py$", MAKEFILE, re.MULTILINE)
+    assert re.search(r"^run:.*\n\t@.*\n\t\$\(BIN\)/python market_bot\.py$", MAKEFILE, re.MULTILINE)
     by_hand = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
     assert ".venv/bin/pip install -r requirements.txt" in by_hand
     assert ".venv/bin/python market_bot.py" in by_hand
@@ -161,6 +162,7 @@ def test_names_in_capitals_exist_in_the_code() -> None:
     in the text otherwise."""
     known = {"AUTO", *settings.NAMES, *variables()}
     known |= {one.name for one in Reason} | {one.value for one in RefusalCode} | {one.name for one in Environment}
+    known |= {one.value for one in CancelReason}
     known |= {"CROSS", "REST", "FAIL", "PYTHON", "SIM_", "DEMO_", "PROD_", "TICKER", "NAME", "OK"}
     named = {span for span in spans(PROSE) if re.fullmatch(r"[A-Z][A-Z_]+", span)}
     assert named - known == set()
@@ -301,9 +303,10 @@ def test_the_commands_of_main_are_all_in_one_table() -> None:
 
 
 def test_the_examples_of_help_can_be_typed() -> None:
-    examples = re.findall(r"^  python main\.py(.*?)(?:  .*)?$", main.EXAMPLES, re.MULTILINE)
-    assert len(examples) == len(main.EXAMPLES.splitlines())
-    for example in examples:
+    shown = main.examples().splitlines()
+    assert len(shown) == len(main.EXAMPLES)
+    for line, (example, _) in zip(shown, main.EXAMPLES, strict=True):
+        assert line.startswith(f"  {console.typed(f'main.py {example}').rstrip()} ")
         main.parse(shlex.split(example))
 
 
@@ -311,8 +314,8 @@ def test_what_the_code_tells_people_to_type_can_be_typed() -> None:
     known, told = commands_of_main(), set()
     for name in ROOMS:
         source = (PROJECT / name).read_text(encoding="utf-8")
-        told |= set(re.findall(r"python main\.py ([a-z][-a-z]*)(?: (--[a-z]+))?", source))
-    assert len(told) > 5
+        told |= set(re.findall(r"typed\(f?['\"]main\.py ([a-z][-a-z]*)(?: (--[a-z]+))?", source))
+    assert len(told) > 3
     assert {command for command, _ in told} <= set(known)
     assert {command: option for command, option in told if option and option not in known[command]} == {}
 
@@ -337,6 +340,9 @@ def test_the_fields_of_the_json_are_those_that_are_listed() -> None:
 def test_the_reasons_and_the_codes_are_all_told_once() -> None:
     reasons = spans(paragraph("Reasons of `[SKIP MARKET]`, each with its number:"))
     assert sorted(set(reasons) - {"AUTO"}) == sorted(one.value for one in Reason)
+    cancels = paragraph("Reasons of `[CANCEL ORDER]`, each with its facts:")
+    told = [span for span in spans(cancels) if re.fullmatch(r"[A-Z_]+", span)]
+    assert sorted(told) == sorted(one.value for one in CancelReason)
     codes = spans(paragraph("Codes of `[REFUSED ORDER]`:"))
     assert sorted(codes) == sorted(one.value for one in RefusalCode)
 

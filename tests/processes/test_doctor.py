@@ -159,26 +159,29 @@ def test_demo_with_nothing_configured_says_what_to_do(clone: Path) -> None:
     assert found.line("Key file") == "- not checked: there is none yet"
     for what in ("Exchange", *doctor.BEYOND_STATUS):
         assert found.line(what) == "- not checked: .env and the key file come first"
-    assert found.summary == "Not ready. Mend first: .env. Then run this again."
+    assert found.summary == f"Not ready. Mend first: .env. Then check again: {sys.executable} main.py doctor"
 
 
-def test_an_example_not_filled_in_fails_at_the_key_file(clone: Path) -> None:
-    """If a person copies the example file and does not fill it in, the doctor names the key file and exits with
-    2."""
+def test_an_example_not_filled_in_is_known_as_such(clone: Path) -> None:
+    """If a person copies the example file and fills in nothing, or the id alone, the doctor names what is the
+    example's still, and exits with 2."""
     set_env(clone, "Environment.DEMO")
     shutil.copy(clone / ".env.example", clone / ".env")
     found = examined(clone)
     assert found.code == 2
-    assert found.line("Key file").startswith(
-        "FAIL DEMO_KEYFILE: the key file /path/to/demo_private_key.pem cannot"
-    )
+    assert found.line(".env").startswith("FAIL DEMO_KEYID has the example's value still. Put in its place the id")
+    example = (clone / ".env").read_text()
+    (clone / ".env").write_text(example.replace("your_demo_api_key_id", KALSHI_ID))
+    found = examined(clone)
+    assert found.code == 2
+    assert found.line("Key file").startswith("FAIL DEMO_KEYFILE has the example's value still. Put in its place")
 
 
 def test_a_wrong_path_is_told_together_with_a_missing_id(on_demo: Path, served: Served) -> None:
     (on_demo / ".env").write_text(served.env(KEYFILE="nowhere.pem", KEYID=""))
     found = examined(on_demo)
     assert found.code == 2
-    assert "not set: DEMO_KEYID." in found.line(".env")
+    assert "DEMO_KEYID stands in .env without a value." in found.line(".env")
     assert "nowhere.pem cannot be read (No such file or directory). Set DEMO_KEYFILE" in found.line("Key file")
 
 
@@ -257,7 +260,12 @@ def test_variables_of_the_terminal_are_told_for_they_win(on_demo: Path, served: 
     (on_demo / ".env").write_text("DEMO_KEYID=forgotten\n")
     found = examined(on_demo, DEMO_URL=served.url, DEMO_KEYID=served.key_id, DEMO_KEYFILE=str(served.key_file))
     assert found.code == 0, found.output
-    assert "DEMO_KEYID and DEMO_KEYFILE not there, but in this terminal's" in found.line(".env")
+    assert found.line(".env").startswith(
+        "note DEMO_KEYID and DEMO_KEYFILE are set; DEMO_KEYID and DEMO_KEYFILE in"
+    )
+    assert "DEMO_KEYID is another than in .env in this terminal" in found.line(".env")
+    assert "To use .env: unset DEMO_KEYID" in found.line(".env")
+    assert "forgotten" not in found.output
 
 
 def test_a_key_that_others_may_read_is_a_note(on_demo: Path, served: Served) -> None:
@@ -293,7 +301,7 @@ def test_a_simulator_that_is_not_running_is_one_line(clone: Path, served: Served
     assert found.code == 1
     assert found.failed == ["Exchange      "]
     assert "no connection could be made" in found.line("Exchange")
-    assert "Start python -m simulator" in found.line("Exchange")
+    assert f"In another terminal: {sys.executable} -m simulator" in found.line("Exchange")
     for what in doctor.BEYOND_STATUS:
         assert found.line(what) == "- not checked: the exchange comes first"
 
@@ -323,8 +331,8 @@ def test_prod_is_looked_at_as_what_it_is(on_demo: Path, served: Served) -> None:
     ("line", "told"),
     [
         ("TRADE_SIZE = 0", "TRADE_SIZE = 0: must be"),
-        ("TRADE_SIZE = one", r"does not run \(NameError: .*, line \d+\)"),
-        ("TRADE_SIZE = = 1", r"does not run \(SyntaxError: .*line \d+\)"),
+        ("TRADE_SIZE = one", r"cannot be read, line \d+: TRADE_SIZE = one \(NameError: "),
+        ("TRADE_SIZE = = 1", r"cannot be read, line \d+: TRADE_SIZE = = 1 \(SyntaxError: "),
     ],
 )
 def test_a_wrong_setting_is_told(clone: Path, line: str, told: str) -> None:
@@ -345,7 +353,7 @@ def test_a_log_that_cannot_be_written_fails(clone: Path) -> None:
     assert found.code == 2
     assert re.search(r"FAIL \S+/trade.log cannot be written \(Is a directory\)", found.line("Log"))
     assert found.line(".env").startswith("FAIL"), "the rest is checked all the same"
-    assert found.summary == "Not ready. Mend first: Log, then .env. Then run this again."
+    assert found.summary.startswith("Not ready. Mend first: Log, then .env. Then check again: ")
 
 
 def test_missing_packages_are_one_line_and_no_traceback(clone: Path) -> None:
@@ -388,7 +396,7 @@ def test_a_machine_without_time_zones_is_told(on_demo: Path) -> None:
     package to install."""
     found = examined(on_demo, PYTHONTZPATH="")
     assert found.code == 0, found.output
-    assert "this machine has no time zones: pip install tzdata" in found.line("Next pause")
+    assert f"has no time zones: {sys.executable} -m pip install tzdata" in found.line("Next pause")
 
 
 def old_python() -> str | None:

@@ -129,7 +129,7 @@ def test_the_bot_trades_over_a_port_with_the_simulators_key(
     assert f"Bot: one runs on this account, on this machine (process {bot.pid}, " in report
     code, seconds = stop(bot)
     assert (code, seconds < 2) == (0, True), f"exit {code} after {seconds:.1f} s"
-    assert "[START] Environment: DEMO | Money: no real money is involved" in read(log).splitlines()[0]
+    assert "Environment: DEMO | Money: no real money is involved" in read(log).splitlines()[0]
     report, _ = start("-c", MAIN_ON_DEMO).communicate(timeout=20)
     assert "Bot: none runs on this account" in report
     assert "Resting orders: none" in report

@@ -263,7 +263,7 @@ def test_real_money_is_announced_before_anything_is_touched(
     os.close(near)
     os.close(far)
     log = read(clone / "trade.log")
-    assert "[START] Environment: PROD | Money: REAL MONEY" in log
+    assert "Environment: PROD | Money: REAL MONEY" in log
     lines = [line for line in log.splitlines() if "[REAL MONEY]" in line]
     assert "Orders resting: 2 | Positions: 2" in lines[0]
     assert "MAX_CAPITAL: $100.00 | MAX_EVENT_LOSS: $20.00 | DAILY_LOSS_LIMIT: $25.00" in lines[1]

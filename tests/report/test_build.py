@@ -197,11 +197,11 @@ def test_a_running_window_that_pays_nothing_is_reported() -> None:
 
 
 def test_presence_is_shown_with_what_counted_and_what_is_unknown() -> None:
-    """The report gives the hours in which orders rested, the percentage of them that counted and the percentage
+    """The report gives the hours in which orders rested, the percentage of them that qualified and the percentage
     that is not known."""
     (market,) = build_report(facts(**paid_window())).markets
     assert (market.seconds.present, market.seconds.qualified) == (14_400, 12_000)
-    assert "Orders rested 4.0 hours of a side; 83% of them counted, 6% nobody knows" in text.text(
+    assert "Orders rested 4.0 hours of a side; 83% of them qualified, 6% nobody knows" in text.text(
         build_report(facts(**paid_window()))
     )
 

@@ -115,9 +115,9 @@ def test_a_window_tells_its_error_only_if_it_was_paid_alone() -> None:
     alone = next(one for one in report.windows if one.credit and one.together == 1)
     shared = next(one for one in report.windows if one.credit and one.together > 1)
     cells = table(section(replace(report, windows=[alone]), "Reward windows"))[alone.ticker]
-    assert (cells["credit"], cells["estimate off by"]) == (dollars(alone.credit or 0), "-11%")
+    assert (cells["credit"], cells["the estimate was"]) == (dollars(alone.credit or 0), "11% too low")
     cells = table(section(replace(report, windows=[shared]), "Reward windows"))[shared.ticker]
-    assert (cells["estimate off by"], cells["state"]) == ("-", "credited, 3 together")
+    assert (cells["the estimate was"], cells["state"]) == ("-", "credited, 3 together")
     below = alone._replace(state=WindowState.BELOW_FLOOR, credit=None, credited=None)
     cells = table(section(replace(report, windows=[below]), "Reward windows"))[below.ticker]
     assert (cells["credit"], cells["state"]) == ("-", "would have paid $0.00")
@@ -127,9 +127,13 @@ def test_a_window_tells_its_error_only_if_it_was_paid_alone() -> None:
     ("accuracy", "sentence"),
     [
         (None, "nothing says how good the estimates are"),
-        (Accuracy(7, D("8.80"), D(10)), "Estimates were 12% too low in 7 windows"),
-        (Accuracy(1, D(15), D(10)), "Estimates were 50% too high in 1 window ("),
-        (Accuracy(2, D("10.01"), D(10)), "right to the percent in 2 windows"),
+        (
+            Accuracy(7, D("8.80"), D(10)),
+            "In 7 windows paid by themselves the estimates were 12% too low: $8.80 est",
+        ),
+        (Accuracy(1, D(15), D(10)), "In 1 window the estimates were 50% too high: $15.00 estimated, $10.00 paid."),
+        (Accuracy(1, D(455), D(10)), "In 1 window the estimates were 45.5 times what was paid: $455.00"),
+        (Accuracy(2, D("10.01"), D(10)), "the estimates were right to the percent: $10.01 estimated, $10.00 paid"),
         (Accuracy(2, D("1.50"), D(0)), "Estimates in 2 windows paid by themselves: $1.50 estimated, $0.00 paid."),
     ],
 )

@@ -42,16 +42,16 @@ def test_a_filled_side_is_not_quoted_until_its_pause_ends() -> None:
     assert (told["Ticker"], told["Side"]) == ("KXA-1", "yes")
     assert "filled" in told["Guard"]
     assert f"{after(120).astimezone():%H:%M:%S}" == told["Until"]
-    assert guards.sides == {("KXA-1", YES)}
+    assert set(guards.sides) == {("KXA-1", YES)}
     assert guards.ended(after(119)) == []
-    assert guards.ended(after(120)) == [{"Ticker": "KXA-1", "Side": "yes", "Guard": "ended"}]
-    assert guards.sides == frozenset()
+    assert guards.ended(after(120)) == [{"Ticker": "KXA-1", "Side": "yes", "Guard": "ended (it was filled)"}]
+    assert not guards.sides
 
 
 def test_a_sale_of_ours_and_a_fill_of_long_ago_pause_nothing() -> None:
     guards = Guards(PAUSE)
     assert guards.on_fills([fill(taker=True), fill(seconds=-121)], NOW) == []
-    assert guards.sides == frozenset()
+    assert not guards.sides
 
 
 def test_several_fills_within_a_minute_withdraw_the_market() -> None:
@@ -114,7 +114,7 @@ def test_a_triggered_group_pauses_its_shard_once_and_no_other() -> None:
     assert guards.on_group_triggered(0, "its group was triggered", after(60)) == []
     assert out(guards, 60) == [Reason.GUARD]
     assert out(guards, 60, market(ticker="KXB-1", shard=1)) == []
-    assert guards.ended(after(120)) == [{"Shard": "0", "Guard": "ended"}]
+    assert guards.ended(after(120)) == [{"Shard": "0", "Guard": "ended (its group was triggered)"}]
 
 
 def test_without_a_pause_nothing_is_stayed_out_of() -> None:

@@ -28,7 +28,8 @@ def advice(bench: Bench) -> str:
 def named(told: str) -> tuple[int, str, Decimal, Decimal]:
     """Size, market, dollars paid, dollars tied up."""
     found = re.search(
-        r"the smallest size that is paid today is ([\d,]+) contracts \((\S+), \$([\d.]+); it ties up \$([\d.]+),",
+        r"the smallest size that is paid today is ([\d,]+) contracts \((\S+): \$([\d.]+) by the windows' ends, "
+        r"and it ties up \$([\d.]+);",
         told,
     )
     assert found, told
@@ -123,7 +124,8 @@ def test_auto_that_funds_nothing_says_so(make_bench: MakeBench) -> None:
 def test_a_board_on_which_nothing_can_be_quoted_is_told_as_such(make_bench: MakeBench) -> None:
     bench = make_bench(who=(), ONLY=("KXODD-*-EMPTY",))
     bench.bot.start_trading()
-    assert advice(bench) == "no market can be quoted by these settings; [SKIP MARKET] has the reasons"
+    assert advice(bench).startswith("nothing can be quoted by these settings: ONLY 43, NO_REFERENCE 1")
+    assert advice(bench).endswith("To change: more patterns in ONLY, or ONLY = () for all")
 
 
 def test_advice_is_given_at_the_start_and_not_at_every_scan(bench: Bench) -> None:

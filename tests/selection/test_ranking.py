@@ -81,7 +81,7 @@ def test_a_market_whose_fills_eat_its_reward_is_not_quoted(net: float, quoted: b
     if not quoted:
         (skip,) = selection.skipped
         assert (skip.reason, skip.label) == (Reason.FILL_COST, "Net a day")
-        assert skip.number == f"-${-net:.4f}, 100.0 fills a day cost $4.0000"
+        assert skip.number == f"{'-$2.0000' if net else '$0.0000'}, 100.0 fills a day cost $4.0000 a day"
 
 
 def test_a_market_below_the_minimum_reward_is_not_quoted() -> None:
