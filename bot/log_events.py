@@ -18,7 +18,7 @@ from incentive import Board, ProgramChange
 from ledger.entries import AccountMark, CycleRecord
 from rewards.estimate import Candidate, dollars_per_day
 from rewards.skips import Reason, contracts
-from runtime.log_format import Fields, dollars_or_unknown, local_time, pairs, signed_dollars, span_text
+from runtime.log_format import Fields, local_time, pairs, short_dollars, signed_dollars, span_text
 from selection.ranking import Selection
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
@@ -178,9 +178,9 @@ def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
         "Number": str(done.number),
         "Markets": str(record.markets),
         "Orders": f"{record.orders} ({done.kept} kept)",
-        "Accrued today": dollars_or_unknown(mark.accrued),
+        "Accrued today": "not known" if mark.accrued is None else short_dollars(mark.accrued),
         "Trading today": trading_today(mark),
-        "Worst case": f"${_total_risk(done):,.2f}",
+        "Worst case": f"${_total_risk(done):,.{2 if _total_risk(done) < 1_000 else 0}f}",
         "Next": local_time(next_cycle),
     }
 
@@ -237,8 +237,8 @@ def awake_again(seconds: float) -> Event:
 def trading_today(mark: AccountMark) -> str:
     """What trading brought the bot in a UTC day, and beside it what that day had brought before there was a
     bot."""
-    before = f" ({signed_dollars(mark.before_bot)} before the bot)" if mark.before_bot else ""
-    return dollars_or_unknown(mark.own_profit) + before
+    before = f" ({short_dollars(mark.before_bot)} before the bot)" if mark.before_bot else ""
+    return "not known" if mark.own_profit is None else short_dollars(mark.own_profit) + before
 
 
 def expected(dollars_per_day: float, payable: Decimal) -> str:

@@ -182,6 +182,13 @@ def signed_dollars(dollars: float | Decimal) -> str:
     return f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
 
 
+def short_dollars(dollars: float | Decimal) -> str:
+    """Dollars where there is little room: four decimals below $10, cents from there, whole from $1,000."""
+    size = abs(float(dollars))
+    places = 4 if size < 10 else 2 if size < 1_000 else 0
+    return f"{'-' if dollars < 0 else ''}${abs(dollars):,.{places}f}"
+
+
 def dollars_or_unknown(dollars: float | Decimal | None) -> str:
     """Dollars that may be lost, where anybody knows."""
     return "not known" if dollars is None else signed_dollars(dollars)

@@ -19,6 +19,7 @@ from runtime import log_output
 from simulator import embedded
 from simulator.people import NOISE, RIVALS
 from tests.support.bench import Bench, MakeBench, Said, Wire, share
+from tests.support.documented_log import assert_documented
 from tests.support.project import START, copy_of_the_product
 
 SLOW = {"processes", "slow"}
@@ -69,8 +70,9 @@ def clone(tmp_path: Path) -> Path:
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Opens benches, on a small board with takers by chance and rivals; keyword arguments are settings, but for
-    those that go to the exchange."""
+    those that go to the exchange. What their bots wrote to their logs is held against the README at the end."""
     loggers = []
+    log_files = []
 
     def make(
         seed: int = 1,
@@ -88,6 +90,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         log_file = tmp_path / f"trade-{len(loggers)}.log"
         logger = log_output.open_log(log_file)
         loggers.append(logger)
+        log_files.append(log_file)
         ledger_file = tmp_path / f"trade-sim-{len(loggers)}.db"
         settings = market_bot.read_settings(changed)
         return Bench(exchange, wire, client, settings, logger, log_file, ledger_file)
@@ -96,6 +99,8 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     for logger in loggers:
         for handler in logger.handlers:
             handler.close()
+    for log_file in log_files:
+        assert_documented(log_file.read_text(encoding="utf-8") if log_file.exists() else "")
 
 
 @pytest.fixture

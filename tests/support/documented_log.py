@@ -1,0 +1,63 @@
+"""What every `trade.log` keeps to, whatever a test has done to its bot: each line has the documented form, and no
+event, reason or code that is not in the README."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from execution.cancel_reasons import CancelReason
+from rewards.skips import Reason
+from risk.gate import RefusalCode
+from tests.support.project import PROJECT
+
+LONGEST_CYCLE = 200
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[([A-Z ]+)\] \S")
+CODES = {
+    "CANCEL ORDER": {one.value for one in CancelReason},
+    "SKIP MARKET": {one.value for one in Reason},
+    "REFUSED ORDER": {one.value for one in RefusalCode},
+}
+
+
+WORDS = {"GUARD": "Guard", "SKIP POSITION": "Reason", "HALT": "Reason"}
+"""Events whose reasons are phrases, and the key under which one stands."""
+
+
+@cache
+def documented_phrases(event: str) -> tuple[str, ...]:
+    """The reasons of an event in the README; `…` stands for whatever comes there."""
+    text = (PROJECT / "README.md").read_text(encoding="utf-8").partition(f"Reasons of `[{event}]`:")[2]
+    found = re.findall(r"`([^`]+)`", text.partition("\n\n")[0])
+    return tuple(" ".join(phrase.split()) for phrase in found)
+
+
+@cache
+def _patterns(event: str) -> re.Pattern[str]:
+    phrases = (re.escape(phrase).replace("…", ".*") for phrase in documented_phrases(event))
+    return re.compile(rf"[|\]] {WORDS[event]}: (?:{'|'.join(phrases)})(?: \||$)")
+
+
+@cache
+def documented_events() -> frozenset[str]:
+    table = (PROJECT / "README.md").read_text(encoding="utf-8").partition("| event |")[2].partition("\n\n")[0]
+    return frozenset(re.findall(r"`\[([A-Z ]+)\]`", table))
+
+
+def assert_documented(log: str) -> None:
+    """Every line of a log has the documented form."""
+    for line in log.splitlines():
+        if line.startswith("  └─ "):
+            continue
+        found = LINE.match(line)
+        assert found, line
+        event = found[1]
+        assert event in documented_events(), line
+        if event in CODES:
+            reason = re.search(r"\| Reason: ([^|]+?) \| \S", line)
+            assert reason, line
+            assert reason[1] in CODES[event], line
+        if event in WORDS:
+            assert _patterns(event).search(line), line
+        if event == "CYCLE":
+            assert len(line) <= LONGEST_CYCLE, line
