@@ -71,7 +71,7 @@ def cycle(announcements: Announcements, done: CycleReport) -> list[str]:
 # -- a line a cycle ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("money", ["0.0001", "-0.0521", "-9.9999", "1234.5678", "-99999.9999"])
+@pytest.mark.parametrize("money", ["0.0001", "-0.0521", "-9.9999", "1234.5678", "-9999.9999"])
 def test_the_line_of_a_cycle_fits_in_200_characters(money: str) -> None:
     """With a hundred markets and large sums: on its first day, with a cycle a second, and in its second year."""
     for number, before in ((86_400, D(money)), (1_051_200, D(0))):
