@@ -90,7 +90,9 @@ def read_variables(dotenv_file: Path) -> Variables:
 def require_environment(environment: object) -> Environment:
     """What a person wrote for `env`, if it is one. Raises a `ConfigError`."""
     if not isinstance(environment, Environment):
-        raise ConfigError("env must be Environment.SIM, Environment.DEMO or Environment.PROD (market_bot.py).")
+        raise ConfigError(
+            "env must be Environment.SIM, Environment.DEMO or Environment.PROD, without quotes (market_bot.py)."
+        )
     return environment
 
 

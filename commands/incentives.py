@@ -139,10 +139,13 @@ _READING = (
 
 
 def why_command(view: BoardView) -> str:
-    """What is typed for every number behind one market, the best of the board."""
+    """What is typed for every number behind one market: of the best, the one that exists longest. A simulated
+    exchange that is opened a minute later has other tickers of the next hours."""
     selection = view.board.selection
-    tickers = [*(one.ticker for one in selection.chosen), *(one.ticker for one in selection.skipped), "TICKER"]
-    return typed(f"main.py incentives --why {tickers[0]}")
+    best = [*selection.chosen, *selection.runners_up]
+    lasting = max(best, key=lambda one: one.incentive.market.close_time, default=None)
+    others = (program.ticker for program in view.board.programs)
+    return typed(f"main.py incentives --why {lasting.ticker if lasting else next(others, 'TICKER')}")
 
 
 _HEADS = ("Ticker", "Pool a day", "Yes", "No", "Share yes, no", "A day", "Payable", "Net a day", "Ties up")

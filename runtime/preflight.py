@@ -70,16 +70,16 @@ def import_problem(error: Exception, program: str) -> str:
             number, text = places[-1].lineno or 0, places[-1].line or ""
     where = f", line {number}: {text.strip()}" if number else ""
     what = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
-    return f"{program}.py cannot be read{where} ({what}). {_slip(error)}"
+    return f"{program}.py cannot be read{where} ({what}). {_slip(error, text)}"
 
 
-def _slip(error: Exception) -> str:
-    """What to do about an error in the settings, by its kind."""
+def _slip(error: Exception, text: str) -> str:
+    """What to do about an error in the settings, by its kind and by the line's text."""
     if isinstance(error, SyntaxError):
         return 'Write numbers plainly (200, 0.01), words in quotes ("CROSS"), and close every bracket'
     if isinstance(error, NameError):
         return 'Write words in quotes ("CROSS"); AUTO, None, True, False and Environment.SIM stand without'
-    if isinstance(error, AttributeError) and "Environment" in str(error):
+    if isinstance(error, AttributeError) and "Environment." in text:
         return "Write Environment.SIM, Environment.DEMO or Environment.PROD"
     return "Look at what was changed there last"
 

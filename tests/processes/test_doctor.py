@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from commands import doctor
+from exchange.clock import how_to_set
 from tests.support.project import copy_of_the_product
 
 KALSHI_ID = "0b0c5a1e-8a43-4ab1-a3d4-4f5f2a5d8c11"
@@ -198,6 +199,50 @@ def test_a_key_of_the_other_environment_is_guessed_as_such(on_demo: Path, served
     assert KALSHI_ID[:8] not in found.output
 
 
+def test_an_env_that_is_a_folder_is_told_as_one(on_demo: Path) -> None:
+    (on_demo / ".env").unlink()
+    (on_demo / ".env").mkdir()
+    found = examined(on_demo)
+    assert found.code == 2
+    assert re.match(r"FAIL \S+/\.env is a folder. It must be a text file", found.line(".env"))
+    assert found.line("Key file") == "- not checked: .env comes first"
+
+
+def test_a_variable_that_is_set_but_empty_is_told_as_that(on_demo: Path, served: Served) -> None:
+    """The terminal's empty one goes before the one in .env: nothing else says why there seems to be none."""
+    (on_demo / ".env").write_text(served.env())
+    found = examined(on_demo, DEMO_KEYID="", DEMO_URL=" ")
+    assert found.code == 2
+    told = "DEMO_KEYID is set, but empty, in this terminal, which goes before .env: unset DEMO_KEYID"
+    assert told in found.line(".env")
+    found = examined(on_demo, DEMO_KEYFILE=" ")
+    assert "DEMO_KEYFILE is set, but empty, in this terminal" in found.line(".env")
+    assert found.line("Key file") == "- not checked: there is none yet"
+
+
+def test_an_address_hidden_by_an_empty_one_is_a_note(clone: Path, served: Served) -> None:
+    """Else the bot would trade on the simulator of its own, and the person look at the shared one."""
+    (clone / ".env").write_text(f"SIM_URL={served.url}\n")
+    found = examined(clone, SIM_URL="")
+    assert found.line(".env").startswith("note nothing is needed")
+    assert "SIM_URL is set, but empty, in this terminal, which goes before .env" in found.line(".env")
+
+
+def test_a_relative_key_file_is_in_the_projects_folder(on_demo: Path, served: Served, tmp_path: Path) -> None:
+    """From wherever the command is typed."""
+    shutil.copy(served.key_file, on_demo / "mine.pem")
+    (on_demo / "mine.pem").chmod(0o600)
+    (on_demo / ".env").write_text(served.env(KEYFILE="mine.pem"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [sys.executable, str(on_demo / "main.py"), "doctor"]
+    found = subprocess.run(
+        command, cwd=elsewhere, capture_output=True, text=True, timeout=30, env={"PATH": os.environ["PATH"]}
+    )
+    assert found.returncode == 0, found.stdout
+    assert "mine.pem is a private key, readable by you alone" in found.stdout
+
+
 def test_a_key_file_that_is_no_key_is_told(on_demo: Path, served: Served) -> None:
     (on_demo / "key.txt").write_text("AKIA-not-a-key")
     (on_demo / ".env").write_text(served.env(KEYFILE="key.txt"))
@@ -229,7 +274,7 @@ def test_a_clock_ten_minutes_off_is_only_a_note(clone: Path) -> None:
         process.communicate()
     assert found.code == 0, found.output
     assert re.search(r"clock is (599|600|601) s behind the exchange's", found.line("Clock"))
-    assert "timedatectl set-ntp true" in found.line("Clock")
+    assert f"set it all the same{how_to_set()}" in found.line("Clock")
     assert found.line("Signature").startswith("ok accepted")
 
 

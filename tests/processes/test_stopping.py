@@ -245,6 +245,26 @@ def test_a_stop_that_python_drops_is_raised_again() -> None:
     assert time.monotonic() - began < 5
 
 
+# -- a machine that slept ----------------------------------------------------------------------------------------
+
+
+def test_a_suspended_bot_looks_at_once_when_it_runs_again(
+    clone: Path, serve: Callable[..., Served], run: Run
+) -> None:
+    """It says how long it did not run. A minute of waiting does not follow."""
+    bot = run(serve())
+    wait_for(quoting(clone), 20, "first orders")
+    bot.send_signal(signal.SIGSTOP)
+    time.sleep(7)
+    bot.send_signal(signal.SIGCONT)
+    wait_for(lambda: "[CYCLE] Number: 2 " in read(clone / "trade.log"), 8, "second cycle")
+    (told,) = re.findall(
+        r"Awake again: this process did not run for (\d+) s \(suspended", read(clone / "trade.log")
+    )
+    assert 5 <= int(told) <= 9
+    assert stop(bot)[0] == 0
+
+
 # -- with real money (on a simulator) ---------------------------------------------------------------------------
 
 

@@ -108,8 +108,8 @@ def fill_resting(bench: Bench, ticker: str, is_bid: bool) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["CROSS", "REST"])
 def test_all_fills_of_a_busy_hour_lead_to_what_is_held(make_bench: MakeBench, way: str) -> None:
-    """A person who adds up the log's purchases and sales arrives at what the exchange says is held, and never sells
-    what is not there."""
+    """A person who adds up the log's purchases and sales arrives at what the exchange says is held, and sells
+    nothing that is not there."""
     bench = make_bench(**BUSY, EXIT=way)
     held = {(ticker, count > 0): D(abs(count)) / 100 for ticker, count in bench.held().items()}
     bench.run(cycles=90)
@@ -127,4 +127,4 @@ def test_all_fills_of_a_busy_hour_lead_to_what_is_held(make_bench: MakeBench, wa
         held[place] = held.get(place, D(0)) + count - closed
     real = {(ticker, count > 0): D(abs(count)) / 100 for ticker, count in bench.held().items()}
     assert {place: count for place, count in held.items() if count} == real
-    assert len([line for line in bench.events("FILL") if "Action: sell" in line]) > 5
+    assert len([line for line in bench.events("FILL") if "Action: sell" in line]) > 3

@@ -1,0 +1,159 @@
+"""Slips in the settings, and what to type, over real processes: not everybody who trades can program."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import main
+from runtime.version import VERSION
+
+SLIPS = [
+    ("TRADE_SIZE = 1", "TRADE_SIZE = auto", r"line \d+: TRADE_SIZE = auto \(NameError: .*Write words in quotes"),
+    ("TRADE_SIZE = 1", "TRADE_SIZE = Auto", r"line \d+: TRADE_SIZE = Auto \(NameError: "),
+    ('EXIT = "CROSS"', "EXIT = CROSS", r'line \d+: EXIT = CROSS \(NameError: .*words in quotes \("CROSS"\)'),
+    ('EXIT = "CROSS"', 'EXIT = "cross"', r"EXIT = 'cross': must be \"CROSS\" or \"REST\", with quotes"),
+    (
+        "env = Environment.SIM",
+        "env = Environment.prod",
+        r"line \d+: env = Environment.prod .*Write Environment\.SIM, ",
+    ),
+    ("env = Environment.SIM", "env = PROD", r"line \d+: env = PROD \(NameError: "),
+    ("env = Environment.SIM", 'env = "PROD"', r"env (= 'PROD': )?must be Environment\.SIM, .* without quotes"),
+    ("MAX_CAPITAL = 100", 'MAX_CAPITAL = "$200"', r"MAX_CAPITAL = '\$200': must be a number, without quotes, \$"),
+    ("MAX_CAPITAL = 100", "MAX_CAPITAL = 1,000", r"MAX_CAPITAL = \(1, 0\): must be one number: write 1000"),
+    (
+        "MAX_CAPITAL = 100",
+        "max_capital = 3",
+        r"Unknown setting max_capital \(is MAX_CAPITAL meant\?\).*MAX_CAPITAL is mi",
+    ),
+    ("FILL_COST = 0.03", "FILL_COST = 0.03\nFILL_COTS = 1", r"Unknown setting FILL_COTS \(is FILL_COST meant\?\)"),
+    ("ONLY = ()", 'ONLY = ("KXHIGH*")', r"ONLY = 'KXHIGH\*': must be patterns of tickers in brackets"),
+    ("LOG_DETAIL = False", 'LOG_DETAIL = "yes"', r"LOG_DETAIL = 'yes': must be True or False, without quotes"),
+    ("WAIT_TIME = 60", "WAIT_TIME = 60 / 0", r"line \d+: WAIT_TIME = 60 / 0 \(ZeroDivisionError: "),
+]
+UNREADABLE = [
+    ("MAX_CAPITAL = 100", "MAX_CAPITAL = $200"),
+    ("AVOID = (", "AVOID = (("),
+    ("FILL_COST = 0.03", "FILL_COST = 0.03 dollars"),
+    ("MAX_CAPITAL = 100", "  MAX_CAPITAL = 100"),
+]
+
+
+def run(clone: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], "HOME": str(clone)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, cwd=cwd or clone, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+    )
+
+
+def edit(clone: Path, before: str, after: str) -> None:
+    file = clone / "market_bot.py"
+    text = file.read_text(encoding="utf-8")
+    assert text.count(f"\n{before}") == 1
+    file.write_text(text.replace(f"\n{before}", f"\n{after}"), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("before", "after", "told"), SLIPS, ids=[after for _, after, _ in SLIPS])
+def test_a_slip_in_the_settings_is_one_line_and_exit_2(clone: Path, before: str, after: str, told: str) -> None:
+    """From the bot and from main.py, with what to write in its place, and nothing was sent."""
+    edit(clone, before, after)
+    for command in (["market_bot.py"], ["main.py", "incentives"]):
+        done = run(clone, *command)
+        assert done.returncode == 2, done.stdout
+        assert len(done.stdout.splitlines()) == 1, done.stdout
+        assert re.search(told, done.stdout), done.stdout
+    assert not (clone / "trade-sim.db").exists()
+
+
+def test_a_setting_below_the_settings_is_told_too(clone: Path) -> None:
+    """Somebody wrote it at the file's end, in small letters: nobody would read it."""
+    with (clone / "market_bot.py").open("a") as file:
+        file.write("\nmax_capital = 3\n")
+    done = run(clone, "market_bot.py")
+    assert done.returncode == 2
+    assert "Unknown setting max_capital (is MAX_CAPITAL meant?)" in done.stdout
+
+
+@pytest.mark.parametrize(("before", "after"), UNREADABLE, ids=[after for _, after in UNREADABLE])
+def test_what_python_cannot_read_is_one_line(clone: Path, before: str, after: str) -> None:
+    """From main.py, and from what `make run` asks first. Of `python market_bot.py` Python reads the whole file
+    before it runs any of it, and says in its own words where it stopped."""
+    edit(clone, before, after)
+    for command in (["main.py"], ["-m", "runtime.preflight"], ["main.py", "doctor"]):
+        done = run(clone, *command)
+        assert done.returncode == 2, done.stdout
+        (line,) = [line for line in done.stdout.splitlines() if "market_bot.py cannot be read, line" in line]
+        assert "Write numbers plainly (200, 0.01), words in quotes" in line
+        assert command[-1] == "doctor" or len(done.stdout.splitlines()) == 1
+    alone = run(clone, "market_bot.py")
+    assert alone.returncode == 1
+    assert "Error" in alone.stdout.splitlines()[-1]
+
+
+def test_settings_that_can_be_read_pass_without_a_word(clone: Path) -> None:
+    done = run(clone, "-m", "runtime.preflight")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_auto_needs_no_quotes(clone: Path) -> None:
+    edit(clone, "TRADE_SIZE = 1", "TRADE_SIZE = AUTO")
+    assert "TRADE_SIZE AUTO" in run(clone, "main.py", "doctor").stdout
+
+
+# -- what to type ----------------------------------------------------------------------------------------------
+
+
+def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", line],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "HOME": str(cwd)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(params=["clone", "a folder with a space"])
+def place(request: pytest.FixtureRequest, clone: Path) -> Path:
+    """The project's folder, whatever it is called."""
+    there = clone.with_name(request.param)
+    return clone.rename(there) if there != clone else clone
+
+
+def test_what_is_told_to_be_typed_can_be_typed_from_anywhere(place: Path, tmp_path: Path) -> None:
+    """From the project's folder and from another one: the examples of --help, and the ticker in the board's last
+    line, which exists today."""
+    for cwd in (place, tmp_path):
+        told = run(place, str(place / "main.py"), "--help", cwd=cwd).stdout
+        examples = [line.split("  ")[1] for line in re.findall(r"^(  .*main\.py.*)$", told, re.MULTILINE)]
+        examples = [line for line in examples if "usage" not in line]
+        assert len(examples) == len(main.EXAMPLES)
+        for line in examples[:1] + [one for one in examples if "incentives" in one]:
+            done = shell(line, cwd)
+            assert done.returncode == (2 if "TICKER" in line else 0), (line, done.stdout)
+        board = shell(next(one for one in examples if one.endswith("incentives")), cwd)
+        (why,) = re.findall(r"^Every number behind a market: (.*)$", board.stdout, re.MULTILINE)
+        done = shell(why, place)  # where the first line has led
+        assert done.returncode == 0
+        assert re.search(
+            rf"^{re.escape(shlex.split(why)[-1])}: would be quoted, 1 of 2", done.stdout, re.MULTILINE
+        )
+        unknown = shell(next(one for one in examples if "TICKER" in one), cwd).stdout
+        assert shell(unknown.partition("One that has: ")[2].strip(), place).returncode == 0
+
+
+def test_the_version_is_told_everywhere(clone: Path) -> None:
+    for program in ("market_bot.py", "main.py"):
+        done = run(clone, program, "--version")
+        assert (done.returncode, done.stdout) == (0, f"{VERSION}\n")
+    assert f"Version       {VERSION} of the bot" in run(clone, "main.py", "doctor").stdout
