@@ -98,7 +98,10 @@ _FLAWS = (
     ),
     (rb"\APuTTY-User-Key-File", "is a key in PuTTY's form: make an API key and save the file it comes in"),
     (rb"\A\s*[{\[]", "is JSON"),
-    (rb"\A\x30[\x80-\x84]", "is a key in binary form (DER): openssl pkey -inform DER -in KEY -out NEW-KEY"),
+    (
+        rb"(?s)\A\x30([\x10-\x7f]|\x81.|\x82..)\x02\x01",
+        "is a key in binary form (DER): openssl pkey -inform DER -in KEY -out NEW-KEY",
+    ),
     (rb"-----BEGIN (?![\s\S]*-----END )", "is cut short: it has no -----END line. Copy all of it"),
     (rb"-----BEGIN ", "is damaged between its -----BEGIN and its -----END line. Copy it anew"),
     (rb"", "has no -----BEGIN line"),
