@@ -5,7 +5,7 @@ by the estimate that decides, and within the other settings.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
@@ -35,21 +35,24 @@ def advise(
     books without our own orders; `estimate_rules`: how the estimates are made that decide."""
     if any(candidate.conservative.payable for candidate in selection.chosen):
         return ""
-    if not (selection.chosen or any(skip.reason in _SCORED for skip in selection.skipped)):
-        return nothing_scored(selection)
+    reasons = {skip.reason for skip in selection.skipped}
+    if not selection.chosen and (not reasons & _SCORED or Reason.MIN_REWARD in reasons):
+        return nothing_quoted(selection)
     if trade.trade_size is None:
+        least = f"${estimate_rules.min_window:,.2f} a window"
+        least += " (MIN_REWARD)" if estimate_rules.min_window > LEAST_WINDOW else ""
         return (
-            f"AUTO funds nothing: no market would bring ${LEAST_WINDOW} a window and more than its fills cost "
-            "within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits; [SKIP MARKET] has the reasons"
+            f"AUTO funds nothing: no market would bring {least} and more than its fills cost within MAX_CAPITAL, "
+            "MAX_EVENT_LOSS and the other limits; [SKIP MARKET] has the reasons"
         )
     found = list(incentives)
     candidates, _ = trade.candidates(found, rivals, now, estimate_rules)
     best = max((candidate.estimate.window for candidate in candidates), default=None)
     if best is None:
-        return nothing_scored(selection)
+        return nothing_quoted(selection)
     at_size = f"at TRADE_SIZE = {trade.trade_size.normalize():f} the best market would pay ${best:.2f} a window"
     if any(candidate.conservative.payable for candidate in candidates):
-        kept_out = [reason for reason in _LIMITS if reason in {skip.reason for skip in selection.skipped}]
+        kept_out = [reason for reason in _LIMITS if reason in reasons]
         return f"{at_size}, but what would be paid is left out: {_reasons(selection)}.{_to_change(kept_out)}"
     if best < float(rule.PAYOUT_FLOOR):
         at_size += f", below the ${rule.PAYOUT_FLOOR} floor"
@@ -78,13 +81,14 @@ _REMEDIES = {
     Reason.MIN_HOURS_TO_CLOSE: "a smaller MIN_HOURS_TO_CLOSE",
     Reason.INCENTIVE_SIZE: "a larger INCENTIVE_SIZE, or None",
     Reason.TRADE_DELTA: "a smaller TRADE_DELTA",
+    Reason.PRICE_BOUNDS: "a smaller TRADE_DELTA",
     Reason.TARGET_MISSED: "TRADE_SIZE = AUTO, which may complete a side that holds too little",
     Reason.ONLY: "more patterns in ONLY, or ONLY = () for all",
 }
-"""What to change where a reason leaves markets out, the likeliest first."""
+"""What to change where a reason leaves markets out."""
 
 
-def nothing_scored(selection: Selection) -> str:
+def nothing_quoted(selection: Selection) -> str:
     """Why the settings leave no market that could be quoted, and what to change."""
     counts = Counter(skip.reason for skip in selection.skipped)
     only = next((skip for skip in selection.skipped if skip.reason is Reason.ONLY), None)
@@ -96,13 +100,14 @@ def nothing_scored(selection: Selection) -> str:
             f"{only.number} leaves none that pays now. Mend its patterns, or write ONLY = () for all"
         )
     told = ", ".join(f"{reason.value} {count:,}" for reason, count in counts.most_common(5))
-    change = _to_change([reason for reason in _REMEDIES if counts[reason]]) or " No setting changes that"
+    change = _to_change(reason for reason, _ in counts.most_common()) or " No setting changes that"
     return f"nothing can be quoted by these settings: {told or 'no program is listed'}.{change}"
 
 
-def _to_change(reasons: Sequence[Reason]) -> str:
-    """What a person could change, the likeliest first; empty where nothing helps."""
-    return f" To change: {'; '.join(_REMEDIES[reason] for reason in reasons[:3])}" if reasons else ""
+def _to_change(reasons: Iterable[Reason]) -> str:
+    """What a person could change, by the first of the `reasons` first; empty where nothing helps."""
+    remedies = dict.fromkeys(_REMEDIES[reason] for reason in reasons if reason in _REMEDIES)
+    return f" To change: {'; '.join([*remedies][:3])}" if remedies else ""
 
 
 _NEVER_PAY = (Reason.PAID_OUT, Reason.NOT_LIQUIDITY, Reason.NOT_RUNNING, Reason.NO_PUBLISHED_SCORE)

@@ -124,6 +124,49 @@ def test_auto_is_refused_where_only_a_person_can_say(name: str) -> None:
         settings.check_settings(SHIPPED | {name: AUTO})
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("max_capital", "MAX_CAPITAL"), ("MaxCapital", "MAX_CAPITAL"), ("MAXCAPITAL", "MAX_CAPITAL"),
+        ("TRADE_SIEZ", "TRADE_SIZE"), ("ENV", "env"), ("Env", "env"), ("FILLCOST", "FILL_COST"),
+        ("DAILY_LOSS_LIMITS", "DAILY_LOSS_LIMIT"), ("exit", "EXIT"), ("log_Details", "LOG_DETAIL"),
+    ],
+)  # fmt: skip
+def test_an_unknown_name_is_told_with_the_one_that_is_near(name: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=rf"Unknown setting {name} \(is {meant} meant\?\): fix the spelling"):
+        settings.check_settings(SHIPPED | {name: 3})
+
+
+def test_a_name_that_is_near_none_is_only_unknown() -> None:
+    with pytest.raises(ConfigError, match="Unknown setting NUMBER_OF_FRIENDS: fix the spelling or remove it"):
+        settings.check_settings(SHIPPED | {"NUMBER_OF_FRIENDS": 3})
+
+
+def test_a_small_letter_setting_anywhere_in_the_file_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of the program itself, such as functions and classes, are no misspelt settings."""
+    assert settings.lookalikes(vars(market_bot)) == set()
+    monkeypatch.setattr(market_bot, "max_event_loss", 3, raising=False)
+    with pytest.raises(ConfigError, match=r"max_event_loss \(is MAX_EVENT_LOSS meant"):
+        market_bot.read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MAX_CAPITAL", "$200", r"must be a number, without quotes, \$"),
+        ("FILL_COST", "3%", "must be a number, without quotes"),
+        ("MAX_CAPITAL", (1, 0), "must be one number: write 1000, not 1,000"),
+        ("EXIT", "cross", "must be .CROSS. or .REST., with quotes"),
+        ("env", "SIM", "must be Environment.SIM, Environment.DEMO or Environment.PROD, without quotes"),
+        ("LOG_DETAIL", "True", "must be True or False, without quotes"),
+        ("LOG_DETAIL", 1, "must be True or False"),
+    ],
+)
+def test_a_wrong_kind_of_value_says_how_to_write_it(name: str, value: object, told: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{name} = .*: {told}"):
+        settings.check_settings(SHIPPED | {name: value})
+
+
 def test_auto_is_a_size_and_one_contract_is_not_auto() -> None:
     assert settings.check_settings(SHIPPED | {"TRADE_SIZE": AUTO}).trade_size is None
     assert settings.check_settings(SHIPPED | {"TRADE_SIZE": 1}).trade_size == 1

@@ -199,15 +199,6 @@ def test_a_key_of_the_other_environment_is_guessed_as_such(on_demo: Path, served
     assert KALSHI_ID[:8] not in found.output
 
 
-def test_an_env_that_is_a_folder_is_told_as_one(on_demo: Path) -> None:
-    (on_demo / ".env").unlink()
-    (on_demo / ".env").mkdir()
-    found = examined(on_demo)
-    assert found.code == 2
-    assert re.match(r"FAIL \S+/\.env is a folder. It must be a text file", found.line(".env"))
-    assert found.line("Key file") == "- not checked: .env comes first"
-
-
 def test_a_variable_that_is_set_but_empty_is_told_as_that(on_demo: Path, served: Served) -> None:
     """The terminal's empty one goes before the one in .env: nothing else says why there seems to be none."""
     (on_demo / ".env").write_text(served.env())
@@ -218,14 +209,6 @@ def test_a_variable_that_is_set_but_empty_is_told_as_that(on_demo: Path, served:
     found = examined(on_demo, DEMO_KEYFILE=" ")
     assert "DEMO_KEYFILE is set, but empty, in this terminal" in found.line(".env")
     assert found.line("Key file") == "- not checked: there is none yet"
-
-
-def test_an_address_hidden_by_an_empty_one_is_a_note(clone: Path, served: Served) -> None:
-    """Else the bot would trade on the simulator of its own, and the person look at the shared one."""
-    (clone / ".env").write_text(f"SIM_URL={served.url}\n")
-    found = examined(clone, SIM_URL="")
-    assert found.line(".env").startswith("note nothing is needed")
-    assert "SIM_URL is set, but empty, in this terminal, which goes before .env" in found.line(".env")
 
 
 def test_a_relative_key_file_is_in_the_projects_folder(on_demo: Path, served: Served, tmp_path: Path) -> None:
@@ -370,25 +353,6 @@ def test_prod_is_looked_at_as_what_it_is(on_demo: Path, served: Served) -> None:
     assert "env PROD (REAL MONEY)" in found.line("Settings")
     assert "REAL MONEY" in found.line("Exchange")
     assert found.line("Signature").startswith("ok")
-
-
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ("TRADE_SIZE = 0", "TRADE_SIZE = 0: must be"),
-        ("TRADE_SIZE = one", r"cannot be read, line \d+: TRADE_SIZE = one \(NameError: "),
-        ("TRADE_SIZE = = 1", r"cannot be read, line \d+: TRADE_SIZE = = 1 \(SyntaxError: "),
-    ],
-)
-def test_a_wrong_setting_is_told(clone: Path, line: str, told: str) -> None:
-    set_env(clone, "Environment.DEMO")
-    file = clone / "market_bot.py"
-    file.write_text(file.read_text().replace("\nTRADE_SIZE = 1\n", f"\n{line}\n"))
-    found = examined(clone)
-    assert found.code == 2
-    assert re.search(told, found.line("Settings"))
-    assert found.line("Log").startswith("ok")
-    assert "Settings" in found.summary
 
 
 def test_a_log_that_cannot_be_written_fails(clone: Path) -> None:

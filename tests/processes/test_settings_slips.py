@@ -108,6 +108,25 @@ def test_auto_needs_no_quotes(clone: Path) -> None:
     assert "TRADE_SIZE AUTO" in run(clone, "main.py", "doctor").stdout
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("TRADE_SIZE = 0", "TRADE_SIZE = 0: must be"),
+        ("TRADE_SIZE = one", r"cannot be read, line \d+: TRADE_SIZE = one \(NameError: "),
+        ("TRADE_SIZE = = 1", r"cannot be read, line \d+: TRADE_SIZE = = 1 \(SyntaxError: "),
+    ],
+)
+def test_the_doctor_tells_a_wrong_setting_and_goes_on(clone: Path, line: str, told: str) -> None:
+    edit(clone, "env = Environment.SIM", "env = Environment.DEMO")
+    edit(clone, "TRADE_SIZE = 1", line)
+    done = run(clone, "main.py", "doctor")
+    assert done.returncode == 2
+    (said,) = re.findall(r"^  FAIL  Settings +(.*)$", done.stdout, re.MULTILINE)
+    assert re.search(told, said)
+    assert re.search(r"^  ok    Log  ", done.stdout, re.MULTILINE)
+    assert "Settings" in done.stdout.splitlines()[-1]
+
+
 # -- what to type ----------------------------------------------------------------------------------------------
 
 

@@ -108,6 +108,38 @@ def test_a_jump_elsewhere_is_stayed_out_of_without_a_word() -> None:
     assert out(guards, 60) == [Reason.GUARD]
 
 
+def test_the_end_of_a_guard_that_was_never_told_is_not_told() -> None:
+    """The end of one that was told says what it was."""
+    guards = Guards(PAUSE)
+    look(guards, 20, 70)
+    assert look(guards, 50, 40, 60, quoted=False) == []
+    assert guards.ended(after(60 + 10 * PAUSE.total_seconds())) == []
+    look(guards, 20, 70, 3_000)
+    (told,) = look(guards, 50, 40, 3_060)
+    (ended,) = guards.ended(after(3_060 + 10 * PAUSE.total_seconds()))
+    assert ended == {"Ticker": "KXA-1", "Guard": f"ended ({told['Guard']})"}
+
+
+def test_a_guard_that_was_told_and_lasts_longer_is_told_again() -> None:
+    """It is not quoted meanwhile, but a person waits for the end that they were told."""
+    guards = Guards(PAUSE)
+    look(guards, 20, 70)
+    (first,) = look(guards, 50, 40, 60)
+    (again,) = look(guards, 20, 70, 120, quoted=False)
+    assert again["Until"] > first["Until"]
+    assert guards.ended(after(60 + 10 * PAUSE.total_seconds())) == []
+    assert len(guards.ended(after(120 + 10 * PAUSE.total_seconds()))) == 1
+
+
+def test_a_guard_is_told_once_its_market_is_quoted() -> None:
+    """Untold while nobody quoted there, and longer once somebody did: both its beginning and its end are told."""
+    guards = Guards(PAUSE)
+    look(guards, 20, 70)
+    look(guards, 50, 40, 60, quoted=False)
+    assert len(look(guards, 20, 70, 120)) == 1
+    assert len(guards.ended(after(120 + 10 * PAUSE.total_seconds()))) == 1
+
+
 def test_a_triggered_group_pauses_its_shard_once_and_no_other() -> None:
     guards = Guards(PAUSE)
     assert len(guards.on_group_triggered(0, "its group was triggered", NOW)) == 1

@@ -135,3 +135,35 @@ def test_advice_is_given_at_the_start_and_not_at_every_scan(bench: Bench) -> Non
         bench.pass_time(600)
         bench.bot.scan_board()
     assert advice(bench), "and once"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"ONLY": ("KXNOWHERE*",)}, r"^no listed market matches KXNOWHERE\* of ONLY; nothing can be quoted: of"),
+        ({"ONLY": ("KXNOWHERE*",)}, r"such as KX\S+, ONLY = KXNOWHERE\* leaves none.*ONLY = \(\) for all"),
+        ({"AVOID": ("*",)}, r"nothing can be quoted .*: AVOID \d+.*To change: fewer patterns in AVOID"),
+        ({"MIN_HOURS_TO_CLOSE": 8_000}, r"MIN_HOURS_TO_CLOSE \d+.*To change: .*a smaller MIN_HOURS_TO_CLOSE"),
+        ({"INCENTIVE_SIZE": 0}, r"INCENTIVE_SIZE \d+.*To change: .*a larger INCENTIVE_SIZE, or None"),
+        ({"TRADE_DELTA": 0.90}, r"To change: .*a smaller TRADE_DELTA"),
+        ({"MIN_REWARD": 10_000}, r"^nothing can be quoted .*MIN_REWARD \d+.*To change: a smaller MIN_REWARD"),
+        ({"MIN_REWARD": 10_000, "TRADE_SIZE": AUTO}, r"AUTO funds nothing: .* \$10,000.00 a window \(MIN_"),
+        ({"MAX_CAPITAL": 0.05}, r"no size is paid today within MAX_CAPITAL"),
+        ({"TRADE_SIZE": 50, "FILL_COST": 1}, r"left out: FILL_COST \d+.* To change: a smaller FILL_COST"),
+        ({"TRADE_SIZE": AUTO, "ONLY": ("KXNOWHERE*",)}, r"nothing can be quoted: of .* ONLY = KXNOWHERE\*"),
+        ({"TRADE_SIZE": AUTO, "MIN_HOURS_TO_CLOSE": 8_000}, r"To change: .*a smaller MIN_HOURS_TO_CLOSE"),
+    ],
+)  # fmt: skip
+def test_settings_that_leave_nothing_say_what_to_change(
+    make_bench: MakeBench, changed: dict[str, object], told: str
+) -> None:
+    """In the first cycle, once."""
+    bench = make_bench(who=(), **changed)
+    bench.run(cycles=2)
+    assert re.search(told, advice(bench)), advice(bench)
+
+
+def test_a_pattern_that_matches_nothing_is_told_in_any_case(make_bench: MakeBench) -> None:
+    bench = make_bench(who=(), ONLY=("KXAAA*", "KXLOWW*", "kxhigh*"))
+    bench.run(cycles=1)
+    assert advice(bench).startswith("no listed market matches KXLOWW* of ONLY; at TRADE_SIZE = 1 the best market")
