@@ -79,14 +79,11 @@ def before_bot(ledger: Ledger, day: date, marks: Mapping[str, DayMark] | None = 
     """What a UTC day had brought when a ledger was begun on it: fills of a person's own hand, and what prices did
     until then to what was held. `marks`: what the day began with, where the ledger does not have it yet. 0 on
     every other day, and where nobody knows."""
-    begun, opening = ledger.begun, ledger.opening()
-    marks = ledger.day_marks(day) if marks is None else marks
-    if (
-        begun is None
-        or begun.date() != day
-        or marks is None
-        or any(known is None for _, known in opening.values())
-    ):
+    begun = ledger.begun
+    if begun is None or begun.date() != day:
+        return _NOTHING
+    opening, marks = ledger.opening(), ledger.day_marks(day) if marks is None else marks
+    if marks is None or any(known is None for _, known in opening.values()):
         return _NOTHING
     changes = ledger.changes(midnight(day), earlier=True)
     fills = [one for one in changes if isinstance(one, Fill)]

@@ -134,9 +134,9 @@ CREATE TABLE capital (
 """
 
 _THIRD = """
--- The part of the day's profit since the ledger was begun: all of it, but on the day on which it was.
+-- The part of the day's profit since the ledger was begun: all of it, but on the day on which it was. NULL where
+-- an older version wrote the row.
 ALTER TABLE marks ADD COLUMN own_profit TEXT;
-UPDATE marks SET own_profit = day_profit;
 """
 
 MIGRATIONS = (_FIRST, _SECOND, _THIRD)

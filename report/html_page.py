@@ -13,7 +13,7 @@ from report import svg_charts
 from report.build import Accuracy, Cash, Markout, Report, Row, before_bot_text, why_none_credited
 from report.css import CSS
 from report.growth import before_fees, growth
-from report.html_tables import collapsible, of_cells, of_rows
+from report.html_tables import collapsible, is_loss, of_cells, of_rows
 from report.number_format import dollars, duration, error_text, hours, minute, number, percent, plural
 from report.reward_payments import Window, WindowState
 from report.svg_charts import escape
@@ -124,9 +124,8 @@ def _credited(report: Report) -> str:
 
 
 def _figure(name: str, figure: str, told: str, look: str, key: str) -> str:
-    bad = (" bad" if figure.startswith("-") and figure != "-" else "") + (
-        " long" if len(figure) > _MOST_LETTERS else ""
-    )
+    bad = " bad" if is_loss(figure) else ""
+    bad += " long" if len(figure) > _MOST_LETTERS else ""
     return (
         f'<div class="{look}"><dt>{escape(name)}</dt><dd class="figure{bad}" id="{key}">{escape(figure)}</dd>'
         f'<dd class="small">{escape(told)}</dd></div>\n'

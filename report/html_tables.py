@@ -67,6 +67,11 @@ def collapsible(title: str, content: str, is_open: bool) -> str:
     return f"<details{state}><summary>{escape(title)}</summary>\n{content}</details>\n"
 
 
+def is_loss(figure: str) -> bool:
+    """Whether a figure is below 0; "-" alone stands for none."""
+    return figure.startswith("-") and figure != "-"
+
+
 def _line(cells: Sequence[str], looks: Mapping[int, str]) -> str:
     first, *rest = cells
     told = "".join(_cell(cell, looks.get(place, "")) for place, cell in enumerate(rest, start=1))
@@ -75,5 +80,5 @@ def _line(cells: Sequence[str], looks: Mapping[int, str]) -> str:
 
 def _cell(text: str, look: str) -> str:
     if look == "signed":
-        look = "bad" if text.startswith("-") and text != "-" else ""
+        look = "bad" if is_loss(text) else ""
     return f'<td class="{look}">{escape(text)}</td>' if look else f"<td>{escape(text)}</td>"

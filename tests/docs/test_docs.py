@@ -25,6 +25,7 @@ from rewards.skips import Reason
 from risk.gate import RefusalCode
 from runtime import console, preflight
 from simulator import embedded
+from tests.support import documented_log
 from tests.support.project import PACKAGES, PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -343,6 +344,11 @@ def test_the_reasons_and_the_codes_are_all_told_once() -> None:
     cancels = paragraph("Reasons of `[CANCEL ORDER]`, each with its facts:")
     told = [span for span in spans(cancels) if re.fullmatch(r"[A-Z_]+", span)]
     assert sorted(told) == sorted(one.value for one in CancelReason)
+    source = "".join((PROJECT / name).read_text(encoding="utf-8") for name in ROOMS)
+    for event in documented_log.WORDS:
+        for phrase in documented_log.documented_phrases(event):
+            words = [part.strip(" ().") for part in re.split("…|(?<=python main.py) ", phrase)]
+            assert [part for part in words if part not in source] == [], phrase
     codes = spans(paragraph("Codes of `[REFUSED ORDER]`:"))
     assert sorted(codes) == sorted(one.value for one in RefusalCode)
 
