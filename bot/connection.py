@@ -21,7 +21,7 @@ from clients import API_ROOT, Environment, KalshiHttpClient
 from exchange.clock import WallClock
 from exchange.errors import ConfigError
 from exchange.signing import Signer, key_file_warning, load_key
-from runtime.console import HOME
+from runtime.console import HOME, in_project
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
 
@@ -73,8 +73,8 @@ def read_variables(dotenv_file: Path) -> Variables:
     """The variables of `.env`, where there is one, under those of the terminal. Raises a `ConfigError`."""
     if dotenv_file.is_dir():
         raise ConfigError(
-            f"{dotenv_file} is a folder. It must be a text file of lines NAME=value: give the folder another "
-            "name, then cp .env.example .env and fill it in."
+            f"{dotenv_file} is a folder. It must be a text file of lines NAME=value. Give the folder another "
+            f"name, then fill in a copy of the example: {in_project('cp .env.example .env')}"
         )
     try:
         found = dotenv_values(dotenv_file) if dotenv_file.exists() else {}

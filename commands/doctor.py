@@ -28,7 +28,7 @@ from exchange.clock import how_to_set
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.trading_hours import new_york, next_pause
 from rewards import estimate
-from runtime.console import Checklist, ExitCode, typed
+from runtime.console import Checklist, ExitCode, in_project, typed
 from selection.screening import Screen
 from simulator.embedded import OPENED
 
@@ -41,9 +41,7 @@ _LISTED = 10  # orders, and positions, that are shown one by one
 _MARKETS_READ = 500
 """Markets, the best paid, that are looked up for their shards: five requests; the real board would take 80."""
 
-_NEW_KEY = (
-    "save its private key, and fill the key's id and the file into .env (if there is none: cp .env.example .env)"
-)
+_NEW_KEY = "save its private key, and fill the key's id and the file into .env (if there is none: {copy})"
 _WHERE_FROM = {
     Environment.SIM: "Put the SIM_ lines that the simulator printed into .env, or take SIM_URL out of it",
     Environment.DEMO: f"Make an API key on the demo site, {_NEW_KEY}",
@@ -136,7 +134,8 @@ def _connection(checklist: Checklist, environment: Environment, dotenv_file: Pat
         said = [f"not set: {' and '.join(unset)}"] if unset else []
         said += [missing_text(variables, name) for name in missing if name in variables]
         said += [] if dotenv_file.exists() else [f"{dotenv_file} is not there"]
-        checklist.fail(".env", f"{'; '.join(said)}. {_WHERE_FROM[environment]}", ExitCode.MISCONFIGURED)
+        remedy = _WHERE_FROM[environment].format(copy=in_project("cp .env.example .env"))
+        checklist.fail(".env", f"{'; '.join(said)}. {remedy}", ExitCode.MISCONFIGURED)
     elif problem and not about_key_file:
         checklist.fail(".env", problem, ExitCode.MISCONFIGURED)
     else:

@@ -70,13 +70,13 @@ def load_key(path: Path, variable: str) -> PrivateKey:
         key = serialization.load_pem_private_key(pem, password=None)
     except TypeError:
         raise ConfigError(
-            f"{variable}: the key in {path} is protected by a password. Save it without one "
-            "(openssl pkey -in KEY -out NEW-KEY) and keep the file readable by you alone."
+            f"{variable}: the key in {path} is protected by a password. Save it without one, keep the file "
+            f"readable by you alone, and name it in {variable}: {_openssl(path)}"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigError(
-            f"{variable}: {path} holds no private key that can be read: it {_flaw(pem)}. It must be the PEM file "
-            "that begins with -----BEGIN RSA PRIVATE KEY----- or -----BEGIN PRIVATE KEY-----."
+            f"{variable}: {path} holds no private key that can be read: it {_flaw(pem, path)}. It must be the PEM "
+            "file that begins with -----BEGIN RSA PRIVATE KEY----- or -----BEGIN PRIVATE KEY-----."
         ) from None
     if not isinstance(key, (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
         raise ConfigError(
@@ -100,7 +100,7 @@ _FLAWS = (
     (rb"\A\s*[{\[]", "is JSON"),
     (
         rb"(?s)\A\x30([\x10-\x7f]|\x81.|\x82..)\x02\x01",
-        "is a key in binary form (DER): openssl pkey -inform DER -in KEY -out NEW-KEY",
+        "is a key in binary form (DER), which this mends: {openssl}",
     ),
     (rb"-----BEGIN (?![\s\S]*-----END )", "is cut short: it has no -----END line. Copy all of it"),
     (rb"-----BEGIN ", "is damaged between its -----BEGIN and its -----END line. Copy it anew"),
@@ -109,9 +109,16 @@ _FLAWS = (
 """What a key file may be instead of a private key in PEM form: a pattern of its bytes, and what is then said."""
 
 
-def _flaw(pem: bytes) -> str:
+def _flaw(pem: bytes, path: Path) -> str:
     """What is wrong with a file that holds no private key in PEM form; nothing of it is shown."""
-    return next(said for pattern, said in _FLAWS if re.search(pattern, pem))
+    said = next(said for pattern, said in _FLAWS if re.search(pattern, pem))
+    return said.format(openssl=_openssl(path, "-inform DER "))
+
+
+def _openssl(path: Path, form: str = "") -> str:
+    """What is typed to make a plain PEM file of a key, beside it."""
+    plain = path.with_name(f"{path.stem}-plain.pem")
+    return f"openssl pkey {form}-in {shlex.quote(str(path))} -out {shlex.quote(str(plain))}"
 
 
 def _shown(path: Path) -> str:

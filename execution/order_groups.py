@@ -43,8 +43,8 @@ class OrderGroups:
             if group is None:
                 group = OrderGroup(self._open(wanted, shard), wanted, shard)
                 self._groups[shard] = group
-                many = f"more than {wanted:f} contract{'s' * (wanted != 1)}"
-                says = f"the exchange withdraws our quotes there when {many} of them are filled in 15 s"
+                many = f"more than {wanted:f} contract{'s' * (wanted != 1)} in 15 s"
+                says = f"the exchange withdraws our quotes there after fills of {many}"
                 self._log("INFO", {"Shard": shard, "Order group": says})
             elif group.limit is not None and not group.limit / _TOO_WIDE < wanted <= group.limit:
                 self._client.limit_order_group(group, wanted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,20 @@ def test_a_key_file_that_only_looks_odd_is_read(tmp_path: Path, content: bytes) 
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     assert isinstance(load_key(path, "DEMO_KEYFILE"), rsa.RSAPrivateKey)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl on this machine")
+@pytest.mark.parametrize("what", ["DER", "Ed25519 in DER"])
+def test_the_command_that_mends_a_binary_key_mends_it(tmp_path: Path, what: str) -> None:
+    """As printed, whatever the folder is called."""
+    path = tmp_path / "my keys" / "key.der"
+    path.parent.mkdir()
+    path.write_bytes(FLAWS[what][0])
+    with pytest.raises(ConfigError, match="which this mends: ") as error:
+        load_key(path, "DEMO_KEYFILE")
+    command = str(error.value).partition("which this mends: ")[2].partition(". It must be")[0]
+    subprocess.run(["sh", "-c", command], check=True, timeout=20)
+    assert load_key(path.with_name("key-plain.pem"), "DEMO_KEYFILE")
 
 
 # -- variables -------------------------------------------------------------------------------------------------
