@@ -107,12 +107,17 @@ class Session:
     def _pauses(self, status: ExchangeStatus) -> bool:
         """Whether no part of the exchange takes orders."""
         if status.trades_anywhere:
+            if self._is_paused:
+                self._log("INFO", {"Exchange": "takes orders again"})
+            self._is_paused = False
             return False
         if status.resumes:
             self.retry_policy.on_schedule((self._client.clock.now(), status.resumes))
         if not self._is_paused:
             resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
-            self._log("INFO", {"Exchange": "trading is paused, nothing is placed", "Resumes": resumes})
+            orders = "ours are canceled, by the exchange or by us"
+            paused = {"Exchange": "trading is paused, nothing is placed", "Orders": orders}
+            self._log("INFO", paused | {"Resumes": resumes})
             self.withdraw(cancel_reasons.PAUSE)
         self._is_paused = True
         self.end()
@@ -128,7 +133,7 @@ class Session:
         self.bookkeeper.accept_positions(account.mismatches)
         flatten(self._client, self.executor, settings, account, status)
         self.bookkeeper.read_fills()
-        self.begun, self._is_paused = True, False
+        self.begun = True
 
     def look_at_account(self) -> AccountSnapshot:
         """What rests, what was filled, what is held and the cash; errors as in `look_at_account` of

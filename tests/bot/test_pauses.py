@@ -218,7 +218,10 @@ def test_a_pause_withdraws_and_ends_with_a_new_session(make_bench: MakeBench) ->
     bench = make_bench(who=(), faults=[{"do": "trading_paused", "from": 130, "until": 400}])
     bench.run(cycles=5)
     assert bench.resting() == []
-    assert len([line for line in bench.events("INFO") if "trading is paused" in line]) == 1
+    (paused,) = [line for line in bench.events("INFO") if "trading is paused" in line]
+    assert "Orders: ours are canceled" in paused
+    (again,) = [line for line in bench.events("INFO") if "takes orders again" in line]
+    assert paused[:19] < again[:19] <= bench.events("NEW SESSION")[-1][:19]
     bench.run(cycles=4)
     assert len(bench.events("NEW SESSION")) == 2
     assert bench.events("ERROR") == []
