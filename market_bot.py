@@ -299,9 +299,9 @@ class MarketBot:
     def _after_failure(self, failure: Failure) -> float | None:
         """Seconds until a failed cycle is tried again; None where only a person can mend it. What was quoted is
         given up in an outage and in a pause that was announced, both told once."""
-        follows = self._retry_policy.on_failure(failure.recovery, self._clock.now(), self.settings.wait_time)
-        count, last_expiry = self._retry_policy.count, self._executor.last_expiry
-        recovery.log_failed_cycle(self.log, failure, follows, count, last_expiry)
+        now, orders = self._clock.now(), self.session.resting_text()
+        follows = self._retry_policy.on_failure(failure.recovery, now, self.settings.wait_time)
+        recovery.log_failed_cycle(self.log, failure, follows, self._retry_policy.count, orders, now)
         if follows.ends:
             cause = cancel_reasons.PAUSE if follows.until else cancel_reasons.OUTAGE
             self.session.withdraw(cause, is_told=follows.until is None)

@@ -175,7 +175,9 @@ class Trade:
                 f"{number:.4f}, a whole target of {contracts(incentive.target)} rests ahead of it, {best}",
             )  # fmt: skip
         limit = contracts(self.incentive_size or _NOTHING)
-        return Skip(incentive.ticker, reason, f"Rivals ahead on {side.value}", f"{contracts(number)} of {limit}")
+        return Skip(
+            incentive.ticker, reason, f"Rivals ahead on {side.value}", f"{contracts(number)}, at most {limit}"
+        )
 
 
 TRADE = Trade  # the design document's spelling

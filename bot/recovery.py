@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from exchange.errors import BotError, ExchangeError, Recovery
@@ -111,26 +111,30 @@ class RetryPolicy:
 
 
 def log_failed_cycle(
-    log: Log, failure: Failure, follows: RetryDecision, failed_cycles: int, last_expiry: datetime | None
+    log: Log, failure: Failure, follows: RetryDecision, failed_cycles: int, orders: str, now: datetime
 ) -> None:
-    """Tell of a failed cycle, and of what follows. `last_expiry`: when the last order that was sent expires, None
-    where none was."""
+    """Tell of a failed cycle, and of what follows. `orders`: what may rest meanwhile, as `resting_text` says
+    it."""
+    next_try = local_time(now + timedelta(seconds=follows.seconds))
     if follows.until is None:
-        again = "" if follows.stop else " and is tried again"
-        log_failure(log, failure, f"This cycle ends here{again}; {_resting(last_expiry)}")
+        again = "" if follows.stop else f" and is tried again at {next_try}"
+        log_failure(log, failure, f"This cycle ends here{again}; orders: {orders}")
     if follows.ends and follows.until:
         until = f"{follows.until:%Y-%m-%d %H:%M} UTC"
         log("INFO", {"Exchange": "is away, as it announced; nothing is placed", "Until": until})
     elif follows.ends:
-        rest = "what rests is withdrawn as far as that works, and expires by itself"
-        log("OUTAGE", {"Failed cycles": failed_cycles, "Last": failure.text, "Orders": rest})
+        said = {"Failed cycles": failed_cycles, "Last": failure.text, "Orders": f"being canceled; {orders}"}
+        log("OUTAGE", said | {"Tried again": f"at {next_try}, then every {LONGEST_RETRY / 60:.0f} min at least"})
 
 
-def _resting(last_expiry: datetime | None) -> str:
-    """What may rest meanwhile, in words."""
+def resting_text(last_expiry: datetime | None, now: datetime) -> str:
+    """What may rest of ours though nobody renews it. `last_expiry`: when the last order that was sent expires,
+    None where none was."""
     if last_expiry is None:
-        return "orders: none of ours was placed"
-    return f"orders: what rests expires by {local_time(last_expiry)}"
+        return "none of ours was placed"
+    if last_expiry <= now:
+        return f"the last of ours expired at {local_time(last_expiry)}"
+    return f"what rests of ours expires by {local_time(last_expiry)}"
 
 
 def log_recovered(log: Log, retry_policy: RetryPolicy, now: datetime) -> None:

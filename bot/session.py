@@ -190,7 +190,11 @@ class Session:
         """Take down what is ours, as far as that works."""
         failure = recovery.attempt(partial(self.canceler.cancel_own, cause))
         if failure and is_told:
-            recovery.log_failure(self._log, failure, "Orders of ours may rest until they expire")
+            recovery.log_failure(self._log, failure, f"Orders could not be canceled: {self.resting_text()}")
+
+    def resting_text(self) -> str:
+        """What may rest of ours though nobody renews it, in words."""
+        return recovery.resting_text(self.executor.last_expiry, self._client.clock.now())
 
     def stop(self, why: str) -> int:
         """Take down what rests, then finish the ledger. Returns the process's exit code."""

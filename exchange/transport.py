@@ -96,6 +96,8 @@ class Transport:
             try:
                 return self._attempt(endpoint, path, query, body, shard, units, keep)
             except ExchangeError as error:
+                if endpoint.method == "GET":
+                    error.maybe_done = False  # there was nothing to do
                 by_clock = isinstance(error, Unauthorized) and error.by_clock and not corrected
                 pause = 0.0 if by_clock else self._pause(attempt)
                 if not by_clock and (not _may_repeat(endpoint, error) or self.clock.monotonic() + pause > until):

@@ -66,10 +66,11 @@ class Canceler:
     def cancel_all(self, cause: CancelCause) -> None:
         """Cancel every order of the account and verify it, some time later: lists lag behind orders. Raises
         `StillResting` where some stay."""
+        told: set[str] = set()
         for attempt in range(VERIFY_TRIES + 1):
             current = self._client.lists_are_current()
             left = self._client.get_resting_orders()
-            self.cancel(left, cause)
+            self.cancel(left, cause, told)
             if not left.all_or_raise() and attempt and current:
                 return
             self._client.clock.sleep(VERIFY_SECONDS)
@@ -92,27 +93,33 @@ class Canceler:
             self._client.clock.sleep(VERIFY_SECONDS)
         raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind what was sent")
 
-    def cancel(self, orders: Iterable[Order], cause: CancelCause) -> None:
-        """Cancel orders. Raises the last `ExchangeError` that concerns more than its order, once all were
-        tried."""
+    def cancel(self, orders: Iterable[Order], cause: CancelCause, told: set[str] | None = None) -> None:
+        """Cancel orders. `told`: ids of those that lists which lag behind may show again; their second cancel is
+        not told. Raises the last `ExchangeError` that concerns more than its order, once all were tried."""
         failed: ExchangeError | None = None
+        told = set() if told is None else told
         for order in orders:
             try:
-                self.cancel_one(order, cause)
+                self.cancel_one(order, cause, is_told=order.order_id in told)
             except ExchangeError as error:  # the others are tried all the same
                 failed = error
+            else:
+                told.add(order.order_id)
         if failed is not None:
             raise failed
 
-    def cancel_one(self, order: Order, cause: CancelCause) -> bool:
-        """Cancel an order. Returns whether it is gone; raises an `ExchangeError` where that is not known."""
+    def cancel_one(self, order: Order, cause: CancelCause, is_told: bool = False) -> bool:
+        """Cancel an order. `is_told`: it was told before. Returns whether it is gone; raises an `ExchangeError`
+        where that is not known."""
         said = log_format.resting_order(order)
-        self._log("CANCEL ORDER", said | {"Reason": cause.text})
+        if not is_told:
+            self._log("CANCEL ORDER", said | {"Reason": cause.text})
         self._recorder.canceling(order)
         try:
             self._client.cancel_order(order)
         except Gone:
-            self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
+            if not is_told:
+                self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
         except ExchangeError as error:
             if error.recovery is not Recovery.SKIP:
                 raise
@@ -145,7 +152,7 @@ class Canceler:
 
     def _take_down(self, end: _ShutdownState, cause: CancelCause) -> None:
         """One look is not enough: lists lag, and an order may have been on its way when the stop came."""
-        tries = 0
+        tries, told = 0, set[str]()
         for attempt in itertools.count():
             settled = not self._client.unanswered_seconds
             try:
@@ -158,7 +165,7 @@ class Canceler:
                     return
                 end.problem = f"{end.left} are still listed" if end.left else "the exchange's lists lag behind"
                 tries += current
-                self.cancel(own, cause)
+                self.cancel(own, cause, told)
             except ExchangeError as error:
                 end.problem = str(error)
                 tries += 1

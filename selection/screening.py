@@ -5,6 +5,7 @@ Promise: pure, and each market that is left out has exactly one reason with its 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -124,7 +125,7 @@ def _not_tradable(
     left = (market.ends - now).total_seconds() / 3600
     if left <= hours:
         what = "Closes" if market.ends == market.close_time else "Expected to resolve"
-        number = f"in {max(left, 0.0):.1f} of at least {hours:.3g} hours"
+        number = f"in {math.floor(max(left, 0.0) * 10) / 10:.1f} hours, at least {hours:.3g} wanted"
         return Skip(ticker, Reason.MIN_HOURS_TO_CLOSE, what, number)
     return None
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+import pytest
+
+from bot.recovery import resting_text
 from exchange import errors
 from exchange.errors import BotError, Recovery
-from tests.support.bench import MakeBench, answer, is_quote, own_resting, unavailable
+from runtime.log_format import local_time
+from tests.support.bench import MakeBench, answer, cut_before, is_quote, own_resting, unavailable
+from tests.support.builders import NOW, later
 
 REVOKED = answer(401, '{"error":{"code":"authentication_error","message":"authentication_error"}}')
 READ_ONLY = answer(403, '{"error":{"code":"forbidden","message":"this API key may not write"}}')
@@ -107,3 +112,61 @@ def test_a_refused_order_leaves_the_others_alone(
         bench.wire.fault = None
         bench.run(cycles=2)
         assert len(own_resting(bench)) == 4
+
+
+# -- what is told of it ----------------------------------------------------------------------------------------
+
+
+def test_a_failed_read_is_not_told_as_if_it_had_done_something(make_bench: MakeBench) -> None:
+    """A read that got no answer changed nothing: a person need not look for what it may have done."""
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    bench.wire.fault = lambda request, _: cut_before if request.method == "GET" else None
+    bench.run(cycles=2)
+    assert all("the connection was cut" in line for line in bench.events("ERROR"))
+    assert bench.events("ERROR")
+    assert "carried out" not in bench.log
+    bench.wire.fault = None
+    bench.run(cycles=2)
+    bench.wire.after = lambda request, _: cut_before(request) if request.method != "GET" else None
+    bench.run(cycles=2)
+    assert "may have been carried out" in bench.log, "of a write it is told"
+
+
+def test_an_outage_says_what_rests_and_when_it_is_tried_again(make_bench: MakeBench) -> None:
+    """Until when orders of ours may rest, or that the last of them has expired."""
+    bench = make_bench(who=())
+    bench.run(cycles=2)
+    bench.wire.fault = lambda *_: cut_before
+    bench.run(cycles=6)
+    ends = re.search(r"tried again at ([\d:]+); orders: what rests of ours expires by ([\d:]+)", bench.log)
+    assert ends
+    (outage,) = bench.events("OUTAGE")
+    said = re.search(
+        r"Orders: being canceled; .* ([\d:]+) \| Tried again: at ([\d:]+), then every 5 min at l", outage
+    )
+    assert said
+    assert said[1] == ends[2]
+    assert said[2] > outage[11:19]
+    bench.run(cycles=4)
+    assert "the last of ours expired at" in bench.log or "Orders could not be canceled" in bench.log
+
+
+def test_what_may_rest_is_told_by_the_clock() -> None:
+    """Before and after the last order's expiry, and where none was placed."""
+    assert resting_text(None, NOW) == "none of ours was placed"
+    assert resting_text(NOW + later(60), NOW) == f"what rests of ours expires by {local_time(NOW + later(60))}"
+    assert resting_text(NOW, NOW) == f"the last of ours expired at {local_time(NOW)}"
+
+
+@pytest.mark.parametrize("seconds", [1, 2])
+def test_a_stop_tells_each_cancel_once_though_lists_lag(make_bench: MakeBench, seconds: float) -> None:
+    """The lists show the orders for a while after they are gone, and each is canceled again, to be sure."""
+    stale = {"do": "stale", "on": "GET /portfolio/*", "seconds": seconds}
+    bench = make_bench(who=(), faults=[stale])
+    assert bench.run(cycles=2, end=KeyboardInterrupt) == 0
+    for reason, count in (("NEW_SESSION", 2), ("STOP", 4)):
+        told = [line.partition("Ticker: ")[2] for line in bench.events("CANCEL ORDER") if reason in line]
+        assert len(told) == len(set(told)) == count
+    assert len([request for request in bench.wire.sent if request.method == "DELETE"]) > 6
+    assert "was gone already" not in bench.log

@@ -183,14 +183,14 @@ HOUR = 3_600.0
 @pytest.mark.parametrize(
     ("hours", "ending", "what", "number"),
     [
-        (0, {"closes_in": 119}, "Closes", "in 0.0 of at least 0.0333 hours"),
-        (0, {"closes_in": 120}, "Closes", "in 0.0 of at least 0.0333 hours"),
+        (0, {"closes_in": 119}, "Closes", "in 0.0 hours, at least 0.0333 wanted"),
+        (0, {"closes_in": 120}, "Closes", "in 0.0 hours, at least 0.0333 wanted"),
         (0, {"closes_in": 121}, None, None),
-        (6, {"closes_in": 6 * HOUR}, "Closes", "in 6.0 of at least 6 hours"),
+        (6, {"closes_in": 6 * HOUR}, "Closes", "in 6.0 hours, at least 6 wanted"),
         (6, {"closes_in": 6 * HOUR + 1}, None, None),
-        (6, {"resolves_in": 5 * HOUR}, "Expected to resolve", "in 5.0 of at least 6 hours"),
-        (6, {"resolves_in": -5 * HOUR}, "Expected to resolve", "in 0.0 of at least 6 hours"),
-        (6, {"closes_in": 5 * HOUR, "resolves_in": 9 * HOUR}, "Closes", "in 5.0 of at least 6 hours"),
+        (6, {"resolves_in": 5 * HOUR}, "Expected to resolve", "in 5.0 hours, at least 6 wanted"),
+        (6, {"resolves_in": -5 * HOUR}, "Expected to resolve", "in 0.0 hours, at least 6 wanted"),
+        (6, {"closes_in": 5 * HOUR, "resolves_in": 9 * HOUR}, "Closes", "in 5.0 hours, at least 6 wanted"),
         (6, {"closes_in": 9 * HOUR, "resolves_in": 8 * HOUR}, None, None),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_side_with_too_many_rivals_ahead_stays_empty() -> None:
     assert price_of(quote, Side.NO) == Decimal("0.42")
     prices = ONE_LOT.prices(builders.incentive(), rivals)
     assert isinstance(prices, Prices)
-    assert refused(prices.yes) == (Reason.INCENTIVE_SIZE, "Rivals ahead on yes", "301 of 300")
+    assert refused(prices.yes) == (Reason.INCENTIVE_SIZE, "Rivals ahead on yes", "301, at most 300")
     assert price_of(Trade(Decimal(1), 1, Decimal(301)).quote(builders.incentive(), rivals), Side.YES)
     assert price_of(Trade(Decimal(1), 1, None).quote(builders.incentive(), rivals), Side.YES)
 
@@ -86,7 +86,7 @@ def test_a_market_with_no_price_on_either_side_has_one_reason() -> None:
     """If neither side of a market has a price, the market is skipped with a single reason."""
     crowded = book(yes=cents((54, 301), (52, 900)), no=cents((44, 400), (42, 900)))
     reason, _, number = refused(ONE_LOT.quote(builders.incentive(), crowded))
-    assert (reason, number) == (Reason.INCENTIVE_SIZE, "301 of 300")
+    assert (reason, number) == (Reason.INCENTIVE_SIZE, "301, at most 300")
 
 
 def test_no_price_is_found_under_the_lowest_tick() -> None:
