@@ -85,7 +85,7 @@ def _header(report: Report) -> str:
 
 def _totals(report: Report) -> str:
     total, money = report.total, report.total.money
-    capital = "no capital was tied up" if total.per_dollar is None else "net as paid, of what was tied up"
+    capital = "no capital was tied up" if total.per_dollar is None else "a day: net as paid, of what was tied up"
     return (
         '<dl class="totals">\n'
         + _figure(
@@ -102,7 +102,7 @@ def _totals(report: Report) -> str:
         + _figure("Fees", dollars(-money.fees), f"trading after fees {dollars(money.trading)}", "", "fees")
         + _figure(
             "Return on capital",
-            "-" if total.per_dollar is None else f"{percent(total.per_dollar, 2)} a day",
+            "-" if total.per_dollar is None else percent(total.per_dollar, 2),
             capital,
             "",
             "return",

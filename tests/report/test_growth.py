@@ -178,7 +178,8 @@ def test_the_return_is_a_percentage_of_what_was_tied_up() -> None:
     rate = percent(report.total.per_dollar or 0, 2)
     assert re.fullmatch(r"-?\d+\.\d\d%", rate)
     page = html_page.page(report)
-    assert f'id="return">{rate} a day<' in page
+    assert f'id="return">{rate}<' in page
+    assert "a day: net as paid, of what was tied up" in page
     assert "return a day" in page
     assert "%/day" in text.text(report)
     assert f"on which the net as paid is {rate} a day" in text.text(report)

@@ -27,6 +27,7 @@ D = Decimal
 SHAPES = {
     "a week": sample_reports.report(7),
     "an hour": sample_reports.report(1, markets=1),
+    "a first day": sample_reports.first_day(),
     "two months": sample_reports.report(60, markets=60),
     "nothing but losses": sample_reports.report(9, scale="-98765"),
     "no fills": sample_reports.unfilled(),

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from ledger.entries import AccruedSeconds
-from report.build import Accuracy, Cash, Markout, Report, Result, Row
+from report.build import Accuracy, Cash, Hour, Markout, Report, Result, Row
 from report.reward_payments import Unexplained, Window, WindowState
 
 D = Decimal
@@ -61,6 +61,19 @@ def report(days: int = 7, markets: int = 20, scale: str = "1", seed: int = 1) ->
         [Unexplained(since, since + timedelta(hours=2), D("-0.50"), "it went: rewards come")],
         Accuracy(7, D("9.40"), D("10.68")),
     )  # fmt: skip
+
+
+def first_day(hours: int = 23) -> Report:
+    """So many hours of a bot's first day, and a bit of the next one."""
+    chance, whole = random.Random(1), report(1)
+    whole = replace(whole, since=UNTIL - timedelta(hours=hours, minutes=48), before_bot=D("-12.34"))
+    found, trading, fees, money = [], D(0), D(0), whole.total.money
+    for place in range(hours):
+        trading += D(chance.randint(-40, 30)) / 100
+        fees += D(chance.randint(0, 5)) / 100
+        at = whole.since.replace(minute=0) + timedelta(hours=1 + place)
+        found.append(Hour(at, D("2.00") if place > 3 else D(0), trading, fees))
+    return replace(whole, hours=[*found, Hour(UNTIL, money.credited, money.trading, money.fees)])
 
 
 def empty() -> Report:
