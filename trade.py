@@ -40,6 +40,10 @@ class Prices(NamedTuple):
     yes: Decimal | Skip
     no: Decimal | Skip
 
+    def of(self, side: Side) -> Decimal | Skip:
+        """The price of a side, or why it has none."""
+        return self.yes if side is YES else self.no
+
     def bids(self, yes: Decimal, no: Decimal) -> tuple[Bid, ...]:
         """Bids of so many contracts on the sides that have a price; none of 0 contracts."""
         sides = ((YES, self.yes, yes), (NO, self.no, no))
@@ -136,7 +140,7 @@ class Trade:
                 resting = sum((level.size for level in levels), start=_NOTHING)
                 return Skip(
                     incentive.ticker, Reason.NO_REFERENCE, f"Rivals on {side.value}",
-                    f"{contracts(resting)} of {contracts(needed)}",
+                    f"{contracts(resting)} of {contracts(needed)} needed",
                 )  # fmt: skip
             found.append(self._price(grid, side, levels, reached, target))
         return found[0], found[1]

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from bot.observation import AccountSnapshot, MarketView
-from bot.settings import Settings
+from bot.settings import Settings, strategy_of
 from exchange.models import ExchangeStatus, Market
 from exchange.orderbook import Bid, Book
 from execution import cancel_reasons
@@ -28,6 +28,7 @@ from risk.gate import Place, TradingState
 from risk.guards import Guards, TargetGrace
 from runtime.log_format import local_time
 from selection.ranking import Selection
+from trade import Trade
 
 _CANCELED_FOR = {
     Reason.GUARD: CancelReason.GUARD,
@@ -108,23 +109,29 @@ def decide(
     state = trading_state(settings, account, view, inputs)
     places = {quote.place for quote in wanted}
     ours = {(order.ticker, order.side) for order in account.ours}
-    unwanted = {place: _unwanted(place, selection, guards) for place in ours - places if place[0] not in keep}
+    gone = [place for place in ours - places if place[0] not in keep]
+    unwanted = {place: _unwanted(place, selection, guards, strategy_of(settings).trade) for place in gone}
     targets = Targets(wanted, keep, blind | account.unread, inputs.until, settings.exit, unwanted)
     shards = {market.exchange_index or 0 for market in view.markets.values()}
     plan = make_plan(state, targets, memory.order_groups.group_ids(shards))
     return Decision(selection, stay, after, state, plan)
 
 
-def _unwanted(place: Place, selection: Selection, guards: Guards) -> CancelCause:
+def _unwanted(place: Place, selection: Selection, guards: Guards, trade: Trade) -> CancelCause:
     """Why no order is wanted on a side."""
-    ticker, cooldown = place[0], guards.sides.get(place)
+    (ticker, side), cooldown = place, guards.sides.get(place)
     if cooldown is not None:
         return CancelCause(CancelReason.GUARD, f"{cooldown.why}, until {local_time(cooldown.until)}")
     skip = next((skip for skip in selection.skipped if skip.ticker == ticker), None)
     if skip is not None:
         return CancelCause(_CANCELED_FOR.get(skip.reason, CancelReason.NOT_CHOSEN), skip.text)
-    chosen = any(candidate.ticker == ticker for candidate in selection.chosen)
-    return cancel_reasons.NO_PRICE if chosen else cancel_reasons.PROGRAM_ENDED
+    chosen = next((candidate for candidate in selection.chosen if candidate.ticker == ticker), None)
+    if chosen is None:
+        return cancel_reasons.PROGRAM_ENDED
+    prices = trade.prices(chosen.incentive, chosen.rivals)
+    price = prices if isinstance(prices, Skip) else prices.of(side)
+    why = price.text if isinstance(price, Skip) else "AUTO puts nothing on this side"
+    return CancelCause(CancelReason.NO_PRICE, f"the other side is quoted alone: {why}")
 
 
 def trading_state(

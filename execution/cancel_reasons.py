@@ -44,9 +44,6 @@ class CancelCause(NamedTuple):
 
 NEW_SESSION = CancelCause(CancelReason.NEW_SESSION, "the account is cleared before trading")
 PROGRAM_ENDED = CancelCause(CancelReason.PROGRAM_ENDED, "its program has ended, or is not listed any more")
-NO_PRICE = CancelCause(
-    CancelReason.NO_PRICE, "this side has no price that is paid; the other side is quoted alone"
-)
 DUPLICATE = CancelCause(CancelReason.DUPLICATE, "another order of ours rests on this side")
 PAUSE = CancelCause(CancelReason.PAUSE, "the exchange pauses")
 OUTAGE = CancelCause(CancelReason.OUTAGE, "too many cycles in a row failed")

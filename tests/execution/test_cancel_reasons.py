@@ -174,6 +174,23 @@ def test_what_happens_to_a_quote_is_its_reason(
     assert set(canceled(bench)) == {"NEW_SESSION", reason.value}
 
 
+@pytest.mark.parametrize("is_bid", [True, False])
+def test_a_side_without_a_price_says_why(make_bench: MakeBench, is_bid: bool) -> None:
+    """Others rest ahead of it, more than INCENTIVE_SIZE. The other side goes on."""
+    bench = make_bench(who=(), TRADE_TICKER_SIZE=1, ONLY=("KXODD-26NOV23-TWICE",))
+    bench.run(cycles=2)
+    exchange = bench.exchange.api.exchange
+    ours = next(one for one in own_resting(bench) if one.is_bid is is_bid)
+    exchange.crowd_rest(exchange.markets[ours.ticker], is_bid, ours.price, 40_000)
+    bench.run(cycles=1)
+    side = "yes" if is_bid else "no"
+    said = facts(bench, CancelReason.NO_PRICE)
+    assert re.fullmatch(
+        rf"the other side is quoted alone: INCENTIVE_SIZE \| Rivals ahead on {side}: \d+, at most 300", said
+    )
+    assert [one.is_bid for one in own_resting(bench)] == [not is_bid]
+
+
 def test_a_market_that_loses_its_slot_says_to_what(make_bench: MakeBench) -> None:
     """Another market pays far more now. The reason of the skip follows, with its number."""
     bench = make_bench(who=(), TRADE_TICKER_SIZE=1)

@@ -121,7 +121,7 @@ def test_our_own_order_is_never_the_reference() -> None:
     assert price_of(Trade(Decimal(60), 1, Decimal(300)).quote(builders.incentive(), nearly), Side.NO)
     assert isinstance(Trade(Decimal(59), 1, Decimal(300)).quote(builders.incentive(), nearly), Skip)
     lone = book(yes=THIN.yes, no=cents((44, 150)))
-    told = (Reason.NO_REFERENCE, "Rivals on no", "150 of 200")
+    told = (Reason.NO_REFERENCE, "Rivals on no", "150 of 200 needed")
     assert refused(Trade(Decimal(5_000), 1, None).quote(builders.incentive(), lone)) == told
     just = book(yes=THIN.yes, no=cents((44, 200)))
     assert price_of(Trade(Decimal(5_000), 1, None).quote(builders.incentive(), just), Side.NO) == Decimal("0.43")
@@ -138,7 +138,7 @@ def test_auto_never_leads_an_empty_side() -> None:
     assert bids == (builders.bid(Side.NO, "0.43", 900),)
     ((_, on_no),) = [sides for sides in builders.incentive().score(lone, bids).sides if sides]
     assert (on_no.reference, on_no.ours, on_no.rivals) == (Decimal("0.43"), 900, 150)
-    nobody = (Reason.NO_REFERENCE, "Rivals on no", "0 of 200")
+    nobody = (Reason.NO_REFERENCE, "Rivals on no", "0 of 200 needed")
     assert refused(AUTO.prices(builders.incentive(), book(yes=THIN.yes))) == nobody
     assert AUTO.prices(builders.incentive(), THIN) == ONE_LOT.prices(builders.incentive(), THIN)
 
