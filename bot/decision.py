@@ -30,13 +30,6 @@ from runtime.log_format import local_time
 from selection.ranking import Selection
 from trade import Trade
 
-_CANCELED_FOR = {
-    Reason.GUARD: CancelReason.GUARD,
-    Reason.NOT_RUNNING: CancelReason.PROGRAM_ENDED,
-    Reason.PAID_OUT: CancelReason.PROGRAM_ENDED,
-}
-"""Why orders are canceled in a market that is skipped, where the skip has a name of its own among the cancels."""
-
 _NOT_SEEN = frozenset({Reason.NO_BOOK, Reason.NO_MARKET, Reason.UNREADABLE})
 
 
@@ -124,7 +117,8 @@ def _unwanted(place: Place, selection: Selection, guards: Guards, trade: Trade) 
         return CancelCause(CancelReason.GUARD, f"{cooldown.why}, until {local_time(cooldown.until)}")
     skip = next((skip for skip in selection.skipped if skip.ticker == ticker), None)
     if skip is not None:
-        return CancelCause(_CANCELED_FOR.get(skip.reason, CancelReason.NOT_CHOSEN), skip.text)
+        reason = CancelReason.GUARD if skip.reason is Reason.GUARD else CancelReason.NOT_CHOSEN
+        return CancelCause(reason, skip.text)
     chosen = next((candidate for candidate in selection.chosen if candidate.ticker == ticker), None)
     if chosen is None:
         return cancel_reasons.PROGRAM_ENDED

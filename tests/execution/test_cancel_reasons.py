@@ -174,6 +174,17 @@ def test_what_happens_to_a_quote_is_its_reason(
     assert set(canceled(bench)) == {"NEW_SESSION", reason.value}
 
 
+def test_a_market_that_a_guard_closes_says_so(make_bench: MakeBench) -> None:
+    """Three fills of one side within a minute take down the other side too."""
+    bench = make_bench(who=(), TRADE_SIZE=20, MAX_CAPITAL=500, MAX_EVENT_LOSS=500, FILL_LIMIT=1_000)
+    bench.run(cycles=2)
+    for _ in range(3):
+        fill_quote(bench, part=0.1)
+    bench.run(cycles=1)
+    told = canceled(bench)["GUARD"]
+    assert any(facts.startswith("GUARD | Because: 3 fills within a minute, ") for facts in told)
+
+
 @pytest.mark.parametrize("is_bid", [True, False])
 def test_a_side_without_a_price_says_why(make_bench: MakeBench, is_bid: bool) -> None:
     """Others rest ahead of it, more than INCENTIVE_SIZE. The other side goes on."""
