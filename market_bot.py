@@ -243,7 +243,8 @@ class MarketBot:
         self._stay_out_of_refused()
         cycle = self._cycle_record(began, sent_before, len(self.incentive_program.quoted), resting)
         mark = self._bookkeeper.close_cycle(cycle, account.balance)
-        done = CycleReport(self._cycle, cycle, self._executor.kept(decision.plan), decision, mark)
+        kept = self._executor.kept(decision.plan)
+        done = CycleReport(self._cycle, cycle, kept, bool(account.unread), decision, mark)
         self._log_all(self._announcements.cycle(done, began + timedelta(seconds=self.settings.wait_time)))
         return decision.selection
 

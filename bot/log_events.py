@@ -35,11 +35,13 @@ Event = tuple[str, Mapping[str, str]] | tuple[str, str, list[str]] | tuple[str, 
 
 
 class CycleReport(NamedTuple):
-    """What a cycle came to. `kept`: orders that rest as they did before."""
+    """What a cycle came to. `kept`: orders that rest as they did before; `some_unread`: whether an order or a
+    position of ours could not be read, which no figure counts then."""
 
     number: int
     record: CycleRecord
     kept: int
+    some_unread: bool
     decision: Decision
     mark: AccountMark
 
@@ -174,10 +176,11 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
 def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
     """The one line of a cycle, at most 200 characters long with its time."""
     record, mark = done.record, done.mark
+    unread = ", some unread" if done.some_unread else ""
     return {
         "Number": str(done.number),
         "Markets": str(record.markets),
-        "Orders": f"{record.orders} ({done.kept} kept)",
+        "Orders": f"{record.orders} ({done.kept} kept{unread})",
         "Accrued today": "not known" if mark.accrued is None else short_dollars(mark.accrued),
         "Trading today": trading_today(mark),
         "Worst case": f"${_total_risk(done):,.{2 if _total_risk(done) < 1_000 else 0}f}",

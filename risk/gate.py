@@ -298,13 +298,16 @@ class Gate:
         limits, tied_up = self._state.limits, self._tied_up
         adds = self._state.cost(order.ticker, order.bid)
         if tied_up > limits.max_capital:
-            return RefusalCode.MAX_CAPITAL, f"${adds:.2f}, ${tied_up:.2f} of ${limits.max_capital:.2f} with it"
+            return (
+                RefusalCode.MAX_CAPITAL,
+                f"${adds:.2f} more, ${tied_up:.2f} with it, at most ${limits.max_capital:.2f}",
+            )
         lacking = self._missing_cash(order)
         if lacking is not None:
-            return RefusalCode.CASH, f"${adds:.2f}, ${lacking:.2f} too much on shard {order.exchange_index}"
+            return RefusalCode.CASH, f"${adds:.2f} more, ${lacking:.2f} too much on shard {order.exchange_index}"
         at_risk = self._risk(self._event(order.ticker))
         if at_risk > limits.max_event_loss:
-            return RefusalCode.MAX_EVENT_LOSS, f"${at_risk:.2f} of ${limits.max_event_loss:.2f} with it"
+            return RefusalCode.MAX_EVENT_LOSS, f"${at_risk:.2f} with it, at most ${limits.max_event_loss:.2f}"
         return None
 
     def _missing_cash(self, order: OrderRequest) -> Decimal | None:

@@ -49,13 +49,16 @@ def report(
     earns: Iterable[Chosen] = (Chosen(0.67, D(0)),),
     mark: AccountMark | None = None,
     at: datetime = NOW,
+    some_unread: bool = False,
 ) -> CycleReport:
     """A cycle of so many markets, with both sides of each quoted."""
     selection = Selection(cast(Any, tuple(earns)), ())
     plan = Plan(risks={"KXA-1": D(risk)}, tied_up=D(tied_up))
     decision = Decision(selection, frozenset(), Board(at), TradingState(Limits(D(100), D(20), 60)), plan)
     record = CycleRecord(at, 0.6, 12, markets, 2 * markets)
-    return CycleReport(number, record, kept, decision, mark or AccountMark(at, D(1), D(0), D(-1), 0.1, D(-1)))
+    return CycleReport(
+        number, record, kept, some_unread, decision, mark or AccountMark(at, D(1), D(0), D(-1), 0.1, D(-1))
+    )
 
 
 def lines(told: Iterable[Event]) -> list[list[str]]:
@@ -79,6 +82,12 @@ def test_the_line_of_a_cycle_fits_in_200_characters(money: str) -> None:
         told = cycle(Announcements(), report(number, 100, 200, risk=money.lstrip("-") + "99", mark=mark))
         assert len(told[0]) <= LONGEST_CYCLE, told[0]
         assert "Orders: 200 (200 kept)" in told[0]
+
+
+def test_orders_that_could_not_be_read_are_told_as_such() -> None:
+    """They may rest, and no figure counts them."""
+    told = cycle(Announcements(), report(kept=0, some_unread=True))
+    assert "Orders: 4 (0 kept, some unread) |" in told[0]
 
 
 def test_a_cycles_details_come_when_they_change_and_hourly() -> None:
