@@ -198,20 +198,26 @@ class Session:
 
     def stop(self, why: str) -> int:
         """Take down what rests, then finish the ledger. Returns the process's exit code."""
-        if self._client.requests_sent:
-            more = "our orders are taken down; Ctrl-C once more ends that at once"
-            self._log("INFO", {"Stopping": why, "Then": more})
-        code = self.canceler.shut_down(self.executor.last_expiry, why)
+        if not self._client.requests_sent:
+            self._log("SHUTDOWN", "Nothing was sent")
+            return 0
+        more = "our orders are taken down; Ctrl-C once more ends that at once"
+        self._log("INFO", {"Stopping": why, "Then": more})
+        end = self.canceler.shut_down(self.executor.last_expiry, why)
+        if end.problem:
+            self._log("SHUTDOWN", end.problem)
         try:
-            if not code:
+            if not end.code:
                 self.order_groups.close()
-            if self.begun and not code:
+            if self.begun and not end.code:
                 means = "The next start asks the exchange for what is missing"
                 recovery.try_or_log(self._finish_books, self._log, means)
         except KeyboardInterrupt:  # whoever is in a hurry need not wait for what the next start does as well
             signals.acknowledge()
         self.bookkeeper.end_session(f"stopped: {why}")
-        return code
+        if not end.problem:  # last, with what was filled meanwhile
+            self._log("SHUTDOWN", *self.canceler.held_text())
+        return end.code
 
     def _finish_books(self) -> None:
         self.bookkeeper.sync_resting(())

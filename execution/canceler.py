@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import trade
 from clients import KalshiHttpClient
@@ -55,6 +55,14 @@ class NullRecorder:
     def canceling(self, order: Order) -> None: ...
 
     def canceled(self, order: Order) -> None: ...
+
+
+class Shutdown(NamedTuple):
+    """How the end of a bot went: the `problem` with taking its orders down, empty where none of them rests, and
+    the process's exit code: 0, or 3 where something may still rest."""
+
+    problem: str
+    code: int
 
 
 class Canceler:
@@ -129,13 +137,9 @@ class Canceler:
             self._recorder.canceled(order)
         return True
 
-    def shut_down(self, last_expiry: datetime | None, why: str) -> int:
+    def shut_down(self, last_expiry: datetime | None, why: str) -> Shutdown:
         """Cancel what rests of ours and verify it. `last_expiry`: when the last order that was sent expires, None
-        where none was; `why` the bot stops. Returns the process's exit code: 0, or 3 where something may still
-        rest."""
-        if self._client.requests_sent == 0:
-            self._log("SHUTDOWN", "Nothing was sent")
-            return 0
+        where none was; `why` the bot stops."""
         self._client.shorten_timeouts()
         end = _ShutdownState(last_expiry)
         try:
@@ -143,12 +147,7 @@ class Canceler:
         except KeyboardInterrupt:
             signals.acknowledge()
             end.problem = "Ctrl-C a second time"
-        if not end.problem:
-            self._log("SHUTDOWN", *self._held())
-            return 0
-        said, code = end.told(self._client.clock.now())
-        self._log("SHUTDOWN", said)
-        return code
+        return Shutdown(*end.told(self._client.clock.now())) if end.problem else Shutdown("", ExitCode.OK)
 
     def _take_down(self, end: _ShutdownState, cause: CancelCause) -> None:
         """One look is not enough: lists lag, and an order may have been on its way when the stop came."""
@@ -175,7 +174,7 @@ class Canceler:
                 return
             self._client.clock.sleep(VERIFY_SECONDS)
 
-    def _held(self) -> tuple[str, list[str]]:
+    def held_text(self) -> tuple[str, list[str]]:
         """What a bot leaves behind that has taken its orders down: the log's words and details."""
         gone = "None of our orders rests any more"
         try:
@@ -185,8 +184,9 @@ class Canceler:
             return f"{gone}; what is held could not be read", []
         if not held:
             return f"{gone}; nothing is held", []
-        then = "positions are held until a start sells them, or you do"
-        return f"{gone}; {len(held)} {then}", [log_format.pairs(log_format.held_position(one)) for one in held]
+        many = "1 position is" if len(held) == 1 else f"{len(held)} positions are"
+        then = f"{many} held until a start sells what there is, or you do"
+        return f"{gone}; {then}", [log_format.pairs(log_format.held_position(one)) for one in held]
 
     def _lists_are_current(self) -> bool:
         """Whether lists show all that was sent; no where the exchange does not tell."""

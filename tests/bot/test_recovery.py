@@ -11,7 +11,7 @@ from bot.recovery import resting_text
 from exchange import errors
 from exchange.errors import BotError, Recovery
 from runtime.log_format import local_time
-from tests.support.bench import MakeBench, answer, cut_before, is_quote, own_resting, unavailable
+from tests.support.bench import MakeBench, answer, cut_before, fill_quote, is_quote, own_resting, unavailable
 from tests.support.builders import NOW, later
 
 REVOKED = answer(401, '{"error":{"code":"authentication_error","message":"authentication_error"}}')
@@ -170,3 +170,18 @@ def test_a_stop_tells_each_cancel_once_though_lists_lag(make_bench: MakeBench, s
         assert len(told) == len(set(told)) == count
     assert len([request for request in bench.wire.sent if request.method == "DELETE"]) > 6
     assert "was gone already" not in bench.log
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_the_shutdown_is_the_last_line_and_tells_what_is_held(make_bench: MakeBench, filled: bool) -> None:
+    """Also where a quote was filled in the last wait, which is told before it."""
+    bench = make_bench(who=(), TRADE_SIZE=5)
+    bench.run(cycles=2)
+    if filled:
+        fill_quote(bench)
+    assert bench.bot.session.stop("Ctrl-C") == 0
+    last = [line for line in bench.log.splitlines() if not line.startswith("  └─")][-1]
+    assert "[SHUTDOWN] None of our orders rests any more; " in last
+    held = "1 position is held until a start sells what there is, or you do" if filled else "nothing is held"
+    assert last.endswith(held)
+    assert ("Count: 5 | Cost: $" in bench.log.splitlines()[-1]) is filled
