@@ -24,6 +24,7 @@ from ledger.schema import MIGRATIONS
 from rewards.skips import Reason
 from risk.gate import RefusalCode
 from runtime import console, preflight
+from runtime.version import VERSION
 from simulator import embedded
 from tests.support import documented_log
 from tests.support.project import PACKAGES, PROJECT
@@ -413,3 +414,12 @@ def test_make_help_lists_every_target() -> None:
     assert targets
     assert sorted(listed) == sorted(targets[1].split())
     assert len(told.stdout.splitlines()) == len(listed)
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    """Each version once, the latest first."""
+    told = re.findall(
+        r"^## (\S+) \(\d{4}-\d\d-\d\d\)$", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M
+    )
+    assert told[0] == VERSION
+    assert len(told) == len(set(told))
