@@ -89,7 +89,10 @@ def load_key(path: Path, variable: str) -> PrivateKey:
 _FLAWS = (
     (rb"\A\s*\Z", "is empty"),
     (rb"\A(\xff\xfe|\xfe\xff)|\A-\0|\A\0-", "is UTF-16 text, as some Windows editors save it: save it as UTF-8"),
-    (rb"\\n", "has the two characters \\n where its lines should end: put a line break in the place of each"),
+    (
+        rb"-----BEGIN [^\n]*\\n",
+        "has the two characters \\n where its lines should end: put a line break in the place of each",
+    ),
     (rb"-----BEGIN (RSA |EC )?PUBLIC KEY-----|\A(ssh-|ecdsa-)", "is a public key: the private one is needed"),
     (rb"-----BEGIN CERTIFICATE", "is a certificate, not a key"),
     (

@@ -60,6 +60,7 @@ FLAWS = {
     "a certificate": (CERTIFICATE, "is a certificate, not a key"),
     "DER": (RSA.private_bytes(DER, PKCS8, PLAIN), "is a key in binary form"),
     "Ed25519 in DER": (ED25519.private_bytes(DER, PKCS8, PLAIN), "is a key in binary form"),
+    "DER with any bytes in it": (b"\x30\x82\x01\x00\x02\x01\x00 \\n -\x00", "is a key in binary form"),
     "a JSON web key": (b'{"kty": "RSA", "d": "x"}', "is JSON"),
     "the body alone": (BODY, "has no -----BEGIN line"),
     "damaged": (GOOD.replace(GOOD[100:110], b"##########"), "is damaged between its -----BEGIN"),
