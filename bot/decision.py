@@ -6,7 +6,7 @@ could not be read nothing is placed or renewed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -103,29 +103,37 @@ def decide(
     places = {quote.place for quote in wanted}
     ours = {(order.ticker, order.side) for order in account.ours}
     gone = [place for place in ours - places if place[0] not in keep]
-    unwanted = {place: _unwanted(place, selection, guards, strategy_of(settings).trade) for place in gone}
+    unwanted = _unwanted(gone, selection, guards, strategy_of(settings).trade)
     targets = Targets(wanted, keep, blind | account.unread, inputs.until, settings.exit, unwanted)
     shards = {market.exchange_index or 0 for market in view.markets.values()}
     plan = make_plan(state, targets, memory.order_groups.group_ids(shards))
     return Decision(selection, stay, after, state, plan)
 
 
-def _unwanted(place: Place, selection: Selection, guards: Guards, trade: Trade) -> CancelCause:
-    """Why no order is wanted on a side."""
-    (ticker, side), cooldown = place, guards.sides.get(place)
-    if cooldown is not None:
-        return CancelCause(CancelReason.GUARD, f"{cooldown.why}, until {local_time(cooldown.until)}")
-    skip = next((skip for skip in selection.skipped if skip.ticker == ticker), None)
-    if skip is not None:
-        reason = CancelReason.GUARD if skip.reason is Reason.GUARD else CancelReason.NOT_CHOSEN
-        return CancelCause(reason, skip.text)
-    chosen = next((candidate for candidate in selection.chosen if candidate.ticker == ticker), None)
-    if chosen is None:
-        return cancel_reasons.PROGRAM_ENDED
-    prices = trade.prices(chosen.incentive, chosen.rivals)
-    price = prices if isinstance(prices, Skip) else prices.of(side)
-    why = price.text if isinstance(price, Skip) else "AUTO puts nothing on this side"
-    return CancelCause(CancelReason.NO_PRICE, f"the other side is quoted alone: {why}")
+def _unwanted(
+    places: Iterable[Place], selection: Selection, guards: Guards, trade: Trade
+) -> dict[Place, CancelCause]:
+    """Why no order is wanted on sides."""
+    skips = {skip.ticker: skip for skip in selection.skipped}
+    chosen = {candidate.ticker: candidate for candidate in selection.chosen}
+
+    def cause(place: Place) -> CancelCause:
+        ticker, side = place
+        if place in guards.sides:
+            cooldown = guards.sides[place]
+            return CancelCause(CancelReason.GUARD, f"{cooldown.why}, until {local_time(cooldown.until)}")
+        if ticker in skips:
+            skip = skips[ticker]
+            reason = CancelReason.GUARD if skip.reason is Reason.GUARD else CancelReason.NOT_CHOSEN
+            return CancelCause(reason, skip.text)
+        if ticker not in chosen:
+            return cancel_reasons.PROGRAM_ENDED
+        prices = trade.prices(chosen[ticker].incentive, chosen[ticker].rivals)
+        price = prices if isinstance(prices, Skip) else prices.of(side)
+        why = price.text if isinstance(price, Skip) else "AUTO puts nothing on this side"
+        return CancelCause(CancelReason.NO_PRICE, f"the other side is quoted alone: {why}")
+
+    return {place: cause(place) for place in places}
 
 
 def trading_state(

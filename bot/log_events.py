@@ -177,13 +177,14 @@ def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
     """The one line of a cycle, at most 200 characters long with its time."""
     record, mark = done.record, done.mark
     unread = ", some unread" if done.some_unread else ""
+    risk = _total_risk(done)
     return {
         "Number": str(done.number),
         "Markets": str(record.markets),
         "Orders": f"{record.orders} ({done.kept} kept{unread})",
-        "Accrued today": "not known" if mark.accrued is None else short_dollars(mark.accrued),
+        "Accrued today": short_dollars(mark.accrued),
         "Trading today": trading_today(mark),
-        "Worst case": f"${_total_risk(done):,.{2 if _total_risk(done) < 1_000 else 0}f}",
+        "Worst case": f"${risk:,.{2 if risk < 1_000 else 0}f}",
         "Next": local_time(next_cycle),
     }
 
@@ -241,7 +242,7 @@ def trading_today(mark: AccountMark) -> str:
     """What trading brought the bot in a UTC day, and beside it what that day had brought before there was a
     bot."""
     before = f" ({short_dollars(mark.before_bot)} before the bot)" if mark.before_bot else ""
-    return "not known" if mark.own_profit is None else short_dollars(mark.own_profit) + before
+    return short_dollars(mark.own_profit) + before
 
 
 def expected(dollars_per_day: float, payable: Decimal) -> str:

@@ -40,7 +40,7 @@ from commands import context
 from commands.status_facts import HeldPosition, RestingOrder, SessionFacts, StatusFacts, read_status
 from ledger.entries import AccountMark, CycleRecord
 from runtime.console import ExitCode, table, to_json
-from runtime.log_format import dollars_or_unknown, pairs
+from runtime.log_format import pairs, signed_dollars
 
 
 def run(args: argparse.Namespace) -> int:
@@ -136,7 +136,7 @@ def _money(facts: StatusFacts) -> Iterator[str]:
         yield f"Worst case: {halts.worst_case(account.risks.items())} ({more})"
     if mark and ledger_view:
         brought = f"trading {trading_today(mark)}, {ledger_view.fills} fills"
-        accrued = f"rewards accrued {dollars_or_unknown(mark.accrued)}, an estimate before the $1.00 floor"
+        accrued = f"rewards accrued {signed_dollars(mark.accrued)}, an estimate before the $1.00 floor"
         by = f"by {facts.ledger}, as of {_local(mark.at)}"
         yield f"Day of {mark.at:%Y-%m-%d} (UTC) {by}: {brought}; {accrued}"
 

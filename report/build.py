@@ -5,7 +5,7 @@ that fills, fees, settlements and prices brought, to the last digit.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -309,7 +309,7 @@ def before_bot_text(report: Report) -> str:
 
 def why_none_credited(report: Report) -> str:
     """Why no reward has come, where none has."""
-    count = {state: sum(window.state is state for window in report.windows) for state in WindowState}
+    count = Counter(window.state for window in report.windows)
     told = [
         (WindowState.RUNNING, "still running"),
         (WindowState.EXPECTED, "ended less than 48 hours ago and not paid yet"),

@@ -74,8 +74,7 @@ def _by_day(report: Report) -> Iterator[_Stage]:
     so_far = Result()
     for day in report.days:
         so_far += day.money
-        begins = midnight(date.fromisoformat(day.name))
-        yield _Stage(day.name, _part(report, begins), _part(report, begins + timedelta(days=1)), _figures(so_far))
+        yield _Stage(day.name, *_day_parts(report, date.fromisoformat(day.name)), _figures(so_far))
 
 
 def _by_hour(report: Report) -> Iterator[_Stage]:
@@ -94,6 +93,12 @@ def _part(report: Report, when: datetime) -> float:
     return min(1.0, max(0.0, (when - report.since) / length)) if length else 1.0
 
 
+def _day_parts(report: Report, day: date) -> tuple[float, float]:
+    """Where a UTC day begins and ends."""
+    begins = midnight(day)
+    return _part(report, begins), _part(report, begins + timedelta(days=1))
+
+
 def _day_labels(report: Report) -> Iterator[Date]:
     """The last day and those before it, so many apart that there is room for each."""
     first, last = (date.fromisoformat(report.days[place].name) for place in (0, -1))
@@ -103,8 +108,7 @@ def _day_labels(report: Report) -> Iterator[Date]:
     before = 2.0
     for place in found:
         day = last - timedelta(days=place * stride)
-        begins = midnight(day)
-        at = (_part(report, begins) + _part(report, begins + timedelta(days=1))) / 2
+        at = sum(_day_parts(report, day)) / 2
         if before - at > room:
             yield Date(at, f"{day:%b} {day.day}", place % narrow == 0)
             before = at

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
@@ -64,7 +65,7 @@ def text(report: Report) -> str:
 
 def _summary(report: Report) -> str:
     money, windows = report.total.money, report.windows
-    count = {state: sum(window.state is state for window in windows) for state in WindowState}
+    count = Counter(window.state for window in windows)
     floor = sum(window.accrued for window in windows if window.state is WindowState.BELOW_FLOOR)
     trading = [
         ("  spread earned", money.spread, "filled better than the middle of the last book before"),

@@ -102,27 +102,25 @@ def kept_order(order: Order, bid: Bid, until: datetime | None) -> Fields:
 
 
 def new_order(ticker: str, bid: Bid) -> Fields:
-    return {
-        "Ticker": ticker,
-        "Side": bid.side.value,
-        "Action": "buy",
-        "Count": count_text(bid.count),
-        "Type": "limit",
-        "Price": price_text(bid.price),
-    }
+    return _limit_order(ticker, "buy", bid.side, bid.count, bid.price)
 
 
 def requested_order(order: OrderRequest) -> Fields:
     """An order that was to be sent. One that only reduces what is held reads as the sale that it is."""
     if not order.reduce_only:
         return new_order(order.ticker, order.bid)
+    bid = order.bid
+    return _limit_order(order.ticker, "sell", bid.side.other, bid.count, bid.other_price)
+
+
+def _limit_order(ticker: str, action: str, side: Side, count: Decimal, price: Decimal) -> Fields:
     return {
-        "Ticker": order.ticker,
-        "Side": order.bid.side.other.value,
-        "Action": "sell",
-        "Count": count_text(order.bid.count),
+        "Ticker": ticker,
+        "Side": side.value,
+        "Action": action,
+        "Count": count_text(count),
         "Type": "limit",
-        "Price": price_text(order.bid.other_price),
+        "Price": price_text(price),
     }
 
 
@@ -177,18 +175,18 @@ def fill(done: Fill, closed: Decimal = Decimal(0)) -> Fields:
     return said | {"Fee": f"${done.fee:.4f}", "Role": role, "At": local_time(done.time)}
 
 
-def signed_dollars(dollars: float | Decimal) -> str:
-    """Dollars that may be lost."""
-    return f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
+NOT_KNOWN = "not known"
 
 
-def short_dollars(dollars: float | Decimal) -> str:
+def signed_dollars(dollars: float | Decimal | None) -> str:
+    """Dollars that may be lost, where anybody knows."""
+    return NOT_KNOWN if dollars is None else f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
+
+
+def short_dollars(dollars: float | Decimal | None) -> str:
     """Dollars where there is little room: four decimals below $10, cents from there, whole from $1,000."""
+    if dollars is None:
+        return NOT_KNOWN
     size = abs(float(dollars))
     places = 4 if size < 10 else 2 if size < 1_000 else 0
     return f"{'-' if dollars < 0 else ''}${abs(dollars):,.{places}f}"
-
-
-def dollars_or_unknown(dollars: float | Decimal | None) -> str:
-    """Dollars that may be lost, where anybody knows."""
-    return "not known" if dollars is None else signed_dollars(dollars)

@@ -35,8 +35,8 @@ def advise(
     books without our own orders; `estimate_rules`: how the estimates are made that decide."""
     if any(candidate.conservative.payable for candidate in selection.chosen):
         return ""
-    reasons = {skip.reason for skip in selection.skipped}
-    if not selection.chosen and (not reasons & _SCORED or Reason.MIN_REWARD in reasons):
+    counts = Counter(skip.reason for skip in selection.skipped)
+    if not selection.chosen and (not counts.keys() & _SCORED or Reason.MIN_REWARD in counts):
         return nothing_quoted(selection)
     if trade.trade_size is None:
         least = f"${estimate_rules.min_window:,.2f} a window"
@@ -52,8 +52,9 @@ def advise(
         return nothing_quoted(selection)
     at_size = f"at TRADE_SIZE = {trade.trade_size.normalize():f} the best market would pay ${best:.2f} a window"
     if any(candidate.conservative.payable for candidate in candidates):
-        kept_out = [reason for reason in _LIMITS if reason in reasons]
-        return f"{at_size}, but what would be paid is left out: {_reasons(selection)}.{_to_change(kept_out)}"
+        kept_out = [reason for reason in _LIMITS if reason in counts]
+        why = ", ".join(f"{reason.value} {counts[reason]}" for reason in kept_out)
+        return f"{at_size}, but what would be paid is left out: {why}.{_to_change(kept_out)}"
     if best < float(rule.PAYOUT_FLOOR):
         at_size += f", below the ${rule.PAYOUT_FLOOR} floor"
     else:
@@ -122,12 +123,6 @@ def _told(smallest: Candidate, worth_it: bool) -> str:
         f"${smallest.estimate.payable:.2f} by the windows' ends, and it ties up ${smallest.collateral:.2f}; fills "
         f"are expected to cost ${costs:.2f} a day{verdict})"
     )
-
-
-def _reasons(selection: Selection) -> str:
-    """Why markets that would be paid have no slot, with counts."""
-    counts = Counter(skip.reason for skip in selection.skipped)
-    return ", ".join(f"{reason.value} {counts[reason]}" for reason in _LIMITS if counts[reason])
 
 
 def smallest_paid(
