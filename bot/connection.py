@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -123,6 +124,18 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
         {"Money": money, "Exchange": host},
         warnings=(*hidden, *([f"{name}_KEYFILE: {open_to_others}"] if open_to_others else ())),
     )
+
+
+def open_client(environment: Environment, dotenv_file: Path = HOME / ".env") -> KalshiHttpClient:
+    """Return a client for a script: the keys are read from `.env` and the terminal, as the bot does.
+
+    Warns (`UserWarning`) if the key file or a variable needs attention. Raises `ConfigError` if one is missing or
+    wrong.
+    """
+    connection = connect(environment, read_variables(dotenv_file))
+    for warning in connection.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return connection.client
 
 
 def _session(base_url: str, host: str) -> requests.Session:

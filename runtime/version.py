@@ -3,4 +3,4 @@
 Promise: it starts on Python 3.8, without any package.
 """
 
-VERSION = "0.9.0"
+VERSION = "0.9.1"

@@ -15,6 +15,7 @@ from typing import TypeGuard
 
 import pytest
 
+from tests.support.pages import TEXTS, rows, spans
 from tests.support.project import PROJECT
 
 LAYERS = (
@@ -187,6 +188,11 @@ def private_reaches(text: str) -> list[str]:
 def test_a_reach_into_what_is_private_is_found() -> None:
     assert private_reaches("bench.bot._session.begun") == ["bench.bot._session"]
     assert private_reaches("self._file, one._replace(a=1), type(x).__name__") == []
+
+
+def test_the_pages_tell_the_same_layers() -> None:
+    told = [spans(what) for _, what in rows(TEXTS["docs/architecture.md"], "layer |")]
+    assert [{name.removesuffix(".py").rstrip("/") for name in names} for names in told] == list(map(set, LAYERS))
 
 
 # -- what would be noticed ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The README and the code say the same: whoever types what it shows gets what it says."""
+"""README.md, the pages of docs/ and the code say the same: what they show can be typed, what they name exists."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout, suppress
 from datetime import datetime, timezone
 from functools import cache
+from pathlib import Path
 
 import pytest
+import yaml
 
 import main
 import market_bot
@@ -27,9 +29,10 @@ from runtime import console, preflight
 from runtime.version import VERSION
 from simulator import embedded
 from tests.support import documented_log
+from tests.support.documented_log import TRADE_LOG
+from tests.support.pages import BLOCKS, FILES, PAGES, PROSE, README, TEXTS, first_spans, rows, spans
 from tests.support.project import PACKAGES, PROJECT
 
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 DEVELOPMENT = (PROJECT / "requirements-dev.txt").read_text(encoding="utf-8")
 SERVER = (PROJECT / "simulator" / "server.py").read_text(encoding="utf-8")
@@ -43,34 +46,12 @@ ROOMS = FRONT_DOORS | {
     if file.stem != "__init__"
 }
 
-FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = [(found[1], found[2]) for found in FENCED.finditer(README)]
-PROSE = FENCED.sub("", README)
-
-
-def spans(text: str) -> list[str]:
-    """What stands between backticks."""
-    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
-
 
 def section(title: str) -> str:
-    """What stands under a heading, up to the next one of its level."""
-    level = re.search(rf"^(#+) {re.escape(title)}$", README, re.MULTILINE)
+    """The text under a heading of any page, up to the next one of its level."""
+    level = re.search(rf"^(#+) {re.escape(title)}$", PAGES, re.MULTILINE)
     assert level, title
-    return re.split(rf"^#{{1,{len(level[1])}}} ", README[level.end() :], maxsplit=1, flags=re.MULTILINE)[0]
-
-
-def rows(text: str, head: str) -> list[list[str]]:
-    """The cells of the table whose first line begins with `head`."""
-    table = text.partition(f"| {head}")[2].partition("\n\n")[0].splitlines()[2:]
-    assert table, head
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table]
-
-
-def paragraph(begins: str) -> str:
-    found = README.partition(begins)
-    assert found[1], begins
-    return found[2].partition("\n\n")[0]
+    return re.split(rf"^#{{1,{len(level[1])}}} ", PAGES[level.end() :], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 # -- the first screen ------------------------------------------------------------------------------------------
@@ -122,13 +103,43 @@ def test_every_event_of_the_log_is_in_the_table() -> None:
     """The sample log and the text name only events that the code can log."""
     events = events_of_the_code()
     assert len(events) > 20
-    listed = [name for cells in rows(README, "event |") for name in re.findall(r"`\[([A-Z ]+)\]`", cells[0])]
+    listed = [name.strip("[]") for name in first_spans(TRADE_LOG, "event | says")]
     assert sorted(listed) == sorted(events)
-    sample = next(block for _, block in BLOCKS if "[START]" in block)
-    shown = re.findall(r"^[-\d]{10} [:\d]{8} \[([A-Z ]+)\] ", sample, re.MULTILINE)
-    assert len(shown) == len([line for line in sample.splitlines() if not line.startswith("  └─ ")]) > 5
-    assert set(shown) <= events
+    samples = [block for _, block in BLOCKS if "[START]" in block]
+    assert len(samples) == 2
+    for sample in samples:
+        shown = re.findall(r"^[-\d]{10} [:\d]{8} \[([A-Z ]+)\] ", sample, re.MULTILINE)
+        assert len(shown) == len([line for line in sample.splitlines() if not line.startswith("  └─ ")]) > 5
+        assert set(shown) <= events
     assert set(re.findall(r"`\[([A-Z ]+)\]", PROSE)) <= events
+
+
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    """At most 180 lines. The five questions stand on the first screen, and the tree has every folder."""
+    lines = README.splitlines()
+    assert len(lines) <= 180
+    assert len([line for line in lines[:50] if line.startswith("| ") and "?" in line]) == 5
+    pages = {cells[0].partition("](")[2].rstrip(")") for cells in rows(README, "page |")}
+    assert pages == {name for name in TEXTS if name != "README.md"}
+    (tree,) = [block for _, block in BLOCKS if block.startswith("market_bot.py ")]
+    assert {*FRONT_DOORS, *(f"{name}/" for name in (*FOLDERS, "tests", "docs"))} <= set(tree.split())
+
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
+
+
+@pytest.mark.parametrize(
+    "file", [*FILES, PROJECT / "SECURITY.md", PROJECT / "CONTRIBUTING.md"], ids=lambda file: file.name
+)
+def test_a_link_leads_to_a_page_and_a_heading_that_are_there(file: Path) -> None:
+    for path, anchor in LINK.findall(file.read_text(encoding="utf-8")):
+        page = file.parent / path if path else file
+        assert page.exists(), path
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^-\w ]", "", title.lower()).replace(" ", "-") for title in headings}, (
+                anchor
+            )
 
 
 # -- the settings ----------------------------------------------------------------------------------------------
@@ -145,7 +156,7 @@ def settings_of_the_code() -> list[tuple[str, str]]:
 def test_the_settings_table_is_that_of_the_code() -> None:
     """The table has every setting with its default and a meaning, in the order of the code."""
     told: list[tuple[str, str]] = []
-    for names, defaults, meaning in rows(section("Settings"), "setting |"):
+    for names, defaults, meaning in rows(TEXTS["docs/settings.md"], "setting |"):
         values = [cell.replace("`", "").replace('"', "'") for cell in defaults.split(", ", 1)]
         cells = spans(names)
         assert meaning
@@ -157,6 +168,15 @@ def test_the_settings_table_is_that_of_the_code() -> None:
     assert len(market_bot.AVOID) > 3
     assert told == [(name, toxic if name == "AVOID" else value) for name, value in real.items()]
     assert list(real) == list(settings.NAMES)
+
+
+def test_the_readme_has_ten_settings_as_they_are() -> None:
+    real = dict(settings_of_the_code())
+    shown = {spans(name)[0]: spans(default)[0] for name, default, _ in rows(README, "setting |")}
+    assert len(shown) == 10
+    assert {name: default.replace('"', "'") for name, default in shown.items()} == {
+        name: real[name] for name in shown
+    }
 
 
 def test_names_in_capitals_exist_in_the_code() -> None:
@@ -181,9 +201,9 @@ def variables() -> set[str]:
 
 
 def test_the_example_has_all_variables_that_are_read() -> None:
-    """The README names only variables that the code reads, and .env.example has all of them."""
+    """The pages name only variables that the code reads, and .env.example has all of them."""
     pattern = rf"\b(?:{'|'.join(one.value for one in Environment)})_[A-Z]+\b"
-    assert set(re.findall(pattern, README)) <= variables()
+    assert set(re.findall(pattern, PAGES)) <= variables()
     example = (PROJECT / ".env.example").read_text(encoding="utf-8")
     assert set(re.findall(rf"^(?:# )?({pattern})=", example, re.MULTILINE)) == variables()
 
@@ -266,8 +286,8 @@ def options_of(module: str) -> set[str]:
 
 
 def test_an_option_that_is_named_alone_exists() -> None:
-    """An option without its command in the text belongs to a command on the same page."""
-    modules = {"market_bot", *re.findall(r"-m ((?:tests|benchmarks|simulator)[.\w]*)", README)}
+    """An option without its command in the text belongs to a command that the pages name."""
+    modules = {"market_bot", *re.findall(r"-m ((?:tests|benchmarks|simulator)[.\w]*)", PAGES)}
     known = {"--help"}.union(*commands_of_main().values(), *map(options_of, modules))
     alone = {span.partition(" ")[0] for span in spans(PROSE) if span.startswith("--")}
     assert len(alone) > 5
@@ -275,10 +295,8 @@ def test_an_option_that_is_named_alone_exists() -> None:
 
 
 def test_the_simulators_options_are_all_told() -> None:
-    told = {option for cells in rows(README, "option |") for option in re.findall(r"--[-\w]+", cells[0])}
-    assert told == options_of("simulator") - {"--port"}
-    for span in spans(" ".join(cells[0] for cells in rows(README, "option |"))):
-        assert span.split()[0] in told
+    told = [span.split()[0] for span in first_spans(TEXTS["docs/simulator.md"], "option |")]
+    assert sorted(told) == sorted(options_of("simulator") - {"--port"})
 
 
 def commands_of_main() -> dict[str, set[str]]:
@@ -296,11 +314,11 @@ def help_of(name: str) -> str:
 
 
 def test_the_commands_of_main_are_all_in_one_table() -> None:
-    """The section on main.py shows all options of the commands and no others."""
-    text = section("Without the loop: `main.py`")
-    told = [span.split()[1] for cells in rows(text, "command |") for span in spans(cells[0])]
-    assert told == list(commands_of_main())
-    shown = set(re.findall(r"(?<![-\w])--[a-z]+", text)) - {"--help"}
+    """README has the table too. The section on main.py shows all options of the commands and no others."""
+    text = section("The commands of main.py")
+    for page in (text, README):
+        assert [span.split()[1] for span in first_spans(page, "command |")] == list(commands_of_main())
+    shown = set(re.findall(r"(?<![-\w])--[a-z]+", text)) - {"--help", "--version"}
     assert shown == set().union(*commands_of_main().values())
 
 
@@ -329,8 +347,7 @@ def test_the_fields_of_the_json_are_those_that_are_listed() -> None:
         Environment.SIM, "x", "y", datetime.now(timezone.utc), nothing, nobody, "trade-sim.db"
     )
     fields = re.findall(r'^  "(\w+)":', status.as_json(facts), re.MULTILINE)
-    listed = paragraph("The second tells the same as one JSON object:").partition(".")[0]
-    assert spans(listed) == fields
+    assert first_spans(TEXTS["docs/commands.md"], "field |") == fields
     described = (status.__doc__ or "").partition("The object of")[2]
     heads = ", ".join(re.findall(r"^    (\w[\w, ]*?)  ", described, re.MULTILINE))
     assert heads.split(", ") == fields
@@ -340,24 +357,23 @@ def test_the_fields_of_the_json_are_those_that_are_listed() -> None:
 
 
 def test_the_reasons_and_the_codes_are_all_told_once() -> None:
-    reasons = spans(paragraph("Reasons of `[SKIP MARKET]`, each with its number:"))
-    assert sorted(set(reasons) - {"AUTO"}) == sorted(one.value for one in Reason)
-    cancels = paragraph("Reasons of `[CANCEL ORDER]`, each with its facts:")
-    told = [span for span in spans(cancels) if re.fullmatch(r"[A-Z_]+", span)]
-    assert sorted(told) == sorted(one.value for one in CancelReason)
+    for head, members in (
+        ("reason of `[SKIP MARKET]`", Reason),
+        ("reason of `[CANCEL ORDER]`", CancelReason),
+        ("code of `[REFUSED ORDER]`", RefusalCode),
+    ):
+        assert sorted(first_spans(TRADE_LOG, head)) == sorted(one.value for one in members), head
     source = "".join((PROJECT / name).read_text(encoding="utf-8") for name in ROOMS)
     for event in documented_log.WORDS:
         for phrase in documented_log.documented_phrases(event):
             words = [part.strip(" ().") for part in re.split("…|(?<=python main.py) ", phrase)]
             assert [part for part in words if part not in source] == [], phrase
-    codes = spans(paragraph("Codes of `[REFUSED ORDER]`:"))
-    assert sorted(codes) == sorted(one.value for one in RefusalCode)
 
 
 def test_the_file_table_names_each_module_once() -> None:
     """The table of files names nothing that does not exist. It lists each folder and the benchmarks that can be
     run."""
-    table = rows(section("How it is built"), "file |")
+    table = rows(TEXTS["docs/architecture.md"], "file |")
     first = [span for cells in table for span in spans(cells[0])]
     assert sorted(name for name in first if name.endswith(".py")) == sorted(FRONT_DOORS)
     assert [name for name in first if not (PROJECT / name).exists()] == []
@@ -387,8 +403,9 @@ def test_files_that_are_named_anywhere_exist() -> None:
 
 def test_the_ledgers_tables_are_there() -> None:
     tables = set(re.findall(r"CREATE TABLE (\w+)", "".join(MIGRATIONS)))
-    told = {span for cells in rows(section("The ledger"), "table |") for span in spans(cells[0])}
-    assert told <= tables
+    told = first_spans(TEXTS["docs/ledger.md"], "table |")
+    assert len(told) > 10
+    assert set(told) <= tables
 
 
 @pytest.mark.parametrize("target", ["run", "status", "report", "doctor", "test", "soak"])
@@ -404,6 +421,14 @@ def test_the_makefile_runs_what_is_there(target: str) -> None:
         if found:
             assert_understood(found[1].split(), line)
             assert found[1] == target
+
+
+def test_the_public_workflow_runs_make_test() -> None:
+    text = (PROJECT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    job = yaml.safe_load(text)["jobs"]["test"]
+    pythons = [tuple(map(int, version.split("."))) for version in job["strategy"]["matrix"]["python"]]
+    assert min(pythons) == preflight.PYTHON_NEEDED
+    assert [step["run"].split()[:2] for step in job["steps"] if "run" in step] == [["make", "test"]]
 
 
 def test_make_help_lists_every_target() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.pages import BLOCKS
 from tests.support.processes import python, read, stop, wait_for
 
 ON_DEMO = (
@@ -36,6 +37,19 @@ def start(clone: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def lines_for_dotenv(simulator: subprocess.Popen[str]) -> list[str]:
+    """The lines that a simulator prints for .env, once it serves."""
+    assert simulator.stdout is not None
+    printed = ""
+    while "SIM_KEYFILE" not in printed or "DEMO_KEYFILE" not in printed:
+        line = simulator.stdout.readline()
+        assert line, printed
+        printed += line
+    lines = [line for line in printed.splitlines() if re.match(r"(DEMO|SIM)_[A-Z]+=", line)]
+    assert len(lines) == 6
+    return lines
 
 
 STEPS = ("CANCEL ORDER", "CLOSE POSITION", "QUOTE MARKET", "ORDER BOOK", "OPEN ORDER", "ORDER RESPONSE")
@@ -106,14 +120,7 @@ def test_the_bot_trades_over_a_port_with_the_simulators_key(
     """The simulator writes a private key file that only its owner may read. The report of main.py looks at the
     same exchange and says if a bot runs there."""
     simulator = start("-m", "simulator", "--port", "0", "--programs", "40", "--tier", "expert")
-    assert simulator.stdout is not None
-    printed = ""
-    while "SIM_KEYFILE" not in printed or "DEMO_KEYFILE" not in printed:
-        line = simulator.stdout.readline()
-        assert line, printed
-        printed += line
-    lines = [line for line in printed.splitlines() if re.match(r"(DEMO|SIM)_[A-Z]+=", line)]
-    assert len(lines) == 6
+    lines = lines_for_dotenv(simulator)
     key_file = clone / "simulator-key.pem"
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
     (clone / ".env").write_text("\n".join(lines))
@@ -138,6 +145,23 @@ def test_the_bot_trades_over_a_port_with_the_simulators_key(
     url = lines[0].partition("=")[2]
     assert requests.get(f"{url}/portfolio/balance", timeout=5).status_code == 401
     assert stop(simulator)[0] == 0
+
+
+def test_the_script_of_the_docs_places_an_order_and_cancels_it(
+    clone: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    simulator = start("-m", "simulator", "--port", "0", "--programs", "40", "--without", "noise,informed,sweeps")
+    lines = lines_for_dotenv(simulator)
+    (clone / ".env").write_text("\n".join(lines))
+    (script,) = [block for language, block in BLOCKS if language == "python"]
+    (clone / "script.py").write_text(script)
+    script_run = start("script.py")
+    output, _ = script_run.communicate(timeout=30)
+    assert script_run.returncode == 0, output
+    assert output.endswith(" resting\n")
+    url = lines[0].partition("=")[2]
+    (told,) = requests.get(url.replace("/trade-api/v2", "/simulator/statement"), timeout=5).json()["orders"][-1:]
+    assert (told["status"], told["outcome_side"]) == ("canceled", "yes"), told
 
 
 def test_the_bot_survives_a_simulator_that_is_not_running(

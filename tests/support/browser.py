@@ -1,6 +1,6 @@
 """A real browser without a window, for pages of ours: spoken to over its debugging pipe, which takes no package.
 
-`python -m tests.browser PAGE.html OUT.png [WIDTH [dark]]` takes a picture of a page.
+`python -m tests.support.browser PAGE.html OUT.png [WIDTH [HEIGHT]]` takes a picture of a page, or of its top.
 """
 
 from __future__ import annotations
@@ -88,9 +88,10 @@ class Browser:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")
 
-    def picture(self) -> bytes:
-        """The whole page as a PNG."""
-        answer = self.do("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+    def picture(self, width: int = 0, height: int = 0) -> bytes:
+        """The page as a PNG, or its top left part of `width` times `height` pixels."""
+        part = {"clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}} if height else {}
+        answer = self.do("Page.captureScreenshot", format="png", captureBeyondViewport=True, **part)
         return base64.b64decode(answer["data"])
 
     def do(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -145,15 +146,15 @@ def _pipe() -> tuple[int, int]:
     return clear[0], clear[1]
 
 
-def main(page: str, out: str, width: str = "1280", *more: str) -> None:
+def main(page: str, out: str, width: str = "1280", height: str = "0") -> None:
     program = installed()
     if program is None:
         sys.exit(f"none of {', '.join(NAMES)} is installed")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         browser = Browser(program, Path(home))
         try:
-            browser.open(Path(page).resolve().as_uri(), int(width), dark="dark" in more)
-            Path(out).write_bytes(browser.picture())
+            browser.open(Path(page).resolve().as_uri(), int(width))
+            Path(out).write_bytes(browser.picture(int(width), int(height)))
         finally:
             browser.close()
 

@@ -1,5 +1,5 @@
 """What every `trade.log` keeps to, whatever a test has done to its bot: each line has the documented form, and no
-event, reason or code that is not in the README."""
+event, reason or code that docs/trade-log.md does not have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import cache
 from execution.cancel_reasons import CancelReason
 from rewards.skips import Reason
 from risk.gate import RefusalCode
-from tests.support.project import PROJECT
+from tests.support.pages import TEXTS, rows, spans
+
+TRADE_LOG = TEXTS["docs/trade-log.md"]
 
 LONGEST_CYCLE = 200
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[([A-Z ]+)\] \S")
@@ -26,10 +28,9 @@ WORDS = {"GUARD": "Guard", "SKIP POSITION": "Reason", "HALT": "Reason"}
 
 @cache
 def documented_phrases(event: str) -> tuple[str, ...]:
-    """The reasons of an event in the README; `…` stands for whatever comes there."""
-    text = (PROJECT / "README.md").read_text(encoding="utf-8").partition(f"Reasons of `[{event}]`:")[2]
-    found = re.findall(r"`([^`]+)`", text.partition("\n\n")[0])
-    return tuple(" ".join(phrase.split()) for phrase in found)
+    """The reasons of an event on the page; `…` stands for the numbers."""
+    (reasons,) = [cells[1] for cells in rows(TRADE_LOG, "event | reasons") if cells[0] == f"`[{event}]`"]
+    return tuple(spans(reasons))
 
 
 @cache
@@ -40,8 +41,8 @@ def _patterns(event: str) -> re.Pattern[str]:
 
 @cache
 def documented_events() -> frozenset[str]:
-    table = (PROJECT / "README.md").read_text(encoding="utf-8").partition("| event |")[2].partition("\n\n")[0]
-    return frozenset(re.findall(r"`\[([A-Z ]+)\]`", table))
+    cells = (cells[0] for cells in rows(TRADE_LOG, "event | says"))
+    return frozenset(name for cell in cells for name in re.findall(r"`\[([A-Z ]+)\]`", cell))
 
 
 def assert_documented(log: str) -> None:
