@@ -155,7 +155,8 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
 def ledger_accrued(ledger_file: Path, connection: Connection) -> Mapping[str, float]:
     """Dollars that windows have accrued so far, by program id.
 
-    Empty if no bot traded on this account. Raises `LedgerError`, or `ExchangeError` if the exchange does not answer.
+    Empty if no bot traded on this account. Raises `LedgerError`, or `ExchangeError` if the exchange does not
+    answer.
     """
     if connection.is_private or not ledger_file.exists():
         return {}
