@@ -50,7 +50,7 @@ def headline(environment: Environment, exchange: str, money: str) -> str:
 
 
 def named(environment: Environment, connection: Connection, private: str) -> str:
-    """The first line, for a connection. `private`: the name of an in-process exchange."""
+    """The first line, for a connection. `private`: the name of an embedded exchange."""
     exchange = private if connection.is_private else connection.about["Exchange"]
     return headline(environment, exchange, connection.about["Money"])
 

@@ -1,7 +1,7 @@
 """Check what a first run needs: `python main.py doctor`.
 
 Promise:
-- It only reads. It sends GET requests alone to the exchange, and neither makes nor changes a file.
+- It only reads. It sends only GET requests to the exchange, and neither makes nor changes a file.
 - It shows neither a key nor its id.
 - A check is one line, with the remedy if something must be fixed. A check that depends on a failed one says that
   it was not made.

@@ -2,7 +2,7 @@
 
 Promise:
 - It needs no exchange: everything comes from the ledger.
-- It only reads. The one file that it writes is the page, if you ask for it.
+- It only reads, except that it writes the page if you ask for it.
 """
 
 from __future__ import annotations

@@ -253,7 +253,7 @@ def _fills(facts: ReportFacts) -> list[Fill]:
 
 
 def _by_day(accrued: Mapping[date, AccruedSeconds], window: Window) -> Mapping[date, Result]:
-    """Split a window's reward over its days. The parts add up to the cent."""
+    """Split a window's reward, to the cent, over the days that earned it."""
     if window.state is WindowState.CREDITED and window.credit:
         whole, kind = window.credit, "credited"
     elif window.state in (WindowState.EXPECTED, WindowState.RUNNING):

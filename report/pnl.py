@@ -51,9 +51,9 @@ def attribute_pnl(
 ) -> dict[tuple[date, str], PnlParts]:
     """The trading result of each UTC day in each market.
 
-    `opening`: positions on the day `begun`, and the dollars that a contract would have brought. If that price is
-    None, the first trade's price counts. `changes`: since then. `days`: prices at 00:00 UTC. `prices`: the best
-    bids now.
+    `opening`: positions at the beginning, on the day `begun`, and the dollars that a contract would have brought
+    then. If that price is None, the first trade's price counts. `changes`: since then. `days`: prices at 00:00
+    UTC. `prices`: the best bids now.
 
     A day that is not in `days` belongs to the day before it, because no price was read between them. Adopted
     positions have the price of the start of their day.

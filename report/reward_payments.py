@@ -217,7 +217,7 @@ def _drift(spans: Iterable[ExplainedSpan], found: Iterable[_CashJump]) -> Iterat
 
 
 def _doubt(jump: _CashJump, jumps: Iterable[_CashJump], cash_flows: Iterable[CashFlow]) -> str:
-    """Why a step cannot be a reward, whatever the estimates are. "" if it can."""
+    """Why a step cannot be a reward, even if an estimate fits. "" if it can."""
     if jump.anew:
         return "positions that no fill explains were taken over then"
     if jump.amount < 0:

@@ -129,7 +129,7 @@ class _Scale:
 def lines(title: str, series: Sequence[Line], spans: Sequence[Span], dates: Sequence[Date]) -> str:
     """Draw dollars over time, with a line for each series, labeled at its end.
 
-    The last series is drawn over the others, with a dot at the end of each of up to 31 `spans`.
+    The last series is drawn over the others. A dot marks the end of each of the `spans`, if there are 31 or fewer.
     """
     height = 270
     scale = _Scale([value for line in series for _, value in line.points], height, 12)
@@ -232,7 +232,7 @@ def _chart(title: str, drawn: str, height: int, left: int, right: int) -> str:
 
 
 def _apart(wanted: Sequence[float], gap: float, height: float) -> list[float]:
-    """Move places apart by at least `gap`, within the height, keeping their order."""
+    """Places as near to the wanted ones as `gap` and height allow, in the same order."""
     order = sorted(range(len(wanted)), key=lambda place: wanted[place])
     found = [0.0] * len(wanted)
     lowest = 6.0
