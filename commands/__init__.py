@@ -1,1 +1,1 @@
-"""What main.py can be asked for."""
+"""The commands of `main.py`."""

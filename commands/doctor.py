@@ -1,9 +1,13 @@
-"""What a first run needs, checked: `python main.py doctor`.
+"""Check what a first run needs: `python main.py doctor`.
 
-Promise: it reads. The exchange is sent GET requests and nothing else, no file is made or changed, neither a key
-nor its id is shown. A check is one line, with the remedy where there is something to mend; one that depends on a
-failed one says that it was not made. An exchange that does not answer costs seconds and one line. Python and the
-packages are checked by `runtime/preflight.py`: without them nothing here can be imported.
+Promise:
+- It only reads. It sends only GET requests to the exchange, and neither makes nor changes a file.
+- It shows neither a key nor its id.
+- A check is one line, with the remedy if something must be fixed. A check that depends on a failed one says that
+  it was not made.
+- An exchange that does not answer costs seconds and one line.
+
+`runtime/preflight.py` checks Python and the packages: without them this file cannot be imported.
 """
 
 from __future__ import annotations
@@ -36,14 +40,14 @@ EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
 SIGNATURE, LIMITS, CASH, START = "Signature", "Limits", "Cash", "At a start"
 BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, SIGNATURE, LIMITS, CASH, START)
 
-_LISTED = 10  # orders, and positions, that are shown one by one
+_LISTED = 10  # orders, and positions, that are listed one by one
 
 _MARKETS_READ = 500
-"""Markets, the best paid, that are looked up for their shards: five requests; the real board would take 80."""
+"""Best-paid markets that are read for their shards. They take 5 requests; the whole real board would take 80."""
 
-_NEW_KEY = "save its private key, and fill the key's id and the file into .env (if there is none: {copy})"
+_NEW_KEY = "save its private key, and put its id and the file's path into .env (if there is no .env: {copy})"
 _WHERE_FROM = {
-    Environment.SIM: "Put the SIM_ lines that the simulator printed into .env, or take SIM_URL out of it",
+    Environment.SIM: "Put the SIM_ lines that the simulator printed into .env, or remove SIM_URL from it",
     Environment.DEMO: f"Make an API key on the demo site, {_NEW_KEY}",
     Environment.PROD: f"Make an API key on the exchange's website, {_NEW_KEY}",
 }
@@ -55,11 +59,11 @@ def examine(checklist: Checklist, home: Path) -> None:
     environment = _settings(checklist)
     _log(checklist, home / "trade.log")
     if environment is None:
-        _unchecked(checklist, "the settings come first", ".env", "Key file", EXCHANGE, *BEYOND_STATUS)
+        _unchecked(checklist, "it needs valid settings", ".env", "Key file", EXCHANGE, *BEYOND_STATUS)
         return
     connection = _connection(checklist, environment, home / ".env")
     if connection is None:
-        _unchecked(checklist, ".env and the key file come first", EXCHANGE, *BEYOND_STATUS)
+        _unchecked(checklist, "it needs .env and the key file", EXCHANGE, *BEYOND_STATUS)
     else:
         exchange(checklist, environment, connection)
 
@@ -73,7 +77,7 @@ def _unchecked(checklist: Checklist, why: str, *checks: str) -> None:
 
 
 def _settings(checklist: Checklist) -> Environment | None:
-    """Check the settings. Returns the environment where they name one."""
+    """Check the settings. Returns the environment if they name one."""
     try:
         context.importable()
     except ConfigError as error:
@@ -95,7 +99,7 @@ def _settings(checklist: Checklist) -> Environment | None:
 
 
 def _log(checklist: Checklist, log_file: Path) -> None:
-    """Check that the log could be written; where there is none yet, that one could be made."""
+    """Check that the log can be written or, if there is none yet, created."""
     try:
         with log_file.open("ab") if log_file.exists() else tempfile.TemporaryFile(dir=log_file.parent):
             pass
@@ -107,17 +111,17 @@ def _log(checklist: Checklist, log_file: Path) -> None:
 
 
 def _connection(checklist: Checklist, environment: Environment, dotenv_file: Path) -> Connection | None:
-    """Check `.env` and the key file. Returns the connection where all of it is right."""
+    """Check `.env` and the key file. Returns the connection if both are right."""
     key_id, key_file = f"{environment.value}_KEYID", f"{environment.value}_KEYFILE"
     try:
         variables = read_variables(dotenv_file)
     except ConfigError as error:
         checklist.fail(".env", str(error), ExitCode.MISCONFIGURED)
-        checklist.unchecked("Key file", ".env comes first")
+        checklist.unchecked("Key file", "it needs .env")
         return None
     missing = [name for name in (key_id, key_file) if not variables.get(name, "").strip()]
     connection, problem = None, ""
-    try:  # with some id in any case: a wrong key file is to be told at once, not after the id is there
+    try:  # a stand-in for a missing id, so that a wrong key file is reported in the same run
         connection = connect(environment, variables.with_value(key_id, "none") if key_id in missing else variables)
     except ConfigError as error:
         problem = str(error)
@@ -133,7 +137,7 @@ def _connection(checklist: Checklist, environment: Environment, dotenv_file: Pat
         unset = [name for name in missing if name not in variables]
         said = [f"not set: {' and '.join(unset)}"] if unset else []
         said += [missing_text(variables, name) for name in missing if name in variables]
-        said += [] if dotenv_file.exists() else [f"{dotenv_file} is not there"]
+        said += [] if dotenv_file.exists() else [f"{dotenv_file} does not exist"]
         remedy = _WHERE_FROM[environment].format(copy=in_project("cp .env.example .env"))
         checklist.fail(".env", f"{'; '.join(said)}. {remedy}", ExitCode.MISCONFIGURED)
     elif problem and not about_key_file:
@@ -145,7 +149,7 @@ def _connection(checklist: Checklist, environment: Environment, dotenv_file: Pat
     if about_key_file and key_file not in missing:
         checklist.fail("Key file", problem, ExitCode.MISCONFIGURED)
     elif problem:
-        checklist.unchecked("Key file", "there is none yet" if key_file in missing else ".env comes first")
+        checklist.unchecked("Key file", "there is none yet" if key_file in missing else "it needs .env")
     elif key_file_warnings:
         checklist.note("Key file", key_file_warnings[0])
     else:
@@ -155,7 +159,7 @@ def _connection(checklist: Checklist, environment: Environment, dotenv_file: Pat
 
 
 def _hidden(checklist: Checklist, environment: Environment, variables: Variables, told: str) -> None:
-    """Tell that the variables are there, and which of them the terminal's own hide."""
+    """Report that the variables are set, and which ones the terminal's own override."""
     warnings = variables.warnings(environment)
     (checklist.note if warnings else checklist.ok)(".env", ". ".join((told, *warnings)))
 
@@ -164,19 +168,19 @@ def _hidden(checklist: Checklist, environment: Environment, variables: Variables
 
 
 def exchange(checklist: Checklist, environment: Environment, connection: Connection) -> None:
-    """Check what the exchange says: of itself, of the account, and of what a start would do there."""
+    """Check the exchange, the account, and what a start would do there."""
     client = connection.client
     if not connection.is_private:
         client.shorten_timeouts(answer_seconds=6.0)  # the list of all programs may take a while to come
     if not _status(checklist, environment, connection):
-        _unchecked(checklist, "the exchange comes first", *BEYOND_STATUS)
+        _unchecked(checklist, "it needs the exchange", *BEYOND_STATUS)
         return
     _pause(checklist, environment, client)
     _clock(checklist, connection)
     programs = _programs(checklist, environment, client)
     balance = _signature(checklist, environment, client)
     if balance is None:
-        _unchecked(checklist, "the signature comes first", LIMITS, CASH, START)
+        _unchecked(checklist, "it needs an accepted signature", LIMITS, CASH, START)
         return
     _limits(checklist, client)
     _cash(checklist, balance, programs)
@@ -184,16 +188,16 @@ def exchange(checklist: Checklist, environment: Environment, connection: Connect
 
 
 def _status(checklist: Checklist, environment: Environment, connection: Connection) -> bool:
-    """Check that the exchange answers, and tell whether it trades."""
+    """Check that the exchange answers, and print whether it trades."""
     name = f"{connection.about['Exchange']} ({connection.about['Money']})"
     if connection.is_private:
         name = f"{OPENED}. To share one with a bot: {typed('-m simulator')}"
     try:
         status = connection.client.get_exchange_status()
     except ExchangeError as error:
-        remedy = f"In another terminal: {typed('-m simulator')}, or take SIM_URL out of .env"
+        remedy = f"In another terminal: {typed('-m simulator')}, or remove SIM_URL from .env"
         if environment is not Environment.SIM:
-            remedy = f"If there is a {environment.value}_URL in .env, is it right?"
+            remedy = f"Check {environment.value}_URL, if .env sets it"
         nobody_there = isinstance(error, NotSent) or error.status == 404
         said = f"{name}: {_explained(error, environment)}"
         checklist.fail(EXCHANGE, f"{said}. {remedy}" if nobody_there else said, ExitCode.FAILED)
@@ -204,7 +208,7 @@ def _status(checklist: Checklist, environment: Environment, connection: Connecti
         return True
     where = f" on shard {', '.join(map(str, shards))}" if any(status.trading_by_shard.values()) else ""
     resumes = f", until about {_local(status.resumes)}" if status.resumes else ""
-    checklist.note(EXCHANGE, f"{name}; trading is paused{where}{resumes}. The bot waits for it by itself")
+    checklist.note(EXCHANGE, f"{name}; trading is paused{where}{resumes}. The bot waits until trading resumes")
     return True
 
 
@@ -216,7 +220,7 @@ def _pause(checklist: Checklist, environment: Environment, client: KalshiHttpCli
     pause = next_pause(schedule, now)
     if pause:
         told = f"{_local(pause[0]) if pause[0] > now else 'now'} to {_local(pause[1])}"
-    unsure = f"; up to an hour off, for this machine has no time zones: {typed('-m pip install tzdata')}"
+    unsure = f"; up to an hour off, because this machine has no time zone data: {typed('-m pip install tzdata')}"
     checklist.ok(PAUSE, told if isinstance(new_york(), ZoneInfo) else told + unsure)
 
 
@@ -225,20 +229,20 @@ def _clock(checklist: Checklist, connection: Connection) -> None:
     if connection.is_private:
         checklist.ok(CLOCK, "the simulator's own")
     elif not connection.client.clock.is_known:
-        checklist.note(CLOCK, "not compared: the exchange's answers do not tell the time")
+        checklist.note(CLOCK, "not compared: the exchange's answers carry no time")
     elif not seconds:
         checklist.ok(CLOCK, "agrees with the exchange's")
     else:
         off = f"{abs(seconds):,.0f} s {'behind' if seconds > 0 else 'ahead of'} the exchange's"
-        remedy = f"The bot corrects that by itself; set it all the same{how_to_set()}"
+        remedy = f"The bot corrects for that by itself, but set the clock{how_to_set()}"
         checklist.note(CLOCK, f"this machine's clock is {off}. {remedy}")
 
 
 def _signature(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> Balance | None:
-    """Check that the exchange knows who is asking: what is everybody's it tells anybody, cash only to a key."""
+    """Check that the exchange accepts the key: cash is shown only to a valid key."""
     balance = _asked(checklist, SIGNATURE, environment, client.get_balance)
     if balance is not None:
-        checklist.ok(SIGNATURE, "accepted; whether the key may also place orders shows with the first one only")
+        checklist.ok(SIGNATURE, "accepted; only the first order shows whether the key may also place orders")
     return balance
 
 
@@ -246,22 +250,20 @@ def _limits(checklist: Checklist, client: KalshiHttpClient) -> None:
     try:
         limits = client.read_limits()
     except ExchangeError as error:
-        checklist.note(LIMITS, f"{error}. The bot then keeps to those of the lowest tier")
+        checklist.note(LIMITS, f"{error}. The bot then uses the limits of the lowest tier")
         return
     read, write = (f"{b.rate:,} tokens/s, {b.capacity:,} at once" for b in (limits.read, limits.write))
-    checklist.ok(LIMITS, f"tier {limits.tier}; reads {read}; writes {write}; most requests cost 10")
+    checklist.ok(LIMITS, f"tier {limits.tier}; reads {read}; writes {write}; most requests cost 10 tokens")
 
 
 def _programs(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> Counter[int]:
-    """Tell what pays. Returns how many markets with programs each shard has, of the best paid."""
+    """Check the programs. Returns the number of best-paid markets by shard."""
     listed = _asked(checklist, PROGRAMS, environment, client.get_incentive_programs)
     if listed is None:
         return Counter()
     running, _ = Screen().programs(listed, client.clock.now())
     if not running:
-        checklist.note(
-            PROGRAMS, f"none of {len(listed)} runs and pays: nothing is to be earned, nothing is quoted"
-        )
+        checklist.note(PROGRAMS, f"none of {len(listed)} runs and pays, so the bot would quote and earn nothing")
         return Counter()
     a_day = {ticker: sum(map(estimate.dollars_per_day, found)) for ticker, found in running.items()}
     best = sorted(a_day, key=lambda ticker: -a_day[ticker])[:_MARKETS_READ]
@@ -269,7 +271,7 @@ def _programs(checklist: Checklist, environment: Environment, client: KalshiHttp
     if markets is None:
         return Counter()
     count = sum(map(len, running.values()))
-    told = f"{count:,} in {len(running):,} markets, ${sum(a_day.values()):,.2f} a day for all who quote"
+    told = f"{count:,} in {len(running):,} markets, ${sum(a_day.values()):,.2f} a day shared by all makers"
     unreadable = len(listed.unreadable) + len(markets.unreadable)
     left_out = f"; {unreadable} could not be read and are left out" if unreadable else ""
     (checklist.note if unreadable else checklist.ok)(PROGRAMS, told + left_out)
@@ -284,27 +286,28 @@ def _cash(checklist: Checklist, balance: Balance, programs: Counter[int]) -> Non
         checklist.fail(CASH, f"{told}: no order can be placed. Deposit on the exchange's website", ExitCode.FAILED)
     elif without:
         where = " and ".join(f"shard {shard}, with {programs[shard]:,} markets that pay" for shard in without)
-        remedy = "an order can spend only its own shard's. Move some there on the exchange's website"
+        remedy = "an order can spend only its own shard's cash. Move some there on the exchange's website"
         checklist.note(CASH, f"{told}; none on {where}: {remedy}")
     else:
         checklist.ok(CASH, told)
 
 
 def _start(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> None:
-    """Tell what a start would cancel and close."""
+    """Report the orders and positions that a start would cancel and close."""
     found = _asked(checklist, START, environment, lambda: (client.get_resting_orders(), client.get_positions()))
     if found is None:
         return
     orders, positions = found
     unreadable = len(orders.unreadable) + len(positions.unreadable)
     if not (orders or positions or unreadable):
-        checklist.ok(START, "nothing rests and nothing is held: nothing to cancel or close")
+        checklist.ok(START, "no resting orders and no positions: nothing to cancel or close")
         return
     tied = sum((order.price * order.remaining for order in orders), start=Decimal(0))
     cost = sum((abs(position.exposure) for position in positions), start=Decimal(0))
     told = (
-        f"{len(orders)} resting orders (${tied:,.4f}) would be canceled, whoever sent them, and {len(positions)} "
-        f"positions sold at the best bids: they cost ${cost:,.4f}, and at worst all of that is lost"
+        f"{len(orders)} resting orders (${tied:,.4f}) would be canceled, including any not sent by the bot, "
+        f"and {len(positions)} positions sold at the best bids: they cost ${cost:,.4f}, and the worst case is to "
+        "lose all of it"
     )
     checklist.note(START, told + (f"; {unreadable} more could not be read" if unreadable else ""))
     _list(checklist, "order", [
@@ -326,7 +329,7 @@ def _list(checklist: Checklist, what: str, shown: list[str]) -> None:
 
 
 def _asked(checklist: Checklist, what: str, environment: Environment, ask: Callable[[], T]) -> T | None:
-    """What the exchange answers; None, and a failed check, where it does not."""
+    """The exchange's answer. None, and a failed check, if it does not answer."""
     try:
         return ask()
     except ExchangeError as error:
@@ -335,7 +338,7 @@ def _asked(checklist: Checklist, what: str, environment: Environment, ask: Calla
 
 
 def _explained(error: ExchangeError, environment: Environment) -> str:
-    """An error with its remedy: of a refused key what may be wrong with it."""
+    """An error with its remedy. For a refused key: what may be wrong with it."""
     key_id, key_file = f"{environment.value}_KEYID", f"{environment.value}_KEYFILE"
     if not isinstance(error, Unauthorized):
         return str(error)

@@ -1,8 +1,9 @@
-"""What a person does by hand: `python main.py cancel-all`, `close-all` and `resume`.
+"""The manual commands: `python main.py cancel-all`, `close-all` and `resume`.
 
-Promise: the halt is written before anything is sent, so that a running bot does not put up again what a person
-took down; where that fails it is said, and what was asked for is done all the same. What could not be canceled or
-sold is said.
+Promise:
+- The halt is written before anything is sent, so that a running bot does not place the canceled orders again.
+- If the halt cannot be written, the command says so, then cancels and sells anyway.
+- The command reports what could not be canceled or sold.
 """
 
 from __future__ import annotations
@@ -36,14 +37,16 @@ from simulator.embedded import THE_BOTS
 
 
 def cancel_or_close(args: argparse.Namespace) -> int:
-    """`cancel-all` and `close-all`: halt the bot, and take down what rests; sell what is held.
-    Returns the exit code."""
+    """Run `cancel-all` or `close-all`: halt the bot and cancel all resting orders.
+
+    `close-all` also sells all positions. Returns the exit code.
+    """
     sells, paths = args.command == "close-all", market_bot.paths()
     environment, connection = context.connected()
     settings = market_bot.read_settings() if sells else None
     print(context.named(environment, connection, THE_BOTS))
     if connection.is_private and running(environment, connection, paths.lock).runs is False:
-        nothing = "No bot runs in this folder, so nothing rests and nothing is held: nothing was done."
+        nothing = "No bot runs in this folder, so there are no resting orders and no positions. Nothing was done."
         print(f"{nothing}\n\n{context.sharing()}")
         return ExitCode.OK
     what = "cancel every resting order" + (" and sell every position" if sells else "")
@@ -51,7 +54,7 @@ def cancel_or_close(args: argparse.Namespace) -> int:
         return ExitCode.MISCONFIGURED
     print(halt(paths.ledger(environment), connection, f"python main.py {args.command}"))
     if connection.is_private:
-        then = "Once halted it cancels its orders with its next cycle, and keeps its positions."
+        then = "Once halted, it cancels its orders in its next cycle, and keeps its positions."
         print(f"{then}\n\n{context.sharing()}")
         return ExitCode.FAILED if sells else ExitCode.OK
     by_hand = ManualTrader(connection)
@@ -62,7 +65,10 @@ def cancel_or_close(args: argparse.Namespace) -> int:
 
 
 def resume(args: argparse.Namespace) -> int:
-    """`resume`: let a halted bot go on. Needs no exchange: the halt is in the ledger. Returns the exit code."""
+    """Run `resume`: let a halted bot trade again. Returns the exit code.
+
+    It needs no exchange, because the halt is in the ledger.
+    """
     environment, paths = require_environment(market_bot.env), market_bot.paths()
     is_private = is_embedded(environment, read_variables(paths.dotenv))
     file = paths.ledger(environment)
@@ -70,7 +76,7 @@ def resume(args: argparse.Namespace) -> int:
     print(f"Environment: {environment.value} ({file.name})")
     reasons = "".join(f"Halted since {one.at.astimezone():%Y-%m-%d %H:%M:%S}: {one.reason}\n" for one in standing)
     then = "a new session, which cancels every order and closes every position of the account"
-    if standing and not context.agreed(args, f"{reasons}Let the bot go on, on {environment.value}, with {then}?"):
+    if standing and not context.agreed(args, f"{reasons}Resume the bot on {environment.value} with {then}?"):
         return ExitCode.MISCONFIGURED
     print(clear_halts(file))
     if is_private:
@@ -82,7 +88,7 @@ def resume(args: argparse.Namespace) -> int:
 
 
 def standing_halts(file: Path) -> list[Halt]:
-    """The halts of a ledger that nobody has cleared. Raises `LedgerError`."""
+    """The halts of a ledger that are not cleared. Raises `LedgerError`."""
     if not file.exists():
         return []
     with closing(Ledger(file, read_only=True)) as ledger:
@@ -90,36 +96,37 @@ def standing_halts(file: Path) -> list[Halt]:
 
 
 def clear_halts(file: Path) -> str:
-    """Clear the halts of a ledger. Returns what to tell; raises `LedgerError`."""
+    """Clear the halts of a ledger. Returns the text to print. Raises `LedgerError`."""
     if not file.exists():
-        return f"There is no ledger ({file.name}), so nothing is halted."
+        return f"There is no ledger ({file.name}), so the bot is not halted."
     with closing(Ledger(file)) as ledger:
         standing = ledger.halts(standing=True)
         ledger.clear_halts(datetime.now(timezone.utc), "python main.py resume")
     if not standing:
-        return "Nothing is halted."
+        return "The bot is not halted."
     reasons = "".join(f"\n  {halt.at.astimezone():%Y-%m-%d %H:%M:%S} {halt.reason}" for halt in standing)
-    then = (
-        "A running bot begins a new session with its next cycle: it cancels all orders and closes all positions."
-    )
+    then = "A running bot begins a new session in its next cycle: it cancels all orders and closes all positions."
     return f"Cleared:{reasons}\n{then}"
 
 
 def halt(file: Path, connection: Connection, reason: str) -> str:
-    """Halt whatever bot trades on this account. Returns what to tell; says so where it could not be done."""
+    """Halt any bot on this account. Returns the text to print, also of a failure."""
     try:
         with closing(Ledger(file)) as ledger:
             if not connection.is_private and _answers(connection):
                 ledger.open_for(connection.client.identity, connection.client.clock.now())
             ledger.halt(datetime.now(timezone.utc), reason)
     except LedgerError as error:
-        return f"The bot could not be halted: {error}. If one runs, stop it with Ctrl-C."
+        return f"The bot could not be halted: {error}. If a bot runs, stop it with Ctrl-C."
     return f"The bot is halted: {how_to_go_on()}."
 
 
 def _answers(connection: Connection) -> bool:
-    """Whether the exchange answers: that tells a simulator's run, and so whose ledger it is. Where it does not,
-    the bot that used the ledger last is the one to halt."""
+    """Whether the exchange answers.
+
+    The answer identifies a simulator's run, and so the ledger's account. Without an answer the halt is for the bot
+    that used the ledger last.
+    """
     try:
         connection.client.get_exchange_status()
     except ExchangeError:
@@ -131,20 +138,22 @@ def _answers(connection: Connection) -> bool:
 
 
 class ManualTrader:
-    """Cancels and sells, and prints what it does as the log would."""
+    """Cancels and sells, and prints what it does in the log's format."""
 
     def __init__(self, connection: Connection) -> None:
         self._client = connection.client
         self._canceler = Canceler(self._client, self._log, NullRecorder())
 
     def cancel_all(self) -> None:
-        """Cancel every order of the account and see that none rests. Raises an `ExchangeError`."""
+        """Cancel every order of the account and verify it. Raises `ExchangeError`."""
         self._canceler.cancel_all(cancel_reasons.BY_HAND)
-        print("No order of the account rests any more.")
+        print("The account has no resting orders now.")
 
     def close_all(self, settings: Settings) -> int:
-        """Cancel all, then sell every position at the best bids, never worse. Returns the exit code; raises an
-        `ExchangeError`."""
+        """Cancel all orders, then sell every position at the best bids, never worse.
+
+        Returns the exit code. Raises `ExchangeError`.
+        """
         self.cancel_all()
         client = self._client
         status, positions = client.get_exchange_status(), client.get_positions()

@@ -1,6 +1,10 @@
-"""The ranked board, and every number behind a market's place: `python main.py incentives [--why TICKER]`.
+"""The ranked board of markets: `python main.py incentives [--why TICKER]`.
 
-Promise: it reads; what it shows is what the bot would decide by the same settings at this moment.
+Promise:
+- It only reads.
+- It shows what the bot would decide with the same settings at this moment.
+
+With `--why` it prints every number behind one market's rank.
 """
 
 from __future__ import annotations
@@ -45,11 +49,11 @@ from simulator.embedded import OPENED
 WIDTH = 100
 
 SHOWN = 20
-"""Markets, the best of those without a slot, that are shown one by one."""
+"""Number of the best markets without a slot that are listed one by one."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the ranked board, or every number behind the place of one market. Returns the exit code."""
+    """Print the ranked board, or the numbers of one market. Returns the exit code."""
     environment, connection = context.connected()
     settings = market_bot.read_settings()
     view = read_view(
@@ -58,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.why and not view.lists(args.why):
         where = ", opened for this command alone" if connection.is_private else ""
         told = f"{args.why} has no program that is listed as active on this exchange{where}"
-        print(f"main: {told}. One that has: {why_command(view)}", file=sys.stderr)
+        print(f"main: {told}. A market that has one: {why_command(view)}", file=sys.stderr)
         return ExitCode.MISCONFIGURED
     print(context.named(environment, connection, OPENED), end="\n\n")
     print(market_text(view, args.why) if args.why else board_text(view))
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class BoardView:
-    """The board at a moment, and what it was looked at by."""
+    """The board at one moment, and what it was scanned with."""
 
     incentive_program: IncentiveProgram
     strategy: Strategy
@@ -87,8 +91,11 @@ class BoardView:
 def read_view(
     client: KalshiHttpClient, settings: Settings, accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED
 ) -> BoardView:
-    """Scan the board as the bot does, which knows what windows have accrued so far. Raises an `ExchangeError`
-    where the exchange does not tell."""
+    """Scan the board as the bot does.
+
+    `accrued_by_program`: dollars that windows have accrued so far, which the bot knows. Raises `ExchangeError` if
+    the exchange does not answer.
+    """
     strategy = strategy_of(settings)
     incentives = IncentiveProgram(client, strategy, _progress)
     status = client.get_exchange_status()
@@ -104,7 +111,7 @@ def read_view(
 
 
 def _progress(text: str) -> None:
-    """How far a scan is, on a terminal; one line that the next one overwrites."""
+    """Show a scan's progress on a terminal, in one line that is overwritten."""
     if sys.stderr.isatty():
         print(f"\r{text:60}", end="\r", file=sys.stderr, flush=True)
 
@@ -113,12 +120,12 @@ def _progress(text: str) -> None:
 
 
 def board_text(view: BoardView) -> str:
-    """The markets that would be quoted, the next best, and how many are left out for which reason, as text."""
+    """The board as text: quoted markets, the next best, and the others by reason."""
     board = view.board
     selection = board.selection
     pool = sum(map(dollars_per_day, board.programs))
     parts = [
-        f"By the {rule.NAME}: {len(board.programs):,} programs, ${pool:,.0f} a day for all who quote",
+        f"Under the {rule.NAME}: {len(board.programs):,} programs, ${pool:,.0f} a day shared by all makers",
         table("Would be quoted", _HEADS, [_row(candidate) for candidate in selection.chosen]),
         table("Next, without a slot", _NEXT_HEADS, _next(selection)),
         table("Left out", ("Reason", "Markets"), _counts(selection.skipped)),
@@ -127,20 +134,25 @@ def board_text(view: BoardView) -> str:
         parts.append(fill(f"Advice: {board.advice}.", WIDTH))
     parts.append(f"{fill(_READING, WIDTH)}\nEvery number behind a market: {why_command(view)}")
     if board.problems:
-        parts.append(f"{len(board.problems)} part(s) of the board are not known, the first: {board.problems[0]}")
+        parts.append(
+            f"{len(board.problems)} part(s) of the board could not be read. The first: {board.problems[0]}"
+        )
     return "\n\n".join(parts)
 
 
 _READING = (
-    "A day, and payable in all by the windows' ends: by the book as it stands, if nothing moved, before what "
-    "fills cost; a window that would pay less than $1.00 pays nothing. Net: with "
-    f"{RIVAL_MULTIPLIER:g} times the rivals, less fills and fees."
+    "A day: the reward before the $1.00 floor. Payable: what the windows pay by their ends; a window below $1.00 "
+    "pays nothing. Both assume that the book does not change, and leave out the cost of fills. Net a day: with "
+    f"{RIVAL_MULTIPLIER:g} times the rivals, less fill costs and fees."
 )
 
 
 def why_command(view: BoardView) -> str:
-    """What is typed for every number behind one market: of the best, the one that exists longest. A simulated
-    exchange that is opened a minute later has other tickers of the next hours."""
+    """The command that prints every number behind one market.
+
+    It names the one of the best markets that closes last: a simulated exchange that is opened a minute later has
+    other tickers for the next hours.
+    """
     selection = view.board.selection
     best = [*selection.chosen, *selection.runners_up]
     lasting = max(best, key=lambda one: one.incentive.market.close_time, default=None)
@@ -172,7 +184,7 @@ _NEXT_HEADS = ("Ticker", "A day", "Payable", "Net a day", "Reason")
 
 
 def _next(selection: Selection) -> list[Sequence[str]]:
-    """The best of those without a slot, with what they would bring where that was found out."""
+    """The best markets without a slot, with their estimates if there are any."""
     known = {candidate.ticker: candidate for candidate in selection.runners_up}
     rows: list[Sequence[str]] = []
     for skip in selection.skipped[:SHOWN]:
@@ -202,7 +214,7 @@ def _counts(skipped: Sequence[Skip]) -> list[Sequence[str]]:
 
 
 def market_text(view: BoardView, ticker: str) -> str:
-    """Every number behind a market's place, or its one reason, as text."""
+    """Every number behind a market's rank, or its one reason, as text."""
     lines = [f"{ticker}: {_verdict(view, ticker)}"]
     for program in view.board.programs:
         if program.ticker == ticker:
@@ -226,7 +238,7 @@ def _verdict(view: BoardView, ticker: str) -> str:
     selection = view.board.selection
     for rank, candidate in enumerate(selection.chosen, start=1):
         if candidate.ticker == ticker:
-            unpaid = "; it will be paid $0.00, a slot was free" if ticker in selection.unpaid else ""
+            unpaid = "; it would be paid $0.00, but a slot is free" if ticker in selection.unpaid else ""
             return f"would be quoted, {rank} of {len(selection.chosen)}{unpaid}"
     for skip in selection.skipped:
         if skip.ticker == ticker:
@@ -254,9 +266,9 @@ def _market(incentive: RewardedMarket, view: BoardView) -> Iterator[str]:
         f"closes {market.close_time:%Y-%m-%d %H:%M} UTC{resolves}"
     )
     yield (
-        f"Taken: {contracts(market.volume_24h)} contracts in 24 hours, "
+        f"Volume: {contracts(market.volume_24h)} contracts in 24 hours, "
         f"{market.volume_a_day(view.board.at):,.0f} a day at that pace; "
-        f"makers' fee {incentive.maker_rate:.4f} x P x (1 - P) a contract"
+        f"maker fee {incentive.maker_rate:.4f} x P x (1 - P) a contract"
     )
     kind = "exclude each other" if incentive.exclusive else "are not known to exclude each other"
     at_risk = view.headroom.event_risk(market.event_ticker)
@@ -269,7 +281,7 @@ def _market(incentive: RewardedMarket, view: BoardView) -> Iterator[str]:
 
 
 def _bids(view: BoardView, incentive: RewardedMarket, rivals: Book) -> tuple[Bid, ...]:
-    """The bids that were decided on, or those that the fixed size would rest."""
+    """The bids of the scan's choice, or else the bids of the fixed size."""
     for candidate in view.board.selection.chosen:
         if candidate.ticker == incentive.ticker:
             return candidate.bids
@@ -279,7 +291,7 @@ def _bids(view: BoardView, incentive: RewardedMarket, rivals: Book) -> tuple[Bid
 
 
 def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int) -> Iterator[str]:
-    """Both sides by one program's terms."""
+    """Lines on both sides, by one program's terms."""
     target, discount = score_terms(incentive.programs[number])
     prices = {bid.side: bid for bid in scored.bids}
     for side in SIDES:
@@ -297,10 +309,10 @@ def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int)
             ahead = scored.ahead[scored.bids.index(bid)]
             yield (
                 f"  ours: {log_format.count_text(bid.count)} at {bid.price:.4f}, "
-                f"{contracts(ahead)} of others at it or ahead of it"
+                f"{contracts(ahead)} of rivals at that price or ahead of it"
             )
         if score is None:
-            yield "  misses the target, ours included: no second of the market pays anybody"
+            yield "  misses the target, even with our bids: the market's seconds pay nothing"
         else:
             yield (
                 f"  reference {score.reference:.4f}, paid down to {score.paid_down_to:.4f}; weighted contracts: "
@@ -311,7 +323,7 @@ def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int)
 
 def _best(rivals: Book, side: Side) -> str:
     best = rivals.best(side)
-    return f"best bid {best.price:.4f}" if best else "nobody bids"
+    return f"best bid {best.price:.4f}" if best else "no bids"
 
 
 def _top(rivals: Book, side: Side) -> str:
@@ -319,17 +331,17 @@ def _top(rivals: Book, side: Side) -> str:
 
 
 def _estimates(view: BoardView, incentive: RewardedMarket, scored: Scored) -> Iterator[str]:
-    for name, taken in (("As it stands", NEUTRAL), ("To decide", view.strategy.estimate_rules)):
+    for name, taken in (("Book as it is", NEUTRAL), ("For the decision", view.strategy.estimate_rules)):
         found = incentive.estimate(scored, view.board.at, taken)
         yield (
             f"{name}: ${found.dollars_per_day:.4f} a day before the floor, ${found.window:.4f} a window, "
-            f"${found.payable:.2f} payable by the windows' ends, of which staying brings "
+            f"${found.payable:.2f} payable by the windows' ends, of which quoting on adds "
             f"${found.worth_per_day:.4f} a day"
         )
     yield (
         f"Fills: {found.fills_per_day:,.2f} a day expected, ${found.fill_cost_per_day:.4f} of losses and "
         f"${found.fees_per_day:.4f} of fees; net {log_format.signed_dollars(found.net_per_day)} a day"
     )
-    qualified = f"qualified in {incentive.qualified:.0%} of the looks at it"
+    qualified = f"qualified in {incentive.qualified:.0%} of the looks"
     tied_up = sum(map(incentive.cost, scored.bids), start=Decimal(0))
     yield f"Ties up ${tied_up:.4f}; {qualified}"

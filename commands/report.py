@@ -1,6 +1,8 @@
-"""What the bot did and what came of it: `python main.py report`, by its ledger alone.
+"""What the bot did and earned: `python main.py report`.
 
-Promise: it needs no exchange, and reads; only the page is written, where a person asks for it.
+Promise:
+- It needs no exchange: everything comes from the ledger.
+- It only reads, except that it writes the page if you ask for it.
 """
 
 from __future__ import annotations
@@ -19,17 +21,22 @@ from runtime.console import ExitCode, typed
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report, as text or JSON, or write it to a page. Returns the exit code; raises a `ConfigError`
-    where there is no ledger, or none of what is asked for, and a `LedgerError` where it cannot be read."""
+    """Print the report as text or JSON, or write it as a page. Returns the exit code.
+
+    Raises `ConfigError` if there is no ledger, if it has nothing since the day asked for, or if the page cannot be
+    written. Raises `LedgerError` if the ledger cannot be read.
+    """
     environment = require_environment(market_bot.env)
     file = args.ledger or market_bot.paths().ledger(environment)
     if not file.is_file():
-        raise ConfigError(f"There is no ledger {file} yet. A bot begins one: {typed('market_bot.py')}")
+        raise ConfigError(
+            f"There is no ledger {file} yet. To start a bot, which creates it: {typed('market_bot.py')}"
+        )
     with closing(Ledger(file, read_only=True)) as ledger:
         facts = read_report_facts(ledger)
     if args.since and args.since > facts.until.date():
         raise ConfigError(
-            f"Nothing is known since {args.since}: {file.name} ends on {facts.until:%Y-%m-%d} (UTC)."
+            f"There is no data since {args.since}: {file.name} ends on {facts.until:%Y-%m-%d} (UTC)."
         )
     found = build_report(facts, args.since)
     if args.html is None:

@@ -1,25 +1,29 @@
-"""The state of the account and of its bot: what `python main.py status` tells, as text and as JSON. Promise: it
-reads; both say the same, and what nobody knows is said to be unknown.
+"""The state of the account and of its bot: `python main.py status`.
 
-The object of `--json`: money, prices and counts are strings with all their digits, times ISO 8601 in UTC; what is
-not known, or is not there, is null.
+Promise:
+- It only reads.
+- Text and JSON say the same.
+- What is not known is shown as not known.
+
+The object of `--json`: money, prices and counts are strings with all their digits. Times are ISO 8601 in UTC. A
+value that is not known, or does not exist, is null.
 
     environment, exchange, money  SIM, DEMO or PROD; which exchange; whether its money is real
-    at            when this was looked at, by the exchange's clock
-    source        "exchange"; "ledger" where the exchange lives inside the bot's process: balance, positions and
-                  orders are what the ledger knew at `day.as_of`
-    balance       `free` dollars, that nothing ties up, and `by_shard` of them
+    at            when the account was read, by the exchange's clock
+    source        "exchange", or "ledger" if the exchange lives inside the bot's process. Then balance, positions
+                  and orders are what the ledger knew at `day.as_of`
+    balance       `free`: dollars that nothing ties up; `by_shard`: the same by shard
     tied_up       dollars that orders and positions tie up
-    positions     each: ticker, side, contracts, cost, worst_case (dollars that it loses at worst)
-    orders        each that rests: ticker, side, contracts, price, expires, is_ours (the bot's)
-    worst_case    dollars that may be lost: `total` and `by_event`, of what is held and rests, each order as if it
-                  alone were filled, before makers' fees
-    unreadable    what more there is, and could not be read
-    bot           `runs`, and `process`: which one, since when, in which folder
-    ledger        `file`, and the `problem` where it tells nothing of this account: all that follows is null then
+    positions     each: ticker, side, contracts, cost, worst_case (dollars that it can lose)
+    orders        each resting order: ticker, side, contracts, price, expires, is_ours (the bot's)
+    worst_case    dollars that may be lost, `total` and `by_event`, from positions and resting orders. Each order
+                  counts as if it alone were filled. Maker fees are not included
+    unreadable    positions and orders that could not be read
+    bot           `runs`, and `process`: which process, since when, in which folder
+    ledger        `file`, and the `problem` if it has nothing on this account: then all further fields are null
     halts         each that stands: since, reason
-    day           date (UTC), as_of, trading (the bot's), before_bot (what the day had brought when its ledger was
-                  begun), fills, accrued (before the $1.00 floor, an estimate)
+    day           date (UTC), as_of, trading (the bot's result), before_bot (the day's result before the ledger was
+                  begun), fills, accrued (an estimate before the $1.00 floor)
     last_cycle    began, seconds, requests, markets, orders (resting at its end), problem
     session       the last one: began, ended, how
 """
@@ -44,7 +48,7 @@ from runtime.log_format import pairs, signed_dollars
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the account has, and what its bot does. Returns the exit code."""
+    """Print the state of the account and of its bot. Returns the exit code."""
     environment, connection = context.connected()
     found = read_status(environment, connection, market_bot.paths())
     print(as_json(found) if args.json else text(found))
@@ -61,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def text(facts: StatusFacts) -> str:
-    """For a person, in local time."""
+    """The status for a person, in local time."""
     account, then = facts.account, " at that time" if facts.is_remembered else ""
     parts = [
         "\n".join([context.headline(facts.environment, facts.exchange, facts.money), *_bot(facts)]),
@@ -76,15 +80,15 @@ def text(facts: StatusFacts) -> str:
     if account.risks:
         parts.append(table("Worst case by event", ("Event", "Dollars"), _events(account.risks)))
     if account.unreadable:
-        parts.append(table("There is more, which could not be read", ("",), [[one] for one in account.unreadable]))
+        parts.append(table("Could not be read", ("",), [[one] for one in account.unreadable]))
     return "\n\n".join(parts)
 
 
 def _bot(facts: StatusFacts) -> Iterator[str]:
-    """Whether somebody trades, and what the last cycle and a halt say."""
+    """Lines on whether a bot runs, its last cycle, its last session and its halts."""
     bot, ledger_view = facts.bot, facts.ledger_view
     if bot.runs is None:
-        yield f"Bot: whether one runs {bot.where} cannot be told ({bot.process})"
+        yield f"Bot: unknown whether one runs {bot.where} ({bot.process})"
     else:
         yield f"Bot: one runs {bot.where} ({bot.process})" if bot.runs else f"Bot: none runs {bot.where}"
     if ledger_view is None:
@@ -93,7 +97,7 @@ def _bot(facts: StatusFacts) -> Iterator[str]:
     yield f"Last cycle: {_cycle(ledger_view.cycle, facts)}"
     if ledger_view.session and not bot.runs:
         began, ended, how = ledger_view.session
-        killed = f"began {_local(began)}, and did not say goodbye: it was killed, or lost its power"
+        killed = f"began {_local(began)}, ended without a clean shutdown (killed, or power loss)"
         yield f"Last session: {f'ended {_local(ended)}, {how}' if ended else killed}"
     for halt in ledger_view.halts:
         yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halts.how_to_go_on()}"
@@ -118,26 +122,26 @@ def _age(passed: timedelta) -> str:
 
 
 def _money(facts: StatusFacts) -> Iterator[str]:
-    """Cash, what may be lost, and the day."""
+    """Lines on cash, the worst case, and the day."""
     account, ledger_view = facts.account, facts.ledger_view
     mark = ledger_view.mark if ledger_view else None
     if facts.is_remembered:
         since = _local(mark.at) if mark else "its beginning"
         over = "" if facts.bot.runs else "; that exchange ended with its bot"
-        yield f"What follows is what {facts.ledger} knew at {since}, simulated time{over}."
+        yield f"The rest is from {facts.ledger} as of {since}, simulated time{over}."
     by_shard = ", ".join(f"shard {index}: ${cash:,.4f}" for index, cash in sorted(account.by_shard.items()))
     yield f"Free cash: {_dollars(account.free_cash)}" + (f" ({by_shard})" if by_shard else "")
     if account.tied_up is not None:
         yield f"Tied up in positions and orders: ${account.tied_up:,.4f}"
     if account.risks is None:
-        yield "Worst case: not known here; the [CYCLE] lines of trade.log state it"
+        yield "Worst case: not known here; the [CYCLE] lines of trade.log show it"
     else:
-        more = "each order as if it alone were filled; before makers' fees"
+        more = "each order as if it alone were filled; before maker fees"
         yield f"Worst case: {halts.worst_case(account.risks.items())} ({more})"
     if mark and ledger_view:
         brought = f"trading {trading_today(mark)}, {ledger_view.fills} fills"
         accrued = f"rewards accrued {signed_dollars(mark.accrued)}, an estimate before the $1.00 floor"
-        by = f"by {facts.ledger}, as of {_local(mark.at)}"
+        by = f"from {facts.ledger}, as of {_local(mark.at)}"
         yield f"Day of {mark.at:%Y-%m-%d} (UTC) {by}: {brought}; {accrued}"
 
 
@@ -173,7 +177,7 @@ def _local(when: datetime) -> str:
 
 
 def as_json(facts: StatusFacts) -> str:
-    """For a program: one object, as this file's docstring says."""
+    """The status as one JSON object, described in this module's docstring."""
     account, ledger_view = facts.account, facts.ledger_view
     told: dict[str, object] = {
         "environment": facts.environment,

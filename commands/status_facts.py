@@ -1,8 +1,10 @@
-"""Reads what `commands/status.py` tells: of the account from its exchange, of its bot from the ledger and
-the locks.
+"""Reads the facts that `commands/status.py` prints.
 
-Promise: it reads, and leaves no file behind; a ledger that cannot be read, or is of another account, is said to be
-so, and hides nothing else.
+Facts on the account are from its exchange. Facts on its bot are from the ledger and the locks.
+
+Promise:
+- It only reads, and leaves no file behind.
+- A ledger that cannot be read, or belongs to another account, is reported. It hides no other fact.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from simulator.embedded import OPENED, THE_BOTS
 
 
 class HeldPosition(NamedTuple):
-    """A position: `cost` in dollars and what of it may be lost at worst, where that is known."""
+    """A position: its `cost` and `worst_case` loss in dollars, None if not known."""
 
     ticker: str
     side: Side
@@ -43,7 +45,10 @@ class HeldPosition(NamedTuple):
 
 
 class RestingOrder(NamedTuple):
-    """An order in a book: contracts, and dollars a contract. `is_ours`: a bot sent it, this one or an earlier."""
+    """An order in a book: contracts, and dollars a contract.
+
+    `is_ours`: this bot sent it, in this run or an earlier one.
+    """
 
     ticker: str
     side: Side
@@ -54,8 +59,11 @@ class RestingOrder(NamedTuple):
 
 
 class AccountFacts(NamedTuple):
-    """What an account has. `free_cash` and `tied_up` in dollars, `risks` at worst by event; None where the ledger
-    is all that can be asked, which does not know it."""
+    """What an account has.
+
+    `free_cash` and `tied_up`: dollars. `risks`: worst-case loss by event. They are None if the ledger is the only
+    source and does not know them.
+    """
 
     free_cash: Decimal | None
     by_shard: Mapping[int, Decimal]
@@ -67,7 +75,7 @@ class AccountFacts(NamedTuple):
 
 
 class SessionFacts(NamedTuple):
-    """From when until when a bot ran, and how that ended."""
+    """When a session of the bot began and ended, and how it ended."""
 
     began: datetime
     ended: datetime | None
@@ -75,7 +83,10 @@ class SessionFacts(NamedTuple):
 
 
 class LedgerView(NamedTuple):
-    """What a ledger says of its bot. `fills`: how many the day of the `mark` had since the ledger was begun."""
+    """What a ledger says about its bot.
+
+    `fills`: number of fills on the UTC day of `mark`, since the ledger was begun.
+    """
 
     mark: AccountMark | None
     fills: int
@@ -85,8 +96,10 @@ class LedgerView(NamedTuple):
 
 
 class BotProcess(NamedTuple):
-    """Whether a bot runs (None where that cannot be told), as far as was looked, and which process: or why that
-    cannot be told."""
+    """Whether a bot runs, None if not known.
+
+    `where`: the scope of the search. `process`: the bot's process, or why it is not known whether one runs.
+    """
 
     runs: bool | None
     where: str
@@ -95,9 +108,11 @@ class BotProcess(NamedTuple):
 
 @dataclass(frozen=True)
 class StatusFacts:
-    """All there is to tell. `is_remembered`: the account is as the ledger knew it, for its exchange lives inside
-    the bot. Where there is no `ledger_view` of this account, `problem` says why; `is_broken` where that is to be
-    mended."""
+    """All facts of the status.
+
+    `is_remembered`: the account is from the ledger, because its exchange lives inside the bot. `problem`: why
+    there is no `ledger_view` of this account. `is_broken`: the problem must be fixed.
+    """
 
     environment: Environment
     exchange: str
@@ -113,11 +128,14 @@ class StatusFacts:
 
 
 def read_status(environment: Environment, connection: Connection, paths: Paths) -> StatusFacts:
-    """All there is to tell. Where the exchange lives inside a process, a bot's ledger is asked in its place, if
-    there is one. Raises an `ExchangeError` where the exchange does not tell."""
+    """Read all facts of the status.
+
+    If the exchange lives inside a process, the bot's ledger replaces it, if there is one. Raises `ExchangeError`
+    if the exchange does not answer.
+    """
     ledger_file = paths.ledger(environment)
     client, remembered, ledger_view, is_broken = connection.client, None, None, False
-    client.get_exchange_status()  # its answer tells the time, and a simulator's run
+    client.get_exchange_status()  # its answer has the time, and identifies a simulator's run
     try:
         ledger_view, remembered, problem = _recall(ledger_file, connection)
     except LedgerError as error:
@@ -135,18 +153,23 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
 
 
 def ledger_accrued(ledger_file: Path, connection: Connection) -> Mapping[str, float]:
-    """Dollars that windows have earned so far, by program id, where a bot traded on this account. Raises a
-    `LedgerError`, and an `ExchangeError` where the exchange does not tell."""
+    """Dollars that windows have accrued so far, by program id.
+
+    Empty if no bot traded on this account. Raises `LedgerError`, or `ExchangeError` if the exchange does not
+    answer.
+    """
     if connection.is_private or not ledger_file.exists():
         return {}
-    connection.client.get_exchange_status()  # its answer tells a simulator's run
+    connection.client.get_exchange_status()  # its answer identifies a simulator's run
     with closing(Ledger(ledger_file, read_only=True)) as ledger:
         return ledger.accrued_by_program() if ledger.identity == connection.client.identity else {}
 
 
 def running(environment: Environment, connection: Connection, lock_file: Path) -> BotProcess:
-    """The bot that trades on the account, if it is this user's; where the exchange lives inside a process, the one
-    that runs in the folder that is locked with `lock_file`."""
+    """The bot that trades on the account, if it is this user's.
+
+    If the exchange lives inside a process: the bot that runs in the folder of `lock_file`.
+    """
     where = "in this folder" if connection.is_private else "on this account, on this machine"
     try:
         if not connection.is_private:
@@ -182,7 +205,7 @@ def _account(client: KalshiHttpClient) -> AccountFacts:
 
 
 def _counted(client: KalshiHttpClient, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> gate.Gate:
-    """The account as the bot's own gate counts it, by the events that its markets are in."""
+    """Count the account as the bot's own gate does, by the events of its markets."""
     tickers = sorted({one.ticker for one in positions} | {one.ticker for one in orders})
     markets = {market.ticker: market for market in client.get_markets(tickers)} if tickers else {}
     names = sorted({market.event_ticker for market in markets.values()})
@@ -198,19 +221,22 @@ def _counted(client: KalshiHttpClient, positions: tuple[Position, ...], orders: 
 
 
 def _recall(file: Path, connection: Connection) -> tuple[LedgerView | None, AccountFacts | None, str]:
-    """What the ledger says of its bot; of the account too, where it is all that can be asked; and why it says
-    nothing, where it does not. Raises a `LedgerError`."""
+    """Read the ledger: its view of the bot, the account, and a problem.
+
+    The account is None unless the ledger is its only source. The problem says why there is no view, or is "".
+    Raises `LedgerError`.
+    """
     if not file.exists():
         return None, None, f"there is no {file.name} yet: no bot has traded here"
     mine = connection.client.identity
     with closing(Ledger(file, read_only=True)) as ledger:
         whose = ledger.identity
-        if whose is None:  # the next bot's: a halt in it holds
+        if whose is None:  # the next bot takes this ledger, with its halts
             return _ledger_view(ledger), None, ""
         if connection.is_private and whose.base_url == mine.base_url:
             return _ledger_view(ledger), _remembered(ledger), ""
         if connection.is_private or whose != mine:
-            return None, None, f"{file.name} is of another account, or of a simulator that was stopped since"
+            return None, None, f"{file.name} belongs to another account, or to a simulator that was stopped since"
         return _ledger_view(ledger), None, ""
 
 

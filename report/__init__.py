@@ -1,1 +1,1 @@
-"""What came of it, by the ledger alone."""
+"""The report: what the bot did and earned, from the ledger alone."""

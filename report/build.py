@@ -1,6 +1,9 @@
-"""What the bot did and what came of it: by day, market and series. Promise: pure; nothing is counted twice or
-flattered. What was paid is told from what is expected, what is expected counts nowhere as paid, and trading is all
-that fills, fees, settlements and prices brought, to the last digit.
+"""The report's figures by UTC day, market and series, from a ledger's facts.
+
+Promise:
+- Pure. Nothing is counted twice or made to look better than it is.
+- Paid and expected rewards are separate. An expected reward never counts as paid.
+- The trading result has everything that fills, fees, settlements and prices brought, to the last digit.
 """
 
 from __future__ import annotations
@@ -30,10 +33,15 @@ _FIRST_DAY = timedelta(days=1)
 
 
 class Result(NamedTuple):
-    """Dollars. Rewards: `credited` came as cash; `expected` is the estimate of windows that have ended and may
-    still be paid, `running` what those that have not would pay by now. Trading: `spread` was earned by being
-    filled better than the middle of the last book before, `exits` was given away by selling at once, `fees` were
-    charged (both positive), `moves` is all the rest: what prices did to what was held."""
+    """A result in dollars, by source.
+
+    Rewards: `credited` came as cash. `expected` is the estimate of ended windows that may still be paid. `running`
+    is what windows that have not ended would pay by now.
+
+    Trading: `spread` was earned by fills better than the mid price of the last book before them. `exits` was given
+    away by selling at once, `fees` were charged; both are positive. `moves` is the rest: the effect of price
+    changes on positions.
+    """
 
     credited: Decimal = _NOTHING
     expected: Decimal = _NOTHING
@@ -50,23 +58,25 @@ class Result(NamedTuple):
 
     @property
     def trading(self) -> Decimal:
-        """What fills, fees and settlements brought, with what is held at the best bids."""
+        """Fills, fees and settlements, with positions valued at the best bids."""
         return self.spread - self.exits - self.fees + self.moves
 
     @property
     def net(self) -> Decimal:
-        """Trading and the rewards that were paid."""
+        """Trading plus credited rewards."""
         return self.trading + self.credited
 
     @property
     def net_if_paid(self) -> Decimal:
-        """The same, were all estimates paid."""
+        """`net` plus all estimates, as if they were paid."""
         return self.net + self.expected + self.running
 
 
 class Row(NamedTuple):
-    """A UTC day (`name`: as 2026-11-22), market or series, or all of them. `capital`: dollars that orders and
-    positions tied up, times days; `contracts` and `fills` of the account."""
+    """The figures of a UTC day (`name` like 2026-11-22), a market, a series, or all.
+
+    `capital`: dollars that orders and positions tied up, times days. `contracts` and `fills` are the account's.
+    """
 
     name: str
     money: Result = Result()
@@ -77,14 +87,16 @@ class Row(NamedTuple):
 
     @property
     def per_dollar(self) -> float | None:
-        """Dollars net per dollar of capital and day; None where none was tied up."""
+        """Net dollars per dollar of capital and day. None if no capital was tied up."""
         return float(self.money.net) / self.capital if self.capital else None
 
 
 class Markout(NamedTuple):
-    """What quotes that were filled are worth at a `point`, against the price they were filled at: `dollars` in
-    all, over so many fills and contracts. `age`: median seconds from the fill to the price it is held against,
-    below 0 before it. `missing`: fills of which nobody knows it, or not yet."""
+    """The value of filled quotes at a `point`, minus the price they were filled at.
+
+    `dollars`: the total over `fills` and `contracts`. `age`: median seconds from the fill to the price at the
+    point, negative if that price came first. `missing`: fills whose price is not known, or not yet.
+    """
 
     point: str
     fills: int
@@ -95,14 +107,16 @@ class Markout(NamedTuple):
 
     @property
     def cents(self) -> float:
-        """A contract."""
+        """Cents per contract."""
         return float(self.dollars / self.contracts * 100) if self.contracts else 0.0
 
 
 class Cash(NamedTuple):
-    """What explains the cash, orders' collateral included: from `first` at `since` to `last` at `until`, what
-    trading and settlements moved (`traded`), what was paid in less what was taken out (`paid_in`), what is taken
-    for rewards (`credited`), and what nothing explains."""
+    """The reconciliation of the cash, in dollars, including the collateral of orders.
+
+    The cash went from `first` at `since` to `last` at `until`. `traded`: moved by trading and settlements.
+    `paid_in`: deposits and transfers, less withdrawals. `credited`: counted as rewards. `unexplained`: the rest.
+    """
 
     since: datetime
     until: datetime
@@ -115,7 +129,7 @@ class Cash(NamedTuple):
 
 
 class Accuracy(NamedTuple):
-    """Estimates of windows against what they were paid, in dollars, where a window was paid by itself."""
+    """Estimates and payments, in dollars, of windows that were paid separately."""
 
     windows: int
     estimated: Decimal
@@ -123,13 +137,15 @@ class Accuracy(NamedTuple):
 
     @property
     def off(self) -> float:
-        """By how much the estimates were too high, as a part of what was paid; below 0 they were too low."""
+        """The estimates' error, as a fraction of the payments. Positive: too high."""
         return float(self.estimated / self.credited) - 1
 
 
 class Hour(NamedTuple):
-    """What there was at a time, in dollars since the report's beginning: rewards that came, what trading brought
-    after fees, and the fees (positive)."""
+    """Cumulative dollars at a time, since the report's beginning.
+
+    `credited`: rewards. `trading`: the result after fees. `fees`: positive.
+    """
 
     at: datetime
     credited: Decimal
@@ -139,9 +155,12 @@ class Hour(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """Everything, oldest first where it has a time, best net first where it has none. `cash` is None before it was
-    looked at. `hours` is empty of what is longer than a day. `before_bot`: what the UTC day on which the ledger
-    was begun had brought until then, which counts in none of the rest."""
+    """The whole report.
+
+    Lists with a time are oldest first. The others have the best net first. `cash` is None if it was never read.
+    `hours` is empty if the report is longer than a day. `before_bot`: the trading result of the UTC day on which
+    the ledger was begun, up to that time. It counts in no other figure.
+    """
 
     ledger: str
     exchange: str
@@ -161,11 +180,11 @@ class Report:
     before_bot: Decimal = _NOTHING
 
 
-# -- from what is known ------------------------------------------------------------------------------------------
+# -- from a ledger's facts ---------------------------------------------------------------------------------------
 
 
 def build_report(facts: ReportFacts, since: date | None = None) -> Report:
-    """The report of a ledger, of the days from `since` on where that is given."""
+    """Build the report from a ledger's facts, from the day `since` on if it is given."""
     accrued = _accrued_by_program(facts)
     by_program = {name: sum(days.values(), start=AccruedSeconds()) for name, days in accrued.items()}
     windows, unexplained = match_rewards(
@@ -202,7 +221,7 @@ _Earned = Mapping[str, Mapping[date, AccruedSeconds]]
 
 
 def _accrued_by_program(facts: ReportFacts) -> _Earned:
-    """By program and UTC day, what the seconds of both sides were."""
+    """The accrued seconds of both sides, by program and UTC day."""
     found: dict[str, dict[date, AccruedSeconds]] = defaultdict(lambda: defaultdict(AccruedSeconds))
     for key, seconds in facts.seconds.items():
         found[key.program_id][key.day] += seconds
@@ -210,7 +229,7 @@ def _accrued_by_program(facts: ReportFacts) -> _Earned:
 
 
 def _cells(facts: ReportFacts, accrued: _Earned, windows: Iterable[Window]) -> _Cells:
-    """What each UTC day brought in each market."""
+    """The figures of each UTC day in each market."""
     found: dict[tuple[date, str], list[Row]] = defaultdict(list)
     for key, seconds in facts.seconds.items():
         found[key.day, key.ticker].append(Row("", seconds=seconds))
@@ -234,14 +253,14 @@ def _fills(facts: ReportFacts) -> list[Fill]:
 
 
 def _by_day(accrued: Mapping[date, AccruedSeconds], window: Window) -> Mapping[date, Result]:
-    """A window's reward, on the days on which it was earned; all of them together to the cent."""
+    """Split a window's reward, to the cent, over the days that earned it."""
     if window.state is WindowState.CREDITED and window.credit:
         whole, kind = window.credit, "credited"
     elif window.state in (WindowState.EXPECTED, WindowState.RUNNING):
         whole, kind = window.estimate, window.state.value
     else:
         return {}
-    if not whole:  # and perhaps no second that anything could be divided by
+    if not whole:  # there may be no seconds to divide by
         return {}
     days = sorted(accrued)
     total = sum(accrued[day].at_most for day in days)
@@ -276,8 +295,10 @@ def _by_net(rows: Iterable[Row]) -> list[Row]:
 def _hours(
     facts: ReportFacts, start: datetime, days: Sequence[Row], windows: Iterable[Window], end: Result
 ) -> list[Hour]:
-    """A first day hour by hour, by what the cycles found: trading as the last cycle before each hour left it. The
-    last of them is the report's `end`."""
+    """The hourly points of a report of one day or less.
+
+    Trading is as of the last cycle before each hour. The last point is the report's `end`.
+    """
     if facts.until - start > _FIRST_DAY or not days:
         return []
     fills = [fill for fill in _fills(facts) if fill.time >= start]
@@ -301,14 +322,15 @@ def _hours(
 
 
 def before_bot_text(report: Report) -> str:
-    """What the day of the ledger's beginning had brought before it, in words."""
+    """Describe the first day's result from before the ledger was begun."""
     return (
-        f"{report.since:%Y-%m-%d} had brought {dollars(report.before_bot)} before the bot began; it counts nowhere"
+        f"{report.since:%Y-%m-%d}: before the bot began, trading made {dollars(report.before_bot)}, "
+        "which is not included"
     )
 
 
 def why_none_credited(report: Report) -> str:
-    """Why no reward has come, where none has."""
+    """Say why no reward was credited."""
     count = Counter(window.state for window in report.windows)
     told = [
         (WindowState.RUNNING, "still running"),
@@ -319,11 +341,11 @@ def why_none_credited(report: Report) -> str:
     if not report.windows:
         return "no order rested in a reward window"
     found = [f"{plural(count[state], 'window')} {words}" for state, words in told if count[state]]
-    unseen = "" if report.cash else "; cash was not looked at, which would show a reward"
+    unseen = "" if report.cash else "; cash has not been read yet, so no reward could be seen"
     return ", ".join(found) + unseen
 
 
-# -- beside it ---------------------------------------------------------------------------------------------------
+# -- markouts, cash, accuracy ------------------------------------------------------------------------------------
 
 
 def _markout(facts: ReportFacts, name: str, fills: Iterable[Fill]) -> Markout:
@@ -346,7 +368,7 @@ def _markout(facts: ReportFacts, name: str, fills: Iterable[Fill]) -> Markout:
 
 
 def _worth(facts: ReportFacts, name: str, fill: Fill) -> tuple[datetime | None, Decimal | None]:
-    """What a contract of a fill was worth at a point, and when that was."""
+    """The time and dollar value of a contract at a point. None if not known."""
     if name != SETTLEMENT:
         seen = facts.markouts.get(MarkoutPoint(fill.fill_id, name))
         return (seen.at, seen.mid_price(fill.side)) if seen else (None, None)

@@ -1,5 +1,9 @@
-"""The report's style sheet. Promise: it loads nothing; colours are told apart by the colour-blind, and where one
-means something there is a sign, a word, a dash or a stripe that means the same.
+"""The style sheet of the report's page.
+
+Promise:
+- It loads nothing.
+- Color-blind readers can distinguish the colors.
+- A color that means something comes with a sign, a word, a dash or a stripe that means the same.
 """
 
 CSS = """

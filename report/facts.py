@@ -1,5 +1,7 @@
-"""Everything that a report needs, read from a ledger. Promise: all of it is of one moment, whatever the bot writes
-meanwhile.
+"""Everything that a report needs, read from a ledger.
+
+Promise:
+- All facts are of one moment, even if the bot writes to the ledger meanwhile.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from simulator.embedded import HOST, THE_BOTS
 
 
 def read_report_facts(ledger: Ledger) -> ReportFacts:
-    """What a ledger knows. Raises `LedgerError`, also where it is empty."""
+    """Read the facts of a ledger. Raises `LedgerError`, also if it is empty."""
     with ledger.at_one_time():
         identity, begun, mark = ledger.identity, ledger.begun, ledger.last_mark()
         if identity is None or begun is None:
@@ -75,10 +77,13 @@ def _exchange(identity: Identity) -> str:
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What a ledger knows, of one moment. `opening`: what was held when it was begun and what a contract would
-    have brought then (None: nobody looked); `changes` since then; `days`: what was held at 00:00 UTC; `prices`:
-    the last best bids of what was held; `marks`: what there was at the cycles' ends, of the last two days;
-    `before_bot`: what the UTC day had brought when the ledger was begun."""
+    """The facts of a ledger at one moment.
+
+    `opening`: positions when the ledger was begun, and the dollars that a contract would have brought (None: no
+    price was read). `changes`: fills, settlements and adjustments since then. `days`: positions at 00:00 UTC.
+    `prices`: the last best bids for positions. `marks`: the account at the end of each cycle of the last two days.
+    `before_bot`: the trading result of the first UTC day, up to the time the ledger was begun.
+    """
 
     ledger: str
     exchange: str

@@ -1,5 +1,9 @@
-"""How a report's money grew, as the lines of its chart. Promise: pure; every line begins and ends where the report
-does, at the report's own sums; the first day has a point an hour, later ones have one a day.
+"""The lines of the report's growth chart.
+
+Promise:
+- Pure.
+- Every line begins and ends with the report, and ends at the report's own sum.
+- A report of one day or less has a point an hour. A longer one has a point a day.
 """
 
 from __future__ import annotations
@@ -17,14 +21,17 @@ from report.svg_charts import Date, Line, Span
 NAMES = ("Rewards", "Trading", "Fees", "Net")
 
 _MOST_DATES = 8
-"""Labels under the chart, half of them on a phone."""
+"""Maximum number of labels under the chart. A phone shows half of them."""
 
 _HOUR = timedelta(hours=1)
 
 
 class Growth(NamedTuple):
-    """The lines by name, in the order of `NAMES`; what is told of each piece of the time; the labels below.
-    `sums`: where the lines end, in dollars."""
+    """The growth chart.
+
+    `lines` in the order of `NAMES`. `spans`: pieces of the time with their tooltips. `dates`: the labels below.
+    `sums`: the end of each line, in dollars.
+    """
 
     lines: Sequence[Line]
     spans: Sequence[Span]
@@ -33,7 +40,10 @@ class Growth(NamedTuple):
 
 
 class _Stage(NamedTuple):
-    """A piece of the time under its name, from `start` to `end` of the whole, and the sums so far at its end."""
+    """A named piece of the time, and the cumulative sums at its end.
+
+    `start` and `end` are fractions of the report's length.
+    """
 
     name: str
     start: float
@@ -42,12 +52,12 @@ class _Stage(NamedTuple):
 
 
 def before_fees(money: Result) -> Decimal:
-    """What trading brought before fees."""
+    """The trading result before fees."""
     return money.trading + money.fees
 
 
 def growth(report: Report) -> Growth:
-    """The chart's lines of a report that has at least a day."""
+    """Build the chart of a report that has at least one day."""
     stages = list(_by_hour(report)) if report.hours else list(_by_day(report))
     sums = tuple(stages[-1].sums)
     points: list[list[tuple[float, Decimal]]] = [[(0.0, Decimal(0))] for _ in NAMES]
@@ -59,7 +69,7 @@ def growth(report: Report) -> Growth:
         told = ", ".join(f"{name.lower()} {dollars(one)}" for name, one in zip(NAMES, brought, strict=True))
         spans.append(Span(stage.start, stage.end, f"{stage.name}: {told}; net so far {dollars(stage.sums[-1])}"))
         before = list(stage.sums)
-    for line, end in zip(points, sums, strict=True):  # after the last day that brought something
+    for line, end in zip(points, sums, strict=True):  # flat after the last day with a result
         line.append((1.0, end))
     lines = [Line(name, name.lower(), line) for name, line in zip(NAMES, points, strict=True)]
     dates = _hour_labels(report) if report.hours else _day_labels(report)
@@ -88,19 +98,19 @@ def _by_hour(report: Report) -> Iterator[_Stage]:
 
 
 def _part(report: Report, when: datetime) -> float:
-    """Where a time lies between the report's beginning (0) and its end (1)."""
+    """A time as a fraction of the report's length: 0 is its beginning, 1 its end."""
     length = report.until - report.since
     return min(1.0, max(0.0, (when - report.since) / length)) if length else 1.0
 
 
 def _day_parts(report: Report, day: date) -> tuple[float, float]:
-    """Where a UTC day begins and ends."""
+    """The beginning and end of a UTC day, as fractions of the report's length."""
     begins = midnight(day)
     return _part(report, begins), _part(report, begins + timedelta(days=1))
 
 
 def _day_labels(report: Report) -> Iterator[Date]:
-    """The last day and those before it, so many apart that there is room for each."""
+    """Labels for the last day and days before it, spaced so that each has room."""
     first, last = (date.fromisoformat(report.days[place].name) for place in (0, -1))
     stride = (last - first).days // _MOST_DATES + 1
     found = range((last - first).days // stride + 1)
@@ -115,7 +125,7 @@ def _day_labels(report: Report) -> Iterator[Date]:
 
 
 def _hour_labels(report: Report) -> Iterator[Date]:
-    """Full hours of UTC, so many apart that there is room for each."""
+    """Labels for full UTC hours, spaced so that each has room."""
     first = report.since.replace(minute=0, second=0, microsecond=0) + _HOUR
     hours = max((report.until - first) // _HOUR + 1, 0)
     stride = hours // _MOST_DATES + 1

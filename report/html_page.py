@@ -1,6 +1,10 @@
-"""The report as one HTML page: `python main.py report --html FILE`. Promise: pure; the page needs nothing but
-itself, no network and no script, and may load nothing; what is estimated never stands as if it were paid; figures
-are the report's own, rounded to the cent.
+"""The report as one HTML page: `python main.py report --html FILE`.
+
+Promise:
+- Pure.
+- The page is self-contained: it has no script, needs no network, and its policy forbids it to load anything.
+- An estimate is never shown as paid.
+- Figures are the report's own, rounded to the cent.
 """
 
 from __future__ import annotations
@@ -19,11 +23,11 @@ from report.reward_payments import Window, WindowState
 from report.svg_charts import escape
 
 MOST_BARS = 15
-"""Markets in the chart of presence."""
+"""Maximum number of markets in the presence chart."""
 _MOST_ROWS = 40
-"""In a table that stands open."""
+"""Maximum number of rows in a table that is unfolded at first."""
 _MOST_LETTERS = 10
-"""Of a total that has room on a phone at its full size."""
+"""Maximum characters of a total that a phone shows at full size."""
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
@@ -74,7 +78,7 @@ def _note(text: str) -> str:
 def _header(report: Report) -> str:
     sessions = escape(plural(report.sessions, "session"))
     return (
-        f'<header>\n<h1>What the bot brought</h1>\n<p class="where"><b>{escape(report.exchange)}</b> '
+        f'<header>\n<h1>What the bot earned</h1>\n<p class="where"><b>{escape(report.exchange)}</b> '
         f"<span>{escape(minute(report.since))}</span> to <span>{escape(minute(report.until))} UTC</span>, "
         f"<span>{sessions}</span>, ledger {escape(report.ledger)}</p>\n</header>\n"
     )
@@ -85,7 +89,9 @@ def _header(report: Report) -> str:
 
 def _totals(report: Report) -> str:
     total, money = report.total, report.total.money
-    capital = "no capital was tied up" if total.per_dollar is None else "a day: net as paid, of what was tied up"
+    capital = (
+        "no capital was tied up" if total.per_dollar is None else "a day: net as paid, divided by capital tied up"
+    )
     return (
         '<dl class="totals">\n'
         + _figure(
@@ -110,8 +116,8 @@ def _totals(report: Report) -> str:
         + _figure(
             "Estimated, not paid",
             dollars(money.expected + money.running),
-            f"{dollars(money.expected)} of windows that ended, {dollars(money.running)} of windows still running; "
-            f"were all of it paid, net would be {dollars(money.net_if_paid)}",
+            f"{dollars(money.expected)} for windows that ended, {dollars(money.running)} for windows still "
+            f"running; if all of it is paid, net would be {dollars(money.net_if_paid)}",
             "unpaid",
             "estimated",
         )
@@ -120,7 +126,7 @@ def _totals(report: Report) -> str:
 
 
 def _credited(report: Report) -> str:
-    return f"none: {why_none_credited(report)}" if not report.total.money.credited else "came as cash"
+    return f"none: {why_none_credited(report)}" if not report.total.money.credited else "received as cash"
 
 
 def _figure(name: str, figure: str, told: str, look: str, key: str) -> str:
@@ -139,13 +145,16 @@ def _growth(report: Report) -> str:
     if not report.days:
         return _sentence("No day is in the ledger yet.")
     if not any(day.money.trading or day.money.fees or day.money.credited for day in report.days):
-        return _sentence("Nothing was paid and nothing came of trading yet.")
+        return _sentence("No reward was paid and there is no trading result yet.")
     grown = growth(report)
     legend = [(svg_charts.line_sample(name.lower()), f"{name} {dollars(end)}") for name, end in grown.sums.items()]
     told = ", ".join(f"{name.lower()} {dollars(end)}" for name, end in grown.sums.items())
     each = "A point an hour, in UTC. " if report.hours else ""
     return (
-        _note(f"Dollars since the beginning. {each}Rewards as paid, trading before fees, fees; net is their sum.")
+        _note(
+            f"Dollars since the report's beginning. {each}Net is the sum of paid rewards, trading before "
+            "fees, and fees."
+        )
         + _legend(legend)
         + svg_charts.lines(f"Cumulative net: {told}", grown.lines, grown.spans, grown.dates)
     )
@@ -166,7 +175,7 @@ def _presence(report: Report) -> str:
         )
         for market in shown
     ]
-    names = ("qualified", "excluded (the rule pays nobody)", "unknown")
+    names = ("qualified", "excluded (the rule pays nothing)", "unknown")
     sums = [hours(sum(market.seconds[place] for market in rested)) for place in (1, 2, 3)]
     legend = [
         (svg_charts.bar_sample(look), f"{name} {total} h")
@@ -178,8 +187,9 @@ def _presence(report: Report) -> str:
         more = _note(f"{plural(len(left), 'more market')} with {length} side-hours: see By market.")
     return (
         _note(
-            "Side-hours in which an order rested in a reward window: both sides for an hour are two. Beside each "
-            "market its side-hours, and how many of them qualified: what is paid for them shows after the window."
+            "Side-hours: hours in which an order rested on one side of a market in a reward window. Both sides "
+            "for an hour are two side-hours. Next to each market are its side-hours, and the percentage that "
+            "qualified under the rule. The payment for them shows after the window ends."
         )
         + _legend(legend)
         + svg_charts.bars(f"Presence in side-hours: {'; '.join(bar.told for bar in bars)}", bars)
@@ -195,7 +205,7 @@ def _parts(market: Row) -> str:
 def _markout(points: Sequence[Markout]) -> str:
     if not any(point.fills for point in points):
         missing = max((point.missing for point in points), default=0)
-        none = f"{plural(missing, 'fill')}, and no price yet to hold against." if missing else "No fill yet."
+        none = f"{plural(missing, 'fill')}, and no price yet to compare with." if missing else "No fill yet."
         return _sentence(none)
     stops, told = [], []
     for point in points:
@@ -205,9 +215,9 @@ def _markout(points: Sequence[Markout]) -> str:
         stops.append(svg_charts.Stop(point.point, point.cents if known else None, text, below))
         told.append(f"{point.point} {text} over {plural(point.fills, 'fill')}, {point.missing:,} missing")
     return _note(
-        "Cents that a contract of a filled quote is worth, against the price it was filled at: above 0 the fill "
-        "was good. Under each point its fills, their median age, and the fills that are missing: nobody knows "
-        "their price, or not yet."
+        "The value of a filled quote minus its fill price, in cents per contract. The value is the mid price, or "
+        "the payout at settlement. Above 0 the fill was good. Below each point are its fills, their age (median "
+        "time from the fill to that price), and missing fills (price not known, or not yet)."
     ) + svg_charts.curve(f"Markout in cents per contract: {'; '.join(told)}", stops, ("fills", "age", "missing"))
 
 
@@ -224,23 +234,23 @@ def _days(report: Report) -> str:
         return _sentence("No day is in the ledger yet.")
     before = f" {before_bot_text(report)}." if report.before_bot else ""
     return _note(
-        "Newest first, days of UTC. Net is what was credited and trading; trading is spread - exits - fees + "
-        f"moves, where moves is what prices did to what was held.{before}"
+        "Newest first, in UTC days. Net is credited rewards plus trading. Trading is the sum of spread, exits, "
+        f"fees and moves; costs are negative. Moves is the effect of price changes on positions.{before}"
     ) + of_rows("By day", "day", report.days[::-1], report.total)
 
 
 def _markets(markets: Sequence[Row]) -> str:
-    """Those that paid and those that cost, the dearest first."""
+    """Markets with a gain, with a loss, and with neither. Largest amounts first."""
     if not markets:
         return _sentence("No market yet.")
     found = []
     for name, group in (
-        ("paid", [market for market in markets if market.money.net > 0]),
-        ("cost", [market for market in reversed(markets) if market.money.net < 0]),
-        ("brought and cost nothing", [market for market in markets if market.money.net == 0]),
+        ("a gain", [market for market in markets if market.money.net > 0]),
+        ("a loss", [market for market in reversed(markets) if market.money.net < 0]),
+        ("no gain or loss", [market for market in markets if market.money.net == 0]),
     ):
         total = sum((market.money.net for market in group), start=Decimal(0))
-        told = f"{plural(len(group), 'market')} that {name}" + (f": {dollars(total)}" if total else "")
+        told = f"{plural(len(group), 'market')} with {name}" + (f": {dollars(total)}" if total else "")
         found.append(
             collapsible(told, of_rows(told, "market", group), is_open=bool(total) and len(group) <= _MOST_ROWS)
             if group
@@ -261,8 +271,9 @@ def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
     return (
         _sentence(_accuracy(accuracy))
         + _note(
-            "Newest first. An estimate is what the ledger says the window would pay. Where several windows were "
-            "paid in one sum, the sum is divided by their estimates, and nothing can be said of each one's error."
+            "Newest first. An estimate is what the window would pay, by the ledger's record. If several "
+            "windows were paid together in one sum, the sum is split by their estimates, so their own errors are "
+            "not known."
         )
         + collapsible(told, table, is_open=len(windows) <= _MOST_ROWS)
     )
@@ -282,28 +293,28 @@ def _window(window: Window) -> Sequence[str]:
 
 def _accuracy(accuracy: Accuracy | None) -> str:
     if accuracy is None:
-        return "No window has been paid by itself yet: nothing says how good the estimates are."
+        return "No window has been paid separately yet, so the estimates cannot be checked."
     sums = f"{dollars(accuracy.estimated)} estimated, {dollars(accuracy.credited)} paid"
-    told = plural(accuracy.windows, "window") + " paid by themselves" * (accuracy.windows > 1)
+    told = plural(accuracy.windows, "window") + " paid separately" * (accuracy.windows > 1)
     if not accuracy.credited:
         return f"Estimates in {told}: {sums}."
     return f"In {told} the estimates were {error_text(accuracy.off)}: {sums}."
 
 
 def _cash(report: Report) -> str:
-    found = _sentence("Cash has not been looked at yet.") if report.cash is None else _reconciled(report.cash)
+    found = _sentence("Cash has not been read yet.") if report.cash is None else _reconciled(report.cash)
     if not report.unexplained:
-        return found + _sentence("No cash came or went that nothing explains.")
-    heads = ("from (UTC)", "to (UTC)", "amount", "why it is not taken for a reward")
+        return found + _sentence("No cash is unexplained.")
+    heads = ("from (UTC)", "to (UTC)", "amount", "why it does not count as a reward")
     rows = [
         (minute(one.since), minute(one.until), dollars(one.amount), one.why)
         for one in reversed(report.unexplained)
     ]
     return (
         found
-        + "<h3>Cash that nothing explains</h3>\n"
-        + _note("Newest first. It counts nowhere as a reward.")
-        + of_cells("Cash that nothing explains", heads, rows, words=(1, 3), look="said")
+        + "<h3>Unexplained cash</h3>\n"
+        + _note("Newest first. None of it counts as a reward.")
+        + of_cells("Unexplained cash", heads, rows, words=(1, 3), look="said")
     )
 
 
@@ -311,17 +322,17 @@ def _reconciled(cash: Cash) -> str:
     rows = [
         (f"Cash at {minute(cash.since)} UTC", dollars(cash.first)),
         ("Trading and settlements", dollars(cash.traded)),
-        ("Paid in less taken out", dollars(cash.paid_in)),
-        ("Taken for rewards", dollars(cash.credited)),
-        ("Explained by nothing", dollars(cash.unexplained)),
+        ("Net deposits and transfers", dollars(cash.paid_in)),
+        ("Credited as rewards", dollars(cash.credited)),
+        ("Unexplained", dollars(cash.unexplained)),
     ]
     last = (f"Cash at {minute(cash.until)} UTC", dollars(cash.last))
-    return _note("Orders' collateral included.") + of_cells("Cash", ("", "dollars"), rows, foot=last)
+    return _note("Includes the collateral of resting orders.") + of_cells("Cash", ("", "dollars"), rows, foot=last)
 
 
 def _footer(report: Report) -> str:
     return (
-        f"<footer>\n<p>Exchange: {escape(report.exchange)}. Made from the ledger file alone; the exchange was not "
-        "asked. Estimates are estimates: they count in no sum until they are paid. What is held is valued at the "
-        "best bids. Figures are rounded to the cent, sums are exact underneath.</p>\n</footer>\n"
+        f"<footer>\n<p>Exchange: {escape(report.exchange)}. Made from the ledger file alone, without asking the "
+        "exchange. Estimates count in no sum until they are paid. Positions are valued at the best bids. Figures "
+        "are rounded to the cent; sums are of exact amounts.</p>\n</footer>\n"
     )

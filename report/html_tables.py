@@ -1,5 +1,9 @@
-"""The report's tables, from rows to HTML. Promise: pure; every cell is text, whatever a name contains, and a wide
-table scrolls by itself, so that the page does not.
+"""The report's tables, from rows to HTML.
+
+Promise:
+- Pure.
+- Every cell is text, even if a name contains markup.
+- A wide table scrolls in its own box; the page does not scroll sideways.
 """
 
 from __future__ import annotations
@@ -15,12 +19,14 @@ _HEADS = (
     "qualified", "return a day", "fills",
 )  # fmt: skip
 _SIGNED = (1, 3, 7, 11)
-"""Columns in which a minus is bad news, and not how a cost is written."""
+"""Columns in which a minus means a loss. Elsewhere it may be how a cost is written."""
 
 
 def of_rows(label: str, name: str, rows: Sequence[Row], total: Row | None = None) -> str:
-    """Days, markets or series, what each brought and how long it was present; empty where there are none. What
-    costs has a minus, so that a row adds up."""
+    """A table of days, markets or series, or "" if there are none.
+
+    Costs have a minus, so that a row adds up.
+    """
     if not rows:
         return ""
     foot = ("all", *_cells(total)) if total else ()
@@ -47,8 +53,10 @@ def of_cells(
     foot: Sequence[str] = (),
     look: str = "",
 ) -> str:
-    """A table; the columns `words` hold words, others numbers, and the first names the row. In the columns
-    `signed` what is below 0 stands out."""
+    """A table whose first column names the row.
+
+    `words`: columns of words; the others hold numbers. `signed`: columns in which losses are highlighted.
+    """
     looks = {**dict.fromkeys(signed, "signed"), **dict.fromkeys(words, "words")}
     head = "".join(
         f'<th scope="col" class="{looks.get(place, "")}">{escape(text)}</th>' for place, text in enumerate(heads)
@@ -62,13 +70,13 @@ def of_cells(
 
 
 def collapsible(title: str, content: str, is_open: bool) -> str:
-    """Content that a reader can fold away under its title."""
+    """Content that the reader can fold away under its title."""
     state = ' open=""' if is_open else ""
     return f"<details{state}><summary>{escape(title)}</summary>\n{content}</details>\n"
 
 
 def is_loss(figure: str) -> bool:
-    """Whether a figure is below 0; "-" alone stands for none."""
+    """Whether a figure is below 0. A bare "-" means that there is no figure."""
     return figure.startswith("-") and figure != "-"
 
 

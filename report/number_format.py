@@ -1,5 +1,9 @@
-"""How a report's numbers are written for people. Promise: pure; rounded and never cut off, and what rounds to
-nothing has no sign.
+"""The format of the report's numbers.
+
+Promise:
+- Pure.
+- Numbers are rounded, never truncated.
+- A number that rounds to 0 has no sign.
 """
 
 from __future__ import annotations
@@ -26,7 +30,10 @@ def percent(part: float, places: int = 0) -> str:
 
 
 def error_text(off: float) -> str:
-    """How wrong an estimate was that was too high by a part of what was paid (below 0: too low), in words."""
+    """Describe the error of an estimate.
+
+    `off`: how much too high it was, as a fraction of the payment (below 0: too low).
+    """
     if off >= 1:
         return f"{number(1 + off, 1)} times what was paid"
     if not percent(off).strip("-0%"):
@@ -39,7 +46,7 @@ def hours(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits its length."""
+    """A duration in the unit that suits its length."""
     for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
         if abs(seconds) >= unit:
             return f"{number(seconds / unit, 1).removesuffix('.0')} {name}"
@@ -52,5 +59,5 @@ def plural(count: int, what: str) -> str:
 
 
 def minute(when: datetime) -> str:
-    """To the minute, of UTC."""
+    """A time in UTC, to the minute."""
     return f"{when.astimezone(timezone.utc):%Y-%m-%d %H:%M}"

@@ -1,6 +1,10 @@
-"""What trading brought, by day and market, and what it is made of. Promise: pure and exact: all days and markets
-together are the cash that fills, fees and settlements moved, from what was held at the beginning to what is held
-at the end; nothing is valued above the best bid.
+"""The trading result by UTC day and market, split into its parts.
+
+Promise:
+- Pure and exact.
+- All days and markets add up to the cash that fills, fees and settlements moved, plus the change in the positions'
+  value.
+- Positions are never valued above the best bid.
 """
 
 from __future__ import annotations
@@ -25,8 +29,11 @@ PositionChange = Fill | Settlement | PositionAdjustment
 
 
 class PnlParts(NamedTuple):
-    """Dollars: `spread` earned by being filled better than the middle of the last book before, `exits` given away
-    by taking, `fees` charged (both positive), and `moves`, all the rest."""
+    """The parts of a trading result, in dollars.
+
+    `spread`: earned by fills better than the mid price of the last book before them. `exits`: given away by
+    taking. `fees`: charged. Exits and fees are positive. `moves`: the rest.
+    """
 
     spread: Decimal
     exits: Decimal
@@ -42,11 +49,15 @@ def attribute_pnl(
     prices: Mapping[str, Quotes],
     markouts: Mapping[MarkoutPoint, BestBids],
 ) -> dict[tuple[date, str], PnlParts]:
-    """What each UTC day brought in each market. `opening`: what was held when all `begun`, and what a contract
-    would have brought then, None where nobody looked (its first trade tells then); `changes` since then. `days`:
-    what a contract would have brought at 00:00 UTC; `prices`: the best bids now. A day that is not in `days`
-    belongs to the one before: nobody looked between them. Positions that were taken over are worth what they were
-    when their day began."""
+    """The trading result of each UTC day in each market.
+
+    `opening`: positions at the beginning, on the day `begun`, and the dollars that a contract would have brought
+    then. If that price is None, the first trade's price counts. `changes`: since then. `days`: prices at 00:00
+    UTC. `prices`: the best bids now.
+
+    A day that is not in `days` belongs to the day before it, because no price was read between them. Adopted
+    positions have the price of the start of their day.
+    """
     starts = [begun, *sorted(day for day in days if day > begun)]
     happened: dict[tuple[str, date], list[PositionChange]] = defaultdict(list)
     for one in sorted(changes, key=lambda one: one.time):
@@ -80,7 +91,7 @@ def attribute_pnl(
 
 
 def _first_price(ticker: str, held: Decimal, changes: Iterable[PositionChange]) -> Decimal | None:
-    """What a contract of what was held was dealt at first, None where it never was."""
+    """The first trade's price, from the opening position's side. None without trades."""
     fills = [one for one in changes if isinstance(one, Fill) and one.ticker == ticker]
     if not fills:
         return None
@@ -89,8 +100,10 @@ def _first_price(ticker: str, held: Decimal, changes: Iterable[PositionChange]) 
 
 
 def _parts(whole: Decimal, fills: Iterable[Fill], markouts: Mapping[MarkoutPoint, BestBids]) -> PnlParts:
-    """What a day brought in a market, taken apart. Where nobody saw the book before a fill, what it earned or gave
-    away is in the moves."""
+    """Split a day's result in a market into parts.
+
+    If no book was seen before a fill, its spread or exit cost is in the moves.
+    """
     spread = exits = fees = _NOTHING
     for fill in fills:
         fees += fill.fee

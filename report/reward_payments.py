@@ -1,8 +1,13 @@
-"""Which cash was a reward. Promise: pure; cash is taken for the reward of a window only where it came 12 to 48
-hours after the window's end and is about what was estimated; all other cash that nothing explains stays that.
+"""Which cash was a reward.
 
-The exchange never says what it paid for liquidity. What practitioners know of a payment: whole cents, a dollar at
-least, some 12 to 48 hours after the window, without a name.
+Promise:
+- Pure.
+- Cash counts as a window's reward only if it came 12 to 48 hours after the window's end and about matches the
+  estimate.
+- All other unexplained cash stays unexplained.
+
+The exchange never says what it paid for liquidity. Practitioners report that a payment is in whole cents, is $1.00
+or more, comes some 12 to 48 hours after the window, and has no label.
 """
 
 from __future__ import annotations
@@ -22,12 +27,13 @@ from report.number_format import dollars
 from rewards import rule_2026_07_30 as rule
 
 SOONEST, LATEST = timedelta(hours=12), timedelta(hours=48)
-"""A reward comes so long after its window's end."""
+"""The earliest and latest arrival of a reward, after its window's end."""
 
 BELOW, ABOVE = 0.10, 0.25
-"""What comes may be so much less than was counted by the worse of the looks around each second, and so much more
-than by the better one: the books between two looks are not seen. Seconds of which nothing is known may have been
-worth what the others were."""
+"""Fractions by which a payment may miss the estimates, because the books between two looks are not seen.
+
+It may be below the estimate by the worse look around each second by `BELOW`, and above the one by the better look
+by `ABOVE`. Unknown seconds may have been worth as much as the others."""
 
 _TOGETHER = 4
 _MOST_TRIED = 14
@@ -39,7 +45,7 @@ _PAYMENT = timedelta(days=7)
 
 
 class WindowState(Enum):
-    """What became of a window. `BELOW_FLOOR`: it ended and would have paid $0.00."""
+    """The outcome of a window. `BELOW_FLOOR`: it ended and would have paid $0.00."""
 
     RUNNING = "running"
     EXPECTED = "expected"
@@ -49,10 +55,12 @@ class WindowState(Enum):
 
 
 class Window(NamedTuple):
-    """A program's window in which orders of ours rested. `accrued` and `at_most`: dollars by the worse and by the
-    better of the looks around each second, before floor and cap; `estimate`: what `accrued` would be paid.
-    `credit`: what was paid, at `credited` or up to then; `together`: with so many windows in one sum, which was
-    divided by their estimates."""
+    """A program's window in which the bot's orders rested.
+
+    `accrued` and `at_most`: dollars by the worse and by the better look around each second, before floor and cap.
+    `estimate`: the payment for `accrued`. `credit`: the amount paid, at the time `credited` or shortly before.
+    `together`: number of windows paid in one sum, which was split by their estimates.
+    """
 
     program_id: str
     ticker: str
@@ -69,13 +77,15 @@ class Window(NamedTuple):
 
     @property
     def off(self) -> float | None:
-        """By how much the estimate was too high, as a part of what was paid; None where nothing was."""
+        """The estimate's error as a fraction of the payment (> 0: too high), or None."""
         return float(self.estimate / self.credit) - 1 if self.credit else None
 
 
 class Unexplained(NamedTuple):
-    """Cash that came (or went, below 0) between two looks at it, and that nothing explains; `why` it is not taken
-    for a reward."""
+    """Unexplained cash that came (below 0: went) between two readings.
+
+    `why`: the reason that it does not count as a reward.
+    """
 
     since: datetime
     until: datetime
@@ -85,7 +95,7 @@ class Unexplained(NamedTuple):
 
 @dataclass(frozen=True)
 class _CashJump:
-    """Cash that came at once, or went, between two looks at it."""
+    """A step in the cash between two readings. Below 0 it went."""
 
     since: datetime
     until: datetime
@@ -99,7 +109,10 @@ class _CashJump:
 
 @dataclass(frozen=True)
 class _Expected:
-    """A window that may be paid: `least` (a dollar or more) to `most` dollars, rather `about` so many."""
+    """A window that may be paid from `least` ($1.00 or more) to `most` dollars.
+
+    `about`: the likeliest amount.
+    """
 
     window: Window
     least: Decimal
@@ -120,9 +133,11 @@ def match_rewards(
     cash_flows: Collection[CashFlow],
     now: datetime,
 ) -> tuple[list[Window], list[Unexplained]]:
-    """What became of each window, by program id, in which orders of ours rested, and the cash that remains without
-    an explanation; both oldest first. `spans` are the looks at the cash, `cash_flows` the payments that the
-    exchange lists."""
+    """Match cash to the windows in which the bot's orders rested.
+
+    `programs` and `seconds` are by program id. `spans`: the readings of the cash. `cash_flows`: the payments that
+    the exchange lists. Returns the windows and the cash that stays unexplained, both oldest first.
+    """
     windows = [_window(programs[name], known, now) for name, known in seconds.items() if name in programs]
     windows.sort(key=lambda window: (window.end, window.program_id))
     ended = [window for window in windows if window.end <= now]
@@ -193,7 +208,7 @@ def _cash_jumps(spans: Sequence[ExplainedSpan]) -> list[_CashJump]:
 
 
 def _drift(spans: Iterable[ExplainedSpan], found: Iterable[_CashJump]) -> Iterator[Unexplained]:
-    """What came in pieces too small to be a step of their own, and what the rewards had beside whole cents."""
+    """Unexplained cash in pieces below a step, and the rewards' fractions of a cent."""
     spans = list(spans)
     drifted = sum((one.last.level - one.first.level for one in spans), start=_NOTHING)
     drifted += sum((jump.amount - jump.cents for jump in found), start=_NOTHING)
@@ -202,20 +217,20 @@ def _drift(spans: Iterable[ExplainedSpan], found: Iterable[_CashJump]) -> Iterat
 
 
 def _doubt(jump: _CashJump, jumps: Iterable[_CashJump], cash_flows: Iterable[CashFlow]) -> str:
-    """Why a step is no reward, whatever was estimated; empty where it may be one."""
+    """Why a step cannot be a reward, even if an estimate fits. "" if it can."""
     if jump.anew:
         return "positions that no fill explains were taken over then"
     if jump.amount < 0:
-        return "it went"
+        return "cash left the account"
     if abs(jump.amount - jump.cents) > _WHOLE:
-        return "not whole cents, as rewards are"
+        return "not whole cents, unlike a reward"
     if jump.cents < rule.PAYOUT_FLOOR:
-        return "less than the least reward, $1.00"
+        return "below the smallest reward, $1.00"
     if any(abs(jump.amount + one.amount) <= _CENT and abs(jump.until - one.until) <= _BACK for one in jumps):
-        return "as much went within two days"
+        return "the same amount left within two days"
     for flow in cash_flows:
         if abs(jump.amount - flow.amount) <= _CENT and jump.since - _PAYMENT <= flow.at <= jump.until + _PAYMENT:
-            return f"as much as the {flow.kind} of {flow.at:%Y-%m-%d}"
+            return f"the same amount as the {flow.kind} of {flow.at:%Y-%m-%d}"
     return ""
 
 
@@ -227,15 +242,18 @@ def _unfit(jump: _CashJump, expectations: Iterable[_Expected]) -> str:
         f"{dollars(expected.least)} to {dollars(expected.most)} {expected.window.ticker}" for expected in near[:3]
     )
     more = f" and {len(near) - 3} more" if len(near) > 3 else ""
-    return f"windows that had ended 12 to 48 hours before were to bring something else: {told}{more}"
+    return f"windows that had ended 12 to 48 hours before were expected to pay other amounts: {told}{more}"
 
 
-# -- which is which ----------------------------------------------------------------------------------------------
+# -- matching ----------------------------------------------------------------------------------------------------
 
 
 def _matched(jumps: Sequence[_CashJump], expectations: Sequence[_Expected]) -> dict[_CashJump, list[_Expected]]:
-    """The windows that each step pays: as many steps as can be for one window each, what is left for a few
-    together. A step that no such set explains is left out."""
+    """The windows that each step pays.
+
+    As many steps as possible pay one window each. The others pay a few windows together. A step without such a
+    set of windows is left out.
+    """
     found = {jump: [expected] for jump, expected in _singles(jumps, expectations).items()}
     taken = {id(expected) for several in found.values() for expected in several}
     for jump in jumps:
@@ -249,7 +267,7 @@ def _matched(jumps: Sequence[_CashJump], expectations: Sequence[_Expected]) -> d
 
 
 def _singles(jumps: Sequence[_CashJump], expectations: Sequence[_Expected]) -> dict[_CashJump, _Expected]:
-    """A largest set of pairs of a step and a window that it can have paid, alone (augmenting paths)."""
+    """Match as many steps as possible to one fitting window each (augmenting paths)."""
     fits = {
         jump: sorted(
             (
@@ -278,8 +296,10 @@ def _singles(jumps: Sequence[_CashJump], expectations: Sequence[_Expected]) -> d
 
 
 def _several(jump: _CashJump, free: Sequence[_Expected]) -> list[_Expected]:
-    """The fewest windows, all that must have come in it among them, whose sum a step can be; none where there is
-    no such set."""
+    """The smallest set of windows whose sum fits a step.
+
+    It includes every window that must have been paid in the step. It is empty if no set fits.
+    """
     sure = [expected for expected in free if expected.must_come(jump)]
     perhaps = [expected for expected in free if not expected.must_come(jump)][:_MOST_TRIED]
     for more in range(_TOGETHER + 1):
@@ -301,7 +321,7 @@ def _total_fits(jump: _CashJump, expectations: Sequence[_Expected]) -> bool:
 
 
 def _divided(cents: Decimal, expectations: Sequence[_Expected]) -> list[Decimal]:
-    """A sum, divided in whole cents as it was expected."""
+    """Split a sum in whole cents, in proportion to what was expected."""
     whole = sum((expected.about for expected in expectations), start=_NOTHING)
     parts = [(cents * expected.about / whole).quantize(_CENT) for expected in expectations[:-1]]
     return [*parts, cents - sum(parts, start=_NOTHING)]

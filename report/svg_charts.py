@@ -1,8 +1,13 @@
-"""The report's charts, from numbers to SVG. Promise: pure; a chart is as wide as its place while its text keeps
-its size, it can be read without colour, and whatever a name contains is text.
+"""The report's charts, from numbers to SVG.
 
-Across, all is in parts of the width; down, in pixels. What needs pixels across stands in an inner `svg` that is
-put where it belongs.
+Promise:
+- Pure.
+- A chart is as wide as its container, and its text keeps its size.
+- It can be read without color.
+- Names are shown as text, even if they contain markup.
+
+Horizontal positions are fractions of the width; vertical ones are pixels. Elements that need horizontal pixels
+are in an inner `svg`, which is placed by fraction.
 """
 
 from __future__ import annotations
@@ -16,19 +21,21 @@ from typing import NamedTuple
 from report.number_format import dollars, number
 
 _LETTER = 7.2
-"""Pixels that a letter of a chart's 12 pixel text takes at most, on average."""
+"""Pixels that a letter of a chart's 12 pixel text takes on average, an upper bound."""
 _LINE = 15
 """Pixels from one line of text to the next."""
 
 
 def escape(text: str) -> str:
-    """Text as it stands in the page, whatever an exchange or a file puts into it."""
+    """Escape text from an exchange or a file. Unprintable characters become spaces."""
     return html.escape("".join(sign if sign.isprintable() else " " for sign in text))
 
 
 class Line(NamedTuple):
-    """A series under a `name`: its `points` are (part of the width, value), and `look` is its class in the style
-    sheet."""
+    """A named series. `points`: (fraction of the width, value).
+
+    `look`: its class in the style sheet.
+    """
 
     name: str
     look: str
@@ -36,7 +43,7 @@ class Line(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A part of the width, and what is told where somebody points at it."""
+    """A part of the width with its tooltip, `told`."""
 
     start: float
     end: float
@@ -44,7 +51,7 @@ class Span(NamedTuple):
 
 
 class Date(NamedTuple):
-    """A label under a chart, in the middle of `at`; on a narrow page only where it is `main`."""
+    """A label under a chart, centered at `at`. A narrow page shows only `main` labels."""
 
     at: float
     text: str
@@ -52,8 +59,10 @@ class Date(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A bar under its `name`: its parts' lengths, and beside the name what it comes to. `told` where somebody
-    points at it."""
+    """A named bar. `parts`: the lengths of its parts.
+
+    `sum`: the text next to the name. `told`: the tooltip.
+    """
 
     name: str
     parts: Sequence[float]
@@ -62,8 +71,10 @@ class Bar(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """A point of a curve over its `name`; `value` is None where there is nothing to show, and `told` stands
-    beside it. `below`: what else is known of it."""
+    """A point of a curve, above its `name`.
+
+    `value`: None if not known. `told`: the text at the point. `below`: further facts.
+    """
 
     name: str
     value: float | None
@@ -72,7 +83,7 @@ class Stop(NamedTuple):
 
 
 PARTS = ("qualified", "excluded", "unknown")
-"""What a bar's parts are called in the style sheet, in order."""
+"""The style sheet's classes of a bar's parts, in order."""
 _PATTERNS = (
     '<defs><pattern id="striped" width="5" height="5" patternUnits="userSpaceOnUse" '
     'patternTransform="rotate(45)"><rect class="under" width="5" height="5"/>'
@@ -81,7 +92,7 @@ _PATTERNS = (
 
 
 class _Scale:
-    """Values to pixels: `lines` are round values, 0 among them, that hold all others between them."""
+    """Maps values to pixels. `lines`: round values, including 0, around all others."""
 
     def __init__(self, values: Sequence[float | Decimal], height: int, margin: int) -> None:
         low, high = min([0.0, *map(float, values)]), max([0.0, *map(float, values)])
@@ -99,7 +110,7 @@ class _Scale:
         return round(self._margin + room * (high - float(value)) / (high - low), 1)
 
     def grid(self, text: Callable[[Decimal], str]) -> tuple[str, int]:
-        """The lines with what they stand for at their left, and how many pixels that takes."""
+        """The grid lines with labels on their left, and the pixels that the labels take."""
         drawn, room = [], 0
         for line in self.lines:
             y, label = self.y(line), text(line)
@@ -116,8 +127,10 @@ class _Scale:
 
 
 def lines(title: str, series: Sequence[Line], spans: Sequence[Span], dates: Sequence[Date]) -> str:
-    """Dollars over time, a line for each series, labelled at its end. The last one is drawn over the others, with
-    a dot where each of the `spans` ends."""
+    """Draw dollars over time, with a line for each series, labeled at its end.
+
+    The last series is drawn over the others. A dot marks the end of each of the `spans`, if there are 31 or fewer.
+    """
     height = 270
     scale = _Scale([value for line in series for _, value in line.points], height, 12)
     grid, left = scale.grid(lambda line: dollars(line, 0 if scale.step >= 1 else max(2, scale.places)))
@@ -150,7 +163,7 @@ def lines(title: str, series: Sequence[Line], spans: Sequence[Span], dates: Sequ
 
 
 def bars(title: str, shown: Sequence[Bar]) -> str:
-    """Bars one under the other, all on one scale, each with its name and its sum above it."""
+    """Draw bars one below the other on one scale, each under its name and sum."""
     longest = max(sum(bar.parts) for bar in shown) or 1.0
     drawn, each = [_PATTERNS], 38
     for place, bar in enumerate(shown):
@@ -170,8 +183,11 @@ def bars(title: str, shown: Sequence[Bar]) -> str:
 
 
 def curve(title: str, stops: Sequence[Stop], below: Sequence[str]) -> str:
-    """Cents at points in a given order, evenly apart, each with its number; no line leads over a point of which
-    nothing is known. Under each its name, and rows of what else is known, which are called `below`."""
+    """Draw cents at evenly spaced points in the given order, each with its number.
+
+    The line has a gap at a point without a value. Each point has its name and further facts under it. `below`:
+    the labels of these rows.
+    """
     height = 210
     scale = _Scale([stop.value for stop in stops if stop.value is not None], height, 26)
     grid, left = scale.grid(lambda line: number(line, scale.places) + "¢")
@@ -216,7 +232,7 @@ def _chart(title: str, drawn: str, height: int, left: int, right: int) -> str:
 
 
 def _apart(wanted: Sequence[float], gap: float, height: float) -> list[float]:
-    """Places as near to the wanted ones as a gap between them allows, within the height, in the same order."""
+    """Places as near to the wanted ones as `gap` and height allow, in the same order."""
     order = sorted(range(len(wanted)), key=lambda place: wanted[place])
     found = [0.0] * len(wanted)
     lowest = 6.0
@@ -231,7 +247,7 @@ def _apart(wanted: Sequence[float], gap: float, height: float) -> list[float]:
 
 
 def _is_dip(stops: Sequence[Stop], place: int) -> bool:
-    """Whether the curve leaves a point upwards only, so that its number has room below."""
+    """Whether all known neighbors of a point are higher: its number has room below."""
     value = stops[place].value
     beside = [stop.value for stop in (*stops[max(0, place - 1) : place], *stops[place + 1 : place + 2])]
     known = [other for other in beside if other is not None]
@@ -239,7 +255,7 @@ def _is_dip(stops: Sequence[Stop], place: int) -> bool:
 
 
 def _pixels(text: str) -> int:
-    """What a text takes across, at most."""
+    """An upper bound of a text's width, in pixels."""
     return math.ceil(len(text) * _LETTER)
 
 

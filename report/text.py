@@ -1,5 +1,7 @@
-"""The report as text that fits 100 columns, and as JSON. Promise: what was paid and what is only estimated never
-stand in one figure without saying so.
+"""The report as text that fits 100 columns, and as JSON.
+
+Promise:
+- A figure that adds paid and estimated amounts says so.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from runtime import console
 WIDTH = 100
 _NAME, _FEW = 24, 10
 _LEAST_DAYS = 0.25
-"""Of less than that nobody should conclude what a day brings."""
+"""Minimum length of a report that shows a return per day: less is too little to conclude one."""
 
 
 _ALSO: Mapping[type, Sequence[str]] = {
@@ -27,16 +29,16 @@ _ALSO: Mapping[type, Sequence[str]] = {
     Markout: ("cents",),
     Accuracy: ("off",),
 }
-"""What is worked out from a value and is told beside it."""
+"""Computed properties that the JSON has in addition to a type's fields."""
 
 
 def as_json(report: Report) -> str:
-    """For a program: one object, its fields named as in `build.py` and `reward_payments.py`."""
+    """One JSON object, its fields named as in `build.py` and `reward_payments.py`."""
     return json.dumps(console.to_json(_with_more(report)), indent=2, ensure_ascii=False)
 
 
 def _with_more(value: object) -> object:
-    """A value's fields, and what is worked out from them."""
+    """A value's fields and computed properties."""
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return [_with_more(one) for one in value]
     names = getattr(value, "_fields", None) or getattr(value, "__dataclass_fields__", ())
@@ -45,12 +47,12 @@ def _with_more(value: object) -> object:
 
 
 def text(report: Report) -> str:
-    """All of it, as tables."""
+    """The whole report, as tables."""
     span = f"{minute(report.since)} to {minute(report.until)} UTC"
     parts = [
         f"{report.ledger} ({report.exchange})\n{span}, {plural(report.sessions, 'session')}",
         _summary(report),
-        _rows("By UTC day (a reward stands on the days that earned it)", "Day", report.days),
+        _rows("By UTC day (a reward counts on the days that earned it)", "Day", report.days),
         _rows("By series", "Series", report.series),
         _markets(report.markets),
         _windows(report.windows, report.accuracy),
@@ -68,14 +70,14 @@ def _summary(report: Report) -> str:
     count = Counter(window.state for window in windows)
     floor = sum(window.accrued for window in windows if window.state is WindowState.BELOW_FLOOR)
     trading = [
-        ("  spread earned", money.spread, "filled better than the middle of the last book before"),
+        ("  spread earned", money.spread, "fills better than the mid price of the last book before"),
         ("  exit costs", -money.exits, "given away by selling at once"),
         ("  fees", -money.fees, ""),
-        ("  price moves", money.moves, "all the rest; what is held counts at the best bids"),
+        ("  price moves", money.moves, "all the rest; positions are valued at the best bids"),
     ]
     lines = [
-        ("Net, as paid", money.net, "trading, and the rewards that came"),
-        ("Net, if all is paid", money.net_if_paid, "with the estimates, which nobody has paid yet"),
+        ("Net, as paid", money.net, "trading plus credited rewards"),
+        ("Net, if all is paid", money.net_if_paid, "plus the estimates, which are not paid yet"),
         ("Rewards credited", money.credited, _credited(report, count[WindowState.CREDITED])),
         (
             "Rewards expected",
@@ -99,7 +101,7 @@ def _summary(report: Report) -> str:
         told.append(f"  {before_bot_text(report)}")
     if count[WindowState.BELOW_FLOOR]:
         ended = f"{plural(count[WindowState.BELOW_FLOOR], 'window')} ended and would have paid $0.00"
-        told.append(f"  {ended}: what accrued, ${floor:.2f} in all, is below the floor of $1.00 each")
+        told.append(f"  {ended}: ${floor:.2f} accrued in all, each below the floor of $1.00")
     if count[WindowState.NOTHING_CAME]:
         lost = sum(
             (window.estimate for window in windows if window.state is WindowState.NOTHING_CAME), start=Decimal(0)
@@ -116,17 +118,17 @@ def _credited(report: Report, windows: int) -> str:
 
 
 def _earning_power(report: Report) -> list[str]:
-    """How much of the wanted time was paid, and what a dollar brought."""
+    """The qualified part of the resting time, and the return on capital."""
     total, lines = report.total, []
     if total.seconds.present:
         hours = total.seconds.present / HOUR
         paid = f"{_percent(total.seconds.qualified, total.seconds.present)} of them qualified"
-        unknown = f"{_percent(total.seconds.unknown, total.seconds.present)} nobody knows"
-        lines.append(f"  Orders rested {hours:,.1f} hours of a side; {paid}, {unknown}")
+        unknown = f"{_percent(total.seconds.unknown, total.seconds.present)} unknown"
+        lines.append(f"  Orders rested {hours:,.1f} side-hours; {paid}, {unknown}")
     days = (report.until - report.since).total_seconds() / DAY
     if total.per_dollar is not None and days >= _LEAST_DAYS:
-        tied = f"${total.capital / days:,.2f} were tied up on average"
-        lines.append(f"  {tied}, on which the net as paid is {percent(total.per_dollar, 2)} a day")
+        tied = f"${total.capital / days:,.2f} was tied up on average"
+        lines.append(f"  {tied}; net as paid is {percent(total.per_dollar, 2)} of it a day")
     return lines
 
 
@@ -140,7 +142,7 @@ def _markets(rows: Sequence[Row]) -> str:
         return _rows("By market, best first", "Market", rows)
     left = len(rows) - 2 * _FEW
     best = _rows(f"The {_FEW} best markets", "Market", rows[:_FEW])
-    worst = _rows(f"The {_FEW} worst, {left} between are left out here", "Market", rows[-_FEW:])
+    worst = _rows(f"The {_FEW} worst ({left} in between are not shown)", "Market", rows[-_FEW:])
     return f"{best}\n\n{worst}"
 
 
@@ -162,12 +164,12 @@ def _row(row: Row) -> Sequence[str]:
 def _windows(windows: Sequence[Window], accuracy: Accuracy | None) -> str:
     shown = [window for window in windows if window.state is not WindowState.BELOW_FLOOR]
     heads = ("Market", "Ends (UTC)", "Pool", "Accrued", "at most", "Estim.", "Paid", "Estimate was", "")
-    table = _table("Windows: what was estimated, what came", heads, map(_window, shown))
+    table = _table("Windows: estimated and paid", heads, map(_window, shown))
     if accuracy is None:
-        return f"{table}\n  No window was paid by itself yet: how far estimates are off is not known."
+        return f"{table}\n  No window was paid separately yet, so the estimates' error is not known."
     how = error_text(accuracy.off)
-    of = f"of {plural(accuracy.windows, 'window')} that were paid by themselves"
-    sums = f"{dollars(accuracy.estimated)} for {dollars(accuracy.credited)}"
+    of = f"of {plural(accuracy.windows, 'window')} that were paid separately"
+    sums = f"{dollars(accuracy.estimated)} estimated, {dollars(accuracy.credited)} paid"
     return f"{table}\n  The estimates {of} were {how}: {sums}."
 
 
@@ -188,15 +190,18 @@ def _markouts(rows: Iterable[Markout]) -> str:
          duration(row.age) if row.fills else "-", str(row.missing))
         for row in rows
     ]  # fmt: skip
-    table = _table("What our quotes' fills are worth later, at the middle price, fees apart", heads, body)
-    return f"{table}\n  Age: the median, from the fill to the price it is held against."
+    table = _table("Filled quotes: mid price (at settlement: payout) minus fill price, before fees", heads, body)
+    return f"{table}\n  Age: median time from the fill to the price it is compared with."
 
 
 def _cash(cash: Cash | None, unexplained: Sequence[Unexplained]) -> str:
     if cash is None:
-        return "Cash: not looked at yet, so that no reward can be known to have come."
+        return "Cash: not read yet, so no reward can be seen."
     span = f"{minute(cash.since)} to {minute(cash.until)} UTC"
-    known = f"{dollars(cash.traded)} trading, {dollars(cash.paid_in)} paid in, {dollars(cash.credited)} rewards"
+    known = (
+        f"{dollars(cash.traded)} trading, {dollars(cash.paid_in)} net deposits and transfers, "
+        f"{dollars(cash.credited)} rewards"
+    )
     lines = [
         f"Cash, {span}: {dollars(cash.first)} to {dollars(cash.last)}",
         f"  {known}, {dollars(cash.unexplained)} unexplained",
@@ -207,11 +212,11 @@ def _cash(cash: Cash | None, unexplained: Sequence[Unexplained]) -> str:
     return "\n".join(lines)
 
 
-# -- forms -------------------------------------------------------------------------------------------------------
+# -- formatting --------------------------------------------------------------------------------------------------
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows under their heads, numbers to the right; the last column to the left where it has no head."""
+    """Rows under their heads, right-aligned except the first column and headless ones."""
     body = list(rows)
     if not body:
         return f"{title}: none"
@@ -228,7 +233,7 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> s
 
 
 def _number(amount: Decimal) -> str:
-    """Dollars in a table: cents where there is room for them."""
+    """Dollars in a table, with cents if there is room."""
     return f"{amount:.2f}" if abs(amount) < 1000 else f"{amount:.0f}"
 
 
@@ -237,5 +242,5 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _short(name: str, width: int) -> str:
-    """A name with its beginning and its end, where it is too long."""
+    """A name, shortened to its beginning and end if it is too long."""
     return name if len(name) <= width else f"{name[: width // 2 - 1]}…{name[-(width - width // 2) :]}"

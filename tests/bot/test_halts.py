@@ -134,7 +134,7 @@ def test_resume_begins_a_new_session_at_the_next_cycle(make_bench: MakeBench) ->
     assert len(bench.events("NEW SESSION")) == 2
     assert_quoting_once(bench)
     assert len(bench.events("HALT")) == 1, "what was lost before was accepted"
-    assert emergency.clear_halts(bench.ledger_file) == "Nothing is halted."
+    assert emergency.clear_halts(bench.ledger_file) == "The bot is not halted."
     assert emergency.clear_halts(bench.ledger_file.with_name("none.db")).startswith("There is no ledger")
 
 

@@ -24,7 +24,7 @@ def test_a_running_bot_does_not_undo_cancel_all(
     assert said.code == 0
     assert bench.resting() == []
     assert "The bot is halted" in said.out
-    assert "No order of the account rests any more" in said.out
+    assert "The account has no resting orders now" in said.out
     bench.run(cycles=3)
     assert bench.resting() == []
     assert "python main.py cancel-all" in bench.events("HALT")[0]

@@ -40,14 +40,14 @@ def test_another_ledger_is_read_without_one_of_our_own(
     assert told.json["ledger"] == bench.ledger_file.name
     missing = typed("report")
     assert (missing.code, missing.out) == (2, "")
-    assert f"A bot begins one: {console.typed('market_bot.py')}" in missing.err
+    assert f"To start a bot, which creates it: {console.typed('market_bot.py')}" in missing.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (["--since", "yesterday"], "yesterday is no day"),
-        (["--since", "2999-01-01"], "Nothing is known since 2999-01-01"),
+        (["--since", "2999-01-01"], "There is no data since 2999-01-01"),
         (["--html", "/nowhere/at/all.html"], "/nowhere/at/all.html cannot be written"),
         (["--html", "x.html", "--json"], "not allowed with"),
     ],

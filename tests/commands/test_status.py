@@ -118,8 +118,8 @@ def test_a_ledger_without_this_account_hides_nothing_else(beside: Beside, state:
     text, found = typed(), typed("--json")
     told = found.json
     assert text.code == found.code == (2 if state == "damaged" else 0)
-    assert expected.get(state, "is of another account") in text.out
-    assert expected.get(state, "is of another account") in told["ledger"]["problem"]
+    assert expected.get(state, "belongs to another account") in text.out
+    assert expected.get(state, "belongs to another account") in told["ledger"]["problem"]
     assert (told["halts"], told["day"], told["last_cycle"]) == (None, None, None)
     assert "HALTED" not in text.out
     assert len(told["positions"]) == len(bench.held()) > 0
@@ -176,7 +176,7 @@ def test_a_running_bot_is_told_from_a_killed_or_stopped_one(beside: Beside) -> N
     assert file.read_text()
     text = typed().out
     assert "Bot: none runs on this account" in text
-    assert "did not say goodbye: it was killed, or lost its power" in text
+    assert ", ended without a clean shutdown (killed, or power loss)" in text
 
 
 def test_whoever_looks_for_a_bot_keeps_none_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_a_command_that_acts_does_nothing_without_consent(
     refused = typed(command)
     assert (alone.code, refused.code) == (2, 2)
     assert (
-        "main: nothing was done, nobody sits at a keyboard to confirm this: "
+        "main: nothing was done: there is no keyboard to confirm it. To confirm in advance: "
         + console.typed(f"main.py {command} --yes")
     ) in alone.err
     assert refused.err == "main: nothing was done\n"
@@ -258,7 +258,7 @@ def test_a_bot_with_an_exchange_inside_its_process_is_halted(
     assert (canceled.code, sold.code) == (0, 1)
     for said in (canceled, sold):
         assert "The bot is halted" in said.out
-        assert "cancels its orders with its next cycle, and keeps its positions" in said.out
+        assert "cancels its orders in its next cycle, and keeps its positions" in said.out
     assert typed().out.count("HALTED since") == 2, "nobody's ledger yet, and the next bot's"
     assert typed("resume", "--yes").code == 0
 

@@ -86,10 +86,9 @@ def test_the_next_day_is_all_the_bots(make_bench: MakeBench) -> None:
         assert_the_same(bench)
     assert "before the bot" not in bench.events("CYCLE")[-1]
     assert report(bench).before_bot == first != 0
-    assert f"2026-11-22 had brought {'-' if first < 0 else ''}${abs(first):.2f} before the bot began" in text.text(
-        report(bench)
-    )
-    assert "before the bot began; it counts nowhere" in html_page.page(report(bench))
+    brought = f"trading made {'-' if first < 0 else ''}${abs(first):.2f}, which is not included"
+    assert f"2026-11-22: before the bot began, {brought}" in text.text(report(bench))
+    assert f"before the bot began, {brought}" in html_page.page(report(bench))
 
 
 def test_a_position_that_is_taken_over_counts_alike(make_bench: MakeBench) -> None:

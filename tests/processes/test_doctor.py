@@ -159,7 +159,7 @@ def test_demo_with_nothing_configured_says_what_to_do(clone: Path) -> None:
     assert "API key on the demo site" in found.line(".env")
     assert found.line("Key file") == "- not checked: there is none yet"
     for what in ("Exchange", *doctor.BEYOND_STATUS):
-        assert found.line(what) == "- not checked: .env and the key file come first"
+        assert found.line(what) == "- not checked: it needs .env and the key file"
     assert found.summary == f"Not ready. Mend first: .env. Then check again: {sys.executable} main.py doctor"
 
 
@@ -194,7 +194,7 @@ def test_a_key_of_the_other_environment_is_guessed_as_such(on_demo: Path, served
     assert found.failed == ["Signature     "]
     assert "does not know the id in DEMO_KEYID. Is it the other environment's?" in found.line("Signature")
     assert found.line("Exchange").startswith("ok 127.0.0.1 (no real money is involved); trading")
-    assert found.line("Cash") == "- not checked: the signature comes first"
+    assert found.line("Cash") == "- not checked: it needs an accepted signature"
     assert KALSHI_ID not in found.output
     assert KALSHI_ID[:8] not in found.output
 
@@ -257,7 +257,7 @@ def test_a_clock_ten_minutes_off_is_only_a_note(clone: Path) -> None:
         process.communicate()
     assert found.code == 0, found.output
     assert re.search(r"clock is (599|600|601) s behind the exchange's", found.line("Clock"))
-    assert f"set it all the same{how_to_set()}" in found.line("Clock")
+    assert f"but set the clock{how_to_set()}" in found.line("Clock")
     assert found.line("Signature").startswith("ok accepted")
 
 
@@ -315,7 +315,7 @@ def test_a_wrong_address_is_told(on_demo: Path, served: Served) -> None:
     (on_demo / ".env").write_text(served.env(URL=served.url.replace("/trade", "/elsewhere/trade")))
     found = examined(on_demo)
     assert found.code == 1
-    assert re.search("404 .*. If there is a DEMO_URL in .env, is it right", found.line("Exchange"))
+    assert re.search("404 .*. Check DEMO_URL, if .env sets it", found.line("Exchange"))
 
 
 def test_a_simulator_that_is_not_running_is_one_line(clone: Path, served: Served) -> None:
@@ -331,7 +331,7 @@ def test_a_simulator_that_is_not_running_is_one_line(clone: Path, served: Served
     assert "no connection could be made" in found.line("Exchange")
     assert f"In another terminal: {sys.executable} -m simulator" in found.line("Exchange")
     for what in doctor.BEYOND_STATUS:
-        assert found.line(what) == "- not checked: the exchange comes first"
+        assert found.line(what) == "- not checked: it needs the exchange"
 
 
 def test_the_settings_of_the_served_simulator_incomplete(clone: Path, served: Served) -> None:
@@ -405,7 +405,7 @@ def test_a_machine_without_time_zones_is_told(on_demo: Path) -> None:
     package to install."""
     found = examined(on_demo, PYTHONTZPATH="")
     assert found.code == 0, found.output
-    assert f"has no time zones: {sys.executable} -m pip install tzdata" in found.line("Next pause")
+    assert f"has no time zone data: {sys.executable} -m pip install tzdata" in found.line("Next pause")
 
 
 def old_python() -> str | None:

@@ -183,7 +183,7 @@ def test_what_is_only_estimated_is_in_no_net() -> None:
     said = text.text(told)
     assert "Rewards credited" in said
     assert "$4.00  estimate: 1 window not paid yet" in said
-    assert "Cash: not looked at yet" in said
+    assert "Cash: not read yet" in said
 
 
 def test_a_running_window_that_pays_nothing_is_reported() -> None:
@@ -201,7 +201,7 @@ def test_presence_is_shown_with_what_counted_and_what_is_unknown() -> None:
     that is not known."""
     (market,) = build_report(facts(**paid_window())).markets
     assert (market.seconds.present, market.seconds.qualified) == (14_400, 12_000)
-    assert "Orders rested 4.0 hours of a side; 83% of them qualified, 6% nobody knows" in text.text(
+    assert "Orders rested 4.0 side-hours; 83% of them qualified, 6% unknown" in text.text(
         build_report(facts(**paid_window()))
     )
 
@@ -279,10 +279,10 @@ def test_no_line_is_wider_than_a_hundred_columns() -> None:
     told: Report = build_report(known)
     lines = text.text(told).splitlines()
     assert max(map(len, lines)) <= text.WIDTH
-    assert any("20 between are left out" in line for line in lines)
+    assert any("20 in between are not shown" in line for line in lines)
     empty = text.text(build_report(facts()))
     assert max(map(len, empty.splitlines())) <= text.WIDTH
-    assert "By UTC day (a reward stands on the days that earned it): none" in empty
+    assert "By UTC day (a reward counts on the days that earned it): none" in empty
 
 
 def test_a_settlement_is_trading_and_its_day_is_when_it_was_paid() -> None:

@@ -164,12 +164,12 @@ def test_the_top_says_why_no_reward_came(states: list[WindowState], why: str) ->
     top = html_page.page(report).partition("Cumulative net")[0]
     assert f"none: {why}" in top.replace("&#x27;", "'")
     unseen = replace(report, cash=None, windows=[window(WindowState.RUNNING)])
-    assert why_none_credited(unseen).endswith("; cash was not looked at, which would show a reward")
+    assert why_none_credited(unseen).endswith("; cash has not been read yet, so no reward could be seen")
 
 
 def test_a_reward_that_came_needs_no_reason() -> None:
     page = html_page.page(sample_reports.report(7))
-    assert "came as cash" in page
+    assert "received as cash" in page
     assert "none: " not in page.partition("Cumulative net")[0]
 
 
@@ -179,10 +179,10 @@ def test_the_return_is_a_percentage_of_what_was_tied_up() -> None:
     assert re.fullmatch(r"-?\d+\.\d\d%", rate)
     page = html_page.page(report)
     assert f'id="return">{rate}<' in page
-    assert "a day: net as paid, of what was tied up" in page
+    assert "a day: net as paid, divided by capital tied up" in page
     assert "return a day" in page
     assert "%/day" in text.text(report)
-    assert f"on which the net as paid is {rate} a day" in text.text(report)
+    assert f"; net as paid is {rate} of it a day" in text.text(report)
 
 
 def test_hours_that_qualified_are_not_called_paid() -> None:

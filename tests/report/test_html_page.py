@@ -127,15 +127,15 @@ def test_a_window_tells_its_error_only_if_it_was_paid_alone() -> None:
 @pytest.mark.parametrize(
     ("accuracy", "sentence"),
     [
-        (None, "nothing says how good the estimates are"),
+        (None, "so the estimates cannot be checked"),
         (
             Accuracy(7, D("8.80"), D(10)),
-            "In 7 windows paid by themselves the estimates were 12% too low: $8.80 est",
+            "In 7 windows paid separately the estimates were 12% too low: $8.80 est",
         ),
         (Accuracy(1, D(15), D(10)), "In 1 window the estimates were 50% too high: $15.00 estimated, $10.00 paid."),
         (Accuracy(1, D(455), D(10)), "In 1 window the estimates were 45.5 times what was paid: $455.00"),
         (Accuracy(2, D("10.01"), D(10)), "the estimates were right to the percent: $10.01 estimated, $10.00 paid"),
-        (Accuracy(2, D("1.50"), D(0)), "Estimates in 2 windows paid by themselves: $1.50 estimated, $0.00 paid."),
+        (Accuracy(2, D("1.50"), D(0)), "Estimates in 2 windows paid separately: $1.50 estimated, $0.00 paid."),
     ],
 )
 def test_how_good_the_estimates_were_is_a_sentence(accuracy: Accuracy | None, sentence: str) -> None:
@@ -150,10 +150,12 @@ def test_what_there_is_not_is_said_and_not_drawn() -> None:
         ("Presence per market", "No order rested in a reward window yet."),
         ("Markout", "No fill yet."),
         ("By market", "No market yet."),
-        ("Cash", "Cash has not been looked at yet."),
+        ("Cash", "Cash has not been read yet."),
     ):
         assert sentence in text(section(sample_reports.empty(), title))
-    assert "Nothing was paid" in text(section(sample_reports.unfilled(), "Cumulative net"))
+    assert "No reward was paid and there is no trading result yet." in text(
+        section(sample_reports.unfilled(), "Cumulative net")
+    )
     unpriced = [point._replace(fills=0, contracts=D(0), missing=4) for point in sample_reports.markouts()]
     assert "4 fills, and no price yet" in text(
         section(replace(sample_reports.report(1), markouts=unpriced), "Markout")

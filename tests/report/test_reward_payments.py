@@ -77,12 +77,12 @@ def test_cash_that_comes_too_early_or_too_late_is_no_reward(hours: float) -> Non
 @pytest.mark.parametrize(
     ("came", "why"),
     [
-        ("3.59", "something else"),
-        ("5.51", "something else"),
-        ("41.17", "something else"),
-        ("0.99", "less than the least reward"),
+        ("3.59", "other amounts"),
+        ("5.51", "other amounts"),
+        ("41.17", "other amounts"),
+        ("0.99", "below the smallest reward"),
         ("4.125", "not whole cents"),
-        ("-4.12", "it went"),
+        ("-4.12", "cash left the account"),
     ],
 )
 def test_cash_that_is_not_what_was_estimated_is_no_reward(came: str, why: str) -> None:
