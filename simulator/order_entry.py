@@ -167,8 +167,8 @@ def cancel_all(exchange: Exchange, owner: str) -> None:
 
 
 def _after_cancel_all(exchange: Exchange, account: Account, market: ListedMarket, order: Order) -> None:
-    """Cancel each order placed in the minute after a cancel-all with a chance of one half.
-    It is canceled before that minute ends."""
+    """Cancel half of the orders that are placed in the minute after a cancel-all.
+    Each is chosen by chance and canceled at a random time before that minute ends."""
     dice = random.Random(f"{exchange.seed}:cancel-all:{order.number}")
     if exchange.now < account.cancel_all_until and dice.random() < 0.5:
         when = dice.uniform(exchange.now, account.cancel_all_until)
@@ -176,7 +176,7 @@ def _after_cancel_all(exchange: Exchange, account: Account, market: ListedMarket
 
 
 def _finish(exchange: Exchange, market: ListedMarket, order: Order) -> None:
-    """Run all events that an order caused at this moment, so that the answer shows them."""
+    """Run the events that an order caused just now, so that the answer shows them."""
     order.fee_reserve = market.event.fee_terms.at_most(order.price, order.size, is_taker=False)
     exchange.changed(market)
     exchange.advance(exchange.now)
@@ -206,7 +206,8 @@ def _open_market(exchange: Exchange, ticker: str, shard: int) -> ListedMarket:
 
 
 def _resting(exchange: Exchange, account: Account, order_id: str, shard: int) -> tuple[Order, ListedMarket]:
-    """The order and its market. Raises `Refusal` if it does not rest on that shard or cannot be canceled."""
+    """The order and its market.
+    Raises `Refusal` if the order does not rest on that shard or cannot be canceled now."""
     order = account.resting.get(order_id)
     market = exchange.markets[order.ticker] if order is not None else None
     if order is None or market is None or shard not in (-1, market.shard):
@@ -290,7 +291,7 @@ def _check_amendment(
 def _check_collateral(
     exchange: Exchange, market: ListedMarket, order: Order, instead_of: Order | None = None
 ) -> None:
-    """Raise `Refusal` if the account cannot pay for an order that is filled at its limit.
+    """Raise `Refusal` if the account cannot pay for an order filled at its limit.
     The order needs its collateral and, if it crosses, the taker fee. Cash from closing a position at once is
     deducted."""
     account = exchange.accounts[order.owner or ""]

@@ -2,7 +2,7 @@
 
 Promise:
 - A group belongs to one shard. A call for another shard raises `Refusal` (not found).
-- A group does not change while the exchange is paused on its shard.
+- No call changes a group while the exchange is paused on its shard.
 """
 
 from __future__ import annotations
