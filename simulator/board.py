@@ -2,7 +2,8 @@
 
 Promise:
 - The same seed gives the same board; the customer's actions do not change it.
-- An ended event is followed by another, and an ended window by another.
+- When an event of `kinds` ends, another of its series follows. When a program's window ends, another follows while
+  the market is open.
 - The board has every case that a bot must tell apart. Books: thin ones that pay, crowded ones, sides below the
   target, empty sides, fine price grids. Markets: strike ladders, several shards, maker fees, a halted market, one
   that closes within minutes, combos. Programs: for volume, without a target, overlapping, upcoming, paid out.

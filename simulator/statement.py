@@ -19,10 +19,13 @@ from simulator.rewards import SHARE, Meter
 
 
 def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
-    """All about an account, as JSON values.
-    The fields are `journal` (reasons for cash changes, in order), `orders`, `fills`, `settlements`, `rewards` (one
-    per window in which it scored), `cash` by shard, `totals` of the journal by kind, `positions` (YES positive)
-    and their `value` at the best bids. Money is dollars in strings. Times are ISO 8601."""
+    """Everything about an account, as JSON values.
+    Money is dollars in strings. Times are ISO 8601.
+
+    - `journal`: the cash changes and their reasons, in order. `totals`: its sum for each kind.
+    - `orders`, `fills`, `settlements`. `rewards`: one for each window in which the account scored.
+    - `cash`: by shard. `positions`: YES is positive. `value`: of the positions, at the best bids.
+    """
     account = exchange.accounts[owner]
     return {
         "owner": owner,
