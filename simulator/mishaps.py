@@ -15,7 +15,7 @@ The faults of `simulator.faults`, with their parameters:
   the lag. `clock_jump`: the clock with which the exchange checks signatures and dates its answers is off by
   `seconds`.
 - `trading_paused`, `exchange_paused` (`shards`, or all), `halted` (`ticker`): last from `from` to `until`, or
-  forever without `until`. If a request strikes the rule, they start then.
+  forever without `until`. A rule with `on` starts them at the struck request instead.
 - `closes`, `settles` (`result`), `new_grid` (`grid`: linear, tapered, deci): a market closes, is paid out, or gets
   another price grid. It is the market `ticker`, or else the one that the struck request is about.
 - `partial_fill`: a simulated trader takes `part` (0.5) of an order just before its cancel, or before any other
@@ -93,7 +93,7 @@ class Mishaps:
         return _spoil(answer, by_kind, request, now + self._skew)
 
     def _lag(self, elapsed: float) -> float:
-        """Seconds that the account's lists lag now, by a `stale` rule."""
+        """Seconds that the account's lists lag now, according to the `stale` rules."""
         lags = [r.given["seconds"] for r in self._rules if r.do == "stale" and r.starts <= elapsed < r.until]
         return float(max(lags, default=0.0))
 
