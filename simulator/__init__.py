@@ -1,6 +1,9 @@
-"""An exchange to learn and test on: stateful, behind the HTTP API of the real one, with no money in it.
+"""A simulated exchange to learn and test on: stateful, without real money.
 
-Two ways in: `embedded.start()` puts one inside a process, mounted under a `requests.Session` and with a clock of
-its own; `python -m simulator` serves one on a loopback port at wall-clock speed, for any client. It shares no
-code with the bot, so that each can catch the other's mistakes.
+It answers the HTTP API of the real exchange. There are two ways to use it:
+
+- `embedded.start()` runs one inside a process, behind a `requests.Session` and with its own clock.
+- `python -m simulator` serves one on a loopback port, in real time, for any client.
+
+It shares no code with the bot, so that each can catch the other's mistakes.
 """

@@ -1,4 +1,4 @@
-"""`python -m simulator`: serve an exchange on a loopback port, at wall-clock speed, for any client."""
+"""`python -m simulator`: serve an exchange on a loopback port in real time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_PROGRAMS = 50_000
 
 
 class PortTaken(Exception):
-    """There is no listening on the port."""
+    """The simulator cannot listen on the port."""
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -30,14 +30,14 @@ def serve(arguments: argparse.Namespace) -> int:
     key = read_or_make(arguments.key_file, arguments.ed25519)
     who = people.EVERYBODY - set(arguments.without)
     if sys.stderr.isatty():
-        print("laying out the board ...", end="\r", file=sys.stderr, flush=True)
+        print("building the board ...", end="\r", file=sys.stderr, flush=True)
     exchange = open_exchange(time.time(), arguments.seed, arguments.books, arguments.programs, who)
     api = Api(exchange, {key_id(key): key.public_key()}, tier=TIERS[arguments.tier])
     if arguments.read_only:
         api.read_only.add(key_id(key))
     control = Control(api, arguments.step)
     if arguments.step:
-        # A client signs with its own clock, which goes on while the exchange's stands still.
+        # A client signs with its own clock, which keeps running while the exchange's stands still.
         api.clocks = lambda: [exchange.now, time.time()]
     front = Mishaps(api, rules) if rules else api
     try:
@@ -48,8 +48,8 @@ def serve(arguments: argparse.Namespace) -> int:
         url = f"http://{HOST}:{server.server_port}{ROOT}"
         count = len(exchange.markets)
         print(f"A simulated exchange with {count:,} markets (seed {arguments.seed}) at {url}")
-        print("No real money is in it. It forgets everything when it stops: Ctrl-C.")
-        print(f"Its own truth about the account: http://{HOST}:{server.server_port}/simulator/statement")
+        print("No real money is involved. Ctrl-C stops it, and all its state is lost.")
+        print(f"Full statement of the account: http://{HOST}:{server.server_port}/simulator/statement")
         if arguments.step:
             print("Its clock stands still until POST /simulator/advance moves it.")
         for environment in ("SIM", "DEMO"):
@@ -76,21 +76,21 @@ def _programs(text: str) -> int:
 def _people(text: str) -> list[str]:
     unknown = set(text.split(",")) - people.EVERYBODY
     if unknown:
-        raise argparse.ArgumentTypeError(f"there are {', '.join(sorted(people.EVERYBODY))}")
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(sorted(people.EVERYBODY))}")
     return text.split(",")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
-        description="Serve a simulated exchange to any client on this machine, at wall-clock speed.",
+        description="Serve a simulated exchange to any client on this machine, in real time.",
         epilog="example: python -m simulator --port 8080 --programs 8140 --without informed,sweeps",
     )
     parser.add_argument(
         "--port", type=_port, default=8080, help="loopback port (default 8080; 0 picks a free one)"
     )
     parser.add_argument(
-        "--seed", type=int, default=SEED, help=f"the same seed is the same market (default {SEED})"
+        "--seed", type=int, default=SEED, help=f"random seed; the same seed gives the same market (default {SEED})"
     )
     parser.add_argument(
         "--programs", type=_programs, default=PROGRAMS, metavar="N",
@@ -100,7 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", type=Path, metavar="FILE", help="a script of faults (see README)")
     parser.add_argument(
         "--without", type=_people, default=[], metavar="WHO",
-        help=f"leave people out: {', '.join(sorted(people.EVERYBODY))}, with commas between",
+        help=f"simulated traders to leave out: {', '.join(sorted(people.EVERYBODY))}, separated by commas",
     )  # fmt: skip
     parser.add_argument("--tier", choices=TIERS, default="basic", help="the account's rate limits (default basic)")
     parser.add_argument(
@@ -108,11 +108,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--key-file", type=Path, metavar="FILE", default=Path("simulator-key.pem"),
-        help="where the customer's private key is kept, made if absent (default simulator-key.pem)",
+        help="file of the customer's private key, created if absent (default simulator-key.pem)",
     )  # fmt: skip
-    parser.add_argument("--read-only", action="store_true", help="the key may read, and writes are refused")
+    parser.add_argument("--read-only", action="store_true", help="the key may only read; writes are refused")
     parser.add_argument(
-        "--ed25519", action="store_true", help="where a key is made, make one of this kind instead of RSA"
+        "--ed25519", action="store_true", help="if a key is created, make it Ed25519 instead of RSA"
     )
     return parser.parse_args()
 

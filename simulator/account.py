@@ -1,6 +1,8 @@
-"""A customer's side of the exchange: cash by shard, what is held, orders, and everything that moved cash.
+"""A customer's account: cash by shard, positions, orders and a journal of cash.
 
-Promise: cash changes only with an entry in the journal that says why, and every change is exact.
+Promise:
+- Every change of cash adds a journal entry that gives the reason.
+- Every change is exact, in integers.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from simulator.matching import DOLLAR_PIPS, Order
 
 @dataclass(slots=True)
 class Holding:
-    """What is held in one market: `count` > 0 is YES, < 0 NO. `cost` is what the contracts held now cost."""
+    """A position in one market.
+    `count` > 0 is YES, < 0 is NO. `cost` is what the contracts held now cost."""
 
     count: int = 0
     cost: int = 0
@@ -27,7 +30,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One account's part in trade number `number`."""
+    """One account's side of trade number `number`."""
 
     number: int
     order_id: str
@@ -43,7 +46,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a market paid at its end. `count` as in `Holding`."""
+    """The payout of a market to one account. `count` as in `Holding`."""
 
     number: int
     ticker: str
@@ -59,8 +62,9 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class CashEntry:
-    """Why cash changed: `kind` is deposit, withdrawal, transfer, trade, fee, settlement, reward or gift; `about`
-    the ticker, program or id it belongs to. `amount` in 1/1,000,000 dollar."""
+    """One change of cash and its reason. `amount` in 1/1,000,000 dollar.
+    `kind` is deposit, withdrawal, transfer, trade, fee, settlement, reward or gift. `about` is the ticker,
+    program or id it belongs to."""
 
     time: float
     shard: int
@@ -71,7 +75,7 @@ class CashEntry:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Money put in or taken out. `amount` in cents."""
+    """A deposit or a withdrawal. `amount` in cents."""
 
     number: int
     payment_id: str
@@ -105,7 +109,8 @@ class SetAside:
 
 @dataclass(slots=True)
 class OrderGroup:
-    """A customer's own breaker: `limit` contracts (1/100) may be filled in 15 s. `filled` are (time, size)."""
+    """A customer's circuit breaker for a group of orders.
+    It triggers if more than `limit` (1/100 contract) is filled in 15 s. `filled` lists (time, size)."""
 
     group_id: str
     shard: int
@@ -133,20 +138,20 @@ class Account:
     cancel_all_until: float = 0.0
 
     def book(self, time: float, shard: int, amount: int, kind: str, about: str) -> None:
-        """Change cash, and say why."""
+        """Change cash and write the reason to the journal."""
         if amount:
             self.cash[shard] = self.cash.get(shard, 0) + amount
             self.journal.append(CashEntry(time, shard, amount, kind, about))
 
     def cost_of(self, ticker: str, is_bid: bool, price: int, size: int) -> int:
-        """What a trade would take from the cash (negative: bring), without its fee. Buying YES while NO is held
-        closes pairs, each worth a dollar; the rest opens."""
+        """Cash that a trade would take (negative: bring in), without its fee.
+        Buying YES while NO is held closes pairs, each worth a dollar. The rest opens a position."""
         own_price = price if is_bid else DOLLAR_PIPS - price
         closing = min(size, self.held_against(ticker, is_bid))
         return (size - closing) * own_price - closing * (DOLLAR_PIPS - own_price)
 
     def trade(self, shard: int, fill: Fill) -> int:
-        """Book a fill and its fee. Returns what the trade took from the cash, without the fee."""
+        """Book a fill and its fee. Returns the cash that the trade took, without the fee."""
         cost = self.cost_of(fill.ticker, fill.is_bid, fill.price, fill.size)
         held = self.holdings[fill.ticker]
         own_price = fill.price if fill.is_bid else DOLLAR_PIPS - fill.price
@@ -171,8 +176,9 @@ class Account:
         return 0 if held is None else max(-held.count if is_bid else held.count, 0)
 
     def collateral(self, resting: Iterable[Order]) -> int:
-        """What `resting` orders tie up: the whole price of every contract that would open something, and the
-        maker's fee. What would only close a holding needs none; the oldest orders close first."""
+        """Cash that `resting` orders tie up.
+        It is the full price and the maker fee of every contract that would open a position. Contracts that would
+        only close one need none; the oldest orders close first."""
         closable: dict[tuple[str, bool], int] = {}
         total = 0
         for order in resting:
@@ -189,7 +195,8 @@ class Account:
         return total
 
     def as_it_is(self) -> Account:
-        """A copy that stays as the account is now. Orders that are done, and entries of lists, never change."""
+        """A copy that stays as the account is now.
+        It shares finished orders and list entries, because they never change."""
         orders = self.orders | {order_id: copy.copy(order) for order_id, order in self.resting.items()}
         return replace(
             self,

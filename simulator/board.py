@@ -1,9 +1,12 @@
-"""What an exchange lists when it opens, and how it goes on: events follow events, windows follow windows.
+"""The board: the markets and programs that an exchange lists, now and later.
 
-Promise: the same seed gives the same board, whatever the customer does. It has one of everything that a bot must
-tell apart: thin books that pay, crowded ones, sides that miss the target, empty sides, fine price grids, strike
-ladders, other shards, makers' fees, programs that are not for resting orders or have no target, overlapping,
-upcoming and paid-out ones, a halted market, one that closes within minutes, combos.
+Promise:
+- The same seed gives the same board; the customer's actions do not change it.
+- When an event of `kinds` ends, another of its series follows. When a program's window ends, another follows while
+  the market is open.
+- The board has every case that a bot must tell apart. Books: thin ones that pay, crowded ones, sides below the
+  target, empty sides, fine price grids. Markets: strike ladders, several shards, maker fees, a halted market, one
+  that closes within minutes, combos. Programs: for volume, without a target, overlapping, upcoming, paid out.
 """
 
 from __future__ import annotations
@@ -34,25 +37,25 @@ from simulator.people import Shape
 from simulator.value import EventValue, MarketValue, strike_for
 
 CALM = 1.0
-"""Pieces of news a day."""
+"""News jumps per day."""
 
 EVENTS_OF_A_SERIES = 3
-"""A large board has so many events of each series."""
+"""Events per series; a larger board adds series."""
 
 SECOND_PROGRAM, VOLUME_PROGRAM = 0.04, 0.05
-"""The part of markets that have an overlapping program, and one for volume."""
+"""Fractions of markets with an overlapping program and with a volume program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """A recorded book: size in 1/100 contract by YES price in pips, for bids and for asks."""
+    """A recorded book: size (1/100 contract) by YES price (pips), per side."""
 
     bids: dict[int, int]
     asks: dict[int, int]
 
 
 class Board:
-    """Lays markets, programs and people on an exchange. `who` are the people that come."""
+    """Lists markets and programs, and brings in the simulated traders of `who`."""
 
     def __init__(self, exchange: Exchange, who: frozenset[str] = people.EVERYBODY) -> None:
         self._exchange = exchange
@@ -63,7 +66,7 @@ class Board:
     # -- invented -------------------------------------------------------------------------------------------
 
     def invented(self, programs: int) -> None:
-        """List events of all kinds until so many liquidity programs run, and the oddities beside them."""
+        """List events until `programs` liquidity programs run, then the special cases."""
         taken = {kind.prefix: 0 for kind in KINDS}
         listed = 0
         while listed < programs:
@@ -77,10 +80,11 @@ class Board:
         self._oddities()
 
     def _event(self, kind: Kind, series: str, opens: float, at_most: int) -> int:
-        """List one event, and the next one when it ends. Returns how many programs it brought."""
+        """List one event, and the next one when it ends.
+        Lists up to `at_most` markets. Returns the number of liquidity programs that run in them."""
         exchange = self._exchange
         closes = opens + kind.open_for
-        # Outcomes are read a little before trading ends, except where the close itself is the question.
+        # Outcomes are read shortly before trading ends, except if the question is about the close itself.
         reads = closes - (0.0 if kind.open_for < HOUR else self._dice.uniform(120.0, 1_800.0))
         event = ListedEvent(
             exchange.next_number(), self._event_ticker(series, closes),
@@ -88,7 +92,7 @@ class Board:
             kind.question, exclusive=kind.ranges,
         )  # fmt: skip
         hidden = EventValue(exchange.seed, event.ticker, max(opens, exchange.now), reads, kind.news_a_day)
-        # Where the event stands when it is listed: the middle of its ladder lies near one half.
+        # At listing, the middle strike of the ladder is worth about one half.
         centre = self._dice.gauss(0.0, 0.4)
         cuts = [centre + strike_for(1 - (n + 1) / (kind.strikes + 1)) for n in range(kind.strikes)]
         count, running = min(kind.strikes, at_most), 0
@@ -109,22 +113,23 @@ class Board:
         self._event(kind, series, opens, count)
 
     def _event_ticker(self, series: str, closes: float) -> str:
-        """Named for the day it closes, or where that is taken for the minute, or for a number of its own."""
+        """A ticker named for the day the event closes.
+        If that is taken, it is named for the minute; if that is taken too, a number is added."""
         day = datetime.fromtimestamp(closes, timezone.utc)
         names = [f"{series}-{day:{form}}".upper() for form in ("%y%b%d", "%y%b%d%H%M")]
         free = [name for name in names if name not in self._exchange.events]
         return free[0] if free else f"{names[-1]}N{len(self._exchange.events)}"
 
     def _shape(self, kind: Kind) -> Shape:
-        """The sides of a book are mostly alike."""
+        """Draw the shape of a book. Its two sides are mostly alike."""
         first = self._dice.choices(SHAPES, kind.shapes)[0]
         other = self._dice.choices(SHAPES, kind.shapes)[0] if self._dice.random() < 0.15 else first
         steps = self._dice.choice((1, 1, 2, 3))
         return _shape(first(self._dice), other(self._dice), steps)
 
     def _programs(self, market: ListedMarket, kind: Kind, opens: float) -> int:
-        """The window that is running in a market, and what some markets have beside it. Returns how many programs
-        for resting orders run."""
+        """List a market's running window and, in some markets, further programs.
+        Returns the number of liquidity programs that run."""
         elapsed = max(self._exchange.now - opens, 0.0)
         starts = opens + elapsed // kind.window * kind.window
         self._window(market, kind, starts)
@@ -136,14 +141,14 @@ class Board:
         return 1 + (second and starts + kind.window / 2 > self._exchange.now)
 
     def _window(self, market: ListedMarket, kind: Kind, starts: float) -> None:
-        """A program; when it ends and its market goes on, another like it follows."""
+        """List a program. When it ends and its market is still open, list another like it."""
         ends = min(starts + kind.window, market.closes)
         self._program(market, kind.reward, starts, ends - starts, kind.target, discount_bps=kind.discount_bps)
         if ends < market.closes:
             self._exchange.at(ends, lambda: self._window(market, kind, ends))
 
     def _oddities(self) -> None:
-        """One each of what does not fit the mould, on one event, and a combo."""
+        """List a market for each special case, a fee-free event and a combo."""
         exchange, now = self._exchange, self._exchange.now
         date = f"{datetime.fromtimestamp(now + DAY, timezone.utc):%y%b%d}".upper()
         series = ListedSeries("KXODD", "Oddities", "World", "custom", 0)
@@ -178,7 +183,7 @@ class Board:
         self._combo(date)
 
     def _fee_free(self, series: ListedSeries, date: str) -> None:
-        """An event whose own fees go before its series'."""
+        """List an event whose own fees override its series'."""
         exchange, now = self._exchange, self._exchange.now
         event = ListedEvent(
             exchange.next_number(), f"KXODDFREE-{date}", series, "Free of fees", fees=FeeTerms("quadratic", 0)
@@ -193,7 +198,7 @@ class Board:
         self._program(market, 80, now, 4 * DAY)
 
     def _combo(self, date: str) -> None:
-        """A bundle of other markets' outcomes, on the shard of its own, with hardly anybody in it."""
+        """List a combo (a bundle of outcomes) on its own shard, with few orders."""
         exchange, now = self._exchange, self._exchange.now
         fees = FeeTerms("quadratic_with_combo_maker_fees")
         series = ListedSeries("KXMVESPORTS", "Combos", "Exotics", "custom", 1, fees)
@@ -208,8 +213,8 @@ class Board:
     # -- recorded -------------------------------------------------------------------------------------------
 
     def recorded(self, ticker: str, levels: Levels) -> None:
-        """List a recorded book: open for a week, under a program like most real ones (target 1,000, discount
-        0.5, $20 a day)."""
+        """List a recorded book as a market that stays open for a week.
+        Its program is like most real ones: target 1,000, discount 0.5, $20 a day."""
         exchange, now = self._exchange, self._exchange.now
         name = ticker.rpartition("-")[0] or ticker
         series = ListedSeries(ticker.partition("-")[0], f"Recorded {name}", "Recorded", "custom", 0)
@@ -225,7 +230,7 @@ class Board:
         self._program(market, 140, now, 7 * DAY)
 
     def _new_id(self) -> str:
-        """An id that nothing which customers do has a part in."""
+        """Draw a program id, from a generator that customers' requests do not affect."""
         return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
 
     # -- both -----------------------------------------------------------------------------------------------
@@ -270,11 +275,11 @@ def _frequency(seconds: float) -> str:
 
 
 NEAR_STEPS = 10
-"""Recorded levels so close to the touch move with the value; the others stay where they are."""
+"""Recorded levels within this many ticks of the best price move with the value; others keep their prices."""
 
 
 def shape_of(levels: Levels, grid: Grid) -> tuple[Shape, float]:
-    """How rivals keep up a recorded book, and what they think it is worth."""
+    """The shape in which rivals quote a recorded book, and its value in dollars."""
     bid, ask = max(levels.bids, default=None), min(levels.asks, default=None)
     low = grid.tick(bid) if bid is not None else (grid.tick(ask) - 2 if ask is not None else grid.tick(5_000))
     high = grid.tick(ask) if ask is not None else low + 2
@@ -294,5 +299,6 @@ def shape_of(levels: Levels, grid: Grid) -> tuple[Shape, float]:
 
 
 def grid_of(prices: list[int]) -> Grid:
-    """The coarsest price grid that recorded prices lie on: whole cents, tapered at the edges, or 0.1¢."""
+    """The coarsest price grid that fits recorded prices.
+    The candidates are whole cents, whole cents tapered at the edges, and 0.1¢."""
     return next((grid for grid in (LINEAR, TAPERED) if all(map(grid.holds, prices))), DECI)

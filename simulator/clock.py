@@ -1,5 +1,8 @@
-"""The time of an embedded exchange. Promise: it moves only when it is told to, never by computing time, so a
-run is the same on a slow machine and on a fast one.
+"""The simulated clock of an embedded exchange.
+
+Promise:
+- Only `sleep` and `advance` move the clock; computing takes no simulated time.
+- A run is therefore the same on a slow machine and on a fast one.
 """
 
 from __future__ import annotations
@@ -9,8 +12,8 @@ from datetime import datetime, timedelta
 
 
 class SimulatedClock:
-    """Starts at `start` (UTC). `sleep` lets simulated seconds pass and waits a `pace`-th of them on the wall;
-    a `pace` of None does not wait at all."""
+    """A clock that starts at `start` (UTC).
+    `sleep` advances it and waits 1/`pace` of that time in real time. With a `pace` of None it does not wait."""
 
     def __init__(self, start: datetime, pace: float | None) -> None:
         self._now = start
@@ -20,7 +23,7 @@ class SimulatedClock:
         return self._now
 
     def monotonic(self) -> float:
-        """The same time in seconds. Nothing sets this clock."""
+        """The same time, in seconds. Nothing resets this clock."""
         return self._now.timestamp()
 
     def sleep(self, seconds: float) -> None:
@@ -29,5 +32,5 @@ class SimulatedClock:
         self.advance(seconds)
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass without waiting: what a request takes on its way."""
+        """Let `seconds` pass without a real wait: the latency of a request."""
         self._now += timedelta(seconds=max(seconds, 0.0))

@@ -1,5 +1,8 @@
-"""An exchange inside this process. Promise: a client gets a session, a key and a clock, and every line of it runs
-as it would against the real exchange.
+"""The embedded exchange: a simulated exchange inside this process.
+
+Promise:
+- A client gets a session, a key and a clock.
+- Every line of the client runs as it would against the real exchange.
 """
 
 from __future__ import annotations
@@ -23,25 +26,26 @@ from simulator.opening import PROGRAMS, open_exchange
 from simulator.transport import ExchangeAdapter
 
 HOST = "http://simulator.invalid"
-"""A name that no network resolves: a request that missed the adapter would go nowhere."""
+"""A host name that never resolves: a request that bypasses the adapter goes nowhere."""
 
 PACE = 25.0
-"""A simulated wait takes a 25th of itself on the wall."""
+"""A simulated wait takes 1/25 of its time in real time."""
 
 LATENCY = 0.05
-"""Simulated seconds from sending a request to having its answer."""
+"""Simulated seconds from request to answer."""
 
 OPENED = "simulated, opened for this command alone"
 THE_BOTS = "simulated, inside the bot's own process"
-"""What an exchange is that lives inside a process: the one that asks, or another."""
+"""How a command describes an embedded exchange: in the command's own process, or in the bot's."""
 
 SEED = 1
 
 
 @dataclass(frozen=True)
 class EmbeddedExchange:
-    """What a client needs (`base_url`, `key_id`, `private_key`, `session`, `clock`), what a person should know
-    (`about`), and the exchange behind it."""
+    """An embedded exchange and the access to it.
+    A client needs `base_url`, `key_id`, `private_key`, `session` and `clock`. `about` describes it for a person.
+    `api` is the exchange behind it."""
 
     base_url: str
     key_id: str
@@ -62,22 +66,22 @@ def start(
     tier: str = "basic",
     faults: list[dict[str, Any]] | None = None,
 ) -> EmbeddedExchange:
-    """Open an exchange that starts `at` a time (the wall's present where None), with a key made on the spot.
-    `faults` are the rules of a script."""
+    """Open an exchange with a new key. It starts `at` a time, or now if None.
+    `faults` are the rules of a script (`simulator.faults`)."""
     clock = SimulatedClock(at or datetime.now(timezone.utc), pace)
     api = Api(open_exchange(clock.now().timestamp(), seed, books, programs, who), tier=TIERS[tier])
     front = Mishaps(api, parse_faults(faults)) if faults else api
-    private_key = Ed25519PrivateKey.generate()  # made and used in a fraction of an RSA key's time
+    private_key = Ed25519PrivateKey.generate()  # faster to create and to use than RSA
     key_id = "embedded-simulator"
     api.keys[key_id] = private_key.public_key()
     session = requests.Session()
     session.trust_env = False
     session.mount(HOST, ExchangeAdapter(front, clock, LATENCY))
-    speed = "does not wait" if pace is None else f"runs {pace:.0f} times as fast as the wall's"
+    speed = "does not wait" if pace is None else f"runs {pace:.0f} times as fast as real time"
     about = {
         "Money": "no real money is involved",
         "Exchange": "simulated, inside this process",
-        "Clock": f"simulated, from the present on, {speed}; a request takes {LATENCY:.2f} s",
+        "Clock": f"simulated, starts now, {speed}; a request takes {LATENCY:.2f} s",
         "Seed": str(seed),
     }
     return EmbeddedExchange(HOST + ROOT, key_id, private_key, session, clock, about, api)

@@ -1,8 +1,10 @@
-"""The exchange's state and what may change it: books, accounts, cash, and what time brings.
+"""The exchange's state: books, accounts, cash and scheduled events.
 
-Promise: it does what the real one is documented to do and nothing for the bot's sake. It knows HTTP as little
-as the matching engine of a real exchange does: `api` speaks for it. What customers may ask of it is in
-`order_entry` and `order_groups`; what becomes of markets in `lifecycle`.
+Promise:
+- It does what the real exchange is documented to do, with nothing added for the bot's sake.
+- It is independent of HTTP, like a real matching engine; `simulator.api` translates requests.
+
+Customers' requests are in `order_entry` and `order_groups`. Markets open, close and settle in `lifecycle`.
 """
 
 from __future__ import annotations
@@ -29,14 +31,14 @@ from simulator.timeline import Timeline
 SHARDS = {0: "Default", 1: "Exotics", 2: "Crypto and Commodities", 3: "Sports"}
 
 TRADES_KEPT = 100_000
-"""The public tape reaches back this many trades."""
+"""Number of latest trades on the public tape."""
 
 GROUP_WINDOW = 15.0
 """Seconds over which an order group counts its fills."""
 
 
 class Refusal(Exception):
-    """The exchange does not do what was asked. In the words of its API."""
+    """The exchange refuses a request, in the words of its API."""
 
     def __init__(self, status: int, code: str, message: str, details: str = "") -> None:
         super().__init__(f"{status} {code} {details or message}")
@@ -47,10 +49,11 @@ class Refusal(Exception):
 
 
 class Exchange:
-    """All state of one exchange. Ids and dice come from `seed`, so the same seed with the same requests gives
-    the same exchange. `pauses` holds, by shard, the pauses that last there: "trading" or "exchange". `worth`
-    tells what YES of a market is worth at a time, in dollars: nobody who trades is told. `running` are the meters
-    of programs by market, `ended` those of ended windows in which somebody scored."""
+    """All state of one exchange.
+    Ids and random numbers come from `seed`: the same seed with the same requests gives the same exchange.
+    `pauses` lists the current pauses of each shard: "trading" or "exchange". `worth` gives the hidden value of a
+    market's YES at a time, in dollars; no trader reads it. `running` are the meters of running programs by
+    market. `ended` are the meters of ended windows in which an account scored."""
 
     def __init__(self, now: float, seed: int) -> None:
         self.seed = seed
@@ -85,13 +88,13 @@ class Exchange:
         return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
 
     def next_number(self) -> int:
-        """Numbers that only rise: in the order of them, lists are paged."""
+        """The next rising number. Lists are paged in the order of these numbers."""
         return next(self._numbers)
 
     # -- accounts -------------------------------------------------------------------------------------------
 
     def open_account(self, owner: str, cash: dict[int, int]) -> Account:
-        """An account with a deposit on each shard, in 1/1,000,000 dollar."""
+        """Open an account with a deposit on each shard, in 1/1,000,000 dollar."""
         account = self.accounts[owner] = Account(owner)
         for shard, amount in cash.items():
             account.book(self.now, shard, amount, "deposit", "opening")
@@ -109,8 +112,8 @@ class Exchange:
     def free_cash(
         self, account: Account, shard: int, beside: Order | None = None, instead_of: Order | None = None
     ) -> int:
-        """Cash of a shard that resting orders do not tie up, nor one that is to rest `beside` them, or in the
-        place of one of them."""
+        """Cash of a shard that resting orders do not tie up, in 1/1,000,000 dollar.
+        An order `beside` counts as resting too: added to the others, or in place of `instead_of`."""
         resting = self.resting_on(account, shard)
         if beside is not None and instead_of is None:
             resting.append(beside)
@@ -129,13 +132,13 @@ class Exchange:
         return done
 
     def withdraw_cash(self, account: Account, shard: int, cents: int) -> None:
-        """Take money out of an account."""
+        """Withdraw money from an account."""
         out = Payment(self.next_number(), self.new_id(), cents, self.now)
         account.withdrawals.append(out)
         account.book(self.now, shard, -cents * 10_000, "withdrawal", out.payment_id)
 
     def set_cash_aside(self, account: Account, shard: int, cents: int) -> None:
-        """Move money to a subaccount of an account that is not simulated."""
+        """Move money to another subaccount, which is not simulated."""
         out = SetAside(self.next_number(), self.new_id(), cents, shard, self.now)
         account.set_aside.append(out)
         account.book(self.now, shard, -cents * 10_000, "transfer", out.transfer_id)
@@ -143,17 +146,18 @@ class Exchange:
     # -- books ----------------------------------------------------------------------------------------------
 
     def trades_in(self, market: ListedMarket) -> bool:
-        """Whether orders are taken in a market now."""
+        """Whether a market accepts orders now."""
         return market.status == "active" and not self.pauses.get(market.shard)
 
     def pause_on(self, shard: int) -> str | None:
-        """What is paused on a shard: the "exchange", or only "trading", or nothing."""
+        """The pause of a shard: the whole "exchange", only "trading", or None."""
         lasting = self.pauses.get(shard, ())
         return next((what for what in ("exchange", "trading") if what in lasting), None)
 
     def changed(self, market: ListedMarket) -> None:
-        """To be said after anything that may change a market's book, status or trading. It is looked at once all
-        is done that happens at this moment."""
+        """Schedule a look at a market that may have changed.
+        Call it after anything that may change the market's book, status or trading. The exchange looks once, after
+        everything that is due at this moment."""
         if not market.to_look_at:
             market.to_look_at = True
             self.at(self.now, lambda: self._look(market))
@@ -166,7 +170,7 @@ class Exchange:
             meter.note(self.now, trading)
 
     def execute(self, market: ListedMarket, order: Order) -> None:
-        """Match an order against the book and book what it traded."""
+        """Match an order against the book and record its trades."""
         trades, withdrawn = market.book.match(order)
         for own in withdrawn:
             self.forget(market, own)
@@ -208,7 +212,7 @@ class Exchange:
             self._count_in_group(account, order.group_id, trade.size)
 
     def rest(self, market: ListedMarket, order: Order) -> None:
-        """Put an order at the end of its price's queue. It expires by itself, if it is to."""
+        """Put an order at the end of its price's queue, and schedule its expiry."""
         market.book.half(order.is_bid).add(order)
         if order.owner is not None:
             self.accounts[order.owner].resting[order.order_id] = order
@@ -216,7 +220,7 @@ class Exchange:
             self.expire_later(market, order)
 
     def expire_later(self, market: ListedMarket, order: Order) -> None:
-        """Take an order down when its time comes, unless it has another by then."""
+        """Cancel an order at its expiry, unless its expiry has changed by then."""
         due = order.expires
 
         def expire() -> None:
@@ -227,19 +231,19 @@ class Exchange:
             self.at(due, expire)
 
     def withdraw(self, market: ListedMarket, order: Order) -> None:
-        """Take a resting order off the book. `changed` is for the caller to say, once for all that it does."""
+        """Cancel a resting order. The caller calls `changed`, once for all it did."""
         market.book.half(order.is_bid).remove(order)
         order.status = "canceled"
         self.forget(market, order)
 
     def take_down(self, market: ListedMarket, order: Order) -> None:
-        """Take an order off the book, if it still rests."""
+        """Cancel an order if it still rests."""
         if order.status == "resting":
             self.withdraw(market, order)
             self.changed(market)
 
     def forget(self, market: ListedMarket, order: Order) -> None:
-        """An order is not among those that rest any more."""
+        """Remove an order from the resting orders of its market and its account."""
         order.updated = self.now
         if order.owner is not None:
             market.owned.pop(order.order_id, None)
@@ -261,8 +265,8 @@ class Exchange:
         return sum(size for _, size in group.filled)
 
     def trigger_group(self, account: Account, group: OrderGroup) -> None:
-        """Take down a group's resting orders; it takes no more until it is reset. Whoever is just taking from
-        them takes what they came for first: what the real exchange does inside one match is not known."""
+        """Cancel a group's resting orders. The group refuses new orders until it is reset.
+        A match in progress completes first: what the real exchange does inside one match is not known."""
         group.triggered = True
         self.at(self.now, lambda: self.sweep_group(account, group))
 
@@ -270,16 +274,16 @@ class Exchange:
         for order in [o for o in account.resting.values() if o.group_id == group.group_id]:
             self.take_down(self.markets[order.ticker], order)
 
-    # -- the crowd ------------------------------------------------------------------------------------------
+    # -- simulated traders ----------------------------------------------------------------------------------
 
     def crowd_take(self, market: ListedMarket, is_bid: bool, limit: int, size: int) -> None:
-        """Somebody takes what rests up to a limit, and leaves."""
+        """Take liquidity up to a limit price. The unfilled remainder does not rest."""
         self.execute(market, Order(market.ticker, is_bid, limit, size))
         self.changed(market)
 
     def crowd_rest(self, market: ListedMarket, is_bid: bool, price: int, size: int) -> Order | None:
-        """Somebody rests an order where it crosses nothing; None where it would. `changed` is for the caller to
-        say, once for all that it does."""
+        """Rest an order of a simulated trader. Returns None if it would cross.
+        The caller calls `changed`, once for all it did."""
         if market.book.would_cross(is_bid, price):
             return None
         order = Order(market.ticker, is_bid, price, size)
@@ -288,7 +292,7 @@ class Exchange:
 
 
 def account_value(exchange: Exchange, account: Account) -> int:
-    """What an account's holdings would bring at the best bids now, in 1/1,000,000 dollar."""
+    """Value of an account's positions at the best bids now, in 1/1,000,000 dollar."""
     return sum(_mark(exchange.markets[ticker].book, held.count) for ticker, held in account.holdings.items())
 
 

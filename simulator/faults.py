@@ -1,15 +1,18 @@
-"""Bad days on purpose: a script of faults, read from a file. Promise: a script that cannot be used is refused with
-the rule and the reason, and the same script on the same seed strikes the same requests.
+"""Scripts of faults: which requests fail, and when, on a simulated exchange.
 
-A script is a JSON list of rules. Each has a `do` (see `simulator.mishaps`) and may have:
+Promise:
+- A script that cannot be used is refused with the rule's number and the reason.
+- The same script on the same seed strikes the same requests.
 
-- `on`: the requests it strikes, `"POST /portfolio/events/orders"`; `*` stands for anything; all where it is
-  absent. A mishap that happens to the exchange and names no requests strikes at its time `from`.
-- `skip`: let so many of them through first; `times`: strike so many, then no more; `chance`: strike each with
-  this probability. They need requests to count: what strikes at its time does not take them.
-- `from`, `until`: only between these simulated seconds after the opening.
-- what the mishap itself takes: `seconds`, `field`, `ticker`, `shards`, `result`, `grid`, `part`, `amount`,
-  `source`, `destination`, `acted`.
+A script is a JSON list of rules. Each has a `do`, the name of its fault (see `simulator.mishaps`), and may have:
+
+- `on`: the requests that it strikes, such as `"POST /portfolio/events/orders"`. `*` matches anything and is the
+  default. With that default, a fault of the exchange itself (`EVENTS`) strikes once, at its time `from`.
+- `skip`: let this many matching requests through first. `times`: strike this many, then stop. `chance`: strike
+  each with this probability. A rule that strikes at its time refuses these three: it has no requests to count.
+- `from`, `until`: strike only between these simulated seconds after the opening.
+- The fault's own parameters: `seconds`, `field`, `ticker`, `shards`, `result`, `grid`, `part`, `amount`, `source`,
+  `destination`, `acted`.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from simulator.exchange import SHARDS
 ANY = "*"
 
 LARGEST = 1e9
-"""No number of a script is larger, and none is NaN."""
+"""The largest number that a script may have. NaN is refused."""
 
 _COMMON: Mapping[str, type | tuple[type, ...]] = {
     "do": str, "on": str, "skip": int, "times": int, "chance": (int, float), "from": (int, float),
@@ -57,12 +60,12 @@ GRIDS = ("linear", "tapered", "deci")
 
 
 class UnusableFaults(Exception):
-    """A script of faults cannot be used. The text says where and why."""
+    """A script of faults cannot be used. The text names the rule and the reason."""
 
 
 @dataclass
 class Rule:
-    """One rule of a script. It counts what it has seen and struck."""
+    """One rule of a script. It counts the requests it has seen and struck."""
 
     do: str
     on: str = ANY
@@ -77,11 +80,11 @@ class Rule:
 
     @property
     def at_a_time(self) -> bool:
-        """Whether it strikes by the clock, not by a request."""
+        """Whether it strikes at its time `from` instead of on requests."""
         return self.do in EVENTS and self.on == ANY
 
     def strikes(self, method: str, path: str, elapsed: float, dice: random.Random) -> bool:
-        """Whether it strikes a request that comes `elapsed` seconds after the opening."""
+        """Whether it strikes a request that arrives `elapsed` s after the opening."""
         spared = dice.random() >= self.chance
         if (
             self.at_a_time
@@ -114,7 +117,7 @@ def read_faults(path: Path) -> list[Rule]:
 def parse_faults(rules: Any) -> list[Rule]:
     """The rules of a script, checked. Raises `UnusableFaults`."""
     if not isinstance(rules, list):
-        raise UnusableFaults("a list of rules is needed")
+        raise UnusableFaults("a script must be a list of rules")
     return [_rule(number, given) for number, given in enumerate(rules, start=1)]
 
 
@@ -127,14 +130,14 @@ def _rule(number: int, given: Any) -> Rule:
     for name, value in given.items():
         kinds = _COMMON.get(name) or PARAMETERS.get(name)
         if kinds is None:
-            raise refuse(f"there is no field {name}")
+            raise refuse(f"unknown field {name}")
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
             raise refuse(f"{name} may not be {value!r}")
         if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
             raise refuse(f"{name} may not be {value!r}")
     do, on = given.get("do"), given.get("on", ANY)
     if do not in KINDS:
-        raise refuse(f"there is no mishap {do!r}; there are {', '.join(KINDS)}")
+        raise refuse(f"unknown fault {do!r}; choose from {', '.join(KINDS)}")
     if on != ANY and " /" not in on:
         raise refuse('on must be like "POST /portfolio/events/orders"')
     needed = _NEEDED.get(do, ()) or (_NEEDED_AT_A_TIME.get(do, ()) if on == ANY else ())
@@ -152,27 +155,30 @@ def _rule(number: int, given: Any) -> Rule:
 
 
 def _wrong(rule: Rule) -> str | None:
-    """What makes no sense in a rule whose fields are of the right kind."""
+    """The first invalid value of a rule whose fields have the right types, or None."""
     given = rule.given
     shards = given.get("shards", [0])
     source, destination = given.get("source", 0), given.get("destination", 1)
     checks = (
-        (0 <= rule.chance <= 1, "chance is 0 to 1"),
-        (0 <= rule.starts < rule.until, "from is not negative and comes before until"),
-        (rule.skip >= 0 and (rule.times or 0) >= 0, "skip and times are not negative"),
+        (0 <= rule.chance <= 1, "chance must be 0 to 1"),
+        (0 <= rule.starts < rule.until, "from must not be negative and must come before until"),
+        (rule.skip >= 0 and (rule.times or 0) >= 0, "skip and times must not be negative"),
         (
             not rule.at_a_time or (rule.skip, rule.times, rule.chance) == (0, None, 1),
-            f"skip, times and chance count requests: {rule.do} needs on for them",
+            f"skip, times and chance count requests: {rule.do} also needs on",
         ),
-        (given.get("seconds", 0) >= 0 or rule.do == "clock_jump", "seconds is not negative"),
-        (given.get("grid", "linear") in GRIDS, f"grid is one of {', '.join(GRIDS)}"),
-        (given.get("result", "yes") in ("yes", "no"), "result is yes or no"),
-        (0 < given.get("part", 1) <= 1, "part is more than 0 and at most 1"),
-        (given.get("amount", 1) > 0, "amount is more than 0"),
-        (shards and all(type(n) is int and n in SHARDS for n in shards), f"shards are of {list(SHARDS)}"),
+        (given.get("seconds", 0) >= 0 or rule.do == "clock_jump", "seconds must not be negative"),
+        (given.get("grid", "linear") in GRIDS, f"grid must be one of {', '.join(GRIDS)}"),
+        (given.get("result", "yes") in ("yes", "no"), "result must be yes or no"),
+        (0 < given.get("part", 1) <= 1, "part must be more than 0 and at most 1"),
+        (given.get("amount", 1) > 0, "amount must be more than 0"),
+        (
+            shards and all(type(n) is int and n in SHARDS for n in shards),
+            f"shards must be one or more of {list(SHARDS)}",
+        ),
         (
             source in SHARDS and destination in SHARDS and source != destination,
-            f"source and destination are two of {list(SHARDS)}",
+            f"source and destination must be two of {list(SHARDS)}",
         ),
     )
     return next((why for fine, why in checks if not fine), None)

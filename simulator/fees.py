@@ -1,8 +1,11 @@
-"""What a trade costs beside its price. Promise: an order's fees, over all its fills, are what one fill of the
-whole would have cost, to within $0.0001; more only where a fill would have to be paid for instead of charged.
+"""Trading fees, rounded as the exchange rounds them.
 
-Rules: the exchange's fee schedule of 7 July 2026 and its page on fee rounding of October 2026. Takers pay 0.07 x
-contracts x P x (1 - P). Makers pay nothing, a quarter or half of that, as the series says.
+Promise:
+- An order's fees over all its fills equal the fee of one fill of the whole, to within $0.0001.
+- They are higher only if a fill would otherwise have a negative fee.
+
+Rules: the exchange's fee schedule of 7 July 2026 and its page on fee rounding of October 2026. The taker fee is
+0.07 x contracts x P x (1 - P). The maker fee is 0, a quarter or half of that, depending on the series.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ CENTICENT = 100
 """Balances are kept to $0.0001, in 1/1,000,000 dollar."""
 
 EXACT = 10**10
-"""Exact fees are integers of 1e-16 dollar: so many of them are 1/1,000,000 dollar."""
+"""Exact fees are integers in 1e-16 dollar. This many of them are 1/1,000,000 dollar."""
 
 _MAKER_PERCENT = {
     "quadratic": 0,
@@ -26,7 +29,8 @@ _MAKER_PERCENT = {
 
 @dataclass(frozen=True, slots=True)
 class FeeTerms:
-    """A series' or an event's fees: `kind` in the exchange's words, `percent` of the standard schedule."""
+    """The fee terms of a series or an event.
+    `kind` is in the exchange's words. `percent` is relative to the standard schedule."""
 
     kind: str = "quadratic"
     percent: int = 100
@@ -37,11 +41,11 @@ class FeeTerms:
         return 7 * size * price * (DOLLAR_PIPS - price) * self.percent * rate
 
     def of_a_contract(self, price: float) -> float:
-        """About what a taker pays for one contract, in dollars."""
+        """The approximate taker fee of one contract, in dollars."""
         return self.percent / 100 * 0.07 * price * (1 - price)
 
     def at_most(self, price: int, size: int, is_taker: bool = True) -> int:
-        """What may be charged, in 1/1,000,000 dollar: the fee rounded up to $0.0001."""
+        """The highest charge in 1/1,000,000 dollar: the fee rounded up to $0.0001."""
         return -(-self.exact(price, size, is_taker) // (EXACT * CENTICENT)) * CENTICENT
 
 
@@ -49,10 +53,11 @@ STANDARD = FeeTerms()
 
 
 def charge(order: Order, cost: int, exact: int) -> int:
-    """The fee of one fill in 1/1,000,000 dollar, where `cost` is what the trade itself takes from the cash
-    (negative: brings). The fee is rounded up to 1/1,000,000 dollar; what then keeps the balance off $0.0001 is
-    charged too; what rounding took in excess comes back with a later fill of the same order, in steps of $0.0001,
-    never more than that fill is charged.
+    """Charge the fee of one fill. Returns it in 1/1,000,000 dollar.
+    `cost` is the cash that the trade itself takes (negative: brings in). `exact` is the fee in 1e-16 dollar.
+    The fee is rounded up to 1/1,000,000 dollar, then up again until the balance is a multiple of $0.0001.
+    The excess from rounding is returned with this or a later fill of the order, in multiples of $0.0001. A rebate
+    is never higher than that fill's fee.
     """
     fee = -(-exact // EXACT)
     fee += (-cost - fee) % CENTICENT

@@ -1,8 +1,9 @@
-"""What was traded in a market before the exchange opened.
+"""Invented trades of a market from before the exchange opened.
 
-Promise: a market that was listed earlier shows about the volume that its people trade there in a day, and the day
-before the opening wears off hour by hour, as it does for any other day. All of it depends on the seed and the
-market alone. Who is left out has not traded.
+Promise:
+- A market that was listed earlier shows about the daily volume that its simulated traders produce.
+- Trades from before the opening leave the 24-hour volume gradually, as on any other day.
+- The history depends only on the seed and the market. Traders that are left out have not traded.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from simulator.matching import CONTRACT
 from simulator.people import INFORMED, MEDIAN_TAKE, NOISE, TAKE_SPREAD
 
 PIECES = 4
-"""The last day before the opening, or the market's life where that is shorter, is remembered in so many trades:
-enough to wear off, few enough to be made for a board of thousands."""
+"""Number of trades that stand for the last day before the opening (or the market's life, if that is shorter).
+Enough for a gradual decline, and few enough for a board of thousands of markets."""
 
 WITH_INFORMED = 1.5
-"""Times as much is traded where the informed come too: 1.1 in slow markets, above 2 in quick ones, measured."""
+"""Volume multiplier if informed traders take part. Measured: 1.1 in slow markets, above 2 in fast ones."""
 
 
 def remember(exchange: Exchange, market: ListedMarket, take_seconds: float, who: frozenset[str]) -> None:
-    """Give a market whose book is filled the volume that those of `who` traded since it opened, where somebody
-    takes by chance once in `take_seconds`. The best prices are today's all along, and trades were at one of them:
-    nobody remembers others."""
+    """Give a market the volume that the traders of `who` produced since it opened.
+    Its book must be filled. A random taker comes once in `take_seconds` on average. All past trades are at
+    today's best bid or ask, because earlier prices are not known."""
     age = exchange.now - market.opened
     bid, ask = market.book.bids.best() or 0, market.book.asks.best() or 0
     prices = [price for price in (bid, ask) if price]
@@ -49,7 +50,7 @@ def remember(exchange: Exchange, market: ListedMarket, take_seconds: float, who:
 
 
 def _takes(market: ListedMarket, take_seconds: float, who: frozenset[str]) -> tuple[float, float]:
-    """How often a second there was something to take, and how many contracts were taken each time, on average."""
+    """Average takes per second that find an order, and average contracts per take."""
     sides = [half.total / CONTRACT for half in (market.book.bids, market.book.asks) if half.best() is not None]
     if NOISE not in who or not sides:
         return 0.0, 0.0
@@ -58,7 +59,7 @@ def _takes(market: ListedMarket, take_seconds: float, who: frozenset[str]) -> tu
 
 
 def _taken(rests: float) -> float:
-    """Contracts that somebody takes by chance on average, where so many rest."""
+    """Average contracts of a random take if `rests` contracts rest."""
     z = math.log(rests / MEDIAN_TAKE) / TAKE_SPREAD
     less = MEDIAN_TAKE * math.exp(TAKE_SPREAD**2 / 2) * _normal(z - TAKE_SPREAD)
     return less + rests * _normal(-z)

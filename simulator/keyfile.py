@@ -1,5 +1,8 @@
-"""The key of a served simulator, in a file beside it. Promise: readable by its owner alone, made on the spot, and
-the same on the next start, so that an `.env` stays right.
+"""The private key file of a served simulator.
+
+Promise:
+- The file is created if it does not exist, readable by its owner alone.
+- The next start uses the same key, so an `.env` stays valid.
 """
 
 from __future__ import annotations
@@ -15,11 +18,11 @@ PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
 class UnusableKey(Exception):
-    """The key file is there and is not one that this simulator wrote."""
+    """The key file cannot be read, written, protected or used as a key."""
 
 
 def read_or_make(path: Path, make_ed25519: bool = False) -> PrivateKey:
-    """The key in `path`, of whichever kind it is, or a new one written there with mode 600."""
+    """Read the key in `path`, RSA or Ed25519, or write a new one with mode 600."""
     try:
         pem = path.read_bytes()
     except FileNotFoundError:
@@ -31,16 +34,16 @@ def read_or_make(path: Path, make_ed25519: bool = False) -> PrivateKey:
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
-        raise UnusableKey(f"{path} is no key of this simulator; move it away, or name another with --key-file")
+        raise UnusableKey(f"{path} is not a key of this simulator; move it away, or name another with --key-file")
     try:
-        path.chmod(0o600)  # whoever copied it here may have loosened it
+        path.chmod(0o600)  # copying may have loosened it
     except OSError as error:
         raise UnusableKey(f"{path} cannot be made readable by its owner alone ({error.strerror})") from None
     return key
 
 
 def key_id(key: PrivateKey) -> str:
-    """An id that belongs to the key: the same file always goes with the same id."""
+    """The id of a key. The same file always gives the same id."""
     public = key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -48,7 +51,8 @@ def key_id(key: PrivateKey) -> str:
 
 
 def _make(path: Path, make_ed25519: bool) -> PrivateKey:
-    """RSA keys are written as the real exchange gives them out, PKCS#1; Ed25519 keys have PKCS#8 alone."""
+    """Create a key file.
+    RSA keys are written in PKCS#1, as the real exchange does. Ed25519 keys exist only in PKCS#8."""
     key: PrivateKey
     if make_ed25519:
         key, form = ed25519.Ed25519PrivateKey.generate(), serialization.PrivateFormat.PKCS8

@@ -1,10 +1,16 @@
-"""The kinds of events that an invented board is made of. Promise: in their mix the board looks like the real one.
+"""The kinds of events on an invented board.
 
-Measured on the real exchange, July to October 2026: targets of 1,000 on 98 % of programs (300 on short commodity
-series, a few 500 and 2,500); discount 0.5 on 97 %, 0.05 on the rest; windows of 15 minutes at $20 (crypto), 16
-hours at $100 (gas), 1 to 14 days at $100 to $500; the median market pays $14 to $23 a day; 20 % (weather) to
-67-88 % (sports, the whole board) of markets reach the target on both sides; where books are deep, the touch
-alone fills the whole target in 45 % of the sides that reach it. The mix of kinds itself is guessed.
+Promise:
+- In this mix an invented board resembles the real exchange's, as measured from July to October 2026:
+
+  - Target: 1,000 on 98 % of programs, 300 on short commodity series, a few 500 and 2,500.
+  - Discount: 0.5 on 97 % of programs, 0.05 on the rest.
+  - Windows: 15 minutes at $20 (crypto), 16 hours at $100 (gas), 1 to 14 days at $100 to $500.
+  - Pay: $14 to $23 a day in the median market.
+  - Markets that reach the target on both sides: 20 % (weather) to 67-88 % (sports, the whole board).
+  - In deep books the best price alone holds the whole target, in 45 % of the sides that reach it.
+
+The mix of kinds itself is a guess.
 """
 
 from __future__ import annotations
@@ -20,11 +26,12 @@ HOUR = 3_600.0
 DAY = 24 * HOUR
 
 Sizes = dict[int, int]
-"""Sizes in 1/100 contract by the number of grid steps behind the touch."""
+"""Sizes in 1/100 contract by the number of ticks behind the best price."""
 
 
 def thin(dice: random.Random) -> Sizes:
-    """A side that pays well: it reaches a target of 1,000, with a few hundred contracts near the touch."""
+    """A side that pays well.
+    It reaches a target of 1,000, with a few hundred contracts near the best price."""
     return {
         0: dice.randint(40, 130) * CONTRACT,
         2: dice.randint(160, 190) * CONTRACT,
@@ -34,17 +41,17 @@ def thin(dice: random.Random) -> Sizes:
 
 
 def busy(dice: random.Random) -> Sizes:
-    """A side that qualifies a few levels down, behind many hundreds of contracts."""
+    """A side that reaches the target a few levels down, with hundreds at each level."""
     return {n: dice.randint(280, 330) * CONTRACT for n in range(5)}
 
 
 def crowded(dice: random.Random) -> Sizes:
-    """A side whose touch holds a whole target: one tick behind it earns nothing."""
+    """A side whose best price holds a whole target: one tick behind it earns nothing."""
     return {n: dice.randint(1_100, 4_000) * CONTRACT for n in range(3)}
 
 
 def short(dice: random.Random) -> Sizes:
-    """A side that misses the target: every second of its market is excluded."""
+    """A side below the target: every second of its market is excluded."""
     return {n: dice.randint(60, 160) * CONTRACT for n in range(4)}
 
 
@@ -57,10 +64,11 @@ SHAPES = (thin, busy, crowded, short, empty)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of series. An event of it has `strikes` markets, `ranges` between strikes (one ends YES) or above
-    strikes. Markets close after `open_for` seconds; a program pays `reward` dollars for `window` seconds, and is
-    followed by another while its market is open. `shapes` are the weights of `SHAPES`. Jumps on news come
-    `news_a_day`, and somebody takes by chance once in `take_minutes`. `weight` is the part of all programs."""
+    """A kind of series.
+    Each event has `strikes` markets: `ranges` between strikes (one ends YES), or above a strike. Markets close
+    after `open_for` seconds. A program pays `reward` dollars for `window` seconds; another follows while its
+    market is open. `shapes` are the weights of `SHAPES`. News jumps come `news_a_day` times a day. A random taker
+    comes once in `take_minutes` on average. `weight` is the kind's relative share of all programs."""
 
     prefix: str
     codes: tuple[str, ...]
@@ -117,4 +125,4 @@ KINDS = (
     Kind("KXINX", ("", "Y"), "Index level at the close", "Financials", 0, 5, True, 1 * DAY, 1 * DAY, 25,
          6.0, 18, (2, 3, 3, 2, 0), 2, target=2_500, fees=_MAKER_FEES),
 )  # fmt: skip
-"""In this order a board takes them up, each as often as its weight says."""
+"""A board adds events in proportion to the weights. This order breaks ties."""

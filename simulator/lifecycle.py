@@ -1,6 +1,8 @@
-"""What becomes of markets and programs: listed, opened, halted, closed, determined, settled; paid.
+"""The life of markets and programs, from listing to settlement and reward.
 
-Promise: every market ends, its contracts pay a dollar or nothing, and nobody's money is left behind.
+Promise:
+- Every market ends, and each of its contracts pays a dollar or nothing.
+- Every position is paid out.
 """
 
 from __future__ import annotations
@@ -15,25 +17,25 @@ from simulator.matching import DOLLAR, DOLLAR_PIPS
 from simulator.rewards import Meter
 
 WITHDRAW_SECONDS = 5.0
-"""After a close, resting orders stay on the book so long, where nobody can cancel them."""
+"""Seconds that resting orders stay on the book after a close. They cannot be canceled then."""
 
 DETERMINE_SECONDS = 300.0
-"""From a market's close until its result is known."""
+"""Seconds from a market's close until its result is known."""
 
 CREDIT_HOURS = (12.0, 48.0)
-"""A window's reward arrives as cash within these hours after its end."""
+"""A window's reward arrives as cash between these hours after its end."""
 
 REWARD_SHARD = 0
 
 REMEMBER_SECONDS = 86_400.0
-"""So long after it was paid out a market still has its candlesticks."""
+"""Seconds that a market keeps its candlesticks after it was paid out."""
 
 Outcome = Callable[[], str]
-"""Tells a market's result, `yes` or `no`, once it is closed."""
+"""Returns a market's result, `yes` or `no`, after its close."""
 
 
 def list_market(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
-    """List a market and plan its life: it opens and closes by its times, and settles after."""
+    """List a market. It opens and closes at its times, and settles afterwards."""
     exchange.series.setdefault(market.event.series.ticker, market.event.series)
     exchange.events.setdefault(market.event.ticker, market.event)
     exchange.markets[market.ticker] = market
@@ -46,7 +48,8 @@ def list_market(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> N
 
 
 def list_program(exchange: Exchange, program: ListedProgram) -> None:
-    """List a program. One for resting orders, with a target, is scored while it runs and paid after."""
+    """List a program.
+    A liquidity program with a target is scored while it runs and paid afterwards."""
     exchange.programs.append(program)
     if program.ends > exchange.now:
         exchange.at(program.starts, lambda: _start(exchange, program))
@@ -72,14 +75,14 @@ def halt(exchange: Exchange, market: ListedMarket) -> None:
 
 
 def reactivate(exchange: Exchange, market: ListedMarket) -> None:
-    """Trade again, from an empty book: all that rested is canceled."""
+    """Resume trading in one market. All its resting orders are canceled first."""
     if market.status == "inactive":
         _clear(exchange, market)
         set_status(exchange, market, "active")
 
 
 def close(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
-    """End trading. Orders go a little later; the result follows, and what it pays."""
+    """End trading. Orders are canceled after 5 s; the result and the payout follow."""
     if market.status not in ("initialized", "active", "inactive"):
         return
     market.closes = min(market.closes, exchange.now)
@@ -89,7 +92,8 @@ def close(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
 
 
 def settle_now(exchange: Exchange, market: ListedMarket, result: str) -> None:
-    """Close a market and pay it out at once, as an early resolution does. What was paid stays paid."""
+    """Close a market and pay it out at once, as an early resolution does.
+    A market that was already paid out does not change."""
     if market.status == "finalized":
         return
     close(exchange, market, lambda: result)
@@ -99,7 +103,7 @@ def settle_now(exchange: Exchange, market: ListedMarket, result: str) -> None:
 
 
 def change_grid(exchange: Exchange, market: ListedMarket, grid: Grid) -> None:
-    """Give a market another price grid. Resting orders keep their prices."""
+    """Change a market's price grid. Resting orders keep their prices."""
     market.grid = grid
     market.updated = exchange.now
     exchange.changed(market)
@@ -135,7 +139,7 @@ def _finalize(exchange: Exchange, market: ListedMarket) -> None:
 
 
 def _settle(exchange: Exchange, account: Account, market: ListedMarket) -> None:
-    """Pay an account a dollar for each contract of the side that won."""
+    """Pay an account a dollar for each contract of the winning side."""
     held = account.holdings[market.ticker]
     if held.count == 0:
         return

@@ -1,4 +1,4 @@
-"""What an exchange lists: series, events, markets, programs, and the grid that prices lie on."""
+"""The data that an exchange lists: series, events, markets, programs and trades."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulator.matching import DOLLAR_PIPS, MatchingBook, Order
 DAY = 86_400.0
 
 TOUCHES_KEPT = 3_000
-"""A market's memory of how its best prices moved: about two days, at a move a minute."""
+"""Number of `Touch` records that a market keeps: about two days at one change a minute."""
 
 Ranges = tuple[tuple[int, int, int], ...]
 """(start, end, step) of each stretch of a price grid, in YES pips."""
@@ -22,7 +22,8 @@ Ranges = tuple[tuple[int, int, int], ...]
 
 @dataclass(frozen=True)
 class Grid:
-    """The prices that a market takes: strictly between 0 and a dollar, numbered from the lowest."""
+    """The valid prices of a market, numbered as ticks from the lowest.
+    All lie strictly between 0 and a dollar."""
 
     structure: str
     ranges: Ranges
@@ -40,7 +41,7 @@ class Grid:
         return price in self._numbers
 
     def tick(self, price: int) -> int:
-        """The number of a price, or of the next one above it where it is not on the grid."""
+        """The tick of a price. A price off the grid gives the next tick above it."""
         number = self._numbers.get(price)
         return bisect_left(self.prices, price) if number is None else number
 
@@ -48,7 +49,7 @@ class Grid:
         return self.prices[tick] if 0 <= tick < len(self.prices) else None
 
     def nearest(self, price: int, steps: int = 0) -> int:
-        """The price `steps` above the one that lies nearest, or the grid's end."""
+        """The price `steps` ticks above the tick of `price`, limited to the grid's ends."""
         return self.prices[min(max(self.tick(price) + steps, 0), len(self.prices) - 1)]
 
 
@@ -70,8 +71,9 @@ class ListedSeries:
 
 @dataclass(frozen=True, slots=True)
 class ListedEvent:
-    """An event of a series. `exclusive`: at most one of its markets ends YES. `fees` set here go before the
-    series'. A `combo` is left out of lists of events."""
+    """An event of a series.
+    If `exclusive`, at most one of its markets ends YES. `fees` override the series' fees. A `combo` is left out of
+    lists of events."""
 
     number: int
     ticker: str
@@ -87,7 +89,8 @@ class ListedEvent:
 
 
 class Touch(NamedTuple):
-    """A market's best prices (0: none) and its last, from a time on, with all that was traded until then."""
+    """A market's best prices (0: none) and last price from `time` on.
+    `volume` is the total volume up to that time."""
 
     time: float
     bid: int
@@ -98,9 +101,9 @@ class Touch(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class ListedMarket:
-    """A market as the exchange lists it. Times are Unix seconds. `owned` are the resting orders of accounts,
-    oldest first. `stirred` counts what happened to orders of the crowd without their doing. `to_look_at`: what
-    has changed at this moment is still to be taken note of."""
+    """A market as the exchange lists it. Times are Unix seconds.
+    `owned` are the resting orders of accounts, oldest first. `stirred` counts fills of simulated traders' resting
+    orders and clearings of the book. `to_look_at`: the market may have changed, and a look is scheduled."""
 
     number: int
     ticker: str
@@ -128,29 +131,30 @@ class ListedMarket:
         return self.event.series.shard
 
     def note_touch(self, now: float) -> None:
-        """Remember the best prices, where they or the volume changed."""
+        """Record the best prices if they or the volume changed."""
         bid, ask = self.book.bids.best() or 0, self.book.asks.best() or 0
         before = self.touches[-1] if self.touches else None
         if before is None or (before.bid, before.ask, before.volume) != (bid, ask, self.volume):
             self.touches.append(Touch(now, bid, ask, self.last_price, self.volume))
 
     def volume_since(self, time: float) -> int:
-        """What was traded since a time, as far back as the touches reach."""
+        """Volume since a time, as far back as the records in `touches` reach."""
         touch = self.touch_at(time)
         if touch is None and len(self.touches) == TOUCHES_KEPT:
             touch = self.touches[0]
         return self.volume - (touch.volume if touch else 0)
 
     def touch_at(self, time: float) -> Touch | None:
-        """The best prices as they were at a time, if that is remembered."""
+        """The best prices at a time, or None if they are not recorded."""
         place = bisect_right(self.touches, time, key=lambda touch: touch.time)
         return self.touches[place - 1] if place else None
 
 
 @dataclass(slots=True, eq=False)
 class ListedProgram:
-    """An incentive program. `reward` and `cap` (most for one account) in 1/10,000 dollar for the whole window,
-    `target` in 1/100 contract."""
+    """An incentive program.
+    `reward` and `cap` (highest for one account) are in 1/10,000 dollar for the whole window. `target` is in 1/100
+    contract."""
 
     number: int
     program_id: str
@@ -167,7 +171,7 @@ class ListedProgram:
 
 @dataclass(frozen=True, slots=True)
 class PublicTrade:
-    """A trade as everybody sees it."""
+    """A trade on the public tape."""
 
     number: int
     ticker: str

@@ -1,8 +1,11 @@
-"""One market's book: price-time priority on YES prices. Promise: it is never crossed, and contracts bought
-equal contracts sold, because both sides of a trade are the same record.
+"""One market's order book, with price-time priority on YES prices.
 
-Units in this package are integers: prices 1/10,000 dollar (a *pip*), sizes 1/100 contract, money 1/1,000,000
-dollar. A price times a size is money, exactly.
+Promise:
+- The book is never crossed.
+- Contracts bought equal contracts sold, because one record holds both sides of a trade.
+
+All quantities in this package are integers. Prices are in 1/10,000 dollar (a *pip*), sizes in 1/100 contract and
+money in 1/1,000,000 dollar. A price times a size is exact money.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ DOLLAR = 1_000_000
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """An order on the YES book. `owner` is None for the crowd, whose orders nobody asks for by id. `asked` is the
-    size that the customer wanted. `fee_reserve` is the most that fees may take if all of it is filled at rest.
-    `overpaid` is what rounding has taken beyond the exact fees of its fills, in units of `fees`."""
+    """An order on the YES book.
+    `owner` is None for simulated traders; their orders have no id. `asked` is the size that the customer
+    requested. `fee_reserve` is the highest fee if all of it fills while it rests. `overpaid` is the excess of
+    charged over exact fees due to rounding, in 1e-16 dollar."""
 
     ticker: str
     is_bid: bool
@@ -54,7 +58,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`size` changed hands at `price` between a resting order and the one that met it."""
+    """A trade of `size` at `price` between a resting order and an incoming one."""
 
     maker: Order
     taker: Order
@@ -63,7 +67,7 @@ class Match:
 
 
 class HalfBook:
-    """The resting orders of one side: first come, first served at each price. `total` is their size."""
+    """The resting orders of one side, by price and arrival. `total` is their size."""
 
     def __init__(self, is_bid: bool) -> None:
         self._is_bid = is_bid
@@ -102,7 +106,7 @@ class HalfBook:
             del self._prices[bisect_left(self._prices, price)]
 
     def fill(self, order: Order, size: int) -> None:
-        """Take `size` from a resting order; one that is used up leaves the book."""
+        """Fill `size` of a resting order. A fully filled one leaves the book."""
         if order.filled + size == order.size:
             self.remove(order)
             order.filled += size
@@ -113,7 +117,7 @@ class HalfBook:
         self.total -= size
 
     def shrink(self, order: Order, size: int) -> None:
-        """Make a resting order's whole size smaller. It keeps its place."""
+        """Reduce a resting order's total size to `size`. It keeps its queue position."""
         self._sizes[order.price] -= order.size - size
         self.total -= order.size - size
         order.size = size
@@ -123,7 +127,7 @@ class HalfBook:
         return [(price, self._sizes[price]) for price in self._prices]
 
     def queues(self) -> Iterator[tuple[int, deque[Order]]]:
-        """(price, its orders by arrival) of every level, best price first."""
+        """(price, orders by arrival) of every level, best price first."""
         for price in reversed(self._prices) if self._is_bid else self._prices:
             yield price, self._queues[price]
 
@@ -131,7 +135,7 @@ class HalfBook:
         return self._sizes.get(price, 0)
 
     def ahead_of(self, order: Order) -> int:
-        """Contracts that trade before a resting order does: at better prices, and before it at its own."""
+        """Contracts (1/100) ahead of a resting order: at better prices and in its queue."""
         ahead = 0
         for price, queue in self.queues():
             if price == order.price:
@@ -147,7 +151,7 @@ class HalfBook:
 
 
 class MatchingBook:
-    """Both sides of one market."""
+    """The two sides of one market."""
 
     def __init__(self) -> None:
         self.bids = HalfBook(is_bid=True)
@@ -161,7 +165,8 @@ class MatchingBook:
         return best is not None and (price >= best if is_bid else price <= best)
 
     def fillable(self, taker: Order) -> int:
-        """Contracts that `taker` would get at its limit, up to its size: none of its owner's own."""
+        """Contracts (1/100) that `taker` could fill at its limit, up to its size.
+        Its owner's own resting orders do not count."""
         found = 0
         for price, queue in self.half(not taker.is_bid).queues():
             if found >= taker.size or (price > taker.price if taker.is_bid else price < taker.price):
@@ -174,16 +179,16 @@ class MatchingBook:
         return min(found, taker.size)
 
     def match(self, taker: Order) -> tuple[list[Match], list[Order]]:
-        """Trade `taker` against what it crosses, best price first, at the resting orders' prices. Returns the
-        trades and the owner's own resting orders that had to give way (self-trade prevention `maker`); with
-        `taker_at_cross` the taker's rest is canceled instead. Whatever is left of it then rests nowhere yet.
+        """Match `taker` against the orders it crosses, best price first, at their prices.
+        Returns the trades, and the owner's own resting orders that were canceled (self-trade prevention `maker`).
+        With `taker_at_cross` the taker's remainder is canceled instead. Any other remainder does not rest yet.
         """
         trades: list[Match] = []
         withdrawn: list[Order] = []
         half = self.half(not taker.is_bid)
         while taker.remaining and self.would_cross(taker.is_bid, taker.price):
             best = half.best()
-            assert best is not None  # noqa: S101  (it crosses something)
+            assert best is not None  # noqa: S101  (it crosses an order)
             maker = half.first(best)
             if taker.owner is not None and maker.owner == taker.owner:
                 if taker.self_trade_prevention == "taker_at_cross":

@@ -1,24 +1,29 @@
-"""What each fault of a script does, between the wire and the exchange.
+"""Apply a script's faults between the wire and the exchange.
 
-- `refused`, `reset_before`, `timeout_before`: the exchange never sees the request. `reset_after`,
-  `timeout_after`: it acts, and the answer is lost. `latency`: the answer comes `seconds` late.
-- `429`, `500`, `503`, `503_html`: this is answered and nothing done; with `acted`, it is done all the same.
-- `truncated`, `no_order` (a success without the order), `unknown_status`, `missing_field` (`field`),
-  `repeated_cursor` (a page names itself as the next): the exchange acts and its answer is spoilt.
-- `stale`: reads of the account lag `seconds` behind, and as long as any do the exchange says so of itself
-  (`/exchange/user_data_timestamp`). `clock_jump`: the clock by which the exchange checks
-  signatures and dates its answers is off by `seconds`.
-- `trading_paused`, `exchange_paused` (`shards`, or all), `halted` (`ticker`): from `from` to `until`, or for
-  good; struck by a request, from then on.
-- `closes`, `settles` (`result`), `new_grid` (`grid`: linear, tapered, deci): a market, the `ticker`'s or the one
-  that the struck request is about, closes, is paid out, has another price grid.
-- `partial_fill`: somebody takes a `part` (0.5) of an order just before its cancel. `cash_moved`: `amount`
-  dollars, or what is free of them, go from shard `source` to `destination`. `cash_withdrawn`,
-  `cash_set_aside`: they leave the account, or go to another subaccount. `cash_given`: they come, and no list says
-  why.
-  `group_triggered`: all order groups trigger. `key_revoked`: all keys are.
+Promise:
+- Apart from its fault, a struck request that is not lost is handled as usual.
 
-Promise: a struck request that is not lost is otherwise handled as ever.
+The faults of `simulator.faults`, with their parameters:
+
+- `refused`, `reset_before`, `timeout_before`: the request never reaches the exchange. `reset_after`,
+  `timeout_after`: the exchange acts, and the answer is lost. `latency`: the answer arrives `seconds` late.
+- `429`, `500`, `503`, `503_html`: the client gets this error and the exchange does nothing. With `acted` the
+  exchange acts in addition to the error.
+- The exchange acts, but its answer is damaged: `truncated` (cut in half), `no_order` (a success without the
+  order), `unknown_status`, `missing_field` (`field`), `repeated_cursor` (a page names itself as the next).
+- `stale`: reads of the account lag `seconds` behind. From `from` to `until`, `/exchange/user_data_timestamp` shows
+  the lag. `clock_jump`: the clock with which the exchange checks signatures and dates its answers is off by
+  `seconds`.
+- `trading_paused`, `exchange_paused` (`shards`, or all), `halted` (`ticker`): last from `from` to `until`, or
+  forever without `until`. A rule with `on` starts them at the struck request instead.
+- `closes`, `settles` (`result`), `new_grid` (`grid`: linear, tapered, deci): a market closes, is paid out, or gets
+  another price grid. It is the market `ticker`, or else the one that the struck request is about.
+- `partial_fill`: a simulated trader takes `part` (0.5) of an order just before its cancel, or before any other
+  struck request. It is the order that the request names, or else the oldest that rests in the market.
+- `cash_moved`: `amount` dollars, or the free cash if that is less, move from shard `source` to `destination`.
+  `cash_withdrawn`, `cash_set_aside`: that amount leaves the account, or goes to another subaccount.
+  `cash_given`: the amount arrives without an entry in any list.
+- `group_triggered`: all order groups trigger. `key_revoked`: all keys are revoked.
 """
 
 from __future__ import annotations
@@ -46,7 +51,7 @@ HTML = b"<html><head><title>503 Service Temporarily Unavailable</title></head><b
 
 
 class Mishaps:
-    """An `Api` on whose requests a script strikes."""
+    """An `Api` whose requests and answers a script of faults changes."""
 
     def __init__(self, api: Api, rules: Sequence[Rule]) -> None:
         self._api = api
@@ -54,7 +59,7 @@ class Mishaps:
         self._rules = rules
         for number, rule in enumerate(rules, start=1):
             if rule.given.get("ticker", "") not in ("", *self._exchange.markets):
-                raise UnusableFaults(f"rule {number}: there is no market {rule.given['ticker']} when it opens")
+                raise UnusableFaults(f"rule {number}: there is no market {rule.given['ticker']} at the opening")
         self._dice = random.Random(f"{self._exchange.seed}:faults")
         self._clocks = api.clocks
         self._skew = 0.0
@@ -65,7 +70,7 @@ class Mishaps:
         self._history = _History(self._exchange, stale) if stale else None
 
     def handle(self, request: Request, now: float) -> Answer:
-        """Answer a request that arrives at `now`, Unix seconds, as the script lets it."""
+        """Answer a request that arrives at `now` (Unix seconds), with any faults."""
         self._exchange.advance(now)
         path = request.path.removeprefix(ROOT)
         elapsed = now - self._exchange.opened
@@ -88,7 +93,7 @@ class Mishaps:
         return _spoil(answer, by_kind, request, now + self._skew)
 
     def _lag(self, elapsed: float) -> float:
-        """Seconds that the account's lists are behind now, where a rule lets them be."""
+        """Seconds that the account's lists lag now, according to the `stale` rules."""
         lags = [r.given["seconds"] for r in self._rules if r.do == "stale" and r.starts <= elapsed < r.until]
         return float(max(lags, default=0.0))
 
@@ -108,11 +113,11 @@ class Mishaps:
         return [time + self._skew for time in (self._clocks() if self._clocks else [self._exchange.now])]
 
     def _plan(self, rule: Rule) -> None:
-        """Let an event happen by the clock."""
+        """Schedule an event that strikes at its time."""
         self._exchange.at(self._exchange.opened + rule.starts, lambda: self._happen(rule, None, None))
 
     def _happen(self, rule: Rule, about: ListedMarket | None, order: Order | None) -> None:
-        """Let an event happen, and end when its time is over."""
+        """Apply an event, and schedule its end at `until`."""
         exchange = self._exchange
         market = exchange.markets.get(rule.given["ticker"]) if "ticker" in rule.given else about
         _happen(self._api, rule, market, order)
@@ -121,7 +126,7 @@ class Mishaps:
 
 
 class _History:
-    """The customer's account as it was, remembered once a second for as long as a rule may ask for it."""
+    """Copies of the customer's account, one a second, while a rule may need them."""
 
     def __init__(self, exchange: Exchange, rules: Sequence[Rule]) -> None:
         self._exchange = exchange
@@ -148,7 +153,7 @@ class _History:
 
 
 def _instead(exchange: Exchange, by_kind: Mapping[str, Rule]) -> Answer | None:
-    """What is answered in the exchange's place."""
+    """The error that a rule sends in the exchange's place, or None."""
     if "429" in by_kind:
         return Answer(429, {"error": "too many requests"})
     if "500" in by_kind:
@@ -161,7 +166,7 @@ def _instead(exchange: Exchange, by_kind: Mapping[str, Rule]) -> Answer | None:
 
 
 def _spoil(answer: Answer, by_kind: Mapping[str, Rule], request: Request, time: float) -> Answer:
-    """What becomes of an answer on its way."""
+    """Damage, date, cut or delay an answer as the rules say."""
     body = json.loads(answer.payload) if isinstance(answer.body, Mapping) else None
     if body is not None and answer.status < 300:
         if "no_order" in by_kind:
@@ -188,7 +193,7 @@ def _spoil(answer: Answer, by_kind: Mapping[str, Rule], request: Request, time: 
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    """All objects in an answer, itself among them."""
+    """All JSON objects in an answer, including the answer itself."""
     if isinstance(value, dict):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -196,14 +201,14 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _order_of(exchange: Exchange, request: Request) -> Order | None:
-    """The resting order that a request names, of a batch the first."""
+    """The first resting order that a request names, or None."""
     resting = exchange.accounts[CUSTOMER].resting
     names = (*request.path.split("/"), *_named(request, "order_id"))
     return next((resting[name] for name in names if name in resting), None)
 
 
 def _market_of(exchange: Exchange, request: Request) -> ListedMarket | None:
-    """The market that a request is about, as far as it says."""
+    """The market that a request is about, or None if it names none."""
     order = _order_of(exchange, request)
     tickers = (
         order.ticker if order else "", *_named(request, "ticker"), *_named(request, "market_ticker"),
@@ -213,7 +218,7 @@ def _market_of(exchange: Exchange, request: Request) -> ListedMarket | None:
 
 
 def _named(request: Request, field: str) -> list[str]:
-    """The names that a field has in a request's body, or in the orders of a batch."""
+    """The text values of a field in a request's body, or in the orders of its batch."""
     try:
         body = request.json().fields
     except (Refusal, BodyRefused):
@@ -224,7 +229,7 @@ def _named(request: Request, field: str) -> list[str]:
 
 
 def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | None) -> None:
-    """Let an event happen to the exchange."""
+    """Apply an event to the exchange."""
     exchange, given = api.exchange, rule.given
     account = exchange.accounts[CUSTOMER]
     if rule.do in ("trading_paused", "exchange_paused"):
@@ -271,7 +276,7 @@ def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Orde
 
 
 def _end(exchange: Exchange, rule: Rule, market: ListedMarket | None) -> None:
-    """What has lasted until now is over."""
+    """End a pause or a halt."""
     if rule.do in ("trading_paused", "exchange_paused"):
         pauses.resume(exchange, rule.do.partition("_")[0], rule.given.get("shards"))
     elif rule.do == "halted" and market is not None:

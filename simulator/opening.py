@@ -1,4 +1,7 @@
-"""How an exchange opens: a board, people, a customer's account in use. Both ways in begin here."""
+"""Open an exchange: a board, simulated traders and a customer's account in use.
+
+Both the embedded and the served exchange open here.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ CASH = {0: 1_000 * DOLLAR, 1: 0, 2: 250 * DOLLAR, 3: 250 * DOLLAR}
 """Opening cash by shard, in 1/1,000,000 dollar."""
 
 PROGRAMS = 300
-"""Liquidity programs that run on a board, if nobody asks for more or fewer."""
+"""Default number of liquidity programs that run on a board."""
 
 
 def open_exchange(
@@ -29,8 +32,9 @@ def open_exchange(
     programs: int = PROGRAMS,
     who: Collection[str] = people.EVERYBODY,
 ) -> Exchange:
-    """An exchange that opens at `now` (Unix seconds) with `who` in it: with an invented board of so many
-    `programs`, or with the recorded books of a file. Raises `UnusableBooks` where the file is none."""
+    """Open an exchange at `now` (Unix seconds) with the simulated traders of `who`.
+    The board is invented, with `programs` liquidity programs, or comes from a file of recorded `books`.
+    Raises `UnusableBooks` if that file cannot be used."""
     exchange = Exchange(now, seed)
     board = Board(exchange, frozenset(who))
     if books is None:
@@ -45,8 +49,8 @@ def open_exchange(
 
 
 def use_account(exchange: Exchange) -> None:
-    """Open the customer's account and leave it in use, as a bot may find it: two orders of somebody else's
-    making rest, and YES is held in one market and NO in another."""
+    """Open the customer's account and leave it in use, as a bot may find it.
+    Two orders that were placed by hand rest. YES is held in one market and NO in another."""
     exchange.open_account(CUSTOMER, CASH)
     liquid = [m for m in exchange.markets.values() if _both_sides(m)][:4]
     for number, market in enumerate(liquid):

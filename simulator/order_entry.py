@@ -1,7 +1,10 @@
-"""What a customer may ask of the exchange with orders: create, amend, decrease, cancel, cancel everything.
+"""Order requests of customers: create, amend, decrease, cancel and cancel all.
 
-Promise: every check that the real exchange is known to make is made, in its words, before anything changes; a
-refused request leaves the book as it was.
+Promise:
+- Every check that the real exchange is known to make runs before anything changes, with the exchange's words.
+- A refused request leaves the book unchanged.
+
+A refused request raises `Refusal`.
 """
 
 from __future__ import annotations
@@ -15,15 +18,16 @@ from simulator.listing import ListedMarket
 from simulator.matching import DOLLAR_PIPS, Order
 
 FARTHEST_TIME = 253_402_300_799
-"""The end of the year 9999: what lies beyond it was meant in milliseconds."""
+"""The end of the year 9999. A later expiry is refused, because it was meant in milliseconds."""
 
 CANCEL_ALL_SECONDS = 60.0
-"""After a cancel-all, orders that are placed within this time may be canceled too."""
+"""Orders that are placed within this time after a cancel-all may be canceled too."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderTerms:
-    """A create request, checked for form but not yet for sense. A `shard` of -1 is wherever the market is."""
+    """A create request, checked for form but not yet for validity.
+    A `shard` of -1 means the market's shard."""
 
     ticker: str
     is_bid: bool
@@ -42,7 +46,8 @@ class OrderTerms:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """An amend request. `size` is what was filled plus what shall rest. `expires`: None keeps, 0 clears."""
+    """An amend request. `size` is the filled size plus the size that shall rest.
+    `expires`: None keeps the expiry, 0 clears it."""
 
     ticker: str
     is_bid: bool
@@ -55,9 +60,10 @@ class Amendment:
 
 
 def create(exchange: Exchange, owner: str, terms: OrderTerms) -> tuple[Order, list[Fill]]:
-    """Take an order: match it, rest what is left where it may. Returns it and its own fills."""
+    """Accept an order: match it, and rest the remainder if its terms allow.
+    Returns the order and its fills."""
     account = exchange.accounts[owner]
-    # An id that was used says so whatever else is wrong: that is how a client learns that an order landed.
+    # A used id takes precedence over all other errors: so a client learns that its order arrived.
     _check_client_order_id(account, terms.client_order_id)
     market = _open_market(exchange, terms.ticker, terms.shard)
     _check_terms(exchange, account, market, terms)
@@ -100,8 +106,9 @@ def create(exchange: Exchange, owner: str, terms: OrderTerms) -> tuple[Order, li
 
 
 def amend(exchange: Exchange, owner: str, order_id: str, change: Amendment) -> tuple[Order, list[Fill], bool]:
-    """Change a resting order. A new price or a larger size goes to the back of the queue, and may trade; a
-    smaller size or another expiry keeps its place. Returns it, its new fills, and whether its size changed."""
+    """Change a resting order. Returns it, its new fills, and whether its size changed.
+    A new price or a larger size sends it to the back of the queue, and it may trade. A smaller size or another
+    expiry keeps its place."""
     account = exchange.accounts[owner]
     order, market = _resting(exchange, account, order_id, change.shard)
     _check_amendment(exchange, account, market, order, change)
@@ -126,8 +133,8 @@ def amend(exchange: Exchange, owner: str, order_id: str, change: Amendment) -> t
 
 
 def decrease(exchange: Exchange, owner: str, order_id: str, shard: int, by: int | None, to: int | None) -> Order:
-    """Let less of an order rest: `by` so much less, or no more than `to`. It keeps its place; at nothing it is
-    canceled."""
+    """Reduce an order's remaining size by `by`, or to `to` if more than that remains.
+    It keeps its place. An order reduced to 0 is canceled."""
     order, market = _resting(exchange, exchange.accounts[owner], order_id, shard)
     remaining = max(order.remaining - by, 0) if by is not None else min(to or 0, order.remaining)
     if remaining == 0:
@@ -140,7 +147,8 @@ def decrease(exchange: Exchange, owner: str, order_id: str, shard: int, by: int 
 
 
 def cancel(exchange: Exchange, owner: str, order_id: str, shard: int) -> int:
-    """Take an order off the book: contracts withdrawn. Gone, unknown and on another shard look alike."""
+    """Cancel an order. Returns the canceled contracts (1/100).
+    The error is the same for a finished order, an unknown one and one on another shard."""
     order, market = _resting(exchange, exchange.accounts[owner], order_id, shard)
     withdrawn = order.remaining
     exchange.take_down(market, order)
@@ -148,7 +156,8 @@ def cancel(exchange: Exchange, owner: str, order_id: str, shard: int) -> int:
 
 
 def cancel_all(exchange: Exchange, owner: str) -> None:
-    """Take everything down, on every shard that is not paused; what is placed in the next minute may go too."""
+    """Cancel all orders on every shard where the exchange is not paused.
+    Orders that are placed in the next minute may be canceled too."""
     account = exchange.accounts[owner]
     for order in list(account.resting.values()):
         market = exchange.markets[order.ticker]
@@ -158,7 +167,8 @@ def cancel_all(exchange: Exchange, owner: str) -> None:
 
 
 def _after_cancel_all(exchange: Exchange, account: Account, market: ListedMarket, order: Order) -> None:
-    """Every other order that is placed in the minute after a cancel-all goes too, before the minute ends."""
+    """Cancel half of the orders that are placed in the minute after a cancel-all.
+    Each is chosen by chance and canceled at a random time before that minute ends."""
     dice = random.Random(f"{exchange.seed}:cancel-all:{order.number}")
     if exchange.now < account.cancel_all_until and dice.random() < 0.5:
         when = dice.uniform(exchange.now, account.cancel_all_until)
@@ -166,20 +176,20 @@ def _after_cancel_all(exchange: Exchange, account: Account, market: ListedMarket
 
 
 def _finish(exchange: Exchange, market: ListedMarket, order: Order) -> None:
-    """Let all happen that an order has brought about at this moment, so that the answer tells it."""
+    """Run the events that an order caused just now, so that the answer shows them."""
     order.fee_reserve = market.event.fee_terms.at_most(order.price, order.size, is_taker=False)
     exchange.changed(market)
     exchange.advance(exchange.now)
 
 
 def _requeue(exchange: Exchange, market: ListedMarket, order: Order, change: Amendment) -> None:
-    """Take an order off the book and bring it back with its new terms, as if it came now."""
+    """Remove an order from the book and enter it again with its new terms."""
     market.book.half(order.is_bid).remove(order)
     order.price, order.size = change.price, change.size
     exchange.execute(market, order)
     if order.status == "resting":
         market.book.half(order.is_bid).add(order)
-    elif order.status == "canceled":  # it met its owner's own order
+    elif order.status == "canceled":  # self-trade prevention
         exchange.forget(market, order)
 
 
@@ -196,7 +206,8 @@ def _open_market(exchange: Exchange, ticker: str, shard: int) -> ListedMarket:
 
 
 def _resting(exchange: Exchange, account: Account, order_id: str, shard: int) -> tuple[Order, ListedMarket]:
-    """The order and its market, where it rests on that shard and can be taken off the book."""
+    """The order and its market.
+    Raises `Refusal` if the order does not rest on that shard or cannot be canceled now."""
     order = account.resting.get(order_id)
     market = exchange.markets[order.ticker] if order is not None else None
     if order is None or market is None or shard not in (-1, market.shard):
@@ -280,8 +291,9 @@ def _check_amendment(
 def _check_collateral(
     exchange: Exchange, market: ListedMarket, order: Order, instead_of: Order | None = None
 ) -> None:
-    """Whether the account can pay for an order, were it filled at its limit: its collateral, the taker's fee
-    where it crosses, less what closing a holding brings in at once."""
+    """Raise `Refusal` if the account cannot pay for an order filled at its limit.
+    The order needs its collateral and, if it crosses, the taker fee. Cash from closing a position at once is
+    deducted."""
     account = exchange.accounts[order.owner or ""]
     due = 0
     if market.book.would_cross(order.is_bid, order.price):

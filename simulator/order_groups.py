@@ -1,6 +1,8 @@
-"""Order groups, a customer's own breaker: filled faster than its limit, a group's orders come down by themselves.
+"""Order groups: the exchange cancels a group's orders if they fill too fast.
 
-Promise: groups live on one shard; a call for another finds nothing, and a paused exchange changes none.
+Promise:
+- A group belongs to one shard. A call for another shard raises `Refusal` (not found).
+- No call changes a group while the exchange is paused on its shard.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from simulator.exchange import Exchange, Refusal
 
 
 def create(exchange: Exchange, owner: str, shard: int, limit: int | None) -> OrderGroup:
-    """A new group. `limit` in 1/100 contract, None for one that only a call triggers."""
+    """Create a group. `limit` is in 1/100 contract; None: only `trigger` triggers it."""
     group = OrderGroup(exchange.new_id(), shard, limit)
     exchange.accounts[owner].groups[group.group_id] = group
     return group
@@ -31,7 +33,7 @@ def _changeable(exchange: Exchange, owner: str, group_id: str, shard: int) -> Or
 
 
 def reset(exchange: Exchange, owner: str, group_id: str, shard: int) -> None:
-    """Let the group take orders again, and count from nothing."""
+    """Let the group accept orders again, and count its fills from zero."""
     group = _changeable(exchange, owner, group_id, shard)
     group.triggered = False
     group.filled.clear()
@@ -42,7 +44,7 @@ def trigger(exchange: Exchange, owner: str, group_id: str, shard: int) -> None:
 
 
 def set_limit(exchange: Exchange, owner: str, group_id: str, shard: int, limit: int) -> None:
-    """Change the limit. One below what was just filled triggers the group at once."""
+    """Change the limit. A limit below the recent fills triggers the group at once."""
     group = _changeable(exchange, owner, group_id, shard)
     group.limit = limit
     if exchange.group_volume(group) > limit:
@@ -50,7 +52,7 @@ def set_limit(exchange: Exchange, owner: str, group_id: str, shard: int, limit: 
 
 
 def delete(exchange: Exchange, owner: str, group_id: str, shard: int) -> None:
-    """Remove a group, and its orders with it."""
+    """Delete a group and cancel its orders."""
     group = _changeable(exchange, owner, group_id, shard)
     _take_down(exchange, exchange.accounts[owner], group)
     del exchange.accounts[owner].groups[group_id]

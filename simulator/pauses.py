@@ -1,6 +1,8 @@
-"""When nothing trades: pauses of trading or of the whole exchange, and the weekly maintenance.
+"""Pauses of trading or of the whole exchange, and the weekly maintenance.
 
-Promise: pauses that overlap each last their own time; the strictest holds.
+Promise:
+- Each of several overlapping pauses lasts its own time.
+- The strictest of them applies.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from simulator.exchange import SHARDS, Exchange
 
 
 def pause(exchange: Exchange, what: str, shards: list[int] | None = None) -> None:
-    """Pause "trading" (no orders, cancels work) or the "exchange" (nothing works), on some shards or on all.
-    Orders stay on the book, but for those that asked to go."""
+    """Pause "trading" or the "exchange", on some shards or on all.
+    In a trading pause only cancels work; in an exchange pause nothing works. Orders stay on the book, except those
+    with `cancel_on_pause`."""
     for shard in SHARDS if shards is None else shards:
         exchange.pauses.setdefault(shard, []).append(what)
     for market in exchange.markets.values():
@@ -24,7 +27,7 @@ def pause(exchange: Exchange, what: str, shards: list[int] | None = None) -> Non
 
 
 def resume(exchange: Exchange, what: str, shards: list[int] | None = None) -> None:
-    """End one pause of that kind. Where others last, they last."""
+    """End one pause of that kind. Other pauses stay."""
     for shard in SHARDS if shards is None else shards:
         if what in exchange.pauses.get(shard, ()):
             exchange.pauses[shard].remove(what)
@@ -33,7 +36,7 @@ def resume(exchange: Exchange, what: str, shards: list[int] | None = None) -> No
 
 
 def eastern() -> tzinfo:
-    """New York's time; a machine that has no time zones takes its winter time."""
+    """New York's time zone, or its winter time if the machine has no time zone data."""
     try:
         return ZoneInfo("America/New_York")
     except ZoneInfoNotFoundError:
@@ -41,7 +44,8 @@ def eastern() -> tzinfo:
 
 
 def next_maintenance(now: float) -> tuple[float, float]:
-    """The weekly pause that is running or comes next, Unix seconds: Thursday 03:00 to 05:00 in New York."""
+    """Start and end (Unix seconds) of the current or next weekly pause.
+    It lasts from Thursday 03:00 to 05:00 in New York."""
     zone = eastern()
     today = datetime.fromtimestamp(now, zone).date()
     for ahead in range(8):
@@ -53,7 +57,7 @@ def next_maintenance(now: float) -> tuple[float, float]:
 
 
 def plan_maintenance(exchange: Exchange) -> None:
-    """Pause trading every week."""
+    """Schedule the weekly pause of trading."""
     starts, ends = next_maintenance(exchange.now)
 
     def end() -> None:

@@ -1,15 +1,22 @@
-"""Who else is in a market. Promise: when each of them comes, on which side and for how much depends on the seed
-and the market alone; what they find in the book decides what comes of it. Any of them can be left out.
+"""The simulated traders in a market.
 
-`NOISE` takes at random, buys or sells alike, knows nothing. `INFORMED` knows the hidden value minutes ahead of the
-book and takes whatever rests on the wrong side of it. `RIVALS` quote around the value as the public knows it,
-refresh, join the best price, step in front of it. `SWEEPS` know the outcome shortly before it is read and take
-everything on the side that loses.
+Promise:
+- The times, sides and sizes at which they come depend only on the seed and the market. The book that they find
+  decides what they trade.
+- Each kind of trader can be left out.
 
-Calibration, by `python -m benchmarks.calibration --seeds 8`: with all of them on, a quoter at the touch loses
-2.5 cents a contract after five minutes and 5.0 at settlement, which makers on the real exchange measured as 2.8
-and 4.8, and far more than the rewards bring in; without the informed it earns. In the last hour it loses 17
-cents, against 7.6 measured. Rates and sizes that nobody has published were set to meet the first two figures.
+The kinds are:
+
+- `NOISE` buys or sells at random, with equal chances and without information.
+- `INFORMED` knows the hidden value minutes before the book does, and takes orders that are mispriced against it.
+- `RIVALS` quote around the value as the public knows it. They refresh quotes, join the best price or step in
+  front.
+- `SWEEPS` know the outcome shortly before it is read, and take everything on the losing side.
+
+Calibration (`python -m benchmarks.calibration --seeds 8`), all kinds on, for a quoter at the best price: it loses
+2.5 cents a contract after five minutes and 5.0 at settlement. Makers on the real exchange measured 2.8 and 4.8.
+The loss far exceeds the rewards; without `INFORMED` the quoter earns. In the last hour it loses 17 cents, against
+7.6 measured. Unpublished rates and sizes were set to meet the first two figures.
 """
 
 from __future__ import annotations
@@ -27,46 +34,47 @@ NOISE, INFORMED, RIVALS, SWEEPS = "noise", "informed", "rivals", "sweeps"
 EVERYBODY = frozenset({NOISE, INFORMED, RIVALS, SWEEPS})
 
 MEDIAN_TAKE = 20.0
-"""Contracts that half of the takers by chance stay below."""
+"""Median size of a random take, in contracts."""
 
 TAKE_SPREAD = 1.3
-"""Standard deviation of the logarithm of a take: one in forty asks for more than 250 contracts."""
+"""Standard deviation of the logarithm of a take's size: 1 in 40 exceeds 250 contracts."""
 
 DEPTH_TICKS = 6
-"""A taker by chance pays at most this many grid steps beyond the touch."""
+"""A random taker pays at most this many ticks beyond the best price."""
 
 INFORMED_SECONDS = 120.0
-"""An informed taker looks in so often, on average."""
+"""Average seconds between two visits of an informed taker."""
 
 INFORMED_AHEAD = (60.0, 900.0)
-"""The informed know the value of so many seconds later, some more and some less."""
+"""Informed takers know the value this many seconds ahead, drawn from this range."""
 
 STEP_BEFORE = 1.0
-"""Nor do they know more than is known so many seconds before the reading: the outcome is for those who sweep."""
+"""Informed takers know no value later than this many seconds before the reading: only sweeps know the outcome."""
 
 INFORMED_MEDIAN = 300.0
 INFORMED_EDGE = 0.025
-"""Dollars beyond the fee that they want to gain on each contract."""
+"""Dollars per contract, after the fee, that informed takers want to gain."""
 
 REFRESH_SECONDS = 45.0
 PUBLIC_LAG = 120.0
-"""Rivals quote around the value of so many seconds ago."""
+"""Rivals quote around the value of this many seconds ago."""
 
 VISIT_SECONDS = 1_200.0
-"""A rival joins the best price, or steps in front of it, once in so many seconds on average."""
+"""Average seconds between rivals that join the best price or step in front of it."""
 
 VISIT_MEDIAN = 60.0
 STAY_SECONDS = (120.0, 900.0)
 
 SWEEP_CHANCE = 0.3
 SWEEP_SECONDS = (30.0, 180.0)
-"""A sweep, where there is one, comes so long before the outcome is read."""
+"""A sweep, if there is one, comes this many seconds before the outcome is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How rivals fill a book: the best bid and ask lie so many grid steps from the value, and the sizes (1/100
-    contract) so many steps behind them. `deep` sizes rest at fixed prices, wherever the value goes."""
+    """How rivals fill a book.
+    `bid_steps` and `ask_steps` are the ticks from the value to the best bid and ask. `bids` and `asks` give sizes
+    (1/100 contract) by ticks behind these. `deep_bids` and `deep_asks` give sizes at fixed prices."""
 
     bid_steps: int
     ask_steps: int
@@ -77,7 +85,7 @@ class Shape:
 
 
 class Visitor:
-    """Somebody who comes to a market at times of their own, once in `seconds` on average."""
+    """A simulated trader that visits a market once in `seconds` on average."""
 
     def __init__(self, exchange: Exchange, market: ListedMarket, kind: str, seconds: float) -> None:
         self.exchange = exchange
@@ -99,11 +107,11 @@ class Visitor:
         self._await()
 
     def visit(self) -> None:
-        """What they do when they come. All dice are thrown before anything is looked at."""
+        """Act on arrival. Draw all random numbers before reading the market."""
         raise NotImplementedError
 
     def contracts(self, median: float) -> int:
-        """A size in 1/100 contract."""
+        """Draw a size, in 1/100 contract."""
         return max(round(median * math.exp(self.dice.gauss(0.0, TAKE_SPREAD))), 1) * CONTRACT
 
 
@@ -144,7 +152,7 @@ class InformedTaker(Visitor):
 
 
 class Sweeper:
-    """Takes everything on the losing side, once, shortly before the outcome is read, of some markets."""
+    """Takes the whole losing side once, in some markets, shortly before the reading."""
 
     def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue) -> None:
         self._exchange = exchange
@@ -166,7 +174,7 @@ class Sweeper:
 
 
 class Rivals(Visitor):
-    """Quote a book's shape around the public value, and put back what was taken, when they next look."""
+    """Quote a book's shape around the public value, and refill it on each visit."""
 
     def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue, shape: Shape) -> None:
         super().__init__(exchange, market, RIVALS, REFRESH_SECONDS)
@@ -205,7 +213,7 @@ class Rivals(Visitor):
         exchange.changed(market)
 
     def _wanted(self, middle: int) -> dict[tuple[bool, int], int]:
-        """Size by side and price."""
+        """Wanted size by (is_bid, price)."""
         shape, grid = self._shape, self.market.grid
         wanted: dict[tuple[bool, int], int] = {}
         for is_bid, sizes in ((True, shape.bids), (False, shape.asks)):
@@ -222,7 +230,8 @@ class Rivals(Visitor):
 
 
 class Joiner(Visitor):
-    """A rival who comes for a few minutes: joins the best price, or steps in front of it where there is room."""
+    """A rival that stays for some minutes.
+    It joins the best price, or steps in front of it if there is room."""
 
     def __init__(self, exchange: Exchange, market: ListedMarket) -> None:
         super().__init__(exchange, market, "joiner", VISIT_SECONDS)
@@ -250,8 +259,8 @@ def move_in(
     take_seconds: float,
     who: frozenset[str],
 ) -> None:
-    """Fill a market's book for the first time, and let those of `who` come from now on. Takers by chance come
-    once in `take_seconds` on average."""
+    """Fill a market's book for the first time, and start the traders of `who`.
+    Random takers come once in `take_seconds` on average."""
     rivals = Rivals(exchange, market, value, shape)
     rivals.visit()
     if RIVALS in who:

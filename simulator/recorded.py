@@ -1,8 +1,12 @@
-"""Recorded order books as a board. Promise: a file that cannot be used is refused with the line and the reason.
+"""Read recorded order books from a file.
 
-Format: one JSON object a line, gzipped where the name ends in `.gz`, with `ticker` and `orderbook_fp` in the
-API's own shape (`yes_dollars` and `no_dollars`: lists of ["price", "size"], NO bids in NO prices). Other fields
-are ignored; of several lines with one ticker the first counts.
+Promise:
+- A file that cannot be used is refused with the line and the reason.
+- The first line of each ticker counts; other lines of that ticker are ignored.
+
+Format: one JSON object a line, gzipped if the name ends in `.gz`. It has `ticker` and `orderbook_fp` in the API's
+own shape (`yes_dollars` and `no_dollars`: lists of ["price", "size"], NO bids in NO prices). Other fields are
+ignored.
 """
 
 from __future__ import annotations
@@ -23,11 +27,11 @@ LONGEST_NUMBER = 20
 
 
 class UnusableBooks(Exception):
-    """The file of recorded books cannot be used. The text says where and why."""
+    """A file of recorded books cannot be used. The text says where and why."""
 
 
 def read_books(path: Path) -> dict[str, Levels]:
-    """The first book of each ticker in the file, in the order of the file."""
+    """Read the first book of each ticker, in file order. Raises `UnusableBooks`."""
     books: dict[str, Levels] = {}
     try:
         with _open(path) as lines:
@@ -38,7 +42,7 @@ def read_books(path: Path) -> dict[str, Levels]:
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise UnusableBooks(f"{path} cannot be read: {error}") from None
     if not books:
-        raise UnusableBooks(f"{path} holds no book")
+        raise UnusableBooks(f"{path} contains no order book")
     return books
 
 
@@ -56,12 +60,12 @@ def _book(path: Path, number: int, line: str) -> tuple[str, Levels]:
         asks = {DOLLAR_PIPS - price: size for price, size in _levels(sides.get("no_dollars"))}
         ticker = record["ticker"]
         if not isinstance(ticker, str) or not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", ticker):
-            raise ValueError("ticker is not a name")
+            raise ValueError("ticker is not a valid name")
         if bids and asks and max(bids) >= min(asks):
             raise ValueError("the book is crossed")
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         reason = f"no field {error}" if isinstance(error, KeyError) else error
-        raise UnusableBooks(f"{path} line {number} is no recorded order book: {reason}") from None
+        raise UnusableBooks(f"{path} line {number} is not a recorded order book: {reason}") from None
     return ticker, Levels(bids, asks)
 
 
@@ -75,5 +79,5 @@ def _units(text: str, units: int, what: str) -> int:
         raise ValueError(f"{what} is not a number in a string")
     value = Decimal(text) * units
     if value != int(value) or value <= 0 or (what == "price" and value >= DOLLAR_PIPS):
-        raise ValueError(f"{what} {text} is not one of an order book")
+        raise ValueError(f"{what} {text} is not possible in an order book")
     return int(value)

@@ -1,8 +1,12 @@
-"""What resting orders earn. Promise: this is the published rule, word for word, and nothing of the bot's.
+"""The rewards of resting orders.
+
+Promise:
+- This is the published rule, word for word.
+- It shares no code with the bot.
 
 Source: the exchange's amendment of its Liquidity Incentive Program, filed 15 July 2026, in force since 30 July
-2026. Once in every second, at an instant that nobody is told, each side of a program's market is scored; at the
-window's end the scores are paid, floored to the cent, and nothing below a dollar.
+2026. Once a second, at a secret instant, each side of a program's market is scored. At the window's end the scores
+are paid, rounded down to the cent. Rewards below $1 are not paid.
 """
 
 from __future__ import annotations
@@ -17,18 +21,19 @@ from simulator.listing import Grid, ListedMarket, ListedProgram
 from simulator.matching import HalfBook
 
 SHARE = 10**18
-"""Shares are added up in integers of 1e-18."""
+"""Shares are integers in 1e-18."""
 
 FLOOR_CENTS = 100
-"""Less than a dollar is not paid."""
+"""Rewards below this many cents are not paid."""
 
 Level = tuple[int, Mapping[str | None, int]]
-"""A price in ticks, higher being better for the side, and the contracts there by owner."""
+"""(tick, contracts by owner) of one price. A higher tick is better for the side."""
 
 
 def score_side(levels: Iterable[Level], target: int, discount: Fraction) -> dict[str | None, Fraction]:
-    """One side of one snapshot: each owner's share, all of them together 1; empty where the side does not reach
-    the target. `levels` come best first, sizes in any one unit."""
+    """Score one side of one snapshot: each owner's share. The shares add up to 1.
+    Returns {} if the side does not reach the target. `levels` come best first; all sizes are in the target's
+    unit."""
     counted = 0
     reference: int | None = None
     qualifying: list[Level] = []
@@ -44,7 +49,7 @@ def score_side(levels: Iterable[Level], target: int, discount: Fraction) -> dict
     raw: dict[str | None, int] = {}
     deepest = max(reference - qualifying[-1][0], 0)
     for tick, sizes in qualifying:
-        # discount ** steps below the reference, all of them times the same integer: exact, and quick.
+        # discount ** (steps below the reference), all scaled by one integer: exact and fast.
         steps = max(reference - tick, 0)
         weight = discount.numerator**steps * discount.denominator ** (deepest - steps)
         for owner, size in sizes.items():
@@ -56,8 +61,9 @@ def score_side(levels: Iterable[Level], target: int, discount: Fraction) -> dict
 def payment(
     score: Fraction, everyone: Fraction, reward: Fraction, valid: int, snapshots: int, cap: Fraction | None = None
 ) -> int:
-    """Cents for one user and window: their part of everyone's score, of the reward (dollars), for the part of all
-    snapshots that was valid; never more than `cap`. A millionth of a cent is forgiven: it is lost in adding up.
+    """The reward of one account for one window, in cents.
+    It is the account's fraction of everyone's score, times `reward` (dollars), times the fraction of valid
+    `snapshots`, limited to `cap`. A millionth of a cent is added before rounding down, because summing loses it.
     """
     if not everyone or not snapshots:
         return 0
@@ -69,26 +75,26 @@ def payment(
 
 
 class Snapshots:
-    """When the snapshots are: one in every second, at an instant drawn for that second."""
+    """Snapshot times: one in every second, at an instant drawn for that second."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._last = (-1, 0.0)
 
     def instant(self, second: int) -> float:
-        """When in a Unix second its snapshot is, Unix seconds."""
+        """The time of the snapshot in a Unix second, in Unix seconds."""
         if self._last[0] != second:
             self._last = second, second + random.Random(self._seed * 2_147_483_647 + second).random()
         return self._last[1]
 
     def before(self, time: float) -> int:
-        """The number of the first second (Unix) whose snapshot is still to come at `time`."""
+        """The first Unix second whose snapshot is still to come at `time`."""
         second = int(time)
         return second + (self.instant(second) < time)
 
 
 class Run(NamedTuple):
-    """`length` seconds from `second` on, with an account's shares of both sides in 1e-18."""
+    """`length` seconds from `second` on, with an account's side shares in 1e-18."""
 
     second: int
     length: int
@@ -98,7 +104,7 @@ class Run(NamedTuple):
 
 @dataclass(slots=True)
 class Score:
-    """What one account has earned of one window: the sum of its shares, and every run of seconds."""
+    """One account's score in one window: the sum of its shares, and its runs."""
 
     total: int = 0
     runs: list[Run] = field(default_factory=list)
@@ -109,8 +115,8 @@ Shares = dict[str, tuple[int, int]]
 
 
 class Meter:
-    """Scores one program on its market from `start` to `end` (numbers of seconds). A book that does not change
-    scores the same every second, so it is looked at only when it changes."""
+    """Scores one program on its market from `start` to `end` (Unix seconds).
+    An unchanged book scores the same every second, so the meter reads it only after a change."""
 
     def __init__(self, program: ListedProgram, market: ListedMarket, snapshots: Snapshots, now: float) -> None:
         self.program = program
@@ -127,7 +133,7 @@ class Meter:
         self._shares: Shares = {}
 
     def note(self, now: float, trading: bool) -> None:
-        """The market may have changed just now: count the seconds until now as they were, and look again."""
+        """Handle a possible change: count seconds until now at the old shares, then look."""
         book = self._market.book
         is_valid = trading and book.bids.total >= self._target and book.asks.total >= self._target
         if not self._market.owned and is_valid == self._is_valid and not self._shares:
@@ -139,7 +145,7 @@ class Meter:
         self._is_valid, self._shares = is_valid, shares
 
     def count(self, now: float) -> None:
-        """Add up the seconds until now."""
+        """Count the seconds until now at the current shares."""
         until = min(self._snapshots.before(now), self.end)
         seconds = until - self._since
         if seconds <= 0:
@@ -153,7 +159,7 @@ class Meter:
         self._since = until
 
     def cents(self, owner: str) -> int:
-        """What the window pays an account for the seconds counted so far, were there no more."""
+        """The account's reward in cents for the seconds counted so far."""
         score = self.scores.get(owner)
         return payment(
             Fraction(score.total if score else 0, SHARE),
@@ -175,7 +181,8 @@ class Meter:
 
 
 def ladder(half: HalfBook, grid: Grid, is_bid: bool) -> Iterable[Level]:
-    """A side of a book by owner, best first. A YES ask is a NO bid, which is better the lower the ask."""
+    """The levels of one side by owner, best first.
+    A YES ask is a NO bid, so a lower ask is better."""
     for price, queue in half.queues():
         sizes: dict[str | None, int] = {}
         for order in queue:

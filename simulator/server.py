@@ -1,9 +1,14 @@
-"""An exchange on a loopback port, for any client. Promise: requests of all connections are answered one after the
-other, and what a fault loses is lost on the socket itself.
+"""Serve an exchange on a loopback port, for any client.
 
-Beside the API, under `/simulator`, a test or a person asks for what the API never says: `GET /simulator/statement`
-(the account's own truth), `GET /simulator/time`, and, where the clock stands still, `POST /simulator/advance` with
-`{"seconds": 60}`.
+Promise:
+- Requests of all connections are answered one after the other.
+- A fault that loses an answer loses it on the socket itself.
+
+In addition to the API, `/simulator` gives a test or a person what the API does not offer:
+
+- `GET /simulator/statement`: the account in full, see `simulator.statement`.
+- `GET /simulator/time`.
+- `POST /simulator/advance` with `{"seconds": 60}`, if the clock stands still (`--step`).
 """
 
 from __future__ import annotations
@@ -31,15 +36,15 @@ LARGEST_BODY = 1_000_000
 LONGEST_STEP = 7 * 86_400.0
 
 BREATH = 0.25
-"""Seconds between two looks at the clock while nobody asks."""
+"""Seconds between updates of the exchange while no request arrives."""
 
 LONGEST_SILENCE = 120.0
-"""Seconds that a lost answer keeps its connection open, if the client does not end it first."""
+"""Seconds that a lost answer keeps its connection open, unless the client closes it first."""
 
 
 class Control:
-    """The clock of a served exchange, and the calls outside its API. With `step` the clock stands still, from now
-    on, until it is advanced."""
+    """The clock of a served exchange, and the calls outside its API.
+    With `step` the clock stands still from now on and moves only when it is advanced."""
 
     def __init__(self, api: Api, step: bool) -> None:
         self._api = api
@@ -50,7 +55,7 @@ class Control:
         return time.time() if self._still is None else self._still
 
     def catch_up(self) -> None:
-        """Let all happen that is due by now."""
+        """Run all events that are due by now."""
         self._api.exchange.advance(self.now())
 
     def handle(self, request: Request) -> Answer:
@@ -63,7 +68,7 @@ class Control:
                 return Answer(200, self._time())
             case "POST", "/advance":
                 return self._advance(request)
-        return Answer(404, {"msg": "there are /statement, /time and /advance"})
+        return Answer(404, {"msg": "not found: use /statement, /time or /advance"})
 
     def _advance(self, request: Request) -> Answer:
         if self._still is None:
@@ -73,7 +78,7 @@ class Control:
         except (Refusal, BodyRefused) as no:
             return Answer(400, {"msg": str(no)})
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= LONGEST_STEP:
-            return Answer(400, {"msg": "seconds must be a number from 0 to a week's"})
+            return Answer(400, {"msg": "seconds must be a number from 0 to 604,800 (a week)"})
         self._still += seconds
         self._api.exchange.advance(self._still)
         return Answer(200, self._time())
@@ -87,13 +92,13 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 60.0  # seconds that a client may keep a request unfinished
-    wbufsize = 65_536  # an answer leaves in one piece: in two, the second would wait for the first's receipt
+    wbufsize = 65_536  # sends an answer in one piece: a second piece would wait for the ACK of the first
     server: SimulatorServer
 
     def _answer(self) -> None:
         length = self.headers.get("Content-Length") or "0"
         if "Transfer-Encoding" in self.headers:
-            self._turn_away(411, "a body must say how long it is")
+            self._turn_away(411, "send a Content-Length, not a Transfer-Encoding")
             return
         if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > LARGEST_BODY:
             self._turn_away(413, "the body is too large")
@@ -131,8 +136,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(payload)
 
     def _lose(self, how: str) -> None:
-        """End the connection without an answer: at once with a reset, or in silence until the client gives up.
-        A listening port cannot refuse, so what is `refused` in the process is a reset here."""
+        """End the connection without an answer: with a reset, or by silence.
+        A silent connection waits for the client to give up. A listening port cannot refuse a connection, so a
+        `refused` of the embedded exchange is a reset here."""
         self.close_connection = True
         if how == "timeout":
             self.connection.settimeout(LONGEST_SILENCE)
@@ -145,7 +151,7 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet: who wants to see requests looks at the client's log."""
+        """Log nothing; requests are in the client's log."""
 
 
 class SimulatorServer(ThreadingHTTPServer):
@@ -159,7 +165,8 @@ class SimulatorServer(ThreadingHTTPServer):
         threading.Thread(target=self._live, daemon=True).start()
 
     def _live(self) -> None:
-        """Let time pass also while nobody asks, so that nobody who asks has to wait for a night to pass."""
+        """Advance the exchange between requests.
+        This way a request after a quiet night does not wait until that night is simulated."""
         while True:
             time.sleep(BREATH)
             with self.turn:
@@ -171,6 +178,6 @@ class SimulatorServer(ThreadingHTTPServer):
         return self._front.handle(request, self.control.now())
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away while it was answered is nobody's fault; anything else is told."""
+        """Ignore a client that disconnected during its answer; report other errors."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)

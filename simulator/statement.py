@@ -1,7 +1,8 @@
-"""The exchange's own truth about an account, told outside its API: what the API never says is here too.
+"""The full statement of an account, including what the API never shows.
 
-Promise: every cent of cash is in the journal; every second of every reward is there, with the shares it was paid
-by.
+Promise:
+- The journal accounts for every cent of cash.
+- Every second of every reward is listed, with the shares that it was paid for.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from simulator.rewards import SHARE, Meter
 
 
 def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
-    """Everything about an account, in plain values: `journal` (why cash changed, in order), `orders`, `fills`,
-    `settlements`, `rewards` (one for each window in which it scored), `cash` by shard, `positions` (YES positive)
-    and their `value` at the best bids. Money is dollars in strings, times are ISO 8601."""
+    """Everything about an account, as JSON values.
+    Money is dollars in strings. Times are ISO 8601.
+
+    - `journal`: the cash changes and their reasons, in order. `totals`: its sum for each kind.
+    - `orders`, `fills`, `settlements`. `rewards`: one for each window in which the account scored.
+    - `cash`: by shard. `positions`: YES is positive. `value`: of the positions, at the best bids.
+    """
     account = exchange.accounts[owner]
     return {
         "owner": owner,
@@ -47,7 +52,7 @@ def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
 
 
 def meters(exchange: Exchange, owner: str) -> list[Meter]:
-    """The windows in which an account has scored, counted up to now."""
+    """The meters of windows in which an account has scored, counted up to now."""
     exchange.advance(exchange.now)
     running = [meter for meters in exchange.running.values() for meter in meters]
     for meter in running:
@@ -56,19 +61,20 @@ def meters(exchange: Exchange, owner: str) -> list[Meter]:
 
 
 def rewards(exchange: Exchange, owner: str) -> int:
-    """Cents that an account has earned: paid, to be paid, and of running windows what they would pay by now."""
+    """Rewards of an account, in cents.
+    This is the sum of paid rewards, rewards due, and the rewards of running windows so far."""
     return sum(meter.cents(owner) for meter in meters(exchange, owner))
 
 
 def seconds(meter: Meter, owner: str) -> Iterator[tuple[int, float, float]]:
-    """(Unix second, share of YES, share of NO) of every second in which an account scored."""
+    """(Unix second, YES share, NO share) of every second in which an account scored."""
     for run in meter.scores[owner].runs:
         for second in range(run.second, run.second + run.length):
             yield second, run.yes / SHARE, run.no / SHARE
 
 
 def _totals(account: Account) -> dict[str, str]:
-    """What each kind of entry adds up to."""
+    """The total of each kind of journal entry."""
     kinds = sorted({entry.kind for entry in account.journal})
     return {kind: dollars(sum(e.amount for e in account.journal if e.kind == kind)) for kind in kinds}
 

@@ -1,5 +1,8 @@
-"""What is due when. Promise: things happen in the order of their times, and those due at once in the order in
-which they were asked for, so a run never depends on how far time moves in one step.
+"""An exchange's clock and its scheduled events.
+
+Promise:
+- Events run in the order of their times. Events due at one time run in the order in which they were scheduled.
+- A run does not depend on how far time moves in one step.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from itertools import count
 
 
 class Timeline:
-    """An exchange's time, `now` in Unix seconds, and all that is still to happen."""
+    """The time `now` (Unix seconds) and the events still to run."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -18,11 +21,11 @@ class Timeline:
         self._sequence = count()
 
     def at(self, when: float, do: Callable[[], None]) -> None:
-        """Do something when time reaches `when`; what is asked for the past happens with the next advance."""
+        """Schedule `do` for the time `when`. One in the past runs at the next advance."""
         heapq.heappush(self._due, (when, next(self._sequence), do))
 
     def advance(self, now: float) -> None:
-        """Let time pass up to `now`: all that was due by then happens, in order."""
+        """Move time to `now` and run all events due by then, in order."""
         due = self._due
         while due and due[0][0] <= now:
             when, _, do = heapq.heappop(due)

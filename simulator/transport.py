@@ -1,6 +1,8 @@
-"""The exchange under a `requests.Session` of the same process: a transport adapter in the network's place.
+"""A `requests` transport adapter that calls the embedded exchange.
 
-Promise: above it nothing is different. Requests are prepared, signed and parsed as ever; only the wire is short.
+Promise:
+- Code above the adapter does not change: requests are prepared, signed and parsed as for a real network.
+- A lost request or answer fails as `requests` fails on a real network.
 """
 
 from __future__ import annotations
@@ -32,14 +34,14 @@ _STOPS = [
 
 
 class Front(Protocol):
-    """Whatever answers requests: the exchange's API, or one with mishaps before it."""
+    """Answers requests: the exchange's API, alone or behind `Mishaps`."""
 
     def handle(self, request: Request, now: float) -> Answer: ...
 
 
 class ExchangeAdapter(HTTPAdapter):
-    """Hands every request to `front`, half of `latency` simulated seconds after it was sent; the answer takes
-    the other half. What the wire loses fails as `requests` fails on a real one."""
+    """Hands every request to `front`, half of `latency` seconds after it was sent.
+    The answer takes the other half. Seconds are simulated."""
 
     def __init__(self, front: Front, clock: SimulatedClock, latency: float) -> None:
         super().__init__()
@@ -71,7 +73,7 @@ class ExchangeAdapter(HTTPAdapter):
         return self.build_response(request, raw)
 
     def _carry(self, request: requests.PreparedRequest, answer: Answer, patience: float) -> None:
-        """Let the answer's way back take its time, or lose it."""
+        """Delay the answer's way back, or lose the answer."""
         if answer.cut == "refused":
             refused = NewConnectionError(HTTPConnection("simulator.invalid"), "[Errno 111] Connection refused")
             pool = HTTPConnectionPool("simulator.invalid")
@@ -88,16 +90,16 @@ class ExchangeAdapter(HTTPAdapter):
 
 
 def _patience(timeout: Any) -> float:
-    """The seconds that a client waits for an answer. One that would wait for ever is given a minute."""
+    """Seconds that a client waits for an answer; 60 if it would wait forever."""
     seconds = timeout[1] if isinstance(timeout, tuple) else timeout
     return 60.0 if seconds is None else float(seconds)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold a Ctrl-C, or another signal that a customer's process answers, back until the exchange has finished: no
-    customer's keyboard stops an exchange half-way through an order. Elsewhere than in the main thread none
-    arrives."""
+    """Delay handled signals, such as Ctrl-C, until the exchange has finished.
+    Otherwise a signal could stop the exchange halfway through an order. Threads other than the main thread
+    receive no signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

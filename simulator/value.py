@@ -1,12 +1,13 @@
-"""What an event's markets are really worth, hidden from everybody who only sees the book.
+"""The hidden true value of an event's markets.
 
-Promise: the path depends on the seed and the event alone, whoever trades and however often it is asked for. It
-is a fair price at every moment, so nobody gains by holding; the outcome agrees with it, and the outcomes of one
-event's markets agree with each other.
+Promise:
+- The path depends only on the seed and the event, not on trades or on how often it is read.
+- The value is a fair price at every moment: holding a position has an expected gain of 0.
+- The outcome agrees with the value, and the outcomes of one event's markets agree with each other.
 
-One number drives an event: a random walk that jumps on news, and whose end, at the reading, is the outcome. A
-market above a strike is worth the chance that the walk ends above it, one between two strikes the difference of
-two such. On the scale of the log-odds that is a random walk too, slow while the end is far and wild in the last
+One number drives an event: a random walk that jumps on news. Its end, at the reading, is the outcome. A market
+above a strike is worth the chance that the walk ends above it. One between two strikes is worth the difference of
+two such chances. On the log-odds scale that is a random walk too, slow while the end is far and fast in the last
 hour.
 """
 
@@ -19,21 +20,21 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 STEP = 60.0
-"""Seconds between two points of a walk."""
+"""Seconds between two points of the walk."""
 
 LAST_HOUR = 3_600.0
 
 AT_THE_READING, IN_THE_LAST_HOUR, BY_NEWS = 0.01, 0.25, 0.4
-"""Parts of all there is to know that come to light at the reading itself, in the hour before it, and in jumps; the
-rest comes evenly from the start on."""
+"""Fractions of the total information that arrive at the reading itself, in the hour before it, and in news jumps.
+The rest arrives evenly from the start."""
 
 SURE = 0.985
-"""What people pay at the most, and one less this at the least, if nothing else is said: nothing is quite sure."""
+"""Default highest price that traders pay; the lowest is 1 minus this. Nothing is quite certain."""
 
 
 class EventValue:
-    """The hidden walk of one event from `start` on, whose outcome is known at `reads`. Times in Unix seconds. Its
-    variance from start to end is 1; jumps come `news_a_day`."""
+    """The hidden walk of one event from `start` on. The outcome is known at `reads`.
+    Times are Unix seconds. The variance from start to end is 1. `news_a_day` is the rate of jumps."""
 
     def __init__(self, seed: int, event: str, start: float, reads: float, news_a_day: float) -> None:
         self.reads = reads
@@ -41,7 +42,7 @@ class EventValue:
         self._last_hour = max(reads - LAST_HOUR, start)
         quiet = max(self._last_hour - start, STEP)
         even, jumps = 1 - AT_THE_READING - IN_THE_LAST_HOUR - BY_NEWS, BY_NEWS
-        self._even = (even + jumps) / quiet  # variance a second, on average
+        self._even = (even + jumps) / quiet  # average variance per second
         self._last = IN_THE_LAST_HOUR / max(reads - self._last_hour, STEP)
         self._news_chance = min(news_a_day * STEP / 86_400, 1.0)
         self._move = math.sqrt(even / quiet * STEP)
@@ -53,14 +54,15 @@ class EventValue:
         self._scale = array("d", [self._scale_at(0)])
 
     def above(self, strike: float, time: float) -> float:
-        """The chance, seen at a time, that the walk ends above a strike. From the reading on, 1 or 0."""
+        """The chance at `time` that the walk ends above `strike`; 1 or 0 from `reads` on."""
         if time >= self.reads:
             return 1.0 if self._at(self.step(self.reads)) + self._surprise > strike else 0.0
         step = self.step(time)
         return 0.5 * math.erfc((strike - self._at(step)) * self._scale[step])
 
     def step(self, time: float) -> int:
-        """The number of the walk's point at a time. What markets are worth changes with it, and at the reading."""
+        """The number of the walk's point at a time.
+        Values change only from one point to the next, and at the reading."""
         return int((time - self._start) / STEP) if time > self._start else 0
 
     def _at(self, step: int) -> float:
@@ -69,7 +71,7 @@ class EventValue:
         return self._walk[step]
 
     def _extend(self) -> None:
-        """Walk one step further."""
+        """Add one point to the walk."""
         step = len(self._walk)
         roll, move = self._dice.random(), self._dice.gauss(0.0, 1.0)
         if self._start + step * STEP > self._last_hour:
@@ -80,7 +82,7 @@ class EventValue:
         self._scale.append(self._scale_at(step))
 
     def _scale_at(self, step: int) -> float:
-        """What a distance is multiplied by in the normal distribution of what is still to come."""
+        """The scale of a distance to a strike, from the variance still to come."""
         time = min(self._start + step * STEP, self.reads)
         quiet = max(self._last_hour - time, 0.0)
         left = AT_THE_READING + quiet * self._even + (self.reads - max(time, self._last_hour)) * self._last
@@ -89,8 +91,8 @@ class EventValue:
 
 @dataclass(frozen=True, slots=True)
 class MarketValue:
-    """What YES of one market is worth: of an outcome `above` a strike, or where `below` is given too, between the
-    two."""
+    """The value of a market's YES, in dollars.
+    YES wins if the outcome is `above` a strike, and also below `below` if that is given."""
 
     event: EventValue
     above: float
@@ -98,7 +100,7 @@ class MarketValue:
     sure: float = SURE
 
     def at(self, time: float) -> float:
-        """Dollars that people would pay who knew all that is to be known at a time."""
+        """The price in dollars of a trader who knows everything that is known at `time`."""
         return min(max(self.chance(time), 1 - self.sure), self.sure)
 
     def chance(self, time: float) -> float:
@@ -106,10 +108,10 @@ class MarketValue:
         return value if self.below is None else value - self.event.above(self.below, time)
 
     def outcome(self) -> str:
-        """`yes` or `no`, as it will be read."""
+        """The result, `yes` or `no`."""
         return "yes" if self.chance(self.event.reads) > 0.5 else "no"
 
 
 def strike_for(chance: float) -> float:
-    """The strike that an outcome lies above with a chance, seen from the start."""
+    """The strike that the outcome exceeds with this `chance`, seen from the start."""
     return -NormalDist().inv_cdf(chance)

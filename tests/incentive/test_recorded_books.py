@@ -71,9 +71,9 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("", "holds no book"),
+        ("", "contains no order book"),
         ("{", "line 1"),
-        ('{"ticker": "A"}', "line 1 is no recorded order book: no field 'orderbook_fp'"),
+        ('{"ticker": "A"}', "line 1 is not a recorded order book: no field 'orderbook_fp'"),
         (line("A", [["0.6000", "1.00"]], [["0.5000", "1.00"]]), "crossed"),
         (line("A", [["1.2000", "1.00"]], []), "price 1.2000"),
         (line("A", [["0.5000", "-1.00"]], []), "size -1.00"),
@@ -83,8 +83,8 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
         (line("A", [["0.5000", "1e999999"]], []), "line 1"),
         (line("A", [["0.5000", "1" * 5_000]], []), "size is not a number"),
         (line("A", [[0.5, "1.00"]], []), "price is not a number"),  # type: ignore[list-item]
-        (line("A/B C", DEEP, DEEP), "ticker is not a name"),
-        (line("A\ud800", DEEP, DEEP), "ticker is not a name"),
+        (line("A/B C", DEEP, DEEP), "ticker is not a valid name"),
+        (line("A\ud800", DEEP, DEEP), "ticker is not a valid name"),
     ],
 )
 def test_a_file_that_is_no_record_of_books_is_refused(tmp_path: Path, content: str, told: str) -> None:

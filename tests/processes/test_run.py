@@ -186,7 +186,7 @@ def test_the_bot_survives_a_simulator_that_is_not_running(
     ("arguments", "told"),
     [
         (["--books", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
-        (["--key-file", "market_bot.py"], "market_bot.py is no key"),
+        (["--key-file", "market_bot.py"], "market_bot.py is not a key"),
         (["--port", "99999"], "port"),
     ],
 )

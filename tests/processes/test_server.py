@@ -226,8 +226,8 @@ def test_an_unusable_argument_is_one_clear_line_and_exit_2(tmp_path: Path) -> No
     (tmp_path / "odd.json").write_text('[{"do": "429"}, {"do": "earthquake"}]')
     cases = [
         (["--faults", "nowhere.json"], "simulator: nowhere.json cannot be read"),
-        (["--faults", str(tmp_path / "odd.json")], "rule 2: there is no mishap 'earthquake'"),
-        (["--without", "nobody"], "argument --without: there are informed, noise, rivals, sweeps"),
+        (["--faults", str(tmp_path / "odd.json")], "rule 2: unknown fault 'earthquake'"),
+        (["--without", "nobody"], "argument --without: choose from informed, noise, rivals, sweeps"),
         (["--programs", "0"], "argument --programs: must be a number from 1"),
     ]
     processes = [
