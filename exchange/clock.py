@@ -2,10 +2,10 @@
 
 Promise:
 - Every time that is sent or compared is the exchange's, as far as its answers show it.
-- This machine's clock is corrected when it is off by more than `TOLERANCE` (2 s).
+- A difference within `TOLERANCE` (2 s) is left alone: the exchange accepts signatures that are 5 s off (measured,
+  undocumented).
 
 A `Date` header has whole seconds, so one answer gives the exchange's time to 0.5 s plus half the answer's delay.
-Smaller differences may stay, because the exchange accepts signatures that are 5 s off (measured, undocumented).
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> float | None:
-        """Wait. Returns the seconds in which the process was suspended; the wait may then end early."""
+        """Wait. Returns the seconds in which the process was suspended.
+
+        In that case the wait may end early."""
 
 
 SUSPENDED_AFTER = 5.0
@@ -50,7 +52,7 @@ class WallClock:
         return _seconds_since_boot()
 
     def sleep(self, seconds: float) -> float:
-        """Wait in short steps, because the system's sleep does not count the machine's sleep.
+        """Wait in short steps: the system's sleep does not count the machine's.
 
         If the process was suspended or the machine slept, the wait ends as soon as the process runs again."""
         until = self.monotonic() + seconds

@@ -4,26 +4,26 @@ Promise:
 - An error's text is made for the log: the request, the exchange's answer, and what you can do.
 - It contains no key, signature, header or account number.
 
-    BotError                                                                         carried out?  the bot
-    ├── ConfigError            a setting, a variable or the key file is wrong        nothing sent  stops
-    ├── LedgerError            the ledger cannot be opened, read or written                        retries
+    BotError                                                                       carried out?  the bot
+    ├── ConfigError            a setting, a variable or the key file is wrong      nothing sent  stops
+    ├── LedgerError            the ledger cannot be opened, read or written                      retries
     └── ExchangeError          a request failed
         ├── Unreachable        no answer
-        │   ├── NotSent        no connection: nothing left this machine              no            retries
-        │   └── NoAnswer       sent, then a timeout or a lost connection             maybe         retries
-        ├── Unreadable         a success whose content breaks the API's promise      maybe         skips (or retries)
+        │   ├── NotSent        no connection: nothing left this machine            no            retries
+        │   └── NoAnswer       sent, then a timeout or a lost connection           maybe         retries
+        ├── Unreadable         a success whose content breaks the API's promise    maybe         skips (or retries)
         ├── Answered           an error status, with the exchange's own words
-        │   ├── Unavailable    5xx                                                   maybe         retries
-        │   └── Refused        3xx or 4xx                                            no            skips
-        │       ├── RateLimited    429: too many requests                            no            retries
-        │       ├── Unauthorized   401: wrong key, signature or time                 no            stops (or retries)
-        │       ├── Forbidden      403: the key lacks the permission                 no            stops
-        │       ├── Paused         by its code: no orders are accepted for now       no            skips
-        │       ├── Gone           404 for an order: filled, expired or canceled     no            skips
-        │       └── AlreadyExists  409 for an order: its client order id was used    no            skips
-        ├── OutcomeUnknown     an order was sent, and may or may not exist           maybe         retries
-        ├── TookTooLong        reads were abandoned for more urgent work             no            retries
-        └── StillResting       canceled orders are still listed as resting           no            retries
+        │   ├── Unavailable    5xx                                                 maybe         retries
+        │   └── Refused        3xx or 4xx                                          no            skips
+        │       ├── RateLimited    429: too many requests                          no            retries
+        │       ├── Unauthorized   401: wrong key, signature or time               no            stops (or retries)
+        │       ├── Forbidden      403: the key lacks the permission               no            stops
+        │       ├── Paused         by its code: no orders are accepted for now     no            skips
+        │       ├── Gone           404 for an order: filled, expired or canceled   no            skips
+        │       └── AlreadyExists  409 for an order: its client order id was used  no            skips
+        ├── OutcomeUnknown     an order was sent, and may or may not exist         maybe         retries
+        ├── TookTooLong        reads were abandoned for more urgent work           no            retries
+        └── StillResting       canceled orders are still listed as resting         no            retries
 
 "Carried out?" is the attribute `maybe_done`. "Stops", "skips" and "retries" are defined at `Recovery`.
 `Unreadable` retries if it names no market. `Unauthorized` retries if only the time was rejected. After `Gone`, the
