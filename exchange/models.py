@@ -103,7 +103,7 @@ class Market(NamedTuple):
 class Program(NamedTuple):
     """An incentive program of one market.
 
-    `reward` and `cap` are dollars for the whole window from `start` to `end`. `cap` is the most that one account is
+    `reward` and `cap` are dollars for the whole window from `start` to `end`. `cap` is the most that an account is
     paid (None: no cap). A side must hold `target` contracts before any order on it is paid. `discount` is the
     factor per tick behind the reference price. Without `target` or `discount` a program has no published score.
     """

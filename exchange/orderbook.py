@@ -113,7 +113,7 @@ class PriceGrid:
         return self._yes if side is YES else self._no
 
     def ticks(self, side: Side, price: Decimal) -> int:
-        """Return the ticks from the side's lowest price to `price`, rounded down as bids are."""
+        """Return the ticks from the lowest price to `price`, rounded down as bids are."""
         return self._yes[price] if side is YES else self._no[price]
 
     def price(self, side: Side, ticks: int) -> Decimal:

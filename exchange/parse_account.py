@@ -2,6 +2,9 @@
 
 Promise:
 - A result is exact and complete, or an `Unreadable` names the request and the wrong field.
+
+Wire format: prices, counts and most cash are decimal strings. Payments, subaccount transfers, `revenue` and
+`value` are integers of cents.
 """
 
 from __future__ import annotations

@@ -45,9 +45,6 @@ _HOUR = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])(?::[0-5][0-9])?", re.ASCII)
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-# -- what is listed and traded -----------------------------------------------------------------------------------
-
-
 def program(f: JsonObject) -> Program:
     discount = f.optional("discount_factor_bps", f.integer)
     cap = f.optional("max_reward_per_account", f.integer)
@@ -219,9 +216,3 @@ def _hour(f: JsonObject, name: str) -> time:
     if found is None:
         raise f.wrong(name, "should be hours and minutes")
     return time(int(found[1]) % 24, int(found[2]))
-
-
-# -- the account -------------------------------------------------------------------------------------------------
-
-
-# -- errors ------------------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def _in_doubt(error: ExchangeError) -> bool:
 
 
 def _by_id(orders: PartialList[Order], client_order_id: str) -> Order | None:
-    """Return the order with that id. Raises `Unreadable` if an unreadable one may be it."""
+    """Return the order with that id. Raises `Unreadable` if it may be unreadable."""
     found = next((order for order in orders if order.client_order_id == client_order_id), None)
     if found is None:
         orders.all_or_raise()
