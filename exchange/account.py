@@ -20,7 +20,8 @@ from exchange.orderbook import Side
 class Identity(NamedTuple):
     """An account on an exchange.
 
-    `run` identifies a simulator's run, because a simulator forgets everything when it stops. Else it is empty."""
+    `run` identifies a simulator's run, because a simulator forgets everything when it stops. It is empty for
+    a real exchange."""
 
     base_url: str
     key_id: str

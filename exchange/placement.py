@@ -5,9 +5,9 @@ Promise:
 - The result that the caller gets is true.
 
 An order has a client order id before it is first sent, and the exchange accepts no id twice. The outcome of a
-send may be unknown: a timeout, a lost connection, a 5xx, a success that names no order. Then the order is looked
-up by its id, once the account's lists are known to be newer than the attempt. Only if it is not listed is it sent
-again, under the same id. A 409 then means that the earlier attempt had arrived.
+send may be unknown: a timeout, a lost connection, a 5xx, a success that names no order. Then the bot looks the
+order up by its id. Only if an account list newer than the attempt does not show it, the bot sends it again under
+the same id. A 409 then means that the earlier attempt had arrived.
 Source: docs.kalshi.com/getting_started (orders). That ids are never freed was measured.
 """
 

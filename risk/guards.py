@@ -1,7 +1,8 @@
 """Cooldowns: places, markets and shards that are not quoted for a while.
 
 Promise:
-- A cooldown is logged with its reason and its end time, and again when it ends.
+- A cooldown has a reason and an end time. Its start and its end are returned for the log, except a price jump's in
+  a market that is not quoted.
 - Nothing here reads a clock: the caller passes the time.
 
 Fills and price jumps start cooldowns, because a trader who fills a quote often knows something.
@@ -103,9 +104,7 @@ class Guards:
             if market is None or yes is None or no is None:
                 continue
             grid = market.grid
-            middle = grid.ticks(YES, yes.price) + grid.ticks(
-                YES, ONE_DOLLAR - no.price
-            )  # doubled, to stay an integer
+            middle = grid.ticks(YES, yes.price) + grid.ticks(YES, ONE_DOLLAR - no.price)  # twice, to stay whole
             moved = abs(middle - self._mid_prices.get(ticker, middle))
             if moved > 2 * JUMP:
                 why = f"its mid price moved by {moved / 2:g} ticks"
