@@ -85,8 +85,7 @@ class Market(NamedTuple):
     def volume_a_day(self, now: datetime) -> float:
         """Recent volume in contracts per day.
 
-        A market open for less than a day is scaled up to a full day, as if it had been open for at least an
-        hour."""
+        A market open for less than a day is scaled up to a full day; its first hour counts as a whole one."""
         volume = float(self.volume_24h)
         if not volume or self.opened is None:
             return volume

@@ -48,7 +48,7 @@ _GRAIN, _MOMENT = 1e-6, 1e-5
 class Endpoint(NamedTuple):
     """A kind of request; its path has `{name}` for each parameter.
 
-    `idempotent`: sending it twice has the effect of once, so it may be repeated after an unknown outcome.
+    `idempotent`: sending it twice has the same effect as once, so it may be repeated after an unknown outcome.
     `changes_lists`: its effect shows in the account's lists."""
 
     method: str

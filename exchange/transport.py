@@ -2,7 +2,7 @@
 
 Promise:
 - Any request is repeated after `NotSent` (no connection) or `RateLimited` (429): it was not carried out.
-- An idempotent request (a read, cancel or amend) is also repeated after `NoAnswer` (timeout, lost connection),
+- An idempotent request (read, cancel or amend) is also repeated after `NoAnswer` (timeout, lost connection),
   `Unavailable` (5xx) or `Unreadable` (a success without a JSON object).
 - A create (order, batch or order group) is never repeated after those errors: it could take effect twice.
 
