@@ -6,10 +6,12 @@ Promise:
   `Unavailable` (5xx) or `Unreadable` (a success without a JSON object).
 - A create (order, batch or order group) is never repeated after those errors: it could take effect twice.
 
-Repeats back off with jitter, from 0.25 s to 2 s. None begins later than `PATIENCE` (12 s) after the call.
+Repeats back off with jitter: first up to 0.25 s, then doubling to up to 2 s. None begins later than `PATIENCE`
+(12 s) after the call.
+
 Each attempt is signed again, over time, method and path, without query and body (`exchange/signing.py`).
-If the exchange rejects that time with a 401, its answer corrects the clock. The request is then sent once more,
-at once.
+If the exchange rejects that time with a 401, its answer corrects the clock. The request is then sent once more at
+once.
 
 Any other `ExchangeError` is raised at once, and the last attempt's when time is up. Its `maybe_done` is true if
 any attempt may have been carried out. It is false for every read and for `Gone`.

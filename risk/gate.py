@@ -6,7 +6,7 @@ Promise:
   account's own orders. Every limit is kept, however it fills.
 - A refused order has a code and its numbers.
 
-Cancels and renewals are sent without this check: a renewal changes only an order's expiry.
+Cancels, renewals and reductions are sent without this check: a renewal changes only an order's expiry.
 """
 
 from __future__ import annotations
