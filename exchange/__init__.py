@@ -1,1 +1,1 @@
-"""What the exchange says, and how it is asked; no rule of ours."""
+"""Requests to the exchange, its answers and their types; no trading rules."""

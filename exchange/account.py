@@ -1,8 +1,9 @@
-"""What the exchange tells a customer of the account, as frozen values. No rule, no clock, no file and no network
-lives here.
+"""The account's data as frozen values: positions, fills, payments, limits.
 
-Promise: as in `exchange/models.py`, cash and prices are exact `Decimal` dollars, sizes `Decimal` contracts, times
-aware.
+Promise:
+- As in `exchange/models.py`, cash and prices are exact `Decimal` dollars, sizes are `Decimal` contracts, and times
+  are timezone-aware.
+- The module holds no rules, and uses no clock, file or network.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from exchange.orderbook import Side
 
 
 class Identity(NamedTuple):
-    """Whose account on which exchange. `run`: of a simulator, which forgets everything when it stops; empty
-    elsewhere."""
+    """An account on an exchange.
+
+    `run` identifies a simulator's run, because a simulator forgets everything when it stops. It is empty for
+    a real exchange."""
 
     base_url: str
     key_id: str
@@ -27,8 +30,9 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Contracts held in a market: `count` > 0 is YES, < 0 is NO. `exposure` is what they cost, `fees` what was
-    paid in fees in this market so far, in dollars."""
+    """Contracts held in a market: `count` > 0 is YES, < 0 is NO.
+
+    In dollars: `exposure` is their cost, `fees` all fees paid in this market so far."""
 
     ticker: str
     count: Decimal
@@ -47,7 +51,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Contracts that changed hands against one of our orders. `fee` in dollars."""
+    """A trade of one of our orders. `fee` is in dollars."""
 
     fill_id: str
     order_id: str
@@ -61,13 +65,15 @@ class Fill:
 
     @property
     def change(self) -> Decimal:
-        """What it adds to a position, YES positive."""
+        """The change in position, in contracts; YES is positive."""
         return self.count if self.side is Side.YES else -self.count
 
 
 class Settlement(NamedTuple):
-    """A market that was paid out. Contracts held then and what they had cost, by side; `revenue`: what came in,
-    `fee`: all fees paid for them. `yes_payout` is what a YES contract paid in dollars, None where not said."""
+    """A market's payout: the contracts held then and their cost, by side.
+
+    `revenue`: dollars received. `fee`: all fees paid for the contracts. `yes_payout`: dollars paid for a YES
+    contract, None if the exchange did not say."""
 
     ticker: str
     event_ticker: str
@@ -83,7 +89,7 @@ class Settlement(NamedTuple):
 
     @property
     def change(self) -> Decimal:
-        """What it adds to a position, YES positive: it ends it."""
+        """The change in position, which ends it, in contracts; YES is positive."""
         return self.no_count - self.yes_count
 
 
@@ -95,8 +101,9 @@ class PaymentStatus(Enum):
 
 
 class Payment(NamedTuple):
-    """A deposit or a withdrawal: `amount` and `fee` in dollars, both positive. It counts in the balance once it is
-    applied."""
+    """A deposit or a withdrawal: `amount` and `fee` in dollars, both positive.
+
+    It counts in the balance once it is applied."""
 
     id: str
     status: PaymentStatus
@@ -107,7 +114,9 @@ class Payment(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """Dollars moved between two shards of the account. `status` in the exchange's words."""
+    """Dollars moved between two shards of the account.
+
+    `status` is in the exchange's words."""
 
     id: str
     status: str
@@ -118,7 +127,7 @@ class Transfer(NamedTuple):
 
 
 class SubaccountTransfer(NamedTuple):
-    """Dollars moved between two subaccounts, 0 being the primary one."""
+    """Dollars moved between two subaccounts; 0 is the primary one."""
 
     id: str
     amount: Decimal
@@ -128,15 +137,19 @@ class SubaccountTransfer(NamedTuple):
 
 
 class Balance(NamedTuple):
-    """Cash in dollars that no order ties up: in all, and by shard (an order can spend only its own shard's)."""
+    """Cash in dollars that no order ties up: in total, and by shard.
+
+    An order can spend only its own shard's cash."""
 
     available: Decimal
     by_shard: dict[int, Decimal]
 
 
 class OrderGroup(NamedTuple):
-    """Orders that the exchange cancels together when more than `limit` contracts of them (None: no limit) are
-    filled within 15 seconds. It lives on one shard."""
+    """Orders that the exchange cancels together after too many fills.
+
+    It does so when more than `limit` of their contracts (None: no limit) are filled within 15 seconds. A group
+    belongs to one shard."""
 
     id: str
     limit: Decimal | None
@@ -144,14 +157,14 @@ class OrderGroup(NamedTuple):
 
 
 class BucketLimit(NamedTuple):
-    """Tokens a second, and how many of them a bucket holds."""
+    """A bucket's refill in tokens per second, and its capacity in tokens."""
 
     rate: int
     capacity: int
 
 
 class AccountLimits(NamedTuple):
-    """How much the account's keys may ask for. `tier` in the exchange's words."""
+    """The account's rate limits. `tier` is in the exchange's words."""
 
     tier: str
     read: BucketLimit
@@ -159,8 +172,9 @@ class AccountLimits(NamedTuple):
 
 
 class EndpointCosts(NamedTuple):
-    """Tokens that a call costs: `default`, or what the table says for a method and a path. Its places are written
-    `:name`, `{name}` or, for all that follows, `*name`."""
+    """Tokens that a call costs: by method and path in `table`, otherwise `default`.
+
+    A path's parameters are written `:name`, `{name}` or, for all the rest of the path, `*name`."""
 
     default: int
     table: tuple[tuple[str, str, int], ...]

@@ -1,9 +1,11 @@
-"""What time it is on the exchange. Promise: every time that is sent or compared goes by the exchange's clock, as
-far as its answers tell it, however wrong this machine's is.
+"""The exchange's time, taken from the `Date` header of its answers.
 
-An answer's `Date` header has whole seconds, so one answer tells the exchange's time to half a second and half
-of what the answer took. A difference within `TOLERANCE` is left alone: the exchange takes signatures that are
-5 s off (measured; it documents nothing).
+Promise:
+- Every time that is sent or compared is the exchange's, as far as its answers show it.
+- A difference within `TOLERANCE` (2 s) is left alone: the exchange accepts signatures that are 5 s off (measured,
+  undocumented).
+
+A `Date` header has whole seconds, so one answer gives the exchange's time to 0.5 s plus half the answer's delay.
 """
 
 from __future__ import annotations
@@ -20,26 +22,28 @@ TOLERANCE = 2.0
 
 
 class Clock(Protocol):
-    """A time, and the only way to let it pass."""
+    """A source of time, and the only way to wait."""
 
     def now(self) -> datetime: ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never set, unlike a clock's time."""
+        """Seconds since an arbitrary start; setting the clock does not change them."""
         ...
 
     def sleep(self, seconds: float) -> float | None:
-        """Wait. Returns for how many seconds the process did not run meanwhile; a wait may end early then."""
+        """Wait. Returns the seconds in which the process was suspended.
+
+        In that case the wait may end early."""
 
 
 SUSPENDED_AFTER = 5.0
-"""Seconds that a moment's wait may be late on a busy machine. After more the process did not run."""
+"""Seconds that a short wait may be late on a busy machine; a longer delay is a suspension."""
 
 _A_MOMENT = 1.0
 
 
 class WallClock:
-    """The machine's own clock. Its monotonic seconds go on while the machine sleeps."""
+    """The machine's own clock. Its monotonic seconds also count while it sleeps."""
 
     def now(self) -> datetime:
         return datetime.now(timezone.utc)
@@ -48,8 +52,9 @@ class WallClock:
         return _seconds_since_boot()
 
     def sleep(self, seconds: float) -> float:
-        """Wait, in moments, because the system's own sleep does not count the time that the machine slept. A wait
-        within which the process did not run (suspended, or the machine asleep) ends as soon as it runs again."""
+        """Wait in short steps: the system's sleep does not count the machine's.
+
+        If the process was suspended or the machine slept, the wait ends as soon as the process runs again."""
         until = self.monotonic() + seconds
         while (before := self.monotonic()) < until:
             moment = min(until - before, _A_MOMENT)
@@ -61,13 +66,14 @@ class WallClock:
 
 
 def how_to_set() -> str:
-    """The command that sets this machine's clock, where it is known."""
+    """Return the command that sets this machine's clock, or "" if unknown."""
     return ": timedatectl set-ntp true" if shutil.which("timedatectl") else ""
 
 
 def _seconds_since_boot() -> float:
-    """Seconds that pass while the machine sleeps too: the monotonic clock of Linux stands still then, the one of
-    macOS only as Python reads it by itself."""
+    """Return seconds that also count while the machine sleeps.
+
+    On Linux, the monotonic clock stops during sleep. On macOS, only `time.monotonic` does."""
     for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
         if hasattr(time, name):
             return time.clock_gettime(getattr(time, name))
@@ -75,22 +81,23 @@ def _seconds_since_boot() -> float:
 
 
 class ExchangeClock:
-    """A machine's clock, corrected by what the exchange's answers say. On an embedded exchange, whose clock is
-    given, there is nothing to correct."""
+    """A machine's clock, corrected by the exchange's answers.
+
+    With the embedded exchange both share one clock, so there is nothing to correct."""
 
     def __init__(self, machine: Clock) -> None:
         self._machine = machine
         self._offset = timedelta(0)
-        self._took = 0.0  # by the answer that the offset comes from
+        self._took = 0.0  # seconds, of the answer that gave the offset
         self._last_date = ""
         self._read_at = 0.0
         self._message: str | None = None
         self.is_known = False
-        """Whether an answer has told the exchange's time yet."""
+        """Whether an answer has given the exchange's time yet."""
 
     @property
     def offset(self) -> float:
-        """Seconds that the exchange is taken to be ahead of this machine; 0 while they agree."""
+        """Seconds by which the exchange is ahead of this machine; 0 while they agree."""
         return self._offset.total_seconds()
 
     def now(self) -> datetime:
@@ -100,18 +107,20 @@ class ExchangeClock:
         return self._machine.monotonic()
 
     def sleep(self, seconds: float) -> float:
-        """Wait. Returns for how many seconds the process did not run meanwhile; the wait may have ended early
-        then."""
+        """Wait. Returns the seconds in which the process was suspended.
+
+        In that case the wait may have ended early."""
         return self._machine.sleep(seconds) or 0.0
 
     def synchronize(self, headers: Mapping[str, str], took: float, refused: bool = False) -> None:
-        """Compare with an answer that came just now, `took` seconds after its request. `refused`: the exchange
-        did not accept our time, so whatever the answer says is better."""
+        """Compare with an answer that just came, `took` seconds after its request.
+
+        `refused`: the exchange rejected our time, so the answer's time is better in any case."""
         date = headers.get("Date", "")
         since = self._machine.monotonic() - self._read_at
         if not refused and date == self._last_date and since < TOLERANCE:
-            return  # the same second as before tells nothing new, and reading it costs as much as a signature
-        # What a cache on the way kept has the time at which it was kept.
+            return  # the same second again adds nothing, and parsing it costs as much as a signature
+        # An answer from a cache has the time at which it was stored.
         if not date or headers.get("Age", "0") != "0":
             return
         unsure = 0.5 + took / 2
@@ -127,11 +136,11 @@ class ExchangeClock:
         if differs > (unsure if refused else TOLERANCE + (took + self._took) / 2):
             self._correct(ahead if is_off else timedelta(0))
             self._took = took if is_off else 0.0
-        elif self._offset and is_off and took < self._took:  # the same difference, told more exactly
+        elif self._offset and is_off and took < self._took:  # the same difference, measured more exactly
             self._offset, self._took = ahead, took
 
     def pop_message(self) -> str | None:
-        """What the last correction was, for the log, once; None where there was none since."""
+        """Return the latest correction for the log, once; None if there was no new one."""
         news, self._message = self._message, None
         return news
 
@@ -145,6 +154,6 @@ class ExchangeClock:
             return
         way = "behind" if seconds > 0 else "ahead of"
         self._message = (
-            f"This machine's clock is {abs(seconds):,.0f} s {way} the exchange's. All times are corrected by that "
-            f"from here on, in this log too; set the clock all the same{how_to_set()}"
+            f"This machine's clock is {abs(seconds):,.0f} s {way} the exchange's. The bot corrects all times "
+            f"by that from now on, in this log too. Please set the clock{how_to_set()}"
         )

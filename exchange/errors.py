@@ -1,31 +1,33 @@
-"""Everything that can go wrong between the bot and an exchange, by what it means for the money.
+"""All errors of the bot and the exchange, and what the bot does about each.
 
-    BotError                                                                                         then
-    ├── ConfigError                before anything was sent: the person at the keyboard can mend it  stop
-    ├── LedgerError                the ledger could not be opened, read or written (`ledger/`)       retry
-    └── ExchangeError              a request did not end well; `maybe_done`: it may have been carried out
-        ├── Unreachable            no answer came
-        │   ├── NotSent            no connection: nothing left this machine          not done        retry
-        │   └── NoAnswer           sent, then reset or silence                       maybe done      retry
-        ├── Unreadable             a success with something that is not as promised  maybe done      skip, retry
-        ├── Answered               an error status, in the exchange's own words
-        │   ├── Unavailable        5xx                                               maybe done      retry
-        │   └── Refused            4xx or 3xx: it did not do it                      not done        skip
-        │       ├── RateLimited    429: asked too often                                              retry
-        │       ├── Unauthorized   401: the key, the signature or the clock                          stop, retry
-        │       ├── Forbidden      403: this key may not do that                                     stop
-        │       ├── Paused         by its code: there, no orders are taken for now                   skip
-        │       ├── Gone           404 for an order: filled, expired or canceled. Look at the fills  skip
-        │       └── AlreadyExists  409 for an order: this client order id was used before            skip
-        ├── OutcomeUnknown         an order that could not be found, nor shown not to be  maybe done retry
-        ├── TookTooLong            reads that were given up for what is more urgent  not done        retry
-        └── StillResting           orders that were canceled are still listed        not done        retry
+Promise:
+- An error's text is made for the log: the request, the exchange's answer, and what you can do.
+- It contains no key, signature, header or account number.
 
-What `recovery` means is said at `Recovery`; of two, the second is for a 401 that only the time explains, and for
-what cannot be read without even a market's name in it. A fault of the bot's own ends the cycle too.
+    BotError                                                                       carried out?  the bot
+    ├── ConfigError            a setting, a variable or the key file is wrong      nothing sent  stops
+    ├── LedgerError            the ledger cannot be opened, read or written                      retries
+    └── ExchangeError          a request failed
+        ├── Unreachable        no answer
+        │   ├── NotSent        no connection: nothing left this machine            no            retries
+        │   └── NoAnswer       sent, then a timeout or a lost connection           maybe         retries
+        ├── Unreadable         a success whose content breaks the API's promise    maybe         skips (or retries)
+        ├── Answered           an error status, with the exchange's own words
+        │   ├── Unavailable    5xx                                                 maybe         retries
+        │   └── Refused        3xx or 4xx                                          no            skips
+        │       ├── RateLimited    429: too many requests                          no            retries
+        │       ├── Unauthorized   401: wrong key, signature or time               no            stops (or retries)
+        │       ├── Forbidden      403: the key lacks the permission               no            stops
+        │       ├── Paused         by its code: no orders are accepted for now     no            skips
+        │       ├── Gone           404 for an order: filled, expired or canceled   no            skips
+        │       └── AlreadyExists  409 for an order: its client order id was used  no            skips
+        ├── OutcomeUnknown     an order was sent, and may or may not exist         maybe         retries
+        ├── TookTooLong        reads were abandoned for more urgent work           no            retries
+        └── StillResting       canceled orders are still listed as resting         no            retries
 
-The text of each is made for the log: what was asked, what the exchange said, what to do. None carries a key,
-a signature, a header or the number of an account.
+"Carried out?" is the attribute `maybe_done`. "Stops", "skips" and "retries" are defined at `Recovery`.
+`Unreadable` retries if it names no market. `Unauthorized` retries if only the time was rejected. After `Gone`, the
+fills show whether the order was filled. Any other exception is a bug in the bot, which then retries.
 """
 
 from __future__ import annotations
@@ -34,9 +36,12 @@ from enum import Enum
 
 
 class Recovery(Enum):
-    """What the bot does about an error. `STOP`: only a person can mend it. `SKIP`: the order or the market that it
-    is about is left out of this cycle; where it is about the whole account, as `RETRY`. `RETRY`: the cycle ends,
-    and is tried again; many in a row are an outage."""
+    """What the bot does about an error.
+
+    - `STOP`: only a person can fix it. The bot stops: at startup at once, later after several failures in a row.
+    - `SKIP`: the cycle goes on without the order or market. An error of the whole account is a `RETRY`.
+    - `RETRY`: the cycle ends and is tried again. Several failed cycles in a row are an outage.
+    """
 
     STOP = "stop"
     SKIP = "skip"
@@ -44,23 +49,27 @@ class Recovery(Enum):
 
 
 class BotError(Exception):
-    """Root of the errors this project raises on purpose."""
+    """Root of the errors that this project raises on purpose."""
 
     recovery = Recovery.RETRY
 
 
 class ConfigError(BotError):
-    """A setting, an environment variable or a key file is wrong. Raised before anything is sent."""
+    """A setting, environment variable or key file is wrong.
+
+    Raised before anything is sent."""
 
     recovery = Recovery.STOP
 
 
 class ExchangeError(BotError):
-    """A request to the exchange did not end well. `status` is that of the answer, 0 where none came; `code`,
-    `message` and `details` are the exchange's own words, empty where it gave none; `advice` is what to do."""
+    """A request to the exchange failed.
+
+    `status` is the answer's status, 0 without an answer. `code`, `message` and `details` are the exchange's own
+    words, empty if it sent none. `advice` says what you can do."""
 
     maybe_done = True
-    """Whether the exchange may have carried the request out all the same."""
+    """Whether the exchange may still have carried the request out."""
 
     status = 0
     code = message = details = advice = ""
@@ -71,7 +80,7 @@ class ExchangeError(BotError):
         super().__init__(f"{request}: {problem}" + (f" ({self.advice})" if self.advice else ""))
 
     def mark_maybe_done(self) -> None:
-        """Say that an earlier attempt at the same request may have been carried out, whatever became of this."""
+        """Record that an earlier attempt of this request may have been carried out."""
         self.maybe_done = True
         self.args = (f"{self.args[0]}; an earlier attempt may have been carried out",)
 
@@ -79,7 +88,7 @@ class ExchangeError(BotError):
 class Unreachable(ExchangeError):
     """No answer came."""
 
-    advice = "is the network up?"
+    advice = "check the network connection"
 
 
 class NotSent(Unreachable):
@@ -89,14 +98,17 @@ class NotSent(Unreachable):
 
 
 class NoAnswer(Unreachable):
-    """The request was sent, and no answer came. A read may be repeated; the outcome of a write is unknown."""
+    """The request was sent, and no answer came.
+
+    A read may be repeated. The outcome of a write is unknown."""
 
 
 class Unreadable(ExchangeError):
-    """The exchange answered with success, and with something that is not what its API promises. `ticker` is the
-    market that the unreadable item of a list is about, empty where even that is unknown."""
+    """The exchange answered with success, but the content breaks its API.
 
-    advice = "if it stays, the exchange has changed its API: look for a newer version of the bot"
+    `ticker` is the market of the unreadable list item, empty if unknown."""
+
+    advice = "if this persists, the exchange has changed its API: look for a newer version of the bot"
 
     def __init__(self, request: str, problem: str, ticker: str = "") -> None:
         self.ticker = ticker
@@ -105,21 +117,22 @@ class Unreadable(ExchangeError):
 
 
 class OutcomeUnknown(ExchangeError):
-    """An order was sent, and whether it exists could not be told in time. Nothing else may be done in its market
-    before that is known."""
+    """An order was sent, and the bot could not find out in time if it exists.
 
-    advice = "look at the resting orders and the fills before anything else is done in that market"
+    Until that is known, the bot must do nothing else in its market."""
+
+    advice = "check the resting orders and the fills before you do anything else in that market"
 
 
 class TookTooLong(ExchangeError):
-    """Many reads were given up, for something else is more urgent."""
+    """A series of reads was abandoned because other work is more urgent."""
 
     maybe_done = False
-    advice = "if it stays, raise WAIT_TIME or EXPIRATION_TS"
+    advice = "if this persists, raise WAIT_TIME or EXPIRATION_TS"
 
 
 class StillResting(ExchangeError):
-    """Canceled orders are still listed as resting, some time after the exchange took the cancels."""
+    """Orders are still listed as resting, some time after their cancels succeeded."""
 
     maybe_done = False
 
@@ -136,31 +149,33 @@ class Answered(ExchangeError):
         super().__init__(request, f"{status} {said}", _ADVICE.get(status, ""))
 
     def has_code(self, code: str) -> bool:
-        """Whether the exchange's code is `code`: it may have something after it (`user_not_found:_<id>`)."""
+        """Whether the exchange's code begins with `code`.
+
+        An id may follow it (`user_not_found:_<id>`)."""
         return self.code.startswith(code)
 
 
 class Unavailable(Answered):
-    """Answered 5xx: the exchange is not well. A write may have been carried out."""
+    """Answered 5xx: the exchange is unavailable. A write may have been carried out."""
 
-    advice = "the exchange is not available for the moment; the next cycle tries again"
+    advice = "the exchange is unavailable for now; the next cycle tries again"
 
 
 class Refused(Answered):
-    """Answered 4xx: the exchange did not do it, and repeating it unchanged will not help."""
+    """Answered 4xx or 3xx: not carried out, and an unchanged repeat will not help."""
 
     maybe_done = False
     recovery = Recovery.SKIP
 
 
 class RateLimited(Refused):
-    """Answered 429: asked too often. Nothing was done."""
+    """Answered 429: too many requests. Nothing was done."""
 
     recovery = Recovery.RETRY
 
 
 class Unauthorized(Refused):
-    """Answered 401: the key, the signature or the time in it was not accepted."""
+    """Answered 401: the exchange rejected the key, the signature or its time."""
 
     def __init__(self, request: str, status: int, code: str = "", message: str = "", details: str = "") -> None:
         super().__init__(request, status, code, message, details)
@@ -168,45 +183,48 @@ class Unauthorized(Refused):
 
     @property
     def by_clock(self) -> bool:
-        """Whether the time was what was not accepted."""
+        """Whether the exchange rejected only the time."""
         return self.has_code("header_timestamp_expired")
 
 
 class Forbidden(Refused):
-    """Answered 403: this key may not do that."""
+    """Answered 403: this key lacks the permission."""
 
     recovery = Recovery.STOP
 
 
 class Paused(Refused):
-    """The exchange, a shard or a single market takes no orders now."""
+    """The exchange, a shard or a single market accepts no orders for now."""
 
 
 class Gone(Refused):
-    """There is no such order to cancel or change: filled, expired or canceled, by an earlier attempt at this too.
-    The fills tell which."""
+    """The order to cancel or amend was filled, has expired or was canceled.
+
+    An earlier attempt of the same request may have canceled it. The fills show which it was."""
 
 
 class AlreadyExists(Refused):
-    """An order with this client order id exists already, or did: it landed when it was sent before."""
+    """The client order id is used already, because an earlier attempt arrived."""
 
 
 _ADVICE = {
-    401: "check the key id and key file in .env: do they belong together and to this environment? "
-    "Is this machine's clock right?",
-    403: "this key may not do that: give it write permission, on the primary account",
+    401: "check that the key id and key file in .env belong together and to this environment, "
+    "and that this machine's clock is right",
+    403: "this key lacks the permission: give it write permission, on the primary account",
     410: "this path is retired: the exchange has changed its API, look for a newer version of the bot",
-    429: "asked too often: raise WAIT_TIME, and stop other programs that use this account",
+    429: "too many requests: raise WAIT_TIME, and stop other programs that use this account",
 }
 
 
 def error_for_status(
     request: str, status: int, code: str, message: str, details: str, about_order: bool = False
 ) -> Answered:
-    """The error for an answer with an error status. `about_order`: the request named one order. Codes decide where
-    there is one, for some statuses are shared: a 404 in HTML says nothing about an order."""
+    """Return the error for an answer with an error status.
+
+    `about_order`: the request named one order. The code decides if one status has several meanings: a 404 in HTML
+    is not about an order."""
     kind: type[Answered] = Refused
-    name = code.replace(" ", "_")  # both were seen
+    name = code.replace(" ", "_")  # both spellings occur
     if status >= 500:
         kind = Unavailable
     elif status == 429:

@@ -1,6 +1,8 @@
-"""JSON from the exchange, read field by field. Promise: what comes out is exact and complete, or an `Unreadable`
-says which endpoint sent what field wrong. Fields that nobody asks for are ignored: the exchange adds some every
-month.
+"""Read JSON from the exchange, field by field.
+
+Promise:
+- A value is exact and complete, or an `Unreadable` names the request and the wrong field.
+- Unused fields are ignored, because the exchange adds some every month.
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ _LARGEST_INTEGER = 10**18
 
 @dataclass(frozen=True, slots=True)
 class PartialList(Generic[T]):
-    """A list as far as it could be read. Of what is public, an item that could not be read is a market left out;
-    of what is the account's, something rests or is held that nobody knows of."""
+    """The readable items of a list, and the errors of the others.
+
+    An unreadable item of a public list is a market left out. In an account's list it is an order or a position
+    that the bot does not know of."""
 
     items: tuple[T, ...]
     unreadable: tuple[Unreadable, ...] = ()
@@ -42,14 +46,16 @@ class PartialList(Generic[T]):
         return len(self.items)
 
     def all_or_raise(self) -> tuple[T, ...]:
-        """All items. Raises the first `Unreadable` where one is missing."""
+        """Return all items. Raises the first `Unreadable` if an item is missing."""
         for error in self.unreadable:
             raise error
         return self.items
 
 
 class JsonObject:
-    """One JSON object of an answer. `source` names the request in errors, `ticker` the market of a list's item."""
+    """One JSON object of an answer.
+
+    `source` names the request in errors, `ticker` the market of a list item."""
 
     def __init__(self, source: str, value: object, ticker: str = "") -> None:
         self.source = source
@@ -68,7 +74,7 @@ class JsonObject:
         return value
 
     def wrong(self, name: str, expected: str) -> Unreadable:
-        """The error for a field that is not what was promised of it."""
+        """Return the error for a field that breaks the API's promise."""
         return self._unreadable(f"field {name} {expected}, is {_shown(self.value.get(name))}")
 
     def has(self, name: str) -> bool:
@@ -79,21 +85,21 @@ class JsonObject:
         if not text.isascii():
             try:
                 text.encode()
-            except UnicodeEncodeError:  # half a character can be sent as JSON, and written nowhere
+            except UnicodeEncodeError:  # JSON can carry half a surrogate pair, which cannot be written
                 raise self.wrong(name, "should be text") from None
         return text
 
     def identifier(self, name: str) -> str:
-        """A name that goes into a path: an empty one, or dots alone, would make the path another's."""
+        """Return a name for a path. Empty, or only dots, it would change the path."""
         text = self.text(name)
         if not text.strip("."):
-            raise self.wrong(name, "should name something")
+            raise self.wrong(name, "should be an identifier")
         return text
 
     def integer(self, name: str) -> int:
         number = self._get(name, int)
         if abs(number) > _LARGEST_INTEGER:
-            raise self.wrong(name, "should be a number that money or time can be")
+            raise self.wrong(name, "should be between -10^18 and 10^18")
         return number
 
     def boolean(self, name: str) -> bool:
@@ -103,18 +109,20 @@ class JsonObject:
         return JsonObject(self.source, self.value.get(name), self._ticker)
 
     def items(self, name: str) -> list[object]:
-        """A list, empty where the exchange left it out or sent null."""
+        """Return a list, empty if the exchange left it out or sent null."""
         return self._get(name, list) if self.has(name) else []
 
     def objects(self, name: str) -> list[JsonObject]:
-        """A list of objects, all of which belong to this one."""
+        """Return a list of objects, all in the same market as this one."""
         return [JsonObject(self.source, item, self._ticker) for item in self.items(name)]
 
     def list_items(self, name: str, may_be_absent: bool = False) -> Iterator[tuple[str, str, object]]:
-        """The items of a list that are worth reading each by itself: what to call it, its market, the item. A
-        list that is not there at all is no empty one, unless it is known to be left out."""
+        """Yield each item of a list, to be read separately from the others.
+
+        Each comes as its name for errors, its market and its value. A missing list
+        raises `Unreadable`, unless `may_be_absent`."""
         if name not in self.value and not may_be_absent:
-            raise self._unreadable(f"there is no list {name}")
+            raise self._unreadable(f"missing list {name}")
         for item in self.items(name):
             named = item if isinstance(item, Mapping) else {}
             ticker = named.get("ticker") or named.get("market_ticker")
@@ -125,19 +133,19 @@ class JsonObject:
         return self.decimal_text(name, self.value.get(name))
 
     def decimal_text(self, name: str, text: object) -> Decimal:
-        """A price, a count or cash that stands in field `name`, as exact as it was sent: a number in a string."""
+        """Return the exact price, count or cash of field `name`: a number in a string."""
         if not isinstance(text, str) or not _DECIMAL.fullmatch(text):
             raise self._unreadable(f"field {name} should be a decimal number in a string, is {_shown(text)}")
         return Decimal(text)
 
     def number(self, name: str) -> Decimal:
-        """A JSON number, with or without a point."""
+        """Return a JSON number, with or without a decimal point."""
         value = self.value.get(name)
         if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
             raise self.wrong(name, "should be a number")
         number = Decimal(value)
         if number.copy_abs() > _LARGEST_INTEGER:
-            raise self.wrong(name, "should be a number that money can be")
+            raise self.wrong(name, "should be between -10^18 and 10^18")
         return number
 
     def time(self, name: str) -> datetime:
@@ -151,7 +159,7 @@ class JsonObject:
         raise self.wrong(name, "should be a time")
 
     def unix(self, name: str, per_second: int = 1) -> datetime:
-        """A time that is sent as a number since 1970: in seconds, or so many parts of one."""
+        """Return a Unix time that is sent with `per_second` units to the second."""
         try:
             return datetime.fromtimestamp(self.integer(name) / per_second, timezone.utc)
         except (ValueError, OverflowError, OSError):
@@ -171,7 +179,7 @@ class JsonObject:
 def read_list(
     pages: Iterable[JsonObject], name: str, parse: Callable[[JsonObject], T], may_be_absent: bool = False
 ) -> PartialList[T]:
-    """The items called `name` of all pages. One that cannot be read does not cost the others."""
+    """Return the items of list `name` on all pages; unreadable ones become errors."""
     items: list[T] = []
     unreadable: list[Unreadable] = []
     for page in pages:
@@ -184,32 +192,32 @@ def read_list(
 
 
 def decode(payload: bytes) -> Any:
-    """JSON, its fractions exact. Raises `ValueError` for anything else."""
+    """Decode JSON with exact fractions. Raises `ValueError` if it is invalid."""
     try:
         return _DECODER.decode(payload.decode())
     except (RecursionError, ArithmeticError):
-        raise ValueError("nested too deep, or a number beyond all bounds") from None
+        raise ValueError("nested too deeply, or a number is out of range") from None
 
 
 def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a JSON number")
 
 
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_number)
 
 
 def shorten_ids(text: str) -> str:
-    """`text` with its long identifiers cut to their beginnings: one may be a user's, or a key's."""
+    """Return `text` with long ids cut short: one may be a user's, or a key's."""
     return _UUID.sub(r"\1...", text)
 
 
 def _shown(value: object) -> str:
-    """The beginning of what was sent, as it was sent."""
+    """Return the beginning of a value, as the exchange sent it."""
     return shorten_ids(str(value) if isinstance(value, Decimal) else repr(value))[:100]
 
 
 def _plain_rfc3339(text: str) -> str:
-    """RFC 3339 as Python 3.10 can read it: no Z, and exactly six decimals of a second where there are any."""
+    """Return RFC 3339 as Python 3.10 can read it: no Z, six or no decimals."""
     text = text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text
     head, dot, tail = text.partition(".")
     if not dot:
@@ -219,9 +227,10 @@ def _plain_rfc3339(text: str) -> str:
 
 
 def error_words(body: Any) -> tuple[str, str, str]:
-    """(code, message, details) of an error body, in any of the four shapes the exchange uses, or the state that it
-    answers with when it is down; empty strings where it says nothing. Long identifiers are cut to their
-    beginning: a code may carry a user's."""
+    """Return (code, message, details) of an error body; empty strings if it has none.
+
+    It reads the four shapes that the exchange uses, and the state that it sends when it is down. Long ids are cut
+    short: a code may contain a user's."""
     if not isinstance(body, Mapping):
         return "", "", ""
     if "trading_active" in body:

@@ -1,7 +1,9 @@
-"""What anybody may ask the exchange: its state, what it lists, and what that trades at.
+"""Read the exchange's public data: its state, its lists and their prices.
 
-Promise: lists are read to their end, and one item that cannot be read does not cost the others. Requests are
-signed all the same: what the exchange allows those that are not is written nowhere.
+Promise:
+- Lists are read to their end.
+- An unreadable item does not affect the others.
+- Requests are signed too, because what unsigned ones may do is undocumented.
 """
 
 from __future__ import annotations
@@ -25,15 +27,16 @@ MOST_PAGES = 1_000
 
 
 class MarketData:
-    """The calls about what is everybody's. Each raises an `ExchangeError` where the exchange refuses, fails,
-    cannot be reached or answers what cannot be read. A `PartialList` has the items that could be read, and the
-    errors of those that could not."""
+    """The calls for public data.
+
+    Each raises an `ExchangeError` if the exchange refuses, fails, cannot be reached or sends an unreadable answer.
+    A `PartialList` holds the readable items, and the errors of the others."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def get_exchange_status(self) -> ExchangeStatus:
-        """GET /exchange/status: whether orders are taken now, in all and by shard."""
+        """GET /exchange/status: whether orders are accepted now, overall and by shard."""
         return parse_markets.exchange_status(self._get("/exchange/status"))
 
     def get_schedule(self) -> Schedule:
@@ -41,19 +44,23 @@ class MarketData:
         return parse_markets.schedule(self._get("/exchange/schedule"))
 
     def lists_are_current(self) -> bool:
-        """GET /exchange/user_data_timestamp: whether the account's lists, asked for now, show all that this client
-        sent. They lag behind: an order canceled a third of a second ago was seen as resting (measured)."""
+        """GET /exchange/user_data_timestamp: whether the account's lists are current.
+
+        They are if they show all writes of this client. They lag: an order canceled 0.3 s ago was listed as
+        resting (measured)."""
         last = self._transport.last_write
         return last is None or self._get("/exchange/user_data_timestamp").time("as_of_time") >= last
 
     def get_incentive_programs(self) -> PartialList[Program]:
-        """GET /incentive_programs: all active liquidity programs. Their cursor is called `next_cursor`."""
+        """GET /incentive_programs: all active liquidity programs.
+
+        The cursor's field is `next_cursor` here."""
         query = {"status": "active", "type": "liquidity", "limit": 10_000}
         pages = self._pages("/incentive_programs", query, "next_cursor")
         return read_list(pages, "incentive_programs", parse_markets.program)
 
     def get_markets(self, tickers: Iterable[str]) -> PartialList[Market]:
-        """GET /markets, 100 tickers a call: those of the named markets that the exchange lists."""
+        """GET /markets, 100 tickers a call: the named markets, if they are listed."""
         pages = (
             page
             for batch in _batches(tickers)
@@ -62,13 +69,14 @@ class MarketData:
         return read_list(pages, "markets", parse_markets.market)
 
     def get_orderbooks(self, tickers: Iterable[str]) -> PartialList[Book]:
-        """GET /markets/orderbooks, 100 tickers a call: whole books, our own orders included."""
+        """GET /markets/orderbooks, 100 tickers a call: full books, with our own orders."""
         pages = (self._get("/markets/orderbooks", {"tickers": batch}) for batch in _batches(tickers))
         return read_list(pages, "orderbooks", parse_markets.book)
 
     def get_candles(self, tickers: Iterable[str], start: datetime, end: datetime) -> PartialList[Candle]:
-        """GET /markets/candlesticks: the one-minute candles of the named markets that end from `start` to `end`,
-        market by market, oldest first."""
+        """GET /markets/candlesticks: the named markets' one-minute candles.
+
+        They end between `start` and `end`, both included, and are sorted by market, oldest first."""
         pages = (
             self._get("/markets/candlesticks", {"market_tickers": ",".join(batch), "period_interval": 1} | period)
             for batch in _batches(tickers)
@@ -79,12 +87,14 @@ class MarketData:
         return PartialList(tuple(ordered), sticks.unreadable)
 
     def get_all_series(self) -> PartialList[Series]:
-        """GET /series: what the markets of every series take as a fee. All come in one answer."""
+        """GET /series: the fees of every series' markets, in one answer."""
         return read_list([self._get("/series")], "series", parse_markets.series)
 
     def get_events(self, tickers: Iterable[str]) -> PartialList[Event]:
-        """GET /events, 200 tickers a call: the series of each named event, its own fees, and whether its markets
-        exclude each other. One that is not listed is left out, and so is every combo."""
+        """GET /events, 200 tickers a call: the named events.
+
+        Each has its series, its own fees, and whether its markets exclude each other. An unlisted event is left
+        out, and so is every combo."""
         pages = (
             page
             for batch in _batches(tickers, EVENTS_PER_CALL)
@@ -118,7 +128,9 @@ def _batches(tickers: Iterable[str], size: int = TICKERS_PER_CALL) -> Iterator[l
 
 
 def _periods(start: datetime, end: datetime, minutes: int) -> Iterator[dict[str, object]]:
-    """From `start` to `end` in pieces of so many minutes at most, Unix seconds; both ends belong to a piece."""
+    """Split `start` to `end` into periods of up to `minutes` minutes.
+
+    They are in Unix seconds, and each includes both its ends."""
     begins, last = int(start.timestamp()), int(end.timestamp())
     while begins <= last:
         ends = min(begins + (minutes - 1) * 60, last)

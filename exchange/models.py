@@ -1,14 +1,16 @@
-"""The exchange's nouns as frozen values; those of the account are in `exchange/account.py`. No rule, no
-clock, no file and no network lives here.
+"""The exchange's data types as frozen values: markets, programs, orders.
 
-Promise: whoever holds one of these holds money that is exact and a time that knows its zone. Most are named
-tuples, quick to make, for a board has a quarter of a million levels; those with a `count` cannot be.
+Promise:
+- Prices and cash are exact `Decimal` dollars; sizes are `Decimal` contracts (the exchange's smallest is 0.01).
+- Times are timezone-aware `datetime`s in UTC.
+- The module holds no rules, and uses no clock, file or network.
 
-* Prices and cash are `Decimal` dollars, sizes are `Decimal` contracts (the exchange's smallest is 0.01).
-* Times are aware `datetime`s in UTC.
-* Every order is seen as a **bid**: buying YES at p, or buying NO at q. Selling YES at p *is* buying NO at
-  1 - p, on the exchange's one book as here, so nothing else is needed. Prices are always those of the side
-  named. Only `order_payloads.py` translates to the wire's YES-only `bid`/`ask`.
+Every order is a **bid**: to buy YES at p, or NO at q. To sell YES at p *is* to buy NO at 1 - p, on the exchange's
+one book too, so bids are enough. A price is always that of the named side. Only `exchange/order_payloads.py`
+translates to the wire's YES-only `bid`/`ask`.
+
+Most classes are NamedTuples because they are cheap to create (a board has 250,000 levels). Those with a `count`
+field are dataclasses: `count` is already a tuple method. The account's types are in `exchange/account.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class TimeInForce(Enum):
 
 
 class SelfTradePrevention(Enum):
-    """Whose order gives way when two of ours would meet."""
+    """Which order is canceled if two of our orders would trade with each other."""
 
     TAKER_AT_CROSS = "taker_at_cross"
     MAKER = "maker"
@@ -60,11 +62,13 @@ class IncentiveType(Enum):
 
 
 class Market(NamedTuple):
-    """One yes/no question. `exchange_index` is the shard that holds its book and its collateral; None where the
-    exchange does not say, and finds it by the ticker. `close_time` is when trading ends,
-    `expected_resolution` when its outcome is expected to be known, None where nobody says. `volume_24h`:
-    contracts traded in the last 24 hours, of which it may have been open, since `opened`, for a part only.
-    `yes_payout`: dollars that a YES contract paid at its end, None before that, `settled` when."""
+    """One yes/no question.
+
+    - `exchange_index`: the shard of its book and collateral. If None, the exchange finds it by the ticker.
+    - `close_time`: when trading ends. `expected_resolution`: when the outcome is expected, None if unknown.
+    - `volume_24h`: contracts traded in the last 24 hours. It covers less if the market `opened` later.
+    - `yes_payout`: dollars that a YES contract paid at settlement, None before. `settled`: when that was.
+    """
 
     ticker: str
     event_ticker: str
@@ -79,8 +83,9 @@ class Market(NamedTuple):
     yes_payout: Decimal | None = None
 
     def volume_a_day(self, now: datetime) -> float:
-        """Contracts a day that are traded lately: what a market saw that was listed this morning is not all that a
-        day brings. Of its first hour nothing is concluded: it counts as a whole one."""
+        """Recent volume in contracts per day.
+
+        A market open for less than a day is scaled up to a full day; its first hour counts as a whole one."""
         volume = float(self.volume_24h)
         if not volume or self.opened is None:
             return volume
@@ -97,10 +102,9 @@ class Market(NamedTuple):
 class Program(NamedTuple):
     """An incentive program of one market.
 
-    `reward` and `cap` (the most one account may be paid, None for no cap) are dollars for the whole window
-    from `start` to `end`; `target` contracts a side must hold before anyone on it is paid; `discount` is the
-    factor per tick behind the reference price. `target` and `discount` may be None: such a program has no
-    published score.
+    `reward` and `cap` are dollars for the whole window from `start` to `end`. `cap` is the most that an account is
+    paid (None: no cap). A side must hold `target` contracts before any order on it is paid. `discount` is the
+    factor per tick behind the reference price. Without `target` or `discount` a program has no published score.
     """
 
     id: str
@@ -120,9 +124,11 @@ class Program(NamedTuple):
 
 
 class Order(NamedTuple):
-    """An order of the account. Of `asked` contracts `filled` are done; `remaining` counts only while it rests.
-    `fees` in dollars, over all fills. `created` and `updated`, when it came and when it last changed, where the
-    exchange tells it. `group_id`: the order group it belongs to."""
+    """An order of the account.
+
+    `asked` contracts were ordered and `filled` are done; `remaining` counts only while the order rests. `fees` are
+    dollars over all fills. `created` and `updated` (last change) are None if the exchange does not give them.
+    `group_id` is its order group."""
 
     order_id: str
     client_order_id: str
@@ -146,7 +152,7 @@ class Order(NamedTuple):
 
 
 class ExchangeStatus(NamedTuple):
-    """Whether the exchange, and each shard where it says so, takes orders now."""
+    """Whether the exchange, and each shard it lists, accepts orders now."""
 
     trading: bool
     trading_by_shard: dict[int, bool]
@@ -157,14 +163,16 @@ class ExchangeStatus(NamedTuple):
 
     @property
     def trades_anywhere(self) -> bool:
-        """Whether any part of the exchange takes orders."""
+        """Whether any part of the exchange accepts orders."""
         return self.trading or any(self.trading_by_shard.values())
 
 
 class Schedule(NamedTuple):
-    """When the exchange is open. `hours`: the hours of a week from one time to another, by weekday (Monday is 0),
-    each from opening to closing, in New York's time; midnight as a closing is the day's end. `windows`: planned
-    maintenance, from and until."""
+    """When the exchange is open.
+
+    `hours`: weekly hours, each valid from a start to an end. They are (opening, closing) by weekday, Monday first,
+    in New York time. A closing at midnight is the end of the day. `windows`: (start, end) of planned
+    maintenance."""
 
     hours: tuple[WeeklyHours, ...]
     windows: tuple[tuple[datetime, datetime], ...]
@@ -184,7 +192,7 @@ class FeeType(Enum):
 
 
 class Series(NamedTuple):
-    """A family of events, and the fee that its markets take unless an event says otherwise."""
+    """A family of events, and its markets' fee unless an event has its own."""
 
     ticker: str
     fee_type: FeeType
@@ -192,8 +200,10 @@ class Series(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What a group of markets is about. `mutually_exclusive`: at most one of them can settle YES. Its own fees,
-    where it has any, go before those of its series."""
+    """A group of markets on one subject.
+
+    `mutually_exclusive`: at most one of them can settle YES. The event's own fees, if any, take precedence over
+    those of its series."""
 
     ticker: str
     series_ticker: str
@@ -203,8 +213,9 @@ class Event(NamedTuple):
 
 
 class Candle(NamedTuple):
-    """A market's best YES bid and ask at the end of a minute, in dollars; None where a side was empty all the
-    time."""
+    """A market's best YES bid and ask at the end of a minute, in dollars.
+
+    None if the side was empty all the time."""
 
     ticker: str
     end: datetime
@@ -213,13 +224,15 @@ class Candle(NamedTuple):
 
     @property
     def no_bid(self) -> Decimal | None:
-        """Who offers YES at a price bids the rest of a dollar for NO."""
+        """The best NO bid: a YES ask at p is a NO bid at 1 - p."""
         return None if self.yes_ask is None else ONE_DOLLAR - self.yes_ask
 
 
 class OrderRequest(NamedTuple):
-    """An order to be sent. `expires` only with `GOOD_TILL_CANCELED`, `reduce_only` only without it: the
-    exchange refuses the other pairings. `group_id`: the order group it belongs to, of its own shard."""
+    """An order to be sent.
+
+    `expires` is allowed only with `GOOD_TILL_CANCELED`, `reduce_only` only without it: the exchange refuses the
+    other pairings. `group_id` is its order group, on its own shard."""
 
     ticker: str
     exchange_index: int | None
@@ -235,8 +248,9 @@ class OrderRequest(NamedTuple):
 
 
 class OrderResponse(NamedTuple):
-    """What the exchange made of an `OrderRequest`. `average_fee` (dollars a contract) is None where nothing was
-    filled."""
+    """The exchange's answer to an `OrderRequest`.
+
+    `average_fee` (dollars per contract) is None if nothing was filled."""
 
     order_id: str
     status: OrderStatus
@@ -246,8 +260,10 @@ class OrderResponse(NamedTuple):
 
 
 class AmendResponse(NamedTuple):
-    """What an amend did: contracts `filled` by it and `remaining` after it. None where the exchange says neither:
-    nothing was filled and the size stayed, or an attempt whose answer was lost had done it already."""
+    """An amend's result: contracts `filled` by it and `remaining` after it.
+
+    Both are None if the exchange omits them. Then either nothing was filled and the size stayed, or an earlier
+    attempt, whose answer was lost, had amended the order."""
 
     order_id: str
     filled: Decimal | None

@@ -1,7 +1,10 @@
-"""Orders in the exchange's words, and what it says of each order of a batch.
+"""Build the JSON of orders, and read the result of each order in a batch.
 
-Promise: prices in whole 1/10,000 dollar and counts in whole 1/100 contract go out exactly; anything finer is a
-`ValueError`, and nothing is sent. Wire forms: docs.kalshi.com/api-reference/orders (V2).
+Promise:
+- Prices in whole 1/10,000 dollars and counts in whole 1/100 contracts are sent exactly.
+- Anything finer is a `ValueError`, and nothing is sent.
+
+Wire format: docs.kalshi.com/api-reference/orders (V2).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from exchange.models import Order, OrderRequest
 from exchange.orderbook import ONE_DOLLAR, Bid, Side
 
 PRIMARY_SUBACCOUNT = 0
-"""Sent with every call that takes it: what the exchange assumes where it is left out differs by call."""
+"""Sent with every call that accepts it, because the exchange's default differs by call."""
 
 LARGEST = 10**12
 CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_:+=/-]{1,64}")
@@ -33,12 +36,12 @@ _STATUSES = (
     ("unavailable", 503),
     ("timeout", 504),
 )
-"""Statuses for the codes in a batch's rows, by a word in them; all others are refusals."""
+"""HTTP status for a code in a batch's row, by a word in the code; all others are refusals."""
 
 
 def order_body(order: OrderRequest) -> dict[str, object]:
     if not CLIENT_ORDER_ID.fullmatch(order.client_order_id):
-        raise ValueError(f"{order.client_order_id!r} is no client order id: 1 to 64 of A-Z a-z 0-9 _ : + = / -")
+        raise ValueError(f"{order.client_order_id!r} is not a client order id: 1 to 64 of A-Z a-z 0-9 _ : + = / -")
     body: dict[str, object] = {
         "ticker": order.ticker,
         "client_order_id": order.client_order_id,
@@ -61,7 +64,7 @@ def order_body(order: OrderRequest) -> dict[str, object]:
 
 
 def amend_body(order: Order, bid: Bid, expires: datetime | None) -> dict[str, object]:
-    """`order` as it is to rest from now on. The exchange counts what was filled of it in."""
+    """Return the body that amends `order`; its count includes the filled contracts."""
     body: dict[str, object] = {
         "ticker": order.ticker,
         "side": book_side(order.side),
@@ -73,7 +76,7 @@ def amend_body(order: Order, bid: Bid, expires: datetime | None) -> dict[str, ob
 
 
 def order_location(order: Order) -> dict[str, object]:
-    """Where an order rests. Without its market a cancel goes to shard 0, wherever the order is."""
+    """Return an order's location: without its market, a cancel goes to shard 0."""
     return {
         "market_ticker": order.ticker,
         "subaccount": PRIMARY_SUBACCOUNT,
@@ -82,12 +85,14 @@ def order_location(order: Order) -> dict[str, object]:
 
 
 def shard_field(exchange_index: int | None) -> dict[str, object]:
-    """The shard, where it is known; where it is not the exchange finds it by the ticker, and 0 would be wrong."""
+    """Return the shard's field, or none if unknown.
+
+    The exchange then finds the shard by the ticker; 0 could be wrong."""
     return {} if exchange_index is None else {"exchange_index": exchange_index}
 
 
 def book_side(side: Side) -> str:
-    """The one book is of YES prices: buying NO is selling YES."""
+    """Return the side in the one book of YES prices: buying NO is selling YES."""
     return "bid" if side is Side.YES else "ask"
 
 
@@ -97,20 +102,20 @@ def yes_price(bid: Bid) -> str:
 
 def decimal_string(value: Decimal, places: int) -> str:
     if not value.is_finite() or abs(value) > LARGEST:
-        raise ValueError(f"{value} is no number that the exchange could take")
+        raise ValueError(f"{value} is not a number that the exchange accepts")
     rounded = round(value, places)
     if rounded != value:
-        raise ValueError(f"{value} has more than {places} decimals; the exchange takes no such number")
+        raise ValueError(f"{value} has more than {places} decimals, which the exchange does not accept")
     return f"{rounded:f}"
 
 
 def unix_seconds_up(moment: datetime) -> int:
-    """Whole Unix seconds, never earlier than `moment`."""
+    """Return whole Unix seconds, never earlier than `moment`."""
     return int(Decimal(moment.timestamp()).to_integral_value(ROUND_CEILING))
 
 
 def batch_rows(answer: JsonObject, count: int) -> list[JsonObject]:
-    """The answers to the orders of a batch, of which there must be one for each."""
+    """Return a batch's rows. Raises `Unreadable` unless there is one per order."""
     rows = answer.objects("orders")
     if len(rows) != count:
         raise answer.wrong("orders", f"should have {count} items")
@@ -120,16 +125,17 @@ def batch_rows(answer: JsonObject, count: int) -> list[JsonObject]:
 def batch_result(
     row: JsonObject, parse: Callable[[JsonObject], T], clean: Callable[[str], str]
 ) -> T | ExchangeError:
-    """What became of one order of a batch. Its error stands in a field of its own, or in the row itself (both
-    were seen), and has no status: the one that goes with its code is taken. `clean` takes secrets out of its
-    words."""
+    """Return the result of one order in a batch, which may be an error.
+
+    The error is in its own field or in the row itself (both occur). It has no status, so the code selects one.
+    `clean` removes secrets from its text."""
     code, message, details = map(clean, json_fields.error_words(row.value))
     if code or message:
         status = next((status for word, status in _STATUSES if word in code.replace(" ", "_")), 400)
         return error_for_status(row.source, status, code, message, details, about_order=True)
     try:
         if row.has("error"):
-            raise row.wrong("error", "should say something")
+            raise row.wrong("error", "should have a code or a message")
         return parse(row)
     except Unreadable as error:
         return error

@@ -1,6 +1,8 @@
 """Sides, price grids, bids and books, as frozen values with exact money.
 
-Promise: prices and sizes are `Decimal`; a book is made once and never changed.
+Promise:
+- Prices and sizes are `Decimal`.
+- A book never changes after it is created.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import NamedTuple
 ONE_DOLLAR = Decimal(1)
 
 MOST_PRICES = 10_001
-"""Prices of the finest grid there is, and what is remembered of a side's at most."""
+"""Number of prices on the finest grid, and the most prices cached per side."""
 
 
 class Side(Enum):
@@ -31,11 +33,11 @@ class Side(Enum):
 
 
 YES, NO = SIDES = Side.YES, Side.NO
-"""For who scores a board: to look a member up in its class costs more than what is done with it."""
+"""Aliases for the scoring loop: an attribute lookup on the Enum costs more than the work itself."""
 
 
 class PriceRange(NamedTuple):
-    """A stretch of YES prices in dollars, `start` to `end`, in steps of `step`."""
+    """A range of YES prices in dollars, from `start` to `end` in steps of `step`."""
 
     start: Decimal
     end: Decimal
@@ -44,11 +46,11 @@ class PriceRange(NamedTuple):
 
 @dataclass(frozen=True)
 class PriceGrid:
-    """The prices a market accepts, and how far apart they are, counted in grid steps ("ticks").
+    """The prices that a market accepts, and their distances in ticks.
 
-    The exchange gives the grid in YES prices. A NO bid at q rests as a YES ask at 1 - q, so NO prices
-    live on the mirrored grid. Ticks count up from the lowest price of the side asked for. What is on the grid is
-    counted once and remembered: a board asks for the same prices a hundred thousand times.
+    The exchange gives the grid in YES prices. A NO bid at q rests as a YES ask at 1 - q, so NO prices are on the
+    mirrored grid. Ticks count up from the side's lowest price. Prices on the grid are cached, because a board asks
+    for the same ones 100,000 times.
     """
 
     ranges: tuple[PriceRange, ...]
@@ -72,7 +74,7 @@ class PriceGrid:
         return int(self._steps_up_to(self.ranges[-1].end))
 
     def _steps_up_to(self, yes_price: Decimal) -> Decimal:
-        """Grid steps from the grid's start up to a YES price; not whole where the price is off the grid."""
+        """Ticks from the grid's start to a YES price; fractional if it is off the grid."""
         return sum(
             ((min(yes_price, r.end) - r.start) / r.step for r in self.ranges if yes_price > r.start),
             start=Decimal(0),
@@ -104,20 +106,22 @@ class PriceGrid:
         return _TickCache(self._no_ticks, self._no_price)
 
     def tick_table(self, side: Side) -> Mapping[Decimal, int]:
-        """`ticks` of a side as a table, for who asks often. It answers for every price, also those it does not
-        hold yet; quickest for a price that is the same object each time, as those that are parsed are."""
+        """Return `ticks` of a side as a mapping, for frequent lookups.
+
+        It also answers for prices that it does not hold yet. It is fastest if a price is the same object each
+        time, as parsed prices are."""
         return self._yes if side is YES else self._no
 
     def ticks(self, side: Side, price: Decimal) -> int:
-        """Grid steps from the side's lowest price up to `price`, rounded down as a bid is (contracts: none)."""
+        """Return the ticks from the lowest price to `price`, rounded down as bids are."""
         return self._yes[price] if side is YES else self._no[price]
 
     def price(self, side: Side, ticks: int) -> Decimal:
-        """The price in dollars of `side` that lies `ticks` grid steps above its lowest."""
+        """Return the price in dollars that is `ticks` above the lowest price of `side`."""
         return (self._yes if side is YES else self._no).prices[ticks]
 
     def below(self, side: Side, price: Decimal, ticks: int) -> Decimal | None:
-        """The price `ticks` grid steps under `price`, or None where no order could rest there."""
+        """Return the price `ticks` below `price`, or None if no order can rest there."""
         known = self._yes if side is YES else self._no
         steps = known[price] - ticks
         if steps < 0:
@@ -126,19 +130,20 @@ class PriceGrid:
 
     @cached_property
     def tops(self) -> tuple[Decimal, Decimal]:
-        """The highest prices in dollars that an order can have, YES and NO."""
+        """The highest prices in dollars that an order can have, for YES and NO."""
         yes, no = (self.below(side, ONE_DOLLAR, 1) for side in SIDES)
         return yes or ONE_DOLLAR, no or ONE_DOLLAR
 
     def floor(self, side: Side, price: Decimal) -> Decimal:
-        """The highest price of the grid that is not above `price`."""
+        """Return the highest price on the grid that is not above `price`."""
         known = self._yes if side is YES else self._no
         return known.prices[known[price]]
 
 
 class _TickCache(dict[Decimal, int]):
-    """The ticks of one side's prices, and the prices of its ticks. Each is counted when it is first asked for. A
-    price off the grid is not remembered: there is no end of those."""
+    """A cache of one side's ticks by price, and of its prices by tick.
+
+    Each is computed at its first lookup. A price off the grid is not cached, because their number has no limit."""
 
     def __init__(self, ticks: Callable[[Decimal], int], price: Callable[[int], Decimal]) -> None:
         super().__init__()
@@ -166,7 +171,7 @@ class _PriceCache(dict[int, Decimal]):
 
 @dataclass(frozen=True, slots=True)
 class Bid:
-    """`count` contracts bid at `price` dollars on `side`: resting, or meant to rest."""
+    """A bid for `count` contracts at `price` dollars on `side`, resting or planned."""
 
     side: Side
     price: Decimal
@@ -174,7 +179,7 @@ class Bid:
 
     @property
     def other_price(self) -> Decimal:
-        """What the other side is sold at by this bid, in dollars of that side."""
+        """The price in dollars at which this bid sells the other side."""
         return ONE_DOLLAR - self.price
 
 
@@ -186,7 +191,9 @@ class Level(NamedTuple):
 
 
 class Book(NamedTuple):
-    """The resting bids of a market, aggregated by price, best (highest) first, each side in its own prices."""
+    """The resting bids of a market, aggregated by price, best (highest) first.
+
+    Each side is in its own prices."""
 
     ticker: str
     yes: tuple[Level, ...]
@@ -200,16 +207,17 @@ class Book(NamedTuple):
         return levels[0] if levels else None
 
     def best_bids(self) -> tuple[Decimal | None, Decimal | None]:
-        """The best prices of YES and NO, in dollars; None where nobody bids."""
+        """Return the best YES and NO bids in dollars; None if there are no bids."""
         return self.yes[0].price if self.yes else None, self.no[0].price if self.no else None
 
     def with_bids(self, bids: Sequence[Bid]) -> Book:
-        """This book with `bids` resting in it too."""
+        """Return this book with `bids` added."""
         return self._changed(bids, sign=1)
 
     def without_bids(self, bids: Sequence[Bid]) -> Book:
-        """This book as it would stand without `bids`. A level never falls below zero: the book may have
-        been read a moment after some of them went."""
+        """Return this book without `bids`.
+
+        A level never falls below zero: some bids may have gone just before the book was read."""
         return self._changed(bids, sign=-1)
 
     def _changed(self, bids: Sequence[Bid], sign: int) -> Book:

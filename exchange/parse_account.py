@@ -1,6 +1,10 @@
-"""The account's objects turned into `exchange/models.py` and `exchange/account.py`.
+"""Parse the account's objects into `exchange/models.py` and `exchange/account.py`.
 
-Promise: what comes out is exact and complete, or an `Unreadable` says which endpoint sent what field wrong.
+Promise:
+- A result is exact and complete, or an `Unreadable` names the request and the wrong field.
+
+Wire format: prices, counts and most cash are decimal strings. Payments, subaccount transfers, `revenue` and
+`value` are integers of cents.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ from exchange.orderbook import Side
 CENTS = Decimal(100)
 
 DEAREST = 1_000
-"""Tokens that a call can cost, at most: more would be waited for without end."""
+"""Maximum cost of a call in tokens; a higher one would mean an endless wait."""
 
 _VERSION = re.compile(r"^/trade-api/v[0-9]+")
 
@@ -61,8 +65,10 @@ def order(f: JsonObject) -> Order:
 
 
 def order_response(f: JsonObject, asked: Decimal) -> OrderResponse:
-    """The answer to a create, which names no status: `asked` contracts, less what was filled and what rests,
-    were canceled at once (self-trade prevention, the rest of an immediate order)."""
+    """Parse the answer to a create, and derive its status, which the answer lacks.
+
+    Of `asked` contracts, those neither filled nor resting were canceled at once: by self-trade prevention, or
+    because the order was immediate-or-cancel."""
     filled, remaining = f.decimal("fill_count"), f.decimal("remaining_count")
     status = (
         OrderStatus.RESTING if remaining > 0 else OrderStatus.EXECUTED if filled >= asked else OrderStatus.CANCELED

@@ -1,9 +1,11 @@
-"""The exchange's objects turned into `exchange/models.py` and `exchange/account.py`. Promise: what comes out is
-exact and complete, or an `Unreadable` says which endpoint sent what field wrong.
+"""Parse the exchange's public objects into `exchange/models.py`.
 
-Wire forms: prices "0.5600" and counts "10.00" are strings; rewards are integers of 1/10,000 dollar, payments
-of a cent; order books list bids of both sides, the best at the end by the exchange's documentation and first by
-its specification, so they are sorted here.
+Promise:
+- A result is exact and complete, or an `Unreadable` names the request and the wrong field.
+
+Wire format: prices "0.5600" and counts "10.00" are strings. Rewards are integers of 1/10,000 dollar.
+Order books list the bids of both sides. The best is last by the exchange's documentation and first by its
+specification, so they are sorted here.
 """
 
 from __future__ import annotations
@@ -36,14 +38,11 @@ CENTI_CENTS = Decimal(10_000)
 
 
 MOST_KNOWN = 1 << 15
-"""Prices, and sizes, of books that are remembered at most: a few megabytes."""
+"""Maximum number of cached book prices, and of sizes: a few megabytes."""
 
 
 _HOUR = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])(?::[0-5][0-9])?", re.ASCII)
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
-
-# -- what is listed and traded -----------------------------------------------------------------------------------
 
 
 def program(f: JsonObject) -> Program:
@@ -76,7 +75,7 @@ def market(f: JsonObject) -> Market:
         raise f.wrong("price_ranges", f"should be a price grid ({error})") from None
     volume = f.decimal("volume_24h_fp")
     if volume < 0:
-        raise f.wrong("volume_24h_fp", "should be contracts, not fewer than none")
+        raise f.wrong("volume_24h_fp", "should be contracts, at least 0")
     return Market(
         ticker=f.text("ticker"),
         event_ticker=f.text("event_ticker"),
@@ -94,7 +93,7 @@ def market(f: JsonObject) -> Market:
 
 @lru_cache(maxsize=64)
 def _grid(ranges: tuple[PriceRange, ...]) -> PriceGrid:
-    """One object for all markets with that grid: what it remembers of its prices serves them all."""
+    """Return one object per grid, so that all its markets share its price cache."""
     return PriceGrid(ranges)
 
 
@@ -105,7 +104,7 @@ def book(f: JsonObject) -> Book:
 
 def _levels(f: JsonObject, name: str) -> tuple[Level, ...]:
     levels: list[Level] = []
-    new = tuple.__new__  # as `Level` itself makes one, without its call: a board has a quarter of a million
+    new = tuple.__new__  # creates a `Level` without its own call: a board has 250,000
     for pair in f.items(name):
         if not isinstance(pair, list) or len(pair) != 2:
             raise f.wrong(name, "should hold [price, size] pairs")
@@ -121,8 +120,10 @@ def _levels(f: JsonObject, name: str) -> tuple[Level, ...]:
 
 
 class DecimalCache(dict[str, Decimal]):
-    """Numbers of books by how they are written, each checked once, 0 to `most`. They are the same objects each
-    time: a `Decimal` remembers its hash, which costs more to find than the number itself."""
+    """A cache of a book's numbers by their text; each is checked once, 0 to `most`.
+
+    A lookup returns the same object each time. A `Decimal` caches its hash, which costs more to compute than the
+    number itself."""
 
     def __init__(self, most: Decimal) -> None:
         super().__init__()
@@ -156,8 +157,9 @@ def candles(f: JsonObject) -> tuple[Candle, ...]:
 
 
 def _closing(f: JsonObject, side: str) -> Decimal | None:
-    """The last best price of a candle. An empty side is left out, null, or told as no price at all: 0 for a bid,
-    a dollar for an ask."""
+    """Return the last best price of a candle, None if the side was empty.
+
+    The exchange omits an empty side, or sends null, 0 for a bid or a dollar for an ask."""
     spread = f.optional(side, f.nested)
     price = spread.optional("close_dollars", spread.decimal) if spread else None
     return None if price is None or not 0 < price < 1 else price
@@ -214,9 +216,3 @@ def _hour(f: JsonObject, name: str) -> time:
     if found is None:
         raise f.wrong(name, "should be hours and minutes")
     return time(int(found[1]) % 24, int(found[2]))
-
-
-# -- the account -------------------------------------------------------------------------------------------------
-
-
-# -- errors ------------------------------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
-"""Orders whose fate is known. Promise: where one order was meant there is one at most, and what the caller is told
-of it is true.
+"""Place each order at most once, and find out what happened to it.
 
-An order carries a client order id from before it is first sent, and the exchange takes no id twice. Where the
-outcome of sending is unknown (silence, a cut connection, a 5xx, a success that names no order), the order is
-looked up by its id among the account's orders, once their list is known to be newer than the attempt. Only if
-it is not there is it sent again, under the same id; a 409 then says that it had landed after all.
-Source: docs.kalshi.com/getting_started (orders), and what was measured of ids that are never freed.
+Promise:
+- One requested order becomes at most one order on the exchange.
+- The result that the caller gets is true.
+
+An order has a client order id before it is first sent, and the exchange accepts no id twice. The outcome of a
+send may be unknown: a timeout, a lost connection, a 5xx, a success that names no order. Then the bot looks the
+order up by its id. Only if an account list newer than the attempt does not show it, the bot sends it again under
+the same id. A 409 then means that the earlier attempt had arrived.
+Source: docs.kalshi.com/getting_started (orders). That ids are never freed was measured.
 """
 
 from __future__ import annotations
@@ -19,16 +22,19 @@ from exchange.json_fields import PartialList
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 
 OrderResult = OrderResponse | ExchangeError
-"""What became of an order: an error says that it was not carried out, or that this could not be told."""
+"""An order's result. An error means that it was not placed, or that this is unknown."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 1.0
-"""Seconds between the first two looks for an order, and at most between later ones."""
+"""Backoff in seconds between lookups of an order: the first, and the maximum."""
 
 
 class OrderPlacement:
-    """Places orders by `send`, which returns a result for each, in their order, and raises nothing of the kind;
-    `list_orders` lists those of a market, in whatever state, that were made in so many seconds up to now;
-    `lists_are_current` tells whether lists show all that was sent. Not for use by several threads."""
+    """Places orders by `send`. Not for use by several threads.
+
+    - `send` returns one result per order, in their order. An `ExchangeError` is a result, and is not raised.
+    - `list_orders` lists a market's orders in any state, created in the last given seconds.
+    - `lists_are_current` returns whether the lists show everything that was sent.
+    """
 
     def __init__(
         self,
@@ -45,7 +51,9 @@ class OrderPlacement:
         self._lookup_error = ""
 
     def place(self, orders: Sequence[OrderRequest], patience: float) -> list[OrderResult]:
-        """What became of each order, in their order. `patience`: seconds in which a new attempt may begin."""
+        """Place orders and return their results, in their order.
+
+        `patience`: seconds in which a new attempt may begin."""
         self._began, self._lookup_error = self._clock.monotonic(), ""
         self._until = self._began + patience
         results: dict[str, OrderResult] = {}
@@ -67,17 +75,18 @@ class OrderPlacement:
         return [results[order.client_order_id] for order in orders]
 
     def _look_up(self, order: OrderRequest, error: ExchangeError) -> OrderResult | None:
-        """What became of an order whose sending ended in `error`. None where it does not exist and may be sent
-        again."""
+        """Return the result of an order whose sending ended in `error`.
+
+        None if it does not exist and may be sent again."""
         pause = _FIRST_PAUSE
         while True:
             if self._lookup_error:
-                return _unknown(order, f"{error}; looking for it failed too: {self._lookup_error}")
-            current = self._is_current()  # asked before the list, which is at least as new then
+                return _unknown(order, f"{error}; its lookup failed too: {self._lookup_error}")
+            current = self._is_current()  # asked before the list, so the list is at least as new
             try:
                 found = _by_id(self._list_orders(order.ticker, self._age()), order.client_order_id)
             except ExchangeError as failed:
-                self._lookup_error = str(failed)  # the other orders of a batch would wait as long for as little
+                self._lookup_error = str(failed)  # else each other order of the batch would wait as long, in vain
                 continue
             if found is not None:
                 return _as_response(found) if _is_same(order, found) else _other_terms(order, error)
@@ -91,11 +100,13 @@ class OrderPlacement:
     def _is_current(self) -> bool:
         try:
             return self._lists_are_current()
-        except ExchangeError:  # an order that is found needs no more; that one is not there is not known then
+        except ExchangeError:  # an order may still be found; its absence is then not proven
             return False
 
     def _age(self) -> float:
-        """Seconds since the first attempt, reckoned back from now: its answer may have corrected the clock."""
+        """Seconds since the first attempt, by the monotonic clock.
+
+        The attempt's own time cannot be used: its answer may have corrected the clock."""
         return self._clock.monotonic() - self._began
 
     def _has_time(self) -> bool:
@@ -107,7 +118,7 @@ def _in_doubt(error: ExchangeError) -> bool:
 
 
 def _by_id(orders: PartialList[Order], client_order_id: str) -> Order | None:
-    """The order with that id. One that cannot be read may be it."""
+    """Return the order with that id. Raises `Unreadable` if it may be unreadable."""
     found = next((order for order in orders if order.client_order_id == client_order_id), None)
     if found is None:
         orders.all_or_raise()
@@ -120,7 +131,7 @@ def _is_same(order: OrderRequest, found: Order) -> bool:
 
 
 def _as_response(found: Order) -> OrderResponse:
-    """What a create would have answered, had it been heard."""
+    """Return the answer that the create would have had."""
     resting = found.status is OrderStatus.RESTING
     return OrderResponse(
         order_id=found.order_id,
@@ -132,17 +143,20 @@ def _as_response(found: Order) -> OrderResponse:
 
 
 def _other_terms(order: OrderRequest, error: ExchangeError) -> ExchangeError:
-    """An id that was used before is another order's; one that was not is ours, and was changed on the exchange."""
+    """Return the error for an order that was found with other terms.
+
+    After a 409, the id belongs to another order. Otherwise the order is ours, and was changed on the exchange."""
     if not isinstance(error, AlreadyExists):
-        return _unknown(order, f"{error}; it is there with other terms")
+        return _unknown(order, f"{error}; the order exists with other terms")
     said = f"{order.client_order_id} belongs to an order with other terms; this one was not placed"
     return AlreadyExists(error.request, 409, "order_already_exists", said)
 
 
 def _final(order: OrderRequest, error: ExchangeError) -> ExchangeError:
-    """It does not exist and will not be sent again: refused, which it was, or given up, which leaves it open
-    whether an attempt is still on its way."""
-    return _unknown(order, f"{error}; it was not there yet") if error.maybe_done else error
+    """Return the result of an order that is not listed and will not be sent again.
+
+    It was refused, or the bot gave up. In the second case an attempt may still reach the exchange."""
+    return _unknown(order, f"{error}; the order was not listed yet") if error.maybe_done else error
 
 
 def _unknown(order: OrderRequest, why: str) -> OutcomeUnknown:

@@ -1,14 +1,18 @@
-"""How much may be asked of the exchange, and when. Promise: no request leaves before its tokens are there, none
-waits longer than they need, and the exchange never has a reason to answer 429 to this process alone.
+"""Keep requests within the exchange's rate limits, by token buckets.
 
-The exchange keeps token buckets for each account (docs.kalshi.com/getting_started/rate_limits): one for reads;
-one for writes on each shard, where a write that names shard 0, and every batch, draws on the first; and one look
-at the balance a second, which nothing else draws on. What a bucket holds and what a call costs it tells itself;
-until then this is the lowest tier.
+Promise:
+- A request leaves when its tokens are there, not before and not later.
+- If only this process uses the account, the exchange has no reason to answer 429.
 
-A request reaches the exchange some time between leaving and being answered. A bucket that is full gains nothing
-meanwhile, so its tokens are counted as spent when the answer is there: whatever the way took, the exchange's
-bucket then holds at least what this one does.
+The exchange keeps token buckets per account (docs.kalshi.com/getting_started/rate_limits):
+- one for reads,
+- one per shard for writes; batches draw on that of shard 0,
+- one for the balance: one read per second, which nothing else draws on.
+
+The exchange reports the buckets' sizes and the calls' costs. Until then the limits are those of the lowest tier.
+
+A request reaches the exchange between its sending and its answer. A full bucket gains nothing meanwhile. So tokens
+are counted as spent when the answer arrives: the exchange's bucket then holds at least as many as this one.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ BASIC = AccountLimits("basic", read=BucketLimit(200, 600), write=BucketLimit(100
 """The lowest tier, October 2026."""
 
 BALANCE = BucketLimit(1, 1)
-"""Looks at the balance. Higher tiers have five a second; nobody here needs them."""
+"""Reads of the balance. Higher tiers allow five per second; the bot needs one."""
 
 COSTS = EndpointCosts(
     default=10,
@@ -35,16 +39,17 @@ COSTS = EndpointCosts(
         ("DELETE", "/portfolio/events/orders/batched", 2),
     ),
 )
-"""What the table of the demo exchange said of the calls used here, September 2026."""
+"""Costs of the calls used here, by the demo exchange's table of September 2026."""
 
 _GRAIN, _MOMENT = 1e-6, 1e-5
-"""So little of a token may be missing, for sums of floats do; and so short a wait, in seconds, is the shortest."""
+"""Tokens that float sums may lack, and the shortest wait in seconds."""
 
 
 class Endpoint(NamedTuple):
-    """A kind of request, its path with `{name}` for each parameter. `idempotent`: sent twice it does what it does
-    once, so it may be sent again where the outcome is not known; `changes_lists`: what it does shows in the
-    account's lists."""
+    """A kind of request; its path has `{name}` for each parameter.
+
+    `idempotent`: sending it twice has the same effect as once, so it may be repeated after an unknown outcome.
+    `changes_lists`: its effect shows in the account's lists."""
 
     method: str
     path: str
@@ -54,7 +59,9 @@ class Endpoint(NamedTuple):
 
 
 class TokenBucket:
-    """Tokens that refill by `limit.rate` a second up to `limit.capacity`. A new one is full."""
+    """Tokens that refill by `limit.rate` per second up to `limit.capacity`.
+
+    A new bucket is full."""
 
     def __init__(self, limit: BucketLimit, clock: Clock) -> None:
         self._limit = limit
@@ -63,13 +70,13 @@ class TokenBucket:
         self._at = clock.monotonic()
 
     def change(self, limit: BucketLimit) -> None:
-        """Go by another limit from now on. What was spent stays spent."""
+        """Use another limit from now on. Spent tokens stay spent."""
         self._refill()
         self._tokens += limit.capacity - self._limit.capacity
         self._limit = limit
 
     def wait_for(self, tokens: float) -> None:
-        """Return once so many are there, or all that fit in."""
+        """Wait until the bucket holds `tokens`, or is full."""
         self._refill()
         missing = min(tokens, self._limit.capacity) - self._tokens
         while missing > _GRAIN:
@@ -82,7 +89,7 @@ class TokenBucket:
         self._tokens -= tokens
 
     def empty(self) -> None:
-        """The exchange says that there is nothing left: somebody else draws on it too."""
+        """Set the bucket to empty after a 429: another program draws on it too."""
         self._refill()
         self._tokens = min(self._tokens, 0.0)
 
@@ -105,7 +112,7 @@ class RateLimiter:
         self._writes: dict[int, TokenBucket] = {}
 
     def use_limits(self, limits: AccountLimits, costs: EndpointCosts) -> None:
-        """Go by what the exchange says from now on."""
+        """Use the exchange's own limits and costs from now on."""
         self.limits = limits
         self._costs = costs
         self._cost_by_endpoint.clear()
@@ -114,9 +121,9 @@ class RateLimiter:
             bucket.change(limits.write)
 
     def cost(self, endpoint: Endpoint) -> int:
-        """Tokens for one such call, or for one order of such a batch."""
+        """Return the tokens for one such call, or for one order of such a batch."""
         if endpoint.bucket == "balance":
-            return 1  # that bucket counts looks
+            return 1  # that bucket counts reads
         key = (endpoint.method, endpoint.path)
         known = self._cost_by_endpoint.get(key)
         if known is None:
@@ -125,8 +132,9 @@ class RateLimiter:
 
     @contextmanager
     def acquire(self, endpoint: Endpoint, shard: int, units: int = 1, keep: float = 0.0) -> Iterator[None]:
-        """Around a request: wait until its tokens are there and `keep` beyond them, and count them as spent once
-        it is over. `units`: the orders of a batch."""
+        """Wait for a request's tokens, and count them as spent when the request is over.
+
+        `keep` more tokens must be there, and stay. `units`: the number of orders in a batch."""
         bucket = self.bucket(endpoint, shard)
         tokens = self.cost(endpoint) * units
         bucket.wait_for(tokens + keep)
@@ -136,7 +144,7 @@ class RateLimiter:
             bucket.take(tokens)
 
     def bucket(self, endpoint: Endpoint, shard: int) -> TokenBucket:
-        """The bucket that a call draws on. A shard's is full when it is first used."""
+        """Return the bucket that a call draws on. A shard's is full at its first use."""
         if endpoint.bucket == "write":
             if shard not in self._writes:
                 self._writes[shard] = TokenBucket(self.limits.write, self._clock)
@@ -144,12 +152,14 @@ class RateLimiter:
         return self._balance if endpoint.bucket == "balance" else self._read
 
     def reserve_for_cancels(self, cancels: int, cancel: Endpoint) -> float:
-        """Tokens that creates leave in a bucket, so that `cancels` orders can be canceled: half of it at most."""
+        """Return the tokens that creates must leave for `cancels` cancels.
+
+        That is up to half of the bucket."""
         return min(cancels * self.cost(cancel), self.limits.write.capacity / 2)
 
 
 def _cost(costs: EndpointCosts, endpoint: Endpoint) -> int:
-    """By the row that fits best."""
+    """Return the cost in the row that fits best."""
     best, found = -1, costs.default
     for method, path, cost in costs.table:
         fit = _fit(path, endpoint.path) if method == endpoint.method else None
@@ -159,8 +169,9 @@ def _cost(costs: EndpointCosts, endpoint: Endpoint) -> int:
 
 
 def _fit(pattern: str, path: str) -> int | None:
-    """How well a pattern fits a path: by the parts that it names, then by whether it goes to the end of it. None
-    where it is another's."""
+    """Rate how well a pattern fits a path; None if it does not match.
+
+    More literal parts rate higher. Among equals, a pattern that covers the whole path beats a `*`."""
     named = 0
     parts, wanted = path.split("/"), pattern.rstrip("/").split("/")
     for place, part in enumerate(wanted):
@@ -177,5 +188,5 @@ def _fit(pattern: str, path: str) -> int | None:
 
 
 def largest_batch(limits: AccountLimits, cost: int, keep: float) -> int:
-    """Orders that fit into a batch: all of it must be in the bucket at once."""
+    """Return the most orders in a batch: the bucket must hold all its tokens."""
     return max(math.floor((limits.write.capacity - keep) / cost), 1)

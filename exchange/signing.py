@@ -1,8 +1,11 @@
-"""Keys and signatures. Promise: neither a key nor a signature leaves this room except in a request's headers.
+"""Load API keys and sign requests.
 
-A request is signed over `timestamp in ms + METHOD + path`, where the path runs from the host's root and has no
-query: with an RSA key by RSA-PSS (SHA-256, MGF1 with SHA-256, salt as long as the digest), with an Ed25519 key
-plainly. The key decides, never the words in its file. Source: docs.kalshi.com/getting_started/api_keys.
+Promise:
+- Neither a key nor a signature leaves this module except in a request's headers.
+- The signed text is `timestamp in ms + METHOD + path`. The path starts at the host's root and has no query.
+
+An RSA key signs by RSA-PSS (SHA-256, MGF1 with SHA-256, salt as long as the digest), an Ed25519 key plainly.
+The key's type decides, not the text in its file. Source: docs.kalshi.com/getting_started/api_keys.
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ class Signer:
             self._sign = key.sign
 
     def headers(self, method: str, path: str, timestamp_ms: int) -> dict[str, str]:
-        """The three headers that authenticate a request. `path` runs from the host's root, without query."""
+        """Return the three headers that authenticate a request.
+
+        `path` starts at the host's root and has no query."""
         signature = self._sign(f"{timestamp_ms}{method}{path}".encode())
         return {
             "KALSHI-ACCESS-KEY": self.key_id,
@@ -49,14 +54,15 @@ class Signer:
         }
 
     def without_secrets(self, text: str) -> str:
-        """`text` with the key's id taken out, which an exchange may repeat in what it says."""
+        """Return `text` without the key's id, which an exchange may repeat in its answers."""
         return text.replace(self.key_id, "[key id]")
 
 
 def load_key(path: Path, variable: str) -> PrivateKey:
-    """The private key in a PEM file: RSA (PKCS#1 or PKCS#8) or Ed25519 (PKCS#8). `variable` is the one to name in
-    a `ConfigError`, which is raised for whatever keeps the file from being such a key."""
-    if "-----BEGIN" in str(path):  # never shown: whoever pasted the key must not find it in a log
+    """Load the private key of a PEM file: RSA (PKCS#1 or PKCS#8) or Ed25519 (PKCS#8).
+
+    Raises `ConfigError` if the file is not such a key. The error names `variable`."""
+    if "-----BEGIN" in str(path):  # never shown: a pasted key must not get into a log
         raise ConfigError(f"{variable} holds a key. It must hold the path of the file that the key is in.")
     try:
         pem = path.read_bytes()
@@ -80,7 +86,7 @@ def load_key(path: Path, variable: str) -> PrivateKey:
         ) from None
     if not isinstance(key, (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
         raise ConfigError(
-            f"{variable}: the key in {path} is neither RSA nor Ed25519, and the exchange takes no other. "
+            f"{variable}: the key in {path} is neither RSA nor Ed25519, and the exchange accepts no other. "
             "Create an API key on the exchange's website and save the private key that it shows."
         )
     return key
@@ -91,7 +97,7 @@ _FLAWS = (
     (rb"\A(\xff\xfe|\xfe\xff)|\A-\0|\A\0-", "is UTF-16 text, as some Windows editors save it: save it as UTF-8"),
     (
         rb"-----BEGIN [^\n]*\\n",
-        "has the two characters \\n where its lines should end: put a line break in the place of each",
+        "has the two characters \\n where its lines should end: replace each by a line break",
     ),
     (rb"-----BEGIN (RSA |EC )?PUBLIC KEY-----|\A(ssh-|ecdsa-)", "is a public key: the private one is needed"),
     (rb"-----BEGIN CERTIFICATE", "is a certificate, not a key"),
@@ -103,29 +109,29 @@ _FLAWS = (
     (rb"\A\s*[{\[]", "is JSON"),
     (
         rb"(?s)\A\x30([\x10-\x7f]|\x81.|\x82..)\x02\x01",
-        "is a key in binary form (DER), which this mends: {openssl}",
+        "is a key in binary form (DER). Convert it: {openssl}",
     ),
     (rb"-----BEGIN (?![\s\S]*-----END )", "is cut short: it has no -----END line. Copy all of it"),
-    (rb"-----BEGIN ", "is damaged between its -----BEGIN and its -----END line. Copy it anew"),
+    (rb"-----BEGIN ", "is damaged between its -----BEGIN and its -----END line. Copy it again"),
     (rb"", "has no -----BEGIN line"),
 )
-"""What a key file may be instead of a private key in PEM form: a pattern of its bytes, and what is then said."""
+"""Patterns of files that are not a private key in PEM form, with the text for the error."""
 
 
 def _flaw(pem: bytes, path: Path) -> str:
-    """What is wrong with a file that holds no private key in PEM form; nothing of it is shown."""
+    """Return why a file is not a private key in PEM form, without its content."""
     said = next(said for pattern, said in _FLAWS if re.search(pattern, pem))
     return said.format(openssl=_openssl(path, "-inform DER "))
 
 
 def _openssl(path: Path, form: str = "") -> str:
-    """What is typed to make a plain PEM file of a key, beside it."""
+    """Return the command that writes a key as a plain PEM file next to it."""
     plain = path.with_name(f"{path.stem}-plain.pem")
     return f"openssl pkey {form}-in {shlex.quote(str(path))} -out {shlex.quote(str(plain))}"
 
 
 def _shown(path: Path) -> str:
-    """A path, unless it may be no path: a line of a key, or its id, that stands where the path should."""
+    """Return a path for the log, unless it may be a key's line or id instead."""
     nowhere = [part.name for part in (path, *path.parents) if not part.exists()]
     if not path.suffix and any(map(_LIKE_A_SECRET.fullmatch, nowhere)):
         return "(not shown: it looks like a key, or a key's id)"
@@ -133,7 +139,7 @@ def _shown(path: Path) -> str:
 
 
 def key_file_warning(path: Path) -> str | None:
-    """What is wrong with who may read a key file, and the remedy; None where only its owner may."""
+    """Return a warning with its remedy if others can read a key file, else None."""
     if os.name != "posix":
         return None
     mode = stat.S_IMODE(path.stat().st_mode)

@@ -1,7 +1,10 @@
-"""When the exchange stands still next, by the schedule that it publishes. Promise: pure; what comes out is in UTC,
-and right in a week in which New York's clocks change.
+"""Find the exchange's next pause in its published schedule.
 
-A pause is a planned maintenance window, or a gap in the weekly opening hours; those that overlap or touch are one.
+Promise:
+- Pure functions.
+- Results are in UTC, and right in a week in which New York's clocks change.
+
+A pause is a planned maintenance window or a gap in the weekly opening hours. Pauses that overlap or touch are one.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ _LOOK = 8 * _DAY
 
 
 def new_york() -> tzinfo:
-    """New York's time; on a machine that has no time zones its winter time, in summer an hour off."""
+    """Return New York's time zone.
+
+    On a machine without time zone data it is New York's winter time, which is an hour off in summer."""
     try:
         return ZoneInfo("America/New_York")
     except ZoneInfoNotFoundError:
@@ -27,8 +32,9 @@ def new_york() -> tzinfo:
 
 
 def next_pause(schedule: Schedule, now: datetime) -> Span | None:
-    """From when to when (UTC) the pause lasts that is running or comes next; None where none is planned. Of the
-    weekly hours the eight days around `now` are looked at: what is closed for longer seems to end there."""
+    """Return the current or next pause (start, end) in UTC; None if none is planned.
+
+    The weekly hours are read for eight days before and after `now`. A longer closure seems to end there."""
     zone = new_york()
     opened = _union(session for week in schedule.hours for session in _sessions(week, now, zone))
     closed = [gap for week in schedule.hours for gap in _gaps(_in_force(week, now), opened)]
@@ -41,13 +47,12 @@ def _in_force(week: WeeklyHours, now: datetime) -> Span:
 
 
 def _sessions(week: WeeklyHours, now: datetime, zone: tzinfo) -> Iterator[Span]:
-    """The hours of trading that a week's plan gives to the days around `now`. Times beyond its own are another
-    plan's, or nobody's."""
+    """Yield a weekly plan's trading hours around `now`, while the plan is in force."""
     begins, ends = _in_force(week, now)
     day = (now - _LOOK).astimezone(zone).date()
     while begins < ends and day <= (now + _LOOK).astimezone(zone).date():
         for opens, closes in week.days[day.weekday()]:
-            until = day if closes > opens else day + _DAY  # midnight as a closing is the day's end
+            until = day if closes > opens else day + _DAY  # a closing at midnight is the end of the day
             yield max(_moment(day, opens, zone), begins), min(_moment(until, closes, zone), ends)
         day += _DAY
 
@@ -57,7 +62,7 @@ def _moment(day: date, at: time, zone: tzinfo) -> datetime:
 
 
 def _union(spans: Iterable[Span]) -> list[Span]:
-    """The spans in order, with those that overlap or touch made one."""
+    """Return the spans in order; those that overlap or touch are merged."""
     whole: list[Span] = []
     for start, end in sorted(span for span in spans if span[0] < span[1]):
         if whole and start <= whole[-1][1]:
@@ -68,7 +73,7 @@ def _union(spans: Iterable[Span]) -> list[Span]:
 
 
 def _gaps(within: Span, spans: Iterable[Span]) -> Iterator[Span]:
-    """What of `within` lies in none of `spans`, which are in order and apart."""
+    """Yield the parts of `within` that are in none of `spans` (sorted, disjoint)."""
     since, end = within
     for begins, ends in spans:
         if begins > since:

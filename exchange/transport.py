@@ -1,10 +1,20 @@
-"""One request to the exchange and what becomes of it: paid for, signed, sent, and repeated where that is safe.
+"""Send requests to the exchange: rate-limited, signed, repeated if that is safe.
 
-Promise: nothing is sent twice that could be done twice. A read is repeated after a lost connection, a 429 or a
-5xx, with growing pauses, until its time is over. So is a write that does the same done twice (a cancel, an
-amend). Any other write is repeated only where it is certain that the exchange did not carry it out: nothing
-left this machine, or the answer was a 429. A time that the exchange does not accept is corrected by its own
-answer and sent once more.
+Promise:
+- Any request is repeated after `NotSent` (no connection) or `RateLimited` (429): it was not carried out.
+- An idempotent request (read, cancel or amend) is also repeated after `NoAnswer` (timeout, lost connection),
+  `Unavailable` (5xx) or `Unreadable` (a success without a JSON object).
+- A create (order, batch or order group) is never repeated after those errors: it could take effect twice.
+
+Repeats back off with jitter: first up to 0.25 s, then doubling to up to 2 s. None begins later than `PATIENCE`
+(12 s) after the call.
+
+Each attempt is signed again, over time, method and path, without query and body (`exchange/signing.py`).
+If the exchange rejects that time with a 401, its answer corrects the clock. The request is then sent once more at
+once.
+
+Any other `ExchangeError` is raised at once, and the last attempt's when time is up. Its `maybe_done` is true if
+any attempt may have been carried out. It is false for every read and for `Gone`.
 """
 
 from __future__ import annotations
@@ -37,24 +47,24 @@ from exchange.errors import (
 from exchange.json_fields import JsonObject, decode, shorten_ids
 from exchange.rate_limits import Endpoint, RateLimiter
 
-if TYPE_CHECKING:  # a channel signs by what it is handed, and needs no cryptography to be there before
+if TYPE_CHECKING:  # the caller passes the signer, so this module runs without the cryptography package
     from exchange.signing import Signer
 
 PATIENCE = 12.0
-"""Seconds after a request's first attempt in which another may begin."""
+"""Seconds after the call in which a repeat may begin."""
 
 TIMEOUTS = (5.0, 10.0)
 """Seconds to wait for a connection, and for an answer."""
 
 RUN_HEADER = "Simulator-Run"
-"""By this a simulator tells one run of it from the next: ids and times begin anew with each."""
+"""Header that names a simulator's run: its ids and times start again with each run."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
-"""Seconds before the second attempt, doubled before each further one."""
+"""Backoff in seconds: before the second attempt, and the maximum. It doubles with each attempt."""
 
 
 class Transport:
-    """Signed requests of one account, over one `requests.Session`."""
+    """Send one account's signed requests over one `requests.Session`."""
 
     def __init__(self, base_url: str, signer: Signer, clock: Clock, session: requests.Session) -> None:
         self.base_url = base_url
@@ -64,11 +74,11 @@ class Transport:
         self.timeouts = TIMEOUTS
         self.requests_sent = 0
         self.unanswered_until = -math.inf
-        """Monotonic seconds until which an order that nobody answered may still be on its way."""
+        """Monotonic time in seconds until which an unanswered create may still reach the exchange."""
         self._confirmed_write_at: datetime | None = None
         self._unconfirmed_write_due: float | None = None
         self.simulator_run = ""
-        """Which run of a simulator answers; empty where none does, and before the first answer."""
+        """The simulator's run; empty for a real exchange, and before the first answer."""
         self._signer = signer
         self._session = session
         self._dice = random.Random()
@@ -84,9 +94,10 @@ class Transport:
         units: int = 1,
         keep: float = 0.0,
     ) -> JsonObject:
-        """Make a call, `path_params` filled into its path, paid for on `shard`, as a batch of `units` orders;
-        `keep` tokens are left in the bucket. Returns the answer's object, an empty one where it has no body.
-        Raises an `ExchangeError`."""
+        """Make a call and return the answer's JSON object, empty for a 204.
+
+        `path_params` fill the path. Tokens come from the bucket of `shard`, for a batch of `units` orders.
+        `keep` tokens stay in the bucket. Raises an `ExchangeError`."""
         path = endpoint.path
         if path_params:
             path = path.format_map({name: quote(value, safe="") for name, value in path_params.items()})
@@ -97,7 +108,7 @@ class Transport:
                 return self._attempt(endpoint, path, query, body, shard, units, keep)
             except ExchangeError as error:
                 if endpoint.method == "GET":
-                    error.maybe_done = False  # there was nothing to do
+                    error.maybe_done = False  # a read changes nothing
                 by_clock = isinstance(error, Unauthorized) and error.by_clock and not corrected
                 pause = 0.0 if by_clock else self._pause(attempt)
                 if not by_clock and (not _may_repeat(endpoint, error) or self.clock.monotonic() + pause > until):
@@ -114,12 +125,11 @@ class Transport:
         return self._signer.key_id
 
     def clean(self, text: str) -> str:
-        """`text` without what nobody may see of the key."""
+        """Return `text` without the key's secrets."""
         return self._signer.without_secrets(text)
 
     def _pause(self, attempt: int) -> float:
-        """Seconds before the next attempt, by chance a little shorter: those who failed together must not come
-        back together."""
+        """Backoff before the next attempt, in seconds, with jitter."""
         longest = min(_FIRST_PAUSE * 2.0**attempt, _LONGEST_PAUSE)
         return longest * self._dice.uniform(0.5, 1.0)
 
@@ -141,7 +151,7 @@ class Transport:
             if response.status_code == 429:
                 self.rate_limiter.bucket(endpoint, shard).empty()
             answer = self._answer(f"{endpoint.method} {path}", "{order_id}" in endpoint.path, response, took)
-        except BaseException as error:  # a Ctrl-C too leaves a write of which nobody knows
+        except BaseException as error:  # after a Ctrl-C too, a write's outcome is unknown
             if endpoint.bucket == "write" and getattr(error, "maybe_done", True):
                 if endpoint.changes_lists:
                     self._note_write(None)
@@ -160,7 +170,7 @@ class Transport:
             error = error_for_status(source, status, code, message, details, about_order)
             if isinstance(error, Unauthorized) and error.by_clock:
                 self.clock.synchronize(response.headers, took, refused=True)
-            raise error  # whoever answers in the exchange's place need not have its time
+            raise error  # its `Date` is not used: a proxy may have sent the error, by its own clock
         self.clock.synchronize(response.headers, took)
         self.simulator_run = response.headers.get(RUN_HEADER, self.simulator_run)
         if status == 204:
@@ -173,15 +183,18 @@ class Transport:
 
     @property
     def last_write(self) -> datetime | None:
-        """When the exchange, by its own clock, had acted on our last write at the latest; None before any."""
+        """Latest exchange time at which our last write can have taken effect.
+
+        None before the first write."""
         told, untold = self._confirmed_write_at, None
         if self._unconfirmed_write_due is not None:
             untold = self.clock.now() + timedelta(seconds=self._unconfirmed_write_due - self.clock.monotonic())
         return max((at for at in (told, untold) if at is not None), default=None)
 
     def _note_write(self, answer: JsonObject | None) -> None:
-        """Remember when the exchange has acted on a write: by its own word, or else as late as can be, for its
-        clock may be ahead of ours."""
+        """Record when the exchange carried out a write, by its own timestamp.
+
+        Without one, assume the latest possible time: its clock may be ahead of ours."""
         try:
             acted = None if answer is None else answer.optional("ts_ms", partial(answer.unix, per_second=1000))
         except Unreadable:
@@ -201,15 +214,15 @@ class Transport:
                 json=body,
                 auth=self._sign,
                 timeout=self.timeouts,
-                allow_redirects=False,  # a redirect would carry the signature to another place
+                allow_redirects=False,  # a redirect would send the signature to another host
             )
         except requests.RequestException as error:
             raise _unreachable(f"{method} {path}", error) from None
-        except ValueError as error:  # of an answer that leads nowhere, for instance
-            raise NoAnswer(f"{method} {path}", f"the answer made no sense ({type(error).__name__})") from None
+        except ValueError as error:  # a malformed redirect, for instance
+            raise NoAnswer(f"{method} {path}", f"the answer was malformed ({type(error).__name__})") from None
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign what is really sent: the path as `requests` has written it."""
+        """Sign the path as `requests` encodes it, because that is the path that is sent."""
         path = request.path_url.partition("?")[0]
         now_ms = int(self.clock.now().timestamp() * 1000)
         request.headers.update(self._signer.headers(request.method or "", path, now_ms))
@@ -217,7 +230,7 @@ class Transport:
 
 
 def _may_repeat(endpoint: Endpoint, error: ExchangeError) -> bool:
-    """Whether a call that ended so may be sent again as it is."""
+    """Whether the same call may be sent again after `error`."""
     if isinstance(error, (NotSent, RateLimited)):
         return True
     return endpoint.idempotent and isinstance(error, (NoAnswer, Unavailable, Unreadable))
@@ -236,13 +249,15 @@ def _start(response: requests.Response) -> str:
 
 
 def _unreachable(source: str, error: requests.RequestException) -> Unreachable:
-    """Why no answer came, in words: the exception's own repeat the address and nest four deep. Only where it is
-    certain that no connection stood is it certain that nothing was sent."""
+    """Return the error for a request without an answer.
+
+    It is `NotSent` only if there was certainly no connection. The exception's own text is not used, because it
+    repeats the address and nests four deep."""
     reason = error.args[0] if error.args else None
     reason = reason.reason if isinstance(reason, MaxRetryError) else reason
     unconnected = isinstance(reason, (NewConnectionError, ConnectTimeoutError))
     if "CERTIFICATE_VERIFY_FAILED" in str(reason):
-        return NotSent(source, "the exchange's certificate could not be verified", "is something in between?")
+        return NotSent(source, "the exchange's certificate could not be verified", "does a proxy intercept it?")
     kinds: list[tuple[type[requests.RequestException], type[Unreachable], str]] = [
         (requests.exceptions.ConnectTimeout, NotSent, "no connection in time"),
         (requests.exceptions.ReadTimeout, NoAnswer, "no answer in time"),

@@ -1,1 +1,1 @@
-"""What may be lost."""
+"""Limits on losses: exposure, the order gate and cooldowns."""

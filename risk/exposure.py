@@ -1,5 +1,9 @@
-"""How much may still be tied up and lost. Promise: pure; the risk of an event is as the design defines it, its
-worst outcome counted from what is held and what rests, one side of a quote filled alone.
+"""Compute how much capital, cash and event loss is left.
+
+Promise:
+- Pure functions.
+- An event's risk is the loss of its worst outcome, counted from positions and resting orders. Each order counts as
+  if it alone were filled, without the other side of its quote.
 """
 
 from __future__ import annotations
@@ -16,25 +20,24 @@ from exchange.orderbook import Side
 Amount = TypeVar("Amount", Decimal, int)
 
 Losses = tuple[Decimal, Decimal]
-"""Dollars that what we have in a market loses if it settles YES, and if it settles NO; below 0 it gains."""
+"""Dollars lost in a market if it settles YES, and if it settles NO; negative is a gain."""
 
 _NOTHING, _CENT = Decimal(0), Decimal("0.01")
 
 _DEAREST_RATE = Decimal("0.14")
-"""Twice the common taker's rate (docs.kalshi.com/getting_started, fees): no series charges more."""
+"""Twice the common taker fee rate (docs.kalshi.com/getting_started, fees): no series charges more."""
 
 
 def event_of(ticker: str) -> str:
-    """The event of a market of which no more is known: its ticker begins with the event's."""
+    """Return a market's event by its ticker alone, which begins with the event's."""
     return ticker.rpartition("-")[0]
 
 
 def event_risk(losses: Collection[tuple[Amount, Amount]], exclusive: bool, nothing: Amount) -> Amount:
-    """The loss under the worst outcome of an event, from the (YES, NO) losses of its markets, never below
-    `nothing`.
+    """Return an event's worst-case loss, from its markets' (YES, NO) losses.
 
-    Where the markets exclude each other one of them settles YES, or none does; held pairs offset. Where that is
-    not known, each market's worst case is added up."""
+    It is never below `nothing`. If the markets exclude each other, one of them or none settles YES, so positions
+    offset. If that is not known, the worst cases of all markets are added up."""
     worst = none_of_them = nothing
     if not exclusive:
         for yes, no in losses:
@@ -49,10 +52,14 @@ def event_risk(losses: Collection[tuple[Amount, Amount]], exclusive: bool, nothi
 
 @dataclass(frozen=True)
 class Headroom:
-    """What is left to commit, in dollars: `capital` of MAX_CAPITAL, `cash` by shard (None where the exchange does
-    not tell it by shard: `free_cash` then), and `event_loss` that an event may lose. `losses` and `exclusive` tell
-    of what is held or meant to rest already: by event and market, and of which events it is known that their
-    markets exclude each other."""
+    """The headroom for new orders, in dollars.
+
+    - `capital`: what is left of MAX_CAPITAL.
+    - `cash`: free cash by shard. If None, the exchange does not report it by shard, and `free_cash` counts.
+    - `event_loss`: what an event may lose.
+    - `losses`: by event and market, from positions, resting orders and planned ones.
+    - `exclusive`: the events whose markets are known to exclude each other.
+    """
 
     capital: Decimal
     event_loss: Decimal
@@ -62,13 +69,13 @@ class Headroom:
     exclusive: frozenset[str] = frozenset()
 
     def cash_on(self, exchange_index: int | None) -> Decimal:
-        """Cash that an order on a shard can use: elsewhere it is of no use to it."""
+        """Return the cash that an order can use: only that of its own shard."""
         if exchange_index is None or self.cash is None:
             return self.free_cash
         return min(self.cash.get(exchange_index, _NOTHING), self.free_cash)
 
     def event_risk(self, event_ticker: str) -> Decimal:
-        """Dollars at risk in an event, worst outcome."""
+        """Return the dollars at risk in an event, in its worst outcome."""
         losses = self.losses.get(event_ticker, {}).values()
         return event_risk(losses, event_ticker in self.exclusive, _NOTHING)
 
@@ -81,7 +88,9 @@ class Headroom:
         exchange_index: int | None,
         exclusive: bool,
     ) -> Headroom:
-        """What is left beside an order or a position that ties up so much and can lose so much."""
+        """Return the headroom after one more order or position.
+
+        It ties up `tied_up` dollars and can lose `losses`."""
         event = dict(self.losses.get(event_ticker, {}))
         yes, no = event.get(ticker, (_NOTHING, _NOTHING))
         event[ticker] = (yes + losses[0], no + losses[1])
@@ -99,9 +108,10 @@ class Headroom:
 
 
 def position_losses(position: Position) -> Losses:
-    """What a position loses if its market settles YES, and if NO: what it cost with its fees, less a dollar for
-    each contract that is paid. The exchange tells the fees of all that was ever traded in a market; those of what
-    is held now were no more than the dearest rate on it."""
+    """Return what a position loses if its market settles YES, and if it settles NO.
+
+    The loss is the cost with fees, less a dollar per contract that pays out. The exchange reports the fees of all
+    trades ever made in the market. The fees of the current position are capped at the highest fee rate on it."""
     average = position.exposure / position.size if position.size else _NOTHING
     dearest = _DEAREST_RATE * position.exposure * max(1 - average, _NOTHING)
     cost = position.exposure + min(position.fees, dearest.quantize(_CENT, ROUND_CEILING))
@@ -116,9 +126,10 @@ def remaining_headroom(
     orders: Iterable[Order],
     ours: Iterable[Order] = (),
 ) -> Headroom:
-    """What is left of the `limits` (MAX_CAPITAL, MAX_EVENT_LOSS) beside what the account holds and what rests in
-    it. The money behind `ours`, quotes of the bot, can be used anew. Where the balance is not known (None) cash
-    limits nothing: the exchange refuses what there is none for."""
+    """Return the headroom within `limits` (MAX_CAPITAL, MAX_EVENT_LOSS).
+
+    `positions` and `orders` use it up. The money behind `ours`, the bot's own quotes, is free to be used again. If
+    the balance is unknown (None), cash is not a limit: the exchange refuses orders without cash."""
     capital, event_loss = limits
     losses: dict[str, dict[str, Losses]] = {}
 

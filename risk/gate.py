@@ -1,8 +1,12 @@
-"""The one gate that every order passes, when it is planned and again when it is sent.
+"""Check every order against all limits, when it is planned and when it is sent.
 
-Promise: pure; what passes is an order that the market accepts, is the only one of its intent, meets no order of
-the account's own, and leaves every limit kept whatever becomes of it. What does not pass has a code and its
-numbers. Cancels pass no gate, nor does a renewal, which asks for nothing but more time.
+Promise:
+- Pure: no clock, file or network.
+- An order that passes is valid in its market, and is the bot's only one on its side. It cannot trade with the
+  account's own orders. Every limit is kept, however it fills.
+- A refused order has a code and its numbers.
+
+Cancels, renewals and reductions are sent without this check: a renewal changes only an order's expiry.
 """
 
 from __future__ import annotations
@@ -26,11 +30,11 @@ _NO_LOSSES = (_NOTHING, _NOTHING)
 _SMALLEST = Decimal("0.01")
 
 Place = tuple[str, Side]
-"""A side of a market: at most one order of ours rests there."""
+"""A side of a market; the bot rests up to one order there."""
 
 
 class RefusalCode(Enum):
-    """Why an order is not sent. The value is what the log prints."""
+    """Why an order is not sent. The log prints the value."""
 
     HALT = "HALT"
     EXCHANGE_STATUS = "EXCHANGE_STATUS"
@@ -51,7 +55,7 @@ class RefusalCode(Enum):
 
 
 class Refusal(NamedTuple):
-    """An order that does not pass: the code, and the numbers behind it as the log prints them."""
+    """A refused order, with its code and the numbers as the log prints them."""
 
     order: OrderRequest
     code: RefusalCode
@@ -64,7 +68,7 @@ class Refusal(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Dollars that may be tied up and that an event may lose; new and moved orders a minute."""
+    """Limits: dollars tied up, loss of an event, orders sent or moved a minute."""
 
     max_capital: Decimal
     max_event_loss: Decimal
@@ -72,23 +76,30 @@ class Limits(NamedTuple):
 
 
 def orders_a_minute(trade_ticker_size: int) -> int:
-    """A ceiling that only a bot gone wrong reaches: six cycles a minute, for failed ones are tried again every ten
-    seconds, and in each of them both quotes of every market moved and one position sold."""
+    """Return the limit on orders per minute, which only a faulty bot reaches.
+
+    It allows six cycles a minute, because failed ones are retried every 10 s. In each, every market may move both
+    quotes and sell one position."""
     return max(60, 18 * trade_ticker_size)
 
 
 def price_without_fee(_: str, bid: Bid) -> Decimal:
-    """What a bid ties up where no fee is known."""
+    """Return the dollars that a bid ties up if no fee is known."""
     return bid.price * bid.count
 
 
 @dataclass(frozen=True)
 class TradingState:
-    """What orders are judged against, as it was read. `orders`: all that rests of the account's, whoever sent it;
-    `books`: the rivals'; `markets`: those that were read; `exclusive`: events of which it is known that their
-    markets exclude each other; `cost`: dollars that a bid in a market ties up; `sent_lately`: orders of the last
-    minute; `halted`: why nothing may be placed, empty where it may. Cash that is not known (None) limits nothing:
-    the exchange refuses what there is none for."""
+    """The state that orders are checked against, as it was read.
+
+    - `orders`: all resting orders of the account, from the bot or not.
+    - `balance`: if None (unknown), cash is not a limit: the exchange refuses orders without cash.
+    - `markets`: those that were read. `books`: the rivals' order books.
+    - `exclusive`: the events whose markets are known to exclude each other.
+    - `cost`: returns the dollars that a bid in a market ties up.
+    - `sent_lately`: orders sent or moved in the last minute.
+    - `halted`: the reason that orders are blocked, or "".
+    """
 
     limits: Limits
     orders: tuple[Order, ...] = ()
@@ -110,8 +121,10 @@ class _Resting(NamedTuple):
 
 
 class Gate:
-    """The account as it is, or as a plan would make it: what is told of orders is counted in. `sizes`: the size of
-    the quote that is meant to stand on each side, which position and order together never exceed."""
+    """The check of orders against the account, as it is or as a plan would make it.
+
+    The caller reports each change of an order or a position, and the gate counts it in. `sizes`: the planned quote
+    size by place; position and order together never exceed it."""
 
     def __init__(self, state: TradingState, sizes: Mapping[Place, Decimal]) -> None:
         self._state = state
@@ -135,23 +148,23 @@ class Gate:
             self._resting[order.ticker][order.order_id] = self._as_resting(order.ticker, order.bid, is_ours)
         for ticker in self._held.keys() | self._resting.keys():
             self._count(ticker)
-        self._spent = dict.fromkeys(self._spent, _NOTHING)  # of what the balance is without already
+        self._spent = dict.fromkeys(self._spent, _NOTHING)  # the balance read excludes these orders' cash
 
-    # -- what happens to orders --------------------------------------------------------------------------------
+    # -- changes that the caller reports -----------------------------------------------------------------------
 
     def rests(self, ticker: str, order_id: str, bid: Bid) -> None:
-        """An order of ours rests now, or rests so from now on."""
+        """Count a new or amended order of the bot as resting."""
         self._resting[ticker][order_id] = self._as_resting(ticker, bid, is_ours=True)
         self._count(ticker)
 
     def gone(self, ticker: str, *order_ids: str) -> None:
-        """Orders rest no more."""
+        """Remove orders that do not rest any more."""
         for order_id in order_ids:
             self._resting[ticker].pop(order_id, None)
         self._count(ticker)
 
     def sold(self, ticker: str, count: Decimal) -> None:
-        """So many of the contracts held in a market were sold."""
+        """Record that `count` of the contracts held in a market were sold."""
         held = self._held.get(ticker, _NOTHING)
         if not held:
             return
@@ -165,18 +178,18 @@ class Gate:
         self._count(ticker)
 
     def block(self, ticker: str) -> None:
-        """Something of ours in a market could not be removed: nothing may be added there."""
+        """Refuse new orders in a market: an order or position there was not cleared."""
         self._blocked.add(ticker)
 
     def halt(self, why: str) -> None:
-        """Nothing may be placed any more."""
+        """Refuse all orders from now on, for the reason `why`."""
         self._halted = why
 
     def count_order(self) -> None:
-        """An order is being sent, or moved."""
+        """Count an order that is being sent or moved."""
         self._sent += 1
 
-    # -- what there is -----------------------------------------------------------------------------------------
+    # -- current totals ----------------------------------------------------------------------------------------
 
     @property
     def tied_up(self) -> Decimal:
@@ -185,18 +198,23 @@ class Gate:
 
     @property
     def spent(self) -> Decimal:
-        """Dollars that orders took from the cash since the balance was read; below 0 they gave some back."""
+        """Cash in dollars that orders took since the balance was read.
+
+        It is negative if they gave some back."""
         return sum(self._spent.values(), start=_NOTHING)
 
     def risks(self) -> dict[str, Decimal]:
-        """Dollars at risk by event, worst outcome, of all that is held and rests."""
+        """Return dollars at risk by event, in its worst outcome.
+
+        It counts positions and resting orders."""
         return {event: self._risk(event) for event in self._losses}
 
-    # -- may it be sent? ---------------------------------------------------------------------------------------
+    # -- checks ------------------------------------------------------------------------------------------------
 
     def check(self, order: OrderRequest, instead_of: Order | None = None) -> Refusal | None:
-        """Why an order may not be sent, None where it may. `instead_of`: the order of ours that it takes the place
-        of."""
+        """Return why an order may not be sent, or None if it may.
+
+        `instead_of`: the bot's order that it replaces."""
         exits = order.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
         refused = self._not_open(order) or self._malformed(order, exits)
         if refused is None and exits:
@@ -210,8 +228,10 @@ class Gate:
         return Refusal(order, *refused) if refused else None
 
     def admit(self, order: OrderRequest, order_id: str, is_kept: bool = False) -> Refusal | None:
-        """Count an order in that is to rest, or say why it may not. `is_kept`: it rests already, with as many
-        contracts at least, so that it is no news to the market."""
+        """Count in an order that is to rest, or return why it may not.
+
+        `is_kept`: it rests already with at least as many contracts. Then only own orders, the position and the
+        limits are checked."""
         if is_kept:
             refused = self._meets_own(order) or self._duplicate_or_oversized(order)
         else:
@@ -229,7 +249,7 @@ class Gate:
         if not state.status.trades(market.exchange_index):
             return RefusalCode.EXCHANGE_STATUS, f"shard {market.exchange_index} takes no orders"
         if order.ticker in self._blocked:
-            return RefusalCode.NOT_CLEARED, "something of ours there could not be removed"
+            return RefusalCode.NOT_CLEARED, "an order or a position in this market could not be cleared"
         return None
 
     def _malformed(self, order: OrderRequest, exits: bool) -> tuple[RefusalCode, str] | None:
@@ -240,9 +260,9 @@ class Gate:
         if grid.floor(side, price) != price:
             return RefusalCode.GRID, f"{price} is off the market's grid"
         if count <= 0 or count % _SMALLEST:
-            return RefusalCode.SIZE, f"{count} contracts"
+            return RefusalCode.SIZE, f"{count} contracts: must be above 0 and in steps of 0.01"
         if exits != order.reduce_only or exits == order.post_only or exits != (order.expires is None):
-            return RefusalCode.FORM, "a quote is post-only and expires, an exit only reduces"
+            return RefusalCode.FORM, "a quote must be post-only and expire; an exit must be reduce-only"
         return None
 
     def _bad_exit(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
@@ -250,7 +270,7 @@ class Gate:
         if order.bid.count > held:
             return (
                 RefusalCode.POSITION,
-                f"{contracts(order.bid.count)} to sell of {contracts(max(held, _NOTHING))} held",
+                f"{contracts(order.bid.count)} contracts to sell, but {contracts(max(held, _NOTHING))} held",
             )
         return self._meets_own(order)
 
@@ -259,28 +279,35 @@ class Gate:
         book = self._state.books.get(order.ticker)
         best = book.best(side.other) if book else None
         if best is not None and bid.price + best.price >= ONE_DOLLAR:
-            return RefusalCode.WOULD_CROSS, f"{side.other.value} is bid at {best.price:.4f}"
+            return RefusalCode.WOULD_CROSS, f"{side.other.value} side: best bid {best.price:.4f}"
         return self._meets_own(order) or self._duplicate_or_oversized(order)
 
     def _duplicate_or_oversized(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
         side, bid = order.bid.side, order.bid
         same = [one.bid for one in self._resting[order.ticker].values() if one.is_ours and one.bid.side is side]
         if same:
-            return RefusalCode.DUPLICATE, f"{contracts(same[0].count)} at {same[0].price:.4f} rest there already"
+            return (
+                RefusalCode.DUPLICATE,
+                f"{contracts(same[0].count)} contracts at {same[0].price:.4f} rest on this side already",
+            )
         size, held = self._sizes.get((order.ticker, side), _NOTHING), self._signed(order.ticker, side)
         if held + bid.count > size:
             return (
                 RefusalCode.POSITION,
-                f"{contracts(bid.count)} beside {contracts(held)} held, of {contracts(size)}",
+                f"{contracts(bid.count)} contracts plus {contracts(held)} held exceed {contracts(size)}",
             )
         return None
 
     def _over_order_rate(self) -> tuple[RefusalCode, str] | None:
         most = self._state.limits.orders_a_minute
-        return (RefusalCode.ORDER_RATE, f"{self._sent} of {most} a minute") if self._sent >= most else None
+        return (
+            (RefusalCode.ORDER_RATE, f"{self._sent} of {most} orders per minute already sent")
+            if self._sent >= most
+            else None
+        )
 
     def _over_limit(self, order: OrderRequest, order_id: str) -> tuple[RefusalCode, str] | None:
-        """Let an order rest, unless that breaks a limit."""
+        """Count an order as resting, unless that breaks a limit. Returns the limit."""
         self.rests(order.ticker, order_id, order.bid)
         beyond = self._broken_limit(order)
         if beyond:
@@ -290,28 +317,37 @@ class Gate:
     def _meets_own(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
         for one in self._resting[order.ticker].values():
             if one.bid.side is order.bid.side.other and one.bid.price + order.bid.price >= ONE_DOLLAR:
-                return RefusalCode.OWN_ORDER, f"{one.bid.side.value} at {one.bid.price:.4f} is the account's own"
+                return (
+                    RefusalCode.OWN_ORDER,
+                    f"{one.bid.side.value} side: the bid at {one.bid.price:.4f} is the account's own",
+                )
         return None
 
     def _broken_limit(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
-        """With the order counted in."""
+        """Return the limit that is broken, with the order already counted in."""
         limits, tied_up = self._state.limits, self._tied_up
         adds = self._state.cost(order.ticker, order.bid)
         if tied_up > limits.max_capital:
             return (
                 RefusalCode.MAX_CAPITAL,
-                f"${adds:.2f} more, ${tied_up:.2f} with it, at most ${limits.max_capital:.2f}",
+                f"${adds:.2f} for this order, ${tied_up:.2f} with it, limit ${limits.max_capital:.2f}",
             )
         lacking = self._missing_cash(order)
         if lacking is not None:
-            return RefusalCode.CASH, f"${adds:.2f} more, ${lacking:.2f} too much on shard {order.exchange_index}"
+            return (
+                RefusalCode.CASH,
+                f"${adds:.2f} for this order, ${lacking:.2f} more than the cash on shard {order.exchange_index}",
+            )
         at_risk = self._risk(self._event(order.ticker))
         if at_risk > limits.max_event_loss:
-            return RefusalCode.MAX_EVENT_LOSS, f"${at_risk:.2f} with it, at most ${limits.max_event_loss:.2f}"
+            return (
+                RefusalCode.MAX_EVENT_LOSS,
+                f"${at_risk:.2f} at risk with it, limit ${limits.max_event_loss:.2f}",
+            )
         return None
 
     def _missing_cash(self, order: OrderRequest) -> Decimal | None:
-        """Dollars of cash that the order's shard has too little, None where it has enough."""
+        """Return the cash in dollars that the order's shard lacks; None if it has enough."""
         balance = self._state.balance
         if balance is None:
             return None
@@ -322,7 +358,7 @@ class Gate:
             free = balance.available - self.spent
         return -free if free < 0 else None
 
-    # -- how it is counted -------------------------------------------------------------------------------------
+    # -- counting ----------------------------------------------------------------------------------------------
 
     def _event(self, ticker: str) -> str:
         market = self._state.markets.get(ticker)
@@ -332,7 +368,7 @@ class Gate:
         return exposure.event_risk(self._losses[event].values(), event in self._state.exclusive, _NOTHING)
 
     def _signed(self, ticker: str, side: Side) -> Decimal:
-        """Contracts held on a side; those of the other side count negative."""
+        """Return contracts held on a side; those of the other side count negative."""
         held = self._held.get(ticker, _NOTHING)
         return held if side is YES else -held
 
@@ -340,8 +376,10 @@ class Gate:
         return _Resting(bid, self._state.cost(ticker, bid), is_ours)
 
     def _count(self, ticker: str) -> None:
-        """What a market ties up, and loses if it settles YES and if NO: what is held, and each order's cost where
-        it would be lost. Of an order that sells what is held only the rest ties anything up."""
+        """Update what a market ties up, and what it loses on YES and on NO.
+
+        Positions count, and each order's cost in the outcome that loses it. An order that sells a position ties up
+        money only for its contracts beyond the position."""
         yes_loss, no_loss = self._held_losses.get(ticker, _NO_LOSSES)
         tied = _NOTHING
         resting = self._resting[ticker].values()
@@ -361,7 +399,9 @@ class Gate:
         self._losses[self._event(ticker)][ticker] = (yes_loss, no_loss)
 
     def _closing_part(self, ticker: str, side: Side) -> Decimal:
-        """Dollars of a side's orders' cost that are not tied up, for they would sell what is held."""
+        """Return the cost of a side's orders that only sells the position.
+
+        Those dollars are not tied up."""
         closes, spared = max(-self._signed(ticker, side), _NOTHING), _NOTHING
         here = [one for one in self._resting[ticker].values() if one.bid.side is side]
         for bid, cost, _ in sorted(here, key=lambda one: -one.bid.price):

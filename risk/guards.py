@@ -1,6 +1,11 @@
-"""What the bot stays out of for a while, and why: those who fill a quote often know something.
+"""Cooldowns: places, markets and shards that are not quoted for a while.
 
-Promise: what is paused says why and until when, and its end is told too. Nothing here reads a clock.
+Promise:
+- A cooldown has a reason and an end time. Its start and its end are returned for the log, except a price jump's in
+  a market that is not quoted.
+- Nothing here reads a clock: the caller passes the time.
+
+Fills and price jumps start cooldowns, because a trader who fills a quote often knows something.
 """
 
 from __future__ import annotations
@@ -17,29 +22,29 @@ from risk.gate import Place
 from runtime.log_format import Fields, local_time
 
 MANY_FILLS = 3
-"""So many fills of quotes in one market within a minute are not chance."""
+"""Fills of quotes in one market within a minute that are not chance."""
 
 FILLS_APART = timedelta(minutes=1)
 
 JUMP = 5
-"""A middle of the book that moved by more grid steps than this from one look to the next has news behind it."""
+"""A mid price that moved by more ticks than this between two looks has news behind it."""
 
 WITHDRAWN_TIMES = 10
-"""A whole market is stayed out of so many times longer than a side that was filled."""
+"""A whole market's cooldown lasts this many times a filled side's."""
 
 NO_ORDERS_TAKEN = timedelta(minutes=5)
-"""A market that refused an order, for it takes none now, is asked again so much later: a halt of one lasts for
-minutes, and its status may not show it."""
+"""Cooldown of a market that refused an order because it accepts none now. Such a pause lasts for minutes, and the
+market's status may not show it."""
 
 LOOKS_MISSED = 3
-"""A quoted market is given up when its target was missed at so many looks in a row: until then it may come back,
-and what is taken down would miss it."""
+"""Looks in a row that miss a quoted market's target before its quotes are canceled. Until then the target may be
+met again, and canceled quotes would miss that."""
 
 _MISSED = frozenset({Reason.TARGET_MISSED, Reason.NO_REFERENCE})
 
 
 class Cooldown(NamedTuple):
-    """Until when something is stayed out of, and why. Of one that was never told the end is not told either."""
+    """A cooldown's end and reason. `is_told`: its start was logged, so is its end."""
 
     until: datetime
     why: str
@@ -47,7 +52,9 @@ class Cooldown(NamedTuple):
 
 
 class Guards:
-    """Sides, markets and shards that are not quoted for now. `fill_pause`: how long a filled side stays away."""
+    """The places, markets and shards in cooldown.
+
+    `fill_pause`: the cooldown of a filled side."""
 
     def __init__(self, fill_pause: timedelta) -> None:
         self._fill_pause = fill_pause
@@ -59,7 +66,7 @@ class Guards:
 
     @property
     def sides(self) -> Mapping[Place, Cooldown]:
-        """The sides that are not quoted."""
+        """The places that are not quoted."""
         return self._sides
 
     @property
@@ -68,7 +75,9 @@ class Guards:
         return self._shards
 
     def on_fills(self, fills: Iterable[Fill], now: datetime) -> list[Fields]:
-        """Quotes were filled: their sides are left alone for a while, and their markets where there were many."""
+        """Start cooldowns for filled sides, and for markets with many fills.
+
+        Returns the log's fields."""
         told = []
         for fill in fills:
             if fill.is_taker:
@@ -85,7 +94,9 @@ class Guards:
 
     def on_books(self, markets: Mapping[str, Market], books: Mapping[str, Book], quoted: Collection[str],
                now: datetime) -> list[Fields]:  # fmt: skip
-        """The rivals' books were looked at: a market whose price jumped is left alone. Told of those `quoted`."""
+        """Start a cooldown for each market whose mid price jumped in the rivals' books.
+
+        Returns the log's fields of the `quoted` ones."""
         told = []
         middles: dict[str, int] = {}
         for ticker, book in books.items():
@@ -96,14 +107,14 @@ class Guards:
             middle = grid.ticks(YES, yes.price) + grid.ticks(YES, ONE_DOLLAR - no.price)  # twice, to stay whole
             moved = abs(middle - self._mid_prices.get(ticker, middle))
             if moved > 2 * JUMP:
-                why = f"the middle of its book moved by {moved / 2:g} steps"
+                why = f"its mid price moved by {moved / 2:g} ticks"
                 told += self._withdraw(ticker, now, why, now, is_told=ticker in quoted)
             middles[ticker] = middle
         self._mid_prices = middles
         return told
 
     def on_group_triggered(self, shard: int, why: str, now: datetime) -> list[Fields]:
-        """The exchange took quotes down on a shard, or takes none."""
+        """Start a shard's cooldown: its order group was triggered, or refuses orders."""
         known = self._shards.get(shard)
         if known and known.until > now:
             return []
@@ -111,16 +122,18 @@ class Guards:
         return [{"Shard": str(shard)} | _begins(self._shards[shard])]
 
     def on_refused(self, ticker: str, why: str, now: datetime) -> list[Fields]:
-        """A market takes no orders for now."""
+        """Start the cooldown of a market that accepts no orders for now."""
         self._markets[ticker] = Cooldown(now + NO_ORDERS_TAKEN, why)
         return [{"Ticker": ticker} | _begins(self._markets[ticker])]
 
     def due(self, now: datetime) -> list[int]:
-        """The shards that have waited long enough."""
+        """Return the shards whose cooldown is over."""
         return [shard for shard, pause in self._shards.items() if pause.until <= now]
 
     def ended(self, now: datetime, but: Collection[int] = ()) -> list[Fields]:
-        """Let go what has waited long enough, `but` for some shards."""
+        """End the cooldowns that are over, except for the shards in `but`.
+
+        Returns the log's fields."""
         told: list[Fields] = []
         for place in [place for place, cooldown in self._sides.items() if cooldown.until <= now]:
             told += _ended({"Ticker": place[0], "Side": place[1].value}, self._sides.pop(place))
@@ -131,24 +144,26 @@ class Guards:
         return told
 
     def skips(self, markets: Iterable[Market], now: datetime) -> dict[str, Skip]:
-        """The markets that are stayed out of, whole, with the reason; those of a shard until it is let go."""
+        """Return the markets that are not quoted on either side, with the reason.
+
+        A shard's markets are included until `ended` ends its cooldown."""
         found = {}
         for market in markets:
             shard = self._shards.get(market.exchange_index or 0)
             cooldown = self._markets.get(market.ticker) or shard
             if cooldown is not None and (shard or cooldown.until > now):
-                number = f"{cooldown.why}, {max((cooldown.until - now).total_seconds(), 0.0):.0f} s more"
+                number = f"{cooldown.why}, {max((cooldown.until - now).total_seconds(), 0.0):.0f} s left"
                 found[market.ticker] = Skip(market.ticker, Reason.GUARD, "Because", number)
         return found
 
     def forget_books(self) -> None:
-        """What is seen next is not compared with what was seen last: too much time lies between."""
+        """Forget the mid prices: the next look comes too late for a comparison."""
         self._mid_prices = {}
 
     def _withdraw(
         self, ticker: str, since: datetime, why: str, now: datetime, is_told: bool = True
     ) -> list[Fields]:
-        """Stay out of a market. One that was told before is told again when it lasts longer."""
+        """Start or extend a market's cooldown. A logged one is logged again if extended."""
         known = self._markets.get(ticker)
         is_told = is_told or (known is not None and known.is_told)
         cooldown = Cooldown(since + WITHDRAWN_TIMES * self._fill_pause, why, is_told)
@@ -159,13 +174,13 @@ class Guards:
 
 
 class TargetGrace:
-    """How often in a row quoted markets missed their target."""
+    """Counts the looks in a row at which quoted markets missed their target."""
 
     def __init__(self) -> None:
         self._missed: dict[str, int] = {}
 
     def keeps(self, quoted: Collection[str], skipped: Iterable[Skip]) -> frozenset[str]:
-        """The quoted markets that are kept though a look would have skipped them for their target."""
+        """Return the quoted markets to keep although this look missed their target."""
         missed = {
             skip.ticker: self._missed.get(skip.ticker, 0) + 1
             for skip in skipped

@@ -97,9 +97,9 @@ def test_the_command_that_mends_a_binary_key_mends_it(tmp_path: Path, what: str)
     path = tmp_path / "my keys" / "key.der"
     path.parent.mkdir()
     path.write_bytes(FLAWS[what][0])
-    with pytest.raises(ConfigError, match="which this mends: ") as error:
+    with pytest.raises(ConfigError, match="Convert it: ") as error:
         load_key(path, "DEMO_KEYFILE")
-    command = str(error.value).partition("which this mends: ")[2].partition(". It must be")[0]
+    command = str(error.value).partition("Convert it: ")[2].partition(". It must be")[0]
     subprocess.run(["sh", "-c", command], check=True, timeout=20)
     assert load_key(path.with_name("key-plain.pem"), "DEMO_KEYFILE")
 

@@ -320,7 +320,7 @@ def test_a_time_that_is_refused_twice_is_not_tried_a_third_time(off: Callable[..
         it.client.get_balance()
     assert it.client.requests_sent == 2
     assert refused.value.by_clock
-    assert "clock right?" in str(refused.value)
+    assert "clock is right" in str(refused.value)
     it.bench.wire.fault = None
     it.client.get_balance()
 

@@ -73,14 +73,14 @@ def test_fills_that_are_far_apart_or_elsewhere_are_chance() -> None:
 
 
 def test_a_jump_of_the_middle_withdraws_the_market() -> None:
-    """If the middle of the book jumps by several steps between two looks, the market is withdrawn for a time. A
+    """If the mid price jumps by several ticks between two looks, the market is withdrawn for a time. A
     small step withdraws nothing."""
     guards = Guards(PAUSE)
     look(guards, 40, 50)
     assert look(guards, 40 + JUMP, 50 - JUMP, 60) == []
     assert out(guards, 60) == []
     (told,) = look(guards, 40 - 1, 50 + 1, 120)
-    assert "moved by 6 steps" in told["Guard"]
+    assert "moved by 6 ticks" in told["Guard"]
     assert out(guards, 120) == [Reason.GUARD]
     assert out(guards, 120 + 1_200) == []
 
