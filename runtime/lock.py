@@ -51,8 +51,8 @@ class Lock:
             if not is_free:
                 raise AlreadyRuns(
                     f"Another bot {what}: {found or 'process unknown'}. Nothing was sent: two bots would cancel "
-                    "each other's orders and sell each other's positions. Stop the other one first, with Ctrl-C in "
-                    "its terminal."
+                    "each other's orders and sell each other's positions. Stop the other one first, with Ctrl-C "
+                    "in its terminal."
                 )
             self.left_by = found
             self._write(f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}, in {Path.cwd()}")  # noqa: DTZ005
