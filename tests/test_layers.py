@@ -189,7 +189,7 @@ def test_a_reach_into_what_is_private_is_found() -> None:
     assert private_reaches("self._file, one._replace(a=1), type(x).__name__") == []
 
 
-# -- what the checks catch ----------------------------------------------------------------------------------------
+# -- what the checks catch ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""What every `trade.log` keeps to, whatever a test has done to its bot: each line has the documented form, and no
-event, reason or code that is not in the README."""
+"""The rules that every `trade.log` keeps in every test: each line has the documented form, and every event, reason
+and code is in the README.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +22,12 @@ CODES = {
 
 
 WORDS = {"GUARD": "Guard", "SKIP POSITION": "Reason", "HALT": "Reason"}
-"""Events whose reasons are phrases, and the key under which one stands."""
+"""Events whose reasons are phrases, and the key that holds the phrase."""
 
 
 @cache
 def documented_phrases(event: str) -> tuple[str, ...]:
-    """The reasons of an event in the README; `…` stands for whatever comes there."""
+    """The reasons of an event in the README; `…` stands for any text."""
     text = (PROJECT / "README.md").read_text(encoding="utf-8").partition(f"Reasons of `[{event}]`:")[2]
     found = re.findall(r"`([^`]+)`", text.partition("\n\n")[0])
     return tuple(" ".join(phrase.split()) for phrase in found)
