@@ -90,8 +90,8 @@ class Estimate(NamedTuple):
 class Scored(NamedTuple):
     """Bids in a book, with their scores.
 
-    `sides`: for each program of the market the scores of both sides (YES, NO), or None if a side misses the target
-    and every second is excluded. `ahead`: for each bid the rivals' contracts at its price or ahead of it."""
+    `sides`: for each program the scores of both sides (YES, NO), or None if a side misses the target and every
+    second is excluded. `ahead`: for each bid the rivals' contracts at its price or ahead of it."""
 
     bids: tuple[Bid, ...]
     sides: tuple[tuple[SideScore, SideScore] | None, ...]

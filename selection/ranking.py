@@ -60,8 +60,8 @@ def choose(
     """Fill the slots by net payable dollars a day, within `headroom`.
 
     `quoted`: the tickers that have a slot now. A market must be payable and earn more than its fills cost. If
-    `min_reward` is 0, free slots go to markets that would be paid $0.00, by their reward before the $1.00 floor,
-    regardless of what fills cost."""
+    `min_reward` is 0, free slots go to markets that would be paid $0.00. Those rank by their reward before the
+    $1.00 floor, regardless of what fills cost."""
     paid: list[Candidate] = []
     unpaid: list[Candidate] = []
     refused: list[Skip] = []

@@ -218,7 +218,7 @@ class SizeOptions:
         return float(contracts_ahead(self.rivals.side(side), price)), lost
 
     def scores(self, side: int, count: int) -> list[SideScore | None]:
-        """A side's score with `count` contracts of ours, by each program's terms.
+        """A side's score with `count` of our contracts, by each program's terms.
 
         `side`: 0 is YES, 1 is NO. The score is None if the side misses the target."""
         known = self._scored[side].get(count)
@@ -294,7 +294,7 @@ class SizeOptions:
     def _turning_points(self, side: int) -> Iterator[int]:
         """Sizes at which the walk of a side changes.
 
-        One of them completes a target. From each of the others on, a level of rivals is no longer reached."""
+        One of them completes a target. At each of the others a level of rivals drops out of the walk."""
         price = self.prices[side]
         for program in self.incentive.programs:
             left = program.target or Decimal(0)

@@ -115,7 +115,7 @@ def real(bench: Bench, order: Order | OrderResponse) -> matching.Order:
 
 
 def queue(bench: Bench, order: Order) -> int:
-    """Contracts ahead of an order of ours, in 1/100 contracts."""
+    """Contracts ahead of our order, in 1/100 contracts."""
     return market(bench).book.bids.ahead_of(real(bench, order))
 
 

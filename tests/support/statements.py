@@ -32,7 +32,7 @@ def own_orders(orders: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any
 
 
 def present(orders: Iterable[Mapping[str, Any]], programs: Iterable[Program]) -> float:
-    """Seconds in which an order of the bot rested, added up over windows and sides, by the exchange's own record."""
+    """Seconds in which an order of the bot rested, summed over windows and sides, by the exchange's own record."""
     spans: dict[tuple[str, Side], list[tuple[datetime, datetime]]] = {}
     for order in own_orders(orders):
         key = order["ticker"], Side(order["outcome_side"])
