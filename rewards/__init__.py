@@ -1,1 +1,1 @@
-"""What the exchange pays for, and what bids would earn by it."""
+"""Which orders the exchange pays rewards for, and how much bids would earn."""

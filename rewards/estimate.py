@@ -1,12 +1,15 @@
-"""Which markets pay for resting orders, and how much they would pay for ours after what fills cost.
+"""Estimate what resting orders would earn, and what their fills would cost.
 
-Promise: pure. Programs, markets, books, intended bids, what was earned so far and a time go in; scored bids and
-estimates come out. Shares and estimates are floats; prices, sizes and rewards stay exact. Which programs may be
-quoted at all is `selection/screening.py`'s, which of them get a slot `selection/ranking.py`'s, with which sizes
-for `TRADE_SIZE = AUTO` `selection/allocation.py`'s.
+Promise:
+- Every function is pure: programs, markets, books, intended bids, earnings so far and a time go in; scored bids
+  and estimates come out.
+- Prices, sizes and rewards are exact `Decimal`; shares and estimates are floats.
+- Decisions are made with doubled rivals' scores, because rivals respond within hours.
+- Seconds in which the market does not qualify earn nothing. A market counts until it closes or is expected to
+  resolve.
 
-Nothing here flatters. Where a choice is made the rivals' score is doubled, for they answer within hours; seconds
-in which the market does not qualify earn nothing; a market counts only until it closes or is expected to resolve.
+`selection/screening.py` decides which programs may be quoted, `selection/ranking.py` which of them get a slot, and
+`selection/allocation.py` their sizes for `TRADE_SIZE = AUTO`.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from rewards import rule_2026_07_30 as rule
 from rewards.rule_2026_07_30 import SideScore
 
 RIVAL_MULTIPLIER = 2.0
-"""What the rivals' score is multiplied by when something is decided. What is reported is the book as it stands."""
+"""Multiplies the rivals' score in estimates that decide. Reported estimates use the book as it stands."""
 
 
 _DAY = 86_400.0
@@ -37,13 +40,17 @@ def from_cents(cents: int) -> Decimal:
 
 
 def dollars_per_day(program: Program) -> float:
-    """A program's whole pool, for everybody, normalised to a day: windows run from 15 minutes to 31 days."""
+    """A program's whole pool, for all accounts, in dollars a day.
+
+    Normalized to a day because windows run from 15 minutes to 31 days."""
     return float(program.reward) * _DAY / program.seconds
 
 
 class EstimateRules(NamedTuple):
-    """How an estimate is made: by so many times the rivals' score, with windows that reach `min_window` dollars
-    alone, and `fill_cost` dollars lost on each contract that is filled."""
+    """How cautious an estimate is.
+
+    `rival_multiplier` multiplies the rivals' score. Windows below `min_window` dollars count as 0. Each filled
+    contract costs `fill_cost` dollars."""
 
     rival_multiplier: float = 1.0
     min_window: float = float(rule.PAYOUT_FLOOR)
@@ -51,16 +58,17 @@ class EstimateRules(NamedTuple):
 
 
 NEUTRAL = EstimateRules()
-"""For what is reported."""
+"""The rules for reported estimates."""
 
 
 class Estimate(NamedTuple):
-    """What bids would bring if nothing moved until the windows end. Dollars; shares are 0 to 1.
+    """What bids would earn if nothing moved until the windows end. Shares are 0 to 1.
 
-    `dollars_per_day` is the reward before the $1.00 floor, `window` the same for the one window that brings most,
-    `payable` what all windows would really pay, with what they have earned so far; `worth` what of that would be
-    missing if we left now, `worth_per_day` the same, normalised. Of fills so many contracts a day are expected, at
-    `fill_cost_per_day` and `fees_per_day`."""
+    Dollars: `dollars_per_day` is the reward before the $1.00 floor, and `window` that of the window that earns
+    most. `payable` is what all windows would pay, with their earnings so far. `worth` is the part of it that would
+    be lost if we left now; `worth_per_day` is the same, normalized to a day.
+
+    Fills: `fills_per_day` contracts are expected to be filled a day, at `fill_cost_per_day` and `fees_per_day`."""
 
     share_yes: float
     share_no: float
@@ -75,14 +83,15 @@ class Estimate(NamedTuple):
 
     @property
     def net_per_day(self) -> float:
-        """What markets are ranked by."""
+        """Dollars a day by which markets are ranked."""
         return self.worth_per_day - self.fill_cost_per_day - self.fees_per_day
 
 
 class Scored(NamedTuple):
-    """Bids in a book. `sides`: for each program of the market both sides' scores (YES, NO), or None where a side
-    misses the target and every second is excluded; `ahead`: for each bid the rivals' contracts at or ahead of
-    it."""
+    """Bids in a book, with their scores.
+
+    `sides`: for each program the scores of both sides (YES, NO), or None if a side misses the target and every
+    second is excluded. `ahead`: for each bid the rivals' contracts at its price or ahead of it."""
 
     bids: tuple[Bid, ...]
     sides: tuple[tuple[SideScore, SideScore] | None, ...]
@@ -95,9 +104,12 @@ class Scored(NamedTuple):
 
 
 class RewardedMarket(NamedTuple):
-    """A market whose resting orders are paid for, with the running programs that pay, richest a day first, and
-    what is known of it: the makers' fee (see `maker_rate`), whether its event's markets exclude each other, the
-    part of our looks at it in which it qualified, dollars earned so far by program id."""
+    """A market that pays for resting orders, and what is known of it.
+
+    `programs`: its running programs that pay, richest a day first. `maker_rate`: the maker fee rate (see
+    `maker_rate` in `fees.py`). `exclusive`: whether the markets of its event exclude each other. `qualified`: the
+    part of our looks at the market in which it qualified. `accrued_by_program`: dollars earned so far, by program
+    id."""
 
     market: Market
     programs: tuple[Program, ...]
@@ -112,22 +124,22 @@ class RewardedMarket(NamedTuple):
 
     @property
     def target(self) -> Decimal:
-        """Contracts a side must hold, by the richest program."""
+        """Contracts that a side must hold, by the richest program."""
         return score_terms(self.programs[0])[0]
 
     @property
     def discount(self) -> Decimal:
-        """Factor per tick behind the reference, by the richest program."""
+        """Factor for each tick behind the reference, by the richest program."""
         return score_terms(self.programs[0])[1]
 
     @property
     def pool_per_day(self) -> float:
-        """Dollars a day that all who quote here share."""
+        """Dollars a day, shared by all accounts that quote here."""
         return sum(map(dollars_per_day, self.programs))
 
     @property
     def ends(self) -> datetime:
-        """When the last of the windows ends: quotes are paid no longer."""
+        """When the last window ends, and with it all payments for quotes."""
         return max(program.end for program in self.programs)
 
     @property
@@ -135,15 +147,18 @@ class RewardedMarket(NamedTuple):
         return Decimal(repr(round(self.maker_rate, 9)))
 
     def cost(self, bid: Bid) -> Decimal:
-        """Dollars that a bid ties up and, at worst, loses: its price and the fee of being filled, rounded up to
-        $0.0001 a contract."""
+        """Dollars that a bid ties up and can lose: its price and its maker fee.
+
+        The fee is rounded up to $0.0001 a contract."""
         if not self.maker_rate:
             return bid.price * bid.count
         fee = self.exact_maker_rate * bid.price * bid.other_price
         return (bid.price + fee.quantize(_PIP, ROUND_CEILING)) * bid.count
 
     def score(self, rivals: Book, bids: Sequence[Bid]) -> Scored:
-        """The rivals' book (our own orders removed) with `bids` merged in, by every program's terms."""
+        """Score the rivals' book with `bids` merged in, by every program's terms.
+
+        `rivals` must not contain our own orders."""
         yes = tuple([bid for bid in bids if bid.side is YES])
         no = tuple([bid for bid in bids if bid.side is NO])
         grid = self.market.grid
@@ -159,7 +174,7 @@ class RewardedMarket(NamedTuple):
         return Scored((*yes, *no), tuple(sides), tuple(ahead))
 
     def estimate(self, scored: Scored, now: datetime, estimate_rules: EstimateRules = NEUTRAL) -> Estimate:
-        """What scored bids would bring from `now` on, as careful as `estimate_rules` are."""
+        """What scored bids would earn from `now` on, as cautious as `estimate_rules` are."""
         multiplier, least, fill_cost = estimate_rules
         share_yes = share_no = per_day = best = worth_per_day = 0.0
         payable_cents = worth_cents = 0
@@ -195,15 +210,18 @@ class RewardedMarket(NamedTuple):
 
 
 def score_terms(program: Program) -> tuple[Decimal, Decimal]:
-    """Target in contracts and discount of a program that has a score."""
+    """The target in contracts and the discount of a program.
+
+    Raises `ValueError` if the program has no published score."""
     if program.target is None or program.discount is None:
         raise ValueError(f"program {program.id} of {program.ticker} has no published score")
     return program.target, program.discount
 
 
 def contracts_ahead(levels: Sequence[Level], price: Decimal) -> Decimal:
-    """What rests on a side (best level first) at a price or ahead of it: all of that is filled before a new bid
-    there."""
+    """Contracts on a side (best level first) at `price` or ahead of it.
+
+    All of them are filled before a new bid at that price."""
     walked = _NOTHING
     for level in levels:
         if level.price < price:
@@ -213,18 +231,20 @@ def contracts_ahead(levels: Sequence[Level], price: Decimal) -> Decimal:
 
 
 def expected_fills(volume_a_day: float, ahead: float, count: float) -> float:
-    """Contracts of a resting bid that a day is expected to fill, the bid being renewed each time.
+    """Contracts of a resting bid that a day is expected to fill.
 
-    Half of the market's volume of the last 24 hours, or of a day at that pace where it was listed later, comes to
-    each side, and any contract that rests at the bid's price or ahead of it is taken to be as likely to meet it as
-    any other: volume / 2 x count / (ahead + count). Those ahead are filled first, so that this counts too many
-    fills for a bid that rests behind others, rather than too few."""
+    The bid is renewed after each fill. Formula: volume / 2 x count / (ahead + count). Volume is that of the last
+    24 hours; for a market listed later it is scaled to a day. Half of it comes to each side. Every contract at the
+    bid's price or ahead of it is equally likely to be filled. Those ahead are really filled first, so a bid behind
+    others gets too many fills rather than too few."""
     return volume_a_day / 2 * count / (ahead + count)
 
 
 class Candidate(NamedTuple):
-    """A market that can be quoted: the rivals' book, the bids we mean to rest in it, scored, and what they would
-    bring by the cautious estimate that decides."""
+    """A market that can be quoted, with the rivals' book.
+
+    `scored`: the bids that we intend to rest in it, with their scores. `conservative` is the cautious estimate
+    that decides."""
 
     incentive: RewardedMarket
     rivals: Book
@@ -247,5 +267,5 @@ class Candidate(NamedTuple):
 
     @property
     def estimate(self) -> Estimate:
-        """What is reported: the book as it stands, before what fills cost."""
+        """The reported estimate: the book as it stands, before the cost of fills."""
         return self.incentive.estimate(self.scored, self.at)

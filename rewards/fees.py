@@ -1,6 +1,9 @@
-"""What the exchange takes for a fill: the taker's and the maker's rate of a market.
+"""The exchange's fees for a fill: a market's taker fee rate and maker fee rate.
 
-Promise: pure; where the exchange does not tell a fee, the dearest maker's fee is assumed.
+Promise:
+- Every function is pure.
+- If the exchange does not report a market's fee type, `maker_rate_of` assumes the standard maker fee
+  (`UNKNOWN_MAKER_RATE`).
 """
 
 from __future__ import annotations
@@ -11,29 +14,30 @@ from decimal import Decimal
 from exchange.models import Event, FeeType, Market, Series
 
 TAKER_RATE = 0.07
-"""Dollars of fee for a contract taken at P, divided by P x (1 - P): the exchange's schedule of 7 July 2026."""
+"""Taker fee in dollars a contract at price P, divided by P x (1 - P). Exchange's fee schedule of 7 July 2026."""
 
 _MAKERS_PART = {
     FeeType.QUADRATIC: 0.0,
     FeeType.QUADRATIC_WITH_MAKER_FEES: 0.25,
     FeeType.QUADRATIC_WITH_COMBO_MAKER_FEES: 0.5,
-    FeeType.FLAT: 1.0,  # its table is not published with the series: taken for the dearest
+    FeeType.FLAT: 1.0,  # its table is not published with the series: assumed to be the highest rate
 }
 
 
 def maker_rate(kind: FeeType, multiplier: Decimal) -> float:
-    """Dollars of fee for a contract that is filled resting at P, divided by P x (1 - P)."""
+    """Maker fee in dollars a contract at price P, divided by P x (1 - P)."""
     return TAKER_RATE * _MAKERS_PART[kind] * float(multiplier)
 
 
 UNKNOWN_MAKER_RATE = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
-"""The makers' fee of a series that the exchange did not tell of."""
+"""The maker fee rate assumed for a series whose fees the exchange did not report."""
 
 
 def maker_rate_of(market: Market, series: Mapping[str, Series], event: Event | None) -> float:
-    """What a maker pays in a market (see `maker_rate`): an event's own terms go before its series'. A
-    market does not name its series; the event's ticker begins with it. Where the exchange does not tell, a fee is
-    assumed."""
+    """A market's maker fee rate (see `maker_rate`).
+
+    An event's own terms take precedence over its series'. A market does not name its series: the event's ticker
+    begins with it. If the exchange reports no fee type, `UNKNOWN_MAKER_RATE` is returned."""
     name = event.series_ticker if event else market.event_ticker.partition("-")[0]
     known = series.get(name)
     kind = (event.fee_type if event else None) or (known.fee_type if known else None)

@@ -1,16 +1,25 @@
-"""What resting orders earn by the Liquidity Incentive Program's rule of **30 July 2026** (the exchange's amendment
-filed on the 15th). Promise: pure, and this rule alone; another version would stand beside it as a module of its
-own, and `estimate.py` says which is in force.
+"""Score resting orders by the Liquidity Incentive Program's rule of 30 July 2026.
 
-Once a second each side of a market's book is walked from its best bid down to the level at which `target`
-contracts are reached; that level counts whole. The *reference* is the price at which a fifth of the target is
-reached. What rests on the walked levels is weighted by `discount` per tick behind the reference, and shares that
-side's half of the reward; what rests deeper earns nothing. If either side of the book holds less than the target,
-the second is *excluded*: it pays nobody and still counts in the window. A window pays nothing below $1.00.
+Promise:
+- Every function is pure.
+- The module implements this rule only (the exchange's amendment filed on 15 July 2026). Another version would be a
+  module of its own; `estimate.py` imports the one in force.
 
-Left open by the rule, and read conservatively: ticks are the market's grid steps, also across a change of step; a
-side whose best bid is at the grid's top tick is taken to be disqualified (older rules said so, practitioners still
-see it).
+The exchange takes a snapshot of the order book every second and scores each side of it:
+- Walk the side from its best bid down to the level at which `target` contracts are reached. That level counts
+  whole.
+- The *reference* is the price at which the walk reaches a fifth of the target.
+- A walked contract weighs `discount` to the power of its ticks behind the reference. Contracts at the reference or
+  ahead of it weigh 1. Contracts on deeper levels earn nothing.
+- Each side pays half of the reward. Accounts share that half by their weighted contracts.
+- If either side holds less than the target, the second is *excluded*: it pays no account and still counts in the
+  window.
+- A window that would pay an account less than $1.00 pays it nothing.
+
+The rule leaves two points open. This module reads them conservatively:
+- Ticks are the market's grid steps, also across a change of step.
+- A side whose best bid is at the grid's top tick is disqualified. Older rules said so, and practitioners still see
+  it.
 """
 
 from __future__ import annotations
@@ -26,22 +35,23 @@ from exchange.orderbook import Bid
 NAME = "rule of 30 July 2026"
 
 REFERENCE_PART = 5
-"""The reference is where the walk has met a fifth of the target."""
+"""The walk reaches the reference at target / REFERENCE_PART contracts."""
 
 PAYOUT_FLOOR = Decimal("1.00")
-"""Dollars: a window that would pay an account less pays it nothing, and nothing is carried over."""
+"""Dollars. A window that would pay an account less pays it nothing, and nothing is carried over."""
 
 _FLOOR_CENTS = 100
 _NOTHING = Decimal(0)
 
 
 Ladder = Sequence[tuple[Decimal, Decimal]]
-"""Prices in dollars and contracts of a side's bids, best price first."""
+"""One side's bids as (price in dollars, contracts), best price first."""
 
 
 class SideScore(NamedTuple):
-    """One side of a book, with our bids in it, as the rule reads it. Prices in dollars; `rivals` and `ours` are
-    the weighted contracts of all that is paid."""
+    """The score of one side of a book that includes our bids.
+
+    Prices are in dollars. `rivals` and `ours` are weighted contracts on the levels that are paid."""
 
     reference: Decimal
     paid_down_to: Decimal
@@ -49,7 +59,9 @@ class SideScore(NamedTuple):
     ours: float
 
     def share(self, rival_multiplier: float = 1.0) -> float:
-        """Our part of the side, 0 to 1, were the rivals' score so many times what it is."""
+        """Our share of the side, 0 to 1.
+
+        `rival_multiplier` multiplies the rivals' score."""
         ours = self.ours
         return ours / (ours + rival_multiplier * self.rivals) if ours else 0.0
 
@@ -62,14 +74,16 @@ def score_side(
     ticks: Mapping[Decimal, int],
     top: Decimal,
 ) -> SideScore | None:
-    """Score a side that holds the `rivals`' levels (none of our own orders in them) and `ours`, all of them bids
-    of this side. `ticks`: the grid steps of a price above the side's lowest; `top`: the highest price of the grid.
-    None where both together miss the target: nobody on the side is paid."""
+    """Score one side of a book, made of the `rivals`' levels and `ours`.
+
+    All of `ours` are bids of this side. `rivals` must not contain our own orders. `ticks`: the grid steps of a
+    price above the side's lowest price. `top`: the highest price of the grid. Returns None if the side pays no
+    account: it misses the target, or its best bid is at `top`."""
     levels = _merged(rivals, ours) if ours else rivals
     if not levels or levels[0][0] >= top:
         return None
     needed, walked, walk = target / REFERENCE_PART, _NOTHING, iter(levels)
-    for level in walk:  # not unpacked, which costs a named tuple more than two look-ups
+    for level in walk:  # not unpacked: on a NamedTuple that costs more than two lookups
         walked += level[1]
         if walked >= needed:
             break
@@ -98,7 +112,7 @@ def score_side(
 
 
 def _merged(rivals: Ladder, ours: Sequence[Bid]) -> Ladder:
-    """The levels with our bids in them."""
+    """The rivals' levels with our bids merged in."""
     levels = list(rivals)
     for bid in ours:
         place, bid_price = 0, bid.price
@@ -114,7 +128,7 @@ def _merged(rivals: Ladder, ours: Sequence[Bid]) -> Ladder:
 
 
 class _Weights(dict[int, float]):
-    """What a contract counts so many ticks behind the reference."""
+    """The weight of a contract, by its ticks behind the reference."""
 
     def __init__(self, discount: Decimal) -> None:
         super().__init__()
@@ -131,14 +145,18 @@ def _weights(discount: Decimal) -> _Weights:
 
 
 def window_reward(score: float, everyone: float, reward: Decimal, valid: float, snapshots: float) -> float:
-    """Dollars that a window brings before floor and cap: a user's part of everyone's score, of the reward, for the
-    part of all snapshots that was not excluded."""
+    """Dollars that a window pays, before floor and cap.
+
+    `score / everyone` is the account's part of all scores. `valid / snapshots` is the part of all snapshots that
+    was not excluded."""
     return score / everyone * float(reward) * valid / snapshots
 
 
 def payout_cents(dollars: float, cap: Decimal | None = None) -> int:
-    """Cents that a window really pays for `dollars` earned: at most the cap, floored to the cent, and nothing at
-    all below $1.00. A billionth of a dollar is forgiven: it is lost in adding up."""
+    """Cents that a window pays for `dollars` earned.
+
+    The amount is limited to `cap`, rounded down to the cent, and 0 below $1.00. A shortfall of up to a billionth
+    of a dollar is forgiven, because adding up floats loses it."""
     if cap is not None:
         dollars = min(dollars, float(cap))
     cents = math.floor(round(dollars * 100, 7))
@@ -146,6 +164,6 @@ def payout_cents(dollars: float, cap: Decimal | None = None) -> int:
 
 
 def payout(dollars: float, cap: Decimal | None = None) -> Decimal:
-    """The same in dollars."""
+    """`payout_cents` in dollars."""
     cents = payout_cents(dollars, cap)
     return Decimal(cents) / 100 if cents else _NOTHING

@@ -1,6 +1,8 @@
-"""Why a market is not quoted.
+"""The reasons why a market is not quoted.
 
-Promise: every reason has one name, which the log and the README use, and comes with its number.
+Promise:
+- Every reason has one name, used by the log and the README.
+- Every skipped market has the number behind its reason.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class Reason(Enum):
 
 
 class Skip(NamedTuple):
-    """A market that is not quoted: the one reason, and the number behind it as the log prints it."""
+    """A market that is not quoted, with its one reason.
+
+    `label` and `number` are the number behind the reason, as the log prints it."""
 
     ticker: str
     reason: Reason
@@ -55,5 +59,7 @@ class Skip(NamedTuple):
 
 
 def contracts(count: Decimal | int) -> str:
-    """A number of contracts for the log: thousands apart, decimals only where there are any."""
+    """Format a number of contracts for the log.
+
+    Commas separate thousands; decimals appear only for a fraction."""
     return f"{count:,.2f}".removesuffix(".00")

@@ -1,1 +1,1 @@
-"""The process and its log; no trading."""
+"""The process and its log: locks, signals, startup checks; no trading."""

@@ -1,6 +1,8 @@
-"""What a process tells the person who started it: exit codes, the doctor's findings, tables, and JSON. Promise: a
-finding is one line, printed as it comes, whatever an exchange or a file puts into it; and this file starts on
-Python 3.8, without any package.
+"""Terminal output of a process: exit codes, doctor findings, tables and JSON.
+
+Promise:
+- A finding is one line, printed at once, even if an exchange or a file puts line breaks into it.
+- The module imports on Python 3.8 without any package.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ HOME = Path(__file__).resolve().parents[1]
 
 
 def typed(command: str) -> str:
-    """How a command of the project is typed on this machine, in the folder where this process was started:
-    `main.py resume` is `.venv/bin/python main.py resume` in the project's own folder."""
+    """A command of the project, as you type it on this machine.
+
+    It is valid in the folder where this process was started. In the project's own folder `main.py resume` is
+    `.venv/bin/python main.py resume`."""
     python = Path(sys.executable or "python3")
     with suppress(ValueError):
         python = python.relative_to(HOME)
@@ -33,24 +37,28 @@ def typed(command: str) -> str:
 
 
 def in_project(line: str) -> str:
-    """A line that is typed in the project's folder, as it is typed where this process was started."""
-    with suppress(OSError):  # a folder that was removed meanwhile
+    """A command line for the project's folder, as you type it in the current folder.
+
+    The current folder is the one where this process was started."""
+    with suppress(OSError):  # the folder was removed meanwhile
         if Path.cwd() == HOME:
             return line
     return f"cd {quoted(HOME)} && {line}"
 
 
 def quoted(path: Path) -> str:
-    """A path as it is typed, whatever is in it."""
+    """A path quoted for the shell."""
     if os.name == "nt":
         return f'"{path}"' if " " in str(path) else str(path)
     return shlex.quote(str(path))
 
 
 class ExitCode(IntEnum):
-    """What a process of the project returns, the worst where several hold. `FAILED`: the exchange does not answer
-    as it should, or something still rests or is held; `MISCONFIGURED`: something on this machine is missing or
-    wrong, or nobody agreed; `ORDERS_MAY_REST`: the bot stopped, and orders of its own may still rest."""
+    """The exit code of a process, the highest if several apply.
+
+    `FAILED`: the exchange does not answer as it should, or orders still rest, or positions are still held.
+    `MISCONFIGURED`: something on this machine is missing or wrong, or you did not confirm. `ORDERS_MAY_REST`: the
+    bot stopped, and its orders may still rest."""
 
     OK = 0
     FAILED = 1
@@ -59,7 +67,9 @@ class ExitCode(IntEnum):
 
 
 class Checklist:
-    """The doctor's findings, printed as they come, a line each. `code` is what the process returns."""
+    """The doctor's findings, each printed as one line when it is found.
+
+    `code` is the process's exit code."""
 
     def __init__(self) -> None:
         self.code = ExitCode.OK
@@ -70,7 +80,7 @@ class Checklist:
         self._line("ok", what, text)
 
     def note(self, what: str, text: str) -> None:
-        """Something works, and a person should know."""
+        """Something works, and you should know about it."""
         self._notes += 1
         self._line("note", what, text)
 
@@ -91,17 +101,17 @@ class Checklist:
             return f"Ready, with {notes}. To start the bot: {typed('market_bot.py')}"
         more = f", then {', '.join(self._failed[1:])}" if self._failed[1:] else ""
         again = typed("main.py doctor")
-        return f"Not ready. Mend first: {self._failed[0]}{more}. Then check again: {again}"
+        return f"Not ready. Fix first: {self._failed[0]}{more}. Then check again: {again}"
 
     @staticmethod
     def _line(mark: str, what: str, text: str) -> None:
-        """One line, whatever an exchange or a file puts into `text`."""
+        """Print one line. Unprintable signs in `text`, such as line breaks, become spaces."""
         plain = "".join(sign if sign.isprintable() else " " for sign in text)
         print(f"  {mark:<6}{what:<14}{plain}", flush=True)
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows under their heads, as wide as they need."""
+    """Format rows under their heads, each column as wide as its longest cell."""
     body = list(rows)
     if not body:
         return f"{title}: none"
@@ -113,7 +123,9 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 
 def to_json(value: object) -> object:
-    """What JSON has a form for: money as text to the last digit, times as ISO 8601 in UTC."""
+    """Convert a value to types that JSON has.
+
+    Money becomes exact text, times become ISO 8601 in UTC."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, datetime):

@@ -1,7 +1,11 @@
-"""One bot at a time. Promise: who holds a lock holds it until its process ends, however it ends; a file that a
-dead one left behind keeps nobody out, and is recognised for what it is.
+"""File locks that allow one bot for each folder and account.
 
-The operating system keeps the lock (`flock`, on Windows `msvcrt.locking`); what stands in the file is for people.
+Promise:
+- The operating system holds the lock (`flock`, on Windows `msvcrt.locking`) and releases it when the process ends,
+  even after a crash.
+- A leftover lock file does not block the next start; its text says which process left it.
+
+The text in the file is for people only.
 """
 
 from __future__ import annotations
@@ -17,11 +21,11 @@ from pathlib import Path
 from exchange.errors import ConfigError
 
 _BEYOND = 1 << 20
-"""On Windows a locked byte can be read by nobody else: it lies where no text is."""
+"""Windows: offset of the locked byte, beyond any text. Other processes cannot read a locked byte."""
 
 
 _A_LOOK = 0.05
-"""Seconds after which whoever only looked has let go."""
+"""Seconds after which a process that took the lock only to check it has released it."""
 
 
 class AlreadyRuns(ConfigError):
@@ -29,23 +33,26 @@ class AlreadyRuns(ConfigError):
 
 
 class Lock:
-    """Held from its opening until `release`. `left_by` says who ended without releasing it, empty where nobody
-    did. Raises `AlreadyRuns`, with `what` only one may do and who does it, and `OSError` where the file cannot be
-    opened or locked."""
+    """A lock on a file, held from creation until `release`.
+
+    `left_by`: the text of the process that ended without releasing it, or "". Raises `AlreadyRuns` if another
+    process holds it. `what` is what only one bot may do, such as "trades on this account". Raises `OSError` if the
+    file cannot be opened or locked."""
 
     def __init__(self, path: Path, what: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             is_free = _lock(self._file)
-            if not is_free:  # somebody may only be looking, see `current_holder`
+            if not is_free:  # another process may only be checking it, see `current_holder`
                 time.sleep(_A_LOOK)
                 is_free = _lock(self._file)
             found = os.read(self._file, 1_000).decode(errors="replace").strip()
             if not is_free:
                 raise AlreadyRuns(
-                    f"Another bot {what}: {found or 'it does not say who'}. Two would cancel each other's orders "
-                    "and sell each other's positions. Stop that one first, with Ctrl-C there. Nothing was sent."
+                    f"Another bot {what}: {found or 'process unknown'}. Nothing was sent: two bots would cancel "
+                    "each other's orders and sell each other's positions. Stop the other one first, with Ctrl-C "
+                    "in its terminal."
                 )
             self.left_by = found
             self._write(f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}, in {Path.cwd()}")  # noqa: DTZ005
@@ -54,13 +61,15 @@ class Lock:
             raise
 
     def release(self) -> None:
-        """Let the next one in, and leave nothing that looks like a process that died."""
+        """Release the lock.
+
+        Clears the file's text, so that it does not look like one left by a crash."""
         with suppress(OSError):
             self._write("")
         os.close(self._file)
 
     def _write(self, text: str) -> None:
-        """Say who holds it, where the disk takes that."""
+        """Replace the file's text. A failure to write is ignored."""
         os.lseek(self._file, 0, os.SEEK_SET)
         os.ftruncate(self._file, 0)
         with suppress(OSError):
@@ -68,22 +77,24 @@ class Lock:
 
 
 def current_holder(path: Path) -> str:
-    """Who holds a lock, empty where nobody does. It is taken for an instant to find that out. Raises `OSError`
-    where the file cannot be opened."""
+    """The text of the process that holds a lock, or "" if it is free.
+
+    Takes the lock for an instant to find out. Raises `OSError` if the file cannot be opened."""
     try:
         file = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return ""
     try:
         is_free = _lock(file)
-        return "" if is_free else os.read(file, 1_000).decode(errors="replace").strip() or "it does not say which"
+        return "" if is_free else os.read(file, 1_000).decode(errors="replace").strip() or "process unknown"
     finally:
         os.close(file)
 
 
 def account_file(environment: str, key_id: str, subaccount: int) -> Path:
-    """Where an account's lock is, for every copy of the bot that this user runs: its name tells nobody the key.
-    Raises `RuntimeError` where the user has no home."""
+    """The path of an account's lock, the same for every copy of the bot of this user.
+
+    The file's name does not reveal the key. Raises `RuntimeError` if the user has no home folder."""
     whose = hashlib.sha256(f"{environment}\n{key_id}\n{subaccount}".encode()).hexdigest()[:16]
     return Path.home() / ".kalshi-bot" / f"{environment.lower()}-{whose}.lock"
 

@@ -1,12 +1,15 @@
-"""The form of `trade.log`: what each event says. Deciding to write one is the bot's, and where it goes
-`log_output.py`'s.
+"""The format of `trade.log`: the text of each event.
 
-Promise: one event a line, the same on the console and in the file, in local time:
+Promise:
+- Each event is one line, the same on the console and in the file, in local time. Details follow on lines of their
+  own:
 
     2026-01-16 18:05:57 [CANCEL ORDER] Ticker: KXHIGHCHI-26JAN16-B35.5 | Side: yes | Price: 0.4600
-      └─ details, where there are any
+      └─ a detail
 
-Nothing that an exchange or a file says can forge a line: line breaks in values become spaces.
+- Text from an exchange or a file cannot forge a line: line breaks in values become spaces.
+
+The bot decides which events to write. `log_output.py` decides where they go.
 """
 
 from __future__ import annotations
@@ -23,20 +26,20 @@ TOP_LEVELS = 5
 
 
 Fields = dict[str, str]
-"""What an event says, as `Key: value` pairs in the order in which they are shown."""
+"""An event's `Key: value` pairs, in the order in which they are shown."""
 
 
 Log = Callable[..., None]
-"""Writes an event: its name, what it says, and details (`MarketBot.log`)."""
+"""Writes an event, from its name, fields and details (`MarketBot.log`)."""
 
 
 def pairs(fields: Mapping[str, object]) -> str:
-    """`Key: value` pairs as a line shows them."""
+    """Format `Key: value` pairs for one line."""
     return " | ".join(f"{key}: {value}" for key, value in fields.items())
 
 
 def entry(when: datetime, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> str:
-    """One event, ready to be written. `fields` are `Key: value` pairs, or a sentence."""
+    """Format one event. `fields` are `Key: value` pairs, or a sentence."""
     said = fields if isinstance(fields, str) else pairs(fields)
     lines = [f"{when.astimezone():%Y-%m-%d %H:%M:%S} [{event}] {_one_line(said)}"]
     return "\n".join(lines + [f"  └─ {_one_line(detail)}" for detail in details])
@@ -47,14 +50,14 @@ def _one_line(text: str) -> str:
 
 
 def time_zone(when: datetime) -> str:
-    """The zone of the log's times at a moment: CET (UTC+01:00)."""
+    """The time zone of the log at a moment, such as CET (UTC+01:00)."""
     local = when.astimezone()
     offset = f"{local:%z}"
     return f"{local:%Z} (UTC{offset[:3]}:{offset[3:5]})"
 
 
 def span_text(seconds: float) -> str:
-    """How long something lasted, in the unit that suits it."""
+    """A duration in hours, minutes or seconds."""
     for unit, name in ((3_600, "h"), (60, "min")):
         if seconds >= 2 * unit:
             return f"{seconds / unit:,.1f} {name}"
@@ -62,12 +65,12 @@ def span_text(seconds: float) -> str:
 
 
 def local_time(when: datetime) -> str:
-    """A time of day as the log's own lines show it."""
+    """A time of day, as the log shows it."""
     return f"{when.astimezone():%H:%M:%S}"
 
 
 def count_text(number: Decimal) -> str:
-    """A number of contracts without needless zeros."""
+    """A number of contracts without trailing zeros."""
     return f"{number.normalize():f}"
 
 
@@ -80,7 +83,7 @@ def top_levels(book: Book) -> list[str]:
     lines = []
     for side in Side:
         best = [f"${price_text(level.price)} x {count_text(level.size)}" for level in book.side(side)[:TOP_LEVELS]]
-        lines.append(f"{side.value.title()} (Top {TOP_LEVELS}): {' | '.join(best) or 'nobody bids'}")
+        lines.append(f"{side.value.title()} (Top {TOP_LEVELS}): {' | '.join(best) or 'no bids'}")
     return lines
 
 
@@ -89,7 +92,7 @@ def resting_order(order: Order) -> Fields:
 
 
 def kept_order(order: Order, bid: Bid, until: datetime | None) -> Fields:
-    """An order that rests on, as `bid` from now on."""
+    """An order that keeps resting, on the terms of `bid`."""
     said = {
         "Ticker": order.ticker,
         "Side": order.side.value,
@@ -106,7 +109,9 @@ def new_order(ticker: str, bid: Bid) -> Fields:
 
 
 def requested_order(order: OrderRequest) -> Fields:
-    """An order that was to be sent. One that only reduces what is held reads as the sale that it is."""
+    """An order that was to be sent.
+
+    An order that only reduces a position is shown as a sale."""
     if not order.reduce_only:
         return new_order(order.ticker, order.bid)
     bid = order.bid
@@ -137,7 +142,7 @@ def order_response(response: OrderResponse) -> Fields:
 
 
 def exit_order(position: Position, order: OrderRequest) -> Fields:
-    """The side is the one held, the price what it is sold at."""
+    """An order that sells a position: the position's side, the selling price."""
     sold_at = {"Price": price_text(order.bid.other_price)}
     return (
         {"Ticker": position.ticker, "Side": position.side.value} | sold_at | {"Count": count_text(position.size)}
@@ -155,8 +160,9 @@ def kept_position(position: Position, reason: str) -> Fields:
 
 
 def fill(done: Fill, closed: Decimal = Decimal(0)) -> Fields:
-    """A fill, of which so many contracts `closed` what was held of the other side. One that closes with all of it
-    reads as the sale that it is: to buy NO at 0.40 is to sell a YES that is held at 0.60."""
+    """A fill, of which `closed` contracts closed a position on the other side.
+
+    A fill that only closes is shown as a sale: buying NO at 0.40 is selling a held YES at 0.60."""
     is_sale = closed == done.count
     side = done.side.other if is_sale else done.side
     price = ONE_DOLLAR - done.price if is_sale else done.price
@@ -179,12 +185,14 @@ NOT_KNOWN = "not known"
 
 
 def signed_dollars(dollars: float | Decimal | None) -> str:
-    """Dollars that may be lost, where anybody knows."""
+    """Format dollars that may be negative, or "not known" for None."""
     return NOT_KNOWN if dollars is None else f"{'-' if dollars < 0 else ''}${abs(dollars):.4f}"
 
 
 def short_dollars(dollars: float | Decimal | None) -> str:
-    """Dollars where there is little room: four decimals below $10, cents from there, whole from $1,000."""
+    """Format dollars for a narrow column.
+
+    Four decimals below $10, cents below $1,000, whole dollars from there."""
     if dollars is None:
         return NOT_KNOWN
     size = abs(float(dollars))

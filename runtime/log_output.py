@@ -1,8 +1,11 @@
-"""Where the log goes: the terminal, and `trade.log`, which begins anew when it is full.
+"""Write the log to the terminal and to `trade.log`, which is rotated when full.
 
-Promise: logging never stops or delays trading. A terminal that is closed or held (Ctrl-S), a full disk, a file
-that somebody moved away: each is survived and told where that can be read, and lines that could not be written are
-counted. Every line is written at once and whole, so that `tail -F` may follow through all of it.
+Promise:
+- Logging never stops or delays trading: not a closed or held (Ctrl-S) terminal, not a full disk, not a log file
+  that was moved away.
+- Lines that could not be written are counted, and the next line that is written shows their number. A log file
+  that cannot be written is reported on the terminal.
+- Every line is written at once and whole, so that `tail -F` can follow the log through all of this.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ from runtime import log_format
 from runtime.log_format import local_time
 
 SIZE, FILES = 10_000_000, 5
-"""Bytes after which a log begins anew, and older ones that are kept, where no settings say otherwise."""
+"""Defaults: bytes after which a log is rotated, and rotated files that are kept."""
 
 
 class Console(logging.Handler):
-    """The terminal, for as long as somebody reads it. A closed one neither stops the bot nor fills another
-    stream with complaints, one that takes no text does not hold it up: the file has every line."""
+    """Writes to the terminal while it accepts text; the file has every line.
+
+    A closed terminal neither stops the bot nor fills another stream with errors. A terminal that accepts no text
+    does not delay the bot."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,10 +44,10 @@ class Console(logging.Handler):
         self.show(self.format(record))
 
     def show(self, text: str) -> None:
-        """Print, where that can be done now."""
+        """Print, if the terminal accepts text now."""
         entry = text
         if self._left_out:
-            entry = f"\n  └─ {self._left_out} entries are not shown here: the terminal took none\n{text}"
+            entry = f"\n  └─ {self._left_out} entries are missing here: the terminal accepted no text\n{text}"
         try:
             self._print(entry)
         except BlockingIOError:
@@ -59,7 +64,9 @@ class Console(logging.Handler):
         super().close()
 
     def _print(self, text: str) -> None:
-        """Print all of it. Raises `BlockingIOError` where there is no room, and some of it may be printed then."""
+        """Print all of `text`.
+
+        Raises `BlockingIOError` if there is no room; a part may be printed then."""
         if self._terminal is not None:
             entry = f"{text}\n".encode(sys.stdout.encoding, "replace")
             if os.write(self._terminal, entry) < len(entry):
@@ -69,13 +76,15 @@ class Console(logging.Handler):
             raise BlockingIOError
         try:
             print(text, flush=True)
-        except UnicodeEncodeError:  # one that knows no box-drawing signs
+        except UnicodeEncodeError:  # a terminal without box-drawing characters
             print(text.encode("ascii", "replace").decode(), flush=True)
 
 
 def _terminal() -> int | None:
-    """The terminal that is printed to, opened once more so that what is written there never waits: the shell,
-    which shares the one we have, is used to waiting. None where there is none, or no such thing (on Windows)."""
+    """Open the terminal a second time, for writes that never wait.
+
+    The terminal's own handle is shared with the shell, which expects it to wait. Returns None if output goes
+    elsewhere, or on Windows."""
     try:
         name = os.ttyname(sys.stdout.fileno())
         return os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -84,7 +93,9 @@ def _terminal() -> int | None:
 
 
 def _takes_text() -> bool:
-    """Whether what is printed to, a pipe for one, takes text now; where that cannot be asked it is taken to."""
+    """Whether the output, such as a pipe, accepts text now.
+
+    True if that cannot be determined."""
     try:
         return bool(select.select([], [sys.stdout], [], 0)[1])
     except (OSError, ValueError):
@@ -92,8 +103,10 @@ def _takes_text() -> bool:
 
 
 class LogFile(logging.Handler):
-    """A file that never grows beyond `size` bytes but for its last entry: it is then renamed to `.1`, that to `.2`
-    and so on, and as many as `files` older ones are kept. `warn` tells, once, that it cannot be written."""
+    """A log file of up to `size` bytes, unless a single entry is longer.
+
+    A full file is renamed to `.1`, that one to `.2` and so on; `files` older ones are kept. `warn` reports, once,
+    that the file cannot be written."""
 
     def __init__(self, path: Path, size: int, files: int, warn: Callable[[str], None]) -> None:
         super().__init__()
@@ -112,8 +125,8 @@ class LogFile(logging.Handler):
             self._lost += 1
             if self._lost == 1:
                 self._warn(
-                    f"WARNING: {self._path} cannot be written ({error.strerror}). Trading goes on, and what is "
-                    "logged is shown here only, if at all. Free some disk, or make the file writable"
+                    f"WARNING: {self._path} cannot be written ({error.strerror}). Trading goes on. Log lines "
+                    "appear only on the terminal, if it accepts them. Free disk space, or make the file writable"
                 )
         else:
             self._lost = 0
@@ -123,8 +136,9 @@ class LogFile(logging.Handler):
         super().close()
 
     def _write(self, entry: bytes) -> None:
-        """Write an entry in one piece. Raises `OSError`; what half of it stands then is ended by a line break
-        before the next."""
+        """Write an entry in one piece.
+
+        Raises `OSError`. If half of it was written, the next write begins with a line break."""
         if self._file is not None and not self._is_in_place(self._file):
             self._drop()
         if self._file is None:
@@ -132,11 +146,11 @@ class LogFile(logging.Handler):
         if self._size < os.fstat(self._file).st_size + len(entry):
             self._turn()
         if os.write(self._file, entry) < len(entry):
-            self._drop()  # opened anew, it is seen to end within a line
+            self._drop()  # the next opening sees that the file ends within a line
             raise OSError(0, "no space left for all of a line")
 
     def _turn(self) -> None:
-        """Begin anew. Where the names cannot be changed the file grows on, which is told once."""
+        """Rotate the file. If it cannot be renamed, warn once and let it grow."""
         names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._files + 1))]
         self._drop()
         try:
@@ -145,14 +159,14 @@ class LogFile(logging.Handler):
                     newer.replace(older)
         except OSError as error:
             if not self._cannot_turn:
-                self._warn(f"WARNING: {self._path} cannot begin anew ({error.strerror}) and grows on")
+                self._warn(f"WARNING: {self._path} cannot be rotated ({error.strerror}), so it keeps growing")
             self._cannot_turn = True
         else:
             self._cannot_turn = False
         self._file = self._opened()
 
     def _opened(self) -> int:
-        """The file, ready for a new line. Raises `OSError`."""
+        """Open the file, ready for a new line. Raises `OSError`."""
         file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         size = os.fstat(file).st_size
         try:
@@ -164,7 +178,9 @@ class LogFile(logging.Handler):
         return file
 
     def _is_in_place(self, file: int) -> bool:
-        """Whether the file still has its name: a person, or a program that looks after logs, may have moved it."""
+        """Whether the file still has its name.
+
+        You, or a log rotation program, may have moved it."""
         try:
             named, ours = self._path.stat(), os.fstat(file)
         except FileNotFoundError:
@@ -178,16 +194,18 @@ class LogFile(logging.Handler):
 
 
 def open_log(path: Path, size: int = SIZE, files: int = FILES) -> logging.Logger:
-    """The one logger, writing to the console and appending to `path`, which begins anew after `size` bytes; so
-    many older `files` are kept. Raises a `ConfigError` where the file cannot be written now."""
+    """Create the logger, which writes to the console and appends to `path`.
+
+    The file is rotated after `size` bytes; `files` older ones are kept. Raises a `ConfigError` if it cannot be
+    written now."""
     logger = logging.Logger("trade", logging.INFO)
     console = Console()
     try:
         handlers = (console, LogFile(path, size, files, console.show))
     except OSError as error:
         raise ConfigError(
-            f"The log {path} cannot be written ({error.strerror}). Nobody should trade without a log: make the "
-            "file and its folder writable, or run the bot from a copy that is."
+            f"The log {path} cannot be written ({error.strerror}). The bot does not start without a log: make "
+            "the file and its folder writable, or run a copy of the bot in a folder that is."
         ) from None
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(message)s"))
@@ -198,22 +216,25 @@ def open_log(path: Path, size: int = SIZE, files: int = FILES) -> logging.Logger
 COUNTED = frozenset({"ERROR", "SKIP POSITION", "REFUSED ORDER"})
 
 UNCHANGED: frozenset[str] = frozenset({"KEEP ORDER"})
-"""Events that tell of what stays as it was."""
+"""Events about something that did not change."""
 
 FORGOTTEN = timedelta(hours=1)
-"""What was not said for so long is new again."""
+"""An entry that was not repeated for this long counts as new."""
 
 
 class Repeats:
-    """How often the same was said. What goes wrong, or cannot be done, in every cycle is shown when it first
-    comes, at the 10th, the 100th … time, and once an hour."""
+    """Counts entries that repeat.
+
+    An entry of `COUNTED` that recurs in every cycle is shown the first time, the 10th, the 100th … time, and once
+    an hour."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str], _Repeated] = {}
 
     def counted(self, event: str, said: str, now: datetime, means: str = "") -> str | None:
-        """What is to be shown of an event at a time: `said`, with how often it came; None where that was shown
-        lately, and meant the same but for the numbers."""
+        """Return the text to show for an event: `said`, and the number of its repeats.
+
+        Returns None if it was shown recently with the same `means`; numbers in `means` are ignored."""
         if event not in COUNTED:
             return said
         key = event, shorten_ids(said), re.sub(r"\d+", "", means)
@@ -236,9 +257,10 @@ class _Repeated(NamedTuple):
 
 
 class TradeLog:
-    """Events in local time, to the console and to trade.log. `now` tells the time; what stays the same is told
-    only in `detail`. What goes wrong again and again is counted, and each change of the local time's offset is
-    marked, so that an hour that comes twice can be told apart."""
+    """Writes events in local time to the console and to trade.log.
+
+    `now` returns the time. Events about something unchanged are written only with `detail`. Repeated errors are
+    counted. Each change of the local time's offset is marked, because the clock shows an hour twice then."""
 
     def __init__(self, logger: logging.Logger, now: Callable[[], datetime], detail: bool = False) -> None:
         self._logger, self._now = logger, now
@@ -247,7 +269,9 @@ class TradeLog:
         self._zone = ""
 
     def write(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
-        """Write one event: `fields` are `Key: value` pairs, or a sentence; `details` go below it."""
+        """Write one event.
+
+        `fields` are `Key: value` pairs, or a sentence; `details` go below."""
         if event in self._hidden:
             return
         now, details = self._now(), list(details)

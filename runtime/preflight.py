@@ -1,7 +1,9 @@
-"""The first moments of a process, before anything else is imported: what is missing is said in a line, not in a
-traceback, and whoever stops it then is told that nothing was sent.
+"""Startup checks that run before anything else is imported.
 
-Promise: it runs on Python 3.8 too, with or without the packages.
+Promise:
+- The module runs on Python 3.8 too, with or without the packages.
+- A missing requirement gives one line, not a traceback.
+- If you stop the process at this point, it says that nothing was sent.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ PYTHON_NEEDED = (3, 10)
 
 
 def prepare(program: str) -> None:
-    """Let the start of `program` be stopped, and end it with a line where the rest of it cannot be imported."""
+    """Check that `program` can be imported, and let its startup be stopped.
+
+    If the rest of the project cannot be imported, prints one line and exits."""
     for number in stop_signals():
         signal.signal(number, lambda *_: _stopped(program))
     problem = startup_problem()
@@ -37,8 +41,9 @@ def prepare(program: str) -> None:
 
 
 def start(program: str) -> NoReturn:
-    """Run a program of the project's folder as a module, after `prepare`. What keeps it from being imported, such
-    as a slip in its settings, is one line."""
+    """Run a program of the project's folder as a module, after `prepare`.
+
+    An error that prevents its import, such as a typo in its settings, gives one line."""
     prepare(program)
     try:
         module = importlib.import_module(program)
@@ -49,8 +54,9 @@ def start(program: str) -> NoReturn:
 
 
 def syntax_problem(program: str) -> str:
-    """Why Python cannot read a program of the project's folder, empty where it can. Python itself finds that out
-    before any line of it runs, and says it in its own way."""
+    """Why Python cannot compile a program of the project's folder, or "".
+
+    Python finds such an error before any line of the program runs, and prints its own message."""
     file = HOME / f"{program}.py"
     try:
         compile(file.read_bytes(), str(file), "exec")
@@ -60,7 +66,7 @@ def syntax_problem(program: str) -> str:
 
 
 def import_problem(error: Exception, program: str) -> str:
-    """Why a program that a person edits cannot be imported: where, what is written there, and the remedy."""
+    """Why a program that you edit cannot be imported: line, text and remedy."""
     number, text = 0, ""
     if isinstance(error, SyntaxError):
         number, text = error.lineno or 0, error.text or ""
@@ -74,18 +80,18 @@ def import_problem(error: Exception, program: str) -> str:
 
 
 def _slip(error: Exception, text: str) -> str:
-    """What to do about an error in the settings, by its kind and by the line's text."""
+    """The remedy for an error in the settings, by its type and by the line's text."""
     if isinstance(error, SyntaxError):
         return 'Write numbers plainly (200, 0.01), words in quotes ("CROSS"), and close every bracket'
     if isinstance(error, NameError):
-        return 'Write words in quotes ("CROSS"); AUTO, None, True, False and Environment.SIM stand without'
+        return 'Write words in quotes ("CROSS"); AUTO, None, True, False and Environment.SIM need no quotes'
     if isinstance(error, AttributeError) and "Environment." in text:
         return "Write Environment.SIM, Environment.DEMO or Environment.PROD"
-    return "Look at what was changed there last"
+    return "Check the last change that you made there"
 
 
 def startup_problem() -> str:
-    """Why the rest of the project cannot be imported, and the remedy; empty where it can."""
+    """Why the rest of the project cannot be imported, and the remedy; "" if it can."""
     needed = ".".join(map(str, PYTHON_NEEDED))
     if sys.version_info < PYTHON_NEEDED:
         return f"Python {needed} or newer is needed. With make: make run PYTHON=python{needed}"
@@ -99,7 +105,7 @@ def startup_problem() -> str:
 
 
 def remedy() -> str:
-    """How the packages get in."""
+    """How to install the packages."""
     if sys.prefix != sys.base_prefix:
         return f"Install them: {typed('-m pip install -r requirements.txt')}"
     python = Path(".venv", "Scripts" if os.name == "nt" else "bin", "python")
@@ -111,8 +117,10 @@ def remedy() -> str:
 
 
 def _stopped(program: str) -> None:
-    """End at once. What is raised in the middle of an import may be swallowed there, and nothing is open yet that
-    would have to be closed."""
+    """End at once with a line.
+
+    An exception raised in the middle of an import may be swallowed there, and nothing is open yet that would have
+    to be closed."""
     print(f"{program}: stopped at its start; nothing was sent", file=sys.stderr, flush=True)
     os._exit(0)
 
@@ -122,13 +130,13 @@ def check_machine(checklist: Checklist) -> None:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < PYTHON_NEEDED:
         needed = ".".join(map(str, PYTHON_NEEDED))
-        newer = f"Install a newer one and make the environment from it: make run PYTHON=python{needed}"
+        newer = f"Install a newer one and recreate the environment: make run PYTHON=python{needed}"
         checklist.fail(
             "Python", f"{version} is too old, {needed} or newer is needed. {newer}", ExitCode.MISCONFIGURED
         )
     else:
         checklist.ok("Python", version)
-    checklist.ok("Version", f"{VERSION} of the bot; CHANGELOG.md says what is new in it")
+    checklist.ok("Version", f"{VERSION} of the bot; CHANGELOG.md lists what is new")
     try:
         wanted = requirements()
     except OSError as error:
@@ -136,21 +144,21 @@ def check_machine(checklist: Checklist) -> None:
         return
     missing = [name for name in wanted if _installed(name) is None]
     others = [
-        f"{name} {_installed(name)} in place of {version}"
+        f"{name} {_installed(name)} instead of {version}"
         for name, version in wanted.items()
         if version and _installed(name) not in (None, version)
     ]
     if missing:
         checklist.fail("Packages", f"{', '.join(missing)} missing. {remedy()}", ExitCode.MISCONFIGURED)
     elif others:
-        tried = f"the bot was tried with those of requirements.txt: {remedy()}"
+        tried = f"the bot was tested with those of requirements.txt: {remedy()}"
         checklist.note("Packages", f"{', '.join(others)}; {tried}")
     else:
         checklist.ok("Packages", ", ".join(f"{name} {version}" for name, version in wanted.items()))
 
 
 def requirements() -> dict[str, str]:
-    """The packages of requirements.txt with the versions they are pinned to, empty where one is not."""
+    """The packages of requirements.txt with their pinned versions, or "" if unpinned."""
     lines = (HOME / "requirements.txt").read_text(encoding="utf-8").splitlines()
     found = [re.match(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:==\s*([^\s;#]+))?", line) for line in lines]
     return {match[1]: match[2] or "" for match in found if match}

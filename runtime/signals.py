@@ -1,5 +1,10 @@
-"""How a process is stopped: Ctrl-C, SIGTERM, a terminal that is closed. Promise: whichever it was, it is raised
-where the bot is just then, as a `KeyboardInterrupt` that says which, and what follows takes its orders down.
+"""Handle the signals that stop a process: Ctrl-C, SIGTERM, a closed terminal.
+
+Promise:
+- Each signal raises `Stopped`, a `KeyboardInterrupt`, at the point that the bot has reached.
+- Its text says which signal it was.
+
+The code that catches it cancels the bot's orders.
 """
 
 from __future__ import annotations
@@ -10,22 +15,24 @@ import time
 from types import FrameType
 
 _SAME_WISH = 10.0
-"""Seconds within which another SIGTERM or SIGHUP is the same wish: a shell passes on what a terminal sends too. A
-second Ctrl-C is never: there is somebody in a hurry."""
+"""Seconds within which a second SIGTERM or SIGHUP is ignored, because a shell passes on what a terminal sends too.
+A second Ctrl-C always counts: you are in a hurry."""
 
 _AGAIN = 0.75
-"""Seconds after which it is raised once more where nobody has called `acknowledge`. Python drops what is raised
-while it cleans up an object, and a signal that comes a moment before a long wait is noticed after it."""
+"""Seconds after which `Stopped` is raised again, unless `acknowledge` was called.
+
+Python drops an exception that is raised while it cleans up an object. It notices a signal just before a long wait
+only after the wait."""
 
 _NAMES = {"SIGINT": "Ctrl-C", "SIGHUP": "its terminal was closed", "SIGBREAK": "its window was closed"}
 
 
 class Stopped(KeyboardInterrupt):
-    """The process is to stop; the text says by what."""
+    """The process must stop; the text says which signal asked for it."""
 
 
 class Signals:
-    """From now on the signals that stop a process raise `Stopped` in its main thread, until `ignore`."""
+    """Makes the stop signals raise `Stopped` in the main thread, until `ignore`."""
 
     def __init__(self) -> None:
         self._last = -math.inf
@@ -37,7 +44,7 @@ class Signals:
             signal.signal(signal.SIGALRM, self._insist)
 
     def ignore(self) -> None:
-        """What there is to be done is done; nothing more may interrupt the process's end."""
+        """Ignore further stop signals, so that nothing interrupts the process's end."""
         acknowledge()
         for number in self._numbers:
             signal.signal(number, signal.SIG_IGN)
@@ -57,13 +64,14 @@ class Signals:
 
 
 def acknowledge() -> None:
-    """Somebody stops because of it: it need not be raised again."""
+    """Stop raising `Stopped` again: the process is already stopping."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 def stop_signals() -> list[signal.Signals]:
-    """The signals by which a person or the machine stops a process, on this system: Ctrl-C, a polite kill, a
-    closed terminal. One that whoever started it wants ignored (`nohup`) is not among them."""
+    """The signals that stop a process here: Ctrl-C, SIGTERM, a closed terminal.
+
+    A signal that the process was started to ignore (`nohup`) is left out."""
     known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
     return [number for number in known if number and signal.getsignal(number) is not signal.SIG_IGN]

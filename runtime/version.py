@@ -1,6 +1,7 @@
-"""The version of the bot, in its one place. CHANGELOG.md says what each version brought.
+"""The bot's version; CHANGELOG.md describes each one.
 
-Promise: it starts on Python 3.8, without any package.
+Promise:
+- The module imports on Python 3.8 without any package.
 """
 
 VERSION = "0.9.1"

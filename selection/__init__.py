@@ -1,1 +1,1 @@
-"""Which markets are quoted, and with how many contracts."""
+"""Choose the markets to quote and the sizes to quote them with."""

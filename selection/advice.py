@@ -1,5 +1,8 @@
-"""What to change where the settings cannot be paid. Promise: pure; a size that is named here would be paid today,
-by the estimate that decides, and within the other settings.
+"""Advise which settings to change when the present ones earn nothing.
+
+Promise:
+- Every function is pure.
+- A size that the advice names would be paid today, by the estimate that decides, within the other settings.
 """
 
 from __future__ import annotations
@@ -31,8 +34,10 @@ def advise(
     now: datetime,
     headroom: Headroom,
 ) -> str:
-    """A sentence for a person whose settings earn nothing, empty where a chosen market would be paid. `rivals`:
-    books without our own orders; `estimate_rules`: how the estimates are made that decide."""
+    """Return advice about settings that earn nothing.
+
+    Returns "" if a chosen market would be paid. `rivals`: books without our own orders. `estimate_rules`: the
+    rules of the estimates that decide."""
     if any(candidate.conservative.payable for candidate in selection.chosen):
         return ""
     counts = Counter(skip.reason for skip in selection.skipped)
@@ -42,8 +47,8 @@ def advise(
         least = f"${estimate_rules.min_window:,.2f} a window"
         least += " (MIN_REWARD)" if estimate_rules.min_window > LEAST_WINDOW else ""
         return (
-            f"AUTO funds nothing: no market would bring {least} and more than its fills cost within MAX_CAPITAL, "
-            "MAX_EVENT_LOSS and the other limits; [SKIP MARKET] has the reasons"
+            f"AUTO quotes nothing: no market would pay {least} and more than its fills cost within MAX_CAPITAL, "
+            "MAX_EVENT_LOSS and the other limits. [SKIP MARKET] lists the reasons"
         )
     found = list(incentives)
     candidates, _ = trade.candidates(found, rivals, now, estimate_rules)
@@ -54,11 +59,11 @@ def advise(
     if any(candidate.conservative.payable for candidate in candidates):
         kept_out = [reason for reason in _LIMITS if reason in counts]
         why = ", ".join(f"{reason.value} {counts[reason]}" for reason in kept_out)
-        return f"{at_size}, but what would be paid is left out: {why}.{_to_change(kept_out)}"
+        return f"{at_size}, but the markets that would be paid are skipped: {why}.{_to_change(kept_out)}"
     if best < float(rule.PAYOUT_FLOOR):
         at_size += f", below the ${rule.PAYOUT_FLOOR} floor"
     else:
-        at_size += ", with twice the rivals less than is ever paid"
+        at_size += ", but below the payout floor with the rivals' score doubled"
     for worth_it in (True, False):
         smallest = smallest_paid(trade, estimate_rules, found, rivals, now, headroom, worth_it)
         if smallest is not None:
@@ -67,30 +72,30 @@ def advise(
 
 
 _LIMITS = (Reason.FILL_COST, Reason.MIN_REWARD, Reason.MAX_CAPITAL, Reason.MAX_EVENT_LOSS, Reason.CASH)
-"""The reasons that keep out markets that would be paid."""
+"""The reasons that skip markets that would be paid."""
 
 _SCORED = frozenset({*_LIMITS, Reason.TRADE_TICKER_SIZE, Reason.REWARD_FLOOR})
-"""The reasons of markets in which our bids would count; of the others it is not known what they would pay."""
+"""The reasons of markets in which our bids would be scored. For the others the reward is unknown."""
 
 _REMEDIES = {
     Reason.FILL_COST: "a smaller FILL_COST, if fills cost you less",
     Reason.MIN_REWARD: "a smaller MIN_REWARD",
     Reason.MAX_CAPITAL: "a larger MAX_CAPITAL",
     Reason.MAX_EVENT_LOSS: "a larger MAX_EVENT_LOSS",
-    Reason.CASH: "the cash on the market's shard",
+    Reason.CASH: "more cash on the market's shard",
     Reason.AVOID: "fewer patterns in AVOID",
     Reason.MIN_HOURS_TO_CLOSE: "a smaller MIN_HOURS_TO_CLOSE",
     Reason.INCENTIVE_SIZE: "a larger INCENTIVE_SIZE, or None",
     Reason.TRADE_DELTA: "a smaller TRADE_DELTA",
     Reason.PRICE_BOUNDS: "a smaller TRADE_DELTA",
-    Reason.TARGET_MISSED: "TRADE_SIZE = AUTO, which may complete a side that holds too little",
+    Reason.TARGET_MISSED: "TRADE_SIZE = AUTO, which can complete a side that is below its target",
     Reason.ONLY: "more patterns in ONLY, or ONLY = () for all",
 }
-"""What to change where a reason leaves markets out."""
+"""The setting to change for each reason."""
 
 
 def nothing_quoted(selection: Selection) -> str:
-    """Why the settings leave no market that could be quoted, and what to change."""
+    """Say why the settings leave no market to quote, and what to change."""
     counts = Counter(skip.reason for skip in selection.skipped)
     only = next((skip for skip in selection.skipped if skip.reason is Reason.ONLY), None)
     elsewhere = (Reason.ONLY, Reason.AVOID, *_NEVER_PAY)
@@ -98,26 +103,28 @@ def nothing_quoted(selection: Selection) -> str:
     if only is not None and not left:
         return (
             f"nothing can be quoted: of {counts.total():,} markets with a program, such as {only.ticker}, ONLY = "
-            f"{only.number} leaves none that pays now. Mend its patterns, or write ONLY = () for all"
+            f"{only.number} leaves none that pays now. Fix its patterns, or set ONLY = () for all"
         )
     told = ", ".join(f"{reason.value} {count:,}" for reason, count in counts.most_common(5))
-    change = _to_change(reason for reason, _ in counts.most_common()) or " No setting changes that"
-    return f"nothing can be quoted by these settings: {told or 'no program is listed'}.{change}"
+    change = _to_change(reason for reason, _ in counts.most_common()) or " No setting would help"
+    return f"nothing can be quoted with these settings: {told or 'no program is listed'}.{change}"
 
 
 def _to_change(reasons: Iterable[Reason]) -> str:
-    """What a person could change, by the first of the `reasons` first; empty where nothing helps."""
+    """The settings to change, in the order of the `reasons`, or "" if none helps.
+
+    The text has three remedies or fewer."""
     remedies = dict.fromkeys(_REMEDIES[reason] for reason in reasons if reason in _REMEDIES)
     return f" To change: {'; '.join([*remedies][:3])}" if remedies else ""
 
 
 _NEVER_PAY = (Reason.PAID_OUT, Reason.NOT_LIQUIDITY, Reason.NOT_RUNNING, Reason.NO_PUBLISHED_SCORE)
-"""The reasons of programs that pay nobody for resting orders now, whatever the settings are."""
+"""The reasons of programs that pay no resting orders now, under any settings."""
 
 
 def _told(smallest: Candidate, worth_it: bool) -> str:
     costs = smallest.conservative.fill_cost_per_day + smallest.conservative.fees_per_day
-    verdict = "" if worth_it else ": more than it brings, so that the bot would skip it"
+    verdict = "" if worth_it else ": more than it earns, so the bot would skip it"
     return (
         f"the smallest size that is paid today is {smallest.bids[0].count:,} contracts ({smallest.ticker}: "
         f"${smallest.estimate.payable:.2f} by the windows' ends, and it ties up ${smallest.collateral:.2f}; fills "
@@ -134,8 +141,10 @@ def smallest_paid(
     headroom: Headroom,
     worth_it: bool,
 ) -> Candidate | None:
-    """The market that is paid for the smallest whole size, and that size; None where none fits into `headroom`.
-    `worth_it`: only where more is paid than fills are expected to cost, as the bot would have it."""
+    """The market that is paid for the smallest whole size, with that size.
+
+    Returns None if no size fits into `headroom`. `worth_it`: only sizes that earn more than their fills cost,
+    which is the bot's own condition."""
     best: Candidate | None = None
 
     def at(incentive: RewardedMarket, size: int) -> Candidate | None:
@@ -164,7 +173,7 @@ def smallest_paid(
 
 
 def _most(trade: Trade, incentive: RewardedMarket, rivals: Book, headroom: Headroom) -> int:
-    """The largest whole size that the limits could bear in a market, 0 where it has no price."""
+    """The largest whole size that a market's limits allow, or 0 if it has no price."""
     prices = trade.prices(incentive, rivals)
     if isinstance(prices, Skip):
         return 0

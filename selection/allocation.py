@@ -1,13 +1,19 @@
-"""`TRADE_SIZE = AUTO`: how many contracts to rest in which markets, by what each dollar would bring.
+"""Choose markets and sizes for `TRADE_SIZE = AUTO`, by the reward of each dollar.
 
-Promise: pure. An allocation keeps every limit, has whole contracts alone, and funds a window to at least $1.50
-expected or not at all; everything it counts on was found by scoring the rivals' book with our bids merged in.
+Promise:
+- Every function is pure.
+- An allocation keeps every limit and has whole contracts only.
+- A window is funded only if it is expected to pay $1.50 or more.
+- Every value that an allocation relies on comes from scoring the rivals' book with our bids merged in.
 
-What a dollar brings falls with every dollar, but not smoothly: one contract may take a side that nobody is paid
-for, a target must be completed, a larger order pushes deeper rivals out of the walk, a window pays nothing below
-the floor and nothing above its cap. So sizes are tried, not solved for: each market offers the sizes that are
-worth their money, allocations are put together from those, market by market, the best so far for each amount spent
-being kept, and the best one's sizes are then moved contract by contract as long as it gains.
+The reward of a dollar falls with every further dollar, but not smoothly. On a side without paid rivals one
+contract earns the whole half. Below the target nothing is paid. A larger order pushes deeper rivals out of the
+walk. A window pays nothing below the floor and nothing above its cap.
+
+So sizes are tried, not solved for:
+- Each market offers the sizes that are worth their money.
+- Allocations are built from those, market by market. For each amount spent the best so far is kept.
+- The sizes of the best allocations are then moved contract by contract while that gains.
 """
 
 from __future__ import annotations
@@ -28,8 +34,10 @@ from selection.size_options import PIPS, RoughValue, SizeOption, SizeOptions, Si
 from trade import Trade, no_book, target_missed
 
 LEAST_WINDOW = Decimal("1.50")
-"""Dollars that a window must be expected to bring. The exchange pays from $1.00; rivals come, and nothing is paid
-for what then falls short."""
+"""Dollars that a window must be expected to pay.
+
+The exchange pays from $1.00. The margin is for rivals who come later: a window that then falls short pays nothing.
+"""
 
 _FINALISTS = 12
 _LOOKED_AT_TWICE = 2
@@ -38,7 +46,9 @@ _ROUNDS = 12
 
 
 class Allocation(NamedTuple):
-    """Sizes for some markets: net dollars a day, 1/10,000 dollars spent, and an option by the market's number."""
+    """Sizes for some markets.
+
+    `net`: net dollars a day. `spent`: in 1/10,000 dollars. `picks`: each market's number and its sizes."""
 
     net: float
     spent: int
@@ -49,14 +59,15 @@ _NOTHING_ALLOCATED = Allocation(0.0, 0, ())
 
 
 class Allocator:
-    """Puts allocations together from markets with sizes, within a budget and a number of slots."""
+    """Builds allocations from sized markets, within a budget and a number of slots."""
 
     def __init__(self, markets: Sequence[SizeOptions], budget: SizingBudget, trade_ticker_size: int) -> None:
         self._markets, self._budget, self._trade_ticker_size = markets, budget, trade_ticker_size
 
     def best(self) -> Allocation:
-        """The best allocation that was found: among all markets with few sizes of each, then among few with
-        many."""
+        """Return the best allocation found.
+
+        The search tries all markets with few sizes of each, then few markets with many sizes."""
         allocations = self._put_together(range(len(self._markets)))
         if len(self._markets) > _FEW:
             allocations += self._put_together(self._prominent(allocations))
@@ -66,7 +77,7 @@ class Allocator:
         )
 
     def _put_together(self, numbers: Sequence[int]) -> list[Allocation]:
-        """Allocations for some of the markets; the fewer they are, the more sizes are tried."""
+        """Build allocations from some of the markets: fewer markets, more sizes."""
         count = max(len(numbers), 1)
         most_options = max(12, min(48, 150 // count))
         kept = max(12, _ALLOCATIONS // (count * min(self._trade_ticker_size, count)))
@@ -79,7 +90,7 @@ class Allocator:
         return allocations
 
     def _prominent(self, allocations: Iterable[Allocation]) -> list[int]:
-        """The markets of the best allocations, and those that would bring most alone."""
+        """The markets of the best allocations, and those that would earn most alone."""
         found: set[int] = set()
         for allocation in sorted(allocations, key=lambda allocation: -allocation.net):
             found.update(number for number, _ in allocation.picks)
@@ -102,8 +113,9 @@ class Allocator:
                     yield Allocation(net + option.net, spent + option.cost, longer)
 
     def _fits_in(self, picks: Sequence[tuple[int, SizeOption]], number: int) -> bool:
-        """Whether the shard and the event of one of the picks bear them all. Alone each keeps its event's limit:
-        no option is larger than that."""
+        """Whether the shard and the event of market `number` can carry all picks.
+
+        A pick alone in its event needs no check: no option is larger than the event's limit."""
         sizes, budget = self._markets[number], self._budget
         on_shard, added = 0, []
         for other, option in picks:
@@ -117,7 +129,7 @@ class Allocator:
         return len(added) == 1 or budget.event_fits(sizes.event, added, sizes.incentive.exclusive)
 
     def _kept(self, allocations: Iterable[Allocation], most: int) -> list[Allocation]:
-        """Of the allocations with as many markets the best for each amount spent."""
+        """The best allocation for each amount spent, by number of markets."""
         by_length: dict[int, list[Allocation]] = {}
         for allocation in sorted(allocations, key=lambda one: (one.spent, -one.net)):
             same = by_length.setdefault(len(allocation.picks), [])
@@ -129,7 +141,7 @@ class Allocator:
         return found
 
     def _ends(self, allocations: Sequence[Allocation]) -> list[Allocation]:
-        """The few allocations worth polishing: of each length the best ones."""
+        """The few allocations worth polishing: the best of each length."""
         by_length: dict[int, Allocation] = {}
         for allocation in allocations:
             held = by_length.get(len(allocation.picks))
@@ -138,7 +150,7 @@ class Allocator:
         return sorted(by_length.values(), key=lambda allocation: -allocation.net)[:4]
 
     def _polished(self, allocation: Allocation) -> Allocation:
-        """The allocation with its sizes moved as long as that gains."""
+        """The allocation with its sizes moved while that gains."""
         for _ in range(_ROUNDS):
             better = self._moved(allocation)
             if better is None:
@@ -147,7 +159,7 @@ class Allocator:
         return allocation
 
     def _moved(self, allocation: Allocation) -> Allocation | None:
-        """The best of the allocations that move one size, or money from one size to another."""
+        """The best allocation that moves one size, or money from one size to another."""
         start = allocation
         for place in range(len(allocation.picks)):
             for side in (0, 1):
@@ -159,7 +171,7 @@ class Allocator:
         return None if allocation.net <= start.net + 1e-9 else allocation
 
     def _given_on(self, allocation: Allocation, place: int, side: int, step: int) -> Allocation:
-        """The allocation with contracts taken from one size and their money given to another one."""
+        """Take contracts from one size and give their money to another, if that gains."""
         poorer = self._resized(allocation, place, side, step)
         if poorer is None:
             return allocation
@@ -186,7 +198,9 @@ class Allocator:
             yield -option.counts[side]
 
     def _resized(self, allocation: Allocation, place: int, side: int, step: int) -> Allocation | None:
-        """The allocation with a size changed by so many contracts, None where that cannot be."""
+        """The allocation with one size changed by `step` contracts.
+
+        Returns None if a limit forbids it."""
         number, option = allocation.picks[place]
         sizes = self._markets[number]
         count = option.counts[side] + step
@@ -210,7 +224,9 @@ class Allocator:
 
 
 def estimate_rules_of(rules: SelectionRules) -> EstimateRules:
-    """How the estimates of free sizes are made that decide: no window counts that brings less than it must."""
+    """The rules of the estimates that decide for `TRADE_SIZE = AUTO`.
+
+    A window below its minimum ($1.50, or `min_reward` if larger) counts as 0."""
     return EstimateRules(RIVAL_MULTIPLIER, float(max(LEAST_WINDOW, rules.min_reward)), rules.fill_cost)
 
 
@@ -224,7 +240,9 @@ def choose_sizes(
     quoted: frozenset[str],
     skipped: Iterable[Skip] = (),
 ) -> Selection:
-    """The markets to quote and the sizes to quote them with, best first, and one reason for each of the rest."""
+    """Choose the markets to quote and their sizes, best first.
+
+    Each of the other markets gets one reason."""
     estimate_rules = estimate_rules_of(rules)
     budget = SizingBudget.of(headroom)
     markets: list[SizeOptions] = []
@@ -258,7 +276,9 @@ def _sizes_of(
     estimate_rules: EstimateRules,
     budget: SizingBudget,
 ) -> SizeOptions | Skip:
-    """A market that some size within the budget would make worth funding, or the reason that none does."""
+    """A market that some size within the budget makes worth funding.
+
+    Returns the reason if no size does."""
     if rivals is None:
         return no_book(incentive)
     prices = trade.prices(incentive, rivals)
@@ -273,7 +293,7 @@ def _sizes_of(
         return target_missed(incentive, rivals, prices.bids(*map(Decimal, sizes.most)))
     if expected < estimate_rules.min_window:
         needed = f"${estimate_rules.min_window:.2f} a window"
-        number = f"${expected:.2f} of {needed}, with all that the limits allow on each side"
+        number = f"${expected:.2f} of {needed}, with the largest size that the limits allow on each side"
         return Skip(incentive.ticker, Reason.REWARD_FLOOR, "At most", number)
     return sizes
 
@@ -281,7 +301,7 @@ def _sizes_of(
 def _finalists(
     markets: list[SizeOptions], budget: SizingBudget, trade_ticker_size: int
 ) -> tuple[list[SizeOptions], list[Skip]]:
-    """The markets among which an allocation is made, and a reason for each of the others."""
+    """The markets that the allocation uses, and a reason for each of the others."""
     if len(markets) <= _FINALISTS:
         return markets, []
     rough = _ranked(markets, budget, trade_ticker_size)
@@ -293,7 +313,7 @@ def _finalists(
     beyond = []
     for rank, (promise, sizes) in enumerate(ranked[most:], start=most + 1):
         if promise.net > 0:
-            number = f"{rank:,} of {len(ranked):,} by what a dollar brings, sizes are tried for the best {most}"
+            number = f"{rank:,} of {len(ranked):,} by net reward per dollar, sizes are tried for the best {most}"
             beyond.append(Skip(sizes.ticker, Reason.TRADE_TICKER_SIZE, "Rank", number))
         else:
             beyond.append(_unworthy(sizes, promise.net))
@@ -303,13 +323,13 @@ def _finalists(
 def _ranked(
     markets: Iterable[SizeOptions], budget: SizingBudget, trade_ticker_size: int, exactly: bool = False
 ) -> list[tuple[RoughValue, SizeOptions]]:
-    """By what a dollar brings, best first; the ticker breaks ties."""
+    """Rank markets by reward per dollar, best first; the ticker breaks ties."""
     valued = [(sizes.rough_value(budget, trade_ticker_size, exactly), sizes) for sizes in markets]
     return sorted(valued, key=lambda pair: (-pair[0].a_pip * pair[1].hysteresis, pair[1].ticker))
 
 
 def _unworthy(sizes: SizeOptions, net: float) -> Skip:
-    """The reason where no size is worth its fills, or none makes a window worth funding."""
+    """The reason if no size pays for its fills, or none makes a window worth funding."""
     if net == -math.inf:
         number = f"at every size tried: less than ${sizes.least:.2f} a window, or its cap is earned already"
         return Skip(sizes.ticker, Reason.REWARD_FLOOR, "Adds", f"$0.00 {number}")
@@ -319,7 +339,9 @@ def _unworthy(sizes: SizeOptions, net: float) -> Skip:
 def _not_allocated(
     sizes: SizeOptions, allocation: Allocation, budget: SizingBudget, trade_ticker_size: int, beside: Headroom
 ) -> Skip:
-    """Why a market was left out among which the allocation was made. `beside`: what the allocation leaves."""
+    """Why a finalist was left out of the allocation.
+
+    `beside`: the headroom that the allocation leaves."""
     best = sizes.best
     if best is None:
         return _unworthy(sizes, sizes.rough_value(budget, trade_ticker_size, exactly=True).net)
@@ -328,6 +350,6 @@ def _not_allocated(
         return Skip(
             sizes.ticker, Reason.TRADE_TICKER_SIZE, "Net", f"{net}, the best {trade_ticker_size:,} are quoted"
         )
-    left = f"{net}, ${(budget.money - allocation.spent) / PIPS:.2f} left by those that bring more"
+    left = f"{net}, ${(budget.money - allocation.spent) / PIPS:.2f} left by markets that earn more"
     lacking = broken_limit(sizes.candidate(best.counts), beside)
     return lacking or Skip(sizes.ticker, Reason.MAX_CAPITAL, "Net", left)

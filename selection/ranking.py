@@ -1,7 +1,9 @@
-"""Which markets get a slot, and why not the others.
+"""Rank the markets that can be quoted, and choose the ones that get a slot.
 
-Promise: pure; what is chosen keeps within the headroom, and every market that is not chosen has exactly one
-reason with its number.
+Promise:
+- Every function is pure.
+- The chosen markets keep within the headroom.
+- Every market that is not chosen has exactly one reason with its number.
 """
 
 from __future__ import annotations
@@ -17,18 +19,18 @@ from risk.exposure import Headroom
 from runtime.log_format import signed_dollars
 
 RUNNERS_UP = 20
-"""So many of the best without a slot are kept to be shown with their estimates."""
+"""Up to this many of the best markets without a slot are kept, to show their estimates."""
 
 HYSTERESIS = 1.25
-"""A market that is quoted already counts for a quarter more than it would pay: one that is only slightly better
-does not take its slot."""
+"""A market that is already quoted counts for a quarter more, so a slightly better one does not take its slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The markets to quote, best first, and one reason for each of the rest, those that came next first. `unpaid`:
-    those of the chosen that would be paid $0.00, taken up because a slot was free; `runners_up`: the best of the
-    skipped, as far as they were sized."""
+    """The markets to quote, best first, and one reason for each of the others.
+
+    `skipped` begins with the markets that ranked next. `unpaid`: the chosen markets that would be paid $0.00; they
+    got slots that were free. `runners_up`: the best of the skipped markets that have sizes."""
 
     chosen: tuple[Candidate, ...]
     skipped: tuple[Skip, ...]
@@ -38,8 +40,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class SelectionRules:
-    """What a person wants of a selection: `trade_ticker_size` slots, no market that would pay less than
-    `min_reward` dollars, and `fill_cost` dollars charged for each contract that is filled."""
+    """The user's settings for a selection.
+
+    `trade_ticker_size`: the number of slots. `min_reward`: a market that would pay fewer dollars is skipped.
+    `fill_cost`: dollars charged for each contract that is filled."""
 
     trade_ticker_size: int
     min_reward: Decimal = Decimal(0)
@@ -53,10 +57,11 @@ def choose(
     headroom: Headroom,
     quoted: frozenset[str],
 ) -> Selection:
-    """Fill the slots by net payable dollars a day, within `headroom`. `quoted`: the tickers that have a slot now.
+    """Fill the slots by net payable dollars a day, within `headroom`.
 
-    A market must be payable and bring more than its fills cost. With `min_reward` 0 slots that stay free go to
-    markets that would be paid $0.00, by their reward before the $1.00 floor, whatever the fills cost."""
+    `quoted`: the tickers that have a slot now. A market must be payable and earn more than its fills cost. If
+    `min_reward` is 0, free slots go to markets that would be paid $0.00. Those rank by their reward before the
+    $1.00 floor, regardless of what fills cost."""
     paid: list[Candidate] = []
     unpaid: list[Candidate] = []
     refused: list[Skip] = []
@@ -96,7 +101,7 @@ def choose(
 def _ranked(
     candidates: Iterable[Candidate], quoted: frozenset[str], value: Callable[[Estimate], float]
 ) -> list[Candidate]:
-    """Best first; the ticker breaks ties."""
+    """Sort candidates, best first; the ticker breaks ties."""
 
     def key(candidate: Candidate) -> tuple[float, str]:
         times = HYSTERESIS if candidate.ticker in quoted else 1.0
@@ -114,11 +119,13 @@ def skip_for_fill_cost(ticker: str, decided: Estimate) -> Skip:
 
 
 def no_slot_left(ticker: str) -> Skip:
-    return Skip(ticker, Reason.TRADE_TICKER_SIZE, "Slots", "all are kept by markets that are quoted")
+    return Skip(ticker, Reason.TRADE_TICKER_SIZE, "Slots", "all are taken by quoted markets")
 
 
 def losses(candidate: Candidate) -> tuple[Decimal, Decimal]:
-    """Dollars that the bids lose if the market settles YES, and if NO: one side of a quote is filled alone."""
+    """Dollars that the bids lose if the market settles YES, and if it settles NO.
+
+    The worst case: one side of a quote is filled alone."""
     by_side = dict.fromkeys((YES, NO), Decimal(0))
     for bid in candidate.bids:
         by_side[bid.side.other] += candidate.incentive.cost(bid)
@@ -126,7 +133,7 @@ def losses(candidate: Candidate) -> tuple[Decimal, Decimal]:
 
 
 def broken_limit(candidate: Candidate, headroom: Headroom) -> Skip | None:
-    """The limit that the bids would break, or None where they fit."""
+    """The limit that the bids would break, or None if they fit."""
     market, needs = candidate.incentive.market, candidate.collateral
     if needs > headroom.capital:
         number = f"${needs:.2f}, ${max(headroom.capital, Decimal(0)):.2f} left"
@@ -143,7 +150,7 @@ def broken_limit(candidate: Candidate, headroom: Headroom) -> Skip | None:
 
 
 def headroom_after(headroom: Headroom, candidate: Candidate) -> Headroom:
-    """What is left beside a candidate's bids."""
+    """The headroom left after a candidate's bids."""
     incentive = candidate.incentive
     return headroom.after(
         incentive.market.event_ticker, candidate.ticker, losses(candidate), candidate.collateral,

@@ -1,6 +1,10 @@
-"""Which programs may be quoted at all, told before a book is read: books are what a scan of the board costs.
+"""Screen programs and markets before any order book is read.
 
-Promise: pure, and each market that is left out has exactly one reason with its number.
+Promise:
+- Every function is pure.
+- Each market that is left out has exactly one reason with its number.
+
+Screening comes first because reading the books is the cost of a board scan.
 """
 
 from __future__ import annotations
@@ -21,16 +25,19 @@ from rewards.skips import Reason, Skip
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a person keeps to: ticker patterns to trade `only` (none: all) and to `avoid`, such as "KXHIGH*", and
-    the hours that a market must have left before it closes or is expected to resolve."""
+    """The user's settings for which markets to trade.
+
+    `only` and `avoid` are ticker patterns such as "KXHIGH*". An empty `only` allows all markets.
+    `min_hours_to_close`: hours that a market must have left before it closes or is expected to resolve."""
 
     only: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
     min_hours_to_close: float = 0.0
 
     def programs(self, programs: Iterable[Program], now: datetime) -> tuple[dict[str, list[Program]], list[Skip]]:
-        """The programs that pay for resting orders now, by market, richest a day first, and a reason for each
-        market that has none of them or is not wanted."""
+        """The programs that pay for resting orders now, by market, richest a day first.
+
+        Also returns a reason for each market that has none of them or is unwanted."""
         by_ticker: dict[str, list[Program]] = defaultdict(list)
         refused: dict[str, Skip] = {}
         for program in programs:
@@ -51,12 +58,14 @@ class Screen:
         return found, skipped
 
     def unmatched(self, programs: Iterable[Program]) -> tuple[str, ...]:
-        """The patterns of `only` that no listed program's market matches, as when one is misspelt."""
+        """The patterns of `only` that match the market of no listed program.
+
+        A misspelled pattern is an example."""
         tickers = {program.ticker for program in programs}
         return tuple(pattern for pattern in self.only if not any(map(_any_of([pattern]).match, tickers)))
 
     def unwanted(self) -> Callable[[str], Skip | None]:
-        """What tells of a ticker why it is stayed out of, None where it is not."""
+        """Return a function from a ticker to the reason to skip it, or to None."""
         only, avoid = (_any_of(patterns) for patterns in (self.only, self.avoid))
 
         def skip(ticker: str) -> Skip | None:
@@ -77,8 +86,9 @@ class Screen:
         now: datetime,
         until: datetime,
     ) -> tuple[list[Market], list[Skip]]:
-        """The markets in which an order could rest until `until`, its expiry, and a reason for each of the
-        rest."""
+        """The markets in which an order could rest until its expiry, `until`.
+
+        Also returns a reason for each of the others."""
         found: list[Market] = []
         skipped: list[Skip] = []
         hours = max(self.min_hours_to_close, (until - now).total_seconds() / 3600)
@@ -138,8 +148,10 @@ def with_terms(
     qualified: Mapping[str, float],
     accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED,
 ) -> list[RewardedMarket]:
-    """Markets with their programs and all else that is known of them: the part of our looks in which each one
-    qualified by ticker, dollars earned so far by program id."""
+    """Combine markets with their programs and all else that is known of them.
+
+    `qualified`: by ticker, the part of our looks at a market in which it qualified. `accrued_by_program`: dollars
+    earned so far, by program id."""
     found = []
     for market in markets:
         event = events.get(market.event_ticker)

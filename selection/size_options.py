@@ -1,7 +1,9 @@
-"""A market's sizes and what each of them would bring, for `TRADE_SIZE = AUTO`.
+"""The sizes of one market and what each would earn, for `TRADE_SIZE = AUTO`.
 
-Promise: pure; the prices are fixed, the sizes free and whole. What a size brings is found by scoring the rivals'
-book with our bids merged in, under the rivals' score doubled.
+Promise:
+- Every function is pure.
+- Prices are fixed. Sizes are free and whole.
+- The reward of a size comes from scoring the rivals' book with our bids merged in, with the rivals' score doubled.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from trade import Prices
 ONE = Decimal(1)
 
 PIPS = 10_000
-"""Cost is counted in whole 1/10,000 dollar: the finest price grid there is."""
+"""Costs are counted in whole 1/10,000 dollars, the step of the finest price grid."""
 
 _EVERY_SIZE = 24
 _SIZES, _FEWER_SIZES, _MANY = 14, 7, 24
@@ -41,7 +43,9 @@ Counts = tuple[int, int]
 
 
 class SizeOption(NamedTuple):
-    """Sizes that a market could be given: net dollars a day, and what each side ties up, in 1/10,000 dollar."""
+    """Sizes that a market could get.
+
+    `net`: net dollars a day. `yes_cost` and `no_cost`: money tied up by each side, in 1/10,000 dollars."""
 
     net: float
     counts: Counts
@@ -55,7 +59,9 @@ class SizeOption(NamedTuple):
 
 @dataclass(frozen=True)
 class SizingBudget:
-    """`Headroom` in whole 1/10,000 dollar. `money`: what may be spent in all, of MAX_CAPITAL and of the cash."""
+    """`Headroom` in whole 1/10,000 dollars.
+
+    `money`: the total that may be spent, limited by MAX_CAPITAL and the cash."""
 
     money: int
     event_loss: int
@@ -67,14 +73,16 @@ class SizingBudget:
         return cls(_pips(min(headroom.capital, headroom.free_cash)), _pips(headroom.event_loss), headroom)
 
     def money_on(self, shard: int | None) -> int:
-        """What may be spent on a shard: no more than is there."""
+        """Money that may be spent on a shard, limited by the cash there."""
         known = self._on_shards.get(shard)
         if known is None:
             known = self._on_shards[shard] = max(min(self.money, _pips(self.headroom.cash_on(shard))), 0)
         return known
 
     def event_fits(self, event_ticker: str, added: Iterable[tuple[str, int, int]], exclusive: bool) -> bool:
-        """Whether an event stays within its limit with (market, YES cost, NO cost) resting in it."""
+        """Whether an event keeps its limit with `added` bids resting in it.
+
+        `added`: (market, YES cost, NO cost)."""
         losses = {
             ticker: (pips_up(yes), pips_up(no))
             for ticker, (yes, no) in self.headroom.losses.get(event_ticker, {}).items()
@@ -86,8 +94,9 @@ class SizingBudget:
         return event_risk(losses.values(), known, 0) <= self.event_loss
 
     def most_on(self, incentive: RewardedMarket) -> Counts:
-        """What either side of a market may tie up while nothing rests in others. Both sides may at once, as far as
-        their event goes: in no outcome do both lose."""
+        """Money that each side of a market may tie up if other markets have no orders.
+
+        As far as the event's limit goes, both sides may tie that up at once: in no outcome do both lose."""
         market = incentive.market
         money = self.money_on(market.exchange_index)
         event = market.event_ticker
@@ -99,7 +108,7 @@ class SizingBudget:
             added = (market.ticker, cost, 0) if side == 0 else (market.ticker, 0, cost)
             return not self.event_fits(event, [added], incentive.exclusive)
 
-        # what is held may gain where a bid loses, so that more than the limit can rest there
+        # a position may gain in the outcome in which a bid loses, so more than the limit can rest there
         costs = range(1, money + 1)
         return bisect_left(costs, True, key=partial(breaks, 0)), bisect_left(costs, True, key=partial(breaks, 1))
 
@@ -113,19 +122,19 @@ def pips_up(dollars: Decimal) -> int:
 
 
 class RoughValue(NamedTuple):
-    """Roughly, net dollars a day for 1/10,000 dollar spent, and in all."""
+    """Rough net dollars a day: for each 1/10,000 dollar spent, and in all."""
 
     a_pip: float
     net: float
 
 
 class _WindowPayout:
-    """What one program's window would pay for a share of its market, told quickly."""
+    """A quick calculator of one window's payout for a share of its market."""
 
     __slots__ = ("_cap", "_least", "_leaving", "_whole", "left", "so_far")
 
     def __init__(self, incentive: RewardedMarket, program: Program, seconds: float, least: float) -> None:
-        """`seconds`: how long the window lasts yet."""
+        """`seconds`: the time until the window ends."""
         self.left, self._cap, self._least = seconds, program.cap, least
         self.so_far = incentive.accrued_by_program.get(program.id, 0.0)
         self._whole = rule.window_reward(0.5 * incentive.qualified, 1.0, program.reward, seconds, program.seconds)
@@ -136,12 +145,14 @@ class _WindowPayout:
         return self.so_far + self._whole * shares
 
     def roughly(self, shares: float) -> float:
-        """As `per_day`, without counting cents and caps."""
+        """Like `per_day`, but without rounding to cents and without the cap."""
         added = self._whole * shares
         return added * _DAY / self.left if self.left and self.so_far + added >= self._least else 0.0
 
     def per_day(self, shares: float) -> float:
-        """Dollars a day that would be missing if we left now; none where the window is not worth funding."""
+        """Dollars a day that would be lost if we left now.
+
+        Returns 0 if the window is not worth funding."""
         expected = self.so_far + self._whole * shares
         if expected < self._least or not self.left:
             return 0.0
@@ -149,7 +160,7 @@ class _WindowPayout:
 
 
 class SizeOptions:
-    """A market and what it would bring at any sizes: the prices are fixed, the sizes free."""
+    """One market at fixed prices and free sizes: what each pair of sizes would earn."""
 
     def __init__(
         self,
@@ -188,11 +199,11 @@ class SizeOptions:
 
     @property
     def least(self) -> float:
-        """Dollars that a window must be expected to bring."""
+        """Dollars that a window must be expected to pay."""
         return self._rules.min_window
 
     def _unit(self, side: Side, price: Decimal | Skip) -> int:
-        """What a contract ties up; 0 where the side has no price."""
+        """The cost of one contract, or 0 if the side has no price."""
         if not isinstance(price, Decimal):
             return 0
         return pips_up(self.incentive.cost(Bid(side, price, ONE)) if self.incentive.maker_rate else price)
@@ -207,8 +218,9 @@ class SizeOptions:
         return float(contracts_ahead(self.rivals.side(side), price)), lost
 
     def scores(self, side: int, count: int) -> list[SideScore | None]:
-        """A side (0: YES, 1: NO) with so many contracts of ours, by each program's terms; None where it misses the
-        target."""
+        """A side's score with `count` of our contracts, by each program's terms.
+
+        `side`: 0 is YES, 1 is NO. The score is None if the side misses the target."""
         known = self._scored[side].get(count)
         if known is None:
             known = self._scored[side][count] = self._score(NO if side else YES, self.prices[side], count)
@@ -232,11 +244,13 @@ class SizeOptions:
         ]
 
     def expects(self, counts: Counts) -> float | None:
-        """Dollars that the window which brings most is expected to bring; None where every second is excluded."""
+        """Dollars that the best window is expected to pay.
+
+        Returns None if every second is excluded."""
         return max([window.expects(shares) for window, shares in self.both(counts)], default=None)
 
     def net(self, counts: Counts) -> float:
-        """Net payable dollars a day, 0 where no window is worth funding."""
+        """Net payable dollars a day, or 0 if no window is worth funding."""
         paid = 0.0
         for window, shares in self.both(counts):
             paid += window.per_day(shares)
@@ -254,9 +268,10 @@ class SizeOptions:
         return SizeOption(self.net(counts) * self.hysteresis, counts, yes * counts[0], no * counts[1])
 
     def options(self, budget: SizingBudget, most: int, in_company: bool) -> list[SizeOption]:
-        """Sizes worth their money, cheapest first, at most about `most`: none that brings no more than a cheaper
-        one. `in_company`: other markets of the event are to be had too, so that it also matters which side
-        costs."""
+        """Sizes worth their money, cheapest first, about `most` of them.
+
+        An option that earns no more than a cheaper one is left out. `in_company`: other markets of the event
+        compete for its limit, so it also matters which side costs."""
         steps = _SIZES if most >= _MANY else _FEWER_SIZES
         tried = {(yes, no) for yes in self._sizes(0, steps) for no in self._sizes(1, steps)}
         tried |= set(self._just_enough(steps))
@@ -277,8 +292,9 @@ class SizeOptions:
         return sorted({0, most} | spread | {size for size in self._turning_points(side) if size <= most})
 
     def _turning_points(self, side: int) -> Iterator[int]:
-        """Sizes at which the walk of a side changes: the one that completes a target, and those from which on a
-        level of rivals is no longer reached."""
+        """Sizes at which the walk of a side changes.
+
+        One of them completes a target. At each of the others a level of rivals drops out of the walk."""
         price = self.prices[side]
         for program in self.incentive.programs:
             left = program.target or Decimal(0)
@@ -292,7 +308,9 @@ class SizeOptions:
                 yield math.ceil(left)
 
     def _just_enough(self, steps: int) -> Iterator[Counts]:
-        """For some sizes of one side the least of the other that makes a window worth funding, for each window."""
+        """For each window, the smallest sizes that make it worth funding.
+
+        For some sizes of one side, the smallest size of the other side is searched."""
         for number, window in enumerate(self._windows):
             if window.so_far >= self._rules.min_window:
                 continue
@@ -310,7 +328,9 @@ class SizeOptions:
                     yield (low, given) if side == 0 else (given, low)
 
     def _enough(self, number: int, side: int, count: int, given: int) -> bool:
-        """Whether a window is worth funding with so many contracts on a side, and `given` ones on the other."""
+        """Whether `count` contracts on a side make a window worth funding.
+
+        `given`: the contracts on the other side."""
         ours, other = self.scores(side, count)[number], self.scores(1 - side, given)[number]
         if ours is None or other is None:
             return False
@@ -319,10 +339,11 @@ class SizeOptions:
         return expected >= self._rules.min_window
 
     def rough_value(self, budget: SizingBudget, trade_ticker_size: int, exactly: bool = False) -> RoughValue:
-        """What the market would bring at the best of a few splits of the money, nothing at all if none of them
-        makes a window worth funding. A split that leaves a part of a slot's share of the money idle is counted as
-        if it took all of it. Unless asked `exactly`, each contract is taken to weigh what it does in the largest
-        order, which flatters."""
+        """The market's value at the best of a few splits of the money between its sides.
+
+        The value is -inf if no split makes a window worth funding. A split that leaves a part of a slot's share of
+        the money idle is charged for the whole share. Unless `exactly`, each contract gets the weight it has in
+        the largest order, which overestimates."""
         (yes_unit, no_unit), (yes_most, no_most) = self.units, self.most
         strengths = None if exactly else (self._strength(0), self._strength(1))
         money = budget.money_on(self.shard)
@@ -340,7 +361,9 @@ class SizeOptions:
         return RoughValue(best_a_pip, best)
 
     def _strength(self, side: int) -> tuple[float, float]:
-        """What one of our contracts counts on a side by the richest program, and the rivals' score."""
+        """The weight of one of our contracts on a side, and the rivals' score.
+
+        Both are by the richest program."""
         most = self.most[side]
         score = self.scores(side, most)[0]
         if score is None:
@@ -370,7 +393,7 @@ class SizeOptions:
 
 
 def _front(options: Iterable[SizeOption], cost: Callable[[SizeOption], int]) -> list[SizeOption]:
-    """The options than which no cheaper one brings as much."""
+    """The options that earn more than every cheaper one."""
     best: list[SizeOption] = []
     for option in sorted(options, key=lambda one: (cost(one), -one.net)):
         if not best or option.net > best[-1].net:
@@ -379,7 +402,7 @@ def _front(options: Iterable[SizeOption], cost: Callable[[SizeOption], int]) -> 
 
 
 def thinned(options: list[T], most: int) -> list[T]:
-    """About `most` of them, the first and the last included, evenly spaced."""
+    """About `most` of the options, evenly spaced, with the first and the last."""
     if len(options) <= most:
         return options
     return [options[round(n * (len(options) - 1) / (most - 1))] for n in range(most)]

@@ -1,5 +1,8 @@
-"""What every test may ask for: a bench with a bot on a simulated exchange, a copy of the product, `main.py` as it
-is typed. No test touches the files or the signals of the person who runs it."""
+"""Fixtures of every test: a bench with a bot on a simulated exchange, a copy of the product, and `main.py` as you
+type it.
+
+No test touches your files or your signal handlers.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from tests.support.documented_log import assert_documented
 from tests.support.project import START, copy_of_the_product
 
 SLOW = {"processes", "slow"}
-"""Folders whose tests take seconds each. Other slow tests say so themselves."""
+"""Folders whose tests take seconds each. Other slow tests have the `slow` marker."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What was left out on this machine, a line for each reason."""
+    """Print the tests that this machine skipped, one line for each reason."""
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)
     for reason, count in reasons.items():
@@ -42,7 +45,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test touches a real log, a real `.env` or a real home, nor sees the variables of whoever runs it."""
+    """No test touches a real log, a real `.env` or a real home, or sees your environment variables."""
     monkeypatch.setattr(market_bot, "LOG_FILE", tmp_path / "trade.log")
     monkeypatch.setattr(market_bot, "DOTENV_FILE", tmp_path / ".env")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -53,8 +56,8 @@ def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_signals() -> Iterator[None]:
-    """A bot that ran in this process leaves it deaf to what stops it, and so would be the processes started
-    later."""
+    """Restore the signal handlers. A bot that ran in this process leaves it ignoring the stop signals, and
+    processes started later would inherit that."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, answer in before.items():
@@ -63,14 +66,14 @@ def _own_signals() -> Iterator[None]:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The product's files and nothing else: no key, no log, no settings of whoever runs the tests."""
+    """The product's files and nothing else: no key, no log, no settings of yours."""
     return copy_of_the_product(tmp_path / "clone")
 
 
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    """Opens benches, on a small board with takers by chance and rivals; keyword arguments are settings, but for
-    those that go to the exchange. What their bots wrote to their logs is held against the README at the end."""
+    """Open benches on a small board with random takers and rivals. Keyword arguments are settings, except those
+    for the exchange. At the end, the bots' logs are checked against the README."""
     loggers = []
     log_files = []
 
@@ -108,7 +111,7 @@ def bench(make_bench: MakeBench) -> Bench:
     return make_bench()
 
 
-# -- what is typed beside the loop -----------------------------------------------------------------------------
+# -- commands typed next to the loop ---------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 def beside(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Said]
 ) -> tuple[Bench, Callable[..., Said]]:
-    """A bot, and `main.py` on the exchange and the ledger that it uses, as where a simulator is shared."""
+    """A bot, and `main.py` on the same exchange and ledger, as with a shared simulator."""
     bench = make_bench(programs=12, who=())
     share(bench, monkeypatch)
     return bench, typed

@@ -1,7 +1,7 @@
-"""The house: five front doors, packages behind them, every import pointing down, tests laid out like the rooms.
+"""The structure of the project: five front doors, packages behind them, tests laid out like the packages.
 
-An import goes to the own package or to a lower layer, wherever it stands: at the top, in a function or for types
-only. Nobody can read a room alone whose imports point up, and a circle is one room with many doors.
+Every import goes to its own package or to a lower layer: at the top of a file, in a function, or for types only. A
+package whose imports point up cannot be read alone, and packages in a circle cannot be read apart.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LAYERS = (
     ("clients", "runtime", "rewards"),
     ("exchange", "simulator"),
 )
-"""The upper ones first. Those beside each other do not know each other."""
+"""The upper layers first. Packages of one layer do not import each other."""
 
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 FRONT_DOORS = ["clients", "incentive", "main", "market_bot", "trade"]
@@ -89,7 +89,7 @@ def upward(modules: Mapping[str, str]) -> list[str]:
 
 
 def circle(modules: Mapping[str, str]) -> list[str]:
-    """Modules that import each other, directly or not; empty where none do."""
+    """Modules that import each other, directly or not; empty if there are none."""
     arrows = {name: set(imported(text, modules)) - {name} for name, text in modules.items()}
     try:
         TopologicalSorter(arrows).prepare()
@@ -99,8 +99,8 @@ def circle(modules: Mapping[str, str]) -> list[str]:
 
 
 def test_the_top_folder_holds_the_five_front_doors_only() -> None:
-    """The project has no other module in its top folder. Its other folders with modules are the known packages,
-    benchmarks and tests."""
+    """The top folder has no other module. The other folders with modules are the known packages, benchmarks and
+    tests."""
     assert sorted(file.stem for file in PROJECT.glob("*.py")) == FRONT_DOORS
     folders = {file.parent.name for file in PROJECT.glob("*/*.py")} - {"benchmarks", "tests"}
     assert folders == set(PACKAGES)
@@ -131,20 +131,20 @@ def test_no_file_is_too_long_to_be_read_at_once() -> None:
     assert [name for name, text in texts.items() if len(text.splitlines()) > LONGEST] == []
 
 
-# -- the tests' own house ----------------------------------------------------------------------------------------
+# -- the tests' own layout ---------------------------------------------------------------------------------------
 
 BESIDE_ROOMS = {"docs", "loop", "processes", "slow", "support"}
-"""Folders of tests that are about more than one room, or help them."""
+"""Folders of tests that cover several packages, or support tests."""
 
 LONGEST_NAME = 60
-"""Letters of a test's name, which must be readable in a report."""
+"""Characters of a test's name, so that it is readable in a report."""
 
 PUBLIC = {"_replace", "_asdict", "_fields", "_exit", "_getframe"}
-"""Of named tuples and of Python, and public in spite of their names."""
+"""Names of named tuples and of Python that are public in spite of their underscore."""
 
 
 def test_tests_are_laid_out_like_the_rooms() -> None:
-    """Who looks for the tests of a room finds them in a folder of its name."""
+    """The tests of a package are in a folder of its name."""
     folders = {name.split(".")[1] for name in sources_of_tests() if name.count(".") > 1}
     assert folders - BESIDE_ROOMS <= set(LEVELS)
     assert set(LEVELS) - {"main", "market_bot"} <= folders
@@ -170,13 +170,13 @@ def is_test(node: ast.AST) -> TypeGuard[ast.FunctionDef]:
 
 
 def test_no_test_reaches_into_what_is_private() -> None:
-    """What a room keeps to itself may change without a test knowing."""
+    """A package may change its private names without breaking a test."""
     found = [f"{name}: {reach}" for name, text in sources_of_tests().items() for reach in private_reaches(text)]
     assert found == []
 
 
 def private_reaches(text: str) -> list[str]:
-    """Where a text uses a private attribute of anything but `self`."""
+    """The places at which a text uses a private attribute of anything but `self` or `cls`."""
     return [
         ast.unparse(node)
         for node in nodes(text)
@@ -195,7 +195,7 @@ def test_the_pages_tell_the_same_layers() -> None:
     assert [{name.removesuffix(".py").rstrip("/") for name in names} for names in told] == list(map(set, LAYERS))
 
 
-# -- what would be noticed ---------------------------------------------------------------------------------------
+# -- what the checks catch ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_another_version_than_pinned_is_a_note(
     assert "note  Packages      not compared: requirements.txt cannot be read" in capsys.readouterr().out
     (tmp_path / "requirements.txt").write_text("requests==1.0.0 ; x\n\n# cryptography==0\ncryptography\n")
     preflight.check_machine(sheet)
-    assert re.search(r"note  Packages      requests [\d.]+ in place of 1.0.0; ", capsys.readouterr().out)
+    assert re.search(r"note  Packages      requests [\d.]+ instead of 1.0.0; ", capsys.readouterr().out)
     (tmp_path / "requirements.txt").write_text("requests\nno-such-package==1\n")
     assert sheet.code == 0
     preflight.check_machine(sheet)

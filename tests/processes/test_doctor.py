@@ -159,8 +159,13 @@ def test_demo_with_nothing_configured_says_what_to_do(clone: Path) -> None:
     assert "API key on the demo site" in found.line(".env")
     assert found.line("Key file") == "- not checked: there is none yet"
     for what in ("Exchange", *doctor.BEYOND_STATUS):
+<<<<<<< HEAD
         assert found.line(what) == "- not checked: it needs .env and the key file"
     assert found.summary == f"Not ready. Mend first: .env. Then check again: {sys.executable} main.py doctor"
+=======
+        assert found.line(what) == "- not checked: .env and the key file come first"
+    assert found.summary == f"Not ready. Fix first: .env. Then check again: {sys.executable} main.py doctor"
+>>>>>>> prose-select
 
 
 def test_an_example_not_filled_in_is_known_as_such(clone: Path) -> None:
@@ -362,7 +367,7 @@ def test_a_log_that_cannot_be_written_fails(clone: Path) -> None:
     assert found.code == 2
     assert re.search(r"FAIL \S+/trade.log cannot be written \(Is a directory\)", found.line("Log"))
     assert found.line(".env").startswith("FAIL"), "the rest is checked all the same"
-    assert found.summary.startswith("Not ready. Mend first: Log, then .env. Then check again: ")
+    assert found.summary.startswith("Not ready. Fix first: Log, then .env. Then check again: ")
 
 
 def test_missing_packages_are_one_line_and_no_traceback(clone: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_log_that_cannot_begin_anew_grows_on(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_opened_stops_a_start(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Nobody should trade without a log"):
+    with pytest.raises(ConfigError, match="The bot does not start without a log"):
         open_log(tmp_path / "nowhere" / "trade.log")
 
 

@@ -67,7 +67,7 @@ def test_the_size_that_the_advice_names_is_the_smallest_paid(
     there = {c.ticker: c for c in paid_at(make_bench, smallest, seed=seed, who=who)}
     assert there[ticker].estimate.payable == pytest.approx(payable, abs=Decimal("0.02"))
     assert there[ticker].collateral == pytest.approx(tied_up, abs=Decimal("0.01"))
-    if "more than it brings" in advice(bench):
+    if "more than it earns" in advice(bench):
         assert there[ticker].incentive.market.volume_a_day(there[ticker].at) > 0
         assert paid_at(make_bench, smallest - 1, seed=seed, who=who) == []
     else:
@@ -111,20 +111,20 @@ def test_the_advice_names_the_setting_that_leaves_out_markets(
     bench.bot.start_trading()
     left = sum(skip.reason is Reason.FILL_COST for skip in bench.board().selection.skipped)
     assert left
-    assert f"but what would be paid is left out: FILL_COST {left}" in advice(bench)
+    assert f"but the markets that would be paid are skipped: FILL_COST {left}" in advice(bench)
 
 
 def test_auto_that_funds_nothing_says_so(make_bench: MakeBench) -> None:
     bench = make_bench(who=(), TRADE_SIZE=AUTO, MAX_CAPITAL=1)
     bench.bot.start_trading()
     assert bench.resting() == []
-    assert advice(bench).startswith("AUTO funds nothing: no market would bring $1.50 a window")
+    assert advice(bench).startswith("AUTO quotes nothing: no market would pay $1.50 a window")
 
 
 def test_a_board_on_which_nothing_can_be_quoted_is_told_as_such(make_bench: MakeBench) -> None:
     bench = make_bench(who=(), ONLY=("KXODD-*-EMPTY",))
     bench.bot.start_trading()
-    assert advice(bench).startswith("nothing can be quoted by these settings: ONLY 43, NO_REFERENCE 1")
+    assert advice(bench).startswith("nothing can be quoted with these settings: ONLY 43, NO_REFERENCE 1")
     assert advice(bench).endswith("To change: more patterns in ONLY, or ONLY = () for all")
 
 
@@ -147,9 +147,9 @@ def test_advice_is_given_at_the_start_and_not_at_every_scan(bench: Bench) -> Non
         ({"INCENTIVE_SIZE": 0}, r"INCENTIVE_SIZE \d+.*To change: .*a larger INCENTIVE_SIZE, or None"),
         ({"TRADE_DELTA": 0.90}, r"To change: .*a smaller TRADE_DELTA"),
         ({"MIN_REWARD": 10_000}, r"^nothing can be quoted .*MIN_REWARD \d+.*To change: a smaller MIN_REWARD"),
-        ({"MIN_REWARD": 10_000, "TRADE_SIZE": AUTO}, r"AUTO funds nothing: .* \$10,000.00 a window \(MIN_"),
+        ({"MIN_REWARD": 10_000, "TRADE_SIZE": AUTO}, r"AUTO quotes nothing: .* \$10,000.00 a window \(MIN_"),
         ({"MAX_CAPITAL": 0.05}, r"no size is paid today within MAX_CAPITAL"),
-        ({"TRADE_SIZE": 50, "FILL_COST": 1}, r"left out: FILL_COST \d+.* To change: a smaller FILL_COST"),
+        ({"TRADE_SIZE": 50, "FILL_COST": 1}, r"are skipped: FILL_COST \d+.* To change: a smaller FILL_COST"),
         ({"TRADE_SIZE": AUTO, "ONLY": ("KXNOWHERE*",)}, r"nothing can be quoted: of .* ONLY = KXNOWHERE\*"),
         ({"TRADE_SIZE": AUTO, "MIN_HOURS_TO_CLOSE": 8_000}, r"To change: .*a smaller MIN_HOURS_TO_CLOSE"),
     ],

@@ -1,4 +1,4 @@
-"""Limits that bind, and whether an account keeps them."""
+"""Limits that bind, and a check that an account keeps them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ RULES: dict[str, Any] = {
     "MIN_HOURS_TO_CLOSE": 1,
     "AVOID": (),
 }
-"""At the touch, with limits that bind and nothing that halts."""
+"""Settings that quote at the touch, with limits that bind and nothing that halts."""
 
 
 def exceeded(orders: Sequence[Order], positions: Sequence[Position]) -> list[str]:
-    """Which limits these orders and positions break."""
+    """The limits that these orders and positions break."""
     settled = Limits(Decimal(CAPITAL), Decimal(EVENT_LOSS), 0)
     known = Gate(TradingState(settled, orders=tuple(orders), positions=tuple(positions)), {})
     found = [f"{event}: ${risk} at risk" for event, risk in known.risks().items() if risk > EVENT_LOSS]

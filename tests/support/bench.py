@@ -1,7 +1,7 @@
-"""A bot on a simulated exchange that does not wait, and the wire between them, which a test can cut.
+"""A bot on a simulated exchange without waiting, and the wire between them, which a test can cut.
 
-Nothing here replaces code of ours: requests are prepared, signed, sent through `requests`, answered by the
-simulator and parsed as ever. Only time does not pass on the wall.
+All of the product's code runs: requests are prepared, signed, sent through `requests`, answered by the simulator
+and parsed as usual. Only time is simulated.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from trade import OWN_PREFIX
 
 
 def answer(status: int, body: str, content_type: str = "application/json") -> Callable[..., requests.Response]:
-    """An answer that the wire gives in the exchange's place."""
+    """An answer that the wire gives instead of the exchange."""
 
     def give(request: requests.PreparedRequest) -> requests.Response:
         raw = HTTPResponse(
@@ -63,13 +63,14 @@ def cut_before(request: requests.PreparedRequest) -> requests.Response:
 
 
 class Killed(BaseException):
-    """Ends a bot as `kill -9` does: nothing of it runs any more."""
+    """Ends a bot as `kill -9` does: none of its code runs any more."""
 
 
 @dataclass
 class Wire(BaseAdapter):
-    """Between the client and the exchange. `fault`, asked with each request's number, may answer it in the
-    exchange's place, or fail; `after` does the same once the exchange has acted. All requests are kept."""
+    """The wire between the client and the exchange. `fault` is called with each request and its number. It may
+    return an answer that replaces the exchange's, or raise. `after` does the same once the exchange has acted. All
+    requests are kept."""
 
     inner: BaseAdapter
     fault: Callable[[requests.PreparedRequest, int], Any] | None = None
@@ -98,7 +99,7 @@ class Wire(BaseAdapter):
 
 @dataclass
 class Bench:
-    """A bot, the exchange it trades on, the wire between them and the log."""
+    """A bot, the exchange it trades on, the wire between them, and the log."""
 
     exchange: EmbeddedExchange
     wire: Wire
@@ -117,8 +118,8 @@ class Bench:
         self.restart()
 
     def restart(self, **changed: Any) -> None:
-        """A new process, as far as the bot can tell: it remembers its ledger and nothing else. `changed`: what a
-        person has changed in its settings."""
+        """Start a new process, from the bot's point of view: only the ledger is kept. `changed`: settings that a
+        person has changed."""
         self.end()
         self.settings = replace(self.settings, **changed)
         with pytest.MonkeyPatch.context() as patch:
@@ -137,12 +138,12 @@ class Bench:
         return self._database
 
     def let_ledger_write(self, can: bool) -> None:
-        """Whether SQLite writes to the bot's ledger; it says "readonly database" while it does not."""
+        """Let SQLite write to the bot's ledger, or make it refuse with "readonly database"."""
         self._database.execute(f"PRAGMA query_only = {int(not can)}")
 
     @property
     def ledger(self) -> Ledger:
-        """As another program reads it, for now."""
+        """The ledger as another program reads it now."""
         self._close_reader()
         self._reader = Ledger(self.ledger_file, read_only=True)
         return self._reader
@@ -159,12 +160,12 @@ class Bench:
         return [line for line in self.log.splitlines() if f"[{name}]" in line]
 
     def board(self) -> Board:
-        """The board as the bot last saw it."""
+        """The board as the bot last read it."""
         assert self.bot.incentive_program.board is not None
         return self.bot.incentive_program.board
 
     def resting(self) -> list[Order]:
-        """What really rests, by the exchange's own word."""
+        """The orders that rest, by the exchange's own record."""
         return self.exchange.api.exchange.resting(CUSTOMER)
 
     @property
@@ -180,7 +181,7 @@ class Bench:
         return {ticker: holding.count for ticker, holding in self.account.holdings.items() if holding.count}
 
     def let_expire(self, orders: Iterable[Order]) -> None:
-        """The exchange takes orders down, their time being up now."""
+        """The exchange cancels these orders: they expire now."""
         exchange = self.exchange.api.exchange
         for order in list(orders):
             order.expires = exchange.now
@@ -190,8 +191,8 @@ class Bench:
         self.exchange.clock.advance(seconds)
 
     def run(self, cycles: int, end: type[BaseException] = Killed) -> int | None:
-        """Run the real loop; `end` strikes in the wait after that many cycles. Returns the exit code, or None
-        where the process was killed. Waits between cycles are kept in `waits`."""
+        """Run the real loop. `end` is raised in the wait after `cycles` cycles. Returns the exit code, or None if
+        the process was killed. Waits between cycles are kept in `waits`."""
         clock = self.exchange.clock
         sleep = clock.sleep
         self.waits = []
@@ -213,7 +214,7 @@ class Bench:
 
 
 MakeBench = Callable[..., Bench]
-"""Opens a bench; keyword arguments are settings, but for those that go to the exchange."""
+"""Opens a bench. Keyword arguments are settings, except those for the exchange."""
 
 
 def is_quote(request: requests.PreparedRequest) -> bool:
@@ -256,7 +257,7 @@ def share(bench: Bench, monkeypatch: pytest.MonkeyPatch, is_private: bool = Fals
 Beside = tuple[Bench, Callable[..., Said]]
 
 
-# -- what people do there ----------------------------------------------------------------------------------------
+# -- actions of people -------------------------------------------------------------------------------------------
 
 
 def place_by_hand(bench: Bench, ticker: str | None = None, above_best: bool = False) -> str:
@@ -271,7 +272,7 @@ def place_by_hand(bench: Bench, ticker: str | None = None, above_best: bool = Fa
 
 
 def buy_by_hand(bench: Bench, ticker: str) -> str:
-    """A person buys three contracts, whatever they cost. Returns the order's id."""
+    """A person buys three contracts at any price. Returns the order's id."""
     return bench.raw.place(
         ticker=ticker, count="3.00", price="0.9900", client_order_id="typed-by-hand",
         time_in_force="immediate_or_cancel",
@@ -279,13 +280,13 @@ def buy_by_hand(bench: Bench, ticker: str) -> str:
 
 
 def fill_quote(bench: Bench, is_bid: bool = True, part: float = 1.0) -> tuple[str, int]:
-    """Somebody takes from one of our quotes. Returns the market and the 1/100 contracts."""
+    """A trader takes from one of our quotes. Returns the market and the 1/100 contracts."""
     order = next(one for one in bench.resting() if one.is_bid == is_bid and one.group_id)
     return order.ticker, take(bench.exchange.api.exchange, order, part)
 
 
 def own_resting(bench: Bench) -> list[Order]:
-    """The bot's own orders that really rest."""
+    """The bot's own orders that rest, by the exchange's record."""
     return [order for order in bench.resting() if order.client_order_id.startswith(OWN_PREFIX)]
 
 
@@ -294,14 +295,14 @@ BUSY: dict[str, Any] = {
     "TRADE_TICKER_SIZE": 8, "FILL_COST": 0, "MAX_CAPITAL": 500, "MAX_EVENT_LOSS": 500, "MIN_HOURS_TO_CLOSE": 1,
     "ONLY": ("KXBTCD*", "KXTENNIS*", "KXHIGH*", "KXLOWT*"),
 }  # fmt: skip
-"""Quoting at the touch where people trade: filled every few minutes."""
+"""Quotes at the touch on markets with traders: a fill every few minutes."""
 
 
 STILL: dict[str, Any] = {"who": (), "TRADE_SIZE": 20, "MAX_CAPITAL": 500, "MAX_EVENT_LOSS": 200}
 
 
 def trade_cycles(bench: Bench, count: int) -> None:
-    """Trading cycles a minute apart, without the loop around them."""
+    """Run trading cycles a minute apart, without the loop around them."""
     for _ in range(count):
         bench.bot.start_trading()
         bench.pass_time(60)

@@ -1,4 +1,4 @@
-"""What a test does with a board: windows that it lists and ends, a scan, and what came of it."""
+"""Board helpers for tests: list and end windows, scan, and read the result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def skipped(bench: Bench) -> dict[str, Skip]:
 
 
 def scan(bench: Bench) -> list[requests.PreparedRequest]:
-    """Scan, and return what was sent for it."""
+    """Scan, and return the requests that were sent for it."""
     before = len(bench.wire.sent)
     bench.bot.scan_board()
     return bench.wire.sent[before:]

@@ -1,6 +1,10 @@
-"""A real browser without a window, for pages of ours: spoken to over its debugging pipe, which takes no package.
+"""A headless browser for the project's pages, controlled over its debugging pipe without any package.
 
+<<<<<<< HEAD
 `python -m tests.support.browser PAGE.html OUT.png [WIDTH [HEIGHT]]` takes a picture of a page, or of its top.
+=======
+`python -m tests.support.browser PAGE.html OUT.png [WIDTH [dark]]` takes a picture of a page.
+>>>>>>> prose-select
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _SECONDS = 30.0
-"""In which the browser answers, or never."""
+"""Seconds that the browser has to answer."""
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-breakpad",
@@ -29,13 +33,13 @@ _FLAGS = (
 
 
 def installed() -> str | None:
-    """Where a browser is that speaks the protocol, None where none is installed."""
+    """The path of a browser that speaks the protocol, or None if none is installed."""
     return next((path for path in map(shutil.which, NAMES) if path), None)
 
 
 class Browser:
-    """One tab of a browser with a fresh profile. `requests`: addresses that it asked for; `complaints`: what it
-    wrote on its console, such as what a page's policy forbade."""
+    """One tab of a browser with a fresh profile. `requests`: addresses that it requested. `complaints`: its
+    console's messages, such as violations of a page's policy."""
 
     def __init__(self, program: str, home: Path) -> None:
         self.requests: list[str] = []
@@ -64,7 +68,7 @@ class Browser:
             self.do(f"{domain}.enable")
 
     def open(self, address: str, width: int, height: int = 844, dark: bool = False) -> None:
-        """Show a page in a window of so many pixels; under 600 it is a phone's."""
+        """Show a page in a window of `width` x `height` pixels; a width under 600 is a phone's."""
         self.requests, self.complaints = [], []
         self.do(
             "Emulation.setDeviceMetricsOverride",
@@ -82,7 +86,7 @@ class Browser:
             self._read(deadline)
 
     def ask(self, expression: str) -> Any:
-        """What a JavaScript expression comes to on the page."""
+        """The value of a JavaScript expression on the page."""
         answer = self.do("Runtime.evaluate", expression=expression, returnByValue=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
@@ -95,7 +99,7 @@ class Browser:
         return base64.b64decode(answer["data"])
 
     def do(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A command of the protocol, and its answer."""
+        """Send a command of the protocol, and return its answer."""
         self._number += 1
         command = {"id": self._number, "method": method, "params": parameters}
         if self._session is not None:
@@ -117,7 +121,7 @@ class Browser:
         os.waitpid(self._pid, 0)
 
     def _read(self, deadline: float) -> dict[str, Any]:
-        """The next message; what happened by itself is taken down."""
+        """Read the next message, and record it if it reports an event."""
         while b"\0" not in self._unread:
             if not select.select([self._hears], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 raise TimeoutError("the browser does not answer")
@@ -138,7 +142,7 @@ class Browser:
 
 
 def _pipe() -> tuple[int, int]:
-    """Both ends, clear of the numbers at which the browser expects its own."""
+    """Both ends of a pipe, at other numbers than those that the browser expects for its own."""
     ends = os.pipe()
     clear = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
     for end in ends:

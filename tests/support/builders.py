@@ -37,7 +37,7 @@ GRIDS = (CENTS, TAPERED, TENTHS, FINE_BELOW)
 
 
 def prices_of(price_grid: PriceGrid, side: Side) -> list[Decimal]:
-    """All prices of a side, lowest first: the ends of all steps from the first on."""
+    """All prices of a side, lowest first: the ends of all steps from the first."""
     yes = [price_grid.ranges[0].start]
     for stretch in price_grid.ranges:
         while yes[-1] < stretch.end:
@@ -101,7 +101,7 @@ def program(
 
 
 def incentive(price_grid: PriceGrid = CENTS, *programs: Program, **known: Any) -> RewardedMarket:
-    """A market with its programs, and what else is `known` of it."""
+    """A market with its programs; `known` sets its other fields."""
     return RewardedMarket(market(price_grid), programs or (program(),))._replace(**known)
 
 
@@ -141,7 +141,7 @@ def state(**changed: object) -> TradingState:
     return replace(TradingState(AMPLE, markets={"KXA-1": one}, books={"KXA-1": BOOK}), **changed)  # type: ignore[arg-type]
 
 
-# -- what was traded ---------------------------------------------------------------------------------------------
+# -- trades -----------------------------------------------------------------------------------------------------
 
 
 def fill(
@@ -157,7 +157,7 @@ def settlement(count: str, revenue: str, ticker: str = "M") -> Settlement:
     return Settlement(ticker, "E", yes, D(0), no, D(0), D(revenue), D("9"), D(1), 0, NOW)
 
 
-# -- what a ledger holds -----------------------------------------------------------------------------------------
+# -- ledger rows ------------------------------------------------------------------------------------------------
 
 US = Identity("https://exchange.example/trade-api/v2", "key-1")
 SECONDS = AccrualKey("p", YES, NOW.date(), "M")

@@ -1,9 +1,9 @@
-"""What the tests of calls share: which methods a test is about, benches that judge what went over their wires, and
-short ways to orders.
+"""Helpers for tests of client calls: the methods a test covers, benches that check the wire, and short ways to
+orders.
 
-A test of calls talks to the simulator over HTTP and compares with the exchange's own state, never with the client.
-Where the published specification is at hand, every request of the test and every answer to it is judged by it when
-the test is over, and each must have gone where the docstring of the tested method says.
+A test of calls talks to the simulator over HTTP. It compares with the exchange's own state, never with the
+client's. If the published specification is present, it judges every request and answer after the test. Each
+request must have gone to the path in the tested method's docstring.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ALSO = re.compile(r"and (/account/[\w]+)")
 
 
 def about(*methods: str) -> Callable[[T], T]:
-    """Says which methods a test is about. It must have made the calls that their docstrings name."""
+    """Mark the methods that a test covers. It must have made the calls that their docstrings name."""
 
     def note(test: T) -> T:
         test.methods = methods  # type: ignore[attr-defined]
@@ -62,7 +62,7 @@ def assert_called(methods: Sequence[str], asked: Sequence[str]) -> None:
 
 @pytest.fixture
 def open_bench(make_bench: Callable[..., Bench], request: pytest.FixtureRequest) -> Iterator[Callable[..., Bench]]:
-    """Benches on which nobody trades but the customer. What went over their wires is judged at the end."""
+    """Benches without other traders. Their requests and answers are judged at the end."""
     benches: list[Bench] = []
 
     def make(**changed: Any) -> Bench:
@@ -83,7 +83,8 @@ def bench(open_bench: Callable[..., Bench]) -> Bench:
 
 
 SHARD_0, SHARD_3 = "KXHIGHCHI-26NOV24-B5.5", "KXMLBGAME-26NOV25-T2"
-"""Two markets with both sides, on the shards of their names: 13 to 14 cents; 52 to 53, with makers' fees."""
+"""Two markets with both sides: the first on shard 0, at 13 to 14 cents; the second on shard 3, at 52 to 53 cents,
+with maker fees."""
 
 
 def market(bench: Bench, ticker: str = SHARD_3) -> ListedMarket:
@@ -114,12 +115,12 @@ def real(bench: Bench, order: Order | OrderResponse) -> matching.Order:
 
 
 def queue(bench: Bench, order: Order) -> int:
-    """How much is ahead of an order of ours, in 1/100 contracts."""
+    """Contracts ahead of our order, in 1/100 contracts."""
     return market(bench).book.bids.ahead_of(real(bench, order))
 
 
 def taken_by_others(bench: Bench, ticker: str, is_bid: bool, pips: int, size: int) -> None:
-    """Somebody takes `size` 1/100 contracts of what rests."""
+    """A trader takes `size` 1/100 contracts of the resting orders."""
     exchange = bench.exchange.api.exchange
     exchange.crowd_take(market(bench, ticker), is_bid, pips, size)
     exchange.advance(exchange.now)

@@ -1,4 +1,4 @@
-"""Every call of the client, what the simulator really answers to it, and clients that hear whatever they are told.
+"""Every call of the client, the simulator's real answer to it, and clients that receive any given answer.
 
 Answers go through `requests` and the whole client, as the exchange's do.
 """
@@ -60,7 +60,7 @@ LIMITS = {
     "read": {"refill_rate": 200, "bucket_capacity": 600},
     "write": {"refill_rate": 100, "bucket_capacity": 100},
 }
-"""What the simulator says of itself, in a body with the costs: one answer for both calls."""
+"""The simulator's account limits, in a body with the costs: one answer for both calls."""
 
 CALLS: dict[str, Callable[[KalshiHttpClient], Any]] = {
     "amend_order": lambda c: c.amend_order(ORDER, BID),
@@ -109,7 +109,7 @@ def give(status: int, payload: bytes, content_type: str = "application/json") ->
 
 
 def client_that_hears(*answers: Callable[..., requests.Response], key_id: str = KEY_ID) -> KalshiHttpClient:
-    """A client whose requests are answered by these, one after the other, and by the last from then on."""
+    """A client that receives these answers one after the other, and then the last one again."""
     client, _ = client_and_wire(*answers, key_id=key_id)
     return client
 
@@ -117,7 +117,7 @@ def client_that_hears(*answers: Callable[..., requests.Response], key_id: str = 
 def client_and_wire(
     *answers: Callable[..., requests.Response], key_id: str = KEY_ID
 ) -> tuple[KalshiHttpClient, Wire]:
-    """The same, with the wire that it sends over."""
+    """`client_that_hears`, with the wire that it sends over."""
     session = requests.Session()
     session.trust_env = False
     wire = Wire(HTTPAdapter(), lambda _, number: answers[min(number, len(answers) - 1)])
@@ -128,12 +128,12 @@ def client_and_wire(
     return client, wire
 
 
-# -- what the exchange really answers -----------------------------------------------------------------------------
+# -- the exchange's real answers ----------------------------------------------------------------------------------
 
 
 @cache
 def real_answers() -> dict[str, bytes]:
-    """By method, what the simulator answered to it last."""
+    """By method, the simulator's last answer to it."""
     exchange = embedded.start(1, None, None, START, 12, ())
     wire = Wire(exchange.session.adapters[embedded.HOST])
     exchange.session.mount(embedded.HOST, wire)
@@ -184,7 +184,7 @@ def real_answers() -> dict[str, bytes]:
 
 @cache
 def short_answer(name: str) -> bytes:
-    """A real answer, its lists cut to two."""
+    """A real answer with its lists cut to two items."""
     body = json.loads(real_answers()[name] or b"{}")
     for container, key in list(places(body)):
         if isinstance(container[key], list) and not (isinstance(container, list) or key == "standard_hours"):
@@ -196,7 +196,7 @@ def body_of(name: str) -> Any:
     return json.loads(short_answer(name))
 
 
-# -- answers that are spoilt --------------------------------------------------------------------------------------
+# -- spoiled answers ----------------------------------------------------------------------------------------------
 
 DEEP = "[" * 100_000 + "]" * 100_000
 RAW = {
@@ -204,11 +204,11 @@ RAW = {
     "small": "1e-999999999", "digits": "9" * 5_000, "deep": DEEP,
     "less deep": "[" * 600 + "]" * 600, "surrogate": '"\\ud800"', "fraction": "0.1",
 }  # fmt: skip
-"""JSON, or nearly, that `json.dumps` does not write. They stand in values as `@name`."""
+"""Text that is JSON, or nearly, and that `json.dumps` does not write. Values hold its place as `@name`."""
 
 
 def sent(value: Any) -> bytes:
-    """A value as JSON, with the raw ones in their places."""
+    """A value as JSON, with the `RAW` texts put into their places."""
     text = json.dumps(value)
     for name, raw in RAW.items():
         text = text.replace(f'"@{name}"', raw) if "@" in text else text

@@ -1,9 +1,11 @@
-"""A whole bot on an exchange that a script of faults strikes, and what may never be true of the two.
+"""A whole bot on an exchange that a script of faults strikes, and the conditions that must always hold.
 
-Promise: the loop is the bot's own (`MarketBot.run`), with its waits and outages on the simulated clock; what is
-judged is the exchange's own record, never the bot's word. A generator, the *director*, says what comes next: it
-yields `START`, `GO` or what strikes the bot in its wait, and goes on at the loop's next wait, or once the bot has
-ended.
+Promise:
+- The loop is the bot's own (`MarketBot.run`), with its waits and outages on the simulated clock.
+- The exchange's own record is judged, never the bot's word.
+
+A generator, the *director*, decides the next step: it yields `START`, `GO`, or an exception for the bot's wait. It
+resumes at the loop's next wait, or once the bot has ended.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ from trade import OWN_PREFIX
 PROGRAMS, SIZE = 20, 5
 WAIT, EXPIRATION = 60.0, 60.0
 SLACK = 15.0
-"""Seconds that a cycle may take until it renews, and that the exchange's whole seconds add."""
+"""Seconds for a cycle until it renews, and for the exchange's rounding to whole seconds."""
 
 SETTINGS: Mapping[str, object] = {
     **RULES,
@@ -61,12 +63,12 @@ SETTINGS: Mapping[str, object] = {
     "FILL_PAUSE": 5,
     "SCAN_TIME": 1_200,
 }
-"""As in `tests/support/account_limits.py`, one tick behind the touch; what was filled is back with the next cycle
-but one."""
+"""As in `tests/support/account_limits.py`, one tick behind the touch. A filled quote is back in the second cycle
+after the fill."""
 
 CYCLES_TO_RECOVER = 2
 RUNAWAY = 3_000
-"""Requests between two waits that no bot in its senses sends."""
+"""Requests between two waits that only a runaway bot sends."""
 
 START, GO = "start", "go"
 WAITING = "waiting"
@@ -78,19 +80,19 @@ Place = tuple[str, bool]
 """A side: its market, and whether it buys YES."""
 
 Aim = Callable[[str, str, Mapping[str, Any]], bool]
-"""Whether a fault is meant for a request: its method, its path and what is in its body."""
+"""Whether a fault is meant for a request, by its method, path and body."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How the bot ended: its exit code, None where it was killed; `died` of what, if it was a fault of its own."""
+    """How the bot ended: its exit code, or None if it was killed. `died`: the traceback of a bug."""
 
     code: int | None
     died: str = ""
 
 
 class BotEnded(Exception):
-    """The bot has ended where it should have gone on."""
+    """The bot ended when it should have continued."""
 
     def __init__(self, ended: Ended) -> None:
         self.ended = ended
@@ -98,7 +100,7 @@ class BotEnded(Exception):
 
 
 class _Over(BaseException):
-    """The director has nothing more to say."""
+    """The director has no more steps."""
 
 
 @dataclass
@@ -112,8 +114,8 @@ class _Wire(BaseAdapter):
 
 
 class Stage:
-    """One exchange with whoever else trades on it, one ledger and log in `folder`, one bot at a time. `way` is its
-    EXIT. `broken`: what was found that may not be."""
+    """An exchange with traders, one ledger and log in `folder`, and one bot at a time. `way` is its EXIT.
+    `broken`: the violations found."""
 
     def __init__(self, folder: Path, way: str, who: Collection[str], markets: int = 2, **changed: object) -> None:
         self.opened = embedded.start(1, None, None, OPENING, PROGRAMS, tuple(who))
@@ -142,14 +144,14 @@ class Stage:
         self.is_running = False
         self.left = 0.0
         self.full = 2 * markets
-        """Quotes that rest while all is well."""
+        """Quotes that rest in normal operation."""
         self.guests: list[Order] = []
         self.cycles = self.requests = 0
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
     def play(self, director: Director) -> None:
-        """Run the bot as `director` says until it has nothing more to say."""
+        """Run the bot as `director` says until it has no more steps."""
         self._director = director
         with redirect_stdout(self._console), redirect_stderr(self._console):
             try:
@@ -162,7 +164,7 @@ class Stage:
                 return
 
     def _run(self) -> Ended:
-        """A new process, as far as the bot can tell, from its start to its end."""
+        """Run a new process, from the bot's point of view, from its start to its end."""
         if self._ledger is not None:
             self._ledger.close()
         self._ledger = Ledger(self._ledger_file)
@@ -175,13 +177,13 @@ class Stage:
             return Ended(None)
         except Exception:
             if self._director is None or self._director.gi_frame is None:
-                raise  # the director's own fault
+                raise  # a bug of the director
             return Ended(None, traceback.format_exc())
         finally:
             self.is_running, self.kill_after = False, lambda: False
 
     def _slept(self, seconds: float) -> None:
-        """A wait. The loop's own, and no other, is one that `market_bot.py` asks for."""
+        """A wait. Only a wait that `market_bot.py` asks for is the loop's own."""
         frame = sys._getframe(2)
         if not frame.f_code.co_filename.endswith("market_bot.py"):
             self._sleep(seconds)
@@ -199,7 +201,7 @@ class Stage:
         self._sleep(max(self.left, 0.0))
 
     def carry(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Hand a request to the exchange, and look at what rests whatever becomes of it."""
+        """Pass a request to the exchange, and check the resting orders in any case."""
         self.requests += 1
         self._since_wait += 1
         self.signatures.append(str(request.headers[_SIGNATURE]))
@@ -223,7 +225,7 @@ class Stage:
         return response
 
     def _crowd(self) -> list[tuple[Order, int]]:
-        """The crowd's orders where somebody may be about to take from a quote, with what each has."""
+        """The traders' orders in markets in which a quote may be about to be taken, with their sizes."""
         tickers = {
             rule.given["ticker"] for rule, _ in self._aimed if rule.do == "partial_fill" and rule.on != _NEVER
         }
@@ -232,8 +234,8 @@ class Stage:
         return [(order, order.remaining) for order in everyone if order.owner is None]
 
     def _refill(self, before: Sequence[tuple[Order, int]]) -> None:
-        """Those who were taken with a quote come back: a book without them would miss its target, which is another
-        story."""
+        """Restore the traders' orders that were taken with a quote. Without them the book would miss its target,
+        which is another test's subject."""
         for order, had in before:
             market = self.exchange.markets[order.ticker]
             if order.remaining < had:
@@ -243,7 +245,7 @@ class Stage:
     # -- faults ------------------------------------------------------------------------------------------------
 
     def strike(self, aimed: Sequence[tuple[Rule, Aim]]) -> None:
-        """Let these rules strike from now on, each only the requests that it is meant for."""
+        """Apply these rules from now on, each only to the requests that it is meant for."""
         self._aimed = list(aimed)
         for rule, _ in aimed:
             rule.on = _NEVER
@@ -251,8 +253,8 @@ class Stage:
         self._front = ExchangeAdapter(front, self.clock, embedded.LATENCY)
 
     def lift(self) -> None:
-        """End the faults, as far as they end. Cash that was moved or taken out comes back: without it the bot is
-        right not to quote."""
+        """End the faults that can end. Cash that was moved or taken out comes back, because the bot rightly does
+        not quote without it."""
         if any(rule.do.startswith("cash_") for rule, _ in self._aimed):
             self.account.cash[0] = max(self.account.cash[0], self._cash)
         self._aimed = []
@@ -260,7 +262,7 @@ class Stage:
         self._front = ExchangeAdapter(self.api, self.clock, embedded.LATENCY)
 
     def new_key(self) -> None:
-        """A key that was revoked is replaced by the same."""
+        """Restore the key that was revoked."""
         self.api.keys.update(self._keys)
 
     @property
@@ -272,17 +274,17 @@ class Stage:
     def is_paused(self) -> bool:
         return any(self.exchange.pauses.values())
 
-    # -- what people do ----------------------------------------------------------------------------------------
+    # -- actions of people -------------------------------------------------------------------------------------
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, of a wait of the loop's at most what is left of it."""
+        """Let time pass; in a wait of the loop, only up to its end."""
         passed = min(seconds, self.left) if self.is_running else seconds
         self.left -= passed
         self.clock.advance(passed)
         self.exchange.advance(self.clock.now().timestamp())
 
     def take(self, order: Order, part: float = 1.0) -> None:
-        """Somebody takes from a quote."""
+        """A trader takes from a quote."""
         take(self.exchange, order, part)
 
     def use_by_hand(self, ticker: str) -> None:
@@ -297,20 +299,20 @@ class Stage:
             order_entry.create(self.exchange, CUSTOMER, terms)
 
     def even_out(self) -> None:
-        """Somebody buys what an exit offers, so that nothing is held."""
+        """A trader buys all that an exit offers, so that no position is left."""
         for order in self.own():
             held = self.account.held_against(order.ticker, order.is_bid)
             if held and self.exchange.trades_in(self.exchange.markets[order.ticker]):
                 self.take(order, min(held / order.remaining, 1.0))
 
-    # -- what may never be -------------------------------------------------------------------------------------
+    # -- conditions that hold ----------------------------------------------------------------------------------
 
     def own(self) -> list[Order]:
         """The bot's live orders, by the exchange's record."""
         return [one for one in self.account.resting.values() if one.client_order_id.startswith(OWN_PREFIX)]
 
     def quotes(self) -> set[Place]:
-        """Sides on which an order of the bot's rests and can be filled, and, where exits rest, those whose size is
+        """Sides on which the bot has an order that can be filled. If exits rest, also the sides whose full size is
         held already."""
         trading = {ticker for ticker, market in self.exchange.markets.items() if self.exchange.trades_in(market)}
         places = {_place(one) for one in self.own() if one.ticker in trading}
@@ -323,11 +325,11 @@ class Stage:
         return places
 
     def missing(self, before: Collection[Place]) -> int:
-        """How many of the sides that were quoted `before` are not, nor others in their place. Where people trade,
-        a market that misses its target by their doing is not asked for: the bot waits for it with good reason."""
+        """How many of the sides quoted `before` are neither quoted now nor replaced. A market in which traders
+        took the book below its target does not count: the bot rightly waits."""
         now = self.quotes()
         thin = 0 if self.is_alone else sum(1 for place in set(before) - now if self._misses_target(place[0]))
-        asked = min(len(before), self.full)  # more were sides whose exits rested, which are sold by now
+        asked = min(len(before), self.full)  # any further sides had resting exits, which are sold by now
         return max(asked - len(now) - thin, 0)
 
     def _misses_target(self, ticker: str) -> bool:
@@ -339,7 +341,7 @@ class Stage:
         return not targets or least < max(targets)
 
     def unknown(self) -> list[str]:
-        """Where the ledger does not say what is held."""
+        """Positions that the ledger does not agree with."""
         if self._reader is None:
             self._reader = Ledger(self._ledger_file, read_only=True)
         said = self._reader.positions()
@@ -351,7 +353,7 @@ class Stage:
         ]
 
     def look(self) -> None:
-        """Whether a limit is broken, or the bot has halted. After each cycle."""
+        """Record broken limits and a halt of the bot, after each cycle."""
         exchange = self.exchange
         resting = list(self.account.resting.values())
         held = [(ticker, one) for ticker, one in self.account.holdings.items() if one.count]
@@ -367,9 +369,9 @@ class Stage:
         self._read = self._console.tell()
 
     def after_end(self, ended: Ended) -> None:
-        """Whether anything of the bot's rests that may not, now that it has ended; of one that ended with 0, or
-        with 2 for its key was refused at the start, nothing, else nothing past the expiry that it named, or that a
-        killed one gave."""
+        """Record orders of the bot that must not rest after its end. After exit code 0, or 2 because its key was
+        refused at the start, none may rest. After a kill or another code none may rest past the expiry that the
+        bot reported or gave."""
         if ended.died:
             self.broken.append(f"the bot died of a fault of its own: {ended.died.splitlines()[-1]}")
         if ended.code == 3:
@@ -387,7 +389,7 @@ class Stage:
             )
 
     def _named_expiry(self) -> datetime | None:
-        """Until when, by the log's last word, orders may rest: a time of day in local time."""
+        """The time of day, by the log's last line, until which orders may rest. It is in local time."""
         line = [one for one in self.log.splitlines() if "[SHUTDOWN]" in one][-1]
         found = re.search(r"REST until (\d\d):(\d\d):(\d\d)", line)
         if found is None:
@@ -403,11 +405,11 @@ class Stage:
         return self._log_file.read_text(encoding="utf-8")
 
     def mark(self) -> int:
-        """A place in the log: how long it is now."""
+        """The log's present length in bytes."""
         return self._log_file.stat().st_size
 
     def close(self) -> None:
-        """End the stage. What it wrote must not have a key, nor a signature, in it."""
+        """End the stage. Its files must contain no key and no signature."""
         for ledger in (self._ledger, self._reader):
             if ledger is not None:
                 ledger.close()

@@ -1,8 +1,11 @@
-"""How a fault is brought to strike a step of the bot's, and what is expected after it.
+"""Scenarios that make a fault strike one of the bot's steps, and the expected result.
 
-A step is a phase and the requests that make it. What a steady cycle would not do is provoked: quotes are filled,
-rivals step in front of them, groups trip, a person uses the account. Promise: whether the fault really struck is
-counted by the rule itself; after each episode the stage is as it was, or says that it is not.
+A step is a phase and the requests that belong to it. Steps that a steady cycle would not take are provoked: quotes
+are filled, rivals step in front of them, groups trip, a person uses the account.
+
+Promise:
+- The rule itself counts whether the fault really struck.
+- After each episode the stage is as it was, or records that it is not.
 """
 
 from __future__ import annotations
@@ -25,17 +28,17 @@ from tests.support.fault_run import CYCLES_TO_RECOVER, GO, START, WAIT, Aim, Bot
 
 ONCE, CYCLE, OUTAGE = "once", "cycle", "outage"
 DURATIONS = (ONCE, CYCLE, OUTAGE)
-"""Struck once; throughout one turn of the loop; throughout five, which are an outage where they fail."""
+"""Struck once; during one turn of the loop; during five turns, which are an outage if they fail."""
 
 OUTAGE_TURNS = 5
 PAUSED_SECONDS = {ONCE: 30.0, CYCLE: 70.0, OUTAGE: 300.0}
-"""How long a pause lasts after the beginning of the cycle in which it comes."""
+"""Seconds that a pause lasts, from the beginning of its cycle."""
 
 LATER_TURNS = 3
-"""Turns in which a start that was struck at one step comes to the others."""
+"""Turns in which a start that was struck at one step reaches the others."""
 
 LONG_GONE = ("closes", "settles", "halted")
-"""What takes a market away: it never comes back, or with an empty book."""
+"""Faults that remove a market: it never comes back, or comes back with an empty book."""
 
 _ORDERS = "/portfolio/events/orders"
 
@@ -44,9 +47,9 @@ Script = Generator[object, Any, None]
 
 @dataclass(frozen=True)
 class Step:
-    """Requests of one phase that a fault may strike: `on` as in a script, or where that says too little an `act`
-    (`_act`). `field` is what an answer may lack; `provoke` what makes the bot take the step, within `reach` turns
-    of its loop."""
+    """Requests of one phase that a fault may strike. `on` is a pattern as in a fault script; `act` (see `_act`) is
+    used if that says too little. `field`: a field that an answer may lack. `provoke`: makes the bot take the step
+    within `reach` turns of its loop."""
 
     name: str
     phase: str
@@ -66,8 +69,8 @@ class Step:
 
 
 def _act(stage: Stage, method: str, path: str, body: Mapping[str, Any]) -> str:
-    """What the bot does with an order by a request: cancel, renew, move, sell or place. An exit that rests is
-    sold by a quote of the other side that asks for more."""
+    """The bot's action on an order by a request: cancel, renew, move, sell or place. A resting exit is sold by
+    raising the size of a quote on the other side."""
     if method == "DELETE" and fnmatchcase(path, f"{_ORDERS}/*"):
         return "cancel"
     if method == "POST" and path == _ORDERS:
@@ -81,16 +84,16 @@ def _act(stage: Stage, method: str, path: str, body: Mapping[str, Any]) -> str:
     return ""
 
 
-# -- what makes the bot take a step ----------------------------------------------------------------------------
+# -- provoking a step ------------------------------------------------------------------------------------------
 
 
 def _quote(stage: Stage, is_bid: bool = True, ticker: str = "") -> Order | None:
-    """A quote of the bot's; None where people have just taken it."""
+    """A quote of the bot, or None if a trader has just taken it."""
     return next((one for one in stage.own() if one.is_bid == is_bid and ticker in ("", one.ticker)), None)
 
 
 def _fill_a_part(stage: Stage) -> None:
-    """Just before the cycle, so that the rest of the quote is withdrawn and what was filled is sold."""
+    """Just before the cycle, so that the rest of the quote is canceled and the filled part is sold."""
     stage.pass_time(stage.left - 0.5)
     quote = _quote(stage)
     if quote is not None:
@@ -98,7 +101,7 @@ def _fill_a_part(stage: Stage) -> None:
 
 
 def _fill_both_sides(stage: Stage) -> None:
-    """Apart enough for the group not to trip: nothing is held then, and nothing rests there."""
+    """With time between the fills, so that the group does not trip. No position and no quote is left there."""
     ticker = stage.own()[0].ticker
     for is_bid in (True, False):
         stage.pass_time(20.0)
@@ -108,7 +111,7 @@ def _fill_both_sides(stage: Stage) -> None:
 
 
 def _step_in_front(stage: Stage) -> None:
-    """Somebody bids a tick more than everybody, or who did goes away."""
+    """A trader bids one tick above the best bid, or the one who did so leaves."""
     for order in stage.guests:
         half = stage.exchange.markets[order.ticker].book.half(True)
         if order.status == "resting":
@@ -165,13 +168,13 @@ STEPS: Mapping[str, Step] = {
         Step("9group", "stop", "DELETE /portfolio/order_groups/*"),
     )
 }
-"""0 is a start's, 9 a stop's."""
+"""A name that begins with 0 is a step of the start; 9 is a step of the stop."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One episode: a fault, the steps that it strikes, for how long, how positions are closed, who else is there.
-    Of several steps one, `longest`, is struck for so long, the others once each."""
+    """One episode: a fault, the steps it strikes, for which duration, how positions are closed, and whether
+    traders are there. Of several steps, step `longest` is struck for `duration` and the others once each."""
 
     fault: str
     given: Mapping[str, Any]
@@ -194,8 +197,8 @@ class Cell:
 
 
 def strike(stage: Stage, cell: Cell, phases: Sequence[str], ticker: str, soon: float = 0.0) -> dict[str, Rule]:
-    """Let the cell's fault strike its steps in these phases from now on, once or until it is lifted; the cycle is
-    `soon`, in so many seconds. Returns the rules by step."""
+    """Apply the cell's fault to its steps in these phases from now on, once or until it is lifted. The cycle
+    starts in `soon` seconds. Returns the rules by step."""
     rules = {step.name: _rule(stage, cell, step, ticker, soon) for step in cell.steps if step.phase in phases}
     stage.strike(
         [(rule, _any_read if _is_long_stale(rule) else STEPS[name].aim(stage)) for name, rule in rules.items()]
@@ -204,7 +207,7 @@ def strike(stage: Stage, cell: Cell, phases: Sequence[str], ticker: str, soon: f
 
 
 LONG_STALE = 75.0
-"""Seconds that lists lag where the bot asks whether they do: what the cycle before placed is not in them."""
+"""Seconds that lists lag, in the step in which the bot checks for a lag: they lack the previous cycle's orders."""
 
 
 def _is_long_stale(rule: Rule) -> bool:
@@ -244,15 +247,15 @@ def _another(grid: Grid) -> str:
 
 
 def turn(stage: Stage) -> Script:
-    """Let the loop go on until its next wait. Raises `BotEnded` where it has none."""
+    """Run the loop until its next wait. Raises `BotEnded` if the bot ends."""
     event = yield (GO if stage.is_running else START)
     if isinstance(event, Ended):
         raise BotEnded(event)
 
 
 def calm(stage: Stage) -> Generator[object, Any, bool]:
-    """Run until all that is to be quoted is, with a whole wait before the next cycle. False where that does not
-    come."""
+    """Run until every wanted quote rests, with a whole wait before the next cycle. Returns False if that state is
+    not reached."""
     for _ in range(12):
         if stage.is_running and len(stage.own()) == stage.full and stage.left > WAIT - 10 and not stage.is_paused:
             return True
@@ -263,7 +266,7 @@ def calm(stage: Stage) -> Generator[object, Any, bool]:
 
 
 def to_the_end(stage: Stage) -> Script:
-    """Two more cycles, for what shows only later, and a stop."""
+    """Two more cycles, for violations that show later, and a stop."""
     for _ in range(2):
         if stage.is_running and not stage.broken:
             yield from turn(stage)
@@ -272,7 +275,8 @@ def to_the_end(stage: Stage) -> Script:
 
 
 def recover(stage: Stage, before: Collection[Place]) -> Script:
-    """The fault is over, the loop waits: within two cycles the bot quotes as `before`, and knows what is held."""
+    """The fault is over and the loop waits. Within two cycles the bot must quote as `before`, and the ledger must
+    match the positions."""
     for _ in range(12):
         if not stage.is_paused:
             break
@@ -307,8 +311,8 @@ def in_a_cycle(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
 
 
 def revoked(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
-    """The key is revoked in the midst of a cycle: what rests expires, and the bot says what is the matter, or ends
-    by itself."""
+    """The key is revoked in the middle of a cycle. The orders expire, and the bot logs the reason, or ends by
+    itself."""
     (step,) = cell.steps
     rules |= strike(stage, cell, ["cycle"], "", stage.left)
     mark = len(stage.log)
@@ -329,7 +333,7 @@ def revoked(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
 
 
 def killed(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
-    """The fault comes, and the bot is killed: at the first, or third, struck request, or in an outage."""
+    """The fault comes and the bot is killed: at the first, or third, struck request, or in an outage."""
     (step,) = cell.steps
     before, ticker = stage.quotes(), stage.own()[0].ticker
     rules |= strike(stage, cell, ["kill"], ticker, stage.left)
@@ -357,8 +361,8 @@ def _begin_again(stage: Stage, before: Collection[Place]) -> Script:
 
 
 def ended_and_begun(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
-    """The fault comes while the bot is stopped by Ctrl-C, or while it starts on an account that was used by hand
-    meanwhile; or both, one after the other."""
+    """The fault comes while Ctrl-C stops the bot, or while the bot starts on an account that a person used
+    meanwhile, or both, one after the other."""
     before, ticker = stage.quotes(), stage.own()[0].ticker
     rules |= strike(stage, cell, ["stop"], ticker)
     long_ones = [step for step in cell.steps if cell.lasts(step) != ONCE]
@@ -415,7 +419,7 @@ def _without_a_key(stage: Stage, event: object, mark: int) -> Script:
 
 
 def episode(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
-    """One cell. `rules` has the rule of each of its steps afterwards."""
+    """One cell. Afterwards `rules` has the rule of each of its steps."""
     phase = cell.steps[0].phase
     play = {"cycle": in_a_cycle, "kill": killed}.get(phase, ended_and_begun)
     if phase == "cycle" and cell.given["do"] == "key_revoked":

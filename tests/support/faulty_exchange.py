@@ -1,4 +1,4 @@
-"""A plain client at an exchange that a script of faults strikes."""
+"""A plain client of an exchange that a script of faults strikes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from tests.support.raw_client import ORDERS, ROOT, RawClient
 HOST = "http://simulator.invalid"
 LATENCY = 0.05
 MARKET, OTHER, FINE = (f"KXODD-26NOV23-{name}" for name in ("CAPPED", "TWICE", "FINEGRID"))
-"""Nobody is in these but who opened their books: 0.53 to 0.56, and the last 0.068 to 0.071 in steps of 0.001."""
+"""Only the orders that opened their books are in these. Prices: 0.53 to 0.56, and the last 0.068 to 0.071 in steps
+of 0.001."""
 
 CREATE, CANCEL = f"POST {ORDERS}", f"DELETE {ORDERS}/*"
 PATIENCE = 3.0
@@ -34,13 +35,13 @@ Test = TypeVar("Test", bound=Callable[..., None])
 
 
 def shows(*kinds: str) -> Callable[[Test], Test]:
-    """Says which `kinds` of fault a test is about, for the test that counts them."""
+    """Mark the `kinds` of fault that a test covers, for the test that counts them."""
     return lambda test: test
 
 
 class Client(RawClient):
-    """A plain one, which waits for `PATIENCE` seconds. Times are simulated seconds since the exchange opened. What
-    is really the case it can look up at the exchange itself."""
+    """A plain client that waits up to `PATIENCE` seconds for an answer. Times are simulated seconds since the
+    exchange opened. It can read the exchange's own state."""
 
     def __init__(
         self, exchange: Exchange, clock: SimulatedClock, session: requests.Session, signer: Signer
@@ -61,11 +62,11 @@ class Client(RawClient):
         self.exchange.advance(self.clock.now().timestamp())
 
     def create(self, **changed: Any) -> requests.Response:
-        """Ten contracts for 52 cents, which nobody wants, but for what is `changed`."""
+        """Create a bid for ten contracts at 52 cents, behind the best bid. `changed` replaces fields."""
         return super().create(**({"count": "10.00", "price": "0.5200"} | changed))
 
     def resting(self, ticker: str = MARKET) -> list[Order]:
-        """What really rests in a market."""
+        """The orders that rest in a market, by the exchange's record."""
         return list(self.exchange.markets[ticker].owned.values())
 
 
@@ -73,7 +74,7 @@ KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def open_with(*faults: dict[str, Any], seed: int = 1) -> Client:
-    """A client of an exchange like `simulator.embedded`'s; all of them have one key, for keys are slow to make."""
+    """A client of an exchange like `simulator.embedded`'s. All share one key, because keys are slow to make."""
     clock = SimulatedClock(START, None)
     api = Api(open_exchange(START.timestamp(), seed, programs=4, who=()), {"a-key": KEY.public_key()})
     session = requests.Session()

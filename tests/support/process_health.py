@@ -1,5 +1,7 @@
-"""What a process takes from its machine, written down as it runs, so that who looks later sees what grew. Promise:
-it reads `/proc` of its own process alone; where there is none, nothing is written.
+"""Record a process's memory, handles and threads as it runs, so that growth can be seen later.
+
+Promise:
+- It reads only `/proc` of its own process. Without `/proc` it writes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ _OWN = Path("/proc/self")
 
 
 class Health(NamedTuple):
-    """What a bot's process takes, at a Unix second of simulated time: resident bytes, handles and threads."""
+    """A bot process's resident bytes, handles and threads. `at`: Unix second of simulated time."""
 
     at: float
     pid: int
@@ -26,7 +28,7 @@ class Health(NamedTuple):
 
 
 def note(folder: Path, now: float) -> None:
-    """Write down the health of this process at a Unix second of simulated time."""
+    """Write the health of this process at a Unix second of simulated time."""
     if not (_OWN / "statm").exists():
         return
     gc.collect()
@@ -37,7 +39,7 @@ def note(folder: Path, now: float) -> None:
 
 
 def last_process(folder: Path) -> list[Health]:
-    """What the last of the bot's processes took from the end of its first day on, or where it did not live so long
+    """The health rows of the bot's last process, from the end of its first day. If it lived for less, from the end
     of its first quarter of a day."""
     file = folder / _FILE
     rows = [Health(*json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []

@@ -1,4 +1,4 @@
-"""Real processes: started, waited for and stopped as a person does."""
+"""Real processes: start them, wait for them and stop them as a person does."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.support.project import PROJECT
 
 
 def heed_signals() -> None:
-    """In a process about to become another: heed what stops one, as in a terminal. What whoever runs the tests
+    """In a process about to become another: react to stop signals, as in a terminal. A signal that the test run
     ignores (a closed terminal under `nohup`, Ctrl-C in the background of a shell) would be ignored there too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def python(clone: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Python in the clone, at home there, as a terminal starts it; `options` are of `Popen`. The proxy leads
-    nowhere: what is sent to this machine must not go through one."""
+    """Python in the clone, with its home there, as a terminal starts it; `options` are of `Popen`. The proxy leads
+    nowhere, because requests to this machine must not go through one."""
     home = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONUNBUFFERED": "1"}
     usual: dict[str, Any] = {
         "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": home | {"HTTP_PROXY": "http://127.0.0.1:9"},
@@ -33,7 +33,7 @@ def python(clone: Path, *arguments: str, **options: Any) -> subprocess.Popen[str
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """Seconds that it took until `condition` held."""
+    """Wait until `condition` holds. Returns the seconds that it took."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"no {what} within {seconds} s"
@@ -46,14 +46,14 @@ def read(log: Path) -> str:
 
 
 def stop(process: subprocess.Popen[str], number: int = signal.SIGINT, patience: float = 10.0) -> tuple[int, float]:
-    """The exit code after a signal, and the seconds until it came."""
+    """Send a signal. Returns the exit code, and the seconds until it came."""
     began = time.monotonic()
     process.send_signal(number)
     return process.wait(timeout=patience), time.monotonic() - began
 
 
 def simulator(*arguments: str) -> subprocess.Popen[str]:
-    """A served simulator, by `python -m simulator ARGUMENTS`."""
+    """A served simulator: `python -m simulator ARGUMENTS`."""
     return subprocess.Popen(
         [sys.executable, "-m", "simulator", *arguments],
         cwd=PROJECT,

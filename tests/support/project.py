@@ -1,4 +1,4 @@
-"""Where things are: the project, its packages, and what may lie beside it. And when simulated days begin."""
+"""Paths of the project, its packages and the files next to it; the start of simulated days."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PRODUCT = ["*.py", *(f"{name}/**/*.py" for name in PACKAGES), "requirements.txt"
 
 
 def needs(file: Path) -> pytest.MarkDecorator:
-    """For a test that compares with what is no part of the project, and may lie beside it."""
+    """Skip a test if `file`, which may lie next to the project, is not there."""
     told = "not beside this clone: ../shared with the exchange's specification, rule vectors and recorded books"
     return pytest.mark.skipif(not file.exists(), reason=told)
 
 
 def copy_of_the_product(there: Path) -> Path:
-    """Copy the files that a user needs to a folder, and no key, log or setting. Returns it."""
+    """Copy the files that a user needs to a folder, without key, log or settings. Returns the folder."""
     for pattern in PRODUCT:
         for file in PROJECT.glob(pattern):
             (there / file.relative_to(PROJECT)).parent.mkdir(parents=True, exist_ok=True)
@@ -38,8 +38,8 @@ def copy_of_the_product(there: Path) -> Path:
 
 
 def noted(decorator: str, files: Iterable[Path]) -> set[str]:
-    """What the tests of some files are decorated with: the texts in each `@decorator("text", ...)`. The files are
-    read, not imported, so that it is the same whichever tests were selected."""
+    """The texts in each `@decorator("text", ...)` of the tests in some files. The files are read, not imported, so
+    the result does not depend on the selected tests."""
     found = set()
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

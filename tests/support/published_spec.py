@@ -1,7 +1,8 @@
-"""Judges requests and answers by the published specification, which may lie beside the project.
+"""Judge requests and answers by the published specification, which may lie next to the project.
 
-The published schema is loose: prices and counts are plain strings there, so their prose is checked here. Fields
-that it does not name are refused, and so is a call without a place (account, shard, market) that it takes.
+The published schema is loose: prices and counts are plain strings, so the rules from its descriptions are checked
+here. A field that it does not name is refused. So is a call that takes a place (account, shard, market) but names
+none.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ BODIES = (*CREATES, "AmendOrderV2Request", "BatchCancelOrdersV2Request", "Create
           "UpdateOrderGroupLimitRequest", "EmptyResponse")  # fmt: skip
 PLACES = {"exchange_index", "market_ticker", "subaccount"}
 FILTERS = {"/portfolio/balance", "/portfolio/orders", "/portfolio/fills", "/portfolio/positions"}
-"""Reads that `exchange_index` would only narrow to one shard: left out, they tell of all ("Omit to return results
-from all exchange shards"), and that is what is wanted."""
+"""Reads that `exchange_index` would narrow to one shard. The bot wants all: "Omit to return results from all
+exchange shards"."""
 
 
 def inline_nullable(node: Any, schemas: dict[str, Any]) -> None:
-    """`nullable` beside a reference is void by the letter of OpenAPI 3.0; the exchange means it."""
+    """Put each nullable schema in the place of its reference. OpenAPI 3.0 ignores `nullable` next to a reference,
+    but the exchange means it."""
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for child in children:
         inline_nullable(child, schemas)
@@ -44,9 +46,10 @@ def inline_nullable(node: Any, schemas: dict[str, Any]) -> None:
 
 @lru_cache(maxsize=1)
 def published() -> tuple[dict[str, Any], OpenAPI]:
-    """The specification and the judge by it. Bodies are closed to fields that it does not name. It has the error
-    answers that go unlisted: a query that does not validate is 400 and too many requests are 429 wherever they
-    come; a write that meets a pause or a closed market is 409."""
+    """The specification, and the judge by it.
+
+    Bodies are closed to unnamed fields. Unlisted error answers are added: 400 for an invalid query, 429 for too
+    many requests, and 409 for a write during a pause or in a closed market."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with SPECIFICATION.open(encoding="utf-8") as file:
         document: dict[str, Any] = yaml.load(file, Loader=loader)  # noqa: S506  (a safe loader, the fast one)
@@ -66,7 +69,7 @@ def published() -> tuple[dict[str, Any], OpenAPI]:
 
 
 def operation(document: dict[str, Any], request: requests.PreparedRequest) -> dict[str, Any]:
-    """What the specification says of a request: fixed paths go before those with places."""
+    """The specification's entry for a request. Fixed paths take precedence over those with places."""
     path = urlsplit(request.url or "").path.removeprefix("/trade-api/v2")
     assert "{" not in path, f"a place of {path} was left open"
     for template, methods in sorted(document["paths"].items(), key=lambda item: item[0].count("{")):
@@ -76,7 +79,7 @@ def operation(document: dict[str, Any], request: requests.PreparedRequest) -> di
 
 
 def takes(document: dict[str, Any], request: requests.PreparedRequest) -> tuple[set[str], dict[str, Any]]:
-    """What an operation takes in its query, and the schema of its body (an empty one: it takes none)."""
+    """The query parameters of an operation, and the schema of its body ({} if it takes none)."""
     components = document["components"]
     described = operation(document, request)
     listed = [
@@ -90,7 +93,7 @@ def takes(document: dict[str, Any], request: requests.PreparedRequest) -> tuple[
 
 
 def rows_of(document: dict[str, Any], schema: dict[str, Any], body: Any) -> list[tuple[set[str], dict[str, Any]]]:
-    """Each object of a body, with the names that it may have."""
+    """Each object of a body, with its allowed names."""
     inner = schema.get("properties", {}).get("orders", {}).get("items")
     if inner is None:
         return [(set(schema.get("properties", {})), body or {})]
@@ -99,7 +102,7 @@ def rows_of(document: dict[str, Any], schema: dict[str, Any], body: Any) -> list
 
 
 def assert_places_named(document: dict[str, Any], request: requests.PreparedRequest) -> None:
-    """Account, shard and market go with every call that takes them: what is assumed without them differs."""
+    """Every call that takes an account, a shard or a market must name it, because defaults differ."""
     known, schema = takes(document, request)
     url = urlsplit(request.url or "")
     exempt = {"exchange_index"} if url.path.removeprefix("/trade-api/v2") in FILTERS else set()
@@ -110,8 +113,8 @@ def assert_places_named(document: dict[str, Any], request: requests.PreparedRequ
 
 
 def assert_published(request: requests.PreparedRequest, response: requests.Response, base: str = "") -> None:
-    """A request and its answer are as the specification has them. `base` is where it went, if not to the embedded
-    exchange."""
+    """A request and its answer match the specification. `base`: the address it went to, unless that is the
+    embedded exchange."""
     document, judge = published()
     request = request.copy()
     request.url = (request.url or "").replace(base, HOST, 1) if base else request.url
@@ -129,12 +132,12 @@ def assert_published(request: requests.PreparedRequest, response: requests.Respo
 
 
 def assert_answer_published(request: requests.PreparedRequest, response: requests.Response) -> None:
-    """An answer is as the specification has it, whatever was asked."""
+    """An answer matches the specification, for any request."""
     _, judge = published()
     judge.validate_response(RequestsOpenAPIRequest(request), RequestsOpenAPIResponse(response))
 
 
 def assert_all_published(wire: Wire) -> None:
-    """All that went over a wire, and all that came back."""
+    """All requests and answers of a wire match the specification."""
     for request, response in zip(wire.sent, wire.answers, strict=True):
         assert_published(request, response)

@@ -1,4 +1,4 @@
-"""A client that is not ours: it signs its requests and sends them over `requests`, as anybody's program would."""
+"""A client independent of the bot's: it signs its requests and sends them over `requests`, like any program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ORDERS = "/portfolio/events/orders"
 
 
 class RequestSigner(Protocol):
-    """Makes the headers by which the exchange knows who asks."""
+    """Makes the headers by which the exchange identifies the sender."""
 
     def headers(self, method: str, path: str, timestamp_ms: int) -> dict[str, str]: ...
 
@@ -42,7 +42,7 @@ class Ed25519Signer:
 
 
 def create_body(ticker: str, /, **changed: Any) -> dict[str, Any]:
-    """The body of a create request: one YES contract for a cent, which rests, but for what is `changed`."""
+    """The body of a create request: one YES contract for a cent, which rests. `changed` replaces fields."""
     return {
         "ticker": ticker, "side": "bid", "count": "1.00", "price": "0.0100",
         "time_in_force": "good_till_canceled", "self_trade_prevention_type": "taker_at_cross",
@@ -50,8 +50,8 @@ def create_body(ticker: str, /, **changed: Any) -> dict[str, Any]:
 
 
 class RawClient:
-    """Asks the exchange at `base` (up to `/trade-api/v2`) over `session`. `now` is its clock, `ticker` the market
-    of its orders, `timeout` the seconds that it waits for an answer."""
+    """Sends requests to the exchange at `base` (up to `/trade-api/v2`) over `session`. `now` is its clock,
+    `ticker` the market of its orders, `timeout` the seconds that it waits for an answer."""
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class RawClient:
         skew_ms: int = 0,
         signed_path: str = "",
     ) -> requests.PreparedRequest:
-        """Sign a request as it leaves. Headers that a test has set stay. `skew_ms`: how fast this client's clock
-        is; `signed_path`: another path than the request's."""
+        """Sign a request as it leaves. Headers that a test has set stay. `skew_ms`: how far this client's clock is
+        ahead; `signed_path`: a path to sign instead of the request's."""
         path = signed_path or urlsplit(str(request.url)).path
         now_ms = int(self.now().timestamp() * 1000) + skew_ms
         for name, value in (signer or self.signer).headers(request.method or "", path, now_ms).items():
@@ -95,7 +95,7 @@ class RawClient:
         signed_path: str = "",
         **options: Any,
     ) -> requests.Response:
-        """A signed request; `options` are those of `requests`."""
+        """Send a signed request; `options` are those of `requests`."""
         auth = partial(self.sign, signer=signer, skew_ms=skew_ms, signed_path=signed_path)
         return self.session.request(method, self.base + path, auth=auth, **({"timeout": self.timeout} | options))
 
@@ -109,7 +109,7 @@ class RawClient:
         return self.send("POST", ORDERS, json=create_body(self.ticker, **changed))
 
     def place(self, **changed: Any) -> str:
-        """The id of an order that must be taken."""
+        """Create an order that the exchange must accept. Returns its id."""
         response = self.create(**changed)
         assert response.status_code == 201, response.text
         return str(response.json()["order_id"])

@@ -1,4 +1,4 @@
-"""Reports made by hand, in the shapes a page has to bear."""
+"""Reports made by hand, in the forms that a page must handle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TICKERS = (
 
 
 def report(days: int = 7, markets: int = 20, scale: str = "1", seed: int = 1) -> Report:
-    """So many days of so many markets; figures are of a few dollars, times `scale`."""
+    """A report of `days` days and `markets` markets; figures are of a few dollars, times `scale`."""
     chance = random.Random(seed)
     since = UNTIL.replace(hour=0, minute=0) - timedelta(days=days - 1, hours=-5)
     names = [(UNTIL - timedelta(days=ago)).date().isoformat() for ago in reversed(range(days))]
@@ -64,7 +64,7 @@ def report(days: int = 7, markets: int = 20, scale: str = "1", seed: int = 1) ->
 
 
 def first_day(hours: int = 23) -> Report:
-    """So many hours of a bot's first day, and a bit of the next one."""
+    """The first `hours` hours of a bot's first day, and a bit of the next hour."""
     chance, whole = random.Random(1), report(1)
     whole = replace(whole, since=UNTIL - timedelta(hours=hours, minutes=48), before_bot=D("-12.34"))
     found, trading, fees, money = [], D(0), D(0), whole.total.money
@@ -77,12 +77,12 @@ def first_day(hours: int = 23) -> Report:
 
 
 def empty() -> Report:
-    """A ledger of a bot that has only just started."""
+    """The ledger of a bot that has just started."""
     return Report("trade.db", "simulated", UNTIL, UNTIL, 0, Row("all"), [], [], [], [], [], None, [], None)
 
 
 def unfilled(days: int = 2) -> Report:
-    """Orders rested, and nobody took one."""
+    """Orders rested and none was filled."""
     full = report(days)
     none = [Markout(point.point, 0, D(0), D(0), 0.0, 0) for point in full.markouts]
     rested = [row._replace(money=Result(), fills=0, contracts=D(0)) for row in full.days]

@@ -1,4 +1,4 @@
-"""A small exchange with nobody in it but those whom a test sends, and a customer at its HTTP door."""
+"""A small exchange without other traders than those a test sends, and a customer that uses it over HTTP."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ M = "KXM-26-T1"
 
 QUARTER = FeeTerms("quadratic_with_maker_fees")
 SPORTS = "KXS-26-T1"
-"""A market of shard 3, where a test lists it."""
+"""A market of shard 3, in tests that list it."""
 
 TOO_MANY = {"error": "too many requests"}
 
@@ -60,7 +60,7 @@ def listed(
 
 
 def small_exchange(seed: int = 3, owners: str = "ann bob", cash: int = 500) -> tuple[Exchange, ListedMarket]:
-    """An exchange with one market on shard 0, and accounts with so many dollars there."""
+    """An exchange with one market on shard 0, and accounts with `cash` dollars there."""
     exchange = Exchange(NOW, seed)
     market = listed(exchange)
     for owner in owners.split():
@@ -69,7 +69,7 @@ def small_exchange(seed: int = 3, owners: str = "ann bob", cash: int = 500) -> t
 
 
 def terms(is_bid: bool, cents: float, count: float, **changed: Any) -> OrderTerms:
-    """An order for so many contracts at so many cents of YES."""
+    """An order for `count` contracts at `cents` of YES."""
     shape: dict[str, Any] = {
         "ticker": M, "is_bid": is_bid, "price": round(cents * 100), "size": round(count * CONTRACT)
     }  # fmt: skip
@@ -94,7 +94,7 @@ def filled(orders: Iterable[Order]) -> list[float]:
 
 
 def amend(exchange: Exchange, order: Order, owner: str = "ann", **changed: Any) -> Order:
-    """Amend an order; what is not said stays. `count` in contracts, `cents` of YES."""
+    """Amend an order. Terms that are not given stay. `count` in contracts, `cents` of YES."""
     count, cents = changed.pop("count", order.size / CONTRACT), changed.pop("cents", order.price / 100)
     shape = {
         "ticker": order.ticker, "is_bid": order.is_bid, "price": round(cents * 100),
@@ -104,8 +104,8 @@ def amend(exchange: Exchange, order: Order, owner: str = "ann", **changed: Any) 
 
 
 def take(exchange: Exchange, order: Order, part: float = 1.0) -> int:
-    """Somebody takes a part of what rests of an order, those ahead of it aside for a moment. Returns the 1/100
-    contracts, one at least."""
+    """A trader takes a part of an order's remaining size; the orders ahead of it step aside for a moment. Returns
+    the 1/100 contracts, 1 or more."""
     market = exchange.markets[order.ticker]
     half, ahead = market.book.half(order.is_bid), []
     while half.first(half.best() or 0) is not order:
@@ -120,7 +120,7 @@ def take(exchange: Exchange, order: Order, part: float = 1.0) -> int:
 
 
 def refusal(act: Callable[[], object]) -> tuple[int, str]:
-    """The status and the code that something is refused with."""
+    """The status and the code of a refusal."""
     with pytest.raises(Refusal) as no:
         act()
     return no.value.status, no.value.code
@@ -130,7 +130,7 @@ def refusal(act: Callable[[], object]) -> tuple[int, str]:
 
 
 class Desk(RawClient):
-    """A customer at an exchange whose wire takes no time."""
+    """A customer of an exchange whose wire takes no time."""
 
     def __init__(self, opened: EmbeddedExchange) -> None:
         signer = Signer(opened.key_id, opened.private_key)
@@ -151,11 +151,11 @@ class Desk(RawClient):
         self.exchange.advance(self.embedded.clock.now().timestamp())
 
     def public(self, method: str, path: str, **options: Any) -> requests.Response:
-        """A request that nobody signed."""
+        """An unsigned request."""
         return self.session.request(method, self.base + path, **options)
 
     def get(self, path: str, **options: Any) -> Any:
-        """The body of a signed read that must succeed, at the pace that every tier allows."""
+        """The body of a signed read that must succeed, at a pace that every tier allows."""
         self.wait(0.05)
         return super().get(path, **options)
 
@@ -179,7 +179,7 @@ class Desk(RawClient):
 
 
 def open_desk(tier: str = "basic", seed: int = 1, programs: int = 1) -> Desk:
-    """An exchange without people, whose customer has cash on shards 0, 2 and 3, and one quiet market more."""
+    """An exchange without traders, with one extra quiet market. Its customer has cash on shards 0, 2 and 3."""
     opened = embedded.start(seed, None, None, START, programs, (), tier)
     opened.session.mount(embedded.HOST, ExchangeAdapter(opened.api, opened.clock, 0.0))
     listed(opened.api.exchange)
@@ -197,6 +197,6 @@ def rest(desk: Desk, count: int, ticker: str = M) -> list[str]:
 
 
 def code(response: Any) -> str:
-    """An error's code, in whichever form it comes."""
+    """An error's code, in either form of the body."""
     body = response.json()
     return str(body.get("code") or body["error"]["code"])

@@ -1,4 +1,4 @@
-"""What the exchange's own statement says of the bot."""
+"""Checks of the bot by the exchange's own statement."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ from trade import OWN_PREFIX
 
 
 def traded_since(statement: Mapping[str, Any], start: datetime) -> Decimal:
-    """Dollars that trades, fees and settlements brought since a time, and what is held now."""
+    """Dollars earned since a time by trades, fees and settlements, plus the value of the positions now."""
     kinds = ("trade", "fee", "settlement")
     moved = [entry for entry in statement["journal"] if entry["kind"] in kinds and moment(entry["time"]) >= start]
     return sum((Decimal(entry["amount"]) for entry in moved), start=Decimal(statement["value"]))
 
 
 def own_orders(orders: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Those of a statement's orders that the bot has sent."""
+    """The bot's orders in a statement."""
     return (order for order in orders if order["client_order_id"].startswith(OWN_PREFIX))
 
 
 def present(orders: Iterable[Mapping[str, Any]], programs: Iterable[Program]) -> float:
-    """Seconds, added up over windows and sides, in which an order of the bot's rested by the exchange's own
-    record."""
+    """Seconds in which an order of the bot rested, summed over windows and sides, by the exchange's own record."""
     spans: dict[tuple[str, Side], list[tuple[datetime, datetime]]] = {}
     for order in own_orders(orders):
         key = order["ticker"], Side(order["outcome_side"])
@@ -56,7 +55,7 @@ def truth(bench: Bench) -> dict[str, Any]:
 
 
 def assert_as_stated(bench: Bench) -> None:
-    """Fills, fees, positions, settlements and the day's profit are the exchange's, to the last digit."""
+    """Fills, fees, positions, settlements and the day's profit equal the exchange's, to the last digit."""
     said, true = bench.ledger, truth(bench)
     stated = {one["fill_id"]: (D(one["count_fp"]), D(one["fee_cost"])) for one in true["fills"]}
     assert {one.fill_id: (one.count, one.fee) for one in said.fills()} == stated
@@ -76,7 +75,7 @@ def opening(bench: Bench) -> Decimal:
 
 
 def stated_orders(bench: Bench) -> set[str]:
-    """The bot's orders by the exchange's own word."""
+    """The bot's orders, by the exchange's record."""
     return {order["order_id"] for order in own_orders(truth(bench)["orders"])}
 
 
@@ -85,4 +84,4 @@ def total(bench: Bench) -> AccruedSeconds:
 
 
 ALL = 1_000_000 * CONTRACT
-"""More 1/100 contracts than rest anywhere: also what rests ahead of the bot is taken."""
+"""More 1/100 contracts than rest anywhere: orders ahead of the bot are taken too."""

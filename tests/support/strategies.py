@@ -37,8 +37,8 @@ SIZES = st.integers(1, 150_000).map(lambda n: Decimal(n) / 100)
 def sides(
     draw: st.DrawFn, price_grid: PriceGrid, yes: bool, highest: Decimal, least: int = 0
 ) -> tuple[Level, ...]:
-    """One side of a book on a grid, its best bid at most `highest`: near it, or anywhere below. It has at least
-    so many levels where there is room for them."""
+    """One side of a book on a grid, with its best bid at `highest` or below, often near it. It has at least
+    `least` levels if there is room for them."""
     side = Side.YES if yes else Side.NO
     top = price_grid.ticks(side, highest)
     lowest = draw(st.sampled_from((1, max(top - 12, 1))))
@@ -48,7 +48,7 @@ def sides(
 
 @st.composite
 def books(draw: st.DrawFn, price_grid: PriceGrid, least: int = 0) -> Book:
-    """Any book that is not crossed, with at least so many levels a side where there is room for them."""
+    """Any book that is not crossed, with at least `least` levels a side if there is room for them."""
     yes = draw(sides(price_grid, True, Decimal("0.98"), least))
     best = yes[0].price if yes else Decimal("0.01")
     no = draw(sides(price_grid, False, 1 - best - Decimal("0.001"), least))
@@ -57,7 +57,7 @@ def books(draw: st.DrawFn, price_grid: PriceGrid, least: int = 0) -> Book:
 
 @st.composite
 def targets(draw: st.DrawFn, levels: tuple[Level, ...]) -> Decimal:
-    """Any target, often one that a level just reaches or just misses, or whose fifth it does."""
+    """Any target, often one that a level just reaches or misses, or whose fifth it does."""
     walked, edges = Decimal(0), []
     for level in levels:
         walked += level.size
@@ -72,8 +72,8 @@ def targets(draw: st.DrawFn, levels: tuple[Level, ...]) -> Decimal:
 
 @st.composite
 def own_bids(draw: st.DrawFn, price_grid: PriceGrid, levels: tuple[Level, ...], side: Side) -> list[Bid]:
-    """Up to four bids of ours on a side of a book: at its levels, between them, behind and ahead of them, never at
-    the top tick."""
+    """Up to four of our bids on a side of a book: at its levels, between them, behind and ahead of them, but not
+    at the top tick."""
     top = price_grid.ticks(side, Decimal(1)) - 2
     near = [price_grid.ticks(side, price) + step for price, _ in levels for step in (-1, 0, 1)]
     places = st.integers(1, top)
