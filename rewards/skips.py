@@ -1,7 +1,7 @@
 """The reasons why a market is not quoted.
 
 Promise:
-- Every reason has one name, used by the log and the README.
+- Every reason has one name, used by the log and docs/trade-log.md.
 - Every skipped market has the number behind its reason.
 """
 

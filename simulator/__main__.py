@@ -96,8 +96,10 @@ def _arguments() -> argparse.Namespace:
         "--programs", type=_programs, default=PROGRAMS, metavar="N",
         help=f"liquidity programs that run on the board (default {PROGRAMS})",
     )  # fmt: skip
-    parser.add_argument("--books", type=Path, metavar="FILE", help="start from recorded order books (see README)")
-    parser.add_argument("--faults", type=Path, metavar="FILE", help="a script of faults (see README)")
+    parser.add_argument(
+        "--books", type=Path, metavar="FILE", help="start from recorded order books (see docs/simulator.md)"
+    )
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="a script of faults (see docs/simulator.md)")
     parser.add_argument(
         "--without", type=_people, default=[], metavar="WHO",
         help=f"simulated traders to leave out: {', '.join(sorted(people.EVERYBODY))}, separated by commas",

@@ -73,7 +73,7 @@ def clone(tmp_path: Path) -> Path:
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Open benches on a small board with random takers and rivals. Keyword arguments are settings, except those
-    for the exchange. At the end, the bots' logs are checked against the README."""
+    for the exchange. At the end, the bots' logs are checked against docs/trade-log.md."""
     loggers = []
     log_files = []
 

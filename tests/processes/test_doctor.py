@@ -159,13 +159,8 @@ def test_demo_with_nothing_configured_says_what_to_do(clone: Path) -> None:
     assert "API key on the demo site" in found.line(".env")
     assert found.line("Key file") == "- not checked: there is none yet"
     for what in ("Exchange", *doctor.BEYOND_STATUS):
-<<<<<<< HEAD
         assert found.line(what) == "- not checked: it needs .env and the key file"
-    assert found.summary == f"Not ready. Mend first: .env. Then check again: {sys.executable} main.py doctor"
-=======
-        assert found.line(what) == "- not checked: .env and the key file come first"
     assert found.summary == f"Not ready. Fix first: .env. Then check again: {sys.executable} main.py doctor"
->>>>>>> prose-select
 
 
 def test_an_example_not_filled_in_is_known_as_such(clone: Path) -> None:

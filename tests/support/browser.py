@@ -1,10 +1,6 @@
 """A headless browser for the project's pages, controlled over its debugging pipe without any package.
 
-<<<<<<< HEAD
 `python -m tests.support.browser PAGE.html OUT.png [WIDTH [HEIGHT]]` takes a picture of a page, or of its top.
-=======
-`python -m tests.support.browser PAGE.html OUT.png [WIDTH [dark]]` takes a picture of a page.
->>>>>>> prose-select
 """
 
 from __future__ import annotations

@@ -1,11 +1,6 @@
-<<<<<<< HEAD
-"""What every `trade.log` keeps to, whatever a test has done to its bot: each line has the documented form, and no
-event, reason or code that docs/trade-log.md does not have."""
-=======
 """The rules that every `trade.log` keeps in every test: each line has the documented form, and every event, reason
-and code is in the README.
+and code is in docs/trade-log.md.
 """
->>>>>>> prose-select
 
 from __future__ import annotations
 
@@ -34,16 +29,9 @@ WORDS = {"GUARD": "Guard", "SKIP POSITION": "Reason", "HALT": "Reason"}
 
 @cache
 def documented_phrases(event: str) -> tuple[str, ...]:
-<<<<<<< HEAD
-    """The reasons of an event on the page; `…` stands for the numbers."""
+    """The reasons of an event on the page; `…` stands for any text."""
     (reasons,) = [cells[1] for cells in rows(TRADE_LOG, "event | reasons") if cells[0] == f"`[{event}]`"]
     return tuple(spans(reasons))
-=======
-    """The reasons of an event in the README; `…` stands for any text."""
-    text = (PROJECT / "README.md").read_text(encoding="utf-8").partition(f"Reasons of `[{event}]`:")[2]
-    found = re.findall(r"`([^`]+)`", text.partition("\n\n")[0])
-    return tuple(" ".join(phrase.split()) for phrase in found)
->>>>>>> prose-select
 
 
 @cache
