@@ -1,7 +1,7 @@
 """The only way to an exchange: one method for each API call.
 
 Promise:
-- Callers never see a dict, a string price or a status code. No float touches an outgoing price, size or cash amount.
+- Callers never see a dict, a string price or a status code. Outgoing prices, sizes and cash are never floats.
 - A request waits until the rate limits allow it, and is repeated if that is safe (`exchange/transport.py`).
 - An order is placed once (`exchange/placement.py`).
 - Each failure is an `ExchangeError` (`exchange/errors.py`) that says whether the exchange may have carried the

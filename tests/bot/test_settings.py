@@ -284,7 +284,7 @@ def test_a_key_file_that_is_not_there_or_a_folder_is_named(variables: dict[str, 
     ],
 )
 def test_orders_never_go_out_in_the_clear_or_to_half_an_address(variables: dict[str, str], url: str) -> None:
-    with pytest.raises(ConfigError, match=r"DEMO_URL (must|is no address)") as error:
+    with pytest.raises(ConfigError, match=r"DEMO_URL (must|is not an address)") as error:
         connect(Environment.DEMO, variables | {"DEMO_URL": url})
     assert "hunter2" not in str(error.value), "a password in the address is not repeated"
 
