@@ -311,7 +311,7 @@ class MarketBot:
     def _stop_on_error(self, failure: Failure) -> int:
         """Stop because only a person can fix the error. Returns the exit code."""
         self.log("ERROR", f"The bot stops: only you can fix this ({failure.text})")
-        return max(self.session.stop("it cannot go on"), ExitCode.MISCONFIGURED)
+        return max(self.session.stop("an error that only you can fix"), ExitCode.MISCONFIGURED)
 
     def _use_slack(self) -> None:
         """Between two cycles, read prices missing from the report and scan a due board."""

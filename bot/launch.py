@@ -133,7 +133,7 @@ def _lock_account(settings: Settings, connection: Connection, held: ExitStack, l
     except (OSError, RuntimeError) as error:
         return (
             left_by,
-            f"Could not check whether another copy of the bot trades on this account; the bot starts anyway ({error})",
+            f"Could not check for another bot on this account; the bot starts anyway ({error})",
         )
     held.callback(taken.release)
     return left_by or taken.left_by, ""

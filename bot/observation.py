@@ -86,9 +86,7 @@ def _read_balance(client: KalshiHttpClient, log: Log) -> Balance | None:
         log(
             "ERROR",
             str(error),
-            [
-                "The bot trades on without knowing its cash; the exchange refuses orders that the cash does not cover"
-            ],
+            ["Cash is unknown; the exchange refuses orders that it does not cover"],
         )
         return None
 
@@ -96,8 +94,8 @@ def _read_balance(client: KalshiHttpClient, log: Log) -> Balance | None:
 class MarketView(NamedTuple):
     """The market as it was found.
 
-    `snapshot`: a look at the watched markets. `markets` and `rivals`: the markets of the look and of all positions,
-    and the rivals' books in them."""
+    `snapshot`: a look at the watched markets. `markets` and `rivals`: the markets of the look and of all
+    positions, and the rivals' books in them."""
 
     snapshot: BoardSnapshot
     markets: Mapping[str, Market]

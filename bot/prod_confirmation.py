@@ -31,7 +31,7 @@ QUESTION = "Cancel these orders and sell these positions, and treat the account 
 
 def no_keyboard() -> str:
     """The error if there is no keyboard to ask at."""
-    told = "Not confirmed, because there is no keyboard; nothing was touched. Close what is yours, or start with --yes"
+    told = "Not confirmed: no keyboard to ask at. Nothing was touched. Close what is yours, or start with --yes"
     return f"{told}: {typed('market_bot.py --yes')}"
 
 

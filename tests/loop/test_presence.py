@@ -185,7 +185,7 @@ def test_a_failed_group_reset_is_tried_again_next_cycle(
     for group in list(bench.account.groups.values()):
         order_groups.trigger(exchange, CUSTOMER, group.group_id, group.shard)
     bench.run(cycles=4)
-    assert any("Nothing is quoted on shard 0 before that works" in line for line in bench.log.splitlines())
+    assert any("The bot quotes nothing on shard 0 until this works" in line for line in bench.log.splitlines())
     bench.run(cycles=3)
     assert_quoting_once(bench)
     assert len([line for line in bench.events("GUARD") if "Until" in line]) == 1
