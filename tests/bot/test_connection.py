@@ -117,7 +117,7 @@ def variables(terminal: dict[str, str], dotenv: dict[str, str]) -> Variables:
         (
             {"DEMO_KEYID": ""},
             {"DEMO_KEYID": "an-id"},
-            "DEMO_KEYID is set, but empty, in this terminal, which goes",
+            "DEMO_KEYID is set, but empty, in this terminal, which takes",
         ),
         (
             {"DEMO_KEYID": "  "},

@@ -143,7 +143,7 @@ def test_an_outage_says_what_rests_and_when_it_is_tried_again(make_bench: MakeBe
     assert ends
     (outage,) = bench.events("OUTAGE")
     said = re.search(
-        r"Orders: being canceled; .* ([\d:]+) \| Tried again: at ([\d:]+), then every 5 min at l", outage
+        r"Orders: being canceled; .* ([\d:]+) \| Tried again: at ([\d:]+), then at least every 5 min", outage
     )
     assert said
     assert said[1] == ends[2]
