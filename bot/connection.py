@@ -195,7 +195,7 @@ def _base_url(url: str, environment: Environment) -> str:
     """Check the address that overrides an exchange's. Raises a `ConfigError`.
 
     Plain http is allowed only to this machine: elsewhere the orders could be read and changed on the way. The real
-    exchange is refused in SIM and DEMO, because its money would be real unannounced."""
+    exchange is refused in SIM and DEMO, because that would be unannounced real money."""
     variable = f"{environment.value}_URL"
     try:
         parts = urlsplit(url)

@@ -170,9 +170,9 @@ def _cost(incentive: RewardedMarket | None, bid: Bid) -> Decimal:
 
 
 def headroom(settings: Settings, account: AccountSnapshot, stay: Collection[str] = ()) -> Headroom:
-    """What may be committed in addition to fixed commitments.
+    """What may still be committed.
 
-    These are positions, a person's resting orders, and our orders in the markets of `stay`."""
+    Already committed are positions, a person's resting orders, and our orders in the markets of `stay`."""
     fixed = [*account.theirs, *(order for order in account.ours if order.ticker in stay)]
     free = [order for order in account.ours if order.ticker not in stay]
     limits = settings.max_capital, settings.max_event_loss

@@ -86,7 +86,7 @@ def _read_balance(client: KalshiHttpClient, log: Log) -> Balance | None:
         log(
             "ERROR",
             str(error),
-            ["Cash is unknown; the exchange refuses orders that it does not cover"],
+            ["Cash is unknown; the exchange refuses orders that cash does not cover"],
         )
         return None
 

@@ -104,7 +104,7 @@ class Session:
         If not, our resting orders are canceled. Raises an `ExchangeError` or a `LedgerError`."""
         try:
             self.bookkeeper.open_ledger()
-        except LedgerError:  # trading may be halted in it: cancel our orders
+        except LedgerError:  # without it the bot cannot see a halt: cancel our orders
             self.canceler.cancel_own(cancel_reasons.LEDGER)
             raise
         if self.halts.check():
