@@ -1,8 +1,8 @@
 """The commands besides the loop, in the environment that `market_bot.py` sets.
 
 `python main.py` prints the state of the account and of its bot. `report` shows what the bot did and earned,
-`doctor` what a first run lacks, `incentives` which markets the bot would quote and why. `cancel-all` and
-`close-all` halt the bot and clear the account; `resume` lets it trade again.
+`doctor` what a first run lacks, `incentives` which markets the bot would quote and why. `cancel-all` halts
+the bot and cancels all orders, `close-all` also sells all positions, `resume` lets the bot trade again.
 
 Promise:
 - No command places a quote.
