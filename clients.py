@@ -1,9 +1,11 @@
-"""The only way to an exchange: every call that the bot and its tools make, by name.
+"""The only way to an exchange: one method for each API call.
 
-Promise: nothing above this room sees a dict, a string price or a status code, and no float touches a price, a
-size or cash on its way out. What a request costs is paid in time, what may be repeated is repeated
-(`exchange/transport.py`), an order is placed once (`exchange/placement.py`), and whatever ends badly is an
-`ExchangeError` (`exchange/errors.py`) that says whether it may have been carried out.
+Promise:
+- Callers never see a dict, a string price or a status code. Outgoing prices, sizes and cash are never floats.
+- A request waits until the rate limits allow it, and is repeated if that is safe (`exchange/transport.py`).
+- An order is placed once (`exchange/placement.py`).
+- Each failure is an `ExchangeError` (`exchange/errors.py`) that says whether the exchange may have carried the
+  request out.
 
 Contract: the exchange's Trade API v2 (docs.kalshi.com/api-reference), orders on the V2 paths.
 """
@@ -58,7 +60,7 @@ API_ROOT = "/trade-api/v2"
 
 _HURRIED_PATIENCE = 1.0
 _SINCE = timedelta(minutes=1)
-"""An order that is looked for was made this long before it was sent, at most: clocks differ."""
+"""The search for an order begins this long before it was sent, because clocks differ."""
 
 _ORDERS, _GROUPS = "/portfolio/events/orders", "/portfolio/order_groups"
 _CREATE = Endpoint("POST", _ORDERS, "write", idempotent=False)
@@ -74,7 +76,7 @@ T = TypeVar("T")
 
 
 class Environment(Enum):
-    """Which exchange. `SIM` is the embedded one: no account, no money."""
+    """Which exchange. `SIM` is the embedded exchange: no account, no money."""
 
     SIM = "SIM"
     DEMO = "DEMO"
@@ -82,7 +84,7 @@ class Environment(Enum):
 
     @property
     def base_url(self) -> str | None:
-        """Where its API lives by default; None for the exchange inside this process."""
+        """The default address of its API; None for the embedded exchange."""
         return {
             Environment.SIM: None,
             Environment.DEMO: f"https://external-api.demo.kalshi.co{API_ROOT}",
@@ -91,10 +93,10 @@ class Environment(Enum):
 
 
 class KalshiHttpClient(MarketData):
-    """One account on one exchange, over one `requests.Session`. Not for use by several threads.
+    """One account on one exchange, over one `requests.Session`. Not thread-safe.
 
-    `clock` is the machine's, or an embedded exchange's; the exchange's time, as far as it is known, is `clock` of
-    the client. Errors and lists are as in `MarketData`, whose calls it has too.
+    The constructor's `clock` is the machine's, or an embedded exchange's. The client's own `clock` is the
+    exchange's time, as far as it is known. Errors and lists are as in `MarketData`, whose calls it inherits.
     """
 
     def __init__(
@@ -106,67 +108,75 @@ class KalshiHttpClient(MarketData):
 
     @property
     def clock(self) -> ExchangeClock:
-        """The exchange's time: the machine's, corrected where the exchange's answers say so."""
+        """The exchange's time: the machine's, corrected by the exchange's answers."""
         return self._transport.clock
 
     @property
     def identity(self) -> Identity:
-        """Whose calls these are: base address, key id and, where answers come from a simulator, its run."""
+        """The caller: base address, key id and, from a simulator, the id of its run."""
         return Identity(self._transport.base_url, self._transport.key_id, self._transport.simulator_run)
 
     @property
     def requests_sent(self) -> int:
-        """Requests that left this machine or tried to, repeated ones included."""
+        """Requests sent, including repeats and those that could not leave this machine."""
         return self._transport.requests_sent
 
     @property
     def limits(self) -> AccountLimits:
-        """The limits that requests keep to."""
+        """The rate limits that requests keep to."""
         return self._transport.rate_limiter.limits
 
     @property
     def unanswered_seconds(self) -> float:
-        """Seconds for which an order that nobody answered may still arrive at the exchange; 0 where none is."""
+        """Seconds for which an unanswered order may still reach the exchange, else 0."""
         return max(self._transport.unanswered_until - self._transport.clock.monotonic(), 0.0)
 
     def shorten_timeouts(self, answer_seconds: float = 2.0) -> None:
-        """From now on wait only so long for an answer, half as long for a connection, and repeat next to nothing:
-        a person is waiting."""
+        """Shorten all later waits, because a person is waiting.
+
+        Wait `answer_seconds` for an answer and half of that for a connection. Repeat almost nothing."""
         self._transport.timeouts = answer_seconds / 2, answer_seconds
         self._transport.patience = _HURRIED_PATIENCE
 
     # -- the account -------------------------------------------------------------------------------------------
 
     def read_limits(self) -> AccountLimits:
-        """GET /account/limits and /account/endpoint_costs: what this account may ask for. Requests keep to that
-        from now on, and to the lowest tier's until then."""
+        """GET /account/limits and /account/endpoint_costs: the account's rate limits.
+
+        Requests keep to them from now on, and to those of the lowest tier until then."""
         limits = parse_account.limits(self._get("/account/limits"))
         costs = parse_account.endpoint_costs(self._get("/account/endpoint_costs"))
         self._transport.rate_limiter.use_limits(limits, costs)
         return limits
 
     def get_balance(self) -> Balance:
-        """GET /portfolio/balance: free cash in dollars, over all shards and by shard. One a second at most."""
+        """GET /portfolio/balance: free cash in dollars, in total and by shard.
+
+        At most one call a second."""
         query = {"subaccount": PRIMARY_SUBACCOUNT}
         return parse_account.balance(self._transport.request(_BALANCE, query))
 
     def get_positions(self) -> PartialList[Position]:
-        """GET /portfolio/positions: every market in which contracts are held now."""
+        """GET /portfolio/positions: every market with a position now."""
         found = self._account_list(
             "positions", {"count_filter": "position"}, parse_account.position, "market_positions"
         )
-        # A page may repeat what stood on the last one.
+        # A page may repeat items of the page before it.
         held = {position.ticker: position for position in found if position.count}
         return PartialList(tuple(held.values()), found.unreadable)
 
     def get_resting_orders(self) -> PartialList[Order]:
-        """GET /portfolio/orders with status resting: every order of the account that rests, whoever sent it."""
+        """GET /portfolio/orders: every resting order of the account.
+
+        Includes orders that the bot did not send."""
         orders = self._account_list("orders", {"status": "resting"}, parse_account.order)
         self._resting = {order.order_id: order.exchange_index or 0 for order in orders}
         return orders
 
     def get_orders(self, since: datetime) -> PartialList[Order]:
-        """GET /portfolio/orders: every order, in whatever state, that was made from `since` (whole seconds) on."""
+        """GET /portfolio/orders: every order, in any state.
+
+        Created from `since` (whole seconds) on."""
         return self._account_list("orders", _from(since), parse_account.order)
 
     def get_fills(self, since: datetime) -> PartialList[Fill]:
@@ -180,12 +190,15 @@ class KalshiHttpClient(MarketData):
         return PartialList(tuple(sorted(found, key=lambda settlement: settlement.time)), found.unreadable)
 
     def get_deposits(self) -> PartialList[Payment]:
-        """GET /portfolio/deposits: all of them, in whatever state. The exchange has them for the whole account."""
+        """GET /portfolio/deposits: all deposits, in any state.
+
+        The exchange lists them for the whole account."""
         return read_list(self._pages("/portfolio/deposits", {"limit": 500}), "deposits", parse_account.payment)
 
     def get_withdrawals(self) -> PartialList[Payment]:
-        """GET /portfolio/withdrawals: all of them, in whatever state. The exchange has them for the whole
-        account."""
+        """GET /portfolio/withdrawals: all withdrawals, in any state.
+
+        The exchange lists them for the whole account."""
         return read_list(
             self._pages("/portfolio/withdrawals", {"limit": 500}), "withdrawals", parse_account.payment
         )
@@ -196,29 +209,33 @@ class KalshiHttpClient(MarketData):
         return read_list(self._pages(path, {"limit": 500}), "transfers", parse_account.transfer)
 
     def get_subaccount_transfers(self) -> PartialList[SubaccountTransfer]:
-        """GET /portfolio/subaccounts/transfers: cash moved between subaccounts of the account."""
+        """GET /portfolio/subaccounts/transfers: cash moved between subaccounts."""
         pages = self._pages("/portfolio/subaccounts/transfers", {"limit": 500})
         return read_list(pages, "transfers", parse_account.subaccount_transfer)
 
     # -- orders ------------------------------------------------------------------------------------------------
 
     def create_order(self, order: OrderRequest) -> OrderResponse:
-        """POST /portfolio/events/orders: place an order once, and know that it was. Prices in whole 1/10,000
-        dollar and counts in whole 1/100 contract go out exactly; anything finer is a `ValueError`, and nothing
-        is sent. Raises `OutcomeUnknown` where the order could neither be found nor shown not to be."""
+        """POST /portfolio/events/orders: place an order once, and confirm it.
+
+        Prices in whole 1/10,000 dollar and counts in whole 1/100 contract are sent exactly. Finer values raise a
+        `ValueError`, and nothing is sent. Raises `OutcomeUnknown` if the order can be neither found nor ruled
+        out."""
         (result,) = self._place([order])
         if isinstance(result, ExchangeError):
             raise result
         return result
 
     def create_orders(self, orders: Sequence[OrderRequest]) -> list[OrderResult]:
-        """POST /portfolio/events/orders/batched, as many a call as the budget holds: of each order what became of
-        it, in their order. As `create_order`, but an order's error is its result, not raised. Two orders under
-        one client order id are a `ValueError` too."""
+        """POST /portfolio/events/orders/batched: place orders once, and confirm them.
+
+        Each call holds as many orders as the rate limits allow. Returns one result for each order, in the same
+        order. As `create_order`, but an order's error is its result instead of being raised. Two orders with the
+        same client order id raise a `ValueError` too."""
         if len({order.client_order_id for order in orders}) < len(orders):
             raise ValueError("two orders with the same client order id")
         for order in orders:
-            order_body(order)  # raises for what cannot be sent, before anything is
+            order_body(order)  # raises before anything is sent
         results: list[OrderResult] = []
         while len(results) < len(orders):
             cost = self._transport.rate_limiter.cost(_CREATE_BATCH)
@@ -227,9 +244,11 @@ class KalshiHttpClient(MarketData):
         return results
 
     def amend_order(self, order: Order, bid: Bid, expires: datetime | None = None) -> AmendResponse:
-        """POST /portfolio/events/orders/{order_id}/amend: from now on `order` rests as `bid` (on its own side),
-        until `expires` (None: as before). A new price, or more contracts, goes to the back of the queue; anything
-        else keeps its place. An amended price may meet the book and trade. `Gone` where the order is no more."""
+        """POST /portfolio/events/orders/{order_id}/amend: change a resting order.
+
+        `order` then rests as `bid` (on its own side) until `expires` (None: as before). A new price or more
+        contracts moves it to the back of the queue; anything else keeps its place. An amended price may cross the
+        book and trade. Raises `Gone` if the order no longer exists."""
         answer = self._transport.request(
             _AMEND,
             {"subaccount": PRIMARY_SUBACCOUNT},
@@ -240,8 +259,10 @@ class KalshiHttpClient(MarketData):
         return parse_account.amend_response(answer)
 
     def cancel_order(self, order: Order) -> Decimal:
-        """DELETE /portfolio/events/orders/{order_id}: contracts withdrawn. `Gone`: the order is no more, and may
-        have been filled, or canceled by an attempt of this call whose answer was lost."""
+        """DELETE /portfolio/events/orders/{order_id}: returns the contracts canceled.
+
+        Raises `Gone` if the order no longer exists: it was filled, has expired or was canceled, perhaps by an
+        attempt of this call whose answer was lost."""
         places = {"order_id": order.order_id}
         shard = order.exchange_index or 0
         try:
@@ -253,8 +274,10 @@ class KalshiHttpClient(MarketData):
         return answer.decimal("reduced_by")
 
     def cancel_orders(self, orders: Sequence[Order]) -> list[Decimal | ExchangeError]:
-        """DELETE /portfolio/events/orders/batched, as many a call as the budget holds: of each order the contracts
-        withdrawn, or its error (`Gone` as in `cancel_order`), in their order."""
+        """DELETE /portfolio/events/orders/batched: cancel orders.
+
+        Each call holds as many orders as the rate limits allow. Returns for each order, in the same order, the
+        contracts canceled or its error (`Gone` as in `cancel_order`)."""
         results: list[Decimal | ExchangeError] = []
         size = largest_batch(self.limits, self._transport.rate_limiter.cost(_CANCEL_BATCH), 0)
         for start in range(0, len(orders), size):
@@ -262,9 +285,11 @@ class KalshiHttpClient(MarketData):
         return results
 
     def cancel_all_orders(self) -> None:
-        """DELETE /portfolio/events/orders: every order of the account, on all shards, whoever sent it. The
-        exchange may also cancel what is placed within the next minute; while it is paused it answers as ever and
-        cancels nothing. What rests afterwards only the list of resting orders tells."""
+        """DELETE /portfolio/events/orders: cancel every order of the account.
+
+        Covers all shards, and orders that the bot did not send. The exchange may also cancel orders placed within
+        the next minute. While it is paused it answers as usual but cancels nothing, so check the list of resting
+        orders."""
         self._transport.request(_CANCEL_ALL, {"subaccount": PRIMARY_SUBACCOUNT})
 
     # -- order groups ------------------------------------------------------------------------------------------
@@ -275,8 +300,10 @@ class KalshiHttpClient(MarketData):
         return read_list([page], "order_groups", parse_account.order_group, may_be_absent=True)
 
     def create_order_group(self, limit: Decimal, exchange_index: int) -> str:
-        """POST /portfolio/order_groups/create: the id of a new group on a shard, of `limit` contracts in 15
-        seconds. Where the answer is lost there may be a group that nobody uses; look at the groups."""
+        """POST /portfolio/order_groups/create: returns the id of a new group on a shard.
+
+        `limit`: contracts that may be filled in 15 seconds. If the answer is lost, an unused group may exist: see
+        `get_order_groups`."""
         body = {
             "contracts_limit_fp": decimal_string(limit, 2),
             "subaccount": PRIMARY_SUBACCOUNT,
@@ -285,20 +312,23 @@ class KalshiHttpClient(MarketData):
         return self._transport.request(_CREATE_GROUP, body=body, shard=exchange_index).text("order_group_id")
 
     def limit_order_group(self, group: OrderGroup, limit: Decimal) -> None:
-        """PUT /portfolio/order_groups/{order_group_id}/limit: a new limit; one below what the last 15 seconds
-        filled triggers the group."""
+        """PUT /portfolio/order_groups/{order_group_id}/limit: set a new limit.
+
+        A limit below the contracts filled in the last 15 seconds triggers the group."""
         self._group_call("PUT", group, "/limit", {"contracts_limit_fp": decimal_string(limit, 2)})
 
     def reset_order_group(self, group: OrderGroup) -> None:
-        """PUT /portfolio/order_groups/{order_group_id}/reset: a triggered group takes orders again."""
+        """PUT /portfolio/order_groups/{order_group_id}/reset: reopen a triggered group."""
         self._group_call("PUT", group, "/reset", {}, changes_lists=False)
 
     def trigger_order_group(self, group: OrderGroup) -> None:
-        """PUT /portfolio/order_groups/{order_group_id}/trigger: cancel all its orders, take no more."""
+        """PUT /portfolio/order_groups/{order_group_id}/trigger: cancel its orders.
+
+        The group takes no more orders until it is reset."""
         self._group_call("PUT", group, "/trigger", {})
 
     def delete_order_group(self, group: OrderGroup) -> None:
-        """DELETE /portfolio/order_groups/{order_group_id}: cancel its orders and forget it."""
+        """DELETE /portfolio/order_groups/{order_group_id}: cancel its orders, delete it."""
         self._group_call("DELETE", group, "")
 
     def _group_call(
@@ -316,19 +346,17 @@ class KalshiHttpClient(MarketData):
             endpoint, query, body, path_params={"group_id": group.id}, shard=group.exchange_index
         )
 
-    # -- how it is done ----------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------------
 
     def _account_list(
         self, what: str, query: Mapping[str, object], parse: Callable[[JsonObject], T], field: str = ""
     ) -> PartialList[T]:
-        """One of the portfolio's lists, which stands in the field of its own name unless another is given."""
+        """One of the portfolio's lists. `field`: its JSON field, if not `what`."""
         whole = {**query, "limit": LONGEST_PAGE, "subaccount": PRIMARY_SUBACCOUNT}
         return read_list(self._pages(f"/portfolio/{what}", whole), field or what, parse)
 
     def _place(self, orders: Sequence[OrderRequest]) -> list[OrderResult]:
-        patience = (
-            self._transport.timeouts[1] + self._transport.patience
-        )  # an answer may have been waited for in vain
+        patience = self._transport.timeouts[1] + self._transport.patience  # the first attempt may time out
         results = self._placement.place(orders, patience)
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, OrderResponse) and result.status is OrderStatus.RESTING:
@@ -336,12 +364,12 @@ class KalshiHttpClient(MarketData):
         return results
 
     def _orders_of(self, ticker: str, seconds: float) -> PartialList[Order]:
-        """The orders of a market, in whatever state, that were made in so many seconds up to now."""
+        """The orders of a market, in any state, created in the last `seconds`."""
         since = self.clock.now() - _SINCE - timedelta(seconds=seconds)
         return self._account_list("orders", {"ticker": ticker} | _from(since), parse_account.order)
 
     def _create(self, orders: Sequence[OrderRequest]) -> list[OrderResult]:
-        """Send orders, once. An error is the result of each order that it is about."""
+        """Send orders once. An error is the result of each order that it concerns."""
         bodies = [order_body(order) for order in orders]
         try:
             if len(orders) == 1:
@@ -373,7 +401,7 @@ class KalshiHttpClient(MarketData):
         return results
 
     def _keep(self, shard: int) -> float:
-        """Tokens that a create leaves for canceling what rests on its shard."""
+        """Tokens that a create leaves for canceling the resting orders of its shard."""
         resting = sum(1 for index in self._resting.values() if index == shard)
         return self._transport.rate_limiter.reserve_for_cancels(resting, _CANCEL)
 

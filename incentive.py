@@ -1,8 +1,11 @@
-"""Which markets to quote: the board of incentive programs, what was chosen of it, and what became of it since.
+"""Choose the markets to quote from the board of programs, and track them.
 
-Promise: a scan reads no book of a market that cannot pass, and reads by the hundred; a look reads the few that may
-be quoted. Nothing here is sent to the books of the exchange. Prices and sizes are `trade.py`'s, the search for the
-best choice is in `selection/`.
+Promise:
+- A scan reads the whole board, 100 markets a call, but only the books of markets that pass the screening.
+- A look reads only the few markets that may be quoted.
+- This module sends no orders.
+
+`trade.py` sets prices and sizes. `selection/` searches for the best choice.
 """
 
 from __future__ import annotations
@@ -31,23 +34,24 @@ from trade import Trade, books_without_own
 T = TypeVar("T")
 
 WATCHED = 100
-"""Markets that every cycle reads anew, the quoted ones and the best of the others: one call of markets, one of
-books. More where more are to be quoted."""
+"""Markets that each cycle reads: the quoted ones and the best of the others, or more if more may be quoted.
+
+100 take one call for markets and one for books."""
 
 FEES_KEPT = timedelta(days=1)
-"""So long the fees of series and the kinds of events are taken to stay as they were read."""
+"""How long the fees of series and the kinds of events are valid after they were read."""
 
 NONE_ASIDE: Mapping[str, Skip] = MappingProxyType({})
 
 LOOKS_KEPT = 1_440
-"""After so many looks at a market, a day of minutes, the older half of them counts no more."""
+"""At this many looks at a market (a day of minutes) both counts are halved, so that old looks lose weight."""
 
 _NEXT = frozenset({Reason.TRADE_TICKER_SIZE, Reason.MAX_CAPITAL, Reason.MAX_EVENT_LOSS, Reason.CASH})
-"""The reasons of markets that would be quoted if there were room for them."""
+"""The reasons of markets that would be quoted if there were room."""
 
 _QUALIFIED = _NEXT | {Reason.FILL_COST, Reason.MIN_REWARD, Reason.REWARD_FLOOR}
 _EXCLUDED = frozenset({Reason.TARGET_MISSED, Reason.NO_REFERENCE, Reason.PRICE_BOUNDS})
-"""The reasons that tell whether a second counted in a market; the others leave it open."""
+"""Both sets show whether a second of a market counted. The other reasons leave it open."""
 
 
 class QualifyingLooks(NamedTuple):
@@ -62,8 +66,9 @@ class QualifyingLooks(NamedTuple):
 
 
 class ProgramChange(NamedTuple):
-    """A program that is not what it was at the scan before: new (`was` None), ended (`now` None), or with other
-    terms."""
+    """A program that changed since the previous scan.
+
+    New: `was` is None. Ended: `now` is None. Otherwise its terms changed."""
 
     was: Program | None
     now: Program | None
@@ -72,14 +77,15 @@ class ProgramChange(NamedTuple):
     def program(self) -> Program:
         found = self.now or self.was
         if found is None:
-            raise ValueError("a change of nothing")
+            raise ValueError("a change without a program")
         return found
 
 
 class BoardSnapshot(NamedTuple):
-    """Some markets as they are now: with their programs, their `books`, those of the rivals (the account's orders
-    removed), and a reason for each that cannot be quoted. `problems`: what of it was not told, or could not be
-    read."""
+    """Some markets as they are now.
+
+    `incentives`: the markets with their programs. `rivals`: the `books` without the account's orders. `skipped`: a
+    reason for each market that cannot be quoted. `problems`: an error for each part that could not be read."""
 
     at: datetime
     markets: Mapping[str, Market]
@@ -92,10 +98,12 @@ class BoardSnapshot(NamedTuple):
 
 @dataclass(frozen=True)
 class Board:
-    """All that was seen of the board at the scan of `at`. `programs`: every one that was listed; `watched`: the
-    markets that a look reads, best first; `selection`: what the scan would have quoted, and why not the rest;
-    `advice`: what to change where the settings cannot be paid, told by the first scan. `accrued_by_program`:
-    dollars that windows have earned so far, by program id."""
+    """The board as the scan at `at` saw it.
+
+    `programs`: all listed programs. `watched`: the markets that a look reads, quoted ones first, then best first.
+    `selection`: what the scan would have quoted, and why not the rest. `advice`: what to change if the settings
+    cannot be paid, from the first scan only. `accrued_by_program`: dollars that windows have earned so far, by
+    program id."""
 
     at: datetime
     programs: tuple[Program, ...] = ()
@@ -111,21 +119,22 @@ class Board:
     accrued_by_program: Mapping[str, float] = field(default_factory=dict)
 
     def due(self, now: datetime, seconds: float) -> bool:
-        """Whether it is time for another scan: `seconds` have passed, or a window of a watched market has ended,
-        which may have a successor."""
+        """Whether the scan is `seconds` old, or a watched market's window ended since.
+
+        An ended window may have a successor."""
         if now >= self.at + timedelta(seconds=seconds):
             return True
         watched = set(self.watched)
         return any(self.at < program.end <= now for program in self.programs if program.ticker in watched)
 
     def pays(self, ticker: str, now: datetime) -> bool:
-        """Whether a listed program of a market runs."""
+        """Whether a listed program of a market is running."""
         return any(program.start <= now < program.end for program in self.programs if program.ticker == ticker)
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """How to price (`trade`), what to keep to (`screen`), what a selection is to bring (`rules`)."""
+    """How to price (`trade`), screen (`screen`) and choose markets (`rules`)."""
 
     trade: Trade
     screen: Screen
@@ -133,13 +142,13 @@ class Strategy:
 
     @property
     def estimate_rules(self) -> EstimateRules:
-        """How the estimates are made that decide."""
+        """The rules for estimates that decide."""
         if self.trade.trade_size is None:
             return allocation.estimate_rules_of(self.rules)
         return EstimateRules(RIVAL_MULTIPLIER, fill_cost=self.rules.fill_cost)
 
     def with_fewer_slots(self, taken: int) -> Strategy:
-        """The same, with so many slots taken already."""
+        """The same strategy, with `taken` slots fewer."""
         left = max(self.rules.trade_ticker_size - taken, 0)
         return replace(self, rules=replace(self.rules, trade_ticker_size=left))
 
@@ -152,8 +161,10 @@ class Strategy:
         quoted: frozenset[str],
         skipped: Iterable[Skip] = (),
     ) -> Selection:
-        """The markets to quote, with which bids, and one reason for each of the rest. `rivals`: books without our
-        own orders; `quoted`: the tickers that have a slot now; `skipped`: those that were left out before."""
+        """Choose the markets to quote, with bids, and give each other market a reason.
+
+        `rivals`: books without our own orders. `quoted`: the tickers that have a slot now. `skipped`: markets that
+        were left out before."""
         if self.trade.trade_size is None and self.rules.trade_ticker_size:
             return allocation.choose_sizes(
                 self.trade, incentives, rivals, now, self.rules, headroom, quoted, skipped
@@ -165,11 +176,10 @@ class Strategy:
 
 
 class IncentiveProgram:
-    """The exchange's incentive programs: loads them, filters and selects those to quote, follows what becomes of
-    them, and keeps those that are traded.
+    """Loads, filters and selects the incentive programs, and tracks the traded ones.
 
-    `board`: all that the last scan saw, None before the first; `traded`: the markets that have a slot, with what
-    was chosen for each. `told` hears how far a scan is."""
+    `board`: what the last scan saw, None before the first. `traded`: the markets that have a slot, with the
+    candidate chosen for each. `told` receives the progress of a scan."""
 
     def __init__(
         self, client: KalshiHttpClient, strategy: Strategy, told: Callable[[str], None] = lambda _: None
@@ -196,12 +206,14 @@ class IncentiveProgram:
         give_up: float = math.inf,
         quoted: frozenset[str] | None = None,
     ) -> Board:
-        """Read the whole board, and remember it. `resting`: all that the account has in the books; `until`: when
-        an order that is placed now would expire; `headroom`: what may be tied up and lost; `accrued_by_program`:
-        dollars that windows have earned so far, by program id; `give_up`: when, by the monotonic clock, other
-        things are more urgent; `quoted`: the tickers that have a slot, where another process trades. Raises an
-        `ExchangeError` where the exchange does not tell what is needed, or not in time: then the board is the one
-        before."""
+        """Read the whole board, and remember it.
+
+        `resting`: all resting orders of the account. `until`: when an order placed now would expire. `headroom`:
+        dollars that may be tied up and lost. `accrued_by_program`: dollars that windows have earned so far, by
+        program id. `give_up`: the monotonic time at which other work is more urgent. `quoted`: the tickers that
+        have a slot, if another process trades.
+
+        Raises an `ExchangeError` if needed data cannot be read, or not in time. The previous board then stays."""
         now, self._give_up = self._client.clock.now(), give_up
         before, quoted = self.board, self.quoted if quoted is None else quoted
         self._told("programs")
@@ -233,7 +245,7 @@ class IncentiveProgram:
         return self.board
 
     def refresh(self, status: ExchangeStatus, resting: Collection[Order], until: datetime) -> BoardSnapshot:
-        """Read the watched markets anew; arguments as for `scan`. Raises an `ExchangeError`."""
+        """Look at the watched markets. Arguments as for `scan`. Raises an `ExchangeError`."""
         now, self._give_up = self._client.clock.now(), math.inf
         board = self._scanned()
         watched = set(board.watched) | self.quoted
@@ -250,9 +262,10 @@ class IncentiveProgram:
         aside: Mapping[str, Skip] = NONE_ASIDE,
         stay: Collection[str] = (),
     ) -> tuple[Selection, Board]:
-        """Choose among the markets of a look; arguments as for `scan`. `aside`: markets that are out of the
-        question, and why; `stay`: those of them that keep their slot. Returns the selection, and the board that
-        knows of the look; neither is remembered before `adopt`."""
+        """Choose among the markets of a look. Arguments as for `scan`.
+
+        `aside`: excluded markets, each with its reason. `stay`: those of them that keep their slot. Returns the
+        selection, and the board updated with the look. Neither is remembered before `adopt`."""
         board = self._scanned()
         known = [
             one._replace(accrued_by_program=accrued_by_program)
@@ -269,23 +282,27 @@ class IncentiveProgram:
         )
 
     def adopt(self, selection: Selection, stay: Collection[str], board: Board) -> None:
-        """What was chosen has its slot from now on, and so have the markets of `stay`, which had one before."""
+        """Remember a look's board, and give slots to its selection.
+
+        Markets of `stay` keep the slots they had."""
         kept = {ticker: self.traded[ticker] for ticker in stay}
         self.traded = {candidate.ticker: candidate for candidate in selection.chosen} | kept
         self.board = board
 
     def drop(self, tickers: Collection[str]) -> None:
-        """These markets are traded no more."""
+        """Take the slots of these markets away."""
         self.traded = {ticker: one for ticker, one in self.traded.items() if ticker not in tickers}
 
     def ended(self) -> set[str]:
-        """The traded markets for which the board lists no program that runs."""
+        """The traded markets without a running program on the board."""
         board = self._scanned()
         return {ticker for ticker in self.traded if not board.pays(ticker, board.at)}
 
     def one_market(self, ticker: str, resting: Collection[Order]) -> tuple[RewardedMarket, Book] | None:
-        """One market of the board with the rivals' book in it, None where it has no program that pays for resting
-        orders, or is not listed, or sends no book. Whether it may be quoted is not asked."""
+        """One market of the board, with the rivals' book in it.
+
+        None if it has no program that pays for resting orders, is not listed, or has no book. Does not check
+        whether the market may be quoted."""
         board = self._scanned()
         programs = [program for program in board.programs if program.ticker == ticker]
         by_ticker, _ = Screen().programs(programs, self._client.clock.now())
@@ -300,20 +317,19 @@ class IncentiveProgram:
 
     def _scanned(self) -> Board:
         if self.board is None:
-            raise ValueError("the board was not scanned yet")
+            raise ValueError("the board has not been scanned yet")
         return self.board
 
     def _advice(
         self, listed: Iterable[Program], selection: Selection, snapshot: BoardSnapshot, headroom: Headroom
     ) -> str:
-        """What to change where a pattern matches nothing, or a selection is paid nothing; empty where all is
-        well."""
+        """What to change if a pattern matches nothing or nothing is paid; else empty."""
         trade, estimate_rules = self._strategy.trade, self._strategy.estimate_rules
         unmatched = self._strategy.screen.unmatched(listed)
         found = advice.advise(
             trade, estimate_rules, selection, snapshot.incentives, snapshot.rivals, snapshot.at, headroom
         )
-        told = f"no listed market matches {', '.join(unmatched)} of ONLY" if unmatched else ""
+        told = f"no listed market matches {', '.join(unmatched)} in ONLY" if unmatched else ""
         return "; ".join(filter(None, (told, found)))
 
     def _see(
@@ -340,7 +356,7 @@ class IncentiveProgram:
     def _read(
         self, what: str, get: Callable[[Iterable[str]], PartialList[T]], tickers: Sequence[str]
     ) -> PartialList[T]:
-        """All that `get` tells of the tickers, a call's worth at a time."""
+        """All that `get` returns for the tickers, `TICKERS_PER_CALL` at a time."""
         items: list[T] = []
         unreadable: list[Unreadable] = []
         for start in range(0, len(tickers), TICKERS_PER_CALL):
@@ -353,12 +369,12 @@ class IncentiveProgram:
         return PartialList(tuple(items), tuple(unreadable))
 
     def _changes(self, before: Iterable[Program], now: PartialList[Program]) -> tuple[ProgramChange, ...]:
-        """What is new, other or gone among the programs of markets that are wanted."""
+        """The new, changed and ended programs of markets that the settings allow."""
         was, listed = ({program.id: program for program in programs} for programs in (before, now))
         found = [
             ProgramChange(was.get(name), program) for name, program in listed.items() if was.get(name) != program
         ]
-        unread = {error.ticker for error in now.unreadable}  # nobody knows whether those have ended
+        unread = {error.ticker for error in now.unreadable}  # these may still run
         found += [
             ProgramChange(p, None) for name, p in was.items() if name not in listed and p.ticker not in unread
         ]
@@ -366,7 +382,9 @@ class IncentiveProgram:
         return tuple(change for change in found if unwanted(change.program.ticker) is None)
 
     def _with_fees(self, board: Board, now: datetime, problems: list[ExchangeError]) -> Board:
-        """The board with the fees of all series, read once a day. Where they are not told, fees are assumed."""
+        """The board with the fees of all series, read once a day.
+
+        If they cannot be read, the earlier fees stay, or fees are assumed."""
         if board.fees_at is not None and now < board.fees_at + FEES_KEPT:
             return board
         try:
@@ -383,8 +401,9 @@ class IncentiveProgram:
         watched: Iterable[str],
         problems: list[ExchangeError],
     ) -> Mapping[str, Event]:
-        """What is known of the watched markets' events; those not known yet are asked for. Of one that is not told
-        the worse is assumed: that its markets can all go wrong at once."""
+        """The watched markets' events. Events not known yet are requested.
+
+        If an event cannot be read, the bot assumes the worse: all its markets can lose at once."""
         by_ticker = {incentive.ticker: incentive.market.event_ticker for incentive in found}
         wanted = {by_ticker[ticker] for ticker in watched if ticker in by_ticker}
         known = {ticker: event for ticker, event in board.events.items() if ticker in wanted}
@@ -397,12 +416,12 @@ class IncentiveProgram:
 
 
 def _qualified(board: Board) -> dict[str, float]:
-    """The part of the looks at each market in which it qualified, were it to do so now."""
+    """The part of looks in which each market qualified, counting one more that does."""
     return {ticker: (looks.qualified + 1) / (looks.all + 1) for ticker, looks in board.looks.items()}
 
 
 def _watched(selection: Selection, quoted: frozenset[str], most: int) -> tuple[str, ...]:
-    """The quoted markets, those that would be, and the best of the others, so many at most."""
+    """The quoted markets, the chosen ones and the best others, at most `most`."""
     best = [candidate.ticker for candidate in selection.chosen]
     best += [skip.ticker for skip in selection.skipped if skip.reason in _NEXT]
     return tuple(dict.fromkeys([*sorted(quoted), *best]))[:most]
@@ -411,7 +430,7 @@ def _watched(selection: Selection, quoted: frozenset[str], most: int) -> tuple[s
 def _after_look(
     looks: Mapping[str, QualifyingLooks], rivals: Mapping[str, Book], selection: Selection
 ) -> dict[str, QualifyingLooks]:
-    """The looks with one more at each market whose book was read."""
+    """The looks, with one more at each judged market whose book was read."""
     after = dict(looks)
     judged = {
         skip.ticker: skip.reason in _QUALIFIED

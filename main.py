@@ -1,8 +1,13 @@
-"""All there is beside the loop, in the environment that `market_bot.py` names. `python main.py` prints the state
-of the account and of its bot; `doctor` tells what a first run lacks, `incentives` which markets the bot would
-quote and why; `cancel-all` and `close-all` halt the bot and tidy up, `resume` lets it go on. Promise: nothing is
-ever quoted from here, what acts names the environment and asks first, all else only reads; and it starts on Python
-3.8 too, with or without the packages.
+"""The commands besides the loop, in the environment that `market_bot.py` sets.
+
+`python main.py` prints the state of the account and of its bot. `report` shows what the bot did and earned,
+`doctor` what a first run lacks, `incentives` which markets the bot would quote and why. `cancel-all` halts
+the bot and cancels all orders, `close-all` also sells all positions, `resume` lets the bot trade again.
+
+Promise:
+- No command places a quote.
+- `cancel-all`, `close-all` and `resume` name the environment and ask first. All other commands only read.
+- It starts on Python 3.8 too, with or without the packages.
 """
 
 from __future__ import annotations
@@ -20,21 +25,20 @@ from runtime.console import HOME, Checklist, ExitCode, typed
 from runtime.preflight import check_machine, startup_problem
 from runtime.version import VERSION
 
-# The rest of the project is imported inside functions, for this reason only: it needs Python 3.10 and packages,
-# and whoever lacks them is to read a line that says so, not a traceback.
+# Imports are inside functions so that an old Python or a missing package gives one line, not a traceback.
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _EXIT_CODES = """\
-exit code: 0 nothing failed, 1 the exchange does not answer as it should, or something still rests or is held,
-2 something on this machine is missing or wrong (Python, packages, settings, .env, key file, log, ledger, what was
-typed), or nobody agreed to it"""
+exit code: 0 nothing failed, 1 the exchange does not answer as it should, or orders or positions remain, 2
+something on this machine is missing or wrong (Python, packages, settings, .env, key file, log, ledger, command
+line), or you did not agree"""
 
 
 def doctor() -> int:
-    """`doctor`: print what a first run needs and whether it is there. Returns the exit code."""
+    """`doctor`: check and print what a first run needs. Returns the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a path may hold what a terminal cannot show
+        sys.stdout.reconfigure(errors="replace")  # a path may contain characters that the terminal cannot show
     checklist = Checklist()
     check_machine(checklist)
     problem = "" if checklist.code else startup_problem()
@@ -51,15 +55,15 @@ def doctor() -> int:
 
 
 def day(word: str) -> date:
-    """A UTC day as it is typed."""
+    """Parse a UTC day, such as 2026-11-20."""
     try:
         return date.fromisoformat(word)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{word} is no day, which is written as 2026-11-20") from None
+        raise argparse.ArgumentTypeError(f"{word} is not a day: write it as 2026-11-20") from None
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells in a line what it does not know."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         command = self.prog.partition("main.py")[2]
@@ -67,12 +71,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def commands() -> Parser:
-    """What can be typed. `run_command` has what each command does."""
+    """The parser of all commands. `run_command` runs them."""
     form = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=16)
     parser = Parser(
         prog="python main.py",
         formatter_class=form,
-        description="Look at the account and at its bot, check and tidy up. Without a command: status.",
+        description="Show the account and its bot, check the setup, clear the account. Without a command: status.",
         epilog=f"examples:\n{examples()}\n\n{_EXIT_CODES}",
     )
     parser.add_argument("--version", action="version", version=VERSION)
@@ -88,29 +92,27 @@ def commands() -> Parser:
 
     status = add("status", "show cash, positions, orders, the worst case, halts and the bot's last cycle")
     status.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    report = add("report", "tell what the bot did and earned, by its ledger: paid, estimated, lost")
+    report = add("report", "show what the bot did and earned, from its ledger: paid, estimated, lost")
     report.add_argument("--since", metavar="DAY", type=day, help="from a UTC day on, such as 2026-11-20")
-    report.add_argument("--ledger", metavar="FILE", type=Path, help="another ledger, such as one put aside")
+    report.add_argument("--ledger", metavar="FILE", type=Path, help="another ledger, such as an archived one")
     form_of = report.add_mutually_exclusive_group()
     form_of.add_argument("--json", action="store_true", help="one JSON object, for programs")
     form_of.add_argument("--html", metavar="FILE", type=Path, help="write a page with charts to a file")
-    add("doctor", "check what a first run needs, a line each with the remedy")
+    add("doctor", "check what a first run needs, one line each with the remedy")
     board = add("incentives", "show which markets the bot would quote, and why not the others")
-    board.add_argument(
-        "--why", metavar="TICKER", type=str.upper, help="every number behind the place of one market"
-    )
+    board.add_argument("--why", metavar="TICKER", type=str.upper, help="every number behind one market's rank")
     for name, does, more in (
         ("cancel-all", "cancel every resting order of the account", _HALTS),
         ("close-all", "cancel every order and sell every position at the best bids", _HALTS),
-        ("resume", "let a halted bot go on", _RESUMES),
+        ("resume", "let a halted bot trade again", _RESUMES),
     ):
         add(name, does, more).add_argument("--yes", action="store_true", help="do not ask")
     return parser
 
 
 _READS = "Reads only, places nothing."
-_HALTS = "A running bot is halted first, and stays so until resume. Asks first."
-_RESUMES = "A running bot begins a new session with its next cycle. Asks first."
+_HALTS = "Halts a running bot first, until resume. Asks first."
+_RESUMES = "A running bot begins a new session in its next cycle. Asks first."
 EXAMPLES = (
     ("", "the same as status"),
     ("status --json", "for programs"),
@@ -123,19 +125,19 @@ EXAMPLES = (
     ("close-all --yes", "does not ask: for scripts"),
     ("resume", "after a halt"),
 )
-"""What can be typed after `main.py`, and what for."""
+"""What you can type after `main.py`, and its purpose."""
 
 
 def examples(command: str = "") -> str:
-    """The examples of a command, of all where none is named, as they are typed on this machine."""
+    """The examples of a command, or of all, as you type them on this machine."""
     shown = [(typed(f"main.py {one}").rstrip(), does) for one, does in EXAMPLES if one.startswith(command)]
     width = max(len(line) for line, _ in shown)
     return "\n".join(f"  {line:{width}}  {does}" for line, does in shown)
 
 
 def run_command(args: argparse.Namespace) -> int:
-    """Do what was asked for. Returns the exit code: that of the command, or what an error means."""
-    if args.command == "doctor":  # which needs nothing, and tells what is missing
+    """Run a command. Returns its exit code, or that of its error."""
+    if args.command == "doctor":  # needs nothing, and reports what is missing
         return doctor()
     problem = startup_problem()
     if problem:
@@ -162,19 +164,19 @@ def run_command(args: argparse.Namespace) -> int:
         print(f"main: {error}", file=sys.stderr)
         return ExitCode.MISCONFIGURED
     except ExchangeError as error:
-        print(f"main: {error}. To look for the cause: {typed('main.py doctor')}", file=sys.stderr)
+        print(f"main: {error}. To find the cause: {typed('main.py doctor')}", file=sys.stderr)
         return ExitCode.FAILED
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """What was typed, understood."""
+    """Parse the command line. Without a command: `status`."""
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
         words = ["status", *words]
     return commands().parse_args(words)
 
 
 def main() -> int:
-    """Do what is asked for. Returns the exit code, as `--help` says."""
+    """Run the command line. Returns the exit code, as `--help` says."""
     return run_command(parse(sys.argv[1:]))
 
 
@@ -182,7 +184,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        print("main: stopped before its end", file=sys.stderr)
+        print("main: interrupted before it was done", file=sys.stderr)
         sys.exit(ExitCode.FAILED)
-    except BrokenPipeError:  # whoever read along has seen enough, `head` for one
+    except BrokenPipeError:  # the reader of the output has closed it, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

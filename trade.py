@@ -1,11 +1,14 @@
-"""Prices our orders. Pure: markets, books, positions and limits go in, orders come out.
+"""Set the prices and terms of our orders.
 
-Promise: an order that leaves this room is on the market's grid, behind the touch by `TRADE_DELTA`, would be
-paid by the rule in force with itself in the book, and cannot rest beyond its expiry.
+Promise:
+- Every function is pure: markets, books, positions and limits go in, orders come out.
+- A quote's price is on the market's grid, and `TRADE_DELTA` or more behind the rivals' best bid.
+- A quote would be paid by the rule in force, with the quote itself in the book.
+- A quote cannot rest beyond its expiry.
 
 The wanted price of a side is its reference, or `TRADE_DELTA` behind the rivals' best bid, whichever is lower.
-Rivals hold everything that the account does not: reading our own quote as a rival's would let a lone quote
-walk itself down.
+Rivals' orders are all orders but the account's. If our own quote counted as a rival's, a lone quote would chase
+itself down.
 """
 
 from __future__ import annotations
@@ -25,27 +28,26 @@ from rewards.estimate import Candidate, EstimateRules, RewardedMarket, Scored, c
 from rewards.skips import Reason, Skip, contracts
 
 OWN_PREFIX = "lipbot-"
-"""How a client order id of ours begins. No dots: the exchange refuses them in ids."""
+"""The prefix of our client order ids. No dots: the exchange refuses them in ids."""
 
 _NOTHING = Decimal(0)
 
 _NoPrice = tuple[Reason, Decimal]
-"""Why a side has no price, and the number behind it: its best bid, the price that is not paid, or the contracts
-ahead."""
+"""Why a side has no price, with its number: the best bid, the price that is not paid, or the contracts ahead."""
 
 
 class Prices(NamedTuple):
-    """Where a market can be quoted: the price of each side, or why it has none."""
+    """The price of each side of a market, or why the side has none."""
 
     yes: Decimal | Skip
     no: Decimal | Skip
 
     def of(self, side: Side) -> Decimal | Skip:
-        """The price of a side, or why it has none."""
+        """The price of a side, or why the side has none."""
         return self.yes if side is YES else self.no
 
     def bids(self, yes: Decimal, no: Decimal) -> tuple[Bid, ...]:
-        """Bids of so many contracts on the sides that have a price; none of 0 contracts."""
+        """Bids of `yes` and `no` contracts on the sides that have a price, none for 0."""
         sides = ((YES, self.yes, yes), (NO, self.no, no))
         return tuple(
             Bid(side, price, count) for side, price, count in sides if isinstance(price, Decimal) and count
@@ -54,9 +56,11 @@ class Prices(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """How to quote: `trade_size` contracts an order (None: as many as pay, `TRADE_SIZE = AUTO`), `trade_delta`
-    grid steps behind a side's best bid, and at most `incentive_size` contracts of others at or ahead of our price
-    (None: no limit)."""
+    """How to quote: size, distance from the best bid, limit on rivals ahead.
+
+    `trade_size`: contracts per order (None: sizes that pay, `TRADE_SIZE = AUTO`). `trade_delta`: ticks behind a
+    side's best bid. `incentive_size`: at most this many rival contracts at our price or ahead of it (None: no
+    limit)."""
 
     trade_size: Decimal | None
     trade_delta: int
@@ -66,8 +70,8 @@ class Trade:
         """The price for each side of a market, or why it cannot be quoted at all.
 
         A side may stay empty (too many rivals ahead, or `TRADE_DELTA` behind the best bid is no longer paid) while
-        the other is quoted: each side earns its own half. A fixed size leaves a side's reference to the rivals;
-        `AUTO` may supply it, behind their best bid, but not where nobody bids.
+        the other is quoted, because each side earns its own half. With a fixed size the rivals alone must set a
+        side's reference. `AUTO` may set it, behind their best bid, but not on a side without bids.
         """
         found = self._find(incentive, rivals)
         if isinstance(found, Skip):
@@ -81,8 +85,10 @@ class Trade:
         )
 
     def quote(self, incentive: RewardedMarket, rivals: Book) -> Scored | Skip:
-        """The bids of the fixed size to rest in a market, one a side at most, scored, or why none. Both sides of
-        the *book* must reach the target with our bids in it, else no second of the market pays anybody."""
+        """The scored bids of the fixed size for a market, or why there are none.
+
+        At most one bid a side. Both sides of the *book* must reach the target with our bids in it, else no second
+        of the market pays any account."""
         size = self.trade_size
         if size is None:
             raise ValueError("no size is fixed")
@@ -106,8 +112,9 @@ class Trade:
         now: datetime,
         estimate_rules: EstimateRules,
     ) -> tuple[list[Candidate], list[Skip]]:
-        """What could be quoted with the fixed size, with the estimate that decides, and a reason for each market
-        that can't."""
+        """The markets that could be quoted with the fixed size, and the skipped ones.
+
+        Each candidate has the estimate that decides, each skipped market its reason."""
         found: list[Candidate] = []
         skipped: list[Skip] = []
         for incentive in incentives:
@@ -126,7 +133,7 @@ class Trade:
     def _find(
         self, incentive: RewardedMarket, rivals: Book
     ) -> tuple[Decimal | _NoPrice, Decimal | _NoPrice] | Skip:
-        """As `prices`; why a side has none is not put into words yet, for most of a board is left out."""
+        """As `prices`, but reasons are not yet text, because most of a board is skipped."""
         target, grid = incentive.target, incentive.market.grid
         needed = target / rule.REFERENCE_PART
         yes_top, no_top = grid.tops
@@ -168,11 +175,11 @@ class Trade:
         return price
 
     def _skip(self, incentive: RewardedMarket, side: Side, levels: Sequence[Level], why: _NoPrice) -> Skip:
-        """What `_price` refused, in words."""
+        """A refusal of `_price` in words."""
         reason, number = why
         best = f"best {side.value} bid {levels[0].price:.4f}"
         if reason is Reason.PRICE_BOUNDS:
-            return Skip(incentive.ticker, reason, "Price", f"none under the {best}")
+            return Skip(incentive.ticker, reason, "Price", f"none below the {best}")
         if reason is Reason.TRADE_DELTA:
             return Skip(
                 incentive.ticker, reason, "Price",
@@ -188,8 +195,9 @@ TRADE = Trade  # the design document's spelling
 
 
 def _reach(levels: Sequence[Level], needed: Decimal) -> tuple[Decimal, Decimal] | None:
-    """The price at which a side (best level first) reaches so many contracts, and how many it has from there on
-    up; None where it falls short."""
+    """The price at which a side reaches `needed` contracts, and how many it has.
+
+    `levels` is best first. None if the side falls short."""
     walked = _NOTHING
     for level in levels:
         walked += level.size
@@ -210,7 +218,7 @@ def no_book(incentive: RewardedMarket) -> Skip:
 
 
 def target_missed(incentive: RewardedMarket, rivals: Book, bids: Sequence[Bid]) -> Skip:
-    """The reason of a market in which no second counts, with the side that is the furthest from its target."""
+    """The skip of a market in which no second counts, by its thinner side."""
     yes, no = (
         sum([level.size for level in rivals.side(side)], start=_NOTHING)
         + sum([bid.count for bid in bids if bid.side is side], start=_NOTHING)
@@ -224,7 +232,7 @@ def target_missed(incentive: RewardedMarket, rivals: Book, bids: Sequence[Bid]) 
 
 
 def books_without_own(books: Iterable[Book], resting: Iterable[Order]) -> dict[str, Book]:
-    """The books by market, `resting`, all that the account has in them, taken out: nobody is their own rival."""
+    """The books by ticker, without `resting`, the account's own orders."""
     own = bids_by_ticker(resting)
     return {book.ticker: book.without_bids(own.get(book.ticker, ())) for book in books}
 
@@ -232,9 +240,11 @@ def books_without_own(books: Iterable[Book], resting: Iterable[Order]) -> dict[s
 def quote_order(
     where: Market | Order, bid: Bid, client_order_id: str, expires: datetime, group_id: str | None = None
 ) -> OrderRequest:
-    """A resting quote in a market, or in that of an order: post-only, so that it never pays the taker's fee, gone
-    at `expires` if nobody renews it, and gone when trading pauses, since prices move while it stands still.
-    `group_id`: the order group that takes it down where too much is filled at once."""
+    """A resting quote in a market, or in the market of an order.
+
+    It is post-only, so that it never pays the taker fee. It expires at `expires` unless renewed. The exchange
+    cancels it when trading pauses, because prices move during a pause. `group_id`: the order group that cancels it
+    when too much is filled at once."""
     return OrderRequest(
         ticker=where.ticker,
         exchange_index=where.exchange_index,
@@ -251,13 +261,13 @@ def quote_order(
 
 @dataclass(frozen=True, slots=True)
 class NoExit:
-    """A position that cannot be closed now, and why."""
+    """The reason why a position cannot be closed now."""
 
     reason: str
 
 
 def _not_trading(market: Market | None) -> NoExit | None:
-    """Why nothing can be closed in a market, None where it can."""
+    """Why positions in a market cannot be closed, None if they can."""
     if market is not None and market.status is MarketStatus.ACTIVE:
         return None
     return NoExit(f"market is {market.status.value if market else 'not listed'}")
@@ -266,16 +276,18 @@ def _not_trading(market: Market | None) -> NoExit | None:
 def exit_order(
     position: Position, market: Market | None, rivals: Book | None, own: Sequence[Bid], client_order_id: str
 ) -> OrderRequest | NoExit:
-    """The order that sells `position` at the rivals' best bid for its side, never worse: immediate or cancel,
-    and reduce-only, so that it cannot open anything. Selling a side at p is bidding 1 - p for the other.
+    """The order that sells `position` at the rivals' best bid, never worse.
 
-    `own`: what a person rests in the market from the same account: a sale would cancel such an order rather than
-    trade with it, so one that stands in the way keeps the position."""
+    It is immediate-or-cancel, and reduce-only, so that it cannot open a position. Selling a side at p is bidding
+    1 - p for the other.
+
+    `own`: a person's resting bids in the market, from the same account. A sale would cancel such a bid instead of
+    trading with it, so the position is kept if one is in the way."""
     if market is None or market.status is not MarketStatus.ACTIVE:
         return NoExit(f"market is {market.status.value if market else 'not listed'}")
     best = rivals.best(position.side) if rivals else None
     if best is None:
-        return NoExit(f"nobody bids for {position.side.value}")
+        return NoExit(f"there are no bids for {position.side.value}")
     in_the_way = [bid.price for bid in own if bid.side is position.side and bid.price >= best.price]
     if in_the_way:
         return NoExit(f"an order of your own, {position.side.value} at {max(in_the_way):.4f}, stands in the way")
@@ -291,27 +303,30 @@ def exit_order(
 
 
 def resting_exit_price(position: Position, market: Market | None, rivals: Book | None) -> Decimal | NoExit:
-    """The price at which an order rests alone that sells `position`, in dollars of the other side: beside the best
-    of those who bid there, so that it is next to be filled and earns that side's reward meanwhile."""
+    """The price of an order that rests only to sell `position`.
+
+    In dollars of the other side. The order joins the rivals' best bid there, so that it is next to be filled and
+    earns that side's reward meanwhile."""
     closed = _not_trading(market)
     if closed is not None:
         return closed
     best = rivals.best(position.side.other) if rivals else None
     if best is None:
-        return NoExit(f"nobody bids for {position.side.other.value}, so there is no price to rest at")
+        return NoExit(f"there are no bids for {position.side.other.value}, so there is no price to rest at")
     return best.price
 
 
 def exit_spread(position: Position, rivals: Book, price: Decimal) -> Decimal:
-    """Dollars a contract that a sale at `price` gives away against the middle of the book; all of the price there
-    is to the dollar where nobody asks."""
+    """Dollars per contract that a sale at `price` gives away against the mid price.
+
+    If there is no ask, $1.00 counts as the ask."""
     other = rivals.best(position.side.other)
     asked = ONE_DOLLAR - other.price if other else ONE_DOLLAR
     return (asked - price) / 2
 
 
 def bids_by_ticker(orders: Iterable[Order]) -> dict[str, list[Bid]]:
-    """What orders rest, by market."""
+    """The bids of orders, by ticker."""
     found: dict[str, list[Bid]] = defaultdict(list)
     for order in orders:
         found[order.ticker].append(order.bid)
@@ -319,5 +334,5 @@ def bids_by_ticker(orders: Iterable[Order]) -> dict[str, list[Bid]]:
 
 
 def is_own(order: Order) -> bool:
-    """Whether the bot sent the order, now or in an earlier life."""
+    """Whether this bot sent the order, in this run or an earlier one."""
     return order.client_order_id.startswith(OWN_PREFIX)

@@ -1,1 +1,1 @@
-"""What the loop is made of."""
+"""The parts of the trading loop."""

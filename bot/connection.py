@@ -1,5 +1,8 @@
-"""From an environment and its variables to a client that is ready to trade. Promise: whatever is missing or
-wrong is one `ConfigError` that names the variable and the remedy, before anything is sent.
+"""Connect to an environment's exchange, with keys from the terminal or `.env`.
+
+Promise:
+- Each missing or wrong variable is a `ConfigError` that names the variable and the remedy.
+- The error is raised before anything is sent.
 """
 
 from __future__ import annotations
@@ -27,17 +30,19 @@ from simulator import embedded
 from simulator.embedded import EmbeddedExchange
 
 REAL_MONEY_DOMAIN = ".kalshi.com"
-"""The real exchange's hosts; its test site lives under another domain."""
+"""The domain of the real exchange's hosts. Its test site has another domain."""
 
 
 _PLACEHOLDER = re.compile(r"your_\w+_api_key_id|/path/to/.*")
-"""The values of .env.example, which a person is to replace."""
+"""The values of .env.example that you must replace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A client, what a person should know of its exchange, and what they should mend though it works. A private
-    exchange lives and dies with this process."""
+    """A client, with facts about its exchange.
+
+    `about`: facts for the person. `is_private`: the exchange lives and dies with this process. `warnings`: what
+    the person should fix although it works."""
 
     client: KalshiHttpClient
     about: Mapping[str, str]
@@ -46,8 +51,9 @@ class Connection:
 
 
 class Variables(dict[str, str]):
-    """Variables by name: those of the terminal, and under them those of `.env`. `terminal`: the names
-    that are set there; `hidden`: names that `.env` has too, with another value."""
+    """Variables by name. The terminal's take precedence over those of `.env`.
+
+    `terminal`: the names set in the terminal. `hidden`: the names whose value in `.env` is another."""
 
     def __init__(self, terminal: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
         super().__init__({**dotenv, **terminal})
@@ -55,23 +61,25 @@ class Variables(dict[str, str]):
         self.terminal = frozenset(terminal)
 
     def with_value(self, name: str, value: str) -> Variables:
-        """The same, with another value of a variable."""
+        """A copy with another value of one variable."""
         changed = copy(self)
         changed[name] = value
         return changed
 
     def warnings(self, environment: Environment) -> tuple[str, ...]:
-        """What a person should know of an environment's variables, a sentence each. No value is shown."""
+        """Warnings about an environment's variables, one sentence each, without values."""
         found = [name for name in sorted(self.hidden) if name.startswith(f"{environment.value}_")]
-        is_what = {name: "another than in .env" if self[name].strip() else "set, but empty," for name in found}
+        is_what = {
+            name: "set differently from .env" if self[name].strip() else "set, but empty," for name in found
+        }
         return tuple(
-            f"{name} is {is_what[name]} in this terminal, which goes before .env. To use .env: unset {name}"
+            f"{name} is {is_what[name]} in this terminal, which takes precedence. To use .env: unset {name}"
             for name in found
         )
 
 
 def read_variables(dotenv_file: Path) -> Variables:
-    """The variables of `.env`, where there is one, under those of the terminal. Raises a `ConfigError`."""
+    """The variables of the terminal and any `.env`. Raises a `ConfigError`."""
     if dotenv_file.is_dir():
         raise ConfigError(
             f"{dotenv_file} is a folder. It must be a text file of lines NAME=value. Give the folder another "
@@ -89,7 +97,7 @@ def read_variables(dotenv_file: Path) -> Variables:
 
 
 def require_environment(environment: object) -> Environment:
-    """What a person wrote for `env`, if it is one. Raises a `ConfigError`."""
+    """The checked value of `env`. Raises a `ConfigError`."""
     if not isinstance(environment, Environment):
         raise ConfigError(
             "env must be Environment.SIM, Environment.DEMO or Environment.PROD, without quotes (market_bot.py)."
@@ -98,14 +106,15 @@ def require_environment(environment: object) -> Environment:
 
 
 def is_embedded(environment: Environment, variables: Mapping[str, str]) -> bool:
-    """Whether the exchange is one inside each process that opens it."""
+    """Whether the exchange is the embedded one, of which each process has its own."""
     return environment is Environment.SIM and not variables.get("SIM_URL", "").strip()
 
 
 def connect(environment: Environment, variables: Mapping[str, str]) -> Connection:
-    """Connect `environment` as `variables` say: `<ENV>_KEYID`, `<ENV>_KEYFILE` and, optional, `<ENV>_URL`.
-    `SIM` without `SIM_URL` is an exchange inside this process and needs nothing. A relative key file is in the
-    project's folder."""
+    """Connect to `environment` by its variables. Raises a `ConfigError`.
+
+    They are `<ENV>_KEYID`, `<ENV>_KEYFILE` and the optional `<ENV>_URL`. `SIM` without `SIM_URL` is the embedded
+    exchange and needs none. A relative key file is in the project's folder."""
     name = require_environment(environment).value
     hidden = variables.warnings(environment) if isinstance(variables, Variables) else ()
     if is_embedded(environment, variables):
@@ -139,11 +148,12 @@ def open_client(environment: Environment, dotenv_file: Path = HOME / ".env") -> 
 
 
 def _session(base_url: str, host: str) -> requests.Session:
-    """A session that goes by this machine's proxies and certificates as they are now; left to itself it would
-    look for them, and for a password, anew for each request."""
+    """A session with this machine's current proxies and certificates.
+
+    By default `requests` looks for them, and for a password, again for each request."""
     session = requests.Session()
     session.trust_env = False
-    if not _is_loopback(host):  # a proxy for the world outside must not get what stays on this machine
+    if not _is_loopback(host):  # an outside proxy must not see requests to this machine
         session.proxies.update(get_environ_proxies(base_url))
     session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
     return session
@@ -155,7 +165,7 @@ def _embedded(warnings: tuple[str, ...]) -> Connection:
 
 
 def embedded_client(exchange: EmbeddedExchange) -> KalshiHttpClient:
-    """A client of an exchange inside this process, by that one's own key and clock."""
+    """A client of an embedded exchange, with the exchange's own key and clock."""
     signer = Signer(exchange.key_id, exchange.private_key)
     return KalshiHttpClient(exchange.base_url, signer, exchange.clock, exchange.session)
 
@@ -167,17 +177,19 @@ def _required(variables: Mapping[str, str], variable: str, what: str) -> str:
             f"{missing_text(variables, variable)}. Put {variable}=... into .env: {what} (see .env.example)."
         )
     if _PLACEHOLDER.fullmatch(value):
-        raise ConfigError(f"{variable} has the example's value still. Put in its place {what}.")
+        raise ConfigError(f"{variable} still has the example's value. Replace it with {what}.")
     return value
 
 
 def missing_text(variables: Mapping[str, str], variable: str) -> str:
-    """In what way a variable that is needed has no value."""
+    """How a required variable lacks a value."""
     if not isinstance(variables, Variables) or variable not in variables:
         return f"{variable} is not set"
     if variable in variables.terminal:
-        return f"{variable} is set, but empty, in this terminal, which goes before .env: unset {variable}"
-    return f"{variable} stands in .env without a value"
+        return (
+            f"{variable} is set, but empty, in this terminal, which takes precedence over .env: unset {variable}"
+        )
+    return f"{variable} has no value in .env"
 
 
 def _key_file(variables: Mapping[str, str], variable: str) -> Path:
@@ -186,30 +198,36 @@ def _key_file(variables: Mapping[str, str], variable: str) -> Path:
 
 
 def _key_id(variables: Mapping[str, str], variable: str) -> str:
-    key_id = _required(variables, variable, "the id that the exchange shows beside your API key")
+    key_id = _required(variables, variable, "the id that the exchange shows next to your API key")
     if not (key_id.isascii() and key_id.isprintable()) or " " in key_id:
-        raise ConfigError(f"{variable} is no key id: it has spaces or characters that no key id has.")
+        raise ConfigError(f"{variable} is not a key id: it has spaces or characters that a key id cannot have.")
     return key_id
 
 
 def _base_url(url: str, environment: Environment) -> str:
-    """An override of an exchange's address. Plain http only to this machine: everywhere else the orders could
-    be read and changed on the way. The real exchange under another name would be real money unannounced."""
+    """Check the address that overrides an exchange's. Raises a `ConfigError`.
+
+    Plain http is allowed only to this machine: elsewhere the orders could be read and changed on the way. The real
+    exchange is refused in SIM and DEMO, because that would be unannounced real money."""
     variable = f"{environment.value}_URL"
     try:
         parts = urlsplit(url)
         host, _ = (parts.hostname or "").rstrip("."), parts.port
     except ValueError as error:
-        raise ConfigError(f"{variable} is no address: {error}") from None
+        raise ConfigError(f"{variable} is not an address: {error}") from None
     if parts.username or parts.password:
-        raise ConfigError(f"{variable} must not hold a name or a password")
+        raise ConfigError(f"{variable} must not contain a user name or a password")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        raise ConfigError(f"{variable} must begin with https:// (plain http:// only to this machine), is {url}")
+        raise ConfigError(
+            f"{variable} must begin with https:// (plain http:// only to this machine), but is {url}"
+        )
     if not host or parts.query or parts.fragment or not parts.path.rstrip("/").endswith(API_ROOT):
-        raise ConfigError(f"{variable} must be the API's base address, up to and including {API_ROOT}, is {url}")
+        raise ConfigError(
+            f"{variable} must be the API's base address, up to and including {API_ROOT}, but is {url}"
+        )
     if environment is not Environment.PROD and f".{host}".endswith(REAL_MONEY_DOMAIN):
         raise ConfigError(
-            f"{variable} leads to the exchange with real money, and env is {environment.value}: {url}"
+            f"{variable} leads to the exchange with real money, but env is {environment.value}: {url}"
         )
     return url.rstrip("/")
 

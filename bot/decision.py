@@ -1,7 +1,8 @@
-"""What a cycle decides: the markets to quote, and the plan that leads there.
+"""Decide which markets to quote, and plan the changes that lead there.
 
-Promise: what was observed and a time go in, a decision comes out; nothing is read or sent here. Where something
-could not be read nothing is placed or renewed.
+Promise:
+- Observations and a time go in, a decision comes out. Nothing is read or sent here.
+- Nothing is placed or renewed in a market where something could not be read.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ _NOT_SEEN = frozenset({Reason.NO_BOOK, Reason.NO_MARKET, Reason.UNREADABLE})
 
 @dataclass(frozen=True)
 class Decision:
-    """What a cycle does: the selection it comes from, the markets that keep their orders though they are not in
-    it, the state it was made in, and the plan. `board` knows of the look."""
+    """What a cycle does, and why.
+
+    `stay`: markets that keep their orders although they are not in `selection`. `board`: updated with the look.
+    `state`: the trading state in which `plan` was made."""
 
     selection: Selection
     stay: frozenset[str]
@@ -47,8 +50,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class CycleInputs:
-    """What a decision depends on beside the look: `accrued_by_program` dollars by program, `until` when what is
-    placed or renewed now expires, and orders that were `sent_lately`."""
+    """What a decision depends on in addition to the look.
+
+    `accrued_by_program`: dollars by program. `until`: when orders placed or renewed now expire. `sent_lately`:
+    orders sent or moved in the last minute."""
 
     status: ExchangeStatus
     accrued_by_program: Mapping[str, float]
@@ -58,7 +63,7 @@ class CycleInputs:
 
 @dataclass
 class LoopMemory:
-    """What the loop remembers from one cycle to the next, beside its ledger."""
+    """What the loop remembers from one cycle to the next, in addition to its ledger."""
 
     incentive_program: IncentiveProgram
     guards: Guards
@@ -66,7 +71,7 @@ class LoopMemory:
     order_groups: OrderGroups
 
     def forget(self) -> None:
-        """Nothing is traded any more, and what is seen next is not compared with what was seen last."""
+        """Drop all traded markets. The next books are not compared with the last ones."""
         self.incentive_program.drop(self.incentive_program.quoted)
         self.guards.forget_books()
 
@@ -74,11 +79,11 @@ class LoopMemory:
 def decide(
     settings: Settings, memory: LoopMemory, account: AccountSnapshot, view: MarketView, inputs: CycleInputs
 ) -> Decision:
-    """The markets to quote, and the plan that leads there. Sends nothing."""
+    """Decide which markets to quote, and plan the changes. Sends nothing."""
     snapshot, incentive_program, guards = view.snapshot, memory.incentive_program, memory.guards
     quoted = incentive_program.quoted
     aside = guards.skips(snapshot.markets.values(), snapshot.at)
-    unread = "an order or a position of ours could not be read"
+    unread = "an order or a position of the account could not be read"
     aside |= {ticker: Skip(ticker, Reason.UNREADABLE, "What", unread) for ticker in account.unread}
     selection, after = incentive_program.choose(
         snapshot, headroom(settings, account), inputs.accrued_by_program, aside
@@ -92,7 +97,7 @@ def decide(
         left = headroom(settings, account, stay)
         selection, after = incentive_program.choose(snapshot, left, inputs.accrued_by_program, aside, stay)
     wanted = [
-        TargetQuote(  # later than its programs' end is not paid
+        TargetQuote(  # an order is not paid after its programs' end
             candidate.incentive.market, bid, min(inputs.until, candidate.incentive.ends), size=bid.count
         )
         for candidate in selection.chosen
@@ -113,7 +118,7 @@ def decide(
 def _unwanted(
     places: Iterable[Place], selection: Selection, guards: Guards, trade: Trade
 ) -> dict[Place, CancelCause]:
-    """Why no order is wanted on sides."""
+    """Why no order is wanted on each of these places."""
     skips = {skip.ticker: skip for skip in selection.skipped}
     chosen = {candidate.ticker: candidate for candidate in selection.chosen}
 
@@ -130,8 +135,8 @@ def _unwanted(
             return cancel_reasons.PROGRAM_ENDED
         prices = trade.prices(chosen[ticker].incentive, chosen[ticker].rivals)
         price = prices if isinstance(prices, Skip) else prices.of(side)
-        why = price.text if isinstance(price, Skip) else "AUTO puts nothing on this side"
-        return CancelCause(CancelReason.NO_PRICE, f"the other side is quoted alone: {why}")
+        why = price.text if isinstance(price, Skip) else "AUTO rests nothing on this side"
+        return CancelCause(CancelReason.NO_PRICE, f"only the other side is quoted: {why}")
 
     return {place: cause(place) for place in places}
 
@@ -165,8 +170,9 @@ def _cost(incentive: RewardedMarket | None, bid: Bid) -> Decimal:
 
 
 def headroom(settings: Settings, account: AccountSnapshot, stay: Collection[str] = ()) -> Headroom:
-    """What may be committed beside what is held, what a person has resting, and our orders in the markets of
-    `stay`."""
+    """What may still be committed.
+
+    Already committed are positions, a person's resting orders, and our orders in the markets of `stay`."""
     fixed = [*account.theirs, *(order for order in account.ours if order.ticker in stay)]
     free = [order for order in account.ours if order.ticker not in stay]
     limits = settings.max_capital, settings.max_event_loss
@@ -181,8 +187,9 @@ def flatten_plan(
     status: ExchangeStatus,
     until: datetime,
 ) -> tuple[Plan, TradingState]:
-    """What closes the positions of an account, before anything is quoted. `rivals`: the books of their `markets`,
-    the account's orders not in them."""
+    """The plan that closes the positions of an account, before anything is quoted.
+
+    `rivals`: the books of their `markets`, without the account's orders."""
     state = TradingState(
         _limits(settings), account.orders, account.positions.items, account.balance, markets, rivals, status
     )

@@ -1,8 +1,11 @@
-"""What stops the bot until a person lets it go on. Promise: a halt is in the ledger before anything else is done
-about it, and stands through restarts until it is cleared there.
+"""Halt trading until you run `main.py resume`.
 
-A vanished order never halts, nor does cash: a pause, a group's trigger or a person explains the one, and rewards
-come without a name.
+Promise:
+- A halt is written to the ledger before the bot does anything else about it.
+- A halt stands through restarts until it is cleared in the ledger.
+
+A vanished order never halts, because a pause, an order group or a person can cancel it. Unexplained cash never
+halts, because rewards arrive without a label.
 """
 
 from __future__ import annotations
@@ -27,12 +30,12 @@ from runtime.log_format import Log
 
 
 def how_to_go_on() -> str:
-    """What a person types to let a halted bot trade again."""
-    return f"{typed('main.py resume')} lets it go on, with a new session"
+    """The command that lets a halted bot trade again, as a clause for logs and output."""
+    return f"{typed('main.py resume')} resumes trading, with a new session"
 
 
 class Halts:
-    """The halts of a ledger, and what looks like one coming."""
+    """The halts of a ledger, and the checks that lead to one."""
 
     def __init__(
         self, client: KalshiHttpClient, ledger: Ledger, canceler: Canceler, bookkeeper: Bookkeeper, log: Log
@@ -44,13 +47,14 @@ class Halts:
         self._strangers = False
 
     def reason(self) -> str:
-        """Why nothing may be placed, empty where nobody and nothing forbids it. Raises `LedgerError`."""
+        """Why nothing may be placed, empty if it may. Raises `LedgerError`."""
         standing = self._ledger.halts(standing=True)
         return self._unwritten or (standing[-1].reason if standing else "")
 
     def check(self) -> bool:
-        """Whether a halt stands, which is told once; what rests of ours is canceled then, and nothing else is
-        sent. Raises an `ExchangeError` or a `LedgerError`."""
+        """Whether a halt stands. Logs it once and cancels our resting orders.
+
+        Nothing else is sent then. Raises an `ExchangeError` or a `LedgerError`."""
         self._write()
         reason = self.reason()
         if not reason:
@@ -64,12 +68,13 @@ class Halts:
         return True
 
     def halt(self, reason: str, positions: Collection[Position], balance: Balance | None) -> None:
-        """Stop trading until a person lets it go on: cancel what is ours, keep what is held. Where the ledger
-        cannot be written the halt stands as long as this process, and is written as soon as that works."""
+        """Halt trading until a person resumes it: cancel our orders, keep positions.
+
+        If the ledger cannot be written, the halt stands while this process runs. It is written once that works."""
         self._unwritten = reason
         error = self._write()
         if error is not None:
-            more = "The halt stands as long as this process, and is written once that works"
+            more = "The halt stands while this process runs; the bot writes it to the ledger once that works"
             self._log("ERROR", str(error), [more])
         self._bookkeeper.close_cycle(None, balance)
         self._tell(reason, positions)
@@ -87,57 +92,61 @@ class Halts:
     def _tell(self, reason: str, positions: Collection[Position]) -> None:
         self._told = reason
         risks = held_risks(positions)
-        said = {"Reason": reason, "Orders": "ours are canceled", "Positions": f"{len(positions)} kept"}
+        said = {"Reason": reason, "Orders": "our orders are canceled", "Positions": f"{len(positions)} kept"}
         more = {"Worst case": worst_case(risks.items()), "Then": how_to_go_on()}
         self._log("HALT", said | more, listed(positions, risks))
 
     def daily_loss_reason(self, mark: AccountMark, daily_loss_limit: Decimal) -> str:
-        """Why the day's loss halts trading, empty where it does not. What was lost when a person let it go on is
-        not counted again. Raises `LedgerError`."""
+        """Why the day's loss halts trading, empty if it does not. Raises `LedgerError`.
+
+        A loss that a person accepted with `main.py resume` is not counted again."""
         forgiven = self._ledger.accepted_loss(midnight(mark.at.date()))
         lost = forgiven - (mark.day_profit or Decimal(0))
         if lost < daily_loss_limit:
             return ""
-        more = f" beside ${-forgiven:.4f} that were accepted" if forgiven else ""
+        more = f" in addition to ${-forgiven:.4f} that you accepted" if forgiven else ""
         return f"lost ${lost:.4f} today{more}, {DAY_LOST} is ${daily_loss_limit:.2f}"
 
     def check_positions(self, mismatches: Mapping[str, Mismatch], strangers: Collection[Order]) -> str:
-        """What was seen in a cycle: positions that nothing explains, and orders with our prefix that we never
-        sent. Returns the reason to halt where the same was seen in the cycle before, empty where it was not."""
+        """Check a cycle for unexplained positions, and for `strangers`.
+
+        `strangers`: orders with our prefix that this process never sent. Returns the reason to halt if the cycle
+        before showed the same, else empty."""
         both = {ticker: pair for ticker, pair in mismatches.items() if self._mismatches.get(ticker) == pair}
         again = bool(strangers) and self._strangers
         self._mismatches, self._strangers = dict(mismatches), bool(strangers)
         if both:
             told = ", ".join(
-                f"{ticker}: {here:+} by its fills, {there:+} listed" for ticker, (here, there) in both.items()
+                f"{ticker}: {here:+} by the ledger, {there:+} on the exchange"
+                for ticker, (here, there) in both.items()
             )
             return f"a position that no fill, settlement or transfer explains ({told})"
         if again:
             where = ", ".join(sorted({order.ticker for order in strangers}))
             return (
-                f"orders with our prefix that this process never sent, in {where}: does a second bot trade here?"
+                f"orders with our prefix that this process never sent, in {where}: is a second bot trading here?"
             )
         return ""
 
     def forget(self) -> None:
-        """Begin to watch anew."""
+        """Start the two-cycle checks from scratch."""
         self._mismatches, self._strangers = {}, False
 
 
 def held_risks(positions: Iterable[Position]) -> dict[str, Decimal]:
-    """Dollars at risk by event in what is held, each market's worst case added up."""
+    """Dollars at risk in positions by event, each market's worst case added up."""
     state = gate.TradingState(gate.Limits(Decimal(0), Decimal(0), 0), positions=tuple(positions))
     return gate.Gate(state, {}).risks()
 
 
 def listed(positions: Iterable[Position], risks: Mapping[str, Decimal]) -> list[str]:
-    """Positions, and what the events they are in can lose, as details of the log."""
+    """Log details: the positions, and what each of their events can lose."""
     lines = [log_format.pairs(log_format.held_position(one)) for one in positions]
     return lines + [f"Event: {event} | Worst case: -${risk:.2f}" for event, risk in risks.items() if risk]
 
 
 def worst_case(risks: Iterable[tuple[str, Decimal]]) -> str:
-    """The event that can lose most, and all together, for the log."""
+    """Log text: the event that can lose most, and the total of all events."""
     found = sorted(risks, key=lambda one: (-one[1], one[0]))
     total = sum((risk for _, risk in found), start=Decimal(0))
     if not total:

@@ -1,6 +1,8 @@
-"""From a command in a terminal to a bot that trades, and back. Promise: whatever stands against a start is one
-clear line and exit code 2, and nothing was sent; no two bots of this user trade on one account or write to one
-folder.
+"""Start a bot from the command line, run it, and return its exit code.
+
+Promise:
+- Each obstacle to a start gives one clear line and exit code 2, and nothing was sent.
+- No two bots of this user trade on one account or write to one folder.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from runtime.signals import Signals
 
 
 class Paths(NamedTuple):
-    """Where the log, `.env` and the folder's lock are, and the ledger of an environment."""
+    """The paths of the log, `.env`, the folder's lock and each environment's ledger."""
 
     log: Path
     dotenv: Path
@@ -38,7 +40,7 @@ class Paths(NamedTuple):
 
 
 class Bot(Protocol):
-    """What is started."""
+    """The bot that `start` runs."""
 
     def __init__(
         self, settings: Settings, connection: Connection, ledger: Ledger, logger: Logger, confirm: Confirm | None
@@ -50,7 +52,7 @@ class Bot(Protocol):
 def start(
     read_settings: Callable[[], Settings], paths: Paths, confirm: Confirm | None, bot_class: type[Bot]
 ) -> int:
-    """Run a bot by the settings until it ends. Returns the process's exit code."""
+    """Run a bot with the settings until it ends. Returns the process's exit code."""
     signals = Signals()
     bot: Bot | None = None
     with ExitStack() as held:
@@ -61,7 +63,7 @@ def start(
             if bot is None:
                 print("market_bot: stopped at its start; nothing was sent", file=sys.stderr)
                 return 0
-            print("market_bot: stopped within its end; orders may rest until they expire", file=sys.stderr)
+            print("market_bot: stopped during shutdown; orders may rest until they expire", file=sys.stderr)
             return ExitCode.ORDERS_MAY_REST
         finally:
             signals.ignore()
@@ -74,13 +76,15 @@ def _ready(
     bot_class: type[Bot],
     held: ExitStack,
 ) -> Bot | None:
-    """A bot that can be run, holding what it needs; None where something is in the way, which is told."""
+    """A bot that is ready to run, or None if something prevents it.
+
+    `held` keeps its locks and its ledger. The obstacle is logged or printed."""
     left_by, logger = "", None
     try:
         left_by = _lock(paths.lock, "runs in this folder", held)
         try:
             settings = read_settings()
-        except ConfigError:  # which is to be told in the log, by its usual size
+        except ConfigError:  # log it, at the default log size
             logger = log_output.open_log(paths.log)
             raise
         logger = log_output.open_log(paths.log, settings.log_size, settings.log_files)
@@ -88,21 +92,25 @@ def _ready(
         left_by, warning = _lock_account(settings, connection, held, left_by)
         ledger = held.enter_context(closing(Ledger(paths.ledger(settings.env))))
     except (ConfigError, LedgerError) as error:
-        # A log that belongs to another process is left to it.
+        # The log belongs to the other process if one runs.
         if logger is None or isinstance(error, AlreadyRuns):
             print(f"market_bot: {error}", file=sys.stderr)
         else:
             logger.info(log_format.entry(datetime.now().astimezone(), "ERROR", str(error)))
         return None
     found = (
-        f"The last bot here was killed, or lost its power, and took nothing down ({left_by})" if left_by else ""
+        f"The previous bot ({left_by}) was killed, or lost power, before it could cancel its orders"
+        if left_by
+        else ""
     )
     warnings = (*connection.warnings, *(one for one in (found, warning) if one))
     return bot_class(settings, replace(connection, warnings=warnings), ledger, logger, confirm)
 
 
 def _lock(file: Path, what: str, held: ExitStack) -> str:
-    """Hold a lock until the process ends. Returns who left it behind. Raises `ConfigError`."""
+    """Hold a lock until the process ends. Returns the process that left it behind.
+
+    Raises a `ConfigError`."""
     try:
         taken = Lock(file, what)
     except OSError as error:
@@ -112,8 +120,9 @@ def _lock(file: Path, what: str, held: ExitStack) -> str:
 
 
 def _lock_account(settings: Settings, connection: Connection, held: ExitStack, left_by: str) -> tuple[str, str]:
-    """Hold the account's lock, but for that of an exchange nobody else can reach. Returns who left a lock behind,
-    and what to warn of."""
+    """Hold the account's lock, unless only this process can reach the exchange.
+
+    Returns the process that left a lock behind, and a warning."""
     if connection.is_private:
         return left_by, ""
     try:
@@ -122,13 +131,16 @@ def _lock_account(settings: Settings, connection: Connection, held: ExitStack, l
         )
         taken = Lock(file, "trades on this account")
     except (OSError, RuntimeError) as error:
-        return left_by, f"Whether another copy of the bot trades on this account cannot be told ({error})"
+        return (
+            left_by,
+            f"Could not check for another bot on this account; the bot starts anyway ({error})",
+        )
     held.callback(taken.release)
     return left_by or taken.left_by, ""
 
 
 def keyboard() -> Confirm | None:
-    """How to ask the person at the keyboard; None where nobody sits there."""
+    """A function that asks the person at the keyboard, None if there is no keyboard."""
     if sys.stdin is None or not sys.stdin.isatty():
         return None
 

@@ -1,5 +1,8 @@
-"""What the loop's own events say in `trade.log`: the board, what is quoted, the cycle. Promise: pure, but for what
-was told so far, so that the log says what is new.
+"""The loop's own events in `trade.log`: the board, the quotes, the cycle.
+
+Promise:
+- Every function is pure: facts go in, events come out.
+- `Announcements` keeps only what was logged so far, so that the log says what is new.
 """
 
 from __future__ import annotations
@@ -25,18 +28,20 @@ SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
 
 
 RETOLD = timedelta(hours=1)
-"""A cycle's details are told so often, though nothing changed."""
+"""How often a cycle's details are logged even if nothing changed."""
 
 CHANGED_BY = 0.1
-"""An amount in a cycle's details has changed when it differs by more than this part."""
+"""An amount in a cycle's details has changed if it differs by more than this fraction."""
 
 Event = tuple[str, Mapping[str, str]] | tuple[str, str, list[str]] | tuple[str, Mapping[str, str], list[str]]
-"""A name and what it says, in `Key: value` pairs or a sentence, and details below it."""
+"""An event's name, its `Key: value` pairs or sentence, and details below it."""
 
 
 class CycleReport(NamedTuple):
-    """What a cycle came to. `kept`: orders that rest as they did before; `some_unread`: whether an order or a
-    position of ours could not be read, which no figure counts then."""
+    """The outcome of a cycle.
+
+    `kept`: orders that rest as before. `some_unread`: whether an order or a position of the account could not be
+    read; no figure counts it then."""
 
     number: int
     record: CycleRecord
@@ -47,9 +52,10 @@ class CycleReport(NamedTuple):
 
 
 class Announcements:
-    """What was told so far, so that the log says what is new: programs that came, changed and ended, markets taken
-    up and given up, why the best of the others are not quoted, what a cycle ties up. In `detail` all of it is told
-    every time."""
+    """What was logged so far, so that the log says only what is new.
+
+    This covers programs that came, changed or ended, markets that are newly or no longer quoted, why the best of
+    the others are not quoted, and what a cycle ties up. With `detail`, everything is logged every time."""
 
     def __init__(self, detail: bool = False) -> None:
         self._detail = detail
@@ -62,36 +68,36 @@ class Announcements:
         self._amounts_at: datetime | None = None
 
     def pause(self, planned: Span | None) -> Iterator[Event]:
-        """When the exchange pauses next, where that is new."""
+        """When the exchange pauses next, if that is new."""
         if planned and planned != self._pause:
             begins, ends = (f"{at:%Y-%m-%d %H:%M}" for at in planned)
             yield "INFO", {"Next pause of the exchange": f"{begins} until {ends} UTC"}
         self._pause = planned
 
     def shards(self, status: ExchangeStatus) -> Iterator[Event]:
-        """Which shards take no orders any more, and which do again."""
+        """Which shards stopped taking orders, and which take them again."""
         closed = frozenset(shard for shard, trades in status.trading_by_shard.items() if not trades)
         for shard in sorted(closed - self._closed):
             yield (
                 "INFO",
-                {"Shard": str(shard), "Exchange": "trading is paused there; nothing is placed or renewed"},
+                {"Shard": str(shard), "Exchange": "trading is paused there; the bot places and renews nothing"},
             )
         for shard in sorted(self._closed - closed):
             yield "INFO", {"Shard": str(shard), "Exchange": "takes orders again"}
         self._closed = closed
 
     def board(self, board: Board) -> Iterator[Event]:
-        """What a scan brought: events and what they say, in the order in which they are logged."""
+        """The events of a scan, in the order in which they are logged."""
         pool = sum(map(dollars_per_day, board.programs))
         if not board.programs:
-            yield "INFO", {"Board": "no program that pays for resting orders is listed; nothing is quoted"}
+            yield "INFO", {"Board": "no program that pays for resting orders is listed; the bot quotes nothing"}
         changes = sorted(
             board.changes, key=lambda c: (c.program.ticker not in self._quoted, -dollars_per_day(c.program))
         )
         for change in changes[:CHANGES_IN_DETAIL]:
             yield program_change(change)
         if len(changes) > CHANGES_IN_DETAIL:
-            yield "INFO", {"Changes": f"{len(changes) - CHANGES_IN_DETAIL:,} more of smaller programs, not shown"}
+            yield "INFO", {"Changes": f"{len(changes) - CHANGES_IN_DETAIL:,} more, of smaller programs, not shown"}
         chosen, skipped = board.selection.chosen, board.selection.skipped
         counts = Counter(skip.reason.value for skip in skipped)
         totals = {"Programs": f"{len(board.programs):,}", "Pools": f"${pool:,.0f} a day"}
@@ -104,7 +110,9 @@ class Announcements:
             yield "INFO", {"Advice": board.advice}
 
     def _skips(self, board: Board) -> Iterator[Event]:
-        """Why the best of the others are not quoted, where that is new; its numbers may change untold."""
+        """Why the best of the others are not quoted, if the reason is new.
+
+        A change in a reason's numbers alone is not logged."""
         listed = {program.ticker for program in board.programs}
         self._skipped = {ticker: reason for ticker, reason in self._skipped.items() if ticker in listed}
         for skip in board.selection.skipped[:SKIPS_IN_DETAIL]:
@@ -113,8 +121,9 @@ class Announcements:
             self._skipped[skip.ticker] = skip.reason
 
     def selection(self, selection: Selection, stay: frozenset[str] = frozenset()) -> Iterator[Event]:
-        """What is new in what a cycle quotes. `stay`: markets that keep their orders though they are not
-        chosen."""
+        """What is new in a cycle's quotes.
+
+        `stay`: markets that keep their orders although they are not chosen."""
         chosen = {candidate.ticker: candidate for candidate in selection.chosen}
         reasons = {skip.ticker: skip for skip in selection.skipped}
         for ticker in sorted(self._quoted - chosen.keys() - stay):
@@ -127,7 +136,7 @@ class Announcements:
         self._skipped = {ticker: reason for ticker, reason in self._skipped.items() if ticker not in chosen}
 
     def cycle(self, done: CycleReport, next_cycle: datetime) -> Iterator[Event]:
-        """What a cycle came to, with its details where they changed, and once an hour."""
+        """The outcome of a cycle, with details if they changed and once an hour."""
         began = done.record.began
         amounts = _amounts(done)
         is_due = self._amounts_at is None or began >= self._amounts_at + RETOLD
@@ -138,9 +147,9 @@ class Announcements:
 
 
 def problems(board: Board) -> Iterator[Event]:
-    """What of the board is not known."""
+    """An error for the parts of the board that could not be read."""
     if board.problems:
-        more = f"{len(board.problems)} part(s) of the board are not known; those markets are left out"
+        more = f"{len(board.problems)} part(s) of the board could not be read; the bot leaves those markets out"
         yield "ERROR", str(board.problems[0]), [more]
 
 
@@ -155,7 +164,7 @@ def program_change(change: ProgramChange) -> Event:
 
 
 def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
-    """A market that is taken up, and what it is hoped to bring."""
+    """A market that is newly quoted, and what its quotes are expected to earn."""
     estimate, decided = candidate.estimate, candidate.conservative
     costs = decided.fill_cost_per_day + decided.fees_per_day
     said = {
@@ -174,7 +183,7 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
 
 
 def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
-    """The one line of a cycle, at most 200 characters long with its time."""
+    """The line of a cycle, at most 200 characters long including its time."""
     record, mark = done.record, done.mark
     unread = ", some unread" if done.some_unread else ""
     risk = _total_risk(done)
@@ -190,7 +199,7 @@ def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
 
 
 def cycle_details(done: CycleReport) -> list[str]:
-    """What is tied up and free, with all of the plan done; what the quotes would earn; what the cycle took."""
+    """What is tied up and free after the plan, the quotes' estimate, the cycle's cost."""
     plan, state, record = done.decision.plan, done.decision.state, done.record
     free = f"${state.balance.available - plan.spends:,.4f}" if state.balance else "not known"
     tied_up = f"${plan.tied_up:.2f} of ${state.limits.max_capital:.2f}"
@@ -202,7 +211,9 @@ def cycle_details(done: CycleReport) -> list[str]:
 
 
 def _estimate(done: CycleReport) -> tuple[float, Decimal]:
-    """Dollars a day before the floor, and dollars payable by the windows' ends, of all that is quoted."""
+    """The estimate of all quotes.
+
+    Dollars a day before the floor, and dollars payable by the windows' ends."""
     chosen = done.decision.selection.chosen
     per_day = sum(candidate.estimate.dollars_per_day for candidate in chosen)
     return per_day, sum((candidate.estimate.payable for candidate in chosen), start=Decimal(0))
@@ -213,7 +224,7 @@ def _total_risk(done: CycleReport) -> Decimal:
 
 
 def _amounts(done: CycleReport) -> tuple[float, ...]:
-    """What has to change for a cycle's details to be told."""
+    """The amounts whose change makes the log repeat a cycle's details."""
     record, plan = done.record, done.decision.plan
     per_day, payable = _estimate(done)
     dollars = float(plan.tied_up), float(_total_risk(done)), per_day, float(payable)
@@ -226,32 +237,33 @@ def _differ(now: tuple[float, ...], before: tuple[float, ...]) -> bool:
 
 
 def slow_cycle(took: float, wait_time: float) -> Event:
-    """A cycle took longer than a cycle may: seconds it `took`, and those from one to the next."""
+    """A cycle overran. In seconds: the time it `took`, and `wait_time`."""
     why = "a slow exchange, many orders, or this process was suspended"
-    says = f"it took {took:.1f} s of {wait_time:g} ({why}); the next one begins at once"
+    says = f"it took {took:.1f} s, more than {wait_time:g} ({why}); the next one begins at once"
     return "INFO", {"Slow cycle": says}
 
 
 def awake_again(seconds: float) -> Event:
-    """The process did not run for so many seconds of a wait."""
+    """The process did not run for `seconds` of a wait."""
     lasted = f"this process did not run for {span_text(seconds)} (suspended, or the machine slept)"
     return "INFO", {"Awake again": f"{lasted}; the next cycle begins at once"}
 
 
 def trading_today(mark: AccountMark) -> str:
-    """What trading brought the bot in a UTC day, and beside it what that day had brought before there was a
-    bot."""
+    """The bot's trading profit in a UTC day, with the day's profit before the bot."""
     before = f" ({short_dollars(mark.before_bot)} before the bot)" if mark.before_bot else ""
     return short_dollars(mark.own_profit) + before
 
 
 def expected(dollars_per_day: float, payable: Decimal) -> str:
-    """What quotes would earn by the rule, and what would really be paid: nothing below $1.00 a window."""
+    """What quotes would earn by the rule, and what would be paid.
+
+    A window below $1.00 pays nothing."""
     return f"${dollars_per_day:.4f} a day before the $1.00 floor, ${payable:.2f} payable by the windows' ends"
 
 
 def terms(programs: Iterable[Program]) -> str:
-    """What programs pay and ask for."""
+    """What programs pay and require."""
     return " + ".join(
         f"${program.reward:,.2f} until {program.end:%Y-%m-%d %H:%M} UTC, "
         f"target {contracts(program.target or 0)}, discount {program.discount}"

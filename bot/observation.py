@@ -1,6 +1,8 @@
-"""What a cycle sees: what the account has, and what the market shows.
+"""Read what a cycle needs to know of the account and the market.
 
-Promise: it only reads. What could not be read is named, so that nothing is placed or renewed there.
+Promise:
+- It only reads.
+- It names the markets that it could not read, so that nothing is placed or renewed there.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from runtime.log_format import Log
 
 
 class AccountSnapshot(NamedTuple):
-    """The account as it was found. `early`: orders of ours that were taken down before their time, not by us;
-    `unread`: markets in which something of the account's could not be read; `mismatches`: positions that fills
-    and settlements do not explain."""
+    """The account as it was found.
+
+    `early`: our orders that were canceled before their expiry, but not by the bot. `unread`: markets in which an
+    order or a position of the account could not be read. `mismatches`: positions that fills and settlements do not
+    explain."""
 
     orders: tuple[Order, ...]
     positions: PartialList[Position]
@@ -47,8 +51,10 @@ class AccountSnapshot(NamedTuple):
 def look_at_account(
     client: KalshiHttpClient, canceler: Canceler, bookkeeper: Bookkeeper, log: Log
 ) -> AccountSnapshot:
-    """Read what rests, what was filled, what is held and the cash. Raises an `ExchangeError` where one of the
-    first three is not told, or not even which market could not be read."""
+    """Read the account's resting orders, fills, positions and cash.
+
+    Raises an `ExchangeError` if one of the first three cannot be read, or if an unreadable item does not name its
+    market. Cash that cannot be read is None."""
     canceler.wait_for_lists()
     orders = client.get_resting_orders()
     early = bookkeeper.sync_resting([order for order in orders if trade.is_own(order)])
@@ -65,11 +71,11 @@ def look_at_account(
 
 
 def _unread(found: PartialList[Order] | PartialList[Position], log: Log) -> set[str]:
-    """The markets of what could not be read. Raises the `Unreadable` that does not even tell its market."""
+    """The markets of unreadable items. Raises an `Unreadable` that names no market."""
     for error in found.unreadable:
         if not error.ticker:
             raise error
-        log("ERROR", str(error), [f"Nothing is placed or renewed in {error.ticker} until it can be read"])
+        log("ERROR", str(error), [f"The bot places and renews nothing in {error.ticker} until it can be read"])
     return {error.ticker for error in found.unreadable}
 
 
@@ -77,25 +83,31 @@ def _read_balance(client: KalshiHttpClient, log: Log) -> Balance | None:
     try:
         return client.get_balance()
     except ExchangeError as error:
-        log("ERROR", str(error), ["Cash is not known; the exchange refuses orders that there is none for"])
+        log(
+            "ERROR",
+            str(error),
+            ["Cash is unknown; the exchange refuses orders that cash does not cover"],
+        )
         return None
 
 
 class MarketView(NamedTuple):
-    """What the market shows: a look at the watched markets (`snapshot`), and with the markets of what is held all
-    `markets`, and the `rivals`' books."""
+    """The market as it was found.
+
+    `snapshot`: a look at the watched markets. `markets` and `rivals`: the markets of the look and of all
+    positions, and the rivals' books in them."""
 
     snapshot: BoardSnapshot
     markets: Mapping[str, Market]
     rivals: Mapping[str, Book]
 
     def without(self, ours: Iterable[Order]) -> Mapping[str, Book]:
-        """The watched books without our orders, those of a person still in them."""
+        """The watched books without our orders, but with those of a person."""
         return trade.books_without_own(self.snapshot.books.values(), ours)
 
 
 def look_at_held(client: KalshiHttpClient, snapshot: BoardSnapshot, account: AccountSnapshot) -> MarketView:
-    """Add the markets of what is held to a look. Raises an `ExchangeError`."""
+    """Add the markets of all positions to a look. Raises an `ExchangeError`."""
     missing = sorted({position.ticker for position in account.positions} - snapshot.rivals.keys())
     if not missing:
         return MarketView(snapshot, snapshot.markets, snapshot.rivals)
@@ -106,7 +118,7 @@ def look_at_held(client: KalshiHttpClient, snapshot: BoardSnapshot, account: Acc
 def read_markets(
     client: KalshiHttpClient, tickers: Collection[str], resting: Iterable[Order]
 ) -> tuple[dict[str, Market], dict[str, Book]]:
-    """Some markets and the rivals' books in them. Raises an `ExchangeError`."""
+    """Read some markets and the rivals' books in them. Raises an `ExchangeError`."""
     markets = {market.ticker: market for market in client.get_markets(tickers)}
     return markets, trade.books_without_own(client.get_orderbooks(tickers), resting)
 
@@ -114,8 +126,10 @@ def read_markets(
 def early_cancels(
     early: Iterable[OrderRecord], markets: Mapping[str, Market], status: ExchangeStatus
 ) -> dict[int, str]:
-    """The shards on which orders were taken down early, and not by us, though they and their markets trade: the
-    order group did that, or a pause that is over, or a person."""
+    """The shards on which our orders were canceled early, but not by the bot.
+
+    Counts only shards and markets that trade now. The order group, a pause that is over or a person canceled the
+    orders."""
     found: dict[int, list[str]] = defaultdict(list)
     for stay in early:
         market = markets.get(stay.ticker)
@@ -123,6 +137,6 @@ def early_cancels(
         if status.trades(shard) and (market is None or market.status is MarketStatus.ACTIVE):
             found[shard].append(stay.ticker)
     return {
-        shard: f"{len(gone)} of our orders were taken down, and not by us ({', '.join(sorted(set(gone)))})"
+        shard: f"{len(gone)} of our orders were canceled, but not by the bot ({', '.join(sorted(set(gone)))})"
         for shard, gone in found.items()
     }

@@ -1,5 +1,9 @@
-"""Before real money is touched: what is at stake, what a session's start would cancel and sell that the bot did
-not open, and the question that goes before it. Promise: until it is answered nothing on the exchange is touched.
+"""Ask before the bot touches real money.
+
+It shows what is at stake, and what a session's start would cancel and sell that the bot did not open.
+
+Promise:
+- Nothing on the exchange is touched until the question is answered.
 """
 
 from __future__ import annotations
@@ -20,22 +24,22 @@ from runtime.console import typed
 from runtime.log_format import Fields, Log
 
 Confirm = Callable[[str], bool]
-"""Asks the person at the keyboard; true where they agree."""
+"""Asks the person at the keyboard. Returns True if they agree."""
 
 QUESTION = "Cancel these orders and sell these positions, and treat the account as the bot's from now on?"
 
 
 def no_keyboard() -> str:
-    """What is told where nobody can be asked."""
-    told = (
-        "Nothing was touched: nobody sits at a keyboard to confirm this. Close what is yours, or start with --yes"
-    )
+    """The error if there is no keyboard to ask at."""
+    told = "Not confirmed: no keyboard to ask at. Nothing was touched. Close what is yours, or start with --yes"
     return f"{told}: {typed('market_bot.py --yes')}"
 
 
 class ForeignHoldings(NamedTuple):
-    """What of the account the bot did not open, with the rivals' books of the positions' markets; `all_orders` and
-    `all_positions` of the account are so many, and its cash is `balance`."""
+    """The orders and positions of the account that the bot did not open.
+
+    `books`: the rivals' books of the positions' markets. `all_orders` and `all_positions`: the account's totals.
+    `balance`: its cash."""
 
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]
@@ -46,8 +50,9 @@ class ForeignHoldings(NamedTuple):
 
 
 def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> ForeignHoldings:
-    """Look for orders without our prefix, and for positions that are not what the bot `opened` (contracts by
-    ticker, YES positive). Raises an `ExchangeError`."""
+    """Find orders without our prefix, and positions that the bot did not open.
+
+    `opened`: contracts that the bot opened, by ticker, YES positive. Raises an `ExchangeError`."""
     orders = client.get_resting_orders().all_or_raise()
     held = client.get_positions().all_or_raise()
     positions = tuple(one for one in held if opened.get(one.ticker) != one.count)
@@ -58,7 +63,7 @@ def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> For
 
 
 def real_money(settings: Settings, about: Mapping[str, str], found: ForeignHoldings) -> Iterator[Fields]:
-    """What is at stake, line by line: the account, the limits, and what can be lost within them."""
+    """What is at stake: a line each for the account, the limits, the worst case."""
     has = {"Orders resting": str(found.all_orders), "Positions": str(found.all_positions)}
     account = f"{about['Exchange']}, primary subaccount"
     yield {"Account": account, "Free cash": f"${found.balance.available:,.4f}"} | has
@@ -71,8 +76,9 @@ def real_money(settings: Settings, about: Mapping[str, str], found: ForeignHoldi
 
 
 def confirm(found: ForeignHoldings, log: Log, ask: Confirm | None) -> bool:
-    """List what was found, with what closing it costs, and ask, where there is anything. `ask` is None where
-    nobody can be asked."""
+    """List what was found, with what closing it costs, and ask.
+
+    Returns whether the person agrees; True if nothing was found. `ask` is None if there is no keyboard."""
     if not found.orders and not found.positions:
         return True
     for order in found.orders:
@@ -93,12 +99,14 @@ def confirm(found: ForeignHoldings, log: Log, ask: Confirm | None) -> bool:
 
 
 def exit_line(position: Position, rivals: Book | None) -> dict[str, str]:
-    """What selling a position at the best bid brings and gives away, the fee by the exchange's common rate."""
+    """What selling a position at the best bid costs.
+
+    The fee is estimated at the exchange's common rate."""
     best = rivals.best(position.side) if rivals else None
     if rivals is None or best is None:
-        return {"Closing": f"nobody bids for {position.side.value}: it would be kept"}
+        return {"Closing": f"there are no bids for {position.side.value}: it would be kept"}
     spread = trade.exit_spread(position, rivals, best.price) * position.size
     fee = Decimal(str(TAKER_RATE)) * best.price * (1 - best.price) * position.size
-    more = "" if best.size >= position.size else f"; only {log_format.count_text(best.size)} are bid for there"
+    more = "" if best.size >= position.size else f"; only {log_format.count_text(best.size)} are bid at that price"
     cost = f"costs ${spread:.4f} of spread and about ${fee:.4f} of fees"
     return {"Closing": f"at {log_format.price_text(best.price)} it {cost}{more}"}

@@ -1,8 +1,11 @@
-"""A session: from the account that is cleared to the last order that is withdrawn, and the pauses in between.
+"""A trading session: from clearing the account to canceling the last order.
 
-Promise: before anything is quoted every order of the account is canceled and every position closed, as the
-settings say. A session that ends leaves nothing quoted that the next one would not find. The loop's waits are
-`market_bot.py`'s; cancels wait here until they are seen to be done.
+Promise:
+- Before the bot quotes anything, it cancels every order of the account and closes every position, as the settings
+  say.
+- The next session finds every quote that an ended session may have left.
+
+The loop's waits are in `market_bot.py`. This module waits only until cancels are confirmed.
 """
 
 from __future__ import annotations
@@ -37,12 +40,14 @@ from risk.guards import Guards, TargetGrace
 from runtime import signals
 from runtime.log_format import Log
 
-REPORT_LACKS_IT = "Trading goes on; the report lacks it until it can be read"
+REPORT_LACKS_IT = "Trading continues; the report lacks this until it can be read"
 
 
 class Session:
-    """One account, with all that is kept of it and sent to it. `begun`: whether it was cleared, and quotes may
-    rest; `memory`: what the loop remembers from cycle to cycle; `on_fills` hears of every fill."""
+    """One account, with all that the bot keeps of it and sends to it.
+
+    `begun`: whether the account was cleared and quotes may rest. `memory`: what the loop remembers from cycle to
+    cycle. `on_fills` receives every fill."""
 
     def __init__(
         self,
@@ -70,33 +75,36 @@ class Session:
     # -- its start ---------------------------------------------------------------------------------------------
 
     def read_limits(self) -> None:
-        """Go by the account's own limits. Where it does not tell them the lowest tier's are kept to."""
+        """Use the account's own rate limits, or the lowest tier's if unreadable.
+
+        Raises `Unauthorized` if the key is refused."""
         try:
             limits = self._client.read_limits()
             read, write = (f"{bucket.rate} tokens/s" for bucket in (limits.read, limits.write))
             self._log("INFO", {"Rate limits": limits.tier, "Reads": read, "Writes": write})
         except Unauthorized:
             raise
-        except ExchangeError as error:  # a key need not be allowed to read this
-            self._log("ERROR", str(error), ["The rate limits of the lowest tier are kept to; all else goes on"])
+        except ExchangeError as error:  # a key may lack the permission to read this
+            self._log("ERROR", str(error), ["The bot keeps to the lowest tier's rate limits; all else continues"])
 
     def may_take_over(self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
-        """Announce real money, and ask before its account is cleared."""
-        self._client.get_exchange_status()  # its answer tells a simulator's run
+        """Announce real money, and ask before the account is cleared."""
+        self._client.get_exchange_status()  # its answer names a simulator's run
         self.bookkeeper.open_ledger()
         found = prod_confirmation.find_foreign(self._client, self._ledger.opened_positions())
         for said in prod_confirmation.real_money(settings, about, found):
             self._log("REAL MONEY", said)
-        if self.halts.reason():  # then nothing is closed, and what rests of others is left alone
+        if self.halts.reason():  # then the bot closes nothing and leaves other orders alone
             return True
         return prod_confirmation.confirm(found, self._log, confirm)
 
     def may_trade(self, status: ExchangeStatus) -> bool:
-        """Whether a cycle may go on: not while a halt stands or the exchange pauses. What rests of ours is
-        withdrawn then. Raises an `ExchangeError` or a `LedgerError`."""
+        """Whether a cycle may go on: not while a halt stands or the exchange pauses.
+
+        If not, our resting orders are canceled. Raises an `ExchangeError` or a `LedgerError`."""
         try:
             self.bookkeeper.open_ledger()
-        except LedgerError:  # without it nobody knows whether trading is halted: our orders go
+        except LedgerError:  # without it the bot cannot see a halt: cancel our orders
             self.canceler.cancel_own(cancel_reasons.LEDGER)
             raise
         if self.halts.check():
@@ -114,9 +122,9 @@ class Session:
         if status.resumes:
             self.retry_policy.on_schedule((self._client.clock.now(), status.resumes))
         if not self._is_paused:
-            resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not said"
-            orders = "ours are canceled, by the exchange or by us"
-            paused = {"Exchange": "trading is paused, nothing is placed", "Orders": orders}
+            resumes = f"{status.resumes:%Y-%m-%d %H:%M} UTC" if status.resumes else "not announced"
+            orders = "our orders are canceled, by the exchange or the bot"
+            paused = {"Exchange": "trading is paused, the bot places nothing", "Orders": orders}
             self._log("INFO", paused | {"Resumes": resumes})
             self.withdraw(cancel_reasons.PAUSE)
         self._is_paused = True
@@ -124,8 +132,9 @@ class Session:
         return True
 
     def begin(self, settings: Settings, status: ExchangeStatus) -> None:
-        """Clear the account: cancel every order, whoever sent it, and close the positions. Raises an
-        `ExchangeError` or a `LedgerError`."""
+        """Clear the account: cancel every order and close the positions.
+
+        Includes orders that the bot did not send. Raises an `ExchangeError` or a `LedgerError`."""
         self._log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
         self.canceler.cancel_all(cancel_reasons.NEW_SESSION)
         self.bookkeeper.begin_session()
@@ -136,22 +145,22 @@ class Session:
         self.begun = True
 
     def look_at_account(self) -> AccountSnapshot:
-        """What rests, what was filled, what is held and the cash; errors as in `look_at_account` of
-        `bot/observation.py`."""
+        """Read the account, as `look_at_account` of `bot/observation.py` does."""
         return look_at_account(self._client, self.canceler, self.bookkeeper, self._log)
 
     def suspicion(self, account: AccountSnapshot) -> str:
-        """Why what was seen of the account halts trading, empty where it does not."""
+        """Why the account as it was found halts trading, empty if it does not."""
         strangers = [order for order in account.ours if not self.executor.is_mine(order)]
         return self.halts.check_positions(account.mismatches, strangers)
 
     def loss(self, account: AccountSnapshot, daily_loss_limit: Decimal) -> str:
-        """Why the day's loss halts trading, empty where it does not. Raises an `ExchangeError` or a
-        `LedgerError`."""
+        """Why the day's loss halts trading, empty if it does not.
+
+        Raises an `ExchangeError` or a `LedgerError`."""
         return self.halts.daily_loss_reason(self.bookkeeper.mark(account.balance), daily_loss_limit)
 
     def count_cash(self, account: AccountSnapshot, view: MarketView) -> None:
-        """Look at the cash for the report, where all else of the account is known."""
+        """Record the cash for the report, if all else of the account is known."""
         if account.balance is None or account.unread or account.mismatches:
             return
         rates = {incentive.ticker: incentive.exact_maker_rate for incentive in view.snapshot.incentives}
@@ -160,48 +169,49 @@ class Session:
         )
 
     def reset_groups(self, now: datetime) -> list[int]:
-        """Let the order groups that waited long enough take orders again. Returns the shards on which that
-        failed."""
+        """Let order groups take orders again after their cooldown.
+
+        Returns the shards on which that failed."""
         failed = []
         for shard in self.memory.guards.due(now):
             failure = recovery.attempt(partial(self.order_groups.reset, shard))
             if failure:
                 failed.append(shard)
-                means = f"Nothing is quoted on shard {shard} before that works"
+                means = f"The bot quotes nothing on shard {shard} until this works"
                 recovery.log_failure(self._log, failure, means)
         return failed
 
     # -- its end -----------------------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """What was quoted is taken down, or may be gone: the next session begins anew."""
+        """End the session: quotes are canceled, or may be. The next one starts fresh."""
         self.begun = False
         self.memory.forget()
         self.halts.forget()
 
     def halt_for(self, reason: str, account: AccountSnapshot) -> bool:
-        """Stop trading, where there is a reason, until a person lets it go on. Returns whether there is."""
+        """Halt trading if there is a `reason`. Returns whether there is."""
         if reason:
             self.end()
             self.halts.halt(reason, account.positions.items, account.balance)
         return bool(reason)
 
     def withdraw(self, cause: CancelCause, is_told: bool = True) -> None:
-        """Take down what is ours, as far as that works."""
+        """Cancel our orders, as far as possible. `is_told`: whether to log a failure."""
         failure = recovery.attempt(partial(self.canceler.cancel_own, cause))
         if failure and is_told:
             recovery.log_failure(self._log, failure, f"Orders could not be canceled: {self.resting_text()}")
 
     def resting_text(self) -> str:
-        """What may rest of ours though nobody renews it, in words."""
+        """Log text: which of our orders may rest although they are not being renewed."""
         return recovery.resting_text(self.executor.last_expiry, self._client.clock.now())
 
     def stop(self, why: str) -> int:
-        """Take down what rests, then finish the ledger. Returns the process's exit code."""
+        """Cancel our orders, then finish the ledger. Returns the process's exit code."""
         if not self._client.requests_sent:
             self._log("SHUTDOWN", "Nothing was sent")
             return 0
-        more = "our orders are taken down; Ctrl-C once more ends that at once"
+        more = "the bot cancels its orders; a second Ctrl-C stops at once"
         self._log("INFO", {"Stopping": why, "Then": more})
         end = self.canceler.shut_down(self.executor.last_expiry, why)
         if end.problem:
@@ -210,12 +220,12 @@ class Session:
             if not end.code:
                 self.order_groups.close()
             if self.begun and not end.code:
-                means = "The next start asks the exchange for what is missing"
+                means = "The next start reads from the exchange what the ledger lacks"
                 recovery.try_or_log(self._finish_books, self._log, means)
-        except KeyboardInterrupt:  # whoever is in a hurry need not wait for what the next start does as well
+        except KeyboardInterrupt:  # the next start does this as well: no need to wait
             signals.acknowledge()
         self.bookkeeper.end_session(f"stopped: {why}")
-        if not end.problem:  # last, with what was filled meanwhile
+        if not end.problem:  # last, so that it includes the latest fills
             self._log("SHUTDOWN", *self.canceler.held_text())
         return end.code
 
@@ -233,7 +243,7 @@ def flatten(
     account: AccountSnapshot,
     status: ExchangeStatus,
 ) -> None:
-    """Close the positions of an account, as the settings say. Raises an `ExchangeError`."""
+    """Close the account's positions, as the settings say. Raises an `ExchangeError`."""
     markets, rivals = read_markets(client, [one.ticker for one in account.positions], account.orders)
     now = client.clock.now()
     executor.execute(*flatten_plan(settings, account, markets, rivals, status, settings.expiry(now, now)))

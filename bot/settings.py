@@ -1,7 +1,8 @@
-"""The settings as a person writes them at the top of `market_bot.py`, checked once at start.
+"""Check the settings at the top of `market_bot.py`, once at start.
 
-Promise: every impossible or unknown setting is named, with what would be possible, before anything is sent; what
-passes is exact (`Decimal`, whole ticks) and needs no second look.
+Promise:
+- Each impossible or unknown setting is named, with what would be possible, before anything is sent.
+- A checked value is exact (`Decimal`, whole ticks) and needs no second check.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ LARGEST_GROUP = 1_000_000
 """Contracts: the largest limit of an order group that the exchange takes."""
 
 AUTO = "AUTO"
-"""`TRADE_SIZE = AUTO`: sizes by what each dollar would bring."""
+"""`TRADE_SIZE = AUTO`: the sizes that earn most per dollar."""
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ def _environment(value: object) -> Environment:
 
 
 def _number(value: object) -> Decimal:
-    """A number as it was typed: 0.01 means exactly a hundredth, not the nearest binary fraction."""
+    """A number as typed: 0.01 is exactly a hundredth, not the nearest binary float."""
     if isinstance(value, str):
         raise ValueError("must be a number, without quotes, $ or %, such as 200 or 0.01")
     if isinstance(value, tuple):
@@ -122,7 +123,7 @@ def _group_limit(value: object) -> Decimal | None:
         return None
     number = _number(value)
     if not 1 <= number <= LARGEST_GROUP or number % CENT:
-        raise ValueError("must be a number of contracts from 1 to 1,000,000, or None for one largest order")
+        raise ValueError("must be a number of contracts from 1 to 1,000,000, or None for the largest order's size")
     return number
 
 
@@ -137,7 +138,7 @@ def _patterns(value: object) -> tuple[str, ...]:
     if isinstance(value, (tuple, list)) and all(isinstance(pattern, str) and pattern for pattern in value):
         return tuple(value)
     raise ValueError(
-        'must be patterns of tickers in brackets, such as ("KXHIGH*", "KXLOWT*"); with one: ("KXHIGH*",)'
+        'must be ticker patterns in parentheses, such as ("KXHIGH*", "KXLOWT*"); with one: ("KXHIGH*",)'
     )
 
 
@@ -158,7 +159,7 @@ def _non_negative_dollars(value: object) -> Decimal:
 def _cost(value: object) -> float:
     number = _non_negative_dollars(value)
     if number > 1:
-        raise ValueError("must be at most a dollar a contract")
+        raise ValueError("must be at most 1 dollar per contract")
     return float(number)
 
 
@@ -200,21 +201,25 @@ def _in_dollars(dollars: Decimal) -> str:
 
 
 def _as(reads: Callable[[object], T], shows: Callable[[T], object] = lambda value: value) -> dict[str, object]:
-    """What is done with a setting. `reads` makes it exact, or raises a `ValueError` that says what would be
-    possible; `shows` is its form in the log."""
+    """The metadata of a setting.
+
+    `reads` makes its value exact, or raises a `ValueError` that says what would be possible. `shows` formats it
+    for the log."""
     return {"reads": reads, "shows": shows}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the bot runs by, in the order of `market_bot.py`, each under the name that it has there.
+    """The checked settings, in the order and under the names of `market_bot.py`.
 
-    Sizes in contracts (`trade_size` None: AUTO; `incentive_size` None: no limit; `fill_limit` None: one largest
-    order); `trade_delta` in ticks; times in seconds, but for `min_hours_to_close`: `wait_time` from the start of a
-    cycle to the start of the next, `expiration_ts` that an order outlives the cycle that should have renewed it,
-    `scan_time` between scans of the board; limits, rewards and costs in dollars; `log_size` in bytes, after which
-    the log begins anew, with `log_files` older ones that are kept; `log_detail` whether it also tells what stays
-    the same."""
+    - Sizes are contracts. `trade_size` None: AUTO. `incentive_size` None: no limit. `fill_limit` None: the largest
+      order's size. `trade_delta` is ticks.
+    - Times are seconds, except `min_hours_to_close`. `wait_time`: from the start of a cycle to the start of the
+      next. `expiration_ts`: how much longer an order rests than the cycle that should renew it. `scan_time`:
+      between scans of the board.
+    - Limits, rewards and costs are dollars.
+    - `log_size`: bytes after which the log is rotated. `log_files`: rotated logs to keep. `log_detail`: whether
+      the log also reports what stays the same."""
 
     env: Environment = field(metadata=_as(_environment, lambda env: env.value))
     trade_size: Decimal | None = field(metadata=_as(_size, lambda size: AUTO if size is None else size))
@@ -234,7 +239,7 @@ class Settings:
     daily_loss_limit: Decimal = field(metadata=_as(_dollars, _in_dollars))
     fill_pause: float = field(metadata=_as(_no_or_some_seconds, _in_seconds))
     fill_limit: Decimal | None = field(
-        metadata=_as(_group_limit, lambda limit: "one largest order" if limit is None else limit)
+        metadata=_as(_group_limit, lambda limit: "the largest order's size" if limit is None else limit)
     )
     scan_time: float = field(metadata=_as(_at_least_a_second, _in_seconds))
     log_size: int = field(metadata=_as(_megabytes, lambda size: f"{size / MEGABYTE:g} MB"))
@@ -242,13 +247,15 @@ class Settings:
     log_detail: bool = field(metadata=_as(_flag))
 
     def expiry(self, began: datetime, now: datetime) -> datetime:
-        """When an order is gone that is placed or renewed `now`, in a cycle that `began` then, if nobody renews
-        it: some time after the next cycle, which may have to wait for the end of this one."""
+        """When an order that is placed or renewed `now` expires, unless it is renewed.
+
+        `expiration_ts` after the start of the next cycle, which may have to wait for the end of this one (`began`:
+        its start)."""
         next_cycle = max(began + timedelta(seconds=self.wait_time), now)
         return next_cycle + timedelta(seconds=self.expiration_ts)
 
     def in_words(self) -> dict[str, object]:
-        """By name, as the log shows them."""
+        """The settings by name, as the log shows them."""
         return {
             name: one.metadata["shows"](getattr(self, one.name)) for name, one in _TABLE.items() if name != "env"
         }
@@ -257,11 +264,13 @@ class Settings:
 _TABLE = {one.name if one.name == "env" else one.name.upper(): one for one in fields(Settings)}
 
 NAMES = tuple(_TABLE)
-"""All settings, as they are written in `market_bot.py`."""
+"""The names of all settings, as written in `market_bot.py`."""
 
 
 def check_settings(constants: Mapping[str, object]) -> Settings:
-    """Settings from the constants `NAMES`. Raises one `ConfigError` that lists every problem."""
+    """Settings from the constants `NAMES`.
+
+    Raises one `ConfigError` that lists every problem."""
     problems = [_unknown(name) for name in constants if name not in _TABLE]
     values: dict[str, Any] = {}
     for name, one in _TABLE.items():
@@ -277,7 +286,9 @@ def check_settings(constants: Mapping[str, object]) -> Settings:
 
 
 def lookalikes(names: Iterable[str]) -> set[str]:
-    """Names that are a setting's but for capitals and underscores, such as `max_capital`: nobody reads them."""
+    """Names like a setting's except for case and underscores, such as `max_capital`.
+
+    The bot does not read them."""
     folded = {_folded(name) for name in NAMES}
     return {name for name in names if name not in _TABLE and _folded(name) in folded}
 
@@ -289,12 +300,12 @@ def _folded(name: str) -> str:
 def _unknown(name: str) -> str:
     near = {_folded(known): known for known in NAMES}
     meant = get_close_matches(_folded(name), near, n=1)
-    maybe = f" (is {near[meant[0]]} meant?)" if meant else ""
+    maybe = f" (did you mean {near[meant[0]]}?)" if meant else ""
     return f"Unknown setting {name}{maybe}: fix the spelling or remove it"
 
 
 def strategy_of(settings: Settings) -> Strategy:
-    """How markets are priced, screened and chosen by the settings."""
+    """How the settings price, screen and choose markets."""
     return Strategy(
         Trade(settings.trade_size, settings.trade_delta, settings.incentive_size),
         Screen(settings.only, settings.avoid, settings.min_hours_to_close),

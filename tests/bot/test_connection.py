@@ -117,16 +117,16 @@ def variables(terminal: dict[str, str], dotenv: dict[str, str]) -> Variables:
         (
             {"DEMO_KEYID": ""},
             {"DEMO_KEYID": "an-id"},
-            "DEMO_KEYID is set, but empty, in this terminal, which goes",
+            "DEMO_KEYID is set, but empty, in this terminal, which takes",
         ),
         (
             {"DEMO_KEYID": "  "},
             {},
-            "DEMO_KEYID is set, but empty, in this terminal, which goes before .env: unset",
+            "DEMO_KEYID is set, but empty, in this terminal, which takes precedence over .env: unset",
         ),
-        ({}, {"DEMO_KEYID": ""}, "DEMO_KEYID stands in .env without a value"),
+        ({}, {"DEMO_KEYID": ""}, "DEMO_KEYID has no value in .env"),
         ({}, {}, "DEMO_KEYID is not set"),
-        ({}, {"DEMO_KEYID": "your_demo_api_key_id"}, "DEMO_KEYID has the example's value still"),
+        ({}, {"DEMO_KEYID": "your_demo_api_key_id"}, "DEMO_KEYID still has the example's value"),
         ({}, {"PROD_KEYID": "an-id"}, "DEMO_KEYID is not set"),
     ],
 )
@@ -143,10 +143,10 @@ def test_a_variable_that_the_terminal_hides_is_a_warning() -> None:
         {"DEMO_URL": "https://other", "DEMO_KEYID": "same", "PROD_KEYID": "x", "DEMO_KEYFILE": ""},
         {"DEMO_URL": "https://mine", "DEMO_KEYID": "same", "PROD_KEYID": "y", "DEMO_KEYFILE": "k.pem"},
     )
-    first = "in this terminal, which goes before .env"
+    first = "in this terminal, which takes precedence"
     assert hidden.warnings(Environment.DEMO) == (
         f"DEMO_KEYFILE is set, but empty, {first}. To use .env: unset DEMO_KEYFILE",
-        f"DEMO_URL is another than in .env {first}. To use .env: unset DEMO_URL",
+        f"DEMO_URL is set differently from .env {first}. To use .env: unset DEMO_URL",
     )
     assert hidden["DEMO_URL"] == "https://other"
     assert variables({}, {"DEMO_KEYID": "x"}).warnings(Environment.DEMO) == ()

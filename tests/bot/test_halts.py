@@ -149,7 +149,7 @@ def test_after_resume_the_limit_holds_for_new_losses(make_bench: MakeBench) -> N
     buy_by_hand(bench, dear)  # buys at the ask what the bot then sells at the bid
     bench.run(cycles=2)
     _, line = bench.events("HALT")
-    assert "that were accepted, DAILY_LOSS_LIMIT is $0.01" in line
+    assert "that you accepted, DAILY_LOSS_LIMIT is $0.01" in line
     bench.restart()
     bench.run(cycles=1)
     assert len(bench.events("HALT")) == 3, "and stands"
@@ -162,7 +162,7 @@ def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench
     bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))
     bench.run(cycles=3)
     assert own_resting(bench) == []
-    assert "The halt stands as long as this process" in bench.log
+    assert "The halt stands while this process runs" in bench.log
     assert bench.ledger.halts() == []
     assert len(bench.events("HALT")) == len(bench.events("NEW SESSION")) == 1
     bench.let_ledger_write(True)
@@ -187,7 +187,7 @@ def test_an_unexplained_position_halts_after_two_cycles(
     assert bench.events("HALT") == []
     bench.run(cycles=1)
     (line,) = bench.events("HALT")
-    assert f"{ticker}: +0 by its fills, +7.00 listed" in line
+    assert f"{ticker}: +0 by the ledger, +7.00 on the exchange" in line
     assert own_resting(bench) == []
     emergency.clear_halts(bench.ledger_file)
     bench.run(cycles=3)
@@ -233,7 +233,7 @@ def test_a_second_bot_on_the_same_account_halts_this_one(make_bench: MakeBench) 
         bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=name)
         bench.run(cycles=1)
         assert len(bench.events("HALT")) == number
-    assert "does a second bot trade here?" in bench.events("HALT")[0]
+    assert "is a second bot trading here?" in bench.events("HALT")[0]
     assert own_resting(bench) == []
 
 

@@ -219,7 +219,7 @@ def test_a_pause_withdraws_and_ends_with_a_new_session(make_bench: MakeBench) ->
     bench.run(cycles=5)
     assert bench.resting() == []
     (paused,) = [line for line in bench.events("INFO") if "trading is paused" in line]
-    assert "Orders: ours are canceled" in paused
+    assert "Orders: our orders are canceled" in paused
     bench.run(cycles=4)
     (again,) = [line for line in bench.events("INFO") if "takes orders again" in line]
     assert paused[:19] < again[:19] <= bench.events("NEW SESSION")[-1][:19]

@@ -27,7 +27,7 @@ def test_real_money_touches_nothing_without_consent(
     them. Without a person's consent it only reads and exits with 2."""
     held, resting = bench.held(), {order.order_id for order in bench.resting()}
     assert on_prod(bench, None) == 2
-    assert "nobody sits at a keyboard" in bench.events("ERROR")[0]
+    assert "no keyboard to ask at" in bench.events("ERROR")[0]
     assert on_prod(bench, lambda _: False) == 2
     assert bench.held() == held
     assert {order.order_id for order in bench.resting()} == resting
@@ -44,7 +44,7 @@ def test_a_key_that_may_not_read_positions_touches_nothing(bench: Bench) -> None
     assert on_prod(bench, lambda _: True) == 2
     assert {request.method for request in bench.wire.sent} == {"GET"}
     assert len(bench.resting()) == 2
-    assert "only a person can mend this" in bench.events("ERROR")[-1]
+    assert "only you can fix this" in bench.events("ERROR")[-1]
 
 
 def test_consent_is_asked_for_once_and_then_the_session_begins(bench: Bench) -> None:
@@ -77,7 +77,7 @@ def test_real_money_needs_a_keyboard_or_yes_in_the_real_process(clone: Path) -> 
             )  # fmt: skip
             assert bot.returncode == 2, bot.stdout
             assert "REAL MONEY" in bot.stdout
-            assert "nobody sits at a keyboard to confirm this" in bot.stdout
+            assert "Not confirmed: no keyboard to ask at" in bot.stdout
             assert "[CANCEL ORDER]" not in bot.stdout
         finally:
             simulator.kill()

@@ -45,7 +45,7 @@ def test_a_key_that_is_not_accepted_stops_the_start_at_once(make_bench: MakeBenc
     bench = make_bench(who=())
     bench.wire.fault = lambda *_: REVOKED
     assert bench.run(cycles=5) == 2
-    assert "only a person can mend this" in bench.events("ERROR")[-1]
+    assert "only you can fix this" in bench.events("ERROR")[-1]
     assert len([request for request in bench.wire.sent if request.method != "GET"]) == 0
 
 
@@ -139,24 +139,24 @@ def test_an_outage_says_what_rests_and_when_it_is_tried_again(make_bench: MakeBe
     bench.run(cycles=2)
     bench.wire.fault = lambda *_: cut_before
     bench.run(cycles=6)
-    ends = re.search(r"tried again at ([\d:]+); orders: what rests of ours expires by ([\d:]+)", bench.log)
+    ends = re.search(r"tries again at ([\d:]+)\. Orders: any that still rest expire by ([\d:]+)", bench.log)
     assert ends
     (outage,) = bench.events("OUTAGE")
     said = re.search(
-        r"Orders: being canceled; .* ([\d:]+) \| Tried again: at ([\d:]+), then every 5 min at l", outage
+        r"Orders: being canceled; .* ([\d:]+) \| Tried again: at ([\d:]+), then at least every 5 min", outage
     )
     assert said
     assert said[1] == ends[2]
     assert said[2] > outage[11:19]
     bench.run(cycles=4)
-    assert "the last of ours expired at" in bench.log or "Orders could not be canceled" in bench.log
+    assert "the last one expired at" in bench.log or "Orders could not be canceled" in bench.log
 
 
 def test_what_may_rest_is_told_by_the_clock() -> None:
     """Before and after the last order's expiry, and where none was placed."""
-    assert resting_text(None, NOW) == "none of ours was placed"
-    assert resting_text(NOW + later(60), NOW) == f"what rests of ours expires by {local_time(NOW + later(60))}"
-    assert resting_text(NOW, NOW) == f"the last of ours expired at {local_time(NOW)}"
+    assert resting_text(None, NOW) == "the bot has placed none"
+    assert resting_text(NOW + later(60), NOW) == f"any that still rest expire by {local_time(NOW + later(60))}"
+    assert resting_text(NOW, NOW) == f"the last one expired at {local_time(NOW)}"
 
 
 @pytest.mark.parametrize("seconds", [1, 2])

@@ -133,7 +133,7 @@ def test_auto_is_refused_where_only_a_person_can_say(name: str) -> None:
     ],
 )  # fmt: skip
 def test_an_unknown_name_is_told_with_the_one_that_is_near(name: str, meant: str) -> None:
-    with pytest.raises(ConfigError, match=rf"Unknown setting {name} \(is {meant} meant\?\): fix the spelling"):
+    with pytest.raises(ConfigError, match=rf"Unknown setting {name} \(did you mean {meant}\?\): fix the spelling"):
         settings.check_settings(SHIPPED | {name: 3})
 
 
@@ -146,7 +146,7 @@ def test_a_small_letter_setting_anywhere_in_the_file_is_found(monkeypatch: pytes
     """Names of the program itself, such as functions and classes, are no misspelt settings."""
     assert settings.lookalikes(vars(market_bot)) == set()
     monkeypatch.setattr(market_bot, "max_event_loss", 3, raising=False)
-    with pytest.raises(ConfigError, match=r"max_event_loss \(is MAX_EVENT_LOSS meant"):
+    with pytest.raises(ConfigError, match=r"max_event_loss \(did you mean MAX_EVENT_LOSS"):
         market_bot.read_settings()
 
 
@@ -284,7 +284,7 @@ def test_a_key_file_that_is_not_there_or_a_folder_is_named(variables: dict[str, 
     ],
 )
 def test_orders_never_go_out_in_the_clear_or_to_half_an_address(variables: dict[str, str], url: str) -> None:
-    with pytest.raises(ConfigError, match=r"DEMO_URL (must|is no address)") as error:
+    with pytest.raises(ConfigError, match=r"DEMO_URL (must|is not an address)") as error:
         connect(Environment.DEMO, variables | {"DEMO_URL": url})
     assert "hunter2" not in str(error.value), "a password in the address is not repeated"
 

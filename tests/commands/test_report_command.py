@@ -46,7 +46,7 @@ def test_another_ledger_is_read_without_one_of_our_own(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--since", "yesterday"], "yesterday is no day"),
+        (["--since", "yesterday"], "yesterday is not a day"),
         (["--since", "2999-01-01"], "There is no data since 2999-01-01"),
         (["--html", "/nowhere/at/all.html"], "/nowhere/at/all.html cannot be written"),
         (["--html", "x.html", "--json"], "not allowed with"),

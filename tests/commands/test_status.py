@@ -83,7 +83,7 @@ def test_a_halt_says_why_since_when_and_how_to_go_on(beside: Beside) -> None:
     assert typed("cancel-all", "--yes").code == 0
     text = typed().out
     assert re.search(r"^HALTED since [-\d]+ [:\d]+: python main.py cancel-all\. ", text, re.M)
-    assert f". {console.typed('main.py resume')} lets it go on" in text
+    assert f". {console.typed('main.py resume')} resumes trading" in text
     (halt,) = typed("--json").json["halts"]
     assert halt["reason"] == "python main.py cancel-all"
     assert typed("resume", "--yes").code == 0
@@ -230,7 +230,7 @@ def test_cancel_all_halts_the_bot_without_an_answer(beside: Beside) -> None:
     said = typed("cancel-all", "--yes")
     assert said.code == 1
     assert "The bot is halted" in said.out
-    assert f"To look for the cause: {console.typed('main.py doctor')}\n" in said.err
+    assert f"To find the cause: {console.typed('main.py doctor')}\n" in said.err
     bench.wire.fault = None
     bench.run(cycles=2)
     assert [order for order in bench.resting() if order.client_order_id.startswith(OWN_PREFIX)] == []

@@ -197,7 +197,7 @@ def test_a_side_without_a_price_says_why(make_bench: MakeBench, is_bid: bool) ->
     side = "yes" if is_bid else "no"
     said = facts(bench, CancelReason.NO_PRICE)
     assert re.fullmatch(
-        rf"the other side is quoted alone: INCENTIVE_SIZE \| Rivals ahead on {side}: \d+, at most 300", said
+        rf"only the other side is quoted: INCENTIVE_SIZE \| Rivals ahead on {side}: \d+, at most 300", said
     )
     assert [one.is_bid for one in own_resting(bench)] == [not is_bid]
 

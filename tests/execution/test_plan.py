@@ -175,7 +175,7 @@ def test_a_position_that_cannot_be_closed_blocks_its_market() -> None:
         targets(quote(NO, "0.44"), quote(NO, "0.44", ticker="KXB-1")),
         GROUPS,
     )
-    assert [one.reason for one in made.unsold] == ["nobody bids for yes"]
+    assert [one.reason for one in made.unsold] == ["there are no bids for yes"]
     assert [one.ticker for one in made.orders] == ["KXB-1"]
     assert [(one.order.ticker, one.code) for one in made.refused] == [("KXA-1", RefusalCode.NOT_CLEARED)]
 

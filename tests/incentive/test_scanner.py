@@ -229,7 +229,7 @@ def test_the_loop_goes_on_quoting_when_its_scans_fail(make_bench: MakeBench) -> 
     told = bench.events("ERROR")
     assert told
     assert all("GET /incentive_programs" in line for line in told)
-    assert "The board of the last scan is kept until the next one" in bench.log
+    assert "The bot keeps the last scan's board until the next scan" in bench.log
     assert all(wait > 10 for wait in bench.waits), "the cycle itself was fine"
     bench.wire.fault = None
     at = bench.board().at

@@ -148,13 +148,13 @@ def test_ctrl_c_leaves_a_finished_ledger(make_bench: MakeBench) -> None:
 
 def test_ctrl_c_does_not_wait_for_the_list_of_fills(bench: Bench) -> None:
     """If the exchange does not answer for its fills, Ctrl-C still cancels the bot's orders and exits with 0.
-    The log says that the next start asks for what is missing."""
+    The log says that the next start reads what the ledger lacks."""
     trade_cycles(bench, 1)
     bench.wire.fault = lambda request, _: unavailable if "/portfolio/fills" in (request.url or "") else None
     assert bench.run(cycles=1, end=KeyboardInterrupt) == 0
     assert bench.resting() == []
     assert "None of our orders rests any more" in bench.events("SHUTDOWN")[-1]
-    assert "The next start asks the exchange for what is missing" in bench.log
+    assert "The next start reads from the exchange what the ledger lacks" in bench.log
 
 
 def test_a_persons_trades_count_in_the_profit(bench: Bench) -> None:

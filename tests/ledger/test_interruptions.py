@@ -131,7 +131,7 @@ def test_a_ledger_that_cannot_be_begun_leaves_no_order_resting(bench: Bench) -> 
     bench.run(cycles=3)
     assert bench.resting() == []
     assert "cannot be written" in bench.events("ERROR")[0]
-    assert "orders: none of ours was placed" in bench.log
+    assert "Orders: the bot has placed none" in bench.log
 
 
 def test_a_new_simulator_gets_a_new_ledger(bench: Bench) -> None:

@@ -108,7 +108,7 @@ def test_a_position_without_bids_is_kept_and_blocks_its_market(bench: Bench) -> 
     bench.pass_time(1)
     bench.bot.start_trading()
     (line,) = bench.events("SKIP POSITION")
-    assert f"Ticker: {ticker} | Side: yes | Count: 5 | Reason: nobody bids for yes" in line
+    assert f"Ticker: {ticker} | Side: yes | Count: 5 | Reason: there are no bids for yes" in line
     assert not [order for order in bench.resting() if order.ticker == ticker and order.is_bid]
     assert len([order for order in bench.resting() if order.ticker == other]) == 2
 

@@ -170,19 +170,19 @@ def test_an_example_not_filled_in_is_known_as_such(clone: Path) -> None:
     shutil.copy(clone / ".env.example", clone / ".env")
     found = examined(clone)
     assert found.code == 2
-    assert found.line(".env").startswith("FAIL DEMO_KEYID has the example's value still. Put in its place the id")
+    assert found.line(".env").startswith("FAIL DEMO_KEYID still has the example's value. Replace it with the id")
     example = (clone / ".env").read_text()
     (clone / ".env").write_text(example.replace("your_demo_api_key_id", KALSHI_ID))
     found = examined(clone)
     assert found.code == 2
-    assert found.line("Key file").startswith("FAIL DEMO_KEYFILE has the example's value still. Put in its place")
+    assert found.line("Key file").startswith("FAIL DEMO_KEYFILE still has the example's value. Replace it with")
 
 
 def test_a_wrong_path_is_told_together_with_a_missing_id(on_demo: Path, served: Served) -> None:
     (on_demo / ".env").write_text(served.env(KEYFILE="nowhere.pem", KEYID=""))
     found = examined(on_demo)
     assert found.code == 2
-    assert "DEMO_KEYID stands in .env without a value." in found.line(".env")
+    assert "DEMO_KEYID has no value in .env." in found.line(".env")
     assert "nowhere.pem cannot be read (No such file or directory). Set DEMO_KEYFILE" in found.line("Key file")
 
 
@@ -204,7 +204,7 @@ def test_a_variable_that_is_set_but_empty_is_told_as_that(on_demo: Path, served:
     (on_demo / ".env").write_text(served.env())
     found = examined(on_demo, DEMO_KEYID="", DEMO_URL=" ")
     assert found.code == 2
-    told = "DEMO_KEYID is set, but empty, in this terminal, which goes before .env: unset DEMO_KEYID"
+    told = "DEMO_KEYID is set, but empty, in this terminal, which takes precedence over .env: unset DEMO_KEYID"
     assert told in found.line(".env")
     found = examined(on_demo, DEMO_KEYFILE=" ")
     assert "DEMO_KEYFILE is set, but empty, in this terminal" in found.line(".env")
@@ -291,7 +291,7 @@ def test_variables_of_the_terminal_are_told_for_they_win(on_demo: Path, served: 
     assert found.line(".env").startswith(
         "note DEMO_KEYID and DEMO_KEYFILE are set; DEMO_KEYID and DEMO_KEYFILE in"
     )
-    assert "DEMO_KEYID is another than in .env in this terminal" in found.line(".env")
+    assert "DEMO_KEYID is set differently from .env in this terminal" in found.line(".env")
     assert "To use .env: unset DEMO_KEYID" in found.line(".env")
     assert "forgotten" not in found.output
 

@@ -31,10 +31,14 @@ SLIPS = [
     (
         "MAX_CAPITAL = 100",
         "max_capital = 3",
-        r"Unknown setting max_capital \(is MAX_CAPITAL meant\?\).*MAX_CAPITAL is mi",
+        r"Unknown setting max_capital \(did you mean MAX_CAPITAL\?\).*MAX_CAPITAL is mi",
     ),
-    ("FILL_COST = 0.03", "FILL_COST = 0.03\nFILL_COTS = 1", r"Unknown setting FILL_COTS \(is FILL_COST meant\?\)"),
-    ("ONLY = ()", 'ONLY = ("KXHIGH*")', r"ONLY = 'KXHIGH\*': must be patterns of tickers in brackets"),
+    (
+        "FILL_COST = 0.03",
+        "FILL_COST = 0.03\nFILL_COTS = 1",
+        r"Unknown setting FILL_COTS \(did you mean FILL_COST\?\)",
+    ),
+    ("ONLY = ()", 'ONLY = ("KXHIGH*")', r"ONLY = 'KXHIGH\*': must be ticker patterns in parentheses"),
     ("LOG_DETAIL = False", 'LOG_DETAIL = "yes"', r"LOG_DETAIL = 'yes': must be True or False, without quotes"),
     ("WAIT_TIME = 60", "WAIT_TIME = 60 / 0", r"line \d+: WAIT_TIME = 60 / 0 \(ZeroDivisionError: "),
 ]
@@ -79,7 +83,7 @@ def test_a_setting_below_the_settings_is_told_too(clone: Path) -> None:
         file.write("\nmax_capital = 3\n")
     done = run(clone, "market_bot.py")
     assert done.returncode == 2
-    assert "Unknown setting max_capital (is MAX_CAPITAL meant?)" in done.stdout
+    assert "Unknown setting max_capital (did you mean MAX_CAPITAL?)" in done.stdout
 
 
 @pytest.mark.parametrize(("before", "after"), UNREADABLE, ids=[after for _, after in UNREADABLE])

@@ -318,7 +318,7 @@ def test_a_second_bot_is_turned_away(clone: Path, tmp_path: Path, serve: Callabl
     since = len(read(clone / "trade.log"))
     third = run(served, SLOWLY)
     wait_for(quoting(clone, since), 30, "first cycle")
-    assert f"took nothing down (process {first.pid}" in read(clone / "trade.log")[since:]
+    assert f"The previous bot (process {first.pid}" in read(clone / "trade.log")[since:]
     assert resting.isdisjoint(order["order_id"] for order in served.resting())
     assert len(served.resting()) > 2
     assert stop(third, signal.SIGINT)[0] == 0

@@ -140,7 +140,7 @@ def test_advice_is_given_at_the_start_and_not_at_every_scan(bench: Bench) -> Non
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"ONLY": ("KXNOWHERE*",)}, r"^no listed market matches KXNOWHERE\* of ONLY; nothing can be quoted: of"),
+        ({"ONLY": ("KXNOWHERE*",)}, r"^no listed market matches KXNOWHERE\* in ONLY; nothing can be quoted: of"),
         ({"ONLY": ("KXNOWHERE*",)}, r"such as KX\S+, ONLY = KXNOWHERE\* leaves none.*ONLY = \(\) for all"),
         ({"AVOID": ("*",)}, r"nothing can be quoted .*: AVOID \d+.*To change: fewer patterns in AVOID"),
         ({"MIN_HOURS_TO_CLOSE": 8_000}, r"MIN_HOURS_TO_CLOSE \d+.*To change: .*a smaller MIN_HOURS_TO_CLOSE"),
@@ -166,4 +166,4 @@ def test_settings_that_leave_nothing_say_what_to_change(
 def test_a_pattern_that_matches_nothing_is_told_in_any_case(make_bench: MakeBench) -> None:
     bench = make_bench(who=(), ONLY=("KXAAA*", "KXLOWW*", "kxhigh*"))
     bench.run(cycles=1)
-    assert advice(bench).startswith("no listed market matches KXLOWW* of ONLY; at TRADE_SIZE = 1 the best market")
+    assert advice(bench).startswith("no listed market matches KXLOWW* in ONLY; at TRADE_SIZE = 1 the best market")

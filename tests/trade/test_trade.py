@@ -93,7 +93,7 @@ def test_no_price_is_found_under_the_lowest_tick() -> None:
     rivals = book(yes=cents((2, 250), (1, 900)), no=cents((44, 60), (42, 180), (40, 900)))
     prices = Trade(Decimal(1), 2, Decimal(300)).prices(builders.incentive(), rivals)
     assert isinstance(prices, Prices)
-    assert refused(prices.yes) == (Reason.PRICE_BOUNDS, "Price", "none under the best yes bid 0.0200")
+    assert refused(prices.yes) == (Reason.PRICE_BOUNDS, "Price", "none below the best yes bid 0.0200")
     assert price_of(Trade(Decimal(1), 1, None).quote(builders.incentive(), rivals), Side.YES) == Decimal("0.01")
 
 
@@ -293,7 +293,7 @@ def test_an_exit_does_not_touch_the_resting_order_of_a_person() -> None:
         assert isinstance(kept, NoExit)
         assert f"yes at {own.price:.4f}" in kept.reason
     lone = trade.exit_order(position("3"), builders.market(), book(no=THIN.no), [below], "lipbot-x")
-    assert lone == NoExit("nobody bids for yes")
+    assert lone == NoExit("there are no bids for yes")
     sold = trade.exit_order(position("3"), builders.market(), THIN, [below], "lipbot-x")
     assert not isinstance(sold, NoExit)
     assert sold.bid.other_price == Decimal("0.54")
