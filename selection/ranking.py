@@ -144,7 +144,7 @@ def broken_limit(candidate: Candidate, headroom: Headroom) -> Skip | None:
         return Skip(candidate.ticker, Reason.CASH, "Ties up", number)
     at_risk = headroom_after(headroom, candidate).event_risk(market.event_ticker)
     if at_risk > headroom.event_loss:
-        number = f"${at_risk:.2f} with it, at most ${headroom.event_loss:.2f}"
+        number = f"${at_risk:.2f} with it, limit ${headroom.event_loss:.2f}"
         return Skip(candidate.ticker, Reason.MAX_EVENT_LOSS, "Event's risk", number)
     return None
 

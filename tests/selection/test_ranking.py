@@ -168,7 +168,7 @@ def test_strikes_of_one_event_share_one_loss_limit() -> None:
     selection = choose([*strikes, candidate("KXSUN-1-A", 1, yes=12)], [], SelectionRules(2), headroom, NONE)
     assert chosen(selection) == ["KXRAIN-1-A", "KXSUN-1-A"]
     assert reasons(selection) == {"KXRAIN-1-B": Reason.MAX_EVENT_LOSS}
-    assert selection.skipped[0].number == "$12.00 with it, at most $10.00"
+    assert selection.skipped[0].number == "$12.00 with it, limit $10.00"
 
 
 def test_exclusive_strikes_do_not_add_up_their_no_losses() -> None:
