@@ -5,8 +5,8 @@ Promise:
 - Its timestamp is at most `SKEW_SECONDS` from one of the accepted clocks.
 
 The signed message is the timestamp in ms, the method in capitals and the path, joined. The path starts at the
-host's root and has no query. The key decides the algorithm: RSA-PSS over SHA-256 with a salt of the digest's length
-for an RSA key, plain Ed25519 for an Ed25519 key.
+host's root and has no query. The key decides the algorithm: RSA-PSS over SHA-256 with a salt of the digest's
+length for an RSA key, plain Ed25519 for an Ed25519 key.
 """
 
 from __future__ import annotations
