@@ -1,9 +1,9 @@
 """Time the scoring of a whole board against plain `json.loads`.
 
 Run it with `python -m benchmarks.board [--rounds N]`. It prints this process's milliseconds for a board of 8,140
-books, and their ratio to plain `json.loads` of the same books as the exchange sends them. If the file of recorded
-books exists, they are repeated in turn. Otherwise the books are invented, with the same depth. The sections are
-timed separately:
+books. It also prints their ratio to plain `json.loads` of the same books as the exchange sends them. If the file
+of recorded books exists, they are repeated in turn. Otherwise the books are invented, with the same depth. The
+sections are timed separately:
 
 * **json.loads**: decodes pages, which are texts of 100 books each. The results are kept until the section ends.
   Most of that time is the garbage collector's, which scans everything that is kept again and again.

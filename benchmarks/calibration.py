@@ -32,7 +32,7 @@ def main() -> None:
     print(
         f"A quoter at the touch of {MARKETS} paid markets, {boards} boards of {arguments.days:g} days, simulated."
     )
-    print("Money is in dollars over all boards, the last three columns in cents per contract.")
+    print("Rewards, trading, net: dollars over all boards. Last three columns: cents per contract.")
     print("Makers on the real exchange: -2.8 after 5 min, -4.8 settled, -7.6 for fills of the last hour.\n")
     columns = ("contracts", "rewards", "trading", "net", "5 min", "settled", "last hour")
     print(" " * 28 + "".join(f"{column:>10}" for column in columns))

@@ -3,9 +3,9 @@
 Run it with `python -m benchmarks.client [--rounds N] [--requests N]`. It prints wall time and CPU time of this
 process per signed request over loopback. Our client is compared with four others:
 
-* a plain `requests.Session` that signs the same request in the same way;
-* the barest such session that is possible;
-* two clients by other authors, if they are installed.
+* a plain `requests.Session` that signs the same request in the same way
+* the barest such session that is possible
+* two clients by other authors, if they are installed
 
 The clients take turns in every round.
 
@@ -283,11 +283,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="rounds of each (default 20)")
     parser.add_argument("--requests", type=int, default=25, help="requests in a round (default 25)")
     arguments = parser.parse_args()
-    for variable in (
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-    ):  # proxies are for outside hosts, and looking for them costs time
+    for variable in ("http_proxy", "https_proxy", "all_proxy"):  # for outside hosts only, and slow to look up
         os.environ.pop(variable, None)
         os.environ.pop(variable.upper(), None)
     _measure_requests(arguments.rounds, arguments.requests)

@@ -1,7 +1,7 @@
 """Compare the values of `EXIT` and `TRADE_DELTA` on the same seeds.
 
 Run it with `python -m benchmarks.exits [--seeds N] [--hours H]`. The whole bot trades each board for some hours
-with all simulated traders, once with each pair of settings. The table shows dollars:
+with all simulated traders, once with each pair of settings. Columns in dollars:
 
 * *rewards*: the value of the bot's seconds by the exchange's own record. It is before the $1.00 floor, because no
   window ends within the run.

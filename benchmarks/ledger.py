@@ -1,9 +1,9 @@
 """Measure what the ledger costs: time per cycle, and disk space in a week.
 
 Run it with `python -m benchmarks.ledger [--cycles N] [--week N]`. It records the cycles of a bot that quotes both
-sides of two markets, and cancels and replaces its orders every minute: the most that such a bot can cost. The time
-is also measured with 20 markets. It is compared with the same entry as JSON, appended to a file without a sync:
-the least that remembering can cost. The exit code is 1 if a limit is missed.
+sides of two markets, and cancels and replaces its orders every minute. No bot of that size costs more. The time is
+also measured with 20 markets. It is compared with writing the same entry as JSON to a file without a sync, which
+is the least that remembering can cost. The exit code is 1 if a limit is missed.
 """
 
 from __future__ import annotations

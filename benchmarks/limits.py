@@ -1,7 +1,7 @@
 """Measure the time that the exchange's rate limits cost our client.
 
-Run it with `python -m benchmarks.limits [--seeds N]`. It prints the simulated time of 500 reads and then 200
-writes on the embedded exchange, with its lowest limits and 0 to 50 ms per request. It compares that time with the
+Run it with `python -m benchmarks.limits [--seeds N]`. It prints the simulated time of 500 reads, then 200 writes,
+on the embedded exchange. The limits are its lowest, and a request takes 0 to 50 ms. It compares that time with the
 time that the exchange's token buckets dictate, and counts the 429s.
 """
 

@@ -77,7 +77,7 @@ def measure(markets: int) -> Taken:
 
 
 def be_the_bot(folder: Path, markets: int) -> int:
-    """Be the bot's process: trade some cycles, and write what they cost to a file."""
+    """Run as the bot's process: trade some cycles, and save what they cost."""
     cpu: list[float] = []
 
     def before_wait(_: SteppedClock, seconds: float) -> None:
@@ -112,9 +112,7 @@ def tell(ladder: Iterable[int]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.machine", description=__doc__)
-    parser.add_argument(
-        "--markets", default=f"2,{FEWEST}", help=f"numbers of markets, with commas (default 2,{FEWEST})"
-    )
+    parser.add_argument("--markets", default=f"2,{FEWEST}", help=f"numbers, with commas (default 2,{FEWEST})")
     parser.add_argument("--bot", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.bot:

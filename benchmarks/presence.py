@@ -1,13 +1,12 @@
 """Measure how much of the wanted time an order rests, and a cycle's requests.
 
 Run it with `python -m benchmarks.presence`. The bot trades an hour of simulated time, without other traders and
-with all of them. It is compared with the same bot if that cancels every order at the start of a cycle and places
-it again.
+with all of them. The comparison is the same bot, except that it cancels every order at the start of a cycle and
+places it again.
 
 A side is wanted from the end of the first cycle whose plan names it until a plan no longer does. Whether an order
-rested then is taken from the exchange's own record. Two kinds of seconds are left out, and printed separately:
-those in which a guard blocks the side after a fill, and those from a full fill to the end of the cycle that sees
-it.
+rested then is taken from the exchange's own record. Seconds in which a guard blocks the side after a fill are left
+out, and printed separately. So are the seconds from a full fill to the end of the cycle that sees it.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Hour(NamedTuple):
     """The result of a run, with times in side-seconds.
 
     `present`: the part of `wanted` in which an order rested. `after_fills` and `guarded`: the seconds left out.
-    `requests`: of a usual cycle, including its `writes`. `contracts`: of quotes, filled."""
+    `requests`: of a usual cycle, including its `writes`. `contracts`: filled contracts of quotes."""
 
     wanted: float
     present: float
@@ -103,8 +102,8 @@ def side_seconds(
 ) -> tuple[float, float, float]:
     """Side-seconds wanted, those with a resting order, and those after a full fill.
 
-    The last are not in the first. `said` is the exchange's statement. `spans`: the time from which on these places
-    were wanted, each until the next span begins."""
+    The seconds after a full fill do not count as wanted. `said` is the exchange's statement. `spans`: start times with
+    the places wanted from then until the next start."""
     lives: dict[Place, list[_Life]] = defaultdict(list)
     for order in said["orders"]:
         if order["client_order_id"].startswith(OWN_PREFIX):

@@ -3,7 +3,7 @@
 Promise:
 - It uses the order book and no other information.
 
-Once a minute it cancels its quotes, and rests `SIZE` contracts at the best bid and the best ask of each of its
+Once a minute it cancels its quotes. It then rests `SIZE` contracts at the best bid and the best ask of each of its
 markets, next to any other orders there. It never sells its fills: they are held to settlement. It chooses its
 markets once, among the paid ones: those whose two sides reach the target. `benchmarks.calibration` runs it.
 """

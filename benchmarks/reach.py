@@ -12,13 +12,13 @@ board is scanned every three minutes instead of ten, so that a short run include
 
 A number of markets *fits* if all this is true from the third cycle on:
 
-* every market asked for is quoted;
-* no order expired before it was renewed;
-* no cycle with its scan took longer than `WAIT_TIME`;
-* no request was answered with 429.
+* every market asked for is quoted
+* no order expired before it was renewed
+* no cycle with its scan took longer than `WAIT_TIME`
+* no request was answered with 429
 
-Simulated time includes none of the bot's own computing. So `benchmarks.machine` follows, for the fewest and the
-most markets that fit.
+Simulated time includes none of the bot's own computing. Therefore `benchmarks.machine` follows, for the fewest and
+the most markets that fit.
 """
 
 from __future__ import annotations
@@ -203,13 +203,9 @@ def ladder(tier: str, way: float, parts: Sequence[float]) -> list[Run]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reach", description=__doc__)
-    parser.add_argument(
-        "--tiers", default="basic,advanced", help=f"tiers, with commas, of {', '.join(TIERS)}; or all"
-    )
+    parser.add_argument("--tiers", default="basic,advanced", help=f"some of {', '.join(TIERS)}, or all")
     parser.add_argument("--way", type=float, default=WAY, help="seconds from a request to its answer (0.05)")
-    parser.add_argument(
-        "--quick", action="store_true", help="try only the number that should fit, not a larger one"
-    )
+    parser.add_argument("--quick", action="store_true", help="try no number that should be too large")
     parser.add_argument("--no-machine", action="store_true", help="leave out memory and CPU")
     asked = parser.parse_args()
     tiers = list(TIERS) if asked.tiers == "all" else asked.tiers.split(",")

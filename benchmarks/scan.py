@@ -118,9 +118,7 @@ class Reader:
         clock, wire = self._exchange.clock, self._wire
         clock.advance(BASIC.read.capacity / BASIC.read.rate)
         if dry:
-            for _ in range(
-                2 * BASIC.read.capacity // COSTS.default
-            ):  # twice the bucket, because it refills meanwhile
+            for _ in range(2 * BASIC.read.capacity // COSTS.default):  # twice, because it refills meanwhile
                 self._client.get_exchange_status()
         began, wall, sent, refused = clock.monotonic(), time.perf_counter(), wire.requests, wire.refusals
         board = read()

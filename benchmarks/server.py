@@ -106,7 +106,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 def _serve(told: Connection) -> None:
-    """Be the server's process: send the port, then a `Seen` for each message received."""
+    """Run as the server's process: send the port, then a `Seen` for each message."""
     server = _Server()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     told.send(server.server_address[1])

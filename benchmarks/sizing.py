@@ -49,8 +49,8 @@ NEAR = 1e-9
 def honest_net(problem: Problem, chosen: Sequence[Candidate]) -> float | None:
     """A plan's net dollars a day, valued again; None if the plan is not valid.
 
-    It is not valid if it breaks a limit, has a part of a contract, has a price other than `Trade.prices` gives,
-    or funds a market that is not worth it."""
+    It is not valid if it breaks a limit, has a part of a contract, or has a price that `Trade.prices` does not
+    give. Nor may it fund a market that is not worth it."""
     headroom, net = problem.headroom, 0.0
     for candidate in chosen:
         counts = {bid.side: bid.count for bid in candidate.bids}

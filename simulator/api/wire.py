@@ -207,7 +207,7 @@ def _units(text: str, units: int) -> int:
 class Answer:
     """An answer as it leaves.
 
-    A `body` of None is no body; bytes are sent unchanged. `cut` is the failure that replaces the answer:
+    A `body` of None sends none; bytes are sent unchanged. `cut` is the failure that replaces the answer:
     `refused`, `reset` or `timeout`. `delay` is the answer's delay in seconds."""
 
     status: int
