@@ -102,8 +102,8 @@ def side_seconds(
 ) -> tuple[float, float, float]:
     """Side-seconds wanted, those with a resting order, and those after a full fill.
 
-    The seconds after a full fill do not count as wanted. `said` is the exchange's statement. `spans`: start times with
-    the places wanted from then until the next start."""
+    The seconds after a full fill do not count as wanted. `said` is the exchange's statement. `spans`: start times,
+    with the places wanted from then until the next start."""
     lives: dict[Place, list[_Life]] = defaultdict(list)
     for order in said["orders"]:
         if order["client_order_id"].startswith(OWN_PREFIX):
