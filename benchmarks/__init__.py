@@ -1,1 +1,4 @@
-"""What the product's figures rest on. Run from the project's folder, `python -m benchmarks.NAME`."""
+"""The measurements behind the figures in README.md.
+
+Run each one in the project's folder with `python -m benchmarks.NAME`.
+"""

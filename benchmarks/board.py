@@ -1,24 +1,27 @@
-"""What scoring a whole board costs: `python -m benchmarks.board [--rounds N]`.
+"""Time the scoring of a whole board against plain `json.loads`.
 
-Prints milliseconds of this process for a board of 8,140 books, beside plain `json.loads` of the same books as the
-exchange sends them. The books are recorded ones, in turns, where their file is there, and otherwise
-invented ones that are as deep. Timed, each by itself:
+Run it with `python -m benchmarks.board [--rounds N]`. It prints this process's milliseconds for a board of 8,140
+books. It also prints their ratio to plain `json.loads` of the same books as the exchange sends them. If the file
+of recorded books exists, they are repeated in turn. Otherwise the books are invented, with the same depth. The
+sections are timed separately:
 
-* **json.loads**: the pages, text of 100 books each; what comes out is held to the end of the section. Most of that
-  time is the garbage collector's, which looks through all that is held again and again.
-* **nothing held**: the same with each page dropped before the next one is read, which spares the collector that.
-* **by the shipped settings**: `Trade.candidates` as the top of `market_bot.py` has it, from parsed books and known
-  markets and programs to a scored candidate with its estimate, or one reason, for each market.
-* **all that qualify**: the same where nothing is left out for its price or its rivals: `TRADE_DELTA` 0,
+* **json.loads**: decodes pages, which are texts of 100 books each. The results are kept until the section ends.
+  Most of that time is the garbage collector's, which scans everything that is kept again and again.
+* **json.loads, nothing held**: the same, but each page is dropped before the next one is decoded, which spares the
+  collector that work.
+* **with the shipped settings**: `Trade.candidates` with the settings of `market_bot.py`. It starts from parsed
+  books and known markets and programs. For each market it makes a scored candidate with its estimate, or gives one
+  reason.
+* **all that qualify**: the same, with no market left out for its price or its rivals: `TRADE_DELTA` 0,
   `INCENTIVE_SIZE` None.
-* **the rule alone**: `score_side` on both sides of every book, none of our bids in it.
-* **choosing**: `ranking.choose` among 100 scored candidates, by the shipped slots and limits, and where there is
-  room for all 100.
+* **the rule alone**: `score_side` on both sides of every book, without our bids.
+* **choosing**: `ranking.choose` among 100 scored candidates, with the shipped slots and limits, and with room for
+  all 100.
 
-Every program has a target of 1,000 and a discount of 0.5, as most do; a quarter of the markets take a maker's fee.
-Parsing is in none of the sections. Books stay in memory throughout, as the bot keeps them. Garbage is collected
-before each section, the collector runs in it as it always does, and what a section made is dropped at its end. A
-round times every section once; a ratio is the median of the rounds' own ratios.
+Every program has a target of 1,000 and a discount of 0.5, as most have. A quarter of the markets charge a maker
+fee. No section parses books into the bot's own types. Books stay in memory throughout, as in the bot. Garbage is
+collected before each section, the collector runs in it as usual, and the section's results are dropped at its end.
+A round times every section once. A ratio is the median of the rounds' own ratios.
 """
 
 from __future__ import annotations
@@ -61,19 +64,19 @@ CENTS = PriceGrid((PriceRange(Decimal(0), ONE_DOLLAR, Decimal("0.01")),))
 EMPTY, FILLED = 0.25, 0.45
 AMPLE = Headroom(Decimal(10**6), Decimal(10**6), Decimal(10**6))
 CHOICES = 10
-"""A choice is made so many times in a section: once would be too short to time."""
+"""Choices in a section: a single one is too short to time."""
 
 JSON, DROPPED = "json.loads", "json.loads, nothing held"
-SHIPPED, FULL, RULE = "by the shipped settings", "all that qualify", "the rule alone"
+SHIPPED, FULL, RULE = "with the shipped settings", "all that qualify", "the rule alone"
 FEW, MANY = "choosing, shipped limits", "choosing, room for all"
 
 
 def orderbooks() -> tuple[str, list[Any]]:
-    """Where 8,140 order books are from, and the books, in the exchange's own words."""
+    """The source of 8,140 order books, and the books as the exchange sends them."""
     if RECORDED.exists():
         with gzip.open(RECORDED, "rt", encoding="utf-8") as lines:
             kinds = [json.loads(line)["orderbook_fp"] for line in lines]
-        source = f"{len(kinds):,} recorded ones, in turns"
+        source = f"{len(kinds):,} recorded ones, repeated in turn"
     else:
         dice = random.Random(1)
         kinds = [_invented(dice) for _ in range(BOOKS)]
@@ -83,8 +86,10 @@ def orderbooks() -> tuple[str, list[Any]]:
 
 
 def _invented(dice: random.Random) -> Any:
-    """A book as deep as those recorded in July 2026: a quarter of the sides is empty, the others have 22 levels on
-    about half of the prices below the best, of 213 contracts in the median and of 3 to 6,000 in eight of ten."""
+    """A book as deep as those recorded in July 2026.
+
+    A quarter of the sides is empty. The others have 22 levels, on about half of the prices below the best. A level
+    has 213 contracts in the median, and 3 to 6,000 in eight of ten cases."""
     best = dice.randint(13, 85)
 
     def side(top: int) -> list[tuple[str, str]]:
@@ -97,14 +102,15 @@ def _invented(dice: random.Random) -> Any:
 
 
 def pages(books: Sequence[Any]) -> list[str]:
-    """The answers that the exchange would send."""
+    """The answers that the exchange would send, as JSON text."""
     parts = (books[start : start + PAGE] for start in range(0, len(books), PAGE))
     return [json.dumps({"orderbooks": part}, separators=(",", ":")) for part in parts]
 
 
 def incentive(number: int, ticker: str) -> RewardedMarket:
-    """A market with one program as a scan reads it, every number an object of its own: a week, $100 to $1,000,
-    target 1,000, discount 0.5; events of ten markets."""
+    """A market with one program, as a scan reads it: each number a separate object.
+
+    The program pays $100 to $1,000 for a week, with target 1,000 and discount 0.5. An event has ten markets."""
     market = Market(
         ticker=ticker,
         event_ticker=f"KXBENCH-{number // 10}",
@@ -132,7 +138,7 @@ def incentive(number: int, ticker: str) -> RewardedMarket:
 
 
 class Bench:
-    """A board that is known, and what is timed on it."""
+    """A known board, and the sections that are timed on it."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         answers = (JsonObject("the benchmark", json.loads(text)) for text in texts)
@@ -149,14 +155,14 @@ class Bench:
         self._found = self.scored(self.full)[0][:CANDIDATES]
 
     def renew(self) -> None:
-        """Read markets and programs anew, as before every scan: nothing is known yet of their numbers."""
+        """Build markets and programs again, as every scan does: no values are cached."""
         self._incentives = [incentive(number, ticker) for number, ticker in enumerate(self.books)]
 
     def scored(self, trade: Trade) -> tuple[list[Candidate], list[Skip]]:
         return trade.candidates(self._incentives, self.books, NOW, self._estimate_rules)
 
     def sections(self) -> dict[str, tuple[Callable[[], object], int]]:
-        """What is timed by its name, and how many times over."""
+        """By name, the work of each section and how often it is repeated."""
         few, many = self._rules, replace(self._rules, trade_ticker_size=CANDIDATES)
         return {
             JSON: (lambda: [json.loads(text) for text in self._texts], 1),
@@ -183,7 +189,7 @@ class Bench:
 
 
 def seconds(work: Callable[[], object], times: int) -> float:
-    """What `work` takes, on a heap without garbage."""
+    """Seconds that one call of `work` takes, on a heap without garbage."""
     gc.collect()
     began = time.perf_counter()
     made = [work() for _ in range(times)]
@@ -217,13 +223,13 @@ def main() -> None:
         f"A board of {BOOKS:,} books, {source}: {levels / BOOKS:.1f} levels a book,"
         f" {sum(map(len, texts)) / 1e6:.1f} MB. Medians of {arguments.rounds} rounds.\n"
     )
-    print(f"{'':28}{'ms':>10}{'by json.loads':>17}")
+    print(f"{'':28}{'ms':>10}{'vs json.loads':>17}")
     for name in sections:
         took = statistics.median(times[name] for times in rounds)
         ratio = statistics.median(times[name] / times[JSON] for times in rounds)
         print(f"{name:28}{took * 1e3:10,.1f}{ratio:15.3f} x")
     counts = [len(bench.scored(trade)[0]) for trade in (bench.shipped, bench.full)]
-    print(f"\nCandidates: {counts[0]:,} {SHIPPED}, {counts[1]:,} where {FULL} are scored.")
+    print(f"\nCandidates: {counts[0]:,} {SHIPPED}, {counts[1]:,} if {FULL} are scored.")
 
 
 if __name__ == "__main__":

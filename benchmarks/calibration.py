@@ -1,7 +1,8 @@
-"""How hard the simulator is on a maker: `python -m benchmarks.calibration [--seeds N] [--days D]`.
+"""Measure how hard the simulator is on a market maker.
 
-Prints what a quoter at the touch earned and lost, with everybody in the market and with some left out, beside what
-makers measured on the real exchange.
+Run it with `python -m benchmarks.calibration [--seeds N] [--days D]`. It prints what a quoter at the touch earned
+and lost, with all simulated traders and with some left out. For comparison it prints what makers measured on the
+real exchange.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def main() -> None:
     print(
         f"A quoter at the touch of {MARKETS} paid markets, {boards} boards of {arguments.days:g} days, simulated."
     )
-    print("Dollars over all boards. Cents a contract; measured by makers on the real exchange:")
-    print("-2.8 after five minutes, -4.8 at settlement, -7.6 for fills of the last hour.\n")
+    print("Rewards, trading, net: dollars over all boards. Last three columns: cents per contract.")
+    print("Makers on the real exchange: -2.8 after 5 min, -4.8 settled, -7.6 for fills of the last hour.\n")
     columns = ("contracts", "rewards", "trading", "net", "5 min", "settled", "last hour")
     print(" " * 28 + "".join(f"{column:>10}" for column in columns))
     with ProcessPoolExecutor() as pool:

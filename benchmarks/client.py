@@ -1,9 +1,16 @@
-"""What a signed request costs by our client: `python -m benchmarks.client [--rounds N] [--requests N]`.
+"""Measure what a signed request costs through our client.
 
-Prints time and CPU of this process per signed request over loopback, beside a plain `requests.Session` that signs
-the same request the same way, the barest such session there can be, and two clients that other people wrote. The
-run stops where our client's request is not, header by header and byte by byte, what the bare ones' is, and where
-anybody needs a second connection or another signature.
+Run it with `python -m benchmarks.client [--rounds N] [--requests N]`. It prints wall time and CPU time of this
+process per signed request over loopback. Our client is compared with four others:
+
+* a plain `requests.Session` that signs the same request in the same way
+* the barest such session that is possible
+* two clients by other authors, if they are installed
+
+The clients take turns in every round.
+
+The run stops if our client's request differs from the bare sessions' in any header or byte. It also stops if any
+client needs a second connection or another signature.
 """
 
 from __future__ import annotations
@@ -62,15 +69,15 @@ BODY = {
     "subaccount": 0,
     "exchange_index": 0,
 }
-"""`ORDER` as it goes out."""
+"""The JSON body of `ORDER`."""
 
 
-# -- who asks it -------------------------------------------------------------------------------------------------
+# -- clients -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Asker:
-    """A client that makes the same two calls. `why_not`: why it cannot."""
+    """A client that makes the same two calls, or the reason why it cannot."""
 
     name: str
     calls: tuple[Callable[[], object], ...] = ()
@@ -85,8 +92,9 @@ def _ours(url: str, key_file: Path) -> Asker:
 
 
 def _bare(name: str, url: str, key: PrivateKey, **options: Any) -> Asker:
-    """The same requests by `requests` alone. With `trust_env=False` it looks for no proxy and no password, and
-    with the `options` it looks for no redirect."""
+    """The same requests through `requests` alone.
+
+    With `trust_env=False` it looks for no proxy and no password. The `options` can turn redirects off."""
     session = requests.Session()
     session.trust_env = options.pop("trust_env", True)
     sign: Callable[[bytes], bytes] = key.sign  # type: ignore[assignment]
@@ -115,7 +123,7 @@ def _pykalshi(url: str, key_file: Path, key: PrivateKey) -> Asker:
         return Asker("pykalshi", why_not="not installed")
     name = f"pykalshi {version('pykalshi')}"
     if not isinstance(key, rsa.RSAPrivateKey):
-        return Asker(name, why_not="takes no such key")
+        return Asker(name, why_not="does not accept this type of key")
     client = pykalshi.KalshiClient(KEY_ID, str(key_file), url, max_retries=0)
     place = partial(
         client.portfolio.place_order,
@@ -147,7 +155,7 @@ def _sdk(url: str, key_file: Path) -> Asker:
 
 @dataclass
 class Cost:
-    """Microseconds a request, by round."""
+    """Microseconds per request, one value for each round."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -159,10 +167,10 @@ def _measure_requests(rounds: int, count: int) -> None:
         "Ed25519": ed25519.Ed25519PrivateKey.generate(),
     }
     print(
-        f"A signed request over loopback, in microseconds: medians of {rounds} rounds of {count} requests each, "
-        "all in turns.\nThe factors are our client's time by theirs in the same round: medians of those.\n"
+        f"A signed request over loopback, in microseconds: medians of {rounds} rounds of {count} requests each.\n"
+        "The clients take turns. A factor is our client's time divided by theirs: the median of the rounds' own.\n"
     )
-    print(f"{'':46}{'wall':>8}{'CPU':>8}{'ours is, wall':>17}{'CPU':>8}")
+    print(f"{'':46}{'wall':>8}{'CPU':>8}{'factor, wall':>17}{'CPU':>8}")
     for kind, key in keys.items():
         with served() as server, tempfile.TemporaryDirectory() as folder:
             key_file = Path(folder) / "key.pem"
@@ -195,10 +203,10 @@ def _measure_requests(rounds: int, count: int) -> None:
                     print(_row(asker, costs), flush=True)
             seen = server.seen()
             asked = 2 * rounds * count * len(able)
-            _require(seen == Seen(0, asked, asked, seen.last), "a connection was not used again")
+            _require(seen == Seen(0, asked, asked, seen.last), "a connection was not reused")
     print(
-        "\nEach client used one connection throughout, and each request carried one signature. Ours made one"
-        "\nsignature a request, and sent what the bare sessions sent: line, headers and body."
+        "\nEach client used one connection throughout, and each request carried one signature. Our client made"
+        "\none signature per request, and sent what the bare sessions sent: line, headers and body."
     )
 
 
@@ -214,7 +222,7 @@ def _costs(title: str, calls: dict[str, Callable[[], object]], rounds: int, coun
                 call()
             cost.wall.append((time.perf_counter() - wall) / count * 1e6)
             cost.cpu.append((time.process_time() - cpu) / count * 1e6)
-        order.append(order.pop(0))  # nobody is always the one after the slowest
+        order.append(order.pop(0))  # no client is always the next one after the slowest
     progress("")
     return costs
 
@@ -234,7 +242,7 @@ def _row(asker: Asker, costs: dict[str, Cost]) -> str:
 
 
 def _check(server: Served, key: PrivateKey, askers: list[Asker]) -> None:
-    """Stop where the comparison would not be one. Everybody is warm after it."""
+    """Stop the run if the comparison is not valid, and warm every client up."""
     server.seen()
     ours, plain, barest, *_ = askers
     for number in range(2):
@@ -242,7 +250,7 @@ def _check(server: Served, key: PrivateKey, askers: list[Asker]) -> None:
         for asker in (ours, plain, barest):
             asker.calls[number]()
             sent.append(server.seen().last)
-        _require(sent[0] == sent[1] == sent[2], f"our client asks for something else: {sent}")
+        _require(sent[0] == sent[1] == sent[2], f"our client sent a different request: {sent}")
     for asker in askers:
         for call in asker.calls:
             for _ in range(20):
@@ -267,7 +275,7 @@ def _check(server: Served, key: PrivateKey, askers: list[Asker]) -> None:
 
 def _require(fair: bool, why: str) -> None:
     if not fair:
-        sys.exit(f"These figures would mean nothing: {why}")
+        sys.exit(f"The comparison is not valid: {why}")
 
 
 def main() -> None:
@@ -275,7 +283,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="rounds of each (default 20)")
     parser.add_argument("--requests", type=int, default=25, help="requests in a round (default 25)")
     arguments = parser.parse_args()
-    for variable in ("http_proxy", "https_proxy", "all_proxy"):  # for the world outside, and costly to look for
+    for variable in ("http_proxy", "https_proxy", "all_proxy"):  # for outside hosts only, and slow to look up
         os.environ.pop(variable, None)
         os.environ.pop(variable.upper(), None)
     _measure_requests(arguments.rounds, arguments.requests)

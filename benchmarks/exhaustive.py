@@ -1,8 +1,12 @@
-"""Small random boards for `TRADE_SIZE = AUTO`, and the best plan for each, found exhaustively.
+"""Small random boards, and the best `TRADE_SIZE = AUTO` plan for each of them.
 
-Promise: the solver has no code in common with `selection/size_options.py` and `selection/allocation.py`, whose
-plans are judged by it; prices, estimates and limits are the public ones of `trade.py`, `rewards/estimate.py` and
-`risk/exposure.py`.
+Promise:
+- The best plan is found by exhaustive search.
+- The solver has no code in common with `selection/size_options.py` and `selection/allocation.py`, whose plans it
+  judges.
+- Prices, estimates and limits are the public ones of `trade.py`, `rewards/estimate.py` and `risk/exposure.py`.
+
+`benchmarks.sizing` runs it and prints the comparison.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ PIPS = 10_000
 
 @dataclass(frozen=True)
 class Problem:
-    """A small board, and what is wanted of it."""
+    """A small board, with the settings and limits of its plan."""
 
     trade: Trade
     rules: SelectionRules
@@ -56,12 +60,14 @@ class Problem:
         )
 
     def chosen(self) -> Selection:
-        """AUTO's."""
+        """AUTO's plan."""
         return choose_sizes(self.trade, self.incentives, self.books, NOW, self.rules, self.headroom, frozenset())
 
 
 def problem(seed: int) -> Problem:
-    """A board of two to four markets with targets of 20 to 200 contracts, and money for some 40 of them."""
+    """A random board of two to four markets.
+
+    Targets are 20 to 200 contracts, and the money is enough for some 40 contracts."""
     dice = random.Random(seed)
     count = dice.choice((2, 2, 3, 3, 3, 4))
     events = [f"KXE{number}-26NOV" for number in range(dice.randint(1, count))]
@@ -93,7 +99,7 @@ def problem(seed: int) -> Problem:
 
 
 def _cash(dice: random.Random, capital: Decimal) -> dict[int, Decimal] | None:
-    """By shard: plenty, or less than the capital; None where it is not told."""
+    """Cash by shard, which may be less than the capital; None if it is unknown."""
     if dice.random() < 0.4:
         return None
     return {shard: capital * dice.choice((1, 1, Decimal("0.6"), Decimal("0.3"))) for shard in (0, 1)}
@@ -102,7 +108,9 @@ def _cash(dice: random.Random, capital: Decimal) -> dict[int, Decimal] | None:
 def _held(
     dice: random.Random, events: Iterable[str], incentives: Iterable[RewardedMarket], capital: Decimal
 ) -> dict[str, dict[str, tuple[Decimal, Decimal]]]:
-    """Losses, YES and NO, of what the account holds already in some markets, on this board or beside it."""
+    """The losses of existing positions if their market settles YES, and if NO.
+
+    Their markets are on this board, or outside it in the same events."""
     held: dict[str, dict[str, tuple[Decimal, Decimal]]] = {}
     for event in events:
         tickers = [one.ticker for one in incentives if one.market.event_ticker == event] + [f"{event}-OTHER"]
@@ -154,9 +162,10 @@ def _program(dice: random.Random, name: str, ticker: str, target: int) -> Progra
 
 
 def _side(dice: random.Random, best: int, target: int, grid: PriceGrid) -> tuple[Level, ...]:
-    """The rivals' bids of a side, best first: nearly none, a reference to supply, a target to complete, the whole
-    target at the touch, or spread down to deep rivals whom a larger order pushes out of the walk. Now and then
-    nobody bids."""
+    """The rivals' bids on a side, best first, of one of seven kinds.
+
+    They are nearly none, lack the reference, fall short of the target, reach it at the touch, or spread downward.
+    A larger order pushes deep rivals out of the walk. Rarely there are no bids."""
     parts = {
         "nearly none": [0.0005 * dice.random()],
         "no reference": [dice.uniform(0.005, 0.19)],
@@ -181,7 +190,9 @@ def _side(dice: random.Random, best: int, target: int, grid: PriceGrid) -> tuple
 
 
 class Size(NamedTuple):
-    """Contracts on both sides of a market: net dollars a day, and what each side ties up, in 1/10,000 dollar."""
+    """Contracts on both sides of a market, with their net value and cost.
+
+    `net`: dollars a day. `yes_cost`, `no_cost`: the cash that a side ties up, in 1/10,000 dollar."""
 
     net: float
     yes_cost: int
@@ -195,8 +206,9 @@ class Size(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What a plan ties up, in 1/10,000 dollar: in all and by shard, and what each market of an event then loses if
-    it settles YES and NO."""
+    """The cash that a plan ties up, and what it can lose, in 1/10,000 dollar.
+
+    `all`: the total cash. `cash`: by shard. `losses`: by event and market, if it settles YES and if NO."""
 
     all: int
     cash: Mapping[int | None, int]
@@ -204,12 +216,14 @@ class Spent(NamedTuple):
 
 
 Front = list[tuple[int, float]]
-"""Cost and net of sizes or plans, each dearer than the last and worth more."""
+"""Cost and net of sizes or plans. Each costs more than the one before, and nets more."""
 
 
 class Exhaustive:
-    """The best plan for a board, found by trying all sizes that the limits allow. What is dominated in value and
-    under every limit is dropped; so is what could not become the best if all limits but the capital fell."""
+    """Finds the best plan for a board, by trying all sizes that the limits allow.
+
+    A size is dropped if another one dominates it in value and under every limit. A partial plan is dropped if it
+    could not become the best even if only capital and slots limited it."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem, self._headroom = problem, problem.headroom
@@ -232,7 +246,9 @@ class Exhaustive:
         return _pips(self._headroom.cash_on(incentive.market.exchange_index))
 
     def _useful(self, incentive: RewardedMarket) -> Iterator[Size]:
-        """The sizes that gain something and keep the limits, less those that another one beats at no more cost."""
+        """Yield the profitable sizes within the limits.
+
+        A size is left out if another one nets as much at no more cost."""
         event = incentive.market.event_ticker
         alone = sum(one.market.event_ticker == event for one in self._markets) == 1
         best: dict[tuple[int, int], float] = {}
@@ -250,7 +266,7 @@ class Exhaustive:
                 yield size
 
     def _all(self, incentive: RewardedMarket) -> Iterator[Size]:
-        """All sizes that the limits allow to the market alone."""
+        """Yield all sizes that the limits allow if nothing else is quoted."""
         prices = self._prices(incentive)
         assert isinstance(prices, Prices)  # noqa: S101
         most = min(self._capital, self._cash(incentive))
@@ -265,8 +281,9 @@ class Exhaustive:
                     yield Size(net, yes * units[0], no * units[1], yes, no)
 
     def _relaxed(self) -> list[list[Front]]:
-        """The most that the markets from a number on can bring with so many slots, by the money that they take,
-        were the capital the only limit."""
+        """The highest nets of the markets from a number on, by slots and by money.
+
+        The capital is the only other limit here."""
         slots = self._problem.rules.trade_ticker_size
         beyond: list[list[Front]] = [[[(0, 0.0)] for _ in range(slots + 1)]]
         for sizes in reversed(self._sizes):
@@ -299,7 +316,7 @@ class Exhaustive:
         self._search(number + 1, slots, spent, net, taken)
 
     def _with(self, spent: Spent, incentive: RewardedMarket, size: Size) -> Spent | None:
-        """What is spent with one market more, None where that breaks a limit."""
+        """`spent` with one more market, or None if that breaks a limit."""
         event, shard = incentive.market.event_ticker, incentive.market.exchange_index
         cash = {**spent.cash, shard: spent.cash.get(shard, 0) + size.cost}
         if cash[shard] > self._cash(incentive):
@@ -314,8 +331,9 @@ class Exhaustive:
 
 
 def _worst(losses: list[tuple[int, int]], exclusive: bool) -> int:
-    """An event's loss in its worst outcome, from its markets' losses if they settle YES and NO: none of them does
-    or one, where they exclude each other; else whatever is worst for each."""
+    """An event's loss in its worst outcome, from each market's loss on YES and on NO.
+
+    If the markets exclude each other, at most one of them settles YES. Otherwise each settles in its worst way."""
     if not exclusive:
         return sum(max(yes, no, 0) for yes, no in losses)
     outcomes = [sum(no for _, no in losses)]
@@ -329,12 +347,12 @@ def _pips(dollars: Decimal) -> int:
 
 
 def _contract(incentive: RewardedMarket, side: Side, price: Decimal | Skip) -> int:
-    """What one contract ties up, in 1/10,000 dollar; 0 where the side has no price."""
+    """The cash for one contract, in 1/10,000 dollar; 0 if the side has no price."""
     return 0 if isinstance(price, Skip) else _pips(incentive.cost(Bid(side, price, Decimal(1))))
 
 
 def valued(problem: Problem, incentive: RewardedMarket, yes: int, no: int) -> Candidate:
-    """A market with so many contracts on each side, by the estimate that decides."""
+    """A market with `yes` and `no` contracts, valued by the estimate that decides."""
     rivals = problem.books[incentive.ticker]
     prices = problem.trade.prices(incentive, rivals)
     bids = [

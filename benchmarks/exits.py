@@ -1,9 +1,12 @@
-"""`EXIT` and `TRADE_DELTA` on the same seeds: `python -m benchmarks.exits`.
+"""Compare the values of `EXIT` and `TRADE_DELTA` on the same seeds.
 
-The whole bot trades a board with everybody in it for some hours, once with each pair of settings. Rewards are what
-its seconds were worth by the exchange's own record, before the $1.00 floor, for no window ends in so short a time;
-trading is what fills, fees and settlements brought, with what is still held at the best bids. The exit cost is
-what sales at the best bid gave away against the middle of the book, with their fees; it is in trading already.
+Run it with `python -m benchmarks.exits [--seeds N] [--hours H]`. The whole bot trades each board for some hours
+with all simulated traders, once with each pair of settings. Columns in dollars:
+
+* *rewards*: the value of the bot's seconds by the exchange's own record. It is before the $1.00 floor, because no
+  window ends within the run.
+* *trading*: the result of fills, fees and settlements, with open positions valued at the best bids.
+* *exit cost*: what sales at the best bid gave away against the mid price, with their fees. Trading includes it.
 """
 
 from __future__ import annotations
@@ -30,13 +33,13 @@ RULES: dict[str, object] = {
     "FILL_COST": 0,
     "AVOID": (),
 }
-"""Settings under which enough is filled to be compared, and nothing halts."""
+"""Settings with enough fills for a comparison, and without a halt."""
 
 PAIRS = tuple(product(("CROSS", "REST"), (0.00, 0.01)))
 
 
 class Result(NamedTuple):
-    """In dollars, and contracts."""
+    """A run's result in dollars, and the contracts filled."""
 
     rewards: float
     contracts: float
@@ -50,7 +53,7 @@ class Result(NamedTuple):
 
 
 def trade(job: tuple[int, str, float, float]) -> Result:
-    """A seed, EXIT, TRADE_DELTA and hours."""
+    """Run one job: a seed, EXIT, TRADE_DELTA and hours."""
     seed, way, delta, hours = job
     with desk(seed, PROGRAMS, EVERYBODY, RULES | {"EXIT": way, "TRADE_DELTA": delta}) as one:
         before = one.worth()

@@ -1,6 +1,8 @@
-"""What benchmarks and long tests run a bot with: in this process on an embedded exchange (`desk`), or in a process
-of its own on a served one whose clock stands still until the bot waits (`trade`), so that an hour takes no longer
-than its requests. Requests are real, time is simulated.
+"""Run a bot on a simulated exchange, for benchmarks and long tests.
+
+`desk` runs it in this process, on an embedded exchange. `trade` runs it in a separate process, on a served
+exchange whose clock stands still until the bot waits. An hour then takes no longer than its requests. Requests are
+real, time is simulated.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
 
 
 class Kept(logging.Handler):
-    """The log's lines, in memory."""
+    """A log handler that keeps the lines in memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +50,7 @@ class Kept(logging.Handler):
 
 @dataclass
 class Desk:
-    """A bot, its exchange, and what the bot has logged."""
+    """A bot, its exchange and its log."""
 
     bot: MarketBot
     exchange: EmbeddedExchange
@@ -57,7 +59,7 @@ class Desk:
     wait: float
 
     def cycles(self, count: int) -> Iterator[int]:
-        """Trade so many cycles; what is done between two of them comes before the wait."""
+        """Trade `count` cycles. After each, the caller's code runs before the wait."""
         clock = self.exchange.clock
         for number in range(count):
             began = clock.monotonic()
@@ -74,7 +76,7 @@ class Desk:
         return statement(self.exchange.api.exchange, CUSTOMER)
 
     def worth(self) -> Decimal:
-        """Dollars that trades, fees and settlements brought so far, with what is held at the best bids."""
+        """Dollars from trades, fees and settlements, with positions at the best bids."""
         said = self.statement
         kinds = ("trade", "fee", "settlement")
         return sum((Decimal(said["totals"].get(kind, 0)) for kind in kinds), start=Decimal(said["value"]))
@@ -89,8 +91,9 @@ def desk(
     bot_class: type[MarketBot] = MarketBot,
     tier: str = "basic",
 ) -> Iterator[Desk]:
-    """A desk on a board of `programs` with the people `who`; `settings` are those that are not as they are
-    shipped, `tier` the account's rate limits, which a bot reads that is `run`."""
+    """Open a desk on a board of `programs` with the simulated traders `who`.
+
+    `settings` replace the shipped ones. `tier` sets the rate limits, which the bot reads only in `run`."""
     exchange = embedded.start(seed, None, None, START, programs, tuple(who), tier)
     client = embedded_client(exchange)
     checked = market_bot.read_settings(settings)
@@ -107,21 +110,21 @@ def desk(
 
 
 def moment(text: str) -> datetime:
-    """A time of a statement."""
+    """Parse a time of a statement."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def accrued(window: Mapping[str, Any]) -> float:
-    """Dollars that a window of a statement has brought so far, before floor and cap."""
+    """Dollars earned so far in a statement's window, before floor and cap."""
     return float(window["reward"]) * float(window["share_seconds"]) / 2 / int(window["snapshots"])
 
 
 LOG_SIZE, LOG_FILES = 1_000_000, 4
-"""Bytes of a log, and how many older ones are kept."""
+"""Bytes of a log file, and the number of older files that are kept."""
 
 
 class SteppedClock:
-    """The simulator's clock, which stands still until somebody waits."""
+    """The simulator's clock, which stands still until a caller waits."""
 
     def __init__(self, root: str) -> None:
         self._control = requests.Session()
@@ -150,8 +153,10 @@ def trade(
     variables: Mapping[str, str],
     before_wait: Callable[[SteppedClock, float], None],
 ) -> int:
-    """The bot's process: trade by SIM_ `variables`. `before_wait` is asked before each wait of so many seconds,
-    the client's own short ones too, and may end it."""
+    """Trade in the bot's own process with SIM_ `variables`. Returns the exit code.
+
+    `before_wait` is called before each wait with its seconds, also before the client's own short ones. It may end
+    the run by an exception."""
     clock = SteppedClock(variables["SIM_URL"].rpartition("/trade-api")[0])
     connection.WallClock = lambda: clock  # type: ignore[assignment, attr-defined, return-value]
     connected = connection.connect(market_bot.env, variables)
@@ -169,7 +174,7 @@ def trade(
 
 
 def read_variables(simulator: subprocess.Popen[str]) -> dict[str, str]:
-    """The variables of .env that a simulator prints when it is ready."""
+    """Read the `.env` variables that a simulator prints when it is ready."""
     found: dict[str, str] = {}
     for line in simulator.stdout or ():
         name, is_variable, value = line.strip().partition("=")
@@ -181,6 +186,6 @@ def read_variables(simulator: subprocess.Popen[str]) -> dict[str, str]:
 
 
 def progress(text: str) -> None:
-    """One line that the next one overwrites. An empty one clears it."""
+    """Print a line that the next one overwrites. An empty text clears it."""
     if sys.stderr.isatty():
         print(f"\r{text:90}", end="\r", file=sys.stderr, flush=True)

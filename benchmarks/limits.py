@@ -1,7 +1,8 @@
-"""What the exchange's limits cost our client: `python -m benchmarks.limits [--seeds N]`.
+"""Measure the time that the exchange's rate limits cost our client.
 
-Prints simulated time of 500 reads and then 200 writes on the embedded exchange with its lowest limits, over a wire
-of 0 to 50 ms, beside what the exchange's buckets dictate, and how often it said 429.
+Run it with `python -m benchmarks.limits [--seeds N]`. It prints the simulated time of 500 reads, then 200 writes,
+on the embedded exchange. The limits are its lowest, and a request takes 0 to 50 ms. It compares that time with the
+time that the exchange's token buckets dictate, and counts the 429s.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ LONGEST_WAY = 0.05
 
 
 class UnevenWire(ExchangeAdapter):
-    """Takes 0 to 50 simulated ms, some before the exchange has the request and the rest after, by chance."""
+    """A wire that takes 0 to 50 simulated ms per request, by chance.
+
+    A random part passes before the exchange has the request, the rest after."""
 
     def __init__(self, exchange: embedded.EmbeddedExchange, seed: int) -> None:
         super().__init__(exchange.api, exchange.clock, latency=0.0)
@@ -50,8 +53,9 @@ class UnevenWire(ExchangeAdapter):
 
 @dataclass(frozen=True)
 class Pace:
-    """Simulated seconds that reads and writes took, how often the exchange said 429, and how many orders the
-    writes left resting."""
+    """Simulated seconds that the reads and the writes took.
+
+    `refusals`: the exchange's 429s. `resting`: orders that the writes left resting."""
 
     reads: float
     writes: float
@@ -60,7 +64,7 @@ class Pace:
 
 
 def dictated(limits: AccountLimits = BASIC) -> Pace:
-    """What the buckets dictate: full at first, each refills evenly."""
+    """The times that the buckets dictate: they are full at first, and refill evenly."""
     reads, writes = READS * COST, WRITES * COST
     return Pace(
         (reads - limits.read.capacity) / limits.read.rate, (writes - limits.write.capacity) / limits.write.rate
@@ -68,7 +72,7 @@ def dictated(limits: AccountLimits = BASIC) -> Pace:
 
 
 def pace(seed: int) -> Pace:
-    """500 reads and then 200 writes that leave nothing resting, on an exchange of the lowest tier."""
+    """Time 500 reads, then 200 writes that leave no order resting, on the lowest tier."""
     at = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
     exchange = embedded.start(seed, None, at=at, programs=20, who=())
     wire = UnevenWire(exchange, seed)
@@ -100,8 +104,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="exchanges to try (default 3)")
     arguments = parser.parse_args()
     least = dictated()
-    print(f"Limits: {READS} reads, then {WRITES} writes, on the lowest tier, a way of 0 to 50 ms. Simulated.\n")
-    print(f"{'':10}{'reads':>10}{'writes':>10}{'in all':>10}{'dictated':>12}{'429s':>8}")
+    print(f"Limits: {READS} reads, then {WRITES} writes, on the lowest tier, 0 to 50 ms per request. Simulated.\n")
+    print(f"{'':10}{'reads':>10}{'writes':>10}{'total':>10}{'dictated':>12}{'429s':>8}")
     for seed in range(arguments.seeds):
         progress(f"seed {seed}")
         found = pace(seed)

@@ -1,8 +1,9 @@
-"""What the bot takes of its machine: `python -m benchmarks.machine [--markets 2,100]`.
+"""Measure the CPU time and the memory of the bot's process.
 
-The bot runs in a process of its own, on a board of 8,140 programs that a simulator serves from another one, over
-loopback. It quotes so many markets, both sides of each, and nobody else is there: what a cycle sends are renewals.
-CPU seconds and memory are the bot's alone, on this machine; the way to the exchange is plain HTTP, without TLS.
+Run it with `python -m benchmarks.machine [--markets 2,100]`. The bot quotes both sides of each given number of
+markets. It runs in its own process, on a board of 8,140 programs that a simulator serves from another process over
+loopback. There are no other traders, so a cycle sends only renewals. CPU seconds and memory are the bot's alone,
+on this machine. They compare with the seconds of a cycle (`WAIT_TIME`). The connection is plain HTTP, without TLS.
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ RULES: dict[str, object] = {
     "FILL_COST": 0,
     "SCAN_TIME": 180,
 }
-"""Settings under which nothing but their number limits the markets quoted, and a short run has a scan in it."""
+"""Settings that limit the quoted markets only by their number, and give a short run a scan."""
 
 
 class Taken(NamedTuple):
-    """CPU seconds of the bot's process: of a usual cycle, of a scan beside that, from its start to the end of the
-    first cycle; MiB of memory at its peak, 0 where the system does not tell."""
+    """CPU seconds of the bot's process, and its peak memory.
+
+    `cycle`: a usual cycle. `scan`: what a scan adds to it. `start`: from the process's start to the end of the
+    first cycle. `memory`: MiB, 0 if the system does not report it."""
 
     cycle: float
     scan: float
@@ -52,7 +55,9 @@ class Taken(NamedTuple):
 
 
 def measure(markets: int) -> Taken:
-    """The highest tier: on a clock that stands still while a cycle runs no token comes back."""
+    """Run the bot with this number of markets, and measure it.
+
+    The tier is the highest one: the clock stands still during a cycle, so no tokens refill."""
     command = [sys.executable, "-m", "simulator", "--step", "--port", "0", "--ed25519", "--tier", "prestige"]
     command += ["--programs", str(PROGRAMS), "--without", ",".join(EVERYBODY)]
     with tempfile.TemporaryDirectory() as name:
@@ -72,7 +77,7 @@ def measure(markets: int) -> Taken:
 
 
 def be_the_bot(folder: Path, markets: int) -> int:
-    """The bot's process: trade for some cycles, and write down what they took."""
+    """Run as the bot's process: trade some cycles, and save what they cost."""
     cpu: list[float] = []
 
     def before_wait(_: SteppedClock, seconds: float) -> None:
@@ -87,15 +92,17 @@ def be_the_bot(folder: Path, markets: int) -> int:
 
 
 def peak() -> float:
-    """MiB that this process has had resident at most; what `getrusage` tells may be its parent's."""
+    """The peak resident memory of this process, in MiB; 0 if it is unknown.
+
+    `getrusage` is not used, because it may report the parent's."""
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="ascii").splitlines() if status.exists() else []
     return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 def tell(ladder: Iterable[int]) -> None:
-    """Print what each of these numbers of markets takes."""
-    print(f"The bot's process alone, on this machine, of {WAIT:.0f} s of a cycle")
+    """Print the cost of each number of markets in `ladder`."""
+    print(f"The bot's process alone, on this machine; a cycle has {WAIT:.0f} s")
     print(f"{'markets':>10}{'cycle, CPU':>12}{'scan, CPU':>12}{'start, CPU':>12}{'memory':>13}")
     for markets in ladder:
         took = measure(markets)
@@ -105,7 +112,7 @@ def tell(ladder: Iterable[int]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.machine", description=__doc__)
-    parser.add_argument("--markets", default=f"2,{FEWEST}", help=f"how many, with commas (default 2,{FEWEST})")
+    parser.add_argument("--markets", default=f"2,{FEWEST}", help=f"numbers, with commas (default 2,{FEWEST})")
     parser.add_argument("--bot", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.bot:

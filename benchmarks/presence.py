@@ -1,10 +1,12 @@
-"""How much of the wanted time an order rests, and what a cycle costs: `python -m benchmarks.presence`.
+"""Measure how much of the wanted time an order rests, and a cycle's requests.
 
-The bot trades an hour of simulated time, with nobody else in the market and with everybody; beside it the same
-bot, but one that takes everything down at the start of a cycle and places it again. A side is wanted from the end
-of the first cycle whose plan names it until a plan no longer does; whether an order rested then is the exchange's
-own record. Left out, and shown beside it, are sides that a guard keeps away after a fill, and the seconds from a
-full fill to the end of the cycle that sees it.
+Run it with `python -m benchmarks.presence`. The bot trades an hour of simulated time, without other traders and
+with all of them. The comparison is the same bot, except that it cancels every order at the start of a cycle and
+places it again.
+
+A side is wanted from the end of the first cycle whose plan names it until a plan no longer does. Whether an order
+rested then is taken from the exchange's own record. Seconds in which a guard blocks the side after a fill are left
+out, and printed separately. So are the seconds from a full fill to the end of the cycle that sees it.
 """
 
 from __future__ import annotations
@@ -36,11 +38,11 @@ BUSY: dict[str, object] = {
     "FILL_COST": 0,
     "MIN_HOURS_TO_CLOSE": 1,
 }
-"""Settings under which quotes are moved and filled."""
+"""Settings with which quotes are moved and filled."""
 
 
 class Anew(MarketBot):
-    """Takes every order of its own down when a cycle begins, and places what is wanted anew."""
+    """A bot that cancels all its orders when a cycle begins, and places them again."""
 
     def start_trading(self) -> Selection | None:
         for order in self._client.get_resting_orders():
@@ -50,8 +52,10 @@ class Anew(MarketBot):
 
 
 class Hour(NamedTuple):
-    """Side-seconds: `wanted`, of which an order rested in `present`; left out `after_fills` and `guarded`.
-    Requests of a usual cycle and, of those, writes; contracts of quotes that were filled."""
+    """The result of a run, with times in side-seconds.
+
+    `present`: the part of `wanted` in which an order rested. `after_fills` and `guarded`: the seconds left out.
+    `requests`: of a usual cycle, including its `writes`. `contracts`: filled contracts of quotes."""
 
     wanted: float
     present: float
@@ -67,7 +71,7 @@ class Hour(NamedTuple):
 
 
 def hour(one: Desk, cycles: int = CYCLES) -> Hour:
-    """Trade, and join the plans to the exchange's record."""
+    """Trade, and compare the plans with the exchange's record."""
     spans: list[tuple[datetime, frozenset[Place]]] = []
     counts: list[tuple[int, int]] = []
     guarded = 0.0
@@ -84,7 +88,7 @@ def hour(one: Desk, cycles: int = CYCLES) -> Hour:
         sides, quoted = one.bot.session.memory.guards.sides, one.bot.incentive_program.quoted
         guarded += one.wait * sum(1 for ticker, _ in sides if ticker in quoted)
     progress("")
-    one.client.get_exchange_status()  # the exchange lives up to now
+    one.client.get_exchange_status()  # moves the exchange on to the present
     spans.append((one.exchange.clock.now(), frozenset()))
     said = one.statement
     wanted, present, after_fills = side_seconds(spans, said)
@@ -96,8 +100,10 @@ def hour(one: Desk, cycles: int = CYCLES) -> Hour:
 def side_seconds(
     spans: list[tuple[datetime, frozenset[Place]]], said: Mapping[str, Any]
 ) -> tuple[float, float, float]:
-    """Side-seconds that were wanted, those of them in which an order rested by a statement, and those left out
-    after a full fill. `spans`: from when on which places were wanted, each until the next one begins."""
+    """Side-seconds wanted, those with a resting order, and those after a full fill.
+
+    The seconds after a full fill do not count as wanted. `said` is the exchange's statement. `spans`: start times,
+    with the places wanted from then until the next start."""
     lives: dict[Place, list[_Life]] = defaultdict(list)
     for order in said["orders"]:
         if order["client_order_id"].startswith(OWN_PREFIX):
@@ -117,14 +123,14 @@ _Life = tuple[Place, datetime, datetime, bool]
 
 
 def _life(order: dict[str, Any], now: str) -> _Life:
-    """Where an order rested, from when until when, and whether it was filled to the last."""
+    """An order's place, its start and end, and whether it was filled completely."""
     ended = now if order["status"] == "resting" else order["last_update_time"]
     place = order["ticker"], Side(order["outcome_side"])
     return place, moment(order["created_time"]), moment(ended), order["status"] == "executed"
 
 
 def _rested(lives: list[_Life], start: datetime, end: datetime) -> tuple[float, float]:
-    """Seconds of a span in which an order rested, and those after one was filled to the last."""
+    """Seconds of a span in which an order rested, and those after a full fill."""
     rested, until, filled_out = 0.0, start, 0.0
     for _, begins, ends, executed in sorted(lives, key=lambda life: life[1]):
         if executed and start < ends <= end:
@@ -138,7 +144,7 @@ def _rested(lives: list[_Life], start: datetime, end: datetime) -> tuple[float, 
 def main() -> None:
     print(f"{CYCLES} cycles of a minute, simulated; a request takes 0.05 s there")
     rows: list[tuple[str, Collection[str], dict[str, object]]] = [
-        ("nobody else, 2 markets", (), {}),
+        ("no other traders, 2 markets", (), {}),
         ("everybody, 2 markets", EVERYBODY, {}),
         ("everybody, 6 markets at the touch", EVERYBODY, BUSY),
     ]
@@ -149,7 +155,7 @@ def main() -> None:
             print(
                 f"{what:34} {name:26} present {told.part:8.3%} of {told.wanted:8,.0f} s; left out: "
                 f"{told.after_fills:,.0f} s after fills, {told.guarded:,.0f} s guarded; {told.contracts:,.0f} "
-                f"contracts filled; a usual cycle {told.requests} requests"
+                f"contracts filled; {told.requests} requests in a usual cycle"
             )
 
 

@@ -1,8 +1,11 @@
-"""The simplest of market makers, to measure an exchange by. Promise: it knows the book and nothing else.
+"""The simplest market maker, to measure an exchange with.
 
-Once a minute it takes its quotes down and rests `SIZE` contracts at the best bid and the best ask of each of its
-markets, beside whoever is there. It never sells what it was filled with: that is carried to settlement. It chooses
-its markets once, of those that are paid: both sides reach the target.
+Promise:
+- It uses the order book and no other information.
+
+Once a minute it cancels its quotes. It then rests `SIZE` contracts at the best bid and the best ask of each of its
+markets, next to any other orders there. It never sells its fills: they are held to settlement. It chooses its
+markets once, among the paid ones: those whose two sides reach the target. `benchmarks.calibration` runs it.
 """
 
 from __future__ import annotations
@@ -30,8 +33,11 @@ CASH = dict.fromkeys(range(4), 1_000_000 * DOLLAR)
 
 @dataclass(frozen=True)
 class Marks:
-    """A quoter's result, in dollars and contracts. What fills had gained is told at the hidden value five minutes
-    after each, and at the latest (settlement, or the end); of fills in a market's last hour, at the latest."""
+    """A quoter's result, in dollars and contracts.
+
+    A fill's gain is measured at the market's hidden value. `after_five_minutes`: five minutes after each fill.
+    `at_the_latest`: at settlement, or at the end of the run. `of_the_last_hour`: the same, for fills in a market's
+    last hour only."""
 
     contracts: float
     rewards: float
@@ -50,7 +56,9 @@ class Marks:
 
 
 def quote(who: frozenset[str], seed: int, markets: int, days: float, programs: int = 60) -> Marks:
-    """Let the quoter trade on a board with `who`, from the opening for `days`, and add up."""
+    """Let the quoter trade from the opening for `days`, and add its result up.
+
+    `who` are the simulated traders on the board."""
     exchange = open_exchange(START, seed, programs=programs, who=who)
     exchange.open_account(OWNER, CASH)
     chosen = _paid_markets(exchange)
@@ -89,7 +97,7 @@ def _requote(exchange: Exchange, market: ListedMarket) -> None:
             terms = OrderTerms(market.ticker, is_bid, price, SIZE * CONTRACT, post_only=True)
             try:
                 order_entry.create(exchange, OWNER, terms)
-            except Refusal as no:  # between the two orders the market moved, or trading pauses
+            except Refusal as no:  # the market moved between the two orders, or trading is paused
                 if no.code not in ("invalid_order", "trading_is_paused"):
                     raise
 
@@ -100,7 +108,7 @@ def _marks(exchange: Exchange) -> Marks:
     late = [f for f in fills if 0 <= (exchange.markets[f.ticker].resolves or 0) - f.time < 3_600]
 
     def gained(of: list[Fill], after: float) -> float:
-        """Dollars that `of` had gained so long after each."""
+        """Dollars that the fills `of` had gained `after` seconds after each."""
         return sum(_gain(exchange, fill, fill.time + after) for fill in of)
 
     return Marks(
@@ -115,7 +123,7 @@ def _marks(exchange: Exchange) -> Marks:
 
 
 def _gain(exchange: Exchange, fill: Fill, time: float) -> float:
-    """Dollars that a fill had gained at a time: at the hidden value, or at what its market paid."""
+    """Dollars that a fill had gained at `time`, by the hidden value or the payout."""
     market = exchange.markets[fill.ticker]
     if market.result and time >= market.closes:
         worth = 1.0 if market.result == "yes" else 0.0

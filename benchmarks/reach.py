@@ -1,13 +1,24 @@
-"""How far one process goes: `python -m benchmarks.reach [--tiers basic,advanced] [--way 0.05] [--quick]`.
+"""Measure how many markets one bot process can quote.
 
-The bot's own loop trades on a board of 8,140 programs, simulated, and quotes so many markets, both sides of each,
+Run it with `python -m benchmarks.reach [--tiers basic,advanced] [--way 0.05] [--quick] [--no-machine]`.
+
+The bot's own loop trades on a simulated board of 8,140 programs. It quotes both sides of more and more markets
 until one of its limits is reached: the tokens of the account's tier, the wait for each answer (one request after
-another), or the machine. Nobody else is in the market, so that every order stays and what a cycle sends are
-renewals. All cash lies on shard 0 and all quotes rest there, on one bucket of tokens, a tenth of a contract each,
-so that the cash suffices. The board is scanned every three minutes in place of ten, so that a short run has a scan
-in it. Markets *fit* where, from the third cycle on, every one asked for is quoted, no order expired before it was
-renewed, no cycle with its scan took longer than WAIT_TIME, and nothing was answered with 429. Simulated time has
-none of the bot's own computing in it: then comes `benchmarks.machine`, for the fewest and the most that fit.
+another), or the machine. The result is printed next to the numbers that tokens and waiting allow by arithmetic.
+
+There are no other traders, so every order stays and a cycle sends only renewals. All cash is on shard 0, so all
+quotes rest there and share one token bucket. An order is a tenth of a contract, so that the cash suffices. The
+board is scanned every three minutes instead of ten, so that a short run includes a scan.
+
+A number of markets *fits* if all this is true from the third cycle on:
+
+* every market asked for is quoted
+* no order expired before it was renewed
+* no cycle with its scan took longer than `WAIT_TIME`
+* no request was answered with 429
+
+Simulated time includes none of the bot's own computing. Therefore `benchmarks.machine` follows, for the fewest and
+the most markets that fit.
 """
 
 from __future__ import annotations
@@ -42,15 +53,15 @@ WAY = 0.05
 
 SIDES = 2
 PARTS = (0.97, 1.05)
-"""Of the markets that should just fit by arithmetic: what is tried."""
+"""The parts that are tried of the number of markets that should just fit by arithmetic."""
 
 
 class Enough(BaseException):
-    """The run is over; what rests may rest."""
+    """Ends the run, and leaves the orders resting."""
 
 
 class Note(NamedTuple):
-    """A cycle: when it began and ended, simulated seconds; what it planned; markets quoted."""
+    """A cycle: its start and end in simulated seconds, its plan, the markets quoted."""
 
     began: float
     ended: float
@@ -60,7 +71,7 @@ class Note(NamedTuple):
 
 
 class Noting(MarketBot):
-    """Notes its cycles and the seconds of its scans, and ends after so many."""
+    """A bot that notes its cycles and scans' seconds, and ends after `CYCLES` cycles."""
 
     notes: list[Note]
     scans: list[float]
@@ -89,11 +100,12 @@ class Noting(MarketBot):
 
 
 class Run(NamedTuple):
-    """Medians of the cycles after the first few. `takes`: seconds from a cycle's start until all is renewed;
-    `scan`: of the slowest scan, 0 where none came to its end; `slowest`: from the start of a cycle to the next
-    one's, that scan between them; `late`: orders that were gone when they were to be renewed, or were left to the
-    next cycle; `present`: the part of the time in which an order rested on the sides that two cycles in a row
-    wanted."""
+    """Medians of the cycles after the first `SETTLING`.
+
+    `takes`: seconds from a cycle's start until all orders are renewed. `scan`: seconds of the slowest scan, 0 if
+    none finished. `slowest`: the most seconds from one cycle's start to the next one's, including the scan.
+    `late`: orders that were gone before their renewal, or were left to the next cycle. `present`: the part of the
+    time with a resting order, on the sides that two cycles in a row wanted."""
 
     asked: int
     markets: float
@@ -108,11 +120,11 @@ class Run(NamedTuple):
     @property
     def fits(self) -> bool:
         on_time = self.scan > 0 and self.slowest <= WAIT + 0.01 and not self.late and not self.refusals
-        return on_time and self.markets >= 0.99 * self.asked  # a window may end, and the slot waits for a scan
+        return on_time and self.markets >= 0.99 * self.asked  # if a window ends, its slot stays empty until a scan
 
 
 def run(markets: int, tier: str, way: float) -> Run:
-    """Trade on a tier with so many markets asked for."""
+    """Trade on a tier, with this number of markets asked for."""
     progress(f"{markets:,} markets: the exchange opens")
     settings = RULES | {"TRADE_TICKER_SIZE": markets}
     with desk(1, PROGRAMS, (), settings, Noting, tier) as one:
@@ -135,7 +147,7 @@ def run(markets: int, tier: str, way: float) -> Run:
 def _judged(asked: int, one: Desk, bot: Noting, refusals: int) -> Run:
     notes = bot.notes[SETTLING:]
     spans = [(note.at, note.plan.places & after.plan.places) for note, after in pairwise(notes)]
-    one.client.get_exchange_status()  # the exchange lives up to now
+    one.client.get_exchange_status()  # moves the exchange on to the present
     wanted, present, _ = side_seconds([*spans, (notes[-1].at, frozenset())], one.statement)
     late = sum("was gone already" in line for line in one.log)
     for before, note in pairwise(notes):
@@ -158,8 +170,9 @@ def _place(order: OrderRequest) -> Place:
 
 
 class Dictated(NamedTuple):
-    """Markets by arithmetic alone, were renewals all that is sent: what the tokens of one bucket allow in
-    WAIT_TIME, and what waiting for each answer does."""
+    """The markets that arithmetic allows in `WAIT_TIME`, if only renewals are sent.
+
+    `by_tokens`: limited by one bucket's tokens. `by_answers`: limited by the wait for each answer."""
 
     by_tokens: int
     by_answers: int
@@ -171,15 +184,18 @@ class Dictated(NamedTuple):
 
 
 def expected(first: Run, tier: str, way: float) -> int:
-    """Markets that should just fit, reckoned from a run of few: a cycle has its other requests and its scan too,
-    and two more reads for each hundred markets."""
+    """Markets that should just fit, extrapolated from a run with few.
+
+    A cycle also has its other requests and its scan, and two more reads for each hundred markets."""
     renewal = max(way, COSTS.default / TIERS[tier].write)
     other = max(first.takes - first.renewals * renewal, 0.0)
     return int((WAIT - first.scan - other) / (SIDES * renewal + SIDES * way / TICKERS_PER_CALL))
 
 
 def ladder(tier: str, way: float, parts: Sequence[float]) -> list[Run]:
-    """Runs on a tier: what the bot quotes as shipped at most, then by parts of what should just fit."""
+    """Runs on a tier, with different numbers of markets.
+
+    The first is `FEWEST`. The others are `parts` of the number that should just fit."""
     first = run(FEWEST, tier, way)
     most = expected(first, tier, way)
     return [first, *(run(int(most * part), tier, way) for part in parts)]
@@ -187,9 +203,9 @@ def ladder(tier: str, way: float, parts: Sequence[float]) -> list[Run]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reach", description=__doc__)
-    parser.add_argument("--tiers", default="basic,advanced", help=f"of {', '.join(TIERS)}, or all")
+    parser.add_argument("--tiers", default="basic,advanced", help=f"some of {', '.join(TIERS)}, or all")
     parser.add_argument("--way", type=float, default=WAY, help="seconds from a request to its answer (0.05)")
-    parser.add_argument("--quick", action="store_true", help="only what should fit, not where it breaks")
+    parser.add_argument("--quick", action="store_true", help="try no number that should be too large")
     parser.add_argument("--no-machine", action="store_true", help="leave out memory and CPU")
     asked = parser.parse_args()
     tiers = list(TIERS) if asked.tiers == "all" else asked.tiers.split(",")
@@ -198,7 +214,7 @@ def main() -> None:
         "s. Simulated."
     )
     print(f"{'':10}{'most markets by':^20}{'measured':>10}")
-    heads = ("tokens", "answers", "markets", "renewals", "takes", "scan", "slowest", "late", "at rest", "429s")
+    heads = ("tokens", "answers", "markets", "renewals", "cycle", "scan", "slowest", "late", "resting", "429s")
     print(f"{'tier':10}" + "".join(f"{head:>10}" for head in heads))
     fitting = {FEWEST}
     with ProcessPoolExecutor() as pool:

@@ -1,12 +1,14 @@
-"""What reading a whole board takes: `python -m benchmarks.scan [--programs N] [--seeds N]`.
+"""Measure the time to read a whole board.
 
-Prints simulated seconds of a scan by the shipped settings, and of a look at the watched markets, on an embedded
-exchange with its lowest limits over a wire of 20 ms, beside the least that the exchange's bucket of tokens allows,
-with requests, tokens and how often it said 429. The bucket is full at first, and nobody trades meanwhile. The last
-column is wall time of this process, the simulated exchange's part of it included.
+Run it with `python -m benchmarks.scan [--programs N] [--seeds N]`.
 
-The first scan reads the fees of all series and the kinds of the watched markets' events too; the next one within a
-day reads them no more.
+It prints the simulated seconds of a scan with the shipped settings, and of a look at the watched markets. They run
+on an embedded exchange with its lowest limits, and 20 ms per request. They are compared with the least time that
+the exchange's token bucket allows. Requests, tokens and 429s are counted. The bucket is full at first, and there
+are no other traders. The last column is wall time of this process, including the simulated exchange's part of it.
+
+The first scan also reads the fees of all series, and the kinds of the watched markets' events. The next scan
+within a day does not read them again.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ START = datetime(2026, 11, 22, 15, tzinfo=timezone.utc)
 
 
 class CountingWire(ExchangeAdapter):
-    """Takes `way` simulated seconds; counts requests and refusals."""
+    """A wire that takes `way` simulated seconds. It counts requests and 429s."""
 
     def __init__(self, exchange: embedded.EmbeddedExchange, way: float = WAY) -> None:
         super().__init__(exchange.api, exchange.clock, way)
@@ -53,8 +55,10 @@ class CountingWire(ExchangeAdapter):
 
 @dataclass(frozen=True)
 class Pace:
-    """Simulated seconds that something took, its requests, the 429s among them, tokens that the bucket held at
-    first, and seconds on the wall."""
+    """What a scan or a look took.
+
+    `seconds`: simulated. `requests`: all, including the 429s (`refusals`). `held`: tokens in the bucket at first.
+    `wall`: real seconds."""
 
     seconds: float
     requests: int
@@ -64,17 +68,19 @@ class Pace:
 
     @property
     def tokens(self) -> int:
-        """Every read here costs the same."""
+        """Tokens spent: every read here costs the same."""
         return self.requests * COSTS.default
 
     @property
     def floor(self) -> float:
-        """Simulated seconds that the lowest tier's bucket dictates: it refills evenly."""
+        """The least simulated seconds: the lowest tier's bucket refills evenly."""
         return max((self.tokens - self.held) / BASIC.read.rate, 0.0)
 
 
 class Reader:
-    """A bot's eyes alone, on an exchange of the lowest tier: a board of so many programs without people."""
+    """Only the reading part of a bot, on an exchange of the lowest tier.
+
+    The board has `programs` programs and no simulated traders."""
 
     def __init__(self, programs: int, seed: int = 1) -> None:
         self._exchange = exchange = embedded.start(seed, None, at=START, programs=programs, who=())
@@ -92,7 +98,7 @@ class Reader:
         self._headroom = remaining_headroom(limits, self._client.get_balance(), positions, self._resting)
 
     def scan(self, before: Board | None = None, dry: bool = False) -> tuple[Board, Pace]:
-        """Read the whole board, from a bucket that is full, or `dry`."""
+        """Read the whole board, from a full bucket or, if `dry`, from an empty one."""
         until = self._exchange.clock.now() + self._lives
         self._incentives.board = before
         return self._timed(lambda: self._incentives.scan(self._status, self._resting, until, self._headroom), dry)
@@ -112,7 +118,7 @@ class Reader:
         clock, wire = self._exchange.clock, self._wire
         clock.advance(BASIC.read.capacity / BASIC.read.rate)
         if dry:
-            for _ in range(2 * BASIC.read.capacity // COSTS.default):  # twice over: it refills meanwhile
+            for _ in range(2 * BASIC.read.capacity // COSTS.default):  # twice, because it refills meanwhile
                 self._client.get_exchange_status()
         began, wall, sent, refused = clock.monotonic(), time.perf_counter(), wire.requests, wire.refusals
         board = read()
@@ -137,7 +143,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(
         f"A board of {arguments.programs:,} programs, read at {BASIC.read.rate} tokens a second from a bucket of"
-        f" {BASIC.read.capacity}, over a way of {WAY * 1e3:.0f} ms. Simulated but for the last column.\n"
+        f" {BASIC.read.capacity}, with {WAY * 1e3:.0f} ms per request. Simulated, except for the last column.\n"
     )
     print(f"{'':20}{'took':>10}{'least':>10}{'':>11}{'requests':>10}{'tokens':>9}{'429s':>6}{'wall':>10}")
     for seed in range(1, arguments.seeds + 1):

@@ -1,7 +1,7 @@
-"""What `benchmarks.client` asks: a server that costs who asks it as little as a server can.
+"""The server for `benchmarks.client`, which costs its client as little as it can.
 
-It is a process of its own, says the same thing always, and reads no more of a request than it must, so that little
-but the client is timed. It counts connections, requests and signatures.
+It runs in a process of its own, always gives the same answers, and reads no more of a request than it must. So
+little but the client is timed. It counts connections, requests and signatures.
 """
 
 from __future__ import annotations
@@ -42,18 +42,19 @@ ANSWERS: dict[tuple[str, str], tuple[int, dict[str, object]]] = {
 
 @dataclass
 class Seen:
-    """What a server has seen since it was last asked."""
+    """What a server has received since it was last asked."""
 
     connections: int = 0
     requests: int = 0
     signatures: int = 0
     last: tuple[str, str, str] = ("", "", "")
-    """The last request: its line, the names of its headers with what does not change of them, its body."""
+    """The last request: its line, its headers' names with the constant values, its body."""
 
 
 class _Handler(socketserver.StreamRequestHandler):
-    """One connection, kept open. An answer leaves in one piece: in two, the second would wait for the first's
-    receipt."""
+    """One connection, kept open.
+
+    An answer is sent in one write: a second write would wait until the first is acknowledged."""
 
     server: _Server
 
@@ -88,7 +89,7 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def see(self, line: bytes, headers: list[bytes], body: bytes) -> None:
-        """One client asks at a time, so counting needs no lock."""
+        """Count a request. One client asks at a time, so this needs no lock."""
         self.seen.requests += 1
         self.seen.signatures += sum(header[:24].lower() == b"kalshi-access-signature:" for header in headers)
         self.last = line, headers, body
@@ -105,7 +106,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 def _serve(told: Connection) -> None:
-    """A process: tells its port, and then, whenever anything is sent to it, what it has seen."""
+    """Run as the server's process: send the port, then a `Seen` for each message."""
     server = _Server()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     told.send(server.server_address[1])
@@ -119,7 +120,7 @@ class Served:
     told: Connection
 
     def seen(self) -> Seen:
-        """What came since this was last asked."""
+        """What the server has received since the last call."""
         self.told.send(True)
         seen: Seen = self.told.recv()
         return seen

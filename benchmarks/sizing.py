@@ -1,16 +1,18 @@
-"""What `TRADE_SIZE = AUTO` leaves on the table, and what it takes: `python -m benchmarks.sizing [--boards N]
-[--rounds N]`.
+"""Measure the plans of `TRADE_SIZE = AUTO` against the best ones, and their time.
 
-**Quality.** On random boards small enough for it, every whole size of every market is valued, and the best plan
-within all limits is found exhaustively: by the same prices (`Trade.prices`), the same estimate (rivals doubled,
-windows of $1.50 or more), the same limits. Printed is AUTO's net dollars a day divided by that plan's, on average
-and at worst. A board on which nothing is worth doing counts 1 if AUTO does nothing, else 0; so does a plan that
-breaks a limit, has a part of a contract, or loses money. The solver is `exhaustive.py`'s.
+Run it with `python -m benchmarks.sizing [--boards N] [--rounds N]`.
 
-**Time.** A board of 8,140 books, recorded ones where their file is there: milliseconds of `choose_sizes`, beside
-scoring the same board with a fixed size (`Trade.candidates`), by the shipped settings and where no market is left
-out for its price or its rivals. Both start from parsed books and known programs. A round times each by itself, on
-a heap without garbage, the collector running as it always does; a ratio is the median of the rounds' own ratios.
+**Quality.** The random boards are so small that every whole size of every market can be valued. The best plan
+within all limits is found exhaustively (`exhaustive.py`). It uses the same prices (`Trade.prices`), the same
+estimate (rivals doubled, windows of $1.50 or more) and the same limits as AUTO. Printed is AUTO's net dollars a
+day divided by that plan's, on average and at worst. If nothing on a board is worth doing, it counts 1 if AUTO does
+nothing, else 0. AUTO's plan counts 0 if it breaks a limit, has a part of a contract, or loses money.
+
+**Time.** It is measured on a board of 8,140 books, recorded ones if their file exists. Printed are milliseconds of
+`choose_sizes`, next to scoring the same board with a fixed size (`Trade.candidates`). Both are timed with the
+shipped settings, and with no market left out for its price or its rivals. Both start from parsed books and known
+programs. A round times each separately, on a heap without garbage, with the collector running as usual. A ratio is
+the median of the rounds' own ratios.
 """
 
 from __future__ import annotations
@@ -45,8 +47,10 @@ NEAR = 1e-9
 
 
 def honest_net(problem: Problem, chosen: Sequence[Candidate]) -> float | None:
-    """What a plan brings a day, valued anew; None where it breaks a limit, has a part of a contract, a price of
-    its own or a market that is not worth funding."""
+    """A plan's net dollars a day, valued again; None if the plan is not valid.
+
+    It is not valid if it breaks a limit, has a part of a contract, or has a price that `Trade.prices` does not
+    give. Nor may it fund a market that is not worth it."""
     headroom, net = problem.headroom, 0.0
     for candidate in chosen:
         counts = {bid.side: bid.count for bid in candidate.bids}
@@ -65,7 +69,7 @@ def honest_net(problem: Problem, chosen: Sequence[Candidate]) -> float | None:
 
 
 class Outcome(NamedTuple):
-    """Net dollars a day of AUTO's plan (None: not one that may be had) and of the best one."""
+    """Net dollars a day of AUTO's plan (None: not valid) and of the best one."""
 
     auto: float | None
     best: float
@@ -90,7 +94,7 @@ def compared(problem: Problem) -> Outcome:
 
 
 class Board:
-    """A board of 8,140 books and its programs, as large ones are. `times`: what AUTO and scoring take on it."""
+    """A board of 8,140 books with their programs, to time AUTO and scoring on."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         answers = (JsonObject("the benchmark", json.loads(text)) for text in texts)
@@ -105,14 +109,19 @@ class Board:
         return choose_sizes(trade, incentives, self.books, NOW, self._rules, self._headroom, frozenset())
 
     def times(self, trade: Trade) -> tuple[float, float]:
-        """Seconds of scoring with one contract, and of AUTO; before each, markets and programs are read anew."""
+        """Seconds of scoring with one contract, and of AUTO.
+
+        Each of them gets newly made markets and programs."""
         fixed, known, anew = replace(trade, trade_size=Decimal(1)), self.incentives(), self.incentives()
         scoring = seconds(lambda: fixed.candidates(known, self.books, NOW, self._estimate_rules), 1)
         return scoring, seconds(lambda: self.auto(trade, anew), 1)
 
     def incentives(self) -> list[RewardedMarket]:
-        """One program a market: $20 to $500 for 1 to 14 days, target 1,000, discount 0.5; events of some five
-        markets, a third of which exclude each other, on four shards; every fourth takes a maker's fee."""
+        """One program for each market.
+
+        It pays $20 to $500 for 1 to 14 days, with target 1,000 and discount 0.5. An event has five markets, which
+        exclude each other in a third of the events. Events are on four shards. Every fourth market charges a maker
+        fee."""
         dice, found = random.Random(1), []
         for number, (ticker, book) in enumerate(self.books.items()):
             days, event = dice.uniform(1, 14), number // 5
@@ -140,7 +149,7 @@ def print_quality(boards: int) -> None:
     worst = min(range(boards), key=ratios.__getitem__)
     nothing = sum(not outcome.best for outcome in outcomes)
     print(
-        f"Net of AUTO's plan by the best one's, {boards:,} random boards, {nothing:,} of them not worth a cent:\n"
+        f"Net of AUTO's plan / the best plan's, {boards:,} random boards, {nothing:,} of them not worth a cent:\n"
     )
     print(f"  on average  {statistics.mean(ratios):.4f}")
     print(f"  at worst    {ratios[worst]:.4f} (board {worst})")
@@ -152,7 +161,7 @@ def print_time(rounds: int) -> None:
     board = Board(pages(books))
     print(f"A board of {BOOKS:,} books, {source}. Medians of {rounds} rounds, ms:\n")
     print(f"{'':28}{'scoring':>10}{'AUTO':>10}{'ratio':>10}")
-    for name, trade in (("by the shipped settings", board.shipped), ("all that qualify", board.full)):
+    for name, trade in (("with the shipped settings", board.shipped), ("all that qualify", board.full)):
         times = []
         for number in range(rounds + 1):
             progress(f"{name}, round {max(number, 1)} of {rounds}")

@@ -1,7 +1,8 @@
-"""How fast simulated time passes: `python -m benchmarks.speed [--rounds N] [--day]`.
+"""Measure how fast simulated time passes, against this machine's time.
 
-Prints simulated seconds per second of the machine's time, with everybody in the market, for boards of 300 and of
-8,140 programs, and, with `--day`, how long a whole simulated day of 300 takes. Medians over the rounds.
+Run it with `python -m benchmarks.speed [--rounds N] [--day]`. It prints simulated seconds per second of the
+machine's time, with all simulated traders, for boards of 300 and of 8,140 programs. With `--day` it also prints
+how long a simulated day of 300 programs takes. The boards' figures are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def main() -> None:
 
 
 def _run(programs: int, length: float, seed: int) -> tuple[float, float]:
-    """Seconds that opening a board took, and letting time pass on it."""
+    """Seconds to open a board, and to let `length` simulated seconds pass on it."""
     began = time.perf_counter()
     exchange = open_exchange(START, seed, programs=programs)
     opened = time.perf_counter()

@@ -1,7 +1,9 @@
-"""The exchange's HTTP surface, in the words of its Trade API v2.
+"""The simulated exchange's HTTP API, in the format of the real Trade API v2.
 
-Promise: a client cannot tell from an answer's form that no real exchange stands behind it. `wire` is what comes
-in and goes out, `service` lets requests in and finds who answers them: `market_data` for everybody, `portfolio`
-for the customer who asks, `order_calls` for their orders. `listing_forms` and `account_forms` are the objects
-answered.
+Promise:
+- A client cannot tell from an answer's form that the exchange is simulated.
+
+`wire` parses requests and encodes answers. `service` authenticates a request and finds its call. `market_data` has
+the public calls, `portfolio` those about the customer's account, `order_calls` those about the customer's orders.
+`listing_forms` and `account_forms` build the JSON objects of the answers.
 """

@@ -1,6 +1,7 @@
-"""What a customer may see of their account, in the API's own words.
+"""The JSON objects of a customer's account, in the API's format.
 
-Promise: every object here carries the fields that the published specification requires.
+Promise:
+- Every object has the fields that the published specification requires.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def error(code: str, message: str, details: str = "") -> Json:
 
 
 def balance(exchange: Exchange, account: Account, shard: int | None) -> Json:
-    """Free cash: all shards' together, or one's."""
+    """Free cash of all shards together, or of one."""
     shards = {n: exchange.free_cash(account, n) for n in SHARDS}
     total = sum(shards.values()) if shard is None else shards.get(shard, 0)
     return {
@@ -106,7 +107,7 @@ def order(exchange: Exchange, o: Order) -> Json:
 
 
 def created(o: Order, fills: list[Fill], now: float) -> Json:
-    """The flat answer to a create. Averages only where something was filled."""
+    """The flat answer to a create; it has averages only if something was filled."""
     answer: Json = {
         "order_id": o.order_id,
         "client_order_id": o.client_order_id,
@@ -120,7 +121,7 @@ def created(o: Order, fills: list[Fill], now: float) -> Json:
 
 
 def _averages(fills: list[Fill]) -> Json:
-    """A contract's average price and fee."""
+    """The average price and fee of a contract."""
     size = sum(f.size for f in fills)
     return {
         "average_fill_price": dollars(round(sum(f.price * f.size for f in fills) * CONTRACT / size)),
@@ -129,7 +130,9 @@ def _averages(fills: list[Fill]) -> Json:
 
 
 def amended(o: Order, fills: list[Fill], resized: bool, now: float) -> Json:
-    """The flat answer to an amend. Counts only where something was filled or the size changed."""
+    """The flat answer to an amend.
+
+    It has counts only if something was filled or the size changed."""
     answer: Json = {"order_id": o.order_id, "client_order_id": o.client_order_id, "ts_ms": int(now * 1000)}
     if fills or resized:
         answer |= {"fill_count": contracts(sum(f.size for f in fills)), "remaining_count": contracts(o.remaining)}

@@ -1,7 +1,12 @@
-"""Who is asking. Promise: a request is let in only with a valid signature of a known key, made just now.
+"""Authenticate a request by its signed headers.
 
-The signed message is `timestamp in ms + METHOD + path` (from the host's root, no query): with an RSA key RSA-PSS
-over SHA-256, its salt as long as the digest; with an Ed25519 key plain Ed25519. The key decides which.
+Promise:
+- A request is admitted only with a valid signature of a known key.
+- Its timestamp is at most `SKEW_SECONDS` from one of the accepted clocks.
+
+The signed message is the timestamp in ms, the method in capitals and the path, joined. The path starts at the
+host's root and has no query. The key decides the algorithm: RSA-PSS over SHA-256 with a salt of the digest's
+length for an RSA key, plain Ed25519 for an Ed25519 key.
 """
 
 from __future__ import annotations
@@ -21,14 +26,15 @@ from simulator.exchange import Refusal
 PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 SKEW_SECONDS = 5.0
-"""How far a request's clock may be off. Measured on the real exchange: 5 s are taken, 30 s are not."""
+"""How far a request's clock may be off. Measured: the real exchange accepts 5 s and refuses 30 s."""
 
 _PSS = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
 
 
 def authenticate(keys: Mapping[str, PublicKey], request: Request, clocks: Collection[float]) -> str:
-    """Let a request in, or raise the 401 that the exchange answers. Returns the key's id. The timestamp must be
-    near one of `clocks`, Unix seconds."""
+    """Admit a request and return its key's id. Raises a `Refusal` with a 401.
+
+    The timestamp must be near one of `clocks`, in Unix seconds."""
     headers = request.headers
     name = headers.get("kalshi-access-key", "")
     stamp = headers.get("kalshi-access-timestamp", "")

@@ -1,7 +1,11 @@
-"""How much a key may ask for. Promise: the published token buckets, by tier, and no other limit.
+"""The exchange's rate limits, as token buckets for each API key.
 
-Source: the exchange's page on rate limits, October 2026. Reads and writes have a bucket each, refilled evenly; a
-write for a numbered shard spends that shard's own. The balance may be read once a second on the lower tiers.
+Promise:
+- The limits are the published token buckets of each tier, and no others.
+
+Source: the exchange's page on rate limits, October 2026. Reads and writes have separate buckets, refilled evenly.
+A write for a numbered shard spends that shard's own tokens. On the lower tiers the balance may be read once a
+second.
 """
 
 from __future__ import annotations
@@ -11,16 +15,18 @@ from dataclasses import dataclass, field
 from simulator.exchange import SHARDS
 
 GRAIN = 0.001
-"""So little of a token may be missing: clocks tell microseconds."""
+"""The part of a token that may be missing, because a clock has only microseconds."""
 
 
 class TooMany(Exception):
-    """A bucket does not hold what a request costs. Nothing was spent."""
+    """A bucket holds fewer tokens than a request costs. None were spent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Tokens a second, and the seconds of them that a bucket holds."""
+    """An account's rates, in tokens per second.
+
+    A bucket holds the tokens of `read_burst` or `write_burst` seconds. `balance_per_second` counts requests."""
 
     name: str
     read: int
@@ -79,8 +85,10 @@ class Budget:
         _take([self.balance], 1, now)
 
     def take_write(self, cost: int, shard: int | None, now: float) -> None:
-        """Pay for a write to a shard: the first shard's bucket is that of all writes that name none. A `shard` of
-        None is a batch, which pays there; -1 is one that has yet to be routed, and pays everywhere."""
+        """Pay for a write to a shard, from that shard's bucket.
+
+        A write that names no shard pays from the first shard's bucket. So does a batch, whose `shard` is None.
+        -1 is a write that is not yet routed: it pays from every bucket."""
         buckets = list(self.write.values()) if shard == -1 else [self.write.get(shard or 0, self.write[0])]
         _take(buckets, cost, now)
 

@@ -1,6 +1,9 @@
-"""What everybody may see, in the API's own words: markets, books, programs, series, events, trades, candles.
+"""The JSON objects of public data, in the API's format.
 
-Promise: every object here carries the fields that the published specification requires.
+Promise:
+- Every object has the fields that the published specification requires.
+
+The objects are markets, books, programs, series, events, trades and candles.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ MARKET_FILTERS: dict[str, tuple[str, ...]] = {
     "closed": ("closed", "determined", "disputed", "amended"),
     "settled": ("finalized",),
 }
-"""The status that a list of markets is asked for, and those that its markets show."""
+"""The `status` of a query for markets, and the statuses that the listed markets show."""
 
 PROGRAM_TYPES = ("all", "liquidity", "volume", "margin_maker_volume", "margin_taker_volume")
 PROGRAM_STATUSES = ("all", "active", "upcoming", "closed", "paid_out")
@@ -56,7 +59,7 @@ def contracts(units: int) -> str:
 
 
 def dollars(micros: int) -> str:
-    """Up to six decimals, four at the least, as the exchange writes cash."""
+    """Cash as the exchange writes it: four decimals, or six if four are not exact."""
     sign, micros = ("-" if micros < 0 else ""), abs(micros)
     text = f"{micros // DOLLAR}.{micros % DOLLAR:06d}"
     return sign + (text[:-2] if text.endswith("00") else text)
@@ -67,12 +70,12 @@ def moment(unix: float) -> str:
 
 
 def http_date(unix: float) -> str:
-    """A time as a `Date` header has it."""
+    """A time in the format of a `Date` header."""
     return format_datetime(datetime.fromtimestamp(unix, timezone.utc), usegmt=True)
 
 
 def trade_id(exchange: Exchange, number: int) -> str:
-    """The id of a trade, which is also that of each fill of it."""
+    """The id of a trade, and of each fill in it."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{exchange.seed}:{number}"))
 
 
@@ -91,7 +94,9 @@ def _active(exchange: Exchange, shard: int) -> Json:
 
 
 def schedule(now: float) -> Json:
-    """Around the clock on all days, but for the weekly pause, as hours and as the next window."""
+    """Trading hours: around the clock, except for the weekly pause.
+
+    The pause shows in Thursday's hours and as the next maintenance window."""
     whole = [{"open_time": "00:00", "close_time": "00:00"}]
     thursday = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "00:00"}]
     days = dict.fromkeys(("monday", "tuesday", "wednesday", "friday", "saturday", "sunday"), whole)
@@ -195,7 +200,9 @@ def ranges(grid: Grid) -> list[Json]:
 
 
 def orderbook(listed: ListedMarket, depth: int = 0) -> Json:
-    """Bids of both sides, best last, as many as `depth` says (0: all). An ask at p is a NO bid at 1 - p."""
+    """The best `depth` bids of each side (0: all), best last.
+
+    An ask at p is a NO bid at 1 - p."""
     yes = [[price(p), contracts(size)] for p, size in listed.book.bids.levels()]
     no = [[price(DOLLAR_PIPS - p), contracts(size)] for p, size in reversed(listed.book.asks.levels())]
     return {"yes_dollars": yes[-depth:], "no_dollars": no[-depth:]}
@@ -250,8 +257,10 @@ def event(listed: ListedEvent) -> Json:
 
 
 def candlesticks(listed: ListedMarket, start: int, end: int, seconds: int) -> Iterator[Json]:
-    """Candles of the periods that end in [start, end], Unix seconds, since the market's book is remembered. A
-    missing best bid counts as 0, a missing best ask as a dollar."""
+    """Yield the candles of the periods that end in [start, end], Unix seconds.
+
+    They start with the first book that is recorded for the market. A missing best bid counts as 0, a missing best
+    ask as a dollar."""
     touches = list(listed.touches)
     if not touches:
         return
@@ -264,7 +273,9 @@ def candlesticks(listed: ListedMarket, start: int, end: int, seconds: int) -> It
 
 
 def _candle(touches: Sequence[Touch], ends: int, starts: int) -> Json:
-    """`touches` are those of the period, and before them the last one from before it, if there is one."""
+    """The candle of a period.
+
+    `touches` are those of the period, preceded by the last earlier one, if there is one."""
     opening = touches[0]
     later = [t for t in touches if t.time >= starts]
     traded = [t.last for before, t in pairwise(touches) if t.volume > before.volume and t.time >= starts]

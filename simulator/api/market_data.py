@@ -1,6 +1,8 @@
-"""Calls that need no key: what is listed, what it trades at, what the exchange is doing.
+"""Calls that need no key: listings, prices, trades and the exchange's status.
 
-Promise: only form and order are decided here; lists are narrowed by exactly what they are asked for.
+Promise:
+- This module decides only the form and the order of the answers.
+- A list is filtered by exactly the parameters of its request.
 """
 
 from __future__ import annotations

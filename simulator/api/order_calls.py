@@ -1,7 +1,9 @@
-"""Calls that place, change and take down orders, and those of order groups: from the wire's words to the
-exchange's.
+"""Calls that create, amend, decrease and cancel orders, and order-group calls.
 
-Promise: a batch does each of its orders by itself and says of each what became of it.
+Promise:
+- A batch handles each of its orders separately, and returns a result for each.
+
+They translate the API's JSON into calls of the exchange.
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ def _cancel(exchange: Exchange, account: Account, order_id: str, shard: int) -> 
 
 
 def _route(exchange: Exchange, ticker: str | None, shard: int) -> int:
-    """The shard that a cancel goes to: the one it names, else its market's, else the first."""
+    """The shard for a cancel or decrease: the named one, the market's, or the first."""
     if shard != -1:
         return shard
     market = exchange.markets.get(ticker or "")
@@ -179,13 +181,13 @@ def delete_group(exchange: Exchange, account: Account, request: Request, group_i
 
 
 def _shard(request: Request) -> int:
-    """Order groups are not routed: without an index a call goes to the first shard."""
+    """The named shard, or the first one, because order groups are not routed."""
     request.check_subaccount()
     return request.whole("exchange_index", 0, 0, max(SHARDS))
 
 
 def _limit(body: Body) -> int | None:
-    """A group's limit in 1/100 contract. Where both forms are given they must agree."""
+    """A group's limit in 1/100 contract. If both forms are given, they must agree."""
     whole = body.whole("contracts_limit", None, 1, LARGEST_LIMIT)
     by_text = body.size("contracts_limit_fp") if "contracts_limit_fp" in body else None
     if by_text is not None and (

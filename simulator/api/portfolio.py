@@ -1,6 +1,7 @@
-"""What a customer may ask about their account, and the moving of their cash between shards.
+"""Calls about a customer's account, and transfers of its cash between shards.
 
-Promise: everything is read from the account that is handed in, so a read that lags behind is the same code.
+Promise:
+- All account data is read from the account that is passed in, so a lagging read uses the same code.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from simulator.exchange import SHARDS, Exchange, Refusal
 from simulator.matching import Order
 
 CENTICENT = 100
-"""Amounts of transfers are in 1/10,000 dollar: so many of the account's units are one."""
+"""The account's units in 1/10,000 dollar, the unit of a transfer's amount."""
 
 ORDER_STATUSES = ("resting", "canceled", "executed")
 
@@ -191,7 +192,7 @@ def _order(account: Account, order_id: str) -> Order:
 
 
 def _queue_position(exchange: Exchange, order: Order) -> str:
-    """Contracts ahead of an order. The account may be read as it was a while ago; the queue is now's."""
+    """Contracts now ahead of an order, even if the account is read with a lag."""
     market = exchange.markets[order.ticker]
     live = market.owned.get(order.order_id)
     return contracts(0 if live is None else market.book.half(live.is_bid).ahead_of(live))

@@ -1,7 +1,9 @@
-"""The front door: who may come in, what it costs them, and who answers.
+"""The API's entry: authenticate, bill and answer each request.
 
-Promise: every request gets an answer in the API's form. Requests under `/portfolio` and `/account/limits` must be
-signed; market data is public. Whatever is signed is billed to the key's budget.
+Promise:
+- Every request gets an answer in the API's form.
+- Requests under `/portfolio` and `/account/limits` must be signed; market data is public.
+- A signed call is billed to its key's budget.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ RUN_HEADER = "Simulator-Run"
 
 @dataclass(frozen=True)
 class Route:
-    """A call. `public` ones need no key; others are handed the customer's account. A batch costs `cost` for each
-    of its orders."""
+    """A call of the API.
+
+    A `public` call needs no key; any other gets the customer's account. A batch costs `cost` for each order."""
 
     method: str
     template: str
@@ -46,7 +49,7 @@ class Route:
         return re.compile(re.sub(r"\{\w+\}", "([^/]+)", self.template))
 
     def arguments(self, path: str) -> list[str] | None:
-        """What stands in the template's places, or None where a path is another's."""
+        """The values of the template's parameters, or None if `path` does not match."""
         found = self._pattern.fullmatch(path)
         return [unquote(part) for part in found.groups()] if found else None
 
@@ -107,17 +110,19 @@ ROUTES = (
     Route("PUT", f"{_GROUPS}/{{order_group_id}}/trigger", order_calls.trigger_group, writes=True),
     Route("PUT", f"{_GROUPS}/{{order_group_id}}/limit", order_calls.limit_group, writes=True),
 )
-"""Every call that is answered, besides the account's own limits. Fixed paths come before those with places."""
+"""Every call except `LIMITS` and `COSTS`. Fixed paths come before those with parameters."""
 
 LIMITS, COSTS = "/account/limits", "/account/endpoint_costs"
 
 
 @dataclass
 class Api:
-    """Answers requests for one exchange. `keys` maps key ids to the public keys of the customer's account; those
-    of `read_only` may not write. `read_account` is what reads of the account see; `clocks` tells the times, Unix
-    seconds, that a signature's may be near, in place of the exchange's own. `run` tells this opening of the
-    exchange from every other one, also of the same seed: every answer carries it."""
+    """Answers requests for one exchange.
+
+    `keys` maps key ids to the public keys of the customer's account; keys in `read_only` may not write.
+    `read_account` returns the account that reads see. `clocks` returns the Unix seconds that a signature's
+    timestamp may be near, instead of the exchange's own. `run` identifies this run of the exchange, even among
+    runs with the same seed. Every answer carries it."""
 
     exchange: Exchange
     keys: dict[str, PublicKey] = field(default_factory=dict)
@@ -171,7 +176,7 @@ class Api:
         raise _nothing_there(request.method, path, others)
 
     def _authenticate(self, request: Request, needed: bool) -> str | None:
-        """Whose request it is. Where no key is needed a bad signature counts as none."""
+        """The id of the request's key. If none is needed, a bad signature counts as none."""
         clocks = self.clocks() if self.clocks else [self.exchange.now]
         try:
             return authenticate(self.keys, request, clocks)
@@ -203,12 +208,12 @@ class Api:
 
 
 def _shard_named(request: Request) -> int:
-    """The shard that a single write names, -1 where it leaves the finding to the exchange."""
+    """The shard that a single write names, or -1 if the exchange must find it."""
     by_query = request.value("exchange_index")
     try:
         named: Any = int(by_query) if by_query is not None else request.json().fields.get("exchange_index")
     except (ValueError, BodyRefused, Refusal):
-        return 0  # refused further on, in its own words
+        return 0  # the call itself refuses it, with the right error
     if isinstance(named, int) and not isinstance(named, bool):
         return named
     body = request.json()
@@ -217,7 +222,7 @@ def _shard_named(request: Request) -> int:
 
 
 def _nothing_there(method: str, path: str, others: bool) -> Refusal:
-    """Why no call answers: retired, another method's, or never there."""
+    """Why no call answers: the call is retired, has another method, or never existed."""
     if path.startswith("/portfolio/orders") and method in ("POST", "DELETE"):
         return Refusal(
             410, "deprecated_v1_order_endpoint", "Please switch to the V2 endpoints",
@@ -238,7 +243,7 @@ def _limits(tier: Tier) -> Mapping[str, Any]:
 
 
 def _costs() -> Mapping[str, Any]:
-    """What does not cost the default, with places written as the exchange writes them."""
+    """The calls that do not cost the default, with parameters written `:name`."""
     return {
         "default_cost": DEFAULT_COST,
         "endpoint_costs": [

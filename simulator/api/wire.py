@@ -1,5 +1,8 @@
-"""Requests as they arrive and answers as they leave. Promise: what does not have the API's form is refused here,
-in the form of error that the exchange has for it, and nothing behind it meets a malformed value.
+"""Requests as they arrive, and answers as they leave.
+
+Promise:
+- A request that lacks the API's form is refused here, with the exchange's own form of error.
+- The modules behind this one meet no malformed value.
 """
 
 from __future__ import annotations
@@ -16,24 +19,24 @@ from simulator.exchange import SHARDS, Refusal
 from simulator.matching import CONTRACT, DOLLAR_PIPS
 
 MOST_SHARDS = 1_000
-"""A list may be narrowed to a shard that is not there, and is empty then."""
+"""The highest shard that a list may be filtered by. A shard that does not exist gives an empty list."""
 
 LARGEST = 10**15
-"""No number of a request may be larger."""
+"""The largest number in a request."""
 
 
 class QueryRefused(Exception):
-    """A query that does not validate; the exchange answers these in a form of their own."""
+    """An invalid query. The exchange has its own form of error for these."""
 
 
 class BodyRefused(Exception):
-    """A body that does not decode; the exchange answers these in a form of their own."""
+    """A body that does not decode. The exchange has its own form of error for these."""
 
     code = "bad_request"
 
 
 class WrongContentType(BodyRefused):
-    """A body that does not say it is JSON."""
+    """A body whose Content-Type is not JSON."""
 
     code = "invalid_content_type"
 
@@ -48,7 +51,9 @@ T = TypeVar("T", bound=Numbered)
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrives. `path` runs from the host's root, header names are lower-case."""
+    """A request as it arrives.
+
+    `path` starts at the host's root. Header names are lower-case."""
 
     method: str
     path: str
@@ -92,23 +97,25 @@ class Request:
         return int(text)
 
     def period(self, name: str = "") -> tuple[float, float]:
-        """`min_ts` and `max_ts`, or those of a family such as `close`; the later bound counts to its end."""
+        """`min_ts` and `max_ts`, or those of a family such as `close`.
+
+        The later bound includes its whole second."""
         low, high = (f"{bound}_{name}_ts" if name else f"{bound}_ts" for bound in ("min", "max"))
         return self.whole(low, -LARGEST), self.whole(high, LARGEST) + 0.999_999
 
     def shard(self) -> int | None:
-        """The shard that a list is narrowed to."""
+        """The shard that a list is filtered by."""
         return (
             self.whole("exchange_index", 0, 0, MOST_SHARDS) if self.value("exchange_index") is not None else None
         )
 
     def check_subaccount(self) -> None:
-        """There is only the primary account here."""
+        """Refuse any subaccount: only the primary account exists here."""
         if self.whole("subaccount", 0, 0, 63) != 0:
             raise QueryRefused("invalid query parameter subaccount: there is no such subaccount")
 
     def json(self) -> Body:
-        """The body, an object. A request without one has an empty one."""
+        """The body, a JSON object. It is empty if the request has none."""
         return self._json
 
     @cached_property
@@ -128,7 +135,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Body:
-    """The fields of a request's body. A field that is null counts as absent, unless it is needed."""
+    """The fields of a request's body.
+
+    A null field counts as absent, unless it is required."""
 
     fields: Mapping[str, Any]
 
@@ -146,11 +155,11 @@ class Body:
         return value
 
     def price(self) -> int:
-        """Pips of the field `price`: two to four decimals, in a string."""
+        """The field `price` in pips, from a string with two to four decimals."""
         return _units(self.text("price", r"[0-9]{1,3}\.[0-9]{2,4}"), DOLLAR_PIPS)
 
     def size(self, name: str) -> int:
-        """1/100 contract: up to two decimals, in a string."""
+        """A field in 1/100 contract, from a string with up to two decimals."""
         return _units(self.text(name, r"[0-9]{1,12}(\.[0-9]{1,2})?"), CONTRACT)
 
     def flag(self, name: str) -> bool:
@@ -170,7 +179,7 @@ class Body:
         return value
 
     def shard(self, default: int = -1) -> int:
-        """The shard that a write is for; -1 is wherever its market is."""
+        """The shard that a write is for; -1 is the shard of its market."""
         shard = self.whole("exchange_index", default, -1, max(SHARDS))
         return default if shard is None else shard
 
@@ -179,7 +188,7 @@ class Body:
             raise Refusal(400, "invalid_parameters", "invalid parameters", "there is no such subaccount")
 
     def objects(self, name: str, most: int) -> list[Body]:
-        """A list of objects, none of them missing."""
+        """A list of 1 to `most` objects, none of them null."""
         values = self.fields.get(name)
         if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
             raise BodyRefused(f"{name} must be a list of objects")
@@ -196,8 +205,10 @@ def _units(text: str, units: int) -> int:
 
 @dataclass(frozen=True)
 class Answer:
-    """What leaves. A `body` of None is no body; one of bytes goes out as it is. `cut` says what the wire does
-    instead of carrying the answer: `refused`, `reset` or `timeout`; `delay` is how many seconds late it comes."""
+    """An answer as it leaves.
+
+    A `body` of None sends none; bytes are sent unchanged. `cut` is the failure that replaces the answer:
+    `refused`, `reset` or `timeout`. `delay` is the answer's delay in seconds."""
 
     status: int
     body: Mapping[str, Any] | bytes | None
@@ -216,8 +227,9 @@ class Answer:
 def page(
     request: Request, found: Sequence[T], most: int, default: int = 100, least: int = 1, newest_first: bool = False
 ) -> tuple[list[T], str]:
-    """One page of a list that is in the order of its numbers, and the cursor of the next: empty on the last. An
-    unknown cursor starts over, as the real exchange lets it."""
+    """One page of a list in the order of its numbers, and the next page's cursor.
+
+    On the last page the cursor is empty. An unknown cursor starts over, as on the real exchange."""
     limit = request.whole("limit", default, least, most) or default
     cursor = request.value("cursor") or ""
     rows: list[T] = list(reversed(found)) if newest_first else list(found)
