@@ -1,1 +1,1 @@
-"""What is sent, and in which order."""
+"""Orders: the plan of a cycle, and how it is sent."""

@@ -1,6 +1,7 @@
 """Why an order is canceled.
 
-Promise: every cancel has one reason of this list, which the log and the README use, with the facts behind it.
+Promise:
+- Every cancel has one reason of this list, used by the log and docs/trade-log.md, and the facts behind it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class CancelReason(Enum):
 
 
 class CancelCause(NamedTuple):
-    """The reason of a cancel, and the facts behind it in words."""
+    """The reason for a cancel, and the facts behind it as text."""
 
     reason: CancelReason
     facts: str
@@ -43,9 +44,9 @@ class CancelCause(NamedTuple):
 
 
 NEW_SESSION = CancelCause(CancelReason.NEW_SESSION, "the account is cleared before trading")
-PROGRAM_ENDED = CancelCause(CancelReason.PROGRAM_ENDED, "its program has ended, or is not listed any more")
-DUPLICATE = CancelCause(CancelReason.DUPLICATE, "another order of ours rests on this side")
+PROGRAM_ENDED = CancelCause(CancelReason.PROGRAM_ENDED, "its program has ended or is no longer listed")
+DUPLICATE = CancelCause(CancelReason.DUPLICATE, "the bot has another order on this side")
 PAUSE = CancelCause(CancelReason.PAUSE, "the exchange pauses")
 OUTAGE = CancelCause(CancelReason.OUTAGE, "too many cycles in a row failed")
-LEDGER = CancelCause(CancelReason.LEDGER, "the ledger, which knows of halts, cannot be opened")
+LEDGER = CancelCause(CancelReason.LEDGER, "the ledger, which records halts, cannot be opened")
 BY_HAND = CancelCause(CancelReason.BY_HAND, "a person asked for it")

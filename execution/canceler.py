@@ -1,5 +1,9 @@
-"""Takes down what rests. Promise: cancels pass no gate, no limit and no halt; what could not be taken down is
-said, and stopping ends with none of our orders resting, or says loudly until when they may.
+"""Cancel orders, in a cycle, in an emergency and when the bot stops.
+
+Promise:
+- A cancel needs no gate, no limit and no halt check.
+- An order that could not be canceled is logged.
+- A stop ends with none of the bot's orders resting, or says in capitals until when some may rest.
 """
 
 from __future__ import annotations
@@ -22,31 +26,31 @@ from runtime.log_format import Log
 VERIFY_TRIES = 5
 VERIFY_SECONDS = 1.0
 STOP_TRIES = 3
-"""Before the bot ends it cancels what rests, and looks whether it is gone, so often; a look at lists that lag
-behind is not counted, up to `VERIFY_TRIES` looks in all."""
+"""Attempts to cancel the orders and verify it before the bot stops. A check of lists that lag is not counted, up
+to `VERIFY_TRIES` checks."""
 
 
 _SLACK = timedelta(seconds=2)
 
 
 class OrderRecorder(Protocol):
-    """Hears what becomes of orders."""
+    """Receives the outcome of orders."""
 
     def placed(self, order: OrderRequest, response: OrderResponse) -> None:
-        """An order was taken."""
+        """The exchange accepted an order."""
 
     def amended(self, order: Order, bid: Bid, until: datetime) -> None:
-        """An order rests as `bid` until a time from now on."""
+        """An order now rests as `bid`, and expires at `until`."""
 
     def canceling(self, order: Order) -> None:
-        """An order is about to be taken down."""
+        """An order is about to be canceled."""
 
     def canceled(self, order: Order) -> None:
-        """An order was taken down."""
+        """An order was canceled."""
 
 
 class NullRecorder:
-    """For who keeps none: the bot that runs on the same account reads it all from the exchange."""
+    """Records nothing, for manual commands: a running bot reads the changes itself."""
 
     def placed(self, order: OrderRequest, response: OrderResponse) -> None: ...
 
@@ -58,22 +62,25 @@ class NullRecorder:
 
 
 class Shutdown(NamedTuple):
-    """How the end of a bot went: the `problem` with taking its orders down, empty where none of them rests, and
-    the process's exit code: 0, or 3 where something may still rest."""
+    """The outcome of a stop.
+
+    `problem`: why orders may still rest, empty if none does. `code`: the process's exit code, 0, or 3 if an order
+    may still rest."""
 
     problem: str
     code: int
 
 
 class Canceler:
-    """The account's orders, on their way out."""
+    """Cancels the account's orders, and verifies it."""
 
     def __init__(self, client: KalshiHttpClient, log: Log, recorder: OrderRecorder) -> None:
         self._client, self._log, self._recorder = client, log, recorder
 
     def cancel_all(self, cause: CancelCause) -> None:
-        """Cancel every order of the account and verify it, some time later: lists lag behind orders. Raises
-        `StillResting` where some stay."""
+        """Cancel every order of the account and verify it. Raises `StillResting`.
+
+        The check waits, because lists lag behind orders."""
         told: set[str] = set()
         for attempt in range(VERIFY_TRIES + 1):
             current = self._client.lists_are_current()
@@ -83,10 +90,10 @@ class Canceler:
                 return
             self._client.clock.sleep(VERIFY_SECONDS)
         where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
-        raise StillResting("Verifying that nothing rests", f"{len(left)} orders still do, in {where}")
+        raise StillResting("Verifying that no order rests", f"{len(left)} orders still rest, in {where}")
 
     def cancel_own(self, cause: CancelCause, tickers: Collection[str] | None = None) -> int:
-        """Cancel the bot's own orders, in some markets where they are named. Returns how many rested."""
+        """Cancel the bot's orders, only in `tickers` if given. Returns their number."""
         self.wait_for_lists()
         resting = self._client.get_resting_orders()
         own = [order for order in resting if trade.is_own(order) and (tickers is None or order.ticker in tickers)]
@@ -94,22 +101,23 @@ class Canceler:
         return len(own)
 
     def wait_for_lists(self) -> None:
-        """Wait until the account's lists show all that was sent: by older ones an order would be placed again."""
+        """Wait until the account's lists are current: with old ones an order is placed twice."""
         for _ in range(VERIFY_TRIES):
             if self._client.lists_are_current():
                 return
             self._client.clock.sleep(VERIFY_SECONDS)
-        raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind what was sent")
+        raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind the bot's requests")
 
     def cancel(self, orders: Iterable[Order], cause: CancelCause, told: set[str] | None = None) -> None:
-        """Cancel orders. `told`: ids of those that lists which lag behind may show again; their second cancel is
-        not told. Raises the last `ExchangeError` that concerns more than its order, once all were tried."""
+        """Cancel orders. `told`: ids whose cancel was logged before; lists that lag may repeat them.
+
+        Raises the last `ExchangeError` that concerns more than its order, after all were tried."""
         failed: ExchangeError | None = None
         told = set() if told is None else told
         for order in orders:
             try:
                 self.cancel_one(order, cause, is_told=order.order_id in told)
-            except ExchangeError as error:  # the others are tried all the same
+            except ExchangeError as error:  # the others are still tried
                 failed = error
             else:
                 told.add(order.order_id)
@@ -117,8 +125,9 @@ class Canceler:
             raise failed
 
     def cancel_one(self, order: Order, cause: CancelCause, is_told: bool = False) -> bool:
-        """Cancel an order. `is_told`: it was told before. Returns whether it is gone; raises an `ExchangeError`
-        where that is not known."""
+        """Cancel an order. Returns whether it is gone.
+
+        `is_told`: it was logged before. Raises an `ExchangeError` if the outcome is unknown."""
         said = log_format.resting_order(order)
         if not is_told:
             self._log("CANCEL ORDER", said | {"Reason": cause.text})
@@ -131,15 +140,16 @@ class Canceler:
         except ExchangeError as error:
             if error.recovery is not Recovery.SKIP:
                 raise
-            self._log("ERROR", str(error), [f"It still rests; nothing is added in {order.ticker} meanwhile"])
+            self._log("ERROR", str(error), [f"It still rests; the bot adds nothing in {order.ticker} meanwhile"])
             return False
         else:
             self._recorder.canceled(order)
         return True
 
     def shut_down(self, last_expiry: datetime | None, why: str) -> Shutdown:
-        """Cancel what rests of ours and verify it. `last_expiry`: when the last order that was sent expires, None
-        where none was; `why` the bot stops."""
+        """Cancel the bot's orders and verify it.
+
+        `last_expiry`: the expiry of the last order sent, None if none was sent. `why`: what stops the bot."""
         self._client.shorten_timeouts()
         end = _ShutdownState(last_expiry)
         try:
@@ -150,7 +160,7 @@ class Canceler:
         return Shutdown(*end.told(self._client.clock.now())) if end.problem else Shutdown("", ExitCode.OK)
 
     def _take_down(self, end: _ShutdownState, cause: CancelCause) -> None:
-        """One look is not enough: lists lag, and an order may have been on its way when the stop came."""
+        """Cancel and check repeatedly: lists lag, and an order may have been on its way."""
         tries, told = 0, set[str]()
         for attempt in itertools.count():
             settled = not self._client.unanswered_seconds
@@ -175,21 +185,21 @@ class Canceler:
             self._client.clock.sleep(VERIFY_SECONDS)
 
     def held_text(self) -> tuple[str, list[str]]:
-        """What a bot leaves behind that has taken its orders down: the log's words and details."""
+        """The positions that a stopped bot still holds, as text and details for the log."""
         gone = "None of our orders rests any more"
         try:
             held = self._client.get_positions()
-        except (ExchangeError, KeyboardInterrupt):  # in a hurry, or without an answer, less is said
+        except (ExchangeError, KeyboardInterrupt):  # no time, or no answer: say less
             signals.acknowledge()
-            return f"{gone}; what is held could not be read", []
+            return f"{gone}; positions could not be read", []
         if not held:
-            return f"{gone}; nothing is held", []
+            return f"{gone}; no positions are held", []
         many = "1 position is" if len(held) == 1 else f"{len(held)} positions are"
-        then = f"{many} held until a start sells what there is, or you do"
+        then = f"{many} still held. The next start sells positions"
         return f"{gone}; {then}", [log_format.pairs(log_format.held_position(one)) for one in held]
 
     def _lists_are_current(self) -> bool:
-        """Whether lists show all that was sent; no where the exchange does not tell."""
+        """Whether lists are current; False if the exchange does not say."""
         try:
             return self._client.lists_are_current()
         except ExchangeError:
@@ -197,23 +207,28 @@ class Canceler:
 
 
 class _ShutdownState:
-    """What is known of our orders while the bot stops: how many were `left` when it last looked, `until` when they
-    may rest, and the `problem` with taking them down, empty where none rests."""
+    """What is known of the bot's orders while it stops.
+
+    `left`: their number at the last check. `until`: when the last of them expires. `problem`: why some may rest,
+    empty if none does."""
 
     def __init__(self, last_expiry: datetime | None) -> None:
-        self.until, self.left, self.problem = last_expiry, 0, "nothing was looked at yet"
+        self.until, self.left, self.problem = last_expiry, 0, "the orders were not checked yet"
 
     def saw(self, own: Collection[Order], unreadable: int) -> None:
         self.left = len(own) + unreadable
         self.until = max((at for at in (self.until, *(order.expires for order in own)) if at), default=None)
 
     def told(self, now: datetime) -> tuple[str, int]:
-        """What a problem means, and the exit code."""
+        """The problem as text for the log, and the exit code."""
         if self.until is None and not self.left:
-            return f"No order was placed; whether an earlier run left one could not be seen ({self.problem})", 0
+            return (
+                f"The bot placed no order, but could not check whether an earlier run left one ({self.problem})",
+                0,
+            )
         if self.until and self.until + _SLACK < now:
-            return f"All our orders have expired by now; they could not be seen to be gone ({self.problem})", 0
+            return f"All our orders have expired by now, but the bot could not verify it ({self.problem})", 0
         until = f"until {log_format.local_time(self.until)}" if self.until else "until they are canceled"
         seen = f"{self.left} were listed last; " if self.left else ""
-        loudly = f"ORDERS OF OURS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website"
+        loudly = f"OUR ORDERS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website"
         return loudly, ExitCode.ORDERS_MAY_REST

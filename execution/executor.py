@@ -1,8 +1,12 @@
-"""Carries a plan out: cancels, renewals, sales, then what is reduced, moved and placed.
+"""Send a plan: cancels, renewals, exits, then reductions, moves and new orders.
 
-Promise: every new or changed order passes the gate once more, by what has really become of the orders before it,
-and with a look at whether a person has halted the bot meanwhile. Renewals wait for nothing but cancels. What is
-refused is told and left out; where the outcome of an order is not known nothing more is sent in this cycle.
+Promise:
+- Each new order, exit and move passes the gate again, with the real outcomes of the requests before it. The halt
+  is checked again at the same time.
+- Renewals wait for cancels only.
+- A refused order is logged and left out.
+- If an order's outcome is unknown, nothing more is sent in this cycle. After a cancel with an unknown outcome, the
+  other cancels and the renewals are still sent.
 """
 
 from __future__ import annotations
@@ -31,8 +35,9 @@ _MINUTE = 60.0
 
 
 class Executor:
-    """Sends orders. `halted` tells why none may go out, empty where they may; `order_groups` is None for who only
-    sells."""
+    """Sends orders and keeps the outcome.
+
+    `halted()` returns the reason that orders are blocked, or "". `order_groups` is None if only exits are sent."""
 
     def __init__(
         self,
@@ -54,7 +59,7 @@ class Executor:
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
-        """Orders that were sent or moved in the last minute."""
+        """The number of orders sent or moved in the last minute."""
         while self._sent and self._sent[0] <= self._client.clock.monotonic() - _MINUTE:
             self._sent.popleft()
         return len(self._sent)
@@ -64,9 +69,11 @@ class Executor:
         return order.client_order_id.startswith(self._name)
 
     def execute(self, plan: Plan, state: TradingState) -> None:
-        """Do what a plan says of what rests and of what is held; `place` does the rest. `triggered_shards` has the
-        shards on which the order group was found triggered, `closed_markets` the markets that were found to take
-        no orders. Raises an `ExchangeError` where something went wrong that concerns more than one order."""
+        """Send all of a plan except its new orders, which `place` sends.
+
+        Afterwards `triggered_shards` has the shards whose order group was found triggered, and `closed_markets`
+        the markets that were found to accept no orders. Raises an `ExchangeError` if a failure concerns more than
+        its order."""
         gate = self._gate = Gate(state, plan.sizes)
         self._resting = {order.order_id for order in plan.stays}
         self.triggered_shards, self.closed_markets = {}, {}
@@ -90,15 +97,17 @@ class Executor:
             self._amend(amendment, gate)
 
     def place(self, plan: Plan, books: Mapping[str, Book], until: float) -> int:
-        """Place a plan's new orders, once the rest of it was carried out. `books`: the rivals' ones, which are
-        shown; `until`: when, by the monotonic clock, the next cycle is due, which places what this one could not.
-        Returns how many orders of ours rest then. Raises an `ExchangeError` as `execute` does."""
+        """Place a plan's new orders, after `execute`.
+
+        `books`: the rivals' books, for the log. `until`: the monotonic time of the next cycle, which places the
+        orders that this one could not. Returns the number of the bot's resting orders. Raises an `ExchangeError`
+        like `execute`."""
         if self._gate is None:
-            raise ValueError("no plan was carried out: there is nothing to judge an order by")
+            raise ValueError("call execute() first")
         shown = set()
         for number, order in enumerate(plan.orders):
             if self._client.clock.monotonic() >= until:
-                left = f"{len(plan.orders) - number} orders are left to the next cycle, which is due"
+                left = f"{len(plan.orders) - number} orders are left for the next cycle, which is due"
                 self._log("INFO", {"Slow": left})
                 break
             if order.ticker not in shown and order.ticker in books:
@@ -111,13 +120,15 @@ class Executor:
         return len(self._resting)
 
     def kept(self, plan: Plan) -> int:
-        """How many of the orders that a plan left as they were do rest, once it was carried out."""
+        """The number of orders that the plan left as they were and that still rest."""
         renewed = {one.order.order_id for one in plan.amended(AmendKind.RENEW)}
         return len(self._resting & (renewed | {order.order_id for order in plan.stays}))
 
     def _send(self, order: OrderRequest, gate: Gate) -> OrderResponse | None:
-        """Send one order through the gate, and log what became of it. None where it does not exist: the gate or
-        the exchange refused it. Raises an `ExchangeError` where that is not known."""
+        """Send one order through the gate and log the outcome.
+
+        Returns None if the gate or the exchange refused it. Raises an `ExchangeError` if the outcome is
+        unknown."""
         if self._refusal(order, gate):
             return None
         if order.group_id == NEW_GROUP and self._order_groups is not None:
@@ -142,7 +153,7 @@ class Executor:
         return response
 
     def _refusal(self, order: OrderRequest, gate: Gate, instead_of: Order | None = None) -> Refusal | None:
-        """What keeps an order back now, which is told; None where it may go out."""
+        """Log and return the refusal of an order, or None if it may be sent."""
         halted = self._halted()
         if halted:
             gate.halt(halted)
@@ -154,7 +165,7 @@ class Executor:
     # -- the steps of a plan -----------------------------------------------------------------------------------
 
     def _cancel(self, plan: Plan, gate: Gate) -> ExchangeError | None:
-        """Take down what is not wanted. Returns the last error that leaves open what became of an order."""
+        """Cancel unwanted orders. Returns the last error after which an outcome is unknown."""
         failed = None
         for order, cause in plan.cancels:
             try:
@@ -168,8 +179,9 @@ class Executor:
         return failed
 
     def _amend(self, amendment: Amendment, gate: Gate) -> None:
-        """Let an order rest otherwise. One that no limit allows to move is taken down: it is not wanted where it
-        is."""
+        """Change an order's price, size or expiry.
+
+        If the gate refuses a move, cancel the order: its old price is no longer wanted."""
         order, bid, until, change = amendment
         if change is AmendKind.REPLACE:
             moved = trade.quote_order(order, bid, order.client_order_id, until, order.group_id)
@@ -192,7 +204,7 @@ class Executor:
             if error.recovery is not Recovery.SKIP:
                 raise
             if not self._note_pause(order.ticker, error):
-                self._log("ERROR", str(error), ["It stays as it was, and expires if nobody can renew it"])
+                self._log("ERROR", str(error), ["It stays as it was, and expires unless it is renewed"])
             gate.block(order.ticker)
         else:
             self._recorder.amended(order, bid, until)
@@ -210,20 +222,20 @@ class Executor:
         if response is not None and sold and rivals is not None:
             self._log("INFO", sale_cost(position, order, response, rivals))
 
-    # -- how it is told ----------------------------------------------------------------------------------------
+    # -- outcomes and the log ---------------------------------------------------------------------------------
 
     def _left_out(self, order: OrderRequest, error: ExchangeError) -> None:
         shard = order.exchange_index or 0
         if self._note_pause(order.ticker, error):
             return
         if self._order_groups is not None and self._order_groups.refused_by_group(error, shard):
-            self.triggered_shards[shard] = "its order group takes no order"
-        self._log("ERROR", str(error), [f"Ticker: {order.ticker}; this order is left out, the cycle goes on"])
+            self.triggered_shards[shard] = "its order group accepts no orders"
+        self._log("ERROR", str(error), [f"Ticker: {order.ticker}; the bot leaves this order out and goes on"])
 
     def _note_pause(self, ticker: str, error: ExchangeError) -> bool:
-        """Remember where an error only says that a market takes no orders for now. Returns whether it does."""
+        """Return whether an error means that a market accepts no orders now, and remember it."""
         if isinstance(error, Paused):
-            self.closed_markets[ticker] = f"no orders are taken there ({error.message or error.code})"
+            self.closed_markets[ticker] = f"the market accepts no orders ({error.message or error.code})"
         return isinstance(error, Paused)
 
     def _count(self, gate: Gate) -> None:
@@ -237,7 +249,7 @@ class Executor:
 def sale_cost(
     position: Position, order: OrderRequest, response: OrderResponse, rivals: Book
 ) -> Mapping[str, object]:
-    """What a sale has cost: what it gave away against the middle of the book, and the fee."""
+    """The cost of an exit for the log: the spread against the mid price, and the fee."""
     spread = trade.exit_spread(position, rivals, ONE_DOLLAR - order.bid.price) * response.filled
     fee = (response.average_fee or Decimal(0)) * response.filled
     said = {

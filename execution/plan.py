@@ -1,12 +1,17 @@
-"""The plan of a cycle: what rests against what is wanted, as the fewest requests that lead from one to the other.
+"""The plan of a cycle: the fewest requests that turn resting orders into targets.
 
-Promise: pure and deterministic; every new or changed order in it has passed the gate, whatever becomes of the
-others; an order that is what is wanted stays and is renewed, which keeps its place in the queue; nothing is taken
-down that would be put up again, but where a moved order could meet the book: an amend knows no post-only. What the
-bot did not send it does not touch.
+Promise:
+- Pure and deterministic: the same orders, positions, books and targets give the same plan.
+- Every new or changed order has passed the gate. The check counts the plan's other orders as resting, and no exit
+  as filled.
+- An order that matches its target stays. It is renewed in place, which keeps its place in the queue.
+- An order at the wrong price is amended. It is canceled and placed again only in two cases: the new price is too
+  near the other side's best bid (an amend cannot be post-only), or the order is in the wrong order group.
+- Orders that the bot did not send are not touched.
 
-Prices come from `trade.py`. What is held is sold: at the best bid now (`CROSS`), the side it is on unquoted until
-it is gone, or by an order that rests on the other side, one with that side's quote (`REST`).
+Prices come from `trade.py`. Positions are sold. With `CROSS` an exit order takes the best bid now, and the
+position's side is not quoted before the position is gone. With `REST` an order on the other side sells it, together
+with that side's quote.
 """
 
 from __future__ import annotations
@@ -30,23 +35,24 @@ from rewards.skips import contracts
 from risk.gate import Gate, Place, Refusal, TradingState
 
 CLEARANCE = 2
-"""Grid steps that must lie between a moved order and the best bid of the other side: the book may have moved on by
-one since it was read."""
+"""Ticks between a moved order and the other side's best bid, at least: the book may have moved by one tick since
+it was read."""
 
 _NOTHING = Decimal(0)
 
 
 class Exit(Enum):
-    """How positions are closed: taking the best bid, or resting on the other side."""
+    """How positions are closed: take the best bid, or rest on the other side."""
 
     CROSS = "CROSS"
     REST = "REST"
 
 
 class TargetQuote(NamedTuple):
-    """A side on which an order is to rest until a time, if nobody renews it. `size`: the contracts that the quote
-    is meant to have; `bid` may have more, to sell what is held, or fewer, for some are held already. `group_id`:
-    the order group that it is to be in, which the plan fills in."""
+    """An order that is wanted on a side, with `until` as its expiry.
+
+    `size`: the contracts of the quote. `bid` may have more, to sell a position, or fewer, because some contracts
+    are held already. `group_id`: the order group that it belongs in, set by the plan."""
 
     market: Market
     bid: Bid
@@ -60,8 +66,9 @@ class TargetQuote(NamedTuple):
 
 
 class AmendKind(Enum):
-    """What becomes of an order that rests: more time alone, fewer contracts, or another price or more
-    contracts."""
+    """How a resting order changes.
+
+    RENEW: only its expiry. REDUCE: fewer contracts. REPLACE: another price, or more contracts."""
 
     RENEW = "renewed"
     REDUCE = "reduced"
@@ -72,7 +79,7 @@ _AMEND_KINDS = tuple(AmendKind)
 
 
 class Amendment(NamedTuple):
-    """An order of ours that is to rest as `bid` until `until`."""
+    """A resting order of the bot that becomes `bid`, with `until` as its expiry."""
 
     order: Order
     bid: Bid
@@ -96,11 +103,12 @@ class ExitOrder(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do, in the order in which it is done. New orders have no client order id yet. `places`: the sides on
-    which an order of ours rests when all is done; `sizes`: the size of the quote that is meant to stand on each
-    side; `largest`: the largest quote on each shard; `risks`: dollars at risk by event then, worst outcome,
-    whether what is to be sold is sold or not, and `tied_up` dollars with it, of which the orders take `spends`
-    from the cash."""
+    """The requests of a cycle, in the order in which they are sent.
+
+    New orders have no client order id yet. `places`: the sides with an order of the bot afterwards. `sizes`: the
+    quote's size by side. `largest`: the largest quote by shard. `risks`: dollars at risk by event afterwards, at
+    its worst outcome, whether the exits are filled or not. `tied_up`: dollars tied up afterwards, of which the
+    plan's orders take `spends` from the cash."""
 
     cancels: tuple[tuple[Order, CancelCause], ...] = ()
     amendments: tuple[Amendment, ...] = ()
@@ -127,9 +135,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Targets:
-    """What a cycle wants. `quotes`, the most important first; `keep`: markets whose orders stay as they are and
-    are renewed; `leave`: those that could not be read, in which nothing is touched, for the expiry is the way out;
-    `until`: when what is not renewed expires; `unwanted`: why no order is wanted on a side any more."""
+    """The orders that a cycle wants.
+
+    `quotes`: the most important first. `keep`: markets whose orders stay as they are and are renewed. `leave`:
+    markets that could not be read. The plan does not touch them: their orders expire. `until`: the expiry of new
+    and renewed orders. `unwanted`: why a side is no longer quoted."""
 
     quotes: Sequence[TargetQuote] = ()
     keep: Collection[str] = ()
@@ -140,8 +150,9 @@ class Targets:
 
 
 def make_plan(state: TradingState, targets: Targets, groups: Mapping[int, str] | None = None) -> Plan:
-    """From what is to what is wanted. `groups`: the order group of quotes by shard; an order in another one, or in
-    none, is placed anew."""
+    """Plan the requests that turn resting orders into the targets.
+
+    `groups`: the quotes' order group by shard. An order in another group, or in none, is placed again."""
     return _Planner(state, targets, groups or {}).plan()
 
 
@@ -171,7 +182,7 @@ class _Planner:
         sizes = {place: target.size for place, target in targets.items()}
         sizes |= {(one.ticker, one.side): one.remaining for one in self._beside if trade.is_own(one)}
         gate = Gate(self._state, sizes)
-        for (ticker, _), orders in self._ours.items():  # until it is known what stays, and the money is free again
+        for (ticker, _), orders in self._ours.items():  # frees their money until it is decided which of them stay
             gate.gone(ticker, *[order.order_id for order in orders])
         for one in unsold:
             gate.block(one.position.ticker)
@@ -205,14 +216,14 @@ class _Planner:
         )
 
     def _unwanted(self, place: Place) -> CancelCause:
-        """Why no order is wanted on a side: it is not quoted, or what is held of it is its whole size."""
-        held = f"{contracts(self._held.get(place, _NOTHING))} contracts of this side are held, and to be sold"
+        """Why no order is wanted on a side: it is not quoted, or its whole size is held."""
+        held = f"{contracts(self._held.get(place, _NOTHING))} contracts of this side are held and being sold"
         return self._wanted.unwanted.get(place) or CancelCause(CancelReason.POSITION, held)
 
-    # -- what is held ------------------------------------------------------------------------------------------
+    # -- exits -----------------------------------------------------------------------------------------------
 
     def _exits(self) -> tuple[list[ExitOrder], list[UnsoldPosition], list[TargetQuote]]:
-        """The sales, what cannot be sold, and where an order is to rest that sells."""
+        """Exit orders, positions that cannot be sold now, and resting exits."""
         theirs = trade.bids_by_ticker(order for order in self._state.orders if not trade.is_own(order))
         exits: list[ExitOrder] = []
         unsold: list[UnsoldPosition] = []
@@ -222,7 +233,7 @@ class _Planner:
             if not position.count:
                 continue
             if ticker in self._wanted.leave:
-                unsold.append(UnsoldPosition(position, "what rests there could not be read"))
+                unsold.append(UnsoldPosition(position, "its orders could not be read"))
                 continue
             market, book = self._state.markets.get(ticker), self._state.books.get(ticker)
             if not self._state.status.trades(market.exchange_index if market else None):
@@ -244,12 +255,12 @@ class _Planner:
                 resting_exits.append(TargetQuote(market, bid, self._wanted.until, size=_NOTHING))
         return exits, unsold, resting_exits
 
-    # -- where an order is to rest -----------------------------------------------------------------------------
+    # -- targets -----------------------------------------------------------------------------------------------
 
     def _targets(
         self, resting_exits: Iterable[TargetQuote], sold: Mapping[str, object]
     ) -> dict[Place, TargetQuote]:
-        """By side, the most important first. `sold`: the sides of what is sold at once, by market."""
+        """Targets by side, the most important first. `sold`: the side of each exit, by market."""
         found: dict[Place, TargetQuote] = {}
         for quote in self._wanted.quotes:
             side, price, count = quote.bid.side, quote.bid.price, quote.bid.count
@@ -272,8 +283,9 @@ class _Planner:
         return found
 
     def _as_they_are(self) -> Iterable[tuple[Place, TargetQuote]]:
-        """The orders of the markets in which ours are to stay for now, but not beside contracts of their own side.
-        What one of them sells is in it already."""
+        """The bot's orders in markets of `keep`, as targets. What they sell is in their size already.
+
+        A side with a position of its own is left out."""
         until = self._wanted.until
         for place, orders in self._ours.items():
             ticker, side = place
@@ -284,10 +296,10 @@ class _Planner:
             bid = Bid(side, best.price, best.remaining)
             yield place, TargetQuote(market, bid, until, best.remaining, best.group_id)
 
-    # -- from what rests to what is wanted ---------------------------------------------------------------------
+    # -- from resting orders to targets ------------------------------------------------------------------------
 
     def _fill(self, gate: Gate, place: Place, target: TargetQuote, is_blocked: bool) -> None:
-        """See to it that an order rests on a side as it is wanted, as far as it may."""
+        """Plan one side: keep, amend, cancel or place, as far as the gate permits."""
         if not target.bid.count:
             return
         orders = self._ours.pop(place, [])
@@ -297,7 +309,7 @@ class _Planner:
             self._place(gate, place, target)
             return
         bid = target.bid
-        if is_blocked:  # nothing may be added there: it stays as far as it is wanted
+        if is_blocked:  # nothing may be added there: the order may only stay or shrink
             bid = Bid(bid.side, order.price, min(bid.count, order.remaining))
         elif order.group_id != target.group_id or not self._may_move(order, target):
             self._cancels.append((order, _replaced(order, bid)))
@@ -324,7 +336,7 @@ class _Planner:
         self._places.add(place)
 
     def _amend(self, gate: Gate, place: Place, order: Order, target: TargetQuote, bid: Bid) -> Refusal | None:
-        """Let an order rest as `bid`. Returns why the gate refuses it, None where it does not."""
+        """Amend an order to `bid`. Returns the gate's refusal, or None."""
         kind = _amend_kind(order, bid)
         request = trade.quote_order(target.market, bid, order.client_order_id, target.until, target.group_id)
         refusal = gate.admit(request, order.order_id, is_kept=kind is not AmendKind.REPLACE)
@@ -351,7 +363,7 @@ class _Planner:
             self._largest[shard] = max(bid.count, self._largest.get(shard, _NOTHING))
 
     def _may_move(self, order: Order, target: TargetQuote) -> bool:
-        """Whether an order can be moved in place: not where the new price could meet the book."""
+        """Whether an amend to the target's price is certain not to cross the book."""
         side, price = target.bid.side, target.bid.price
         if price == order.price:
             return True
@@ -363,7 +375,7 @@ class _Planner:
         return grid.ticks(side, ONE_DOLLAR - best.price) - grid.ticks(side, price) >= CLEARANCE
 
     def _rank(self, one: Amendment) -> tuple[int, Decimal]:
-        """Renewals first, then what frees money before what needs it."""
+        """Sort key: renewals first, then changes that free money before those that need it."""
         cost = self._state.cost
         return _AMEND_KINDS.index(one.kind), cost(one.order.ticker, one.bid) - cost(
             one.order.ticker, one.order.bid
@@ -382,7 +394,9 @@ def _amend_kind(order: Order, bid: Bid) -> AmendKind:
 
 
 def _replaced(order: Order, bid: Bid) -> CancelCause:
-    """Why an order is placed anew, and not moved in place."""
+    """Why an order is placed again instead of amended."""
     if order.price == bid.price:
-        return CancelCause(CancelReason.ORDER_GROUP, "placed anew in its order group")
-    return CancelCause(CancelReason.NEW_PRICE, f"placed anew at {bid.price:.4f}, too near the book to be moved")
+        return CancelCause(CancelReason.ORDER_GROUP, "placed again in its order group")
+    return CancelCause(
+        CancelReason.NEW_PRICE, f"placed again at {bid.price:.4f}, too near the other side's best bid to be moved"
+    )

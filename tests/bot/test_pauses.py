@@ -133,7 +133,7 @@ def test_a_market_that_takes_no_orders_is_not_tried_every_cycle(
     )
     bench.run(cycles=8)
     assert bench.events("ERROR") == []
-    begun = [line for line in bench.events("GUARD") if "no orders are taken there" in line and "Until" in line]
+    begun = [line for line in bench.events("GUARD") if "the market accepts no orders" in line and "Until" in line]
     assert 1 <= len(begun) <= 2, "five minutes apart"
     assert "KXODD-26NOV23-TWICE" not in {order.ticker for order in own_resting(bench)}
     assert len(own_resting(bench)) == 4, "another market has its slot"

@@ -76,7 +76,7 @@ def test_a_side_that_is_held_is_taken_down_as_held() -> None:
         made = plan([order("KXA-1", YES, "0.49", 5)], [quote(YES, "0.49")], positions=(held("KXA-1", count),))
         (cause,) = causes(made)
         assert cause.reason is CancelReason.POSITION
-        assert cause.facts == f"{count} contracts of this side are held, and to be sold"
+        assert cause.facts == f"{count} contracts of this side are held and being sold"
 
 
 def test_a_second_order_of_a_side_is_a_duplicate() -> None:
@@ -85,7 +85,7 @@ def test_a_second_order_of_a_side_is_a_duplicate() -> None:
 
 
 def test_an_order_that_may_not_be_moved_says_where_it_goes() -> None:
-    """Within two ticks of the other side an amend could take, so it is placed anew."""
+    """Within two ticks of the other side an amend could take, so it is placed again."""
     made = plan([order("KXA-1", YES, "0.40", 5)], [quote(YES, "0.54")])
     (cause,) = causes(made)
     assert (cause.reason, "at 0.5400" in cause.facts) == (CancelReason.NEW_PRICE, True)
@@ -150,7 +150,7 @@ def lose_books(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("do", "changed", "reason", "told"),
     [
-        (end_programs, {}, CancelReason.PROGRAM_ENDED, "its program has ended, or is not listed any more"),
+        (end_programs, {}, CancelReason.PROGRAM_ENDED, "its program has ended or is no longer listed"),
         (fill_half, {"TRADE_SIZE": 20}, CancelReason.GUARD, "it was filled, until 15:0"),
         (
             fill_half,
@@ -239,4 +239,4 @@ def test_a_ledger_that_cannot_be_opened_takes_quotes_down(make_bench: MakeBench)
     bench.end()
     bench.run(cycles=1)
     assert left(bench) == []
-    assert facts(bench, CancelReason.LEDGER) == "the ledger, which knows of halts, cannot be opened"
+    assert facts(bench, CancelReason.LEDGER) == "the ledger, which records halts, cannot be opened"

@@ -127,7 +127,7 @@ def test_where_nothing_can_be_seen_nothing_is_touched() -> None:
     resting = order("KXA-1", YES, "0.49", 5)
     made = make_plan(state(orders=(resting,), positions=(held("KXA-1", 3),)), targets(leave={"KXA-1"}), GROUPS)
     assert made.is_empty
-    assert [one.reason for one in made.unsold] == ["what rests there could not be read"]
+    assert [one.reason for one in made.unsold] == ["its orders could not be read"]
 
 
 def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted() -> None:

@@ -318,7 +318,7 @@ def test_a_session_waits_until_its_canceled_orders_are_gone(bench: Bench) -> Non
     stuck = answer(409, '{"error":{"code":"market_closed","message":"market is closed"}}')
     bench.wire.fault = lambda request, _: stuck if request.method == "DELETE" and not bench.waits else None
     bench.run(cycles=2)
-    assert any("2 orders still do" in line for line in bench.events("ERROR"))
+    assert any("2 orders still rest" in line for line in bench.events("ERROR"))
     assert_quoting_once(bench)
 
 

@@ -202,7 +202,7 @@ def test_a_create_that_its_group_refuses_pauses_the_shard(make_bench: MakeBench)
     bench.bot.session.memory.guards = Guards(timedelta(seconds=bench.settings.fill_pause))
     bench.run(cycles=1)
     assert any("exceeded_order_group_risk_limit" in line for line in bench.events("ERROR"))
-    assert any("order group takes no order" in line for line in bench.events("GUARD"))
+    assert any("order group accepts no orders" in line for line in bench.events("GUARD"))
     bench.run(cycles=5)
     assert_quoting_once(bench)
 

@@ -117,7 +117,7 @@ def test_each_stop_signal_leaves_no_order_resting(clone: Path, serve: Callable[.
         assert served.resting() == []
         told = read(clone / "trade.log")[since:]
         assert f"[INFO] Stopping: {why}" in told
-        assert "[SHUTDOWN] None of our orders rests any more; nothing is held" in told
+        assert "[SHUTDOWN] None of our orders rests any more; no positions are held" in told
         assert "was killed" not in told
     assert (clone / "trade.lock").read_text() == ""
 
@@ -188,7 +188,7 @@ def test_a_second_ctrl_c_stops_at_once(clone: Path, serve: Callable[..., Served]
     code, seconds = stop(bot, signal.SIGINT)
     assert (code, seconds < 1.0) == (3, True), f"exit {code} after {seconds:.1f} s"
     (line,) = [line for line in read(clone / "trade.log").splitlines() if "[SHUTDOWN]" in line]
-    assert re.search(r"ORDERS OF OURS MAY STILL REST until \d\d:\d\d:\d\d", line)
+    assert re.search(r"OUR ORDERS MAY STILL REST until \d\d:\d\d:\d\d", line)
     assert "Ctrl-C a second time" in line
     served.process.send_signal(signal.SIGCONT)
 
@@ -202,7 +202,7 @@ def test_an_exchange_that_is_gone_means_exit_3_and_a_time(
     served.close()
     code, _ = stop(bot, signal.SIGTERM, patience=30.0)
     assert code == 3
-    assert "ORDERS OF OURS MAY STILL REST until" in read(clone / "trade.log").splitlines()[-1]
+    assert "OUR ORDERS MAY STILL REST until" in read(clone / "trade.log").splitlines()[-1]
 
 
 def listens(process: subprocess.Popen[str]) -> bool:
