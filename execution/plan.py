@@ -10,8 +10,8 @@ Promise:
 - Orders that the bot did not send are not touched.
 
 Prices come from `trade.py`. Positions are sold. With `CROSS` an exit order takes the best bid now, and the
-position's side is not quoted before the position is gone. With `REST` an order on the other side sells it, together
-with that side's quote.
+position's side is not quoted before the position is gone. With `REST` an order on the other side sells it,
+together with that side's quote.
 """
 
 from __future__ import annotations
