@@ -402,8 +402,9 @@ def test_a_package_that_cannot_be_loaded_is_a_line(clone: Path, command: list[st
 
 def test_a_machine_without_time_zones_is_told(on_demo: Path) -> None:
     """Without time zones the next pause may be an hour off. The doctor says so at that line and names the
-    package to install."""
-    found = examined(on_demo, PYTHONTZPATH="")
+    package to install. The package may be here, as a part of another one: it is blocked."""
+    (on_demo / "sitecustomize.py").write_text(BLOCKS)
+    found = examined(on_demo, PYTHONTZPATH="", PYTHONPATH=str(on_demo), BLOCKED="tzdata")
     assert found.code == 0, found.output
     assert f"has no time zone data: {sys.executable} -m pip install tzdata" in found.line("Next pause")
 

@@ -202,17 +202,18 @@ def test_a_line_is_as_high_as_its_dollars(amounts: list[Decimal]) -> None:
     points = [((place + 1) / len(amounts), amount) for place, amount in enumerate(amounts)]
     drawn = ElementTree.fromstring(svg_charts.lines("t", [svg_charts.Line("Net", "net", points)], [], []))  # noqa: S314
     grid = [
-        (float(line.text.replace("$", "").replace(",", "")), float(line.get("y", 0)) - 4)
+        (Decimal(line.text.replace("$", "").replace(",", "")), float(line.get("y", 0)) - 4)
         for line in drawn.iter("text")
         if line.get("class") == "axis" and line.text
     ]
     (low, bottom), (high, top) = min(grid), max(grid)
-    assert 0.0 in [value for value, _ in grid]
+    assert 0 in [value for value, _ in grid]
     assert 2 <= len(grid) <= 8
     path = next(drawn.iter("polyline")).get("points", "")
     for amount, point in zip(amounts, path.split(), strict=True):
-        read = low + (bottom - float(point.split(",")[1])) / (bottom - top) * (high - low)
-        assert abs(read - float(amount)) <= 0.5 * (high - low) / (bottom - top)
+        dollars_a_pixel = float(high - low) / (bottom - top)
+        read = float(low) + (bottom - float(point.split(",")[1])) * dollars_a_pixel
+        assert abs(read - float(amount)) <= 0.5 * dollars_a_pixel
         assert low <= amount <= high
 
 
