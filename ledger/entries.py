@@ -56,7 +56,7 @@ class OrderRecord(NamedTuple):
 class AccountMark(NamedTuple):
     """The account's state at a time, in dollars.
 
-    `free_cash`: cash that no order ties up, None if the exchange did not give it. `held`: the positions' value at
+    `free_cash`: cash that is not tied up, None if the exchange did not give it. `held`: the positions' value at
     the best bids. `day_profit`, `accrued`: the UTC day's profit, and its rewards before floor and cap; None if
     unknown. `own_profit`: the part of `day_profit` since the ledger was begun; it differs on that day only."""
 

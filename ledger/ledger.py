@@ -173,9 +173,10 @@ class Ledger:
             self._terms.update({program.id: program for program in changed})
 
     def prune(self, now: datetime) -> None:
-        """Delete old details; fills, settlements and rewards stay.
+        """Delete details older than `DETAIL_KEPT`.
 
-        The file does not shrink: its free space is used again."""
+        Fills with their orders, settlements and accrued rewards stay. The file does not shrink: its free space is
+        used again."""
         before = (sql_rows.to_micros(now - DETAIL_KEPT),)
         with self._file.transaction() as db:
             db.execute("DELETE FROM cycles WHERE began < ?", before)
@@ -190,9 +191,9 @@ class Ledger:
         self._terms = None
 
     def adjust(self, changes: Mapping[str, Decimal], now: datetime) -> None:
-        """Adopt position changes (YES positive, by ticker) that fills and settlements do not explain.
+        """Adopt contracts that no fill or settlement explains, by ticker, YES positive.
 
-        They count from the day's beginning. The day's opening marks are deleted, to be found out again."""
+        They count as held since the day began, so the day's opening marks are deleted, to be computed again."""
         day = now.date()
         with self._file.transaction() as db:
             rows = ((sql_rows.to_micros(now), ticker, str(change)) for ticker, change in changes.items())
@@ -223,9 +224,9 @@ class Ledger:
         return [halt for halt in found if halt.cleared is None or not standing]
 
     def accepted_loss(self, since: datetime) -> Decimal:
-        """The day's profit at the last halt for its loss that a person cleared, in dollars.
+        """The day's profit in dollars at the last daily-loss halt that a person cleared.
 
-        A loss up to there halts no more. Only halts from `since` on count. 0 if there was none."""
+        A loss up to it does not halt again. Only halts at `since` or later count. 0 if there was none."""
         halts = [halt.at for halt in self.halts() if halt.cleared and halt.at >= since and DAY_LOST in halt.reason]
         wanted = "SELECT day_profit FROM marks WHERE at >= ? AND day_profit IS NOT NULL ORDER BY at LIMIT 1"
         rows = self._file.rows(wanted, sql_rows.to_micros(halts[-1])) if halts else []
@@ -327,7 +328,7 @@ class Ledger:
         return sql_rows.mark_of(rows[0]) if rows else None
 
     def marks(self) -> list[AccountMark]:
-        """The account at the end of each cycle of the last `DETAIL_KEPT`, oldest first."""
+        """The account at the end of each cycle that is still kept, oldest first."""
         return [sql_rows.mark_of(row) for row in self._file.rows("SELECT * FROM marks ORDER BY at")]
 
     def prices(self) -> dict[str, Quotes]:
