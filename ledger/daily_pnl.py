@@ -1,9 +1,8 @@
 """Compute the profit of a UTC day, and the positions at its beginning.
 
 Promise:
-- Results are exact. The functions are pure, except that `before_bot` reads the ledger; `Marker` also asks the
-  exchange.
-- Deposits, withdrawals, transfers and rewards are not profit: only trades, settlements and prices are.
+- Results are exact. The functions are pure, except that `before_bot` reads the ledger.
+- Only trades, settlements and prices make profit. Deposits, withdrawals, transfers and rewards do not.
 """
 
 from __future__ import annotations
@@ -65,8 +64,8 @@ def day_profit(
 ) -> Decimal:
     """A day's profit in dollars.
 
-    It is the value of the positions now, at the best bids, less the value of those at the day's beginning
-    (`opening`), less the cost and fees of the fills, plus the revenue of settlements and closed pairs."""
+    It runs from the value of the positions at the day's beginning (`opening`) to their value now, at the best bids.
+    It includes the day's fills with their fees, and its settlements."""
     profit = -sum((abs(mark.contracts) * mark.price for mark in opening.values()), start=_NOTHING)
     yes: dict[str, Decimal] = defaultdict(Decimal)
     no: dict[str, Decimal] = defaultdict(Decimal)
@@ -86,8 +85,8 @@ def day_profit(
 def before_bot(ledger: Ledger, day: date, marks: Mapping[str, DayMark] | None = None) -> Decimal:
     """The profit of a UTC day before the ledger was begun on it, in dollars.
 
-    It comes from a person's own trades, and from price changes of the positions until then. `marks`:
-    positions at the day's beginning, if the ledger does not have them yet. 0 on every other day, or if unknown."""
+    It comes from a person's own trades, and from price changes of the positions until then. `marks`: positions at
+    the day's beginning, if the ledger does not have them yet. 0 on every other day, or if unknown."""
     begun = ledger.begun
     if begun is None or begun.date() != day:
         return _NOTHING

@@ -3,7 +3,7 @@
 Promise:
 - A transaction is written whole or not at all, even if the process is killed.
 - Readers never wait for the writer, and the writer never waits for readers.
-- Every failure is a `LedgerError` that names the file.
+- Every SQLite or file error becomes a `LedgerError` that names the file.
 """
 
 from __future__ import annotations

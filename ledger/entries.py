@@ -2,7 +2,7 @@
 
 Promise:
 - An entry that is written and read again is the same, to the last digit and microsecond.
-- Money is exact `Decimal`; times are timezone-aware UTC. Only seconds, shares and rewards are floats.
+- Money is exact `Decimal`; times are timezone-aware UTC. Seconds, shares, rewards and capital are floats.
 """
 
 from __future__ import annotations
