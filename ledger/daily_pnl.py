@@ -64,8 +64,8 @@ def day_profit(
 ) -> Decimal:
     """A day's profit in dollars.
 
-    It runs from the value of the positions at the day's beginning (`opening`) to their value now, at the best bids.
-    It includes the day's fills with their fees, and its settlements."""
+    It runs from the positions' value at the day's beginning (`opening`) to the value now, at the best bids. It
+    includes the day's fills with their fees, and its settlements."""
     profit = -sum((abs(mark.contracts) * mark.price for mark in opening.values()), start=_NOTHING)
     yes: dict[str, Decimal] = defaultdict(Decimal)
     no: dict[str, Decimal] = defaultdict(Decimal)

@@ -110,8 +110,9 @@ class Ledger:
     def open_for(self, identity: Identity, now: datetime) -> Path | None:
         """Make sure that this is the account's ledger.
 
-        Another account's ledger is renamed, with the time at which it was begun, and a new one is started. Returns
-        the renamed file's path, or None. Raises `LedgerError`, also if another process uses the file to rename."""
+        Another account's ledger is renamed, with the time it was begun in its name, and a new one is started.
+        Returns the renamed file's path, or None. Raises `LedgerError`, also if another process uses
+        the file to rename."""
         found = self.identity
         if found == identity:
             return None
