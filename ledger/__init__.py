@@ -1,1 +1,1 @@
-"""What must survive a restart."""
+"""The ledger: what the bot must still know after a restart."""

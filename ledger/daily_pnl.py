@@ -1,5 +1,8 @@
-"""What was held when, and what a UTC day brought. Promise: pure and exact. Cash that comes or goes without a trade
-or a settlement (deposits, withdrawals, transfers, rewards) is not in it.
+"""Compute the profit of a UTC day, and the positions at its beginning.
+
+Promise:
+- Results are exact. The functions are pure, except that `before_bot` reads the ledger.
+- Only trades, settlements and prices make profit. Deposits, withdrawals, transfers and rewards do not.
 """
 
 from __future__ import annotations
@@ -20,14 +23,14 @@ _NO_QUOTES: Quotes = (None, None)
 
 
 def midnight(day: date) -> datetime:
-    """When a UTC day begins."""
+    """The time at which a UTC day begins."""
     return datetime.combine(day, time(0), timezone.utc)
 
 
 def held_before(
     held: Mapping[str, Decimal], fills: Iterable[Fill], settlements: Iterable[Settlement]
 ) -> dict[str, Decimal]:
-    """What was held, YES positive, before some fills and settlements led to what is `held`."""
+    """Positions, YES positive, before some fills and settlements led to `held`."""
     before = defaultdict(Decimal, held)
     changes: list[Fill | Settlement] = [*fills, *settlements]
     for one in changes:
@@ -36,13 +39,15 @@ def held_before(
 
 
 def price(quotes: Mapping[str, Quotes], ticker: str, count: Decimal) -> Decimal:
-    """Dollars that a contract of a position of `count`, YES positive, brings at the best bids."""
+    """Dollars that a contract of a position brings at the best bids.
+
+    `count`: the position, YES positive. 0 if there are no bids."""
     yes, no = quotes.get(ticker, _NO_QUOTES)
     return (yes if count > 0 else no) or _NOTHING
 
 
 def marked(held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]) -> dict[str, DayMark]:
-    """What is held, and what a contract of it brings at the best bids."""
+    """Positions with their prices at the best bids."""
     return {ticker: DayMark(count, price(quotes, ticker, count)) for ticker, count in held.items()}
 
 
@@ -57,8 +62,10 @@ def day_profit(
     settlements: Iterable[Settlement],
     quotes: Mapping[str, Quotes],
 ) -> Decimal:
-    """Dollars that a day brought: from what was held at its beginning (`opening`), its fills with their fees and
-    its settlements, to what is held now, at the best bids."""
+    """A day's profit in dollars.
+
+    It runs from the positions' value at the day's beginning (`opening`) to the value now, at the best bids. It
+    includes the day's fills with their fees, and its settlements."""
     profit = -sum((abs(mark.contracts) * mark.price for mark in opening.values()), start=_NOTHING)
     yes: dict[str, Decimal] = defaultdict(Decimal)
     no: dict[str, Decimal] = defaultdict(Decimal)
@@ -68,7 +75,7 @@ def day_profit(
         profit -= fill.price * fill.count + fill.fee
         (yes if fill.side is Side.YES else no)[fill.ticker] += fill.count
     held = {ticker: yes[ticker] - no[ticker] for ticker in yes.keys() | no.keys()}
-    profit += sum((min(yes[ticker], no[ticker]) for ticker in held), start=_NOTHING)  # a YES and a NO are a dollar
+    profit += sum((min(yes[ticker], no[ticker]) for ticker in held), start=_NOTHING)  # a YES and a NO pay $1
     for one in settlements:
         profit += one.revenue
         held[one.ticker] = held.get(one.ticker, _NOTHING) + one.change
@@ -76,9 +83,10 @@ def day_profit(
 
 
 def before_bot(ledger: Ledger, day: date, marks: Mapping[str, DayMark] | None = None) -> Decimal:
-    """What a UTC day had brought when a ledger was begun on it: fills of a person's own hand, and what prices did
-    until then to what was held. `marks`: what the day began with, where the ledger does not have it yet. 0 on
-    every other day, and where nobody knows."""
+    """The profit of a UTC day before the ledger was begun on it, in dollars.
+
+    It comes from a person's own trades, and from price changes of the positions until then. `marks`: positions at
+    the day's beginning, if the ledger does not have them yet. 0 on every other day, or if unknown."""
     begun = ledger.begun
     if begun is None or begun.date() != day:
         return _NOTHING
@@ -98,7 +106,9 @@ _BEFORE_MIDNIGHT = timedelta(hours=6)
 
 
 class Marker:
-    """Marks one account, by its ledger and by what an entry adds to it. What it finds out goes into the entry."""
+    """Computes an account's mark from its ledger and a pending entry.
+
+    Prices and opening positions that it finds out are added to the entry."""
 
     def __init__(self, client: KalshiHttpClient, ledger: Ledger) -> None:
         self._client, self._ledger = client, ledger
@@ -111,8 +121,9 @@ class Marker:
         books: Mapping[str, Book],
         balance: Balance | None,
     ) -> AccountMark:
-        """What there is: `held` contracts, YES positive, at the best bids of `books`. Raises an `ExchangeError` or
-        a `LedgerError`."""
+        """Mark `held` contracts (YES positive) at the best bids of `books`.
+
+        Raises `ExchangeError` or `LedgerError`."""
         held = {ticker: count for ticker, count in held.items() if count}
         quotes = self._quotes(pending, held, books)
         brought, accrued = self._day_profit(pending, now, held, quotes), self._accrued(pending, now.date())
@@ -122,8 +133,9 @@ class Marker:
     def _quotes(
         self, pending: PendingWrites, held: Collection[str], books: Mapping[str, Book]
     ) -> dict[str, Quotes]:
-        """The best bids where something is held. Where no book was read, or nobody is in it any more, they are
-        what they were before."""
+        """Best bids of the markets with a position.
+
+        If a book was not read, or is empty, the last known bids are used."""
         known = self._ledger.prices() if held else {}
         for ticker in held:
             book = books.get(ticker)
@@ -153,8 +165,10 @@ class Marker:
     def _opening(
         self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
     ) -> dict[str, DayMark]:
-        """What was held when a day began, at the best bids of the last minute before it, whenever that is asked
-        for; where the exchange has none, at those of now."""
+        """Positions at the beginning of a day, with their prices then.
+
+        Prices are the best bids of the last one-minute candle before `start`, however late this is called. If the
+        exchange has none in the 6 hours before, the current best bids are used."""
         then = dict(quotes)
         if held:
             for candle in self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start):

@@ -1,6 +1,9 @@
-"""One SQLite file, the ledger's. Promise: what is done within a transaction is written whole or not at all,
-wherever the process is killed; who reads never waits for who writes, nor the other way round; whatever goes wrong
-is a `LedgerError` that names the file.
+"""Read and write the ledger's SQLite file.
+
+Promise:
+- A transaction is written whole or not at all, even if the process is killed.
+- Readers never wait for the writer, and the writer never waits for readers.
+- Every SQLite or file error becomes a `LedgerError` that names the file.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from exchange.errors import BotError
 from ledger.schema import prepare
 
 _BUSY_SECONDS = 2.0
-"""Another writer, a person's tool for one, is waited for so long."""
+"""Wait for another writer, such as a person's SQLite tool, up to this many seconds."""
 
 
 class LedgerError(BotError):
@@ -23,7 +26,9 @@ class LedgerError(BotError):
 
 
 class Database:
-    """One open file. With `read_only` it is another process's: only what has been written is seen."""
+    """An open SQLite file.
+
+    With `read_only` the file is another process's. Only committed data is visible."""
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
         self.path = path
@@ -34,13 +39,13 @@ class Database:
         self._db.close()
 
     def rows(self, wanted: str, *values: object) -> list[Any]:
-        """The rows of a SELECT."""
+        """Return the rows of a SELECT."""
         with self._told("read"):
             return self._db.execute(wanted, values).fetchall()
 
     @contextmanager
     def at_one_time(self) -> Iterator[None]:
-        """What is read within is of one moment, whatever another process writes meanwhile."""
+        """Read one snapshot inside the block, even if another process writes meanwhile."""
         with self._told("read"):
             self._db.execute("BEGIN")
         try:
@@ -50,8 +55,9 @@ class Database:
 
     @contextmanager
     def transaction(self, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """All that is done within is written, or nothing is. What is not `durable` survives the process, and may
-        be lost with the machine."""
+        """Commit everything done inside the block, or nothing.
+
+        A commit survives the end of the process. A power cut may lose it unless it is `durable`."""
         with self._told("written"):
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             try:
@@ -64,10 +70,11 @@ class Database:
                 raise
 
     def put_aside(self, stem: str) -> Path:
-        """Rename the file to a name that begins so and is free, and begin a new one in its place. Returns the
-        other's new name."""
-        with self._told("put aside; a bot that still runs may be using it, stop that one"):
-            # Only who is alone with a file can end its write-ahead log, which then is no file of its own any more.
+        """Rename the file to a free name that begins with `stem`, and start a new file.
+
+        Returns the renamed file's path."""
+        with self._told("put aside (another bot may be using it; stop that bot)"):
+            # Fold the write-ahead log into the file. SQLite refuses if another process has the file open.
             self._db.execute("PRAGMA busy_timeout = 100")
             self._db.execute("PRAGMA journal_mode = DELETE")
             self._db.close()
@@ -99,7 +106,7 @@ class Database:
 
 
 def insert(db: sqlite3.Connection, table: str, rows: Iterable[Any], how: str = "") -> None:
-    """Insert rows of all columns of a table."""
+    """Insert rows that have all columns of a table."""
     found = list(rows)
     if found:
         places = ", ".join("?" * len(found[0]))

@@ -1,5 +1,8 @@
-"""What the ledger holds, as typed values, and each as the row that it is written as. Promise: what is written and
-read again is the same, to the last digit and microsecond.
+"""The ledger's entries, as typed values.
+
+Promise:
+- An entry that is written and read again is the same, to the last digit and microsecond.
+- Money is exact `Decimal`; times are timezone-aware UTC. Seconds, shares, rewards and capital are floats.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class OrderRecord(NamedTuple):
-    """An order of ours and its life: it rested from `created` to `ended`, None as long as it does. `fees` in
-    dollars."""
+    """One of the bot's own orders, and its life.
+
+    It rested from `created` to `ended` (None while it rests). `fees` in dollars."""
 
     order_id: str
     client_order_id: str
@@ -38,8 +42,9 @@ class OrderRecord(NamedTuple):
 
     @classmethod
     def of(cls, order: Order, seen: datetime) -> OrderRecord:
-        """An order as the exchange lists it. Where it does not say when something happened, it is taken to have
-        been when it was `seen`."""
+        """Convert an order that the exchange lists.
+
+        `seen` replaces a creation or update time that the exchange does not give."""
         rests = order.status is OrderStatus.RESTING
         return cls(
             order.order_id, order.client_order_id, order.ticker, order.side, order.price, order.asked,
@@ -49,10 +54,11 @@ class OrderRecord(NamedTuple):
 
 
 class AccountMark(NamedTuple):
-    """What there was at a time, in dollars: cash that nothing ties up (None where the exchange did not tell), what
-    is held, at the best bids, and of the UTC day its profit and what it accrued, before floor and cap (None where
-    that is not known). `own_profit`: the part of the day's profit since the ledger was begun, on the day on which
-    it was."""
+    """The account's state at a time, in dollars.
+
+    `free_cash`: cash that is not tied up, None if the exchange did not give it. `held`: the positions' value at
+    the best bids. `day_profit`, `accrued`: the UTC day's profit, and its rewards before floor and cap; None if
+    unknown. `own_profit`: the part of `day_profit` since the ledger was begun; it differs on that day only."""
 
     at: datetime
     free_cash: Decimal | None
@@ -63,23 +69,25 @@ class AccountMark(NamedTuple):
 
     @property
     def before_bot(self) -> Decimal:
-        """What the day had brought when the ledger was begun; 0 on every later day."""
+        """The day's profit before the ledger was begun; 0 on every later day."""
         if self.day_profit is None or self.own_profit is None:
             return Decimal(0)
         return self.day_profit - self.own_profit
 
 
 class DayMark(NamedTuple):
-    """What was held of a market at 00:00 UTC (`contracts` > 0: YES), and what a contract would have brought then,
-    in dollars."""
+    """A market's position at 00:00 UTC.
+
+    `contracts` > 0: YES. `price`: dollars that a contract would have brought then."""
 
     contracts: Decimal
     price: Decimal
 
 
 class CycleRecord(NamedTuple):
-    """A cycle of the bot. `orders`: how many rested at its end; `problem`: why it failed, empty where it did
-    not."""
+    """A cycle of the bot.
+
+    `orders`: the number of resting orders at its end. `problem`: why it failed, or ""."""
 
     began: datetime
     seconds: float
@@ -90,8 +98,10 @@ class CycleRecord(NamedTuple):
 
 
 class CashFlow(NamedTuple):
-    """A deposit, a withdrawal or a transfer: `amount` in dollars, and what it adds to the account's cash (`moves`,
-    below 0 for what is taken out, 0 between shards or as long as it is not done)."""
+    """A deposit, a withdrawal or a transfer, in dollars.
+
+    `moves`: what it adds to the account's cash. It is below 0 for money taken out, and 0 for a transfer between
+    shards or a payment that is not applied yet."""
 
     id: str
     kind: str
@@ -101,14 +111,18 @@ class CashFlow(NamedTuple):
 
 
 class NewFill(NamedTuple):
-    """A fill that was not known yet. `closed`: contracts of it that closed what was held of the other side."""
+    """A fill that was not known yet.
+
+    `closed`: its contracts that closed a position of the other side."""
 
     fill: Fill
     closed: Decimal
 
 
 class PositionAdjustment(NamedTuple):
-    """Contracts (YES positive) that the exchange said were held and no fill explains, taken over at a time."""
+    """Contracts (YES positive) that the exchange listed and no fill explains.
+
+    `time`: when the ledger adopted them."""
 
     time: datetime
     ticker: str
@@ -116,7 +130,9 @@ class PositionAdjustment(NamedTuple):
 
 
 class Halt(NamedTuple):
-    """The bot stopped trading by itself. `cleared`: when a person let it go on, `cleared_by` how."""
+    """A halt: the bot stopped trading by itself.
+
+    `cleared`: when a person resumed trading. `cleared_by`: how."""
 
     at: datetime
     reason: str
@@ -125,7 +141,7 @@ class Halt(NamedTuple):
 
 
 class AccrualKey(NamedTuple):
-    """Which seconds: those of a side of a program's market, by UTC day."""
+    """Identifies accrued seconds: by program, side and UTC day."""
 
     program_id: str
     side: Side
@@ -134,10 +150,11 @@ class AccrualKey(NamedTuple):
 
 
 class AccruedSeconds(NamedTuple):
-    """Seconds in which an order of ours rested (`present`), and what they were: they counted, paid nobody, or
-    nobody knows. `shares`: our part of the side, 0 to 1, added up over the qualified ones; `reward`: dollars
-    accrued, before floor and cap, by the worse of two looks, `at_most` by the better one. Estimates, all of
-    them."""
+    """Seconds in which our orders rested (`present`), and their rewards.
+
+    All are estimates. Each second is `qualified` (it counted), `excluded` (it paid no one) or `unknown`. `shares`:
+    our share of the side, 0 to 1, summed over the qualified seconds. `reward`: dollars accrued, before floor and
+    cap, by the worse of two looks. `at_most`: the same by the better look."""
 
     present: float = 0.0
     qualified: float = 0.0
@@ -153,27 +170,29 @@ class AccruedSeconds(NamedTuple):
         return AccruedSeconds(*(mine + yours for mine, yours in zip(self, other, strict=True)))
 
     def lost(self) -> AccruedSeconds:
-        """The same seconds, of which nobody knows any more what they were."""
+        """The same seconds, all of them unknown."""
         return AccruedSeconds(present=self.present, unknown=self.present)
 
 
 class Outcome(NamedTuple):
-    """What a YES contract of a market paid at its end, in dollars."""
+    """The payout of a market's YES contract at its end, in dollars."""
 
     at: datetime
     yes_payout: Decimal
 
 
 Quotes = tuple[Decimal | None, Decimal | None]
-"""Best bids of both sides, YES and NO, in dollars; None where nobody bids."""
+"""Best bids of YES and NO, in dollars; None if there are no bids."""
 
 
 @dataclass
 class PendingWrites:
-    """What goes into the ledger at once. Fills and settlements may be told again; an order replaces what was known
-    of it; seconds and capital (dollars times seconds) are added up. `opening`: positions held when the ledger is
-    begun; the fills and settlements beside them are from before. `looked`: when the books were looked at that
-    replace all earlier `looks`. `traded`: dollars that all fills and settlements since the opening moved."""
+    """One entry, written in one transaction.
+
+    Fills and settlements may repeat. An order replaces its earlier record. Seconds and `capital` (dollars times
+    seconds) are added to the stored sums. `opening`: positions when the ledger is begun; the entry's fills and
+    settlements are then from before it. `looked`: the time of `looks`, which replace all earlier ones. `traded`:
+    change of the cash by all fills and settlements since the opening, in dollars."""
 
     at: datetime
     cycle: CycleRecord | None = None
@@ -200,8 +219,5 @@ class PendingWrites:
             self.seconds[key] = self.seconds.get(key, AccruedSeconds()) + more
 
     def lose_estimates(self) -> None:
-        """Say that it could not be written: its seconds are unknown from now on, whenever it is."""
+        """Make the entry's seconds unknown, because it could not be written in time."""
         self.seconds = {key: one.lost() for key, one in self.seconds.items()}
-
-
-# -- as rows -----------------------------------------------------------------------------------------------------

@@ -1,8 +1,13 @@
-"""What must survive: an SQLite file beside the log, the bot's memory of what it sent, what was filled, what it
-holds and what it believes it earned. The exchange stays the truth.
+"""The bot's memory across restarts: an SQLite file next to the log.
 
-Promise: what one cycle brings is written whole or not at all; a fill is counted once however often it is told;
-money comes out as exact as it went in. Any program may read while the bot writes.
+Promise:
+- An entry, such as a cycle's, is written whole or not at all.
+- A fill is counted once, even if it is recorded several times.
+- Money is read back exactly as it was written.
+- Any program may read the file while the bot writes.
+
+It holds the bot's orders, the account's fills and positions, and the estimated rewards. If the exchange disagrees,
+the exchange is right.
 """
 
 from __future__ import annotations
@@ -40,10 +45,10 @@ from ledger.markouts import BestBids, MarkoutPoint
 from ledger.sql_rows import Row
 
 DETAIL_KEPT = timedelta(days=2)
-"""Cycles, marks and orders without a fill are kept so long, programs so long after their end."""
+"""How long cycles, marks and ended orders without a fill are kept; programs, this long after their end."""
 
 DAY_LOST = "DAILY_LOSS_LIMIT"
-"""What the reason of a halt has in it that came of a day's loss."""
+"""Part of a halt's reason that marks it as caused by the day's loss."""
 
 _CYCLE = "began, seconds, requests, markets, orders, problem"
 
@@ -62,13 +67,14 @@ INSERT INTO capital VALUES (?, ?, ?) ON CONFLICT (day, ticker) DO UPDATE SET
 
 
 def file_name(environment: str, subaccount: int) -> str:
-    """The name of the ledger of an environment and, where it is not 0, a subaccount."""
+    """The ledger's file name, for an environment and a subaccount (0: no suffix)."""
     return f"trade-{environment.lower()}{f'-{subaccount}' if subaccount else ''}.db"
 
 
 class Ledger:
-    """One open file. With `read_only` it is another process's: only what has been written is seen, nothing
-    waits."""
+    """An open ledger file.
+
+    With `read_only` the file is another process's. Only committed data is visible, and reading never waits."""
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
         self._file = Database(path, read_only)
@@ -82,30 +88,31 @@ class Ledger:
     def close(self) -> None:
         self._file.close()
 
-    # -- whose it is -------------------------------------------------------------------------------------------
+    # -- account -----------------------------------------------------------------------------------------------
 
     @property
     def identity(self) -> Identity | None:
-        """Whose it is; None of a new one."""
+        """The account of this ledger; None for a new one."""
         rows = self._file.rows("SELECT base_url, key_id, run FROM account")
         return Identity(*rows[0]) if rows else None
 
     @property
     def begun(self) -> datetime | None:
-        """When it was begun; None of a new one."""
+        """When the ledger was begun; None for a new one."""
         rows = self._file.rows("SELECT begun FROM account")
         return sql_rows.from_micros(rows[0][0]) if rows else None
 
     @property
     def is_opened(self) -> bool:
-        """Whether it knows what was held when it was begun."""
+        """Whether the opening positions are recorded."""
         return bool(self._file.rows("SELECT 1 FROM account WHERE opened IS NOT NULL"))
 
     def open_for(self, identity: Identity, now: datetime) -> Path | None:
-        """Make sure that this is the ledger of an account. One of another account is put aside, under a name with
-        the time at which it was begun, and a new one takes its place. Returns the other's new name, None where
-        there was no other. Raises `LedgerError`, also where another process uses the one that is to be put
-        aside."""
+        """Make sure that this is the account's ledger.
+
+        Another account's ledger is renamed, with the time it was begun in its name, and a new one is started.
+        Returns the renamed file's path, or None. Raises `LedgerError`, also if another process uses
+        the file to rename."""
         found = self.identity
         if found == identity:
             return None
@@ -129,7 +136,7 @@ class Ledger:
             db.execute("UPDATE sessions SET ended = ?, how = ? WHERE id = ?", ended)
 
     def record(self, pending: PendingWrites) -> None:
-        """Write an entry, all of it or nothing. Raises `LedgerError`."""
+        """Write an entry, whole or not at all. Raises `LedgerError`."""
         at = sql_rows.to_micros(pending.at)
         changed = self._changed(pending.programs)
         with self._file.transaction() as db:
@@ -167,8 +174,10 @@ class Ledger:
             self._terms.update({program.id: program for program in changed})
 
     def prune(self, now: datetime) -> None:
-        """Let old detail go: what happened and what was earned stays, how it came about does not. The file does
-        not shrink; what is free in it is used again."""
+        """Delete details older than `DETAIL_KEPT`.
+
+        Fills with their orders, settlements and accrued rewards stay. The file does not shrink: its free space is
+        used again."""
         before = (sql_rows.to_micros(now - DETAIL_KEPT),)
         with self._file.transaction() as db:
             db.execute("DELETE FROM cycles WHERE began < ?", before)
@@ -183,8 +192,9 @@ class Ledger:
         self._terms = None
 
     def adjust(self, changes: Mapping[str, Decimal], now: datetime) -> None:
-        """Hold so many contracts more (YES positive) than fills and settlements tell, by ticker, since the day
-        began: what it began with is to be found out anew."""
+        """Adopt contracts that no fill or settlement explains, by ticker, YES positive.
+
+        They count as held since the day began, so the day's opening marks are deleted, to be computed again."""
         day = now.date()
         with self._file.transaction() as db:
             rows = ((sql_rows.to_micros(now), ticker, str(change)) for ticker, change in changes.items())
@@ -193,12 +203,12 @@ class Ledger:
                 db.execute(f"DELETE FROM {table} WHERE day = ?", (day.isoformat(),))  # noqa: S608  (no input)
 
     def halt(self, now: datetime, reason: str) -> None:
-        """Remember, also through a power cut, that trading has stopped until a person clears it."""
+        """Record a halt, which stays until a person clears it; it survives a power cut."""
         with self._file.transaction(durable=True) as db:
             db.execute("INSERT INTO halts (at, reason) VALUES (?, ?)", (sql_rows.to_micros(now), reason))
 
     def clear_halts(self, now: datetime, by: str) -> int:
-        """Let trading go on. Returns how many halts that clears."""
+        """Resume trading. Returns the number of halts that this clears."""
         with self._file.transaction(durable=True) as db:
             cleared = "UPDATE halts SET cleared = ?, cleared_by = ? WHERE cleared IS NULL"
             return db.execute(cleared, (sql_rows.to_micros(now), by)).rowcount
@@ -206,7 +216,7 @@ class Ledger:
     # -- reading -----------------------------------------------------------------------------------------------
 
     def halts(self, standing: bool = False) -> list[Halt]:
-        """Halts, the oldest first; only those that nobody has cleared where they are `standing`."""
+        """Halts, oldest first. With `standing`, only those that are not cleared."""
         rows = self._file.rows("SELECT at, reason, cleared, cleared_by FROM halts ORDER BY id")
         found = [
             Halt(sql_rows.from_micros(at), why, sql_rows.optional(sql_rows.from_micros, end), by)
@@ -215,15 +225,16 @@ class Ledger:
         return [halt for halt in found if halt.cleared is None or not standing]
 
     def accepted_loss(self, since: datetime) -> Decimal:
-        """The day's profit in dollars when trading was last halted for it since a time, if a person has let it go
-        on: what was lost until then halts no more. 0 where that did not happen."""
+        """The day's profit in dollars at the last daily-loss halt that a person cleared.
+
+        A loss up to it does not halt again. Only halts at `since` or later count. 0 if there was none."""
         halts = [halt.at for halt in self.halts() if halt.cleared and halt.at >= since and DAY_LOST in halt.reason]
         wanted = "SELECT day_profit FROM marks WHERE at >= ? AND day_profit IS NOT NULL ORDER BY at LIMIT 1"
         rows = self._file.rows(wanted, sql_rows.to_micros(halts[-1])) if halts else []
         return Decimal(rows[0][0]) if rows else Decimal(0)
 
     def sessions(self) -> list[tuple[datetime, datetime | None, str]]:
-        """From when, until when, and how each session ended."""
+        """Each session's beginning, end (None if not recorded), and how it ended."""
         rows = self._file.rows("SELECT began, ended, how FROM sessions ORDER BY id")
         return [
             (sql_rows.from_micros(began), sql_rows.optional(sql_rows.from_micros, ended), how)
@@ -239,7 +250,7 @@ class Ledger:
         return _cycle(rows[0]) if rows else None
 
     def programs(self) -> dict[str, list[Program]]:
-        """By id, every set of terms that a program was seen with, the latest last."""
+        """All sets of terms that each program has had, by program id, latest last."""
         found: dict[str, list[Program]] = defaultdict(list)
         columns = "program_id, ticker, type, starts, ends, reward, paid_out, target, discount, cap"
         for row in self._file.rows(f"SELECT {columns} FROM programs ORDER BY id"):  # noqa: S608  (no input is in it)
@@ -253,7 +264,7 @@ class Ledger:
         return self._terms
 
     def orders(self, since: datetime = EPOCH) -> list[OrderRecord]:
-        """Our orders that rest, or did so at a time or later, oldest first."""
+        """Our orders that rest, or that ended at `since` or later, oldest first."""
         wanted = "SELECT * FROM orders WHERE ended IS NULL OR ended >= ? ORDER BY created, order_id"
         return [sql_rows.order_of(row) for row in self._file.rows(wanted, sql_rows.to_micros(since))]
 
@@ -268,15 +279,15 @@ class Ledger:
         return [sql_rows.settlement_of(row) for row in self._file.rows(wanted, sql_rows.to_micros(since))]
 
     def last_fill(self) -> datetime | None:
-        """When the latest fill was that is known."""
+        """The time of the latest recorded fill."""
         return self._latest("fills")
 
     def last_settlement(self) -> datetime | None:
-        """When the latest settlement was that is known."""
+        """The time of the latest recorded settlement."""
         return self._latest("settlements")
 
     def positions(self) -> dict[str, Decimal]:
-        """What is held by all that is known here, by ticker, YES positive."""
+        """Positions according to the ledger, by ticker, YES positive."""
         held: dict[str, Decimal] = defaultdict(Decimal)
         taken_over = "SELECT ticker, count FROM opening_positions UNION ALL SELECT ticker, count FROM adopted"
         for ticker, count in self._file.rows(taken_over):
@@ -286,7 +297,7 @@ class Ledger:
         return {ticker: count for ticker, count in held.items() if count}
 
     def opened_positions(self) -> dict[str, Decimal]:
-        """What is held of what our own orders were filled with, by ticker, YES positive."""
+        """Positions from fills of our own orders, by ticker, YES positive."""
         held: dict[str, Decimal] = defaultdict(Decimal)
         ours = "SELECT * FROM fills WHERE order_id IN (SELECT order_id FROM orders)"
         for fill in map(sql_rows.fill_of, self._file.rows(ours)):
@@ -295,20 +306,21 @@ class Ledger:
         return {ticker: count for ticker, count in held.items() if count and ticker not in settled}
 
     def day_marks(self, day: date) -> dict[str, DayMark] | None:
-        """What was held at the beginning of a UTC day; None where nobody has looked."""
+        """Positions at the beginning of a UTC day; None if they are not recorded."""
         if not self._file.rows("SELECT 1 FROM days WHERE day = ?", day.isoformat()):
             return None
         rows = self._file.rows("SELECT ticker, count, price FROM day_marks WHERE day = ?", day.isoformat())
         return {ticker: DayMark(Decimal(count), Decimal(price)) for ticker, count, price in rows}
 
     def opening(self) -> dict[str, tuple[Decimal, Decimal | None]]:
-        """What was held when the ledger was begun, YES positive, and dollars that a contract would have brought
-        then, None where nobody looked; by ticker."""
+        """Positions when the ledger was begun (YES positive), with prices, by ticker.
+
+        A price is the dollars that a contract would have brought then, None if it was not read."""
         rows = self._file.rows("SELECT ticker, count, price FROM opening_positions")
         return {ticker: (Decimal(count), sql_rows.optional(Decimal, price)) for ticker, count, price in rows}
 
     def adjustments(self) -> list[PositionAdjustment]:
-        """What was taken over though no fill explained it, oldest first."""
+        """Adopted contracts that no fill explained, oldest first."""
         rows = self._file.rows("SELECT at, ticker, count FROM adopted ORDER BY at")
         return [PositionAdjustment(sql_rows.from_micros(at), ticker, Decimal(count)) for at, ticker, count in rows]
 
@@ -317,27 +329,27 @@ class Ledger:
         return sql_rows.mark_of(rows[0]) if rows else None
 
     def marks(self) -> list[AccountMark]:
-        """What there was at the end of each cycle, as long as that is kept, oldest first."""
+        """The account at the end of each cycle that is still kept, oldest first."""
         return [sql_rows.mark_of(row) for row in self._file.rows("SELECT * FROM marks ORDER BY at")]
 
     def prices(self) -> dict[str, Quotes]:
-        """The last best bids of what was held, by ticker."""
+        """The last known best bids of markets with a position, by ticker."""
         rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices")
         return {
             ticker: (sql_rows.optional(Decimal, yes), sql_rows.optional(Decimal, no)) for ticker, yes, no in rows
         }
 
     def looked(self) -> datetime | None:
-        """When the bot last looked at the books: until then the seconds are counted."""
+        """The time of the bot's last look; seconds are counted up to it."""
         rows = self._file.rows("SELECT looked FROM account")
         return sql_rows.optional(sql_rows.from_micros, rows[0][0]) if rows else None
 
     def looks(self) -> dict[str, Book]:
-        """The books of the last look, without our own orders, where some of those rest, by ticker."""
+        """Books of the last look, of markets with our orders but without those, by ticker."""
         return {row[0]: sql_rows.look_of(row) for row in self._file.rows("SELECT * FROM looks")}
 
     def seconds(self, day: date | None = None) -> dict[AccrualKey, AccruedSeconds]:
-        """What our orders' seconds were: of a UTC day, of all time where none is given."""
+        """Our orders' accrued seconds of a UTC day, or of all time if `day` is None."""
         if day is None:
             rows = self._file.rows("SELECT * FROM seconds")
         else:
@@ -348,26 +360,27 @@ class Ledger:
         """Dollars accrued so far by program id, before floor and cap."""
         return dict(self._file.rows("SELECT program_id, sum(reward) FROM seconds GROUP BY program_id"))
 
-    # -- what a report needs -----------------------------------------------------------------------------------
+    # -- for reports -------------------------------------------------------------------------------------------
 
     @contextmanager
     def at_one_time(self) -> Iterator[None]:
-        """What is read within is of one moment, whatever the bot writes meanwhile."""
+        """Read one snapshot inside the block, even if the bot writes meanwhile."""
         with self._file.at_one_time():
             yield
 
     def select(self, wanted: str) -> list[Any]:
-        """The rows of a SELECT, for what only a report asks for. Raises `LedgerError`."""
+        """Return the rows of a SELECT that only a report needs. Raises `LedgerError`."""
         return self._file.rows(wanted)
 
     def traded(self) -> Decimal:
-        """Dollars that all fills and settlements since the opening moved in the cash."""
+        """Change of the cash by all fills and settlements since the opening, in dollars."""
         rows = self._file.rows("SELECT traded FROM account")
         return Decimal(rows[0][0]) if rows else Decimal(0)
 
     def changes(self, since: datetime = EPOCH, earlier: bool = False) -> list[Fill | Settlement]:
-        """The fills and settlements after the opening (`earlier`: those before it), from a time on, in the order
-        of their times."""
+        """Fills and settlements after the opening (`earlier`: before it), oldest first.
+
+        Only those from `since` on."""
         wanted = "SELECT * FROM {} WHERE earlier = ? AND time >= ?"
         which = earlier, sql_rows.to_micros(since)
         fills = map(sql_rows.fill_of, self._file.rows(wanted.format("fills"), *which))
@@ -384,21 +397,21 @@ class Ledger:
         return [sql_rows.flow_of(row) for row in self._file.rows("SELECT * FROM payments ORDER BY at, id")]
 
     def markouts(self, since: datetime = EPOCH) -> dict[MarkoutPoint, BestBids]:
-        """The prices around fills, of a time or later."""
+        """Best bids around fills, seen at `since` or later."""
         rows = self._file.rows("SELECT * FROM markouts WHERE at >= ?", sql_rows.to_micros(since))
         return dict(map(sql_rows.markout_of, rows))
 
     def without_outcome(self) -> list[str]:
-        """The markets with fills of which no outcome is known."""
+        """Tickers of markets with fills whose outcome is not known."""
         wanted = (
             "SELECT DISTINCT ticker FROM fills WHERE NOT earlier AND ticker NOT IN (SELECT ticker FROM outcomes)"
         )
         return [row[0] for row in self._file.rows(f"{wanted} ORDER BY ticker")]
 
-    # -- how it is done ----------------------------------------------------------------------------------------
+    # -- internals ---------------------------------------------------------------------------------------------
 
     def _changed(self, programs: list[Program]) -> list[Program]:
-        """The programs that were never seen, or not with these terms."""
+        """The programs that are new or have new terms."""
         return [program for program in programs if self.latest_programs().get(program.id) != program]
 
     def _latest(self, table: str) -> datetime | None:

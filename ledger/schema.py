@@ -1,9 +1,12 @@
-"""How the ledger's file is laid out, and how an older one becomes that. Promise: whatever is in a file of an
-earlier version is in it afterwards too.
+"""The ledger's tables, and the migrations that upgrade an older file.
 
-Times are whole microseconds since 1970 (UTC); money, prices and counts are decimals in text, exact as the exchange
-gave them. Seconds, shares and accrued rewards are estimates and floats. `sqlite3 trade-sim.db` reads it while the
-bot runs: `SELECT datetime(began / 1e6, 'unixepoch'), * FROM cycles`.
+Promise:
+- An upgrade keeps all data of a file from an earlier version.
+- Each migration is applied whole or not at all.
+
+Times are whole microseconds since 1970 (UTC). Money, prices and counts are decimals in text, exact as the exchange
+gave them. Seconds, shares and accrued rewards are estimates, stored as floats. `sqlite3 trade-sim.db` can read the
+file while the bot runs: `SELECT datetime(began / 1e6, 'unixepoch'), * FROM cycles`.
 """
 
 from __future__ import annotations
@@ -11,8 +14,8 @@ from __future__ import annotations
 import sqlite3
 
 _FIRST = """
--- `opened`: when the opening positions were read. `looked`: when the bot last looked at the books: until then the
--- seconds are counted.
+-- `opened`: when the opening positions were read. `looked`: the time of the bot's last look; seconds are counted
+-- up to it.
 CREATE TABLE account (
     base_url TEXT NOT NULL, key_id TEXT NOT NULL, run TEXT NOT NULL, begun INTEGER NOT NULL,
     opened INTEGER, looked INTEGER
@@ -27,7 +30,7 @@ CREATE TABLE cycles (
     problem TEXT NOT NULL
 );
 
--- A row for each set of terms that a program was seen with.
+-- One row for each set of terms that a program has had.
 CREATE TABLE programs (
     id INTEGER PRIMARY KEY, seen INTEGER NOT NULL, program_id TEXT NOT NULL, ticker TEXT NOT NULL,
     type TEXT NOT NULL, starts INTEGER NOT NULL, ends INTEGER NOT NULL, reward TEXT NOT NULL,
@@ -35,7 +38,7 @@ CREATE TABLE programs (
 );
 CREATE INDEX programs_by_id ON programs (program_id);
 
--- Orders of ours. `ended` is when one left the book, NULL while it rests.
+-- The bot's own orders. `ended`: when the order left the book, NULL while it rests.
 CREATE TABLE orders (
     order_id TEXT PRIMARY KEY, client_order_id TEXT NOT NULL, ticker TEXT NOT NULL, side TEXT NOT NULL,
     price TEXT NOT NULL, asked TEXT NOT NULL, filled TEXT NOT NULL, fees TEXT NOT NULL, status TEXT NOT NULL,
@@ -44,8 +47,8 @@ CREATE TABLE orders (
 CREATE INDEX orders_at_rest ON orders (created) WHERE ended IS NULL;
 CREATE INDEX orders_by_end ON orders (ended);
 
--- Of the whole account: an order_id that is not in `orders` is somebody else's. `earlier`: from before the
--- ledger's opening positions, which count it already.
+-- Fills of the whole account: if an order_id is not in `orders`, the bot did not send that order. `earlier`: from
+-- before the ledger's opening positions, which already include it.
 CREATE TABLE fills (
     fill_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, ticker TEXT NOT NULL, side TEXT NOT NULL,
     price TEXT NOT NULL, count TEXT NOT NULL, fee TEXT NOT NULL, is_taker INTEGER NOT NULL,
@@ -60,10 +63,10 @@ CREATE TABLE settlements (
 ) WITHOUT ROWID;
 CREATE INDEX settlements_by_time ON settlements (time);
 
--- What was held when the ledger was begun, YES positive.
+-- Positions when the ledger was begun, YES positive.
 CREATE TABLE opening_positions (ticker TEXT PRIMARY KEY, count TEXT NOT NULL) WITHOUT ROWID;
 
--- What was held at 00:00 UTC, and what a contract of it would have brought then.
+-- Positions at 00:00 UTC, and the price of a contract then, at the best bid.
 CREATE TABLE days (day TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE day_marks (
     day TEXT NOT NULL, ticker TEXT NOT NULL, count TEXT NOT NULL, price TEXT NOT NULL, PRIMARY KEY (day, ticker)
@@ -73,12 +76,12 @@ CREATE TABLE marks (
 );
 CREATE TABLE prices (ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes_bid TEXT, no_bid TEXT) WITHOUT ROWID;
 
--- The books of the last look, where orders of ours rest: everybody else's bids, as JSON.
+-- Books of the last look, of markets with our resting orders: all bids except our own, as JSON.
 CREATE TABLE looks (ticker TEXT PRIMARY KEY, yes TEXT NOT NULL, no TEXT NOT NULL) WITHOUT ROWID;
 
--- Seconds in which an order of ours rested on a side of a program's market, within the program's window, and what
--- they were: they counted (qualified), paid nobody (excluded), or nobody knows. `shares`: our part of the side, 0
--- to 1, added up over the qualified ones; `reward`: dollars accrued, before floor and cap.
+-- Seconds in which our orders rested on a side of a program's market, within the program's window. Each second is
+-- qualified (it counted), excluded (it paid no one) or unknown. `shares`: our share of the side, 0 to 1, summed
+-- over the qualified seconds. `reward`: dollars accrued, before floor and cap.
 CREATE TABLE seconds (
     program_id TEXT NOT NULL, side TEXT NOT NULL, day TEXT NOT NULL, ticker TEXT NOT NULL,
     present REAL NOT NULL, qualified REAL NOT NULL, excluded REAL NOT NULL, unknown REAL NOT NULL,
@@ -93,38 +96,38 @@ CREATE TABLE halts (
 """
 
 _SECOND = """
--- `traded`: dollars that all fills and settlements since the opening have moved in the cash.
+-- `traded`: change of the cash by all fills and settlements since the opening, in dollars.
 ALTER TABLE account ADD COLUMN traded TEXT NOT NULL DEFAULT '0';
 
--- What a contract of it would have brought when the ledger was begun, NULL where nobody looked.
+-- Price of a contract when the ledger was begun, at the best bid; NULL if it was not read.
 ALTER TABLE opening_positions ADD COLUMN price TEXT;
 
--- What the exchange said was held and no fill explained, taken over at a session's start, YES positive.
+-- Contracts that the exchange listed and no fill explained, adopted at a session's start, YES positive.
 CREATE TABLE adopted (at INTEGER NOT NULL, ticker TEXT NOT NULL, count TEXT NOT NULL);
 
--- `reward` counts by the worse of two looks, `at_most` by the better one.
+-- `reward` uses the worse of two looks, `at_most` the better one.
 ALTER TABLE seconds ADD COLUMN at_most REAL NOT NULL DEFAULT 0;
 UPDATE seconds SET at_most = reward;
 
--- Cash, what orders tie up included, with what trades, and payments that the exchange lists, had moved by then. In
--- a row all of it is explained, from its first look to its last; between two rows cash came or went without a
--- name, unless the later one is `anew`.
+-- Spans of explained cash. The first and the last reading have the cash (including what orders tie up), and what
+-- trades and listed payments had moved by then. Within a row, all cash is explained. Between two rows, cash
+-- changed without an explanation, unless the later row is `anew`.
 CREATE TABLE cash (
     since INTEGER PRIMARY KEY, until INTEGER NOT NULL, anew INTEGER NOT NULL,
     first TEXT NOT NULL, first_traded TEXT NOT NULL, first_paid TEXT NOT NULL,
     last TEXT NOT NULL, last_traded TEXT NOT NULL, last_paid TEXT NOT NULL
 );
--- Deposits, withdrawals and transfers: `moves` is what one adds to the account's cash.
+-- Deposits, withdrawals and transfers. `moves`: dollars added to the account's cash.
 CREATE TABLE payments (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, amount TEXT NOT NULL, moves TEXT NOT NULL, at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- The best bids of a fill's market, without our orders where a look of ours told them (`is_candle` 0).
+-- Best bids of a fill's market. They exclude our orders if they come from a look (`is_candle` 0).
 CREATE TABLE markouts (
     fill_id TEXT NOT NULL, point TEXT NOT NULL, at INTEGER NOT NULL, yes_bid TEXT, no_bid TEXT,
     is_candle INTEGER NOT NULL, PRIMARY KEY (fill_id, point)
 ) WITHOUT ROWID;
--- What a YES contract of a market paid at its end.
+-- Payout of a YES contract at the market's end.
 CREATE TABLE outcomes (ticker TEXT PRIMARY KEY, at INTEGER NOT NULL, yes_payout TEXT NOT NULL) WITHOUT ROWID;
 
 -- Dollars that orders and positions tied up, times seconds.
@@ -134,29 +137,31 @@ CREATE TABLE capital (
 """
 
 _THIRD = """
--- The part of the day's profit since the ledger was begun: all of it, but on the day on which it was. NULL where
--- an older version wrote the row.
+-- The part of the day's profit since the ledger was begun: the whole profit on every later day. NULL if an older
+-- version wrote the row.
 ALTER TABLE marks ADD COLUMN own_profit TEXT;
 """
 
 MIGRATIONS = (_FIRST, _SECOND, _THIRD)
-"""What makes a file of version n, counted from 0, an empty file, one of version n + 1."""
+"""Item n upgrades a file from version n to n + 1. Version 0 is an empty file."""
 
 
 def prepare(db: sqlite3.Connection, read_only: bool) -> None:
-    """Bring a file to this version. Raises `sqlite3.Error`."""
+    """Upgrade a file to this version.
+
+    Raises `sqlite3.Error`, also if the file is newer, or older and `read_only`."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise sqlite3.DatabaseError(f"it was written by a newer version of the bot (schema {version})")
     if read_only and version < len(MIGRATIONS):
-        found = f"it was written by an older version of the bot (schema {version}), whose next start brings it up"
-        raise sqlite3.DatabaseError(f"{found} to date")
+        found = f"it was written by an older version of the bot (schema {version}); start the bot once"
+        raise sqlite3.DatabaseError(f"{found} to upgrade it")
     if read_only:
         return
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
     while version < len(MIGRATIONS):
-        # A script commits what was begun before it; with a transaction of its own it is done whole or not at all.
+        # `executescript` commits an open transaction first, so the script needs its own.
         db.executescript(f"BEGIN IMMEDIATE;{MIGRATIONS[version]};PRAGMA user_version = {version + 1};COMMIT;")
         version += 1

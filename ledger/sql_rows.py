@@ -1,6 +1,8 @@
-"""What is in the ledger, as the rows of its tables, both ways.
+"""Convert the ledger's entries to rows of its tables, and back.
 
-Promise: exact and complete: what comes back is what went in, money as text, times in microseconds.
+Promise:
+- An entry converted to a row and back is equal to the original.
+- Money is stored as text, a time as whole microseconds since 1970 (UTC).
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def replace_identity(**changed: str) -> Identity:
 
 def test_a_ledger_in_use_is_not_taken_from_under_a_running_bot(ours: Ledger, path: Path) -> None:
     other = Ledger(path)
-    with pytest.raises(LedgerError, match="a bot that still runs may be using it"):
+    with pytest.raises(LedgerError, match="another bot may be using it; stop that bot"):
         other.open_for(US._replace(key_id="key-2"), NOW)
     ours.record(full_entry())
     assert Ledger(path).fills() == [ledger_fill()]
