@@ -146,7 +146,7 @@ class AccrualTracker:
     ) -> None:
         """Add the seconds since the last look, and what they earned, to an entry.
 
-        `markets`, `books`: this look, without our own orders; a missing one is read if our orders may have rested
+        `markets`, `books`: this look, without our own orders. Missing ones are read if our orders may have rested
         there. `records`, `fills`: our orders' lives and fills. Raises `ExchangeError`."""
         tickers = {record.ticker for record in records if self.is_uncounted(record)}
         missing = sorted(tickers - books.keys())

@@ -2,7 +2,7 @@
 
 Promise:
 - It only reads from the exchange.
-- What it could not read, it reads again later.
+- It asks again later for data that it could not read.
 - It never stops a cycle: its callers log its `ExchangeError` and go on.
 
 Prices are those around each fill. An outcome is what a market paid at its end. Capital is the money tied up.
@@ -100,8 +100,8 @@ class ReportInputs:
     ) -> None:
         """Reconcile the cash of an account, and count its capital.
 
-        All of the account was read, and fills and settlements explain its positions. Raises `ExchangeError` if
-        payments, which may explain a change, cannot be read. The change is judged once they can be read."""
+        Call it only if all of the account was read, and fills and settlements explain its positions. Raises
+        `ExchangeError` if payments cannot be read, which may explain a change. The change then waits for them."""
         now = self._client.clock.now()
         self._count_capital(pending, now, orders, positions)
         there = balance.available + cash_reconciliation.tied_up(orders, positions, maker_rate)
@@ -109,7 +109,7 @@ class ReportInputs:
         if before and abs(reading.level - before.last.level) >= cash_reconciliation.STEP:
             if now < self._flows_due:
                 return
-            self._flows_due = now + _ASKED_EVERY  # also if it fails: the key may lack the right
+            self._flows_due = now + _ASKED_EVERY  # if the read fails, as for a key that may not read them
             self._read_flows(pending)
             self._flows_due, reading = now, self._cash_reading(there)
         span, self._doubt = cash_reconciliation.extend_span(before, self._doubt, now, reading, self._anew)
@@ -120,7 +120,7 @@ class ReportInputs:
                 self._log_step(span.first.level - before.last.level)
 
     def _log_step(self, came: Decimal) -> None:
-        said = f"${abs(came):.4f} {'came in' if came > 0 else 'went out'} that no fill, settlement or payment explains"
+        said = f"${abs(came):.4f} {'came' if came > 0 else 'went'} that no fill, settlement or payment explains"
         report = typed("main.py report")
         maybe = f"; perhaps a reward: {report} compares it with the estimates" if came > 0 else ""
         self._log("INFO", {"Cash": said + maybe})

@@ -68,7 +68,7 @@ def test_unexplained_cash_is_logged_and_never_a_reward(
     assert [(one.amount, one.why) for one in seen.unexplained] == [
         (D("41.17"), "no window that could pay had ended 12 to 48 hours before")
     ]
-    assert [line for line in bench.events("INFO") if "Cash: $41.1700 came in that no fill" in line]
+    assert [line for line in bench.events("INFO") if "Cash: $41.1700 came that no fill" in line]
 
 
 def test_cash_that_came_while_the_bot_was_down_is_seen(make_bench: MakeBench) -> None:
