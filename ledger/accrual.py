@@ -1,8 +1,9 @@
-"""What our orders' seconds were worth, from one look at a market to the next.
+"""Estimate the rewards that our orders earned, from one look to the next.
 
-Promise: on the safe side: of two looks the worse one holds for the seconds between them, and only seconds in which
-an order really rested count. Everything but `AccrualTracker`, which remembers the last look and reads what it
-lacks, is pure.
+Promise:
+- Estimates are conservative: the worse of two looks applies to the seconds between them.
+- Only seconds in which an order really rested count.
+- Everything except `AccrualTracker` is pure. It remembers the last look, and reads missing books and markets.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from rewards.estimate import RewardedMarket
 
 
 class RestingInterval(NamedTuple):
-    """A time in which the same orders of ours rested in a market."""
+    """An interval in which the same orders of the bot rested in a market."""
 
     start: datetime
     end: datetime
@@ -34,8 +35,10 @@ class RestingInterval(NamedTuple):
 def resting_intervals(
     records: Iterable[OrderRecord], fills: Iterable[Fill], since: datetime, until: datetime
 ) -> list[RestingInterval]:
-    """What rested in a market between two times, of which orders, by what is known of their lives and fills. An
-    order of which no end is known rested until it expired."""
+    """Split the time between `since` and `until` by which orders rested.
+
+    `records`, `fills`: one market's orders, and their fills. An order without a known end rested until its
+    expiry."""
     filled: dict[str, list[tuple[datetime, Decimal]]] = defaultdict(list)
     for fill in fills:
         filled[fill.order_id].append((fill.time, fill.count))
@@ -66,9 +69,10 @@ def count_seconds(
     looks: tuple[Book | None, Book | None],
     rested: Iterable[RestingInterval],
 ) -> Mapping[AccrualKey, AccruedSeconds]:
-    """What the seconds were in which our orders `rested`, for each of a market's `programs` with a published
-    score. `looks`: the books before and after without our orders; where one is not known, or the market is not,
-    nor are the seconds."""
+    """Count the seconds in which our orders `rested`, and what they earned.
+
+    `programs`: the market's, all with published score terms. `looks`: the books before and after, without our
+    orders. If a book or the market is None, the seconds are unknown."""
     books = [book for book in looks if book is not None]
     incentive = RewardedMarket(market, tuple(programs)) if market and len(books) == len(looks) else None
     found: dict[AccrualKey, AccruedSeconds] = defaultdict(AccruedSeconds)
@@ -106,9 +110,10 @@ def count_seconds(
 
 
 class AccrualTracker:
-    """Counts the seconds of our orders from look to look. Two looks that are further apart than `longest` tell
-    nothing of the time between them. `last_look`: when it last looked, None where it never did; `books`: what the
-    markets looked like then, our own orders not in them."""
+    """Counts the seconds of our orders from look to look.
+
+    If two looks are more than `longest` apart, the seconds between them are unknown. `last_look`: the time of the
+    last look, None before the first. `books`: the markets' books then, without our own orders."""
 
     def __init__(self, client: KalshiHttpClient, longest: timedelta) -> None:
         self._client, self._longest = client, longest
@@ -118,13 +123,15 @@ class AccrualTracker:
         self.books: Mapping[str, Book] = {}
 
     def restore(self, ledger: Ledger) -> None:
-        """Go on where the ledger ends. Raises a `LedgerError`."""
+        """Continue from the last state in the ledger. Raises `LedgerError`."""
         self._accrued_by_program = ledger.accrued_by_program()
         self.last_look, self.books = ledger.looked(), ledger.looks()
         self._programs = self._uncounted(ledger.latest_programs())
 
     def on_programs(self, pending: PendingWrites, programs: Iterable[Program]) -> None:
-        """These programs are listed. Those that are so no more may have had seconds since the last look."""
+        """Take the programs that the exchange lists.
+
+        Others are kept if they ended after the last look: they may have uncounted seconds."""
         pending.programs = list(programs)
         self._programs = self._uncounted(self._programs) | {program.id: program for program in pending.programs}
 
@@ -137,9 +144,10 @@ class AccrualTracker:
         records: Collection[OrderRecord],
         fills: Collection[Fill],
     ) -> None:
-        """Add to an entry what the seconds since the look before were worth, by what `markets` and `books` look
-        like now, our own orders not in them. Those of markets that were not looked at are read. `records`,
-        `fills`: what became of our orders. Raises an `ExchangeError`."""
+        """Add the seconds since the last look, and what they earned, to an entry.
+
+        `markets`, `books`: this look, without our own orders. Missing ones are read if our orders may have rested
+        there. `records`, `fills`: our orders' lives and fills. Raises `ExchangeError`."""
         tickers = {record.ticker for record in records if self.is_uncounted(record)}
         missing = sorted(tickers - books.keys())
         if missing:
@@ -160,14 +168,14 @@ class AccrualTracker:
         self.last_look, self.books = at, books
 
     def accrued_by_program(self, pending: PendingWrites) -> dict[str, float]:
-        """Dollars accrued so far by program id, with those of an entry, before floor and cap."""
+        """Dollars accrued by program id, including an entry, before floor and cap."""
         found = dict(self._accrued_by_program)
         for key, seconds in pending.seconds.items():
             found[key.program_id] = found.get(key.program_id, 0.0) + seconds.reward
         return found
 
     def on_written(self, pending: PendingWrites) -> None:
-        """An entry is in the ledger, and what it has is known from then on."""
+        """Add a written entry to the accrued dollars."""
         self._accrued_by_program = self.accrued_by_program(pending)
 
     def is_uncounted(self, record: OrderRecord) -> bool:

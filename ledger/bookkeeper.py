@@ -1,8 +1,10 @@
-"""Keeps the ledger: what became of our orders, what was filled, what is held, what the seconds were worth.
+"""Keep the ledger: our orders, fills, positions and what their seconds earned.
 
-Promise: all of it is the exchange's word, and whatever was missed while the bot was down or blind is asked for;
-what nobody can know is recorded as unknown. A ledger that cannot be written stops nothing but itself: it is told
-once, and what it lost are seconds.
+Promise:
+- The ledger records what the exchange reports. The bot reads later what it missed while down or disconnected.
+- What can no longer be known, such as what a second earned, is recorded as unknown.
+- If a write fails in a cycle, trading goes on. The failure is logged once, and a later cycle writes the orders,
+  fills and settlements. What the seconds until then earned counts as unknown.
 """
 
 from __future__ import annotations
@@ -30,23 +32,25 @@ from runtime.log_format import Log
 T = TypeVar("T")
 
 Mismatch = tuple[Decimal, Decimal]
-"""Contracts of a market that we believe to hold, and that the exchange says are held, YES positive."""
+"""Contracts of a market according to the ledger, and according to the exchange, YES positive."""
 
 _OVERLAP = timedelta(seconds=60)
-"""What is listed late is this late at most."""
+"""The exchange lists an entry up to this late, so each read begins this much earlier."""
 
 _WHOLE_SECOND = timedelta(seconds=1)
-"""The exchange is asked for what came from a whole second on, and lists so much more."""
+"""A read begins at a whole second, rounded down, so it lists up to this much more."""
 
 _EARLY = timedelta(seconds=2)
-"""An order that ends so long before its expiry did not expire: the exchange counts that in whole seconds."""
+"""An order that ends more than this before its expiry did not expire: expiries are in whole seconds."""
 
 _PRUNE_EVERY = timedelta(hours=1)
 
 
 class Bookkeeper:
-    """One account's ledger, kept cycle by cycle. Two looks that are further apart than twice `wait_time` tell
-    nothing of the time between them. `on_fills` hears of every fill that was not known yet, once."""
+    """Keeps one account's ledger, cycle by cycle.
+
+    If two looks are more than twice `wait_time` apart, the seconds between them are unknown. `on_fills` is called
+    once with each new fill."""
 
     def __init__(
         self,
@@ -76,8 +80,9 @@ class Bookkeeper:
     # -- at a session's start ----------------------------------------------------------------------------------
 
     def begin_session(self) -> None:
-        """Take up the ledger, the first time, and catch up with the exchange, on which nothing of ours rests now.
-        Raises `LedgerError`, and an `ExchangeError` where something could not be read."""
+        """Open the ledger, if it is not open yet, and catch up with the exchange.
+
+        The caller has canceled all of our orders. Raises `LedgerError`, or `ExchangeError` if a read fails."""
         now = self._client.clock.now()
         self.open_ledger()
         last = self._ledger.last_mark()
@@ -87,18 +92,20 @@ class Bookkeeper:
         self._fills_since = self._ledger.last_fill() or midnight(begun.date())
         if self._ledger.is_opened:
             self.read_fills()
-        else:  # what was filled before is history
+        else:  # fills before the opening are history: `on_fills` does not get them
             self._new_fills()
         self._read_settlements(self._ledger.last_settlement() or midnight(begun.date()))
         if self._ledger.is_opened:
             return
         positions = self._client.get_positions().all_or_raise()
-        while self._new_fills():  # one that came between the two lists is in the one and not in the other
+        while self._new_fills():  # a fill between the two reads would be in one list only
             positions = self._client.get_positions().all_or_raise()
         self._open(now, {position.ticker: position.count for position in positions})
 
     def _open(self, now: datetime, held: Mapping[str, Decimal]) -> None:
-        """Begin with what is `held`, and what it would bring now. All that was found out before is history."""
+        """Record the opening positions (`held`) with their prices now.
+
+        Fills and settlements read before are history."""
         self._held = dict(held)
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
         quotes = {ticker: book.best_bids() for ticker, book in books.items()}
@@ -111,16 +118,20 @@ class Bookkeeper:
         self._written()
 
     def open_ledger(self) -> None:
-        """Open the account's ledger, once an answer has told which account on which exchange this is. Raises
+        """Open the account's ledger, if it is not open yet.
+
+        The exchange must have answered before, because its answer completes the account's identity. Raises
         `LedgerError`."""
         if self._is_open:
             return
         now = self._client.clock.now()
         aside = self._ledger.open_for(self._client.identity, now)
         if aside is not None:
-            self._log("INFO", {"Ledger": f"{self._ledger.path.name} was another account's, now {aside.name}"})
+            self._log(
+                "INFO", {"Ledger": f"{self._ledger.path.name} was another account's; it is now {aside.name}"}
+            )
         begun = self._ledger.begun or now
-        told = f"of {begun:%Y-%m-%d %H:%M} UTC, kept on" if self._ledger.is_opened else "begun"
+        told = f"begun {begun:%Y-%m-%d %H:%M} UTC, continued" if self._ledger.is_opened else "new"
         self._log("INFO", {"Ledger": f"{self._ledger.path.name}, {told}"})
         self._ledger.begin_session(now)
         self._held = self._ledger.positions()
@@ -134,25 +145,26 @@ class Bookkeeper:
         self._is_open = True
 
     def accept_positions(self, mismatches: Mapping[str, Mismatch]) -> None:
-        """Take the exchange's word for what is held, at a session's start. Raises `LedgerError`."""
+        """Adopt the exchange's positions at a session's start. Raises `LedgerError`."""
         changes = {ticker: there - here for ticker, (here, there) in mismatches.items()}
         if changes:
             now = self._client.clock.now()
-            self._write(now, None, None)  # what was filled meanwhile is in it before it is adjusted
+            self._write(now, None, None)  # fills since the last write are stored before the adjustment
             self._ledger.adjust(changes, now)
             self._report_inputs.on_adjusted()
             for ticker, change in changes.items():
                 self._held[ticker] = self._held.get(ticker, Decimal(0)) + change
             held = ", ".join(f"{ticker} {change:+}" for ticker, change in changes.items())
-            self._log("INFO", {"Ledger": "positions are taken as the exchange has them", "Changed": held})
+            self._log("INFO", {"Ledger": "positions are taken from the exchange", "Changed": held})
 
     def position_mismatches(self, positions: PartialList[Position]) -> dict[str, Mismatch]:
-        """Where what is held by all fills and settlements is not what the exchange lists: by ticker what we and
-        what it says, YES positive. What is not known of one that closed is its settlement, which comes late; of
-        one with a fill that cannot be read, that fill."""
+        """Find the markets whose position in the ledger differs from the exchange's list.
+
+        Returns both counts by ticker. A market with a fill or position that cannot be read is left out. So is one
+        that the exchange no longer lists and that is not active: its settlement is listed late."""
         listed = {position.ticker: position.count for position in positions}
         unread = {error.ticker for error in positions.unreadable} | self._unread_fills
-        if "" in unread:  # it may be about any of them
+        if "" in unread:  # without a ticker it may be about any market
             return {}
         found = {}
         for ticker in sorted(listed.keys() | self._held.keys()):
@@ -168,7 +180,7 @@ class Bookkeeper:
     # -- in a cycle --------------------------------------------------------------------------------------------
 
     def placed(self, order: OrderRequest, response: OrderResponse) -> None:
-        """An order of ours was taken."""
+        """Record an order that the exchange accepted."""
         now = self._client.clock.now()
         fees = (response.average_fee or Decimal(0)) * response.filled
         rests = response.status is OrderStatus.RESTING
@@ -179,24 +191,30 @@ class Bookkeeper:
         self._record_order(record)
 
     def canceling(self, order: Order) -> None:
-        """An order is about to be taken down: should it be gone, it was us."""
+        """Remember that the bot is about to cancel an order.
+
+        If the order is gone at the next cycle, the bot canceled it."""
         self._canceled_by_us.add(order.order_id)
 
     def amended(self, order: Order, bid: Bid, until: datetime) -> None:
-        """An order rests as `bid` until a time from now on. The second or so since the last look counts so too."""
+        """Record that an order now rests as `bid`, and expires at `until`.
+
+        The new terms also count for the second or so since the last look."""
         known = self._orders.get(order.order_id, OrderRecord.of(order, self._client.clock.now()))
         self._record_order(known._replace(price=bid.price, asked=order.filled + bid.count, expires=until))
 
     def canceled(self, order: Order) -> None:
-        """An order was taken down just now."""
+        """Record that an order was canceled just now, if it is our own."""
         if trade.is_own(order):
             now = self._client.clock.now()
             record = self._orders.get(order.order_id, OrderRecord.of(order, now))
             self._record_order(record._replace(status=OrderStatus.CANCELED, ended=now))
 
     def sync_resting(self, ours: Collection[Order]) -> list[OrderRecord]:
-        """These, and no others, still rested when the cycle began. What became of others is asked for. Returns
-        those that were taken down early, and not by us."""
+        """Record which orders rested when the cycle began.
+
+        `ours`: all of our resting orders. The state of the others is read. Returns those that were
+        canceled before their expiry, but not by us."""
         now = self._client.clock.now()
         for order in ours:
             known = self._orders.get(order.order_id)
@@ -212,33 +230,34 @@ class Bookkeeper:
         return [record for record in early if record.order_id not in self._canceled_by_us]
 
     def read_fills(self) -> None:
-        """Ask for fills that are not known yet, and let them be heard of. Raises an `ExchangeError`."""
+        """Read new fills and pass them to `on_fills`. Raises `ExchangeError`."""
         new = self._new_fills()
         if new:
             self._on_fills(new)
 
     def _new_fills(self) -> list[NewFill]:
-        """The fills that were not known yet, oldest first. Raises an `ExchangeError`."""
+        """Read the fills that were not known yet, oldest first. Raises `ExchangeError`."""
         listed = self._client.get_fills(self._fills_since - _OVERLAP)
         new = list({fill.fill_id: fill for fill in listed if fill.fill_id not in self._fills}.values())
         self._unread_fills = {error.ticker for error in listed.unreadable}
         found = []
-        for fill in new:  # a page may repeat what stood on the last one
+        for fill in new:  # without repeats: a page may repeat fills of the last one
             self._fills[fill.fill_id] = self._pending.fills[fill.fill_id] = fill
             held = self._held.get(fill.ticker, Decimal(0))
             closes = held * fill.change < 0
             found.append(NewFill(fill, min(abs(held), fill.count) if closes else Decimal(0)))
             self._change_held(fill)
-            if not self._unread_fills:  # else asked for again, from before that one
+            if not self._unread_fills:  # else the next read begins before the unreadable fill
                 self._fills_since = max(self._fills_since, fill.time)
         self._log_unreadable(
-            listed, "A fill is missing in the ledger until it can be read; what is held is read by itself"
+            listed, "A fill is missing in the ledger until it can be read; positions are read separately"
         )
         return found
 
     def check_settlements(self, positions: Iterable[Position]) -> None:
-        """These are the exchange's positions. What the ledger holds beside them may have been settled: that is
-        asked for. Raises an `ExchangeError`."""
+        """Read settlements, if the exchange no longer lists a position of the ledger.
+
+        `positions`: those that the exchange lists. Raises `ExchangeError`."""
         listed = {position.ticker for position in positions}
         gone = [ticker for ticker, count in self._held.items() if count and ticker not in listed]
         if gone:
@@ -251,8 +270,9 @@ class Bookkeeper:
         books: Mapping[str, Book],
         held: Mapping[str, Book],
     ) -> None:
-        """Count the seconds since the look before, as `AccrualTracker.accrue` does. By the books of `held` goes
-        what positions are worth. Raises an `ExchangeError`."""
+        """Count the seconds since the last look, with `AccrualTracker.accrue`.
+
+        `held`: the books that value the positions. Raises `ExchangeError`."""
         self._held_books = held
         self._accrual.accrue(self._pending, at, markets, books, self._orders.values(), self._fills.values())
         self._report_inputs.on_books(self._pending, at, {**held, **self._accrual.books})
@@ -262,7 +282,7 @@ class Bookkeeper:
         return self._accrual.accrued_by_program(self._pending)
 
     def on_programs(self, programs: Iterable[Program]) -> None:
-        """These programs are listed."""
+        """Record the programs that the exchange lists."""
         self._accrual.on_programs(self._pending, programs)
 
     def count_cash(
@@ -272,22 +292,28 @@ class Bookkeeper:
         balance: Balance,
         maker_rate: Callable[[str], Decimal],
     ) -> None:
-        """Look at the cash, where all that rests and is held could be read; `maker_rate` as for
-        `cash_reconciliation.tied_up`. Raises an `ExchangeError`, and nothing is lost: the next look counts."""
+        """Reconcile the cash, if all fills were read and the positions match.
+
+        `orders`: all that rest. `maker_rate`: see `cash_reconciliation.tied_up`. Raises `ExchangeError`. Nothing
+        is lost then, because the next look counts."""
         listed = {position.ticker: position.count for position in positions}
         held = {ticker: count for ticker, count in self._held.items() if count}
         if listed == held and not self._unread_fills:
             self._report_inputs.count_cash(self._pending, orders, positions.items, balance, maker_rate)
 
     def catch_up(self) -> None:
-        """Ask for the prices that no look told. Raises an `ExchangeError` or a `LedgerError`."""
+        """Read the prices and outcomes that no look gave.
+
+        Raises `ExchangeError` or `LedgerError`."""
         self._report_inputs.catch_up(self._pending)
 
     # -- at a cycle's end --------------------------------------------------------------------------------------
 
     def close_cycle(self, cycle: CycleRecord | None, balance: Balance | None) -> AccountMark:
-        """Write down what a cycle, or the end of a session (None), brought. Returns what there is now. Raises
-        nothing: what cannot be written is told, and kept for the next time."""
+        """Write the entry of a cycle, or of a session's end (None).
+
+        Returns the account's mark. Raises nothing: a failed write is logged, and the entry is kept for the
+        next write."""
         try:
             mark = self.mark(balance)
         except (ExchangeError, LedgerError) as error:
@@ -296,18 +322,21 @@ class Bookkeeper:
             if isinstance(error, LedgerError):
                 self._not_written(error)
                 return mark
-            self._log("ERROR", str(error), ["The day's profit is not known before this can be read"])
+            self._log("ERROR", str(error), ["The day's profit is unknown until this can be read"])
         self._write(mark.at, cycle, mark)
         return mark
 
     def mark(self, balance: Balance | None) -> AccountMark:
-        """What there is now, and what the day has brought. Raises an `ExchangeError` or a `LedgerError` where that
-        cannot be told."""
+        """Compute the account's mark: its state now, and the day's profit.
+
+        Raises `ExchangeError` or `LedgerError` if they are unknown."""
         books = {**self._held_books, **self._accrual.books}
         return self._marker.mark(self._pending, self._client.clock.now(), self._held, books, balance)
 
     def record_failed(self, cycle: CycleRecord) -> None:
-        """Write down that a cycle failed, and what it brought until then. Raises nothing."""
+        """Write the entry of a failed cycle. Raises nothing.
+
+        The entry has all that happened before the failure."""
         if self._is_open:
             self._write(self._client.clock.now(), cycle, None)
 
@@ -328,7 +357,7 @@ class Bookkeeper:
             self._written()
 
     def end_session(self, how: str) -> None:
-        """Say how the session ended."""
+        """Record how the session ended. Raises nothing."""
         if self._is_open:
             try:
                 self._ledger.end_session(self._client.clock.now(), how)
@@ -337,7 +366,7 @@ class Bookkeeper:
 
     def _written(self) -> None:
         if not self._is_written:
-            self._log("INFO", {"Ledger": "is written again; what it missed counts as unknown time"})
+            self._log("INFO", {"Ledger": "is written again; the seconds that it missed count as unknown"})
         self._is_written = True
         self._accrual.on_written(self._pending)
         self._pending = PendingWrites(EPOCH)
@@ -354,21 +383,23 @@ class Bookkeeper:
         }
 
     def _not_written(self, error: LedgerError) -> None:
-        """Quoting goes on: what the ledger lacks the exchange still knows, but for what the seconds were worth."""
+        """Log the first failed write. Quoting goes on.
+
+        The exchange still has what the ledger lacks, except what the seconds earned."""
         if self._is_written:
-            told = "Trading goes on, what is earned meanwhile is not counted; free some disk, or make it writable"
+            told = "Trading goes on; rewards meanwhile are not counted. Free disk space, or make it writable"
             self._log("ERROR", str(error), [told])
         self._is_written = False
         self._pending.lose_estimates()
 
-    # -- what the exchange tells -------------------------------------------------------------------------------
+    # -- reading the exchange ----------------------------------------------------------------------------------
 
     def _read_orders(self, since: datetime) -> None:
-        """What became of our orders, those of a process that was killed among them."""
+        """Read the state of our orders, including those of a process that was killed."""
         now = self._client.clock.now()
         listed = self._client.get_orders(since)
         self._log_unreadable(
-            listed, "How long an order of ours rested is not known; its seconds are taken to end with its expiry"
+            listed, "How long one of our orders rested is unknown; its seconds are counted until its expiry"
         )
         for order in filter(trade.is_own, listed):
             known = self._orders.get(order.order_id)

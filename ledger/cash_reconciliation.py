@@ -1,6 +1,11 @@
-"""What explains the account's cash. Promise: pure and exact: cash that no fill, settlement or payment explains
-shows as a step between two looks, and is seen twice before it counts. The exchange never says what it pays for
-liquidity; this is where such a payment shows.
+"""Find changes of the account's cash that nothing explains.
+
+Promise:
+- The functions are pure and exact.
+- Cash that no fill, settlement or payment explains shows as a step between two looks.
+- A step counts after two looks in a row have shown it.
+
+The exchange does not report what it pays for liquidity. Such a payment shows as a step.
 """
 
 from __future__ import annotations
@@ -15,8 +20,8 @@ from exchange.models import Order
 from exchange.orderbook import Side
 
 STEP = Decimal("0.50")
-"""Dollars that come or go at once without an explanation and are a step of their own. What is less may be a fee
-that is reserved otherwise than we think; no reward is less than a dollar."""
+"""The smallest unexplained change, in dollars, that is a step. A smaller one may be a fee that the exchange
+reserves in another way than this module assumes. Every reward is at least $1."""
 
 _SAME = Decimal("0.01")
 _NOTHING = Decimal(0)
@@ -25,8 +30,10 @@ _MILLIONTH = Decimal("0.000001")
 
 
 class CashReading(NamedTuple):
-    """Dollars at a time: the account's `cash`, what orders tie up included, and what trades and settlements
-    (`traded`) and listed payments (`paid`) had moved until then."""
+    """The account's cash at a time, in dollars.
+
+    `cash` includes what resting orders tie up. `traded`, `paid`: how trades and settlements, and listed payments,
+    have changed it until then."""
 
     cash: Decimal
     traded: Decimal
@@ -34,13 +41,15 @@ class CashReading(NamedTuple):
 
     @property
     def level(self) -> Decimal:
-        """The cash that they do not explain; it stays as it is unless money comes or goes without a name."""
+        """The cash that they do not explain: constant until an unexplained change."""
         return self.cash - self.traded - self.paid
 
 
 class ExplainedSpan(NamedTuple):
-    """From a `first` look to a `last` one all cash was explained, to less than a step from one to the next. Where
-    it begins `anew`, what it differs by from the one before tells nothing: positions were taken over."""
+    """A time, from the `first` look to the `last`, in which all cash was explained.
+
+    Each change of the level from look to look was less than a step. `anew`: the difference from the span before
+    means nothing, because the ledger was new or positions were adopted."""
 
     since: datetime
     until: datetime
@@ -50,8 +59,10 @@ class ExplainedSpan(NamedTuple):
 
 
 def cash_effect(held: Decimal, one: Fill | Settlement) -> Decimal:
-    """Dollars that a fill or a settlement adds to the cash, where so many contracts (YES positive) are held before
-    it: a YES and a NO together are a dollar, paid back at once."""
+    """Dollars that a fill or a settlement adds to the cash.
+
+    `held`: the position before it, YES positive. A YES and a NO together are $1, which the exchange pays at
+    once."""
     if isinstance(one, Settlement):
         return one.revenue
     against = -held if one.side is Side.YES else held
@@ -62,9 +73,11 @@ def cash_effect(held: Decimal, one: Fill | Settlement) -> Decimal:
 def tied_up(
     orders: Iterable[Order], positions: Iterable[Position], maker_rate: Callable[[str], Decimal]
 ) -> Decimal:
-    """Dollars that resting orders tie up: the price, and the maker's fee if there is one, of what would open
-    something. What would only close a position needs nothing; the oldest orders close first. `maker_rate`: by
-    ticker the fee for a contract at P, divided by P x (1 - P)."""
+    """Dollars that resting orders tie up.
+
+    Contracts that would open a position tie up their price and the maker fee, if there is one. Contracts that
+    would only close one tie up nothing. The oldest orders close first. `maker_rate`: by ticker, the fee for a
+    contract at price P, divided by P x (1 - P)."""
     held = {position.ticker: position.count for position in positions}
     closable: dict[tuple[str, Side], Decimal] = {}
     total = _NOTHING
@@ -90,8 +103,10 @@ def extend_span(
     reading: CashReading,
     anew: bool = False,
 ) -> tuple[ExplainedSpan | None, ExplainedSpan | None]:
-    """A look at the cash: the span that it goes on or begins, None where neither is sure yet, and what is then
-    in `doubt`: a step counts once two looks in a row agree on it."""
+    """Extend the span `before` with a reading, or begin a new span.
+
+    Returns the span and None. If the reading shows a step, it returns None and the span in `doubt`: pass that with
+    the next reading. The step counts once two looks in a row agree on it. `anew`: begin a new span at once."""
     now = ExplainedSpan(at, at, reading, reading)
     if before is None or anew:
         return now._replace(anew=True), None

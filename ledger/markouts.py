@@ -1,7 +1,11 @@
-"""What the market thought of a fill: the prices before it, after it, five minutes and an hour later. Promise:
-pure; each price has its true time, and what nobody saw near the time asked for is missing, not guessed.
+"""Find market prices around a fill: before it, after it, 5 min and 1 h later.
 
-A look of ours is without our own orders; a candle of the exchange's is not.
+Promise:
+- The module is pure.
+- Each price has the time at which it was seen.
+- If no price was seen near the time asked for, it is missing, not guessed.
+
+Prices come from the bot's looks, without its own orders, or from the exchange's candles, which include them.
 """
 
 from __future__ import annotations
@@ -26,23 +30,25 @@ POINTS = (BEFORE, *LATER)
 SETTLEMENT = "settlement"
 
 NEAR = timedelta(seconds=90)
-"""A look so long after the time asked for tells of that time; where there is none, a candle does."""
+"""The longest time between a look and the time that it stands for. If there is no such look, a candle is used."""
 
 FURTHEST = timedelta(hours=1)
-"""No candle further away is taken: nobody may have looked, but prices may have moved."""
+"""The longest time between a candle and the time that it stands for: beyond it, prices may have moved."""
 
 _LOOKS = 3
 
 
 class MarkoutPoint(NamedTuple):
-    """What is asked for of a fill: the price at one of `POINTS`."""
+    """A price wanted for a fill: at one of `POINTS`."""
 
     fill_id: str
     name: str
 
 
 class BestBids(NamedTuple):
-    """A market's best bids at a time, in dollars, None where nobody bid; of a minute's candle or of a look."""
+    """A market's best bids at a time, in dollars, from a look or a one-minute candle.
+
+    None if there are no bids."""
 
     at: datetime
     yes_bid: Decimal | None
@@ -50,7 +56,7 @@ class BestBids(NamedTuple):
     is_candle: bool = False
 
     def mid_price(self, side: Side) -> Decimal | None:
-        """The middle price of a side; None where one side of the book was empty."""
+        """The mid price of a side; None if one side of the book was empty."""
         if self.yes_bid is None or self.no_bid is None:
             return None
         middle = (self.yes_bid + ONE_DOLLAR - self.no_bid) / 2
@@ -58,21 +64,21 @@ class BestBids(NamedTuple):
 
 
 class MarkoutTracker:
-    """The fills whose points are not all known yet, and what the last looks showed."""
+    """Tracks the fills with missing points, and the best bids of the last looks."""
 
     def __init__(self) -> None:
         self._due: dict[MarkoutPoint, Fill] = {}
         self._looks: dict[str, deque[BestBids]] = {}
 
     def expect(self, fills: Iterable[Fill], known: Iterable[MarkoutPoint] = ()) -> None:
-        """Ask for all points of some fills that are not known."""
+        """Track all points of some fills, except those that are `known`."""
         points = {MarkoutPoint(fill.fill_id, name): fill for fill in fills for name in POINTS}
         for point in known:
             points.pop(point, None)
         self._due |= points
 
     def on_fill(self, fill: Fill) -> dict[MarkoutPoint, BestBids]:
-        """A fill that was not known: what is known of it already."""
+        """Track a new fill. Returns its points that earlier looks give."""
         self.expect([fill])
         looks = list(self._looks.get(fill.ticker, ()))
         before = [seen for seen in looks if seen.at <= fill.time <= seen.at + NEAR]
@@ -82,7 +88,7 @@ class MarkoutTracker:
         return self._taken(found)
 
     def on_books(self, at: datetime, books: Mapping[str, Book]) -> dict[MarkoutPoint, BestBids]:
-        """The books of a look, without our own orders. Returns the points that it tells."""
+        """Take a look's books, without our own orders. Returns the points that it gives."""
         for ticker, book in books.items():
             self._looks.setdefault(ticker, deque(maxlen=_LOOKS)).append(BestBids(at, *book.best_bids()))
         for ticker in [ticker for ticker, seen in self._looks.items() if seen[-1].at < at - FURTHEST]:
@@ -94,11 +100,13 @@ class MarkoutTracker:
         return self._taken(found)
 
     def missing(self, now: datetime) -> dict[MarkoutPoint, Fill]:
-        """The points that no look will tell any more."""
+        """The points that no later look can give."""
         return {point: fill for point, fill in self._due.items() if _target(point, fill) + NEAR < now}
 
     def from_candles(self, now: datetime, candles: Iterable[Candle]) -> dict[MarkoutPoint, BestBids]:
-        """What candles tell of the missing points. What they do not tell an hour later is given up."""
+        """Find the missing points that candles give.
+
+        A point that is still missing 2 h after its time is given up."""
         by_ticker: dict[str, list[BestBids]] = {}
         for one in candles:
             by_ticker.setdefault(one.ticker, []).append(BestBids(one.end, one.yes_bid, one.no_bid, True))
@@ -124,7 +132,7 @@ class MarkoutTracker:
 
 
 def candle_span(missing: Iterable[tuple[MarkoutPoint, Fill]]) -> tuple[datetime, datetime]:
-    """From when to when candles tell of some points."""
+    """The time span of the candles that can give some points."""
     targets = [_target(point, fill) for point, fill in missing]
     return min(targets) - FURTHEST, max(targets) + FURTHEST
 
@@ -134,7 +142,7 @@ def _target(point: MarkoutPoint, fill: Fill) -> datetime:
 
 
 def _nearest(point: MarkoutPoint, fill: Fill, candles: Iterable[BestBids]) -> BestBids | None:
-    """The last candle before a fill, or the first that ends after the time asked for."""
+    """The last candle before a fill, or the first that ends after the point's time."""
     target = _target(point, fill)
     if point.name == BEFORE:
         return max((one for one in candles if target - FURTHEST <= one.at <= target), default=None, key=_time)

@@ -1,6 +1,11 @@
-"""What a report needs and no trade does: the cash that nothing explains, what prices did after each fill, what a
-market paid at its end, how much money was tied up. Promise: it only reads, and what it could not read is asked for
-again later; it never stops a cycle.
+"""Collect what only reports need: unexplained cash, prices, outcomes, capital.
+
+Promise:
+- It only reads from the exchange.
+- It asks again later for data that it could not read.
+- It never stops a cycle: its callers log its `ExchangeError` and go on.
+
+Prices are those around each fill. An outcome is what a market paid at its end. Capital is the money tied up.
 """
 
 from __future__ import annotations
@@ -31,8 +36,9 @@ DEPOSIT, WITHDRAWAL, SHARDS, SUBACCOUNTS = "deposit", "withdrawal", "transfer", 
 
 
 class ReportInputs:
-    """Watches one account for its ledger. What it finds goes into the entry it is given. Two looks further apart
-    than `longest` tell nothing of the time between them."""
+    """Watches one account, and adds what it finds to the ledger entry `pending`.
+
+    If two looks are more than `longest` apart, the capital between them is not counted."""
 
     def __init__(self, client: KalshiHttpClient, ledger: Ledger, longest: timedelta, log: Log) -> None:
         self._client, self._ledger, self._longest, self._log = client, ledger, longest, log
@@ -47,7 +53,7 @@ class ReportInputs:
         self._asked = self._outcomes_asked = EPOCH
 
     def restore(self, now: datetime) -> None:
-        """Go on where the ledger ends."""
+        """Continue from the last state in the ledger."""
         self._begun, self._traded = self._ledger.begun or now, self._ledger.traded()
         self._span = self._ledger.last_span()
         self._flows = {flow.id: flow for flow in self._ledger.flows()}  # the exchange may forget old ones
@@ -56,26 +62,30 @@ class ReportInputs:
         self._markouts.expect(fills, self._ledger.markouts(since - markouts.FURTHEST))
 
     def open(self) -> None:
-        """What is held is what the ledger begins with: all before that is not its own."""
+        """Start from the ledger's opening: cash effects and fills before it do not count."""
         self._traded, self._markouts = Decimal(0), MarkoutTracker()
 
     def on_adjusted(self) -> None:
-        """Positions were taken over that no fill explains: the cash behind them is not explained either."""
+        """Start a new cash span: positions were adopted that no fill explains.
+
+        The cash behind them is not explained either."""
         self._anew = True
 
     @property
     def traded(self) -> Decimal:
-        """Dollars that all fills and settlements since the ledger was begun moved in the cash."""
+        """Change of the cash by all fills and settlements since the opening, in dollars."""
         return self._traded
 
     def on_change(self, pending: PendingWrites, held: Decimal, one: Fill | Settlement) -> None:
-        """A fill or a settlement, and what was held of its market before it, YES positive."""
+        """Take a fill or a settlement.
+
+        `held`: the market's position before it, YES positive."""
         self._traded += cash_reconciliation.cash_effect(held, one)
         if isinstance(one, Fill):
             pending.markouts |= self._markouts.on_fill(one)
 
     def on_books(self, pending: PendingWrites, at: datetime, books: Mapping[str, Book]) -> None:
-        """The books of a look, without our own orders."""
+        """Take the books of a look, without our own orders."""
         pending.markouts |= self._markouts.on_books(at, books)
 
     # -- cash --------------------------------------------------------------------------------------------------
@@ -88,9 +98,10 @@ class ReportInputs:
         balance: Balance,
         maker_rate: Callable[[str], Decimal],
     ) -> None:
-        """The account, all of which could be read and is explained by fills and settlements. Raises an
-        `ExchangeError` where payments, which may explain a change, cannot be read: then it is not looked at before
-        they can."""
+        """Reconcile the cash of an account, and count its capital.
+
+        Call it only if all of the account was read, and fills and settlements explain its positions. Raises
+        `ExchangeError` if payments cannot be read, which may explain a change. The change then waits for them."""
         now = self._client.clock.now()
         self._count_capital(pending, now, orders, positions)
         there = balance.available + cash_reconciliation.tied_up(orders, positions, maker_rate)
@@ -98,7 +109,7 @@ class ReportInputs:
         if before and abs(reading.level - before.last.level) >= cash_reconciliation.STEP:
             if now < self._flows_due:
                 return
-            self._flows_due = now + _ASKED_EVERY  # where it fails, for one where the key may not read them
+            self._flows_due = now + _ASKED_EVERY  # if the read fails, as for a key that may not read them
             self._read_flows(pending)
             self._flows_due, reading = now, self._cash_reading(there)
         span, self._doubt = cash_reconciliation.extend_span(before, self._doubt, now, reading, self._anew)
@@ -111,7 +122,7 @@ class ReportInputs:
     def _log_step(self, came: Decimal) -> None:
         said = f"${abs(came):.4f} {'came' if came > 0 else 'went'} that no fill, settlement or payment explains"
         report = typed("main.py report")
-        maybe = f"; a reward perhaps: {report} compares it with what was estimated" if came > 0 else ""
+        maybe = f"; perhaps a reward: {report} compares it with the estimates" if came > 0 else ""
         self._log("INFO", {"Cash": said + maybe})
 
     def _cash_reading(self, there: Decimal) -> CashReading:
@@ -121,7 +132,7 @@ class ReportInputs:
     def _count_capital(
         self, pending: PendingWrites, now: datetime, orders: Collection[Order], positions: Collection[Position]
     ) -> None:
-        """What is tied up now was so since the look before."""
+        """Count the capital that is tied up now for the time since the last look."""
         since, self._capital_at = self._capital_at, now
         if since is None or now - since > self._longest:
             return
@@ -133,7 +144,7 @@ class ReportInputs:
             pending.capital[key] = pending.capital.get(key, 0.0) + float(dollars) * seconds
 
     def _read_flows(self, pending: PendingWrites) -> None:
-        """Every payment and transfer since the ledger was begun."""
+        """Read every payment and transfer since the ledger was begun."""
         found: list[CashFlow] = []
         for kind, sign, payments in (
             (DEPOSIT, 1, self._client.get_deposits()),
@@ -162,8 +173,9 @@ class ReportInputs:
     # -- prices ------------------------------------------------------------------------------------------------
 
     def catch_up(self, pending: PendingWrites) -> None:
-        """Ask the exchange for what no look told: minutes in which the bot did not look, and what markets paid at
-        their end. Raises an `ExchangeError`."""
+        """Read what no look gave: prices of minutes without a look, and outcomes.
+
+        Raises `ExchangeError`."""
         now = self._client.clock.now()
         missing = self._markouts.missing(now)
         if missing and now >= self._asked + _ASKED_EVERY:

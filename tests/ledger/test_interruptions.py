@@ -108,7 +108,7 @@ def test_a_full_disk_does_not_stop_the_renewal_of_orders(
     assert all((order.expires or 0) > old[order.order_id] + 150 for order in bench.resting()), "renewed"
     (line,) = bench.events("ERROR")
     assert f"The ledger {bench.ledger_file.name} cannot be written: attempt to write a readonly database" in line
-    assert "Trading goes on, what is earned meanwhile is not counted" in bench.log
+    assert "Trading goes on; rewards meanwhile are not counted" in bench.log
     assert total(bench) == before
     bench.let_ledger_write(True)
     trade_cycles(bench, 2)
@@ -211,4 +211,4 @@ def test_an_earlier_fill_is_not_counted_twice_after_a_restart(
     bench.restart()
     bench.run(cycles=1)
     assert_as_stated(bench)
-    assert not any("positions are taken as the exchange has them" in line for line in bench.events("INFO"))
+    assert not any("positions are taken from the exchange" in line for line in bench.events("INFO"))
