@@ -26,8 +26,8 @@ from runtime.log_format import Log
 VERIFY_TRIES = 5
 VERIFY_SECONDS = 1.0
 STOP_TRIES = 3
-"""Attempts to cancel the orders and verify it before the bot stops. A check of lists that lag is not counted, up
-to `VERIFY_TRIES` checks."""
+"""Attempts to cancel the orders and verify it before the bot stops. Checks of lists that lag do not count, but
+there are no more than `VERIFY_TRIES` + 1 checks once every order was answered."""
 
 
 _SLACK = timedelta(seconds=2)
@@ -64,8 +64,8 @@ class NullRecorder:
 class Shutdown(NamedTuple):
     """The outcome of a stop.
 
-    `problem`: why orders may still rest, empty if none does. `code`: the process's exit code, 0, or 3 if an order
-    may still rest."""
+    `problem`: what the bot could not do or verify, empty if it verified that no order rests. `code`: the process's
+    exit code, 0, or 3 if an order may still rest."""
 
     problem: str
     code: int
@@ -195,7 +195,7 @@ class Canceler:
         if not held:
             return f"{gone}; no positions are held", []
         many = "1 position is" if len(held) == 1 else f"{len(held)} positions are"
-        then = f"{many} still held. The next start sells positions"
+        then = f"{many} still held: sell them, or the next start sells what it can"
         return f"{gone}; {then}", [log_format.pairs(log_format.held_position(one)) for one in held]
 
     def _lists_are_current(self) -> bool:

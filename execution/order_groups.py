@@ -4,7 +4,8 @@ If more than a group's limit is filled within 15 s, the exchange cancels all its
 
 Promise:
 - Every quote is sent in a group.
-- A group's limit is `FILL_LIMIT`, or the size of the shard's largest quote.
+- A group's limit is `FILL_LIMIT`. If that is None, it is at least the shard's largest quote and less than twice
+  it.
 """
 
 from __future__ import annotations

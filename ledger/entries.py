@@ -130,7 +130,7 @@ class PositionAdjustment(NamedTuple):
 
 
 class Halt(NamedTuple):
-    """A halt: the bot stopped trading by itself.
+    """A halt, by the bot itself or by a command such as `cancel-all`.
 
     `cleared`: when a person resumed trading. `cleared_by`: how."""
 

@@ -178,7 +178,7 @@ def test_the_bot_survives_a_simulator_that_is_not_running(
     assert bot.poll() is None
     code, seconds = stop(bot)
     assert (code, seconds < 2) == (0, True), f"exit {code} after {seconds:.1f} s"
-    assert "[SHUTDOWN] No order was placed" in read(log)
+    assert "[SHUTDOWN] The bot placed no order" in read(log)
     assert "Traceback" not in read(log)
 
 
