@@ -136,7 +136,7 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
 
 
 def open_client(environment: Environment, dotenv_file: Path = HOME / ".env") -> KalshiHttpClient:
-    """Return a client for a script: the keys are read from `.env` and the terminal, as the bot does.
+    """Return a client for a script, with the keys of `.env`, as the bot reads them.
 
     Warns (`UserWarning`) if the key file or a variable needs attention. Raises `ConfigError` if one is missing or
     wrong.

@@ -101,7 +101,9 @@ class Canceler:
         return len(own)
 
     def wait_for_lists(self) -> None:
-        """Wait until the account's lists are current: with old ones an order is placed twice."""
+        """Wait until the account's lists are current. Raises `OutcomeUnknown` if they lag.
+
+        With old lists the bot would place an order twice."""
         for _ in range(VERIFY_TRIES):
             if self._client.lists_are_current():
                 return
@@ -109,9 +111,10 @@ class Canceler:
         raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind the bot's requests")
 
     def cancel(self, orders: Iterable[Order], cause: CancelCause, told: set[str] | None = None) -> None:
-        """Cancel orders. `told`: ids whose cancel was logged before; lists that lag may repeat them.
+        """Cancel orders.
 
-        Raises the last `ExchangeError` that concerns more than its order, after all were tried."""
+        `told`: ids whose cancel was logged before; lists that lag may repeat them. Raises the last `ExchangeError`
+        that concerns more than its order, after all were tried."""
         failed: ExchangeError | None = None
         told = set() if told is None else told
         for order in orders:

@@ -165,7 +165,7 @@ class Executor:
     # -- the steps of a plan -----------------------------------------------------------------------------------
 
     def _cancel(self, plan: Plan, gate: Gate) -> ExchangeError | None:
-        """Cancel unwanted orders. Returns the last error after which an outcome is unknown."""
+        """Cancel unwanted orders. Returns the last error that leaves an outcome unknown."""
         failed = None
         for order, cause in plan.cancels:
             try:
@@ -233,7 +233,7 @@ class Executor:
         self._log("ERROR", str(error), [f"Ticker: {order.ticker}; the bot leaves this order out and goes on"])
 
     def _note_pause(self, ticker: str, error: ExchangeError) -> bool:
-        """Return whether an error means that a market accepts no orders now, and remember it."""
+        """Whether an error means that a market accepts no orders now. Remembers it."""
         if isinstance(error, Paused):
             self.closed_markets[ticker] = f"the market accepts no orders ({error.message or error.code})"
         return isinstance(error, Paused)

@@ -42,7 +42,9 @@ class OrderGroups:
         return {shard: self._groups[shard].id if shard in self._groups else NEW_GROUP for shard in shards}
 
     def ensure(self, largest: Mapping[int, Decimal]) -> None:
-        """Create or adjust each shard's group to its `largest` order. Raises `ExchangeError`."""
+        """Create each shard's group, or adjust it to its `largest` order.
+
+        Raises `ExchangeError`."""
         for shard, count in largest.items():
             wanted = self._fill_limit or max(count.to_integral_value(ROUND_CEILING), LEAST)
             group = self._groups.get(shard)

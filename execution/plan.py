@@ -260,7 +260,9 @@ class _Planner:
     def _targets(
         self, resting_exits: Iterable[TargetQuote], sold: Mapping[str, object]
     ) -> dict[Place, TargetQuote]:
-        """Targets by side, the most important first. `sold`: the side of each exit, by market."""
+        """Targets by side, the most important first.
+
+        `sold`: the side of each exit, by market."""
         found: dict[Place, TargetQuote] = {}
         for quote in self._wanted.quotes:
             side, price, count = quote.bid.side, quote.bid.price, quote.bid.count
@@ -283,9 +285,9 @@ class _Planner:
         return found
 
     def _as_they_are(self) -> Iterable[tuple[Place, TargetQuote]]:
-        """The bot's orders in markets of `keep`, as targets. What they sell is in their size already.
+        """The bot's orders in markets of `keep`, as targets.
 
-        A side with a position of its own is left out."""
+        Contracts that they sell are in their size already. A side with a position of its own is left out."""
         until = self._wanted.until
         for place, orders in self._ours.items():
             ticker, side = place
@@ -375,7 +377,7 @@ class _Planner:
         return grid.ticks(side, ONE_DOLLAR - best.price) - grid.ticks(side, price) >= CLEARANCE
 
     def _rank(self, one: Amendment) -> tuple[int, Decimal]:
-        """Sort key: renewals first, then changes that free money before those that need it."""
+        """Sort key: renewals first, then changes that free money, then those that need it."""
         cost = self._state.cost
         return _AMEND_KINDS.index(one.kind), cost(one.order.ticker, one.bid) - cost(
             one.order.ticker, one.order.bid
