@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bot import launch, log_events, recovery
-from bot.connection import Connection
+from bot.connection import DOTENV_FILE, Connection
 from bot.decision import CycleInputs, Decision, decide, headroom
 from bot.log_events import CycleReport
 from bot.observation import AccountSnapshot, MarketView, early_cancels, look_at_held
@@ -44,7 +44,7 @@ from incentive import IncentiveProgram
 from ledger.entries import CycleRecord, NewFill
 from ledger.ledger import Ledger, file_name
 from runtime import log_format, signals
-from runtime.console import ExitCode
+from runtime.console import HOME, ExitCode
 from runtime.log_output import TradeLog
 from runtime.version import VERSION
 from selection.ranking import Selection
@@ -137,9 +137,7 @@ LOG_DETAIL = False
 _WRITTEN = frozenset(globals()) - _NOT_SETTINGS
 """The names of the settings, including misspelled ones."""
 
-_HOME = Path(__file__).resolve().parent
-LOG_FILE = _HOME / "trade.log"
-DOTENV_FILE = _HOME / ".env"
+LOG_FILE = HOME / "trade.log"
 
 
 class MarketBot:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from warnings import warn
 
 import requests
 from dotenv import dotenv_values
@@ -29,9 +29,10 @@ from runtime.console import HOME, in_project
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
 
+DOTENV_FILE = HOME / ".env"
+
 REAL_MONEY_DOMAIN = ".kalshi.com"
 """The domain of the real exchange's hosts. Its test site has another domain."""
-
 
 _PLACEHOLDER = re.compile(r"your_\w+_api_key_id|/path/to/.*")
 """The values of .env.example that you must replace."""
@@ -135,7 +136,7 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     )
 
 
-def open_client(environment: Environment, dotenv_file: Path = HOME / ".env") -> KalshiHttpClient:
+def open_client(environment: Environment, dotenv_file: Path = DOTENV_FILE) -> KalshiHttpClient:
     """Return a client for a script, with the keys of `.env`, as the bot reads them.
 
     Warns (`UserWarning`) if the key file or a variable needs attention. Raises `ConfigError` if one is missing or
@@ -143,7 +144,7 @@ def open_client(environment: Environment, dotenv_file: Path = HOME / ".env") -> 
     """
     connection = connect(environment, read_variables(dotenv_file))
     for warning in connection.warnings:
-        warnings.warn(warning, stacklevel=2)
+        warn(warning, stacklevel=2)
     return connection.client
 
 
