@@ -38,6 +38,9 @@ PACKAGES = sorted(set(LEVELS) - set(FRONT_DOORS))
 LONGEST = 450
 """Lines of a file."""
 
+LONGEST_FIRST_LINE = 80
+"""Characters of a docstring's first line."""
+
 
 def read(file: Path) -> str:
     return file.read_text(encoding="utf-8")
@@ -56,6 +59,11 @@ def sources() -> dict[str, str]:
     return {
         ".".join(name.parts).removesuffix(".__init__"): read(file) for name, file in zip(names, files, strict=True)
     }
+
+
+def sources_of_benchmarks() -> dict[str, str]:
+    """The files of `benchmarks/` with their text, by dotted name."""
+    return {f"benchmarks.{file.stem}": read(file) for file in PROJECT.glob("benchmarks/*.py")}
 
 
 @cache
@@ -123,12 +131,19 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def test_no_file_is_too_long_to_be_read_at_once() -> None:
-    texts = (
-        sources()
-        | sources_of_tests()
-        | {f"benchmarks.{file.stem}": read(file) for file in PROJECT.glob("benchmarks/*.py")}
-    )
+    texts = sources() | sources_of_tests() | sources_of_benchmarks()
     assert [name for name, text in texts.items() if len(text.splitlines()) > LONGEST] == []
+
+
+def test_the_first_line_of_a_docstring_can_be_skimmed() -> None:
+    found = [
+        (name, (ast.get_docstring(node) or "").partition("\n")[0])
+        for name, text in (sources() | sources_of_benchmarks()).items()
+        for node in nodes(text)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+    ]
+    assert len([line for _, line in found if line]) > 1_000
+    assert [(name, line) for name, line in found if len(line) > LONGEST_FIRST_LINE] == []
 
 
 # -- the tests' own layout ---------------------------------------------------------------------------------------

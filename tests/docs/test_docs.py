@@ -357,12 +357,8 @@ def test_the_fields_of_the_json_are_those_that_are_listed() -> None:
 
 
 def test_the_reasons_and_the_codes_are_all_told_once() -> None:
-    for head, members in (
-        ("reason of `[SKIP MARKET]`", Reason),
-        ("reason of `[CANCEL ORDER]`", CancelReason),
-        ("code of `[REFUSED ORDER]`", RefusalCode),
-    ):
-        assert sorted(first_spans(TRADE_LOG, head)) == sorted(one.value for one in members), head
+    for event, codes in documented_log.CODES.items():
+        assert sorted(first_spans(TRADE_LOG, f"reason of `[{event}]`")) == sorted(codes), event
     source = "".join((PROJECT / name).read_text(encoding="utf-8") for name in ROOMS)
     for event in documented_log.WORDS:
         for phrase in documented_log.documented_phrases(event):
