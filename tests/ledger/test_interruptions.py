@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -187,8 +188,9 @@ def test_any_kills_leave_each_fill_counted_once(
 
 
 def test_nothing_is_traded_beside_a_ledger_that_cannot_be_read(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "argv", ["market_bot.py"])
     path = market_bot.ledger_file(market_bot.env)
     path.write_text("not a ledger, and longer than the header of a database would ever be: " * 3)
     assert market_bot.main() == 2
