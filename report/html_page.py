@@ -94,7 +94,13 @@ def _totals(report: Report) -> str:
     )
     return (
         '<dl class="totals">\n'
-        + _figure("Net, as paid", dollars(money.net), "the sum of the three figures below", "hero", "net")
+        + _figure(
+            "Net, as paid",
+            dollars(money.net),
+            "the sum of rewards credited, trading before fees, and fees",
+            "hero",
+            "net",
+        )
         + _figure("Rewards credited", dollars(money.credited), _credited(report), "", "credited")
         + _figure(
             "Trading before fees",
