@@ -150,7 +150,7 @@ class KalshiHttpClient(MarketData):
         return limits
 
     def get_balance(self) -> Balance:
-        """GET /portfolio/balance: free cash in dollars, in total and by shard.
+        """GET /portfolio/balance: the account's cash in dollars, in total and by shard.
 
         At most one call a second."""
         query = {"subaccount": PRIMARY_SUBACCOUNT}

@@ -95,7 +95,7 @@ class Reader:
         self._resting = self._client.get_resting_orders().all_or_raise()
         positions = self._client.get_positions().all_or_raise()
         limits = settings.max_capital, settings.max_event_loss
-        self._headroom = remaining_headroom(limits, self._client.get_balance(), positions, self._resting)
+        self._headroom = remaining_headroom(limits, None, positions, self._resting)
 
     def scan(self, before: Board | None = None, dry: bool = False) -> tuple[Board, Pace]:
         """Read the whole board, from a full bucket or, if `dry`, from an empty one."""

@@ -149,7 +149,7 @@ def trading_state(
         limits=_limits(settings),
         orders=account.orders,
         positions=account.positions.items,
-        balance=account.balance,
+        cash=account.cash,
         markets=view.markets,
         books=view.rivals,
         status=inputs.status,
@@ -176,7 +176,7 @@ def headroom(settings: Settings, account: AccountSnapshot, stay: Collection[str]
     fixed = [*account.theirs, *(order for order in account.ours if order.ticker in stay)]
     free = [order for order in account.ours if order.ticker not in stay]
     limits = settings.max_capital, settings.max_event_loss
-    return exposure.remaining_headroom(limits, account.balance, account.positions, fixed, free)
+    return exposure.remaining_headroom(limits, account.cash, account.positions, fixed, free)
 
 
 def flatten_plan(
@@ -191,7 +191,7 @@ def flatten_plan(
 
     `rivals`: the books of their `markets`, without the account's orders."""
     state = TradingState(
-        _limits(settings), account.orders, account.positions.items, account.balance, markets, rivals, status
+        _limits(settings), account.orders, account.positions.items, account.cash, markets, rivals, status
     )
     leave = {order.ticker for order in account.ours} | account.unread
     return make_plan(state, Targets(leave=leave, until=until, exit=settings.exit)), state

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from clients import KalshiHttpClient
-from exchange.account import Balance, Position
+from exchange.account import Position
 from exchange.models import Order
 from execution.cancel_reasons import CancelCause, CancelReason
 from execution.canceler import Canceler
@@ -67,16 +67,17 @@ class Halts:
         self._canceler.cancel_own(CancelCause(CancelReason.HALT, reason))
         return True
 
-    def halt(self, reason: str, positions: Collection[Position], balance: Balance | None) -> None:
+    def halt(self, reason: str, positions: Collection[Position], free_cash: Decimal | None) -> None:
         """Halt trading until a person resumes it: cancel our orders, keep positions.
 
-        If the ledger cannot be written, the halt stands while this process runs. It is written once that works."""
+        `free_cash`: dollars, for the ledger. If the ledger cannot be written, the halt stands while this process
+        runs. It is written once that works."""
         self._unwritten = reason
         error = self._write()
         if error is not None:
             more = "The halt stands while this process runs; the bot writes it to the ledger once that works"
             self._log("ERROR", str(error), [more])
-        self._bookkeeper.close_cycle(None, balance)
+        self._bookkeeper.close_cycle(None, free_cash)
         self._tell(reason, positions)
         self._canceler.cancel_own(CancelCause(CancelReason.HALT, reason))
 

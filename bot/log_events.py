@@ -201,7 +201,7 @@ def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
 def cycle_details(done: CycleReport) -> list[str]:
     """What is tied up and free after the plan, the quotes' estimate, the cycle's cost."""
     plan, state, record = done.decision.plan, done.decision.state, done.record
-    free = f"${state.balance.available - plan.spends:,.4f}" if state.balance else "not known"
+    free = f"${state.cash.total - plan.spends:,.4f}" if state.cash else "not known"
     tied_up = f"${plan.tied_up:.2f} of ${state.limits.max_capital:.2f}"
     work = {"Requests": str(record.requests), "Took": f"{record.seconds:.1f} s"}
     return [

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
 import trade
 from clients import KalshiHttpClient
-from exchange.account import Balance, Position
+from exchange.account import Position
 from exchange.errors import ExchangeError
 from exchange.json_fields import PartialList
 from exchange.models import ExchangeStatus, Market, MarketStatus, Order
 from exchange.orderbook import Book
+from exchange.reserves import FreeCash, MakerRate
 from execution.canceler import Canceler
 from incentive import BoardSnapshot
 from ledger.bookkeeper import Bookkeeper, Mismatch
@@ -28,16 +30,21 @@ from runtime.log_format import Log
 class AccountSnapshot(NamedTuple):
     """The account as it was found.
 
-    `early`: our orders that were canceled before their expiry, but not by the bot. `unread`: markets in which an
-    order or a position of the account could not be read. `mismatches`: positions that fills and settlements do not
-    explain."""
+    `cash`: what is free of it, None if it could not be read. `early`: our orders that were canceled before their
+    expiry, but not by the bot. `unread`: markets in which an order or a position of the account could not be read.
+    `mismatches`: positions that fills and settlements do not explain."""
 
     orders: tuple[Order, ...]
     positions: PartialList[Position]
-    balance: Balance | None
+    cash: FreeCash | None
     early: tuple[OrderRecord, ...]
     unread: frozenset[str]
     mismatches: Mapping[str, Mismatch]
+
+    @property
+    def free_cash(self) -> Decimal | None:
+        """Dollars, None if the cash could not be read."""
+        return None if self.cash is None else self.cash.total
 
     @property
     def ours(self) -> tuple[Order, ...]:
@@ -49,12 +56,12 @@ class AccountSnapshot(NamedTuple):
 
 
 def look_at_account(
-    client: KalshiHttpClient, canceler: Canceler, bookkeeper: Bookkeeper, log: Log
+    client: KalshiHttpClient, canceler: Canceler, bookkeeper: Bookkeeper, maker_rate: MakerRate, log: Log
 ) -> AccountSnapshot:
     """Read the account's resting orders, fills, positions and cash.
 
-    Raises an `ExchangeError` if one of the first three cannot be read, or if an unreadable item does not name its
-    market. Cash that cannot be read is None."""
+    `maker_rate`: the maker fee by ticker. Raises an `ExchangeError` if one of the first three cannot be read, or
+    if an unreadable item does not name its market. Cash that cannot be read is None."""
     canceler.wait_for_lists()
     orders = client.get_resting_orders()
     early = bookkeeper.sync_resting([order for order in orders if trade.is_own(order)])
@@ -66,8 +73,12 @@ def look_at_account(
         bookkeeper.read_fills()
         mismatches = bookkeeper.position_mismatches(positions)
     unread = frozenset(_unread(orders, log) | _unread(positions, log))
-    balance = _read_balance(client, log)
-    return AccountSnapshot(orders.items, positions, balance, tuple(early), unread, mismatches)
+    try:
+        cash = bookkeeper.free_cash(client.get_balance(), orders, positions, maker_rate)
+    except ExchangeError as error:
+        log("ERROR", str(error), ["Cash is unknown; the exchange refuses orders that cash does not cover"])
+        cash = None
+    return AccountSnapshot(orders.items, positions, cash, tuple(early), unread, mismatches)
 
 
 def _unread(found: PartialList[Order] | PartialList[Position], log: Log) -> set[str]:
@@ -77,18 +88,6 @@ def _unread(found: PartialList[Order] | PartialList[Position], log: Log) -> set[
             raise error
         log("ERROR", str(error), [f"The bot places and renews nothing in {error.ticker} until it can be read"])
     return {error.ticker for error in found.unreadable}
-
-
-def _read_balance(client: KalshiHttpClient, log: Log) -> Balance | None:
-    try:
-        return client.get_balance()
-    except ExchangeError as error:
-        log(
-            "ERROR",
-            str(error),
-            ["Cash is unknown; the exchange refuses orders that cash does not cover"],
-        )
-        return None
 
 
 class MarketView(NamedTuple):

@@ -15,9 +15,11 @@ from typing import NamedTuple
 import trade
 from bot.settings import Settings
 from clients import KalshiHttpClient
-from exchange.account import Balance, Position
+from exchange.account import Position
 from exchange.models import Order
 from exchange.orderbook import Book
+from exchange.reserves import CashRule, free_cash, reserves
+from rewards import fees
 from rewards.fees import TAKER_RATE
 from runtime import log_format
 from runtime.console import typed
@@ -39,34 +41,37 @@ class ForeignHoldings(NamedTuple):
     """The orders and positions of the account that the bot did not open.
 
     `books`: the rivals' books of the positions' markets. `all_orders` and `all_positions`: the account's totals.
-    `balance`: its cash."""
+    `free_cash`: dollars that no order reserves, the smaller figure as long as that is not known."""
 
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]
     books: Mapping[str, Book]
     all_orders: int
     all_positions: int
-    balance: Balance
+    free_cash: Decimal
 
 
-def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal]) -> ForeignHoldings:
+def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal], known: CashRule) -> ForeignHoldings:
     """Find orders without our prefix, and positions that the bot did not open.
 
-    `opened`: contracts that the bot opened, by ticker, YES positive. Raises an `ExchangeError`."""
+    `opened`: contracts that the bot opened, by ticker, YES positive. `known`: how the exchange counts cash. Raises
+    an `ExchangeError`."""
     orders = client.get_resting_orders().all_or_raise()
     held = client.get_positions().all_or_raise()
     positions = tuple(one for one in held if opened.get(one.ticker) != one.count)
     books = client.get_orderbooks([position.ticker for position in positions])
     foreign = tuple(order for order in orders if not trade.is_own(order))
     rivals = trade.books_without_own(books, orders)
-    return ForeignHoldings(foreign, positions, rivals, len(orders), len(held), client.get_balance())
+    reserved = reserves(orders, held, lambda _: fees.exact(fees.UNKNOWN_MAKER_RATE))
+    free = free_cash(client.get_balance(), orders, reserved, known)
+    return ForeignHoldings(foreign, positions, rivals, len(orders), len(held), free.total)
 
 
 def real_money(settings: Settings, about: Mapping[str, str], found: ForeignHoldings) -> Iterator[Fields]:
     """What is at stake: a line each for the account, the limits, the worst case."""
     has = {"Orders resting": str(found.all_orders), "Positions": str(found.all_positions)}
     account = f"{about['Exchange']}, primary subaccount"
-    yield {"Account": account, "Free cash": f"${found.balance.available:,.4f}"} | has
+    yield {"Account": account, "Free cash": f"${found.free_cash:,.4f}"} | has
     capital, event, day = settings.max_capital, settings.max_event_loss, settings.daily_loss_limit
     names = {"MAX_CAPITAL": capital, "MAX_EVENT_LOSS": event, "DAILY_LOSS_LIMIT": day}
     size = {"TRADE_SIZE": "AUTO" if settings.trade_size is None else f"{settings.trade_size:f} contracts an order"}

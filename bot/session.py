@@ -19,7 +19,7 @@ from bot import prod_confirmation, recovery
 from bot.connection import Connection
 from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
-from bot.observation import AccountSnapshot, MarketView, look_at_account, read_markets
+from bot.observation import AccountSnapshot, look_at_account, read_markets
 from bot.prod_confirmation import Confirm
 from bot.recovery import RetryPolicy
 from bot.settings import Settings
@@ -36,6 +36,8 @@ from ledger.bookkeeper import Bookkeeper
 from ledger.database import LedgerError
 from ledger.entries import NewFill
 from ledger.ledger import Ledger
+from rewards import fees
+from risk import exposure
 from risk.guards import Guards, TargetGrace
 from runtime import signals
 from runtime.log_format import Log
@@ -59,12 +61,19 @@ class Session:
         on_fills: Callable[[Collection[NewFill]], None],
     ) -> None:
         self._client, self._ledger, self._log = connection.client, ledger, log
+        self._incentives = incentives
         self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
         self.canceler = Canceler(self._client, log, self.bookkeeper)
         self.halts = Halts(self._client, ledger, self.canceler, self.bookkeeper, log)
         self.order_groups = OrderGroups(self._client, settings.fill_limit, log)
         self.executor = Executor(
-            self._client, self.canceler, self.bookkeeper, self.halts.reason, log, self.order_groups
+            self._client,
+            self.canceler,
+            self.bookkeeper,
+            self.halts.reason,
+            log,
+            self.order_groups,
+            self.bookkeeper.balance_watch.refused,
         )
         guards = Guards(timedelta(seconds=settings.fill_pause))
         self.memory = LoopMemory(incentives, guards, TargetGrace(), self.order_groups)
@@ -91,7 +100,9 @@ class Session:
         """Announce real money, and ask before the account is cleared."""
         self._client.get_exchange_status()  # its answer names a simulator's run
         self.bookkeeper.open_ledger()
-        found = prod_confirmation.find_foreign(self._client, self._ledger.opened_positions())
+        found = prod_confirmation.find_foreign(
+            self._client, self._ledger.opened_positions(), self.bookkeeper.balance_watch.known.rule
+        )
         for said in prod_confirmation.real_money(settings, about, found):
             self._log("REAL MONEY", said)
         if self.halts.reason():  # then the bot closes nothing and leaves other orders alone
@@ -146,7 +157,14 @@ class Session:
 
     def look_at_account(self) -> AccountSnapshot:
         """Read the account, as `look_at_account` of `bot/observation.py` does."""
-        return look_at_account(self._client, self.canceler, self.bookkeeper, self._log)
+        return look_at_account(self._client, self.canceler, self.bookkeeper, self._maker_rate, self._log)
+
+    def _maker_rate(self, ticker: str) -> Decimal:
+        """The maker fee rate of a market, by the last scan; assumed before the first."""
+        board, event = self._incentives.board, exposure.event_of(ticker)
+        if board is None:
+            return fees.exact(fees.UNKNOWN_MAKER_RATE)
+        return fees.exact(fees.maker_rate_of_event(event, board.series, board.events.get(event)))
 
     def suspicion(self, account: AccountSnapshot) -> str:
         """Why the account as it was found halts trading, empty if it does not."""
@@ -157,16 +175,12 @@ class Session:
         """Why the day's loss halts trading, empty if it does not.
 
         Raises an `ExchangeError` or a `LedgerError`."""
-        return self.halts.daily_loss_reason(self.bookkeeper.mark(account.balance), daily_loss_limit)
+        return self.halts.daily_loss_reason(self.bookkeeper.mark(account.free_cash), daily_loss_limit)
 
-    def count_cash(self, account: AccountSnapshot, view: MarketView) -> None:
-        """Record the cash for the report, if all else of the account is known."""
-        if account.balance is None or account.unread or account.mismatches:
-            return
-        rates = {incentive.ticker: incentive.exact_maker_rate for incentive in view.snapshot.incentives}
-        self.bookkeeper.count_cash(
-            account.orders, account.positions, account.balance, lambda ticker: rates.get(ticker, Decimal(0))
-        )
+    def count_cash(self, account: AccountSnapshot) -> None:
+        """Record the cash for the report, if all of the account is known."""
+        if account.cash is not None and not account.unread and not account.mismatches:
+            self.bookkeeper.count_cash(account.orders, account.positions, account.cash.whole)
 
     def reset_groups(self, now: datetime) -> list[int]:
         """Let order groups take orders again after their cooldown.
@@ -193,7 +207,7 @@ class Session:
         """Halt trading if there is a `reason`. Returns whether there is."""
         if reason:
             self.end()
-            self.halts.halt(reason, account.positions.items, account.balance)
+            self.halts.halt(reason, account.positions.items, account.free_cash)
         return bool(reason)
 
     def withdraw(self, cause: CancelCause, is_told: bool = True) -> None:
@@ -233,7 +247,9 @@ class Session:
         self.bookkeeper.sync_resting(())
         self.bookkeeper.read_fills()
         self.bookkeeper.accrue(self._client.clock.now(), {}, {}, {})
-        self.bookkeeper.close_cycle(None, self._client.get_balance())
+        orders, positions = self._client.get_resting_orders(), self._client.get_positions()
+        cash = self.bookkeeper.free_cash(self._client.get_balance(), orders, positions, self._maker_rate)
+        self.bookkeeper.close_cycle(None, cash.total)
 
 
 def flatten(

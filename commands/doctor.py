@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -26,11 +25,16 @@ import trade
 from bot import settings
 from bot.connection import Connection, Variables, connect, missing_text, read_variables
 from clients import Environment, KalshiHttpClient
-from commands import context
-from exchange.account import Balance
+from commands import cash, context
+from commands.status_facts import ledger_knowledge
+from exchange.account import Balance, Position
 from exchange.clock import how_to_set
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
+from exchange.json_fields import PartialList
+from exchange.models import Market, Order, Program
+from exchange.reserves import CashRule
 from exchange.trading_hours import new_york, next_pause
+from ledger.database import LedgerError
 from rewards import estimate
 from runtime.console import Checklist, ExitCode, in_project, typed
 from selection.screening import Screen
@@ -43,7 +47,8 @@ BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, SIGNATURE, LIMITS, CASH, START)
 _LISTED = 10  # orders, and positions, that are listed one by one
 
 _MARKETS_READ = 500
-"""Best-paid markets that are read for their shards. They take 5 requests; the whole real board would take 80."""
+"""Best-paid markets that are read, with their books. They take 10 requests; the whole real board would take
+160."""
 
 _NEW_KEY = "save its private key, and put its id and the file's path into .env (if there is no .env: {copy})"
 _WHERE_FROM = {
@@ -183,8 +188,12 @@ def exchange(checklist: Checklist, environment: Environment, connection: Connect
         _unchecked(checklist, "it needs an accepted signature", LIMITS, CASH, START)
         return
     _limits(checklist, client)
-    _cash(checklist, balance, programs)
-    _start(checklist, environment, client)
+    account = _account(checklist, environment, client)
+    if account is None:
+        _unchecked(checklist, "it needs the resting orders and the positions", CASH)
+        return
+    _cash(checklist, environment, connection, balance, programs, account)
+    _start(checklist, account)
 
 
 def _status(checklist: Checklist, environment: Environment, connection: Connection) -> bool:
@@ -256,49 +265,83 @@ def _limits(checklist: Checklist, client: KalshiHttpClient) -> None:
     checklist.ok(LIMITS, f"tier {limits.tier}; reads {read}; writes {write}; most requests cost 10 tokens")
 
 
-def _programs(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> Counter[int]:
-    """Check the programs. Returns the number of best-paid markets by shard."""
+_Board = tuple[Mapping[str, Sequence[Program]], Sequence[Market]]
+"""The programs that run, by market, and the best-paid markets."""
+
+
+def _programs(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> _Board:
+    """Check the programs. Returns those that run, and the best-paid markets."""
     listed = _asked(checklist, PROGRAMS, environment, client.get_incentive_programs)
     if listed is None:
-        return Counter()
+        return {}, ()
     running, _ = Screen().programs(listed, client.clock.now())
     if not running:
         checklist.note(PROGRAMS, f"none of {len(listed)} runs and pays, so the bot would quote and earn nothing")
-        return Counter()
+        return {}, ()
     a_day = {ticker: sum(map(estimate.dollars_per_day, found)) for ticker, found in running.items()}
     best = sorted(a_day, key=lambda ticker: -a_day[ticker])[:_MARKETS_READ]
     markets = _asked(checklist, PROGRAMS, environment, lambda: client.get_markets(best))
     if markets is None:
-        return Counter()
+        return {}, ()
     count = sum(map(len, running.values()))
     told = f"{count:,} in {len(running):,} markets, ${sum(a_day.values()):,.2f} a day shared by all makers"
     unreadable = len(listed.unreadable) + len(markets.unreadable)
     left_out = f"; {unreadable} could not be read and are left out" if unreadable else ""
     (checklist.note if unreadable else checklist.ok)(PROGRAMS, told + left_out)
-    return Counter(market.exchange_index or 0 for market in markets)
+    return running, markets.items
 
 
-def _cash(checklist: Checklist, balance: Balance, programs: Counter[int]) -> None:
-    by_shard = ", ".join(f"shard {shard}: ${cash:,.4f}" for shard, cash in sorted(balance.by_shard.items()))
-    told = f"${balance.available:,.4f} free" + (f" ({by_shard})" if by_shard else "")
-    without = [shard for shard in sorted(programs) if balance.by_shard and balance.by_shard.get(shard, 0) <= 0]
-    if balance.available <= 0:
+_Account = tuple[Sequence[Order], PartialList[Position], int]
+"""The resting orders, the positions, and how many of both could not be read."""
+
+
+def _account(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> _Account | None:
+    found = _asked(checklist, START, environment, lambda: (client.get_resting_orders(), client.get_positions()))
+    if found is None:
+        return None
+    orders, positions = found
+    return orders.items, positions, len(orders.unreadable) + len(positions.unreadable)
+
+
+def _cash(
+    checklist: Checklist,
+    environment: Environment,
+    connection: Connection,
+    balance: Balance,
+    board: _Board,
+    account: _Account,
+) -> None:
+    """Check that there is cash on the shards whose markets would be quoted."""
+    import market_bot
+
+    client, (orders, positions, _) = connection.client, account
+    try:
+        rule = ledger_knowledge(market_bot.paths().ledger(environment), connection).cash_rule
+    except LedgerError:  # the bot would not start with it either, and says why
+        rule = CashRule()
+    free = cash.free_of(client, balance, rule, orders, positions)
+    lacking: dict[int, Decimal] | None = {}
+    if free.by_shard:
+        wanted = market_bot.read_settings()
+        lacking = _asked(
+            checklist, CASH, environment, lambda: cash.lacking_by_shard(client, wanted, *board, free, orders)
+        )
+    told = f"{cash.in_words(free, rule)} free"
+    if lacking is None:
+        return
+    if free.total <= 0 and not free.reserved:
         checklist.fail(CASH, f"{told}: no order can be placed. Deposit on the exchange's website", ExitCode.FAILED)
-    elif without:
-        where = " and ".join(f"shard {shard}, with {programs[shard]:,} markets that pay" for shard in without)
-        remedy = "an order can spend only its own shard's cash. Move some there on the exchange's website"
-        checklist.note(CASH, f"{told}; none on {where}: {remedy}")
+    elif lacking:
+        moves = " and ".join(f"move ${dollars:,.2f} to shard {shard}" for shard, dollars in lacking.items())
+        why = "the markets that would be quoted there need it, and an order can spend only its own shard's cash"
+        checklist.note(CASH, f"{told}; {moves} on the exchange's website: {why}")
     else:
         checklist.ok(CASH, told)
 
 
-def _start(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> None:
+def _start(checklist: Checklist, account: _Account) -> None:
     """Report the orders and positions that a start would cancel and close."""
-    found = _asked(checklist, START, environment, lambda: (client.get_resting_orders(), client.get_positions()))
-    if found is None:
-        return
-    orders, positions = found
-    unreadable = len(orders.unreadable) + len(positions.unreadable)
+    orders, positions, unreadable = account
     if not (orders or positions or unreadable):
         checklist.ok(START, "no resting orders and no positions: nothing to cancel or close")
         return

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,14 +23,14 @@ import trade
 from bot.settings import Settings, strategy_of
 from clients import KalshiHttpClient
 from commands import context
-from commands.status_facts import ledger_accrued
+from commands.cash import free_of
+from commands.status_facts import LedgerKnowledge, ledger_knowledge
 from exchange.models import Order, Program
 from exchange.orderbook import SIDES, Bid, Book, Side
 from incentive import Board, IncentiveProgram, Strategy
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import (
     NEUTRAL,
-    NOTHING_ACCRUED,
     RIVAL_MULTIPLIER,
     Candidate,
     RewardedMarket,
@@ -48,6 +48,8 @@ from simulator.embedded import OPENED
 
 WIDTH = 100
 
+NOTHING_KNOWN = LedgerKnowledge()
+
 SHOWN = 20
 """Number of the best markets without a slot that are listed one by one."""
 
@@ -56,9 +58,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the ranked board, or the numbers of one market. Returns the exit code."""
     environment, connection = context.connected()
     settings = market_bot.read_settings()
-    view = read_view(
-        connection.client, settings, ledger_accrued(market_bot.paths().ledger(environment), connection)
-    )
+    known = ledger_knowledge(market_bot.paths().ledger(environment), connection)
+    view = read_view(connection.client, settings, known)
     if args.why and not view.lists(args.why):
         where = ", opened for this command alone" if connection.is_private else ""
         told = f"{args.why} has no program that is listed as active on this exchange{where}"
@@ -88,13 +89,10 @@ class BoardView:
         return any(program.ticker == ticker for program in self.board.programs)
 
 
-def read_view(
-    client: KalshiHttpClient, settings: Settings, accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED
-) -> BoardView:
+def read_view(client: KalshiHttpClient, settings: Settings, known: LedgerKnowledge = NOTHING_KNOWN) -> BoardView:
     """Scan the board as the bot does.
 
-    `accrued_by_program`: dollars that windows have accrued so far, which the bot knows. Raises `ExchangeError` if
-    the exchange does not answer.
+    `known`: what the bot's ledger knows. Raises `ExchangeError` if the exchange does not answer.
     """
     strategy = strategy_of(settings)
     incentives = IncentiveProgram(client, strategy, _progress)
@@ -103,10 +101,12 @@ def read_view(
     ours = [order for order in resting if trade.is_own(order)]
     theirs = [order for order in resting if not trade.is_own(order)]
     limits = (settings.max_capital, settings.max_event_loss)
-    headroom = exposure.remaining_headroom(limits, client.get_balance(), client.get_positions(), theirs, ours)
+    positions = client.get_positions()
+    cash = free_of(client, client.get_balance(), known.cash_rule, resting, positions)
+    headroom = exposure.remaining_headroom(limits, cash, positions, theirs, ours)
     expires = client.clock.now() + timedelta(seconds=settings.wait_time + settings.expiration_ts)
     quoted = frozenset(order.ticker for order in ours)
-    board = incentives.scan(status, resting, expires, headroom, accrued_by_program, quoted=quoted)
+    board = incentives.scan(status, resting, expires, headroom, known.accrued_by_program, quoted=quoted)
     return BoardView(incentives, strategy, board, headroom, resting, expires)
 
 

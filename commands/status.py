@@ -12,20 +12,18 @@ value that is not known, or does not exist, is null.
     at            when the account was read, by the exchange's clock
     source        "exchange", or "ledger" if the exchange lives inside the bot's process. Then balance, positions
                   and orders are what the ledger knew at `day.as_of`
-    balance       `free`: dollars that nothing ties up; `by_shard`: the same by shard
-    tied_up       dollars that orders and positions tie up
-    positions     each: ticker, side, contracts, cost, worst_case (dollars that it can lose)
-    orders        each resting order: ticker, side, contracts, price, expires, is_ours (the bot's)
-    worst_case    dollars that may be lost, `total` and `by_event`, from positions and resting orders. Each order
-                  counts as if it alone were filled. Maker fees are not included
-    unreadable    positions and orders that could not be read
-    bot           `runs`, and `process`: which process, since when, in which folder
-    ledger        `file`, and the `problem` if it has nothing on this account: then all further fields are null
-    halts         each that stands: since, reason
-    day           date (UTC), as_of, trading (the bot's result), before_bot (the day's result before the ledger was
-                  begun), fills, accrued (an estimate before the $1.00 floor)
-    last_cycle    began, seconds, requests, markets, orders (resting at its end), problem
-    session       the last one: began, ended, how
+    balance       `free`: dollars that no order reserves, `by_shard`: the same by shard; `reserved` by resting
+    orders, `reserved_by_shard`; `reading`: whether the exchange's balance contains the reserved dollars ("gross"),
+    or not ("net"), or "not known": then `free` is the smaller figure tied_up       dollars that orders and
+    positions tie up positions     each: ticker, side, contracts, cost, worst_case (dollars that it can lose)
+    orders        each resting order: ticker, side, contracts, price, expires, is_ours (the bot's) worst_case
+    dollars that may be lost, `total` and `by_event`, from positions and resting orders. Each order counts as if it
+    alone were filled. Maker fees are not included unreadable    positions and orders that could not be read bot
+    `runs`, and `process`: which process, since when, in which folder ledger        `file`, and the `problem` if it
+    has nothing on this account: then all further fields are null halts         each that stands: since, reason day
+    date (UTC), as_of, trading (the bot's result), before_bot (the day's result before the ledger was begun),
+    fills, accrued (an estimate before the $1.00 floor) last_cycle    began, seconds, requests, markets, orders
+    (resting at its end), problem session       the last one: began, ended, how
 """
 
 from __future__ import annotations
@@ -41,7 +39,9 @@ import market_bot
 from bot import halts
 from bot.log_events import trading_today
 from commands import context
-from commands.status_facts import HeldPosition, RestingOrder, SessionFacts, StatusFacts, read_status
+from commands.cash import in_words
+from commands.status_facts import AccountFacts, HeldPosition, RestingOrder, SessionFacts, StatusFacts, read_status
+from exchange.reserves import FreeCash
 from ledger.entries import AccountMark, CycleRecord
 from runtime.console import ExitCode, table, to_json
 from runtime.log_format import pairs, signed_dollars
@@ -129,8 +129,7 @@ def _money(facts: StatusFacts) -> Iterator[str]:
         since = _local(mark.at) if mark else "its beginning"
         over = "" if facts.bot.runs else "; that exchange ended with its bot"
         yield f"The rest is from {facts.ledger} as of {since}, simulated time{over}."
-    by_shard = ", ".join(f"shard {index}: ${cash:,.4f}" for index, cash in sorted(account.by_shard.items()))
-    yield f"Free cash: {_dollars(account.free_cash)}" + (f" ({by_shard})" if by_shard else "")
+    yield f"Free cash: {in_words(account.cash, account.reading) if account.cash else 'not known'}"
     if account.tied_up is not None:
         yield f"Tied up in positions and orders: ${account.tied_up:,.4f}"
     if account.risks is None:
@@ -185,7 +184,7 @@ def as_json(facts: StatusFacts) -> str:
         "money": facts.money,
         "at": facts.at,
         "source": "ledger" if facts.is_remembered else "exchange",
-        "balance": {"free": account.free_cash, "by_shard": account.by_shard},
+        "balance": _balance(account),
         "tied_up": account.tied_up,
         "positions": account.held,
         "orders": account.resting,
@@ -199,6 +198,19 @@ def as_json(facts: StatusFacts) -> str:
         "session": _session(ledger_view.session) if ledger_view and ledger_view.session else None,
     }
     return json.dumps(to_json(told), indent=2, ensure_ascii=False)
+
+
+def _balance(account: AccountFacts) -> dict[str, object]:
+    cash = account.cash or FreeCash(Decimal(0))
+    told = {
+        "free": cash.total,
+        "by_shard": dict(cash.by_shard),
+        "reserved": cash.reserved,
+        "reserved_by_shard": dict(cash.reserved_by_shard),
+    }
+    if account.cash is None:
+        told = dict.fromkeys(told)
+    return told | {"reading": account.reading.balance}
 
 
 def _worst_case(risks: Mapping[str, Decimal]) -> dict[str, object]:

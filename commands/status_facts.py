@@ -21,14 +21,17 @@ import trade
 from bot.connection import Connection
 from bot.launch import Paths
 from clients import Environment, KalshiHttpClient
+from commands.cash import free_of
 from exchange import order_payloads
 from exchange.account import Fill, Position
 from exchange.models import Order
 from exchange.orderbook import Side
+from exchange.reserves import CashRule, FreeCash
 from ledger.daily_pnl import midnight
 from ledger.database import LedgerError
 from ledger.entries import AccountMark, CycleRecord, Halt
 from ledger.ledger import Ledger
+from rewards.estimate import NOTHING_ACCRUED
 from risk import exposure, gate
 from runtime import lock
 from simulator.embedded import OPENED, THE_BOTS
@@ -61,12 +64,12 @@ class RestingOrder(NamedTuple):
 class AccountFacts(NamedTuple):
     """What an account has.
 
-    `free_cash` and `tied_up`: dollars. `risks`: worst-case loss by event. They are None if the ledger is the only
-    source and does not know them.
+    `cash`: what is free and reserved. `tied_up`: dollars. `risks`: worst-case loss by event. They are None if the
+    ledger is the only source and does not know them. `reading`: how the balance was read.
     """
 
-    free_cash: Decimal | None
-    by_shard: Mapping[int, Decimal]
+    cash: FreeCash | None
+    reading: CashRule
     held: tuple[HeldPosition, ...]
     resting: tuple[RestingOrder, ...]
     tied_up: Decimal | None = None
@@ -93,6 +96,7 @@ class LedgerView(NamedTuple):
     halts: tuple[Halt, ...]
     cycle: CycleRecord | None
     session: SessionFacts | None
+    cash_rule: CashRule
 
 
 class BotProcess(NamedTuple):
@@ -141,7 +145,11 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
     except LedgerError as error:
         problem, is_broken = str(error), True
     if remembered is None:
-        account, exchange = _account(client), OPENED if connection.is_private else connection.about["Exchange"]
+        rule = ledger_view.cash_rule if ledger_view else CashRule()
+        account, exchange = (
+            _account(client, rule),
+            OPENED if connection.is_private else connection.about["Exchange"],
+        )
     else:
         account, exchange = remembered, THE_BOTS
     return StatusFacts(
@@ -152,17 +160,28 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
     )  # fmt: skip
 
 
-def ledger_accrued(ledger_file: Path, connection: Connection) -> Mapping[str, float]:
-    """Dollars that windows have accrued so far, by program id.
+class LedgerKnowledge(NamedTuple):
+    """What a bot's ledger knows of an account that the exchange does not tell.
 
-    Empty if no bot traded on this account. Raises `LedgerError`, or `ExchangeError` if the exchange does not
-    answer.
+    `accrued_by_program`: dollars that windows have accrued so far, by program id. `cash_rule`: how the exchange
+    was found to count cash."""
+
+    accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED
+    cash_rule: CashRule = CashRule()
+
+
+def ledger_knowledge(ledger_file: Path, connection: Connection) -> LedgerKnowledge:
+    """What the account's ledger knows; nothing if no bot traded on this account.
+
+    Raises `LedgerError`, or `ExchangeError` if the exchange does not answer.
     """
     if connection.is_private or not ledger_file.exists():
-        return {}
+        return LedgerKnowledge()
     connection.client.get_exchange_status()  # its answer identifies a simulator's run
     with closing(Ledger(ledger_file, read_only=True)) as ledger:
-        return ledger.accrued_by_program() if ledger.identity == connection.client.identity else {}
+        if ledger.identity != connection.client.identity:
+            return LedgerKnowledge()
+        return LedgerKnowledge(ledger.accrued_by_program(), ledger.cash_rule().rule)
 
 
 def running(environment: Environment, connection: Connection, lock_file: Path) -> BotProcess:
@@ -184,12 +203,12 @@ def running(environment: Environment, connection: Connection, lock_file: Path) -
 # -- the exchange ------------------------------------------------------------------------------------------------
 
 
-def _account(client: KalshiHttpClient) -> AccountFacts:
-    balance, positions, orders = client.get_balance(), client.get_positions(), client.get_resting_orders()
+def _account(client: KalshiHttpClient, rule: CashRule) -> AccountFacts:
+    positions, orders = client.get_positions(), client.get_resting_orders()
     counted = _counted(client, positions.items, orders.items)
     return AccountFacts(
-        balance.available,
-        balance.by_shard,
+        free_of(client, client.get_balance(), rule, orders.items, positions),
+        rule,
         tuple(
             HeldPosition(one.ticker, one.side, one.size, one.exposure, max(exposure.position_losses(one)))
             for one in positions
@@ -248,6 +267,7 @@ def _ledger_view(ledger: Ledger) -> LedgerView:
         tuple(ledger.halts(standing=True)),
         ledger.last_cycle(),
         SessionFacts(*sessions[-1]) if sessions else None,
+        ledger.cash_rule().rule,
     )
 
 
@@ -258,8 +278,8 @@ def _remembered(ledger: Ledger) -> AccountFacts:
         for ticker, count in ledger.positions().items()
     )
     return AccountFacts(
-        mark.free_cash if mark else None,
-        {},
+        FreeCash(mark.free_cash) if mark and mark.free_cash is not None else None,
+        ledger.cash_rule().rule,
         tuple(held),
         tuple(
             RestingOrder(one.ticker, one.side, one.asked - one.filled, one.price, one.expires, is_ours=True)

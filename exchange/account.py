@@ -62,6 +62,7 @@ class Fill:
     fee: Decimal
     is_taker: bool
     time: datetime
+    exchange_index: int = 0
 
     @property
     def change(self) -> Decimal:
@@ -137,11 +138,12 @@ class SubaccountTransfer(NamedTuple):
 
 
 class Balance(NamedTuple):
-    """Cash in dollars that no order ties up: in total, and by shard.
+    """Cash in dollars as the exchange tells it: in total, and by shard.
 
-    An order can spend only its own shard's cash."""
+    Whether it still contains what resting orders reserve is not known beforehand: see `exchange/reserves.py`. An
+    order can spend only its own shard's cash."""
 
-    available: Decimal
+    total: Decimal
     by_shard: dict[int, Decimal]
 
 

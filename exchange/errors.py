@@ -19,6 +19,7 @@ Promise:
         │       ├── Unauthorized   401: wrong key, signature or time               no            stops (or retries)
         │       ├── Forbidden      403: the key lacks the permission               no            stops
         │       ├── Paused         by its code: no orders are accepted for now     no            skips
+        │       ├── ShortOfCash    by its code: the shard's free cash is too small no            skips
         │       ├── Gone           404 for an order: filled, expired or canceled   no            skips
         │       └── AlreadyExists  409 for an order: its client order id was used  no            skips
         ├── OutcomeUnknown     an order was sent, and may or may not exist         maybe         retries
@@ -197,6 +198,10 @@ class Paused(Refused):
     """The exchange, a shard or a single market accepts no orders for now."""
 
 
+class ShortOfCash(Refused):
+    """The order's shard has too little free cash."""
+
+
 class Gone(Refused):
     """The order to cancel or amend was filled, has expired or was canceled.
 
@@ -235,6 +240,8 @@ def error_for_status(
         kind = Forbidden
     elif name.startswith(("trading_is_paused", "exchange_is_paused")):
         kind = Paused
+    elif name.startswith(("insufficient_balance", "available_balance_too_low")):
+        kind = ShortOfCash
     elif status == 404 and about_order and name.startswith(("not_found", "order_not_found")):
         kind = Gone
     elif status == 409 and name.startswith("order_already_exists"):

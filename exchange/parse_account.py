@@ -120,6 +120,7 @@ def fill(f: JsonObject) -> Fill:
         fee=f.decimal("fee_cost"),
         is_taker=f.boolean("is_taker"),
         time=f.time("created_time") if f.has("created_time") else f.unix("ts"),
+        exchange_index=f.optional("exchange_index", f.integer) or 0,
     )
 
 
@@ -174,7 +175,7 @@ def subaccount_transfer(f: JsonObject) -> SubaccountTransfer:
 
 def balance(f: JsonObject) -> Balance:
     return Balance(
-        available=f.decimal("balance_dollars"),
+        total=f.decimal("balance_dollars"),
         by_shard={s.integer("exchange_index"): s.decimal("balance") for s in f.objects("balance_breakdown")},
     )
 

@@ -20,7 +20,7 @@ from decimal import Decimal
 import trade
 from clients import KalshiHttpClient
 from exchange.account import Position
-from exchange.errors import ExchangeError, Gone, Paused, Recovery
+from exchange.errors import ExchangeError, Gone, Paused, Recovery, ShortOfCash
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.orderbook import ONE_DOLLAR, Book
 from execution.cancel_reasons import CancelCause, CancelReason
@@ -37,7 +37,8 @@ _MINUTE = 60.0
 class Executor:
     """Sends orders and keeps the outcome.
 
-    `halted()` returns the reason that orders are blocked, or "". `order_groups` is None if only exits are sent."""
+    `halted()` returns the reason that orders are blocked, or "". `order_groups` is None if only exits are sent.
+    `on_short` gets a shard whose cash was too small for an order, and whether the order only closes."""
 
     def __init__(
         self,
@@ -47,7 +48,9 @@ class Executor:
         halted: Callable[[], str],
         log: Log,
         order_groups: OrderGroups | None = None,
+        on_short: Callable[[int, bool], None] = lambda shard, only_closes: None,
     ) -> None:
+        self._on_short = on_short
         self._client, self._canceler, self._recorder = client, canceler, recorder
         self._halted, self._log, self._order_groups = halted, log, order_groups
         self._name = f"{trade.OWN_PREFIX}{uuid.uuid4().hex[:8]}-"
@@ -56,6 +59,7 @@ class Executor:
         self._resting: set[str] = set()
         self.triggered_shards: dict[int, str] = {}
         self.closed_markets: dict[str, str] = {}
+        self._short_shards: set[int] = set()
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
@@ -76,7 +80,7 @@ class Executor:
         its order."""
         gate = self._gate = Gate(state, plan.sizes)
         self._resting = {order.order_id for order in plan.stays}
-        self.triggered_shards, self.closed_markets = {}, {}
+        self.triggered_shards, self.closed_markets, self._short_shards = {}, {}, set()
         for kept in plan.unsold:
             gate.block(kept.position.ticker)
             self._log("SKIP POSITION", log_format.kept_position(kept.position, kept.reason))
@@ -113,7 +117,8 @@ class Executor:
             if order.ticker not in shown and order.ticker in books:
                 self._log("ORDER BOOK", {"Ticker": order.ticker}, log_format.top_levels(books[order.ticker]))
                 shown.add(order.ticker)
-            if order.ticker in self.closed_markets or (order.exchange_index or 0) in self.triggered_shards:
+            out = self.triggered_shards.keys() | self._short_shards
+            if order.ticker in self.closed_markets or (order.exchange_index or 0) in out:
                 continue
             self._log("OPEN ORDER", log_format.new_order(order.ticker, order.bid))
             self._send(order, self._gate)
@@ -143,7 +148,7 @@ class Executor:
             if error.recovery is not Recovery.SKIP:
                 gate.block(order.ticker)
                 raise
-            self._left_out(order, error)
+            self._left_out(order, error, gate)
             return None
         self._recorder.placed(order, response)
         self._log("ORDER RESPONSE", log_format.order_response(response))
@@ -203,6 +208,8 @@ class Executor:
         except ExchangeError as error:
             if error.recovery is not Recovery.SKIP:
                 raise
+            if isinstance(error, ShortOfCash):
+                self._on_short(order.exchange_index or 0, gate.only_closes(order.ticker, bid))
             if not self._note_pause(order.ticker, error):
                 self._log("ERROR", str(error), ["It stays as it was, and expires unless it is renewed"])
             gate.block(order.ticker)
@@ -224,13 +231,17 @@ class Executor:
 
     # -- outcomes and the log ---------------------------------------------------------------------------------
 
-    def _left_out(self, order: OrderRequest, error: ExchangeError) -> None:
-        shard = order.exchange_index or 0
+    def _left_out(self, order: OrderRequest, error: ExchangeError, gate: Gate) -> None:
+        shard, out = order.exchange_index or 0, "the bot leaves this order out and goes on"
         if self._note_pause(order.ticker, error):
             return
         if self._order_groups is not None and self._order_groups.refused_by_group(error, shard):
             self.triggered_shards[shard] = "its order group accepts no orders"
-        self._log("ERROR", str(error), [f"Ticker: {order.ticker}; the bot leaves this order out and goes on"])
+        if isinstance(error, ShortOfCash):
+            self._short_shards.add(shard)
+            self._on_short(shard, gate.only_closes(order.ticker, order.bid))
+            out = f"the bot places nothing more on shard {shard} in this cycle"
+        self._log("ERROR", str(error), [f"Ticker: {order.ticker}; {out}"])
 
     def _note_pause(self, ticker: str, error: ExchangeError) -> bool:
         """Whether an error means that a market accepts no orders now. Remembers it."""

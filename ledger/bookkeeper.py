@@ -21,7 +21,10 @@ from exchange.errors import ExchangeError
 from exchange.json_fields import PartialList
 from exchange.models import Market, MarketStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
 from exchange.orderbook import Bid, Book
+from exchange.reserves import FreeCash, MakerRate, free_cash, reserves
 from ledger.accrual import AccrualTracker
+from ledger.balance_reading import BalanceWatch
+from ledger.cash_reconciliation import cash_effect
 from ledger.daily_pnl import Marker, marked, midnight
 from ledger.database import LedgerError
 from ledger.entries import EPOCH, AccountMark, CycleRecord, NewFill, OrderRecord, PendingWrites
@@ -50,7 +53,7 @@ class Bookkeeper:
     """Keeps one account's ledger, cycle by cycle.
 
     If two looks are more than twice `wait_time` apart, the seconds between them are unknown. `on_fills` is called
-    once with each new fill."""
+    once with each new fill. `balance_watch` finds out how the exchange counts cash."""
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Bookkeeper:
         self._canceled_by_us: set[str] = set()
         self._marker = Marker(client, ledger)
         self._report_inputs = ReportInputs(client, ledger, longest, log)
+        self.balance_watch = BalanceWatch(log, self._report_inputs.begin_anew)
 
     # -- at a session's start ----------------------------------------------------------------------------------
 
@@ -142,6 +146,7 @@ class Bookkeeper:
         since = min([looked, self._ledger.last_fill() or now, *(record.created for record in known)])
         self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP - _WHOLE_SECOND)}
         self._report_inputs.restore(now)
+        self.balance_watch.restore(self._ledger.cash_rule())
         self._is_open = True
 
     def accept_positions(self, mismatches: Mapping[str, Mismatch]) -> None:
@@ -151,7 +156,7 @@ class Bookkeeper:
             now = self._client.clock.now()
             self._write(now, None, None)  # fills since the last write are stored before the adjustment
             self._ledger.adjust(changes, now)
-            self._report_inputs.on_adjusted()
+            self._report_inputs.begin_anew()
             for ticker, change in changes.items():
                 self._held[ticker] = self._held.get(ticker, Decimal(0)) + change
             held = ", ".join(f"{ticker} {change:+}" for ticker, change in changes.items())
@@ -285,21 +290,32 @@ class Bookkeeper:
         """Record the programs that the exchange lists."""
         self._accrual.on_programs(self._pending, programs)
 
-    def count_cash(
-        self,
-        orders: Collection[Order],
-        positions: PartialList[Position],
-        balance: Balance,
-        maker_rate: Callable[[str], Decimal],
-    ) -> None:
-        """Reconcile the cash, if all fills were read and the positions match.
+    def free_cash(
+        self, balance: Balance, orders: PartialList[Order], positions: PartialList[Position], rate: MakerRate
+    ) -> FreeCash:
+        """What is free of a `balance`, by what is known of how the exchange counts.
 
-        `orders`: all that rest. `maker_rate`: see `cash_reconciliation.tied_up`. Raises `ExchangeError`. Nothing
-        is lost then, because the next look counts."""
+        `orders`: all that rest. `rate`: their maker fees."""
+        reserved = reserves(orders, positions, rate)
+        if not orders.unreadable and self._explains(positions):
+            now = self._client.clock.now()
+            self.balance_watch.look(now, balance, orders.items, positions, reserved, rate)
+        return free_cash(balance, orders, reserved, self.balance_watch.known.rule)
+
+    def count_cash(
+        self, orders: Collection[Order], positions: PartialList[Position], whole: Decimal | None
+    ) -> None:
+        """Reconcile the `whole` cash in dollars, if all fills were read and the positions match.
+
+        `orders`: all that rest. Raises `ExchangeError`. Nothing is lost then, because the next look counts."""
+        if self._explains(positions):
+            self._report_inputs.count_cash(self._pending, orders, positions.items, whole)
+
+    def _explains(self, positions: PartialList[Position]) -> bool:
+        """Whether all fills were read, and they explain the positions."""
         listed = {position.ticker: position.count for position in positions}
         held = {ticker: count for ticker, count in self._held.items() if count}
-        if listed == held and not self._unread_fills:
-            self._report_inputs.count_cash(self._pending, orders, positions.items, balance, maker_rate)
+        return listed == held and not positions.unreadable and not self._unread_fills
 
     def catch_up(self) -> None:
         """Read the prices and outcomes that no look gave.
@@ -309,16 +325,15 @@ class Bookkeeper:
 
     # -- at a cycle's end --------------------------------------------------------------------------------------
 
-    def close_cycle(self, cycle: CycleRecord | None, balance: Balance | None) -> AccountMark:
+    def close_cycle(self, cycle: CycleRecord | None, free_cash: Decimal | None) -> AccountMark:
         """Write the entry of a cycle, or of a session's end (None).
 
-        Returns the account's mark. Raises nothing: a failed write is logged, and the entry is kept for the
-        next write."""
+        `free_cash`: dollars, None if not known. Returns the account's mark. Raises nothing: a failed write is
+        logged, and the entry is kept for the next write."""
         try:
-            mark = self.mark(balance)
+            mark = self.mark(free_cash)
         except (ExchangeError, LedgerError) as error:
-            now, cash = self._client.clock.now(), balance.available if balance else None
-            mark = AccountMark(now, cash, Decimal(0), None, None)
+            mark = AccountMark(self._client.clock.now(), free_cash, Decimal(0), None, None)
             if isinstance(error, LedgerError):
                 self._not_written(error)
                 return mark
@@ -326,12 +341,12 @@ class Bookkeeper:
         self._write(mark.at, cycle, mark)
         return mark
 
-    def mark(self, balance: Balance | None) -> AccountMark:
+    def mark(self, free_cash: Decimal | None) -> AccountMark:
         """Compute the account's mark: its state now, and the day's profit.
 
         Raises `ExchangeError` or `LedgerError` if they are unknown."""
         books = {**self._held_books, **self._accrual.books}
-        return self._marker.mark(self._pending, self._client.clock.now(), self._held, books, balance)
+        return self._marker.mark(self._pending, self._client.clock.now(), self._held, books, free_cash)
 
     def record_failed(self, cycle: CycleRecord) -> None:
         """Write the entry of a failed cycle. Raises nothing.
@@ -344,7 +359,7 @@ class Bookkeeper:
         pending = self._pending
         pending.at, pending.cycle, pending.mark, pending.traded = now, cycle, mark, self._report_inputs.traded
         resting = {record.ticker for record in self._orders.values() if record.ended is None}
-        pending.looked = self._accrual.last_look
+        pending.looked, pending.cash_rule = self._accrual.last_look, self.balance_watch.known
         pending.looks = {ticker: book for ticker, book in self._accrual.books.items() if ticker in resting}
         try:
             if now >= self._pruned + _PRUNE_EVERY:
@@ -423,6 +438,7 @@ class Bookkeeper:
     def _change_held(self, one: Fill | Settlement) -> None:
         held = self._held.get(one.ticker, Decimal(0))
         self._report_inputs.on_change(self._pending, held, one)
+        self.balance_watch.on_change(one.exchange_index, cash_effect(held, one))
         self._held[one.ticker] = held + one.change
 
     def _record_order(self, record: OrderRecord) -> None:

@@ -10,29 +10,25 @@ The exchange does not report what it pays for liquidity. Such a payment shows as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from datetime import datetime
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import NamedTuple
 
-from exchange.account import Fill, Position, Settlement
-from exchange.models import Order
+from exchange.account import Fill, Settlement
 from exchange.orderbook import Side
 
 STEP = Decimal("0.50")
 """The smallest unexplained change, in dollars, that is a step. A smaller one may be a fee that the exchange
-reserves in another way than this module assumes. Every reward is at least $1."""
+reserves in another way than `exchange/reserves.py` assumes. Every reward is at least $1."""
 
 _SAME = Decimal("0.01")
 _NOTHING = Decimal(0)
-_PIP = Decimal("0.0001")
-_MILLIONTH = Decimal("0.000001")
 
 
 class CashReading(NamedTuple):
     """The account's cash at a time, in dollars.
 
-    `cash` includes what resting orders tie up. `traded`, `paid`: how trades and settlements, and listed payments,
+    `cash` includes what resting orders reserve. `traded`, `paid`: how trades and settlements, and listed payments,
     have changed it until then."""
 
     cash: Decimal
@@ -49,7 +45,8 @@ class ExplainedSpan(NamedTuple):
     """A time, from the `first` look to the `last`, in which all cash was explained.
 
     Each change of the level from look to look was less than a step. `anew`: the difference from the span before
-    means nothing, because the ledger was new or positions were adopted."""
+    means nothing, because the ledger was new, positions were adopted, or
+    the balance is read in another way since."""
 
     since: datetime
     until: datetime
@@ -68,32 +65,6 @@ def cash_effect(held: Decimal, one: Fill | Settlement) -> Decimal:
     against = -held if one.side is Side.YES else held
     pairs = min(one.count, max(against, _NOTHING))
     return pairs - one.price * one.count - one.fee
-
-
-def tied_up(
-    orders: Iterable[Order], positions: Iterable[Position], maker_rate: Callable[[str], Decimal]
-) -> Decimal:
-    """Dollars that resting orders tie up.
-
-    Contracts that would open a position tie up their price and the maker fee, if there is one. Contracts that
-    would only close one tie up nothing. The oldest orders close first. `maker_rate`: by ticker, the fee for a
-    contract at price P, divided by P x (1 - P)."""
-    held = {position.ticker: position.count for position in positions}
-    closable: dict[tuple[str, Side], Decimal] = {}
-    total = _NOTHING
-    for order in sorted(orders, key=lambda order: (order.created is not None, order.created, order.order_id)):
-        side = order.ticker, order.side
-        count = held.get(order.ticker, _NOTHING)
-        left = closable.get(side, max(-count if order.side is Side.YES else count, _NOTHING))
-        closes = min(left, order.remaining)
-        closable[side] = left - closes
-        opens = order.remaining - closes
-        total += opens * order.price
-        rate = maker_rate(order.ticker)
-        if rate and order.asked:
-            fee = (rate * order.asked * order.price * (1 - order.price)).quantize(_PIP, ROUND_CEILING)
-            total += (fee * opens / order.asked).quantize(_MILLIONTH, ROUND_CEILING)
-    return total
 
 
 def extend_span(

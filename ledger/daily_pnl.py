@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 from clients import KalshiHttpClient
-from exchange.account import Balance, Fill, Settlement
+from exchange.account import Fill, Settlement
 from exchange.orderbook import Book, Side
 from ledger.entries import AccountMark, DayMark, PendingWrites, Quotes
 from ledger.ledger import Ledger
@@ -119,16 +119,16 @@ class Marker:
         now: datetime,
         held: Mapping[str, Decimal],
         books: Mapping[str, Book],
-        balance: Balance | None,
+        free_cash: Decimal | None,
     ) -> AccountMark:
-        """Mark `held` contracts (YES positive) at the best bids of `books`.
+        """Mark `held` contracts (YES positive) at the best bids of `books`. `free_cash`: dollars.
 
         Raises `ExchangeError` or `LedgerError`."""
         held = {ticker: count for ticker, count in held.items() if count}
         quotes = self._quotes(pending, held, books)
         brought, accrued = self._day_profit(pending, now, held, quotes), self._accrued(pending, now.date())
         own = brought - before_bot(self._ledger, now.date(), pending.days.get(now.date()))
-        return AccountMark(now, balance.available if balance else None, value(held, quotes), brought, accrued, own)
+        return AccountMark(now, free_cash, value(held, quotes), brought, accrued, own)
 
     def _quotes(
         self, pending: PendingWrites, held: Collection[str], books: Mapping[str, Book]

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from exchange.account import Fill, Settlement
 from exchange.models import Order, OrderStatus, Program
 from exchange.orderbook import Book, Side
+from ledger.balance_reading import KnownCashRule
 from ledger.cash_reconciliation import ExplainedSpan
 from ledger.markouts import BestBids, MarkoutPoint
 
@@ -192,7 +193,8 @@ class PendingWrites:
     Fills and settlements may repeat. An order replaces its earlier record. Seconds and `capital` (dollars times
     seconds) are added to the stored sums. `opening`: positions when the ledger is begun; the entry's fills and
     settlements are then from before it. `looked`: the time of `looks`, which replace all earlier ones. `traded`:
-    change of the cash by all fills and settlements since the opening, in dollars."""
+    change of the cash by all fills and settlements since the opening, in dollars. `cash_rule`: how the exchange
+    was found to count cash."""
 
     at: datetime
     cycle: CycleRecord | None = None
@@ -213,6 +215,7 @@ class PendingWrites:
     markouts: dict[MarkoutPoint, BestBids] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     capital: dict[tuple[date, str], float] = field(default_factory=dict)
+    cash_rule: KnownCashRule | None = None
 
     def add(self, seconds: Mapping[AccrualKey, AccruedSeconds]) -> None:
         for key, more in seconds.items():

@@ -25,6 +25,7 @@ from exchange.account import Fill, Identity, Settlement
 from exchange.models import Program
 from exchange.orderbook import Book
 from ledger import sql_rows
+from ledger.balance_reading import KnownCashRule
 from ledger.cash_reconciliation import ExplainedSpan
 from ledger.database import Database, insert
 from ledger.entries import (
@@ -152,6 +153,9 @@ class Ledger:
                 db.execute("UPDATE account SET opened = ?", (at,))
             if pending.traded is not None:
                 db.execute("UPDATE account SET traded = ?", (str(pending.traded),))
+            if pending.cash_rule is not None:
+                rule = sql_rows.cash_rule_row(pending.cash_rule)
+                db.execute("UPDATE account SET balance = ?, balance_at = ?, closing = ?", rule)
             fills = (sql_rows.fill_row(fill, earlier) for fill in pending.fills.values())
             insert(db, "fills", fills, "OR IGNORE")
             settled = (sql_rows.settlement_row(one, earlier) for one in pending.settlements.values())
@@ -243,11 +247,11 @@ class Ledger:
 
     def cycles(self) -> list[CycleRecord]:
         rows = self._file.rows(f"SELECT {_CYCLE} FROM cycles ORDER BY id")  # noqa: S608  (no input is in it)
-        return list(map(_cycle, rows))
+        return list(map(sql_rows.cycle_of, rows))
 
     def last_cycle(self) -> CycleRecord | None:
         rows = self._file.rows(f"SELECT {_CYCLE} FROM cycles ORDER BY id DESC LIMIT 1")  # noqa: S608  (no input is in it)
-        return _cycle(rows[0]) if rows else None
+        return sql_rows.cycle_of(rows[0]) if rows else None
 
     def programs(self) -> dict[str, list[Program]]:
         """All sets of terms that each program has had, by program id, latest last."""
@@ -388,6 +392,11 @@ class Ledger:
         found: list[Fill | Settlement] = [*fills, *settled]
         return sorted(found, key=lambda one: (one.time, one.ticker))
 
+    def cash_rule(self) -> KnownCashRule:
+        """How the exchange counts cash, as far as it was found out."""
+        rows = self._file.rows("SELECT balance, balance_at, closing FROM account")
+        return sql_rows.cash_rule_of(rows[0]) if rows else KnownCashRule()
+
     def last_span(self) -> ExplainedSpan | None:
         rows = self._file.rows("SELECT * FROM cash ORDER BY since DESC LIMIT 1")
         return sql_rows.stretch_of(rows[0]) if rows else None
@@ -431,8 +440,3 @@ def _record_watched(db: sqlite3.Connection, pending: PendingWrites) -> None:
 
 def _mark_rows(marks: Mapping[str, DayMark], *day: str) -> Iterator[Row]:
     return ((*day, ticker, str(one.contracts), str(one.price)) for ticker, one in marks.items())
-
-
-def _cycle(row: Row) -> CycleRecord:
-    began, *rest = row
-    return CycleRecord(sql_rows.from_micros(began), *rest)

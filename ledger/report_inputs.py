@@ -10,12 +10,12 @@ Prices are those around each fill. An outcome is what a market paid at its end. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from clients import KalshiHttpClient
-from exchange.account import Balance, Fill, PaymentStatus, Position, Settlement
+from exchange.account import Fill, PaymentStatus, Position, Settlement
 from exchange.errors import ExchangeError
 from exchange.models import Order
 from exchange.order_payloads import PRIMARY_SUBACCOUNT
@@ -65,10 +65,11 @@ class ReportInputs:
         """Start from the ledger's opening: cash effects and fills before it do not count."""
         self._traded, self._markouts = Decimal(0), MarkoutTracker()
 
-    def on_adjusted(self) -> None:
-        """Start a new cash span: positions were adopted that no fill explains.
+    def begin_anew(self) -> None:
+        """Start a new cash span at the next look.
 
-        The cash behind them is not explained either."""
+        Positions were adopted that no fill explains, so their cash is not explained either; or the balance is read
+        in another way from now on."""
         self._anew = True
 
     @property
@@ -95,16 +96,17 @@ class ReportInputs:
         pending: PendingWrites,
         orders: Collection[Order],
         positions: Collection[Position],
-        balance: Balance,
-        maker_rate: Callable[[str], Decimal],
+        there: Decimal | None,
     ) -> None:
         """Reconcile the cash of an account, and count its capital.
 
+        `there`: all its cash in dollars, reserved or not; if it is not known (None), this look at it is left out.
         Call it only if all of the account was read, and fills and settlements explain its positions. Raises
         `ExchangeError` if payments cannot be read, which may explain a change. The change then waits for them."""
         now = self._client.clock.now()
         self._count_capital(pending, now, orders, positions)
-        there = balance.available + cash_reconciliation.tied_up(orders, positions, maker_rate)
+        if there is None:
+            return
         before, reading = self._span, self._cash_reading(there)
         if before and abs(reading.level - before.last.level) >= cash_reconciliation.STEP:
             if now < self._flows_due:

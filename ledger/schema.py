@@ -142,7 +142,18 @@ _THIRD = """
 ALTER TABLE marks ADD COLUMN own_profit TEXT;
 """
 
-MIGRATIONS = (_FIRST, _SECOND, _THIRD)
+_FOURTH = """
+-- Whether the balance contains what resting orders reserve (gross), or is what they leave free (net), and when
+-- that was last seen. `closing`: whether orders that only close a position reserve cash; NULL if not known.
+ALTER TABLE account ADD COLUMN balance TEXT NOT NULL DEFAULT 'not known';
+ALTER TABLE account ADD COLUMN balance_at INTEGER;
+ALTER TABLE account ADD COLUMN closing INTEGER;
+
+-- The shard that a fill's cash was on.
+ALTER TABLE fills ADD COLUMN exchange_index INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """Item n upgrades a file from version n to n + 1. Version 0 is an empty file."""
 
 

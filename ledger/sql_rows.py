@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from exchange.account import Fill, Settlement
 from exchange.models import IncentiveType, OrderStatus, Program
 from exchange.orderbook import Book, Level, Side
+from exchange.reserves import BalanceReading, CashRule
+from ledger.balance_reading import KnownCashRule
 from ledger.cash_reconciliation import CashReading, ExplainedSpan
-from ledger.entries import EPOCH, AccountMark, AccrualKey, AccruedSeconds, CashFlow, OrderRecord
+from ledger.entries import EPOCH, AccountMark, AccrualKey, AccruedSeconds, CashFlow, CycleRecord, OrderRecord
 from ledger.markouts import BestBids, MarkoutPoint
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -59,12 +61,12 @@ def order_of(row: Row) -> OrderRecord:
 def fill_row(fill: Fill, earlier: bool) -> Row:
     return (
         fill.fill_id, fill.order_id, fill.ticker, fill.side.value, str(fill.price), str(fill.count), str(fill.fee),
-        fill.is_taker, to_micros(fill.time), earlier,
+        fill.is_taker, to_micros(fill.time), earlier, fill.exchange_index,
     )  # fmt: skip
 
 
 def fill_of(row: Row) -> Fill:
-    fill_id, order_id, ticker, side, price, count, fee, is_taker, at, _ = row
+    fill_id, order_id, ticker, side, price, count, fee, is_taker, at, _, exchange_index = row
     return Fill(
         fill_id,
         order_id,
@@ -75,6 +77,7 @@ def fill_of(row: Row) -> Fill:
         Decimal(fee),
         bool(is_taker),
         from_micros(at),
+        exchange_index,
     )
 
 
@@ -148,6 +151,20 @@ def seconds_row(key: AccrualKey, seconds: AccruedSeconds) -> Row:
 def seconds_of(row: Row) -> tuple[AccrualKey, AccruedSeconds]:
     program_id, side, day, ticker, *numbers = row
     return AccrualKey(program_id, Side(side), date.fromisoformat(day), ticker), AccruedSeconds(*numbers)
+
+
+def cycle_of(row: Row) -> CycleRecord:
+    began, *rest = row
+    return CycleRecord(from_micros(began), *rest)
+
+
+def cash_rule_row(known: KnownCashRule) -> Row:
+    return known.rule.balance.value, optional(to_micros, known.at), known.rule.closing
+
+
+def cash_rule_of(row: Row) -> KnownCashRule:
+    balance, at, closing = row
+    return KnownCashRule(CashRule(BalanceReading(balance), optional(bool, closing)), optional(from_micros, at))
 
 
 def stretch_row(one: ExplainedSpan) -> Row:

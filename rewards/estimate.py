@@ -23,6 +23,7 @@ from typing import NamedTuple
 from exchange.models import Market, Program
 from exchange.orderbook import NO, YES, Bid, Book, Level
 from rewards import rule_2026_07_30 as rule
+from rewards.fees import exact
 from rewards.rule_2026_07_30 import SideScore
 
 RIVAL_MULTIPLIER = 2.0
@@ -144,7 +145,7 @@ class RewardedMarket(NamedTuple):
 
     @property
     def exact_maker_rate(self) -> Decimal:
-        return Decimal(repr(round(self.maker_rate, 9)))
+        return exact(self.maker_rate)
 
     def cost(self, bid: Bid) -> Decimal:
         """Dollars that a bid ties up and can lose: its price and its maker fee.

@@ -2,7 +2,7 @@
 
 Promise:
 - Every function is pure.
-- If the exchange does not report a market's fee type, `maker_rate_of` assumes the standard maker fee
+- If the exchange does not report a market's fee type, `maker_rate_of_event` assumes the standard maker fee
   (`UNKNOWN_MAKER_RATE`).
 """
 
@@ -33,15 +33,24 @@ UNKNOWN_MAKER_RATE = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
 """The maker fee rate assumed for a series whose fees the exchange did not report."""
 
 
-def maker_rate_of(market: Market, series: Mapping[str, Series], event: Event | None) -> float:
-    """A market's maker fee rate (see `maker_rate`).
+def exact(rate: float) -> Decimal:
+    """A fee rate as a decimal, without the float's last digits."""
+    return Decimal(repr(round(rate, 9)))
 
-    An event's own terms take precedence over its series'. A market does not name its series: the event's ticker
-    begins with it. If the exchange reports no fee type, `UNKNOWN_MAKER_RATE` is returned."""
-    name = event.series_ticker if event else market.event_ticker.partition("-")[0]
-    known = series.get(name)
+
+def maker_rate_of_event(event_ticker: str, series: Mapping[str, Series], event: Event | None) -> float:
+    """The maker fee rate (see `maker_rate`) of an event's markets.
+
+    An event's own terms take precedence over its series'. Without the `event` its ticker names its series. If the
+    exchange reports no fee type, `UNKNOWN_MAKER_RATE` is returned."""
+    known = series.get(event.series_ticker if event else event_ticker.partition("-")[0])
     kind = (event.fee_type if event else None) or (known.fee_type if known else None)
     multiplier = event.fee_multiplier if event else None
     if multiplier is None:
         multiplier = known.fee_multiplier if known else Decimal(1)
     return UNKNOWN_MAKER_RATE if kind is None else maker_rate(kind, multiplier)
+
+
+def maker_rate_of(market: Market, series: Mapping[str, Series], event: Event | None) -> float:
+    """A market's maker fee rate: that of its event, whose ticker it names."""
+    return maker_rate_of_event(market.event_ticker, series, event)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import TypeVar
 
-from exchange.account import Balance, Position
+from exchange.account import Position
 from exchange.models import Order
 from exchange.orderbook import Side
+from exchange.reserves import FreeCash, shard_of
 
 Amount = TypeVar("Amount", Decimal, int)
 
@@ -121,15 +122,15 @@ def position_losses(position: Position) -> Losses:
 
 def remaining_headroom(
     limits: tuple[Decimal, Decimal],
-    balance: Balance | None,
+    cash: FreeCash | None,
     positions: Iterable[Position],
     orders: Iterable[Order],
     ours: Iterable[Order] = (),
 ) -> Headroom:
     """Return the headroom within `limits` (MAX_CAPITAL, MAX_EVENT_LOSS).
 
-    `positions` and `orders` use it up. The money behind `ours`, the bot's own quotes, is free to be used again. If
-    the balance is unknown (None), cash is not a limit: the exchange refuses orders without cash."""
+    `positions` and `orders` use it up. What `ours`, the bot's own quotes, reserve of the `cash` is free to be used
+    again. If the cash is unknown (None), it is not a limit: the exchange refuses orders without cash."""
     capital, event_loss = limits
     losses: dict[str, dict[str, Losses]] = {}
 
@@ -145,11 +146,12 @@ def remaining_headroom(
         cost = order.price * order.remaining
         capital -= cost
         add(order.ticker, *((_NOTHING, cost) if order.side is Side.YES else (cost, _NOTHING)))
-    if balance is None:
+    if cash is None:
         return Headroom(capital, event_loss, max(capital, _NOTHING), None, losses)
-    free, cash = balance.available, dict(balance.by_shard)
+    free, by_shard = cash.total, dict(cash.by_shard)
     for order in ours:
-        free += order.price * order.remaining
-        if order.exchange_index in cash:
-            cash[order.exchange_index] += order.price * order.remaining
-    return Headroom(capital, event_loss, free, cash or None, losses)
+        frees, shard = cash.by_order.get(order.order_id, _NOTHING), shard_of(order)
+        free += frees
+        if shard in by_shard:
+            by_shard[shard] += frees
+    return Headroom(capital, event_loss, free, by_shard or None, losses)

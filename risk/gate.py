@@ -19,9 +19,10 @@ from enum import Enum
 from typing import NamedTuple
 
 import trade
-from exchange.account import Balance, Position
+from exchange.account import Position
 from exchange.models import ExchangeStatus, Market, MarketStatus, Order, OrderRequest, TimeInForce
 from exchange.orderbook import ONE_DOLLAR, SIDES, YES, Bid, Book, Side
+from exchange.reserves import FreeCash
 from rewards.skips import contracts
 from risk import exposure
 
@@ -93,7 +94,7 @@ class TradingState:
     """The state that orders are checked against, as it was read.
 
     - `orders`: all resting orders of the account, from the bot or not.
-    - `balance`: if None (unknown), cash is not a limit: the exchange refuses orders without cash.
+    - `cash`: if None (unknown), cash is not a limit: the exchange refuses orders without cash.
     - `markets`: those that were read. `books`: the rivals' order books.
     - `exclusive`: the events whose markets are known to exclude each other.
     - `cost`: returns the dollars that a bid in a market ties up.
@@ -104,7 +105,7 @@ class TradingState:
     limits: Limits
     orders: tuple[Order, ...] = ()
     positions: tuple[Position, ...] = ()
-    balance: Balance | None = None
+    cash: FreeCash | None = None
     markets: Mapping[str, Market] = field(default_factory=dict)
     books: Mapping[str, Book] = field(default_factory=dict)
     status: ExchangeStatus = ExchangeStatus(True, {}, None)  # noqa: RUF009  (a named tuple, which cannot change)
@@ -137,6 +138,7 @@ class Gate:
         self._losses: dict[str, dict[str, exposure.Losses]] = defaultdict(dict)
         self._halted = state.halted
         self._tied: dict[str, Decimal] = defaultdict(Decimal)
+        self._reserved: dict[str, Decimal] = defaultdict(Decimal)
         self._tied_up = sum((position.exposure for position in state.positions), start=_NOTHING)
         self._spent: dict[int | None, Decimal] = {}
         for position in state.positions:
@@ -148,7 +150,7 @@ class Gate:
             self._resting[order.ticker][order.order_id] = self._as_resting(order.ticker, order.bid, is_ours)
         for ticker in self._held.keys() | self._resting.keys():
             self._count(ticker)
-        self._spent = dict.fromkeys(self._spent, _NOTHING)  # the balance read excludes these orders' cash
+        self._spent = dict.fromkeys(self._spent, _NOTHING)  # the free cash that was read excludes these orders
 
     # -- changes that the caller reports -----------------------------------------------------------------------
 
@@ -198,10 +200,14 @@ class Gate:
 
     @property
     def spent(self) -> Decimal:
-        """Cash in dollars that orders took since the balance was read.
+        """Cash in dollars that orders took since the cash was read.
 
         It is negative if they gave some back."""
         return sum(self._spent.values(), start=_NOTHING)
+
+    def only_closes(self, ticker: str, bid: Bid) -> bool:
+        """Whether a bid only sells contracts that are held."""
+        return bid.count <= self._signed(ticker, bid.side.other)
 
     def risks(self) -> dict[str, Decimal]:
         """Return dollars at risk by event, in its worst outcome.
@@ -347,15 +353,17 @@ class Gate:
         return None
 
     def _missing_cash(self, order: OrderRequest) -> Decimal | None:
-        """Return the cash in dollars that the order's shard lacks; None if it has enough."""
-        balance = self._state.balance
-        if balance is None:
+        """Return the cash in dollars that the order's shard lacks; None if it has enough.
+
+        If it is not known whether an order that only closes needs cash, it is sent: the exchange decides."""
+        cash = self._state.cash
+        if cash is None or (cash.closing is None and self.only_closes(order.ticker, order.bid)):
             return None
-        shard, by_shard = order.exchange_index, balance.by_shard
+        shard, by_shard = order.exchange_index, cash.by_shard
         if by_shard and shard is not None:
             free = by_shard.get(shard, _NOTHING) - self._spent.get(shard, _NOTHING)
         else:
-            free = balance.available - self.spent
+            free = cash.total - self.spent
         return -free if free < 0 else None
 
     # -- counting ----------------------------------------------------------------------------------------------
@@ -376,10 +384,11 @@ class Gate:
         return _Resting(bid, self._state.cost(ticker, bid), is_ours)
 
     def _count(self, ticker: str) -> None:
-        """Update what a market ties up, and what it loses on YES and on NO.
+        """Update what a market ties up and reserves, and what it loses on YES and on NO.
 
         Positions count, and each order's cost in the outcome that loses it. An order that sells a position ties up
-        money only for its contracts beyond the position."""
+        money only for its contracts beyond the position; whether it reserves cash for the others, the state's cash
+        says."""
         yes_loss, no_loss = self._held_losses.get(ticker, _NO_LOSSES)
         tied = _NOTHING
         resting = self._resting[ticker].values()
@@ -389,13 +398,16 @@ class Gate:
                 no_loss += cost
             else:
                 yes_loss += cost
+        reserved, cash = tied, self._state.cash
         if self._held.get(ticker):
             tied -= sum((self._closing_part(ticker, side) for side in SIDES), start=_NOTHING)
-        more, market = tied - self._tied[ticker], self._state.markets.get(ticker)
+        if cash is None or cash.closing is False:
+            reserved = tied
+        market = self._state.markets.get(ticker)
         shard = market.exchange_index if market else None
-        self._spent[shard] = self._spent.get(shard, _NOTHING) + more
-        self._tied_up += more
-        self._tied[ticker] = tied
+        self._spent[shard] = self._spent.get(shard, _NOTHING) + reserved - self._reserved[ticker]
+        self._tied_up += tied - self._tied[ticker]
+        self._tied[ticker], self._reserved[ticker] = tied, reserved
         self._losses[self._event(ticker)][ticker] = (yes_loss, no_loss)
 
     def _closing_part(self, ticker: str, side: Side) -> Decimal:

@@ -33,6 +33,7 @@ def serve(arguments: argparse.Namespace) -> int:
         print("building the board ...", end="\r", file=sys.stderr, flush=True)
     exchange = open_exchange(time.time(), arguments.seed, arguments.books, arguments.programs, who)
     api = Api(exchange, {key_id(key): key.public_key()}, tier=TIERS[arguments.tier])
+    exchange.balance_is_gross = arguments.balance == "gross"
     if arguments.read_only:
         api.read_only.add(key_id(key))
     control = Control(api, arguments.step)
@@ -105,6 +106,10 @@ def _arguments() -> argparse.Namespace:
         help=f"simulated traders to leave out: {', '.join(sorted(people.EVERYBODY))}, separated by commas",
     )  # fmt: skip
     parser.add_argument("--tier", choices=TIERS, default="basic", help="the account's rate limits (default basic)")
+    parser.add_argument(
+        "--balance", choices=("gross", "net"), default="gross",
+        help="whether the balance contains what resting orders reserve (gross, the default) or not (net)",
+    )  # fmt: skip
     parser.add_argument(
         "--step", action="store_true", help="the clock stands still until POST /simulator/advance moves it"
     )

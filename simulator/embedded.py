@@ -65,11 +65,13 @@ def start(
     who: Collection[str] = people.EVERYBODY,
     tier: str = "basic",
     faults: list[dict[str, Any]] | None = None,
+    balance: str = "gross",
 ) -> EmbeddedExchange:
     """Open an exchange with a new key. It starts `at` a time, or now if None.
-    `faults` are the rules of a script (`simulator.faults`)."""
+    `faults` are the rules of a script (`simulator.faults`). `balance`: "gross" or "net", as of `--balance`."""
     clock = SimulatedClock(at or datetime.now(timezone.utc), pace)
     api = Api(open_exchange(clock.now().timestamp(), seed, books, programs, who), tier=TIERS[tier])
+    api.exchange.balance_is_gross = balance == "gross"
     front = Mishaps(api, parse_faults(faults)) if faults else api
     private_key = Ed25519PrivateKey.generate()  # faster to create and to use than RSA
     key_id = "embedded-simulator"

@@ -53,10 +53,12 @@ class Exchange:
     Ids and random numbers come from `seed`: the same seed with the same requests gives the same exchange.
     `pauses` lists the current pauses of each shard: "trading" or "exchange". `worth` gives the hidden value of a
     market's YES at a time, in dollars; no trader reads it. `running` are the meters of running programs by
-    market. `ended` are the meters of ended windows in which an account scored."""
+    market. `ended` are the meters of ended windows in which an account scored. `balance_is_gross`: whether the
+    balance that the API tells contains what resting orders reserve, as accounts on the real exchange saw it."""
 
     def __init__(self, now: float, seed: int) -> None:
         self.seed = seed
+        self.balance_is_gross = True
         self.opened = now
         self.timeline = Timeline(now)
         self.snapshots = Snapshots(seed)

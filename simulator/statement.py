@@ -24,13 +24,16 @@ def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
 
     - `journal`: the cash changes and their reasons, in order. `totals`: its sum for each kind.
     - `orders`, `fills`, `settlements`. `rewards`: one for each window in which the account scored.
-    - `cash`: by shard. `positions`: YES is positive. `value`: of the positions, at the best bids.
+    - `cash`: by shard, with what resting orders reserve of it (`reserved`) and leave (`free`). `positions`: YES is
+      positive. `value`: of the positions, at the best bids.
     """
     account = exchange.accounts[owner]
     return {
         "owner": owner,
         "time": moment(exchange.now),
         "cash": {str(shard): dollars(amount) for shard, amount in account.cash.items()},
+        "reserved": {str(n): dollars(cash - exchange.free_cash(account, n)) for n, cash in account.cash.items()},
+        "free": {str(shard): dollars(exchange.free_cash(account, shard)) for shard in account.cash},
         "positions": {ticker: contracts(held.count) for ticker, held in account.holdings.items() if held.count},
         "value": dollars(account_value(exchange, account)),
         "totals": _totals(account),

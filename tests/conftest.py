@@ -84,9 +84,10 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         who: Collection[str] = (NOISE, RIVALS),
         tier: str = "basic",
         faults: list[dict[str, Any]] | None = None,
+        balance: str = "gross",
         **changed: object,
     ) -> Bench:
-        exchange = embedded.start(seed, None, books, START, programs, who, tier, faults)
+        exchange = embedded.start(seed, None, books, START, programs, who, tier, faults, balance)
         wire = Wire(exchange.session.adapters[embedded.HOST])
         exchange.session.mount(embedded.HOST, wire)
         client = embedded_client(exchange)

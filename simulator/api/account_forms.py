@@ -7,6 +7,7 @@ Promise:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from simulator.account import Account, Fill, Holding, OrderGroup, Payment, SetAside, Settlement, ShardTransfer
 from simulator.api.listing_forms import Json, contracts, dollars, moment, price, trade_id
@@ -21,8 +22,9 @@ def error(code: str, message: str, details: str = "") -> Json:
 
 
 def balance(exchange: Exchange, account: Account, shard: int | None) -> Json:
-    """Free cash of all shards together, or of one."""
-    shards = {n: exchange.free_cash(account, n) for n in SHARDS}
+    """The cash of all shards together, or of one."""
+    told = account.cash.get if exchange.balance_is_gross else partial(exchange.free_cash, account)
+    shards = {n: told(n) or 0 for n in SHARDS}
     total = sum(shards.values()) if shard is None else shards.get(shard, 0)
     return {
         "balance": total * 100 // DOLLAR,

@@ -87,14 +87,15 @@ def test_a_higher_tier_is_made_use_of_and_not_overdrawn(open_bench: MakeBench) -
 
 
 @about("get_balance")
-def test_cash_of_one_shard_is_not_taken_for_anothers(bench: Bench) -> None:
-    """The bot does not count what orders tie up. An order lowers the free cash of its own shard only."""
+def test_cash_of_one_shard_is_not_taken_for_anothers(open_bench: MakeBench) -> None:
+    """If the balance is net, an order lowers that of its own shard only."""
+    bench = open_bench(balance="net")
     before = bench.client.get_balance()
     place(bench, "mine", count="10.00")
     balance = bench.client.get_balance()
     exchange = bench.exchange.api.exchange
     assert balance.by_shard == {n: dollars(exchange.free_cash(bench.account, n)) for n in range(4)}
-    assert balance.available == sum(balance.by_shard.values())
+    assert balance.total == sum(balance.by_shard.values())
     assert before.by_shard[3] - balance.by_shard[3] >= D("5.00")
     assert [before.by_shard[n] - balance.by_shard[n] for n in (0, 1, 2)] == [0, 0, 0]
 

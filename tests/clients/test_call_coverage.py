@@ -98,7 +98,7 @@ def served(client: KalshiHttpClient) -> None:
     assert [(o.order_id, o.bid) for o in mine] == [(response.order_id, bid)]
     client.amend_order(mine[0], Bid(Side.YES, D("0.0300"), D("1.00")))
     balance = client.get_balance()
-    assert balance.available == sum(balance.by_shard.values())
+    assert balance.total == sum(balance.by_shard.values())
     with pytest.raises(Gone):
         client.cancel_order(mine[0])  # the first attempt's answer was lost; it was repeated
     assert "over-a-socket" not in {o.client_order_id for o in client.get_resting_orders()}

@@ -20,6 +20,8 @@ from bot import launch
 from clients import Environment
 from runtime import console, lock
 from runtime.lock import Lock
+from simulator.opening import CUSTOMER
+from simulator.statement import statement
 from tests.support.bench import Beside, MakeBench, Said, cut_before, place_by_hand, share
 from tests.support.project import PROJECT
 from trade import OWN_PREFIX
@@ -48,7 +50,9 @@ def test_status_says_what_the_exchange_and_the_last_cycle_say(beside: Beside) ->
     assert len(told["orders"]) == len(real) == 5
     assert sum(one["is_ours"] for one in told["orders"]) == 4
     by_shard = told["balance"]["by_shard"].values()
-    assert sum(map(D, by_shard)) == D(told["balance"]["free"]) == bench.client.get_balance().available
+    free = bench.client.get_balance().total - sum(map(D, told["balance"]["reserved_by_shard"].values()))
+    assert sum(map(D, by_shard)) == D(told["balance"]["free"]) == free
+    assert free == D(sum(map(D, statement(bench.exchange.api.exchange, CUSTOMER)["free"].values())))
     (position,) = told["positions"]
     assert position == {
         "ticker": ticker, "side": "yes", "contracts": "3.00", "cost": "1.2000",

@@ -100,7 +100,7 @@ def test_every_key_that_the_exchange_gives_out_trades(
     bench.exchange.api.keys["another"] = key.public_key()
     signer = Signer("another", load_key(path, "DEMO_KEYFILE"))
     client = KalshiHttpClient(bench.exchange.base_url, signer, bench.exchange.clock, bench.exchange.session)
-    assert client.get_balance().available > 0
+    assert client.get_balance().total > 0
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o644, True)])

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import trade
-from exchange.account import Balance, Position
+from exchange.account import Position
 from exchange.models import Market, MarketStatus, Order
 from exchange.orderbook import NO, SIDES, YES, Bid, Book, Level, Side
+from exchange.reserves import FreeCash
 from execution.plan import CLEARANCE, AmendKind, Exit, Plan, TargetQuote, Targets, make_plan
 from risk.gate import Limits, RefusalCode, TradingState
 from tests.support.builders import (
@@ -236,7 +237,7 @@ def worlds(draw: st.DrawFn) -> tuple[TradingState, Targets]:
             positions.append(Position(ticker, count, abs(count) * D(draw(st.integers(1, 99))) / 100, 0, D("0.07")))
     dollars = st.integers(0, 60).map(D)
     by_shard = {shard: draw(dollars) for shard in (0, 1)} if draw(st.booleans()) else {}
-    balance = Balance(sum(by_shard.values(), D(0)) if by_shard else draw(dollars), by_shard)
+    balance = FreeCash(sum(by_shard.values(), D(0)) if by_shard else draw(dollars), by_shard)
     limits = Limits(draw(dollars), draw(dollars), 1_000)
     exclusive = frozenset(draw(st.sets(st.sampled_from(("KXA", "KXB")))))
     some = st.sets(st.sampled_from(TICKERS), max_size=1)
@@ -272,13 +273,13 @@ def after(now: TradingState, made: Plan, sold: bool = True) -> TradingState:
                             new.exchange_index or 0, 120, 0, new.group_id))  # fmt: skip
     closed = {one.position.ticker for one in made.exits} if sold else set()
     positions = tuple(one for one in now.positions if one.ticker not in closed)
-    balance = now.balance
+    balance = now.cash
     if balance is not None:
         before, then = tied_by_shard(now, now.orders), tied_by_shard(now, orders)
         by_shard = {shard: cash + before[shard] - then[shard] for shard, cash in balance.by_shard.items()}
         freed = sum(before.values(), D(0)) - sum(then.values(), D(0))
-        balance = Balance(balance.available + freed, by_shard)
-    return replace(now, orders=tuple(orders), positions=positions, balance=balance)
+        balance = FreeCash(balance.total + freed, by_shard)
+    return replace(now, orders=tuple(orders), positions=positions, cash=balance)
 
 
 def holding(now: TradingState, ticker: str, side: Side) -> Decimal:
@@ -346,9 +347,9 @@ def test_no_plan_breaks_a_limit_even_if_its_sales_fail(world: tuple[TradingState
     if decided:
         tied = sum(tied_by_shard(then, then.orders).values(), D(0))
         assert tied + sum((one.exposure for one in now.positions), D(0)) <= now.limits.max_capital
-        assert then.balance is None or then.balance.available >= 0
+        assert then.cash is None or then.cash.total >= 0
         placed = {one.exchange_index or 0 for one in made.orders}
-        assert then.balance is None or all(then.balance.by_shard.get(shard, D(0)) >= 0 for shard in placed)
+        assert then.cash is None or all(then.cash.by_shard.get(shard, D(0)) >= 0 for shard in placed)
 
 
 @settings(max_examples=70, deadline=None)

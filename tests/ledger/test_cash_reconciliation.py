@@ -10,16 +10,11 @@ from hypothesis import strategies as st
 
 from exchange.account import Fill
 from exchange.orderbook import NO, YES, Side
-from ledger.cash_reconciliation import CashReading, ExplainedSpan, cash_effect, extend_span, tied_up
-from tests.support.bench import Killed, MakeBench
+from ledger.cash_reconciliation import CashReading, ExplainedSpan, cash_effect, extend_span
 from tests.support.builders import NOW, fill, settlement
 
 D = Decimal
 MINUTE = timedelta(minutes=1)
-
-MAKERS_PART = {
-    "quadratic": D(0), "quadratic_with_maker_fees": D("0.25"), "quadratic_with_combo_maker_fees": D("0.5"),
-}  # fmt: skip
 
 
 def test_a_yes_and_a_no_together_are_a_dollar_paid_back_at_once() -> None:
@@ -92,27 +87,3 @@ def test_a_new_cash_level_after_a_takeover_explains_nothing() -> None:
     _, now = look(1, "150")
     span, doubt = extend_span(old, None, now.since, now.first, anew=True)
     assert (span, doubt) == (now._replace(anew=True), None)
-
-
-def test_tied_up_cash_is_what_the_exchange_keeps_back(
-    make_bench: MakeBench,
-) -> None:
-    """The cash that orders tie up agrees to the last digit. Also of orders that close a position, in markets
-    with and without a maker's fee."""
-    bench = make_bench(
-        programs=60, TRADE_SIZE=7, TRADE_TICKER_SIZE=12, MAX_CAPITAL=900, MAX_EVENT_LOSS=900, EXIT="REST",
-        INCENTIVE_SIZE=None, FILL_COST=0, MIN_HOURS_TO_CLOSE=1, AVOID=(),
-    )  # fmt: skip
-    bench.run(3, Killed)
-    markets = bench.exchange.api.exchange.markets
-
-    def rate(ticker: str) -> Decimal:
-        terms = markets[ticker].event.fee_terms
-        return D("0.07") * MAKERS_PART[terms.kind] * terms.percent / 100
-
-    orders, positions = bench.client.get_resting_orders(), bench.client.get_positions()
-    assert len(orders) > 10
-    assert any(rate(order.ticker) for order in orders)
-    assert {order.ticker for order in orders} & {position.ticker for position in positions}
-    whole = D(sum(bench.account.cash.values())) / 1_000_000
-    assert bench.client.get_balance().available + tied_up(orders, positions, rate) == whole

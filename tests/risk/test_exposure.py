@@ -10,9 +10,10 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from exchange.account import Balance, Position
+from exchange.account import Position
 from exchange.models import Order, OrderStatus
 from exchange.orderbook import NO, YES, Bid, Side
+from exchange.reserves import FreeCash
 from risk.exposure import Headroom, event_risk, position_losses, remaining_headroom
 from tests.support.builders import NOW
 
@@ -226,14 +227,16 @@ def test_cash_sets_no_limit_if_the_balance_is_unknown() -> None:
 
 
 def test_cash_of_own_orders_is_free_for_their_replacements() -> None:
-    """What the bot's own orders tie up counts as free cash, on their shard where the shard is known. The
-    balance itself stays as it was."""
-    balance = Balance(Decimal(50), {0: Decimal(30), 1: Decimal(20)})
+    """What the bot's own orders reserve counts as free cash, on their shard; without a shard, on shard 0. The
+    cash itself stays as it was."""
     ours = [order("A", YES, "0.40", 10, shard=1), order("B", NO, "0.30", 10, shard=None)]
-    headroom = remaining_headroom(LIMITS, balance, (), (), ours)
-    assert (headroom.free_cash, headroom.cash) == (57, {0: 30, 1: 24})
+    ours = [one._replace(order_id=one.ticker) for one in ours]
+    reserved = {ours[0].ticker: Decimal(4), ours[1].ticker: Decimal(3)}
+    cash = FreeCash(Decimal(50), {0: Decimal(30), 1: Decimal(20)}, by_order=reserved)
+    headroom = remaining_headroom(LIMITS, cash, (), (), ours)
+    assert (headroom.free_cash, headroom.cash) == (57, {0: 33, 1: 24})
     assert (headroom.capital, headroom.losses) == (100, {})
-    assert balance.by_shard == {0: 30, 1: 20}
-    unsharded = remaining_headroom(LIMITS, Balance(Decimal(50), {}), (), (), ours)
+    assert cash.by_shard == {0: 30, 1: 20}
+    unsharded = remaining_headroom(LIMITS, FreeCash(Decimal(50), by_order=reserved), (), (), ours)
     assert unsharded.cash is None
     assert unsharded.cash_on(1) == 57

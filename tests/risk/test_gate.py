@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 import trade
-from exchange.account import Balance
 from exchange.models import ExchangeStatus, MarketStatus, Order, OrderRequest
 from exchange.orderbook import NO, YES, Bid, Side
+from exchange.reserves import FreeCash
 from risk.gate import Gate, Limits, RefusalCode, TradingState, orders_a_minute
 from tests.support.builders import AMPLE, UNTIL, held, market, order, state
 
@@ -83,8 +83,8 @@ PAUSED = ExchangeStatus(True, {0: False}, None)
         (RefusalCode.POSITION, exit_of(), {"positions": (held("KXA-1", -5),)}),
         (RefusalCode.ORDER_RATE, quote(), {"sent_lately": 1_000}),
         (RefusalCode.MAX_CAPITAL, quote(), {"limits": AMPLE._replace(max_capital=D("2.44"))}),
-        (RefusalCode.CASH, quote(), {"balance": Balance(D("2.44"), {})}),
-        (RefusalCode.CASH, quote(), {"balance": Balance(D("9"), {0: D("2.44"), 1: D("6.56")})}),
+        (RefusalCode.CASH, quote(), {"cash": FreeCash(D("2.44"), {})}),
+        (RefusalCode.CASH, quote(), {"cash": FreeCash(D("9"), {0: D("2.44"), 1: D("6.56")})}),
         (RefusalCode.MAX_EVENT_LOSS, quote(), {"limits": AMPLE._replace(max_event_loss=D("2.44"))}),
     ],
 )
@@ -95,7 +95,7 @@ def test_each_kind_of_bad_order_is_stopped_with_its_own_code(
 
 
 def test_what_just_fits_the_limits_passes() -> None:
-    tight = {"limits": Limits(D("2.45"), D("2.45"), 1), "balance": Balance(D("2.45"), {0: D("2.45")})}
+    tight = {"limits": Limits(D("2.45"), D("2.45"), 1), "cash": FreeCash(D("2.45"), {0: D("2.45")})}
     assert code(gate(**tight), quote()) is None
 
 
@@ -123,7 +123,7 @@ def test_a_halt_by_hand_stops_the_next_order_of_the_same_cycle() -> None:
 
 
 def test_what_rests_and_what_went_is_counted() -> None:
-    one = gate(limits=AMPLE._replace(max_capital=D(5)), balance=Balance(D(3), {0: D(3)}))
+    one = gate(limits=AMPLE._replace(max_capital=D(5)), cash=FreeCash(D(3), {0: D(3)}))
     one.rests("KXA-1", "x", Bid(NO, D("0.44"), D(5)))
     assert one.risks() == {"KXA": D("2.20")}
     assert code(one, quote()) is RefusalCode.CASH

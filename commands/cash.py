@@ -1,0 +1,103 @@
+"""The account's free cash, as a command tells it.
+
+Promise:
+- It only reads.
+- It goes by what the bot found out about the balance. Without a bot's ledger, free cash is the smaller figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+import trade
+from bot.settings import Settings, strategy_of
+from clients import KalshiHttpClient
+from exchange.account import Balance, Position
+from exchange.errors import ExchangeError
+from exchange.models import Market, Order, Program
+from exchange.reserves import BalanceReading, CashRule, FreeCash, MakerRate, free_cash, reserves, shard_of
+from rewards import fees
+from risk import exposure
+from risk.exposure import event_of
+from selection.screening import with_terms
+
+
+def free_of(
+    client: KalshiHttpClient,
+    balance: Balance,
+    rule: CashRule,
+    orders: Sequence[Order],
+    positions: Iterable[Position],
+) -> FreeCash:
+    """What is free of a balance while `orders` rest. Reads their fees, and assumes those that cannot be read."""
+    return free_cash(balance, orders, reserves(orders, positions, _maker_rates(client, orders)), rule)
+
+
+def _maker_rates(client: KalshiHttpClient, orders: Iterable[Order]) -> MakerRate:
+    names = {event_of(order.ticker) for order in orders}
+    try:
+        series = {one.ticker: one for one in client.get_all_series()} if names else {}
+        events = {one.ticker: one for one in client.get_events(sorted(names))} if names else {}
+    except ExchangeError:
+        series, events = {}, {}
+
+    def rate(ticker: str) -> Decimal:
+        event = event_of(ticker)
+        return fees.exact(fees.maker_rate_of_event(event, series, events.get(event)))
+
+    return rate
+
+
+def in_words(cash: FreeCash, rule: CashRule) -> str:
+    """Free cash in dollars, by shard if the exchange tells it, and what resting orders reserve."""
+    told = f"${cash.total:,.4f}" + _by_shard(cash.by_shard)
+    if not cash.reserved:
+        return told
+    told += f"; resting orders reserve ${cash.reserved:,.4f}" + _by_shard(
+        {shard: dollars for shard, dollars in cash.reserved_by_shard.items() if dollars}
+    )
+    if rule.balance is BalanceReading.NOT_KNOWN:
+        told += "; it is not known yet whether the balance contains that, so the smaller figure is shown"
+    return told
+
+
+def _by_shard(dollars: Mapping[int, Decimal]) -> str:
+    told = ", ".join(f"shard {shard}: ${amount:,.4f}" for shard, amount in sorted(dollars.items()))
+    return f" ({told})" if told else ""
+
+
+def lacking_by_shard(
+    client: KalshiHttpClient,
+    settings: Settings,
+    programs: Mapping[str, Sequence[Program]],
+    markets: Iterable[Market],
+    cash: FreeCash,
+    orders: Sequence[Order],
+) -> dict[int, Decimal]:
+    """Dollars that shards lack for what the bot would quote there if cash were no limit.
+
+    `programs`: those that run, by market. `markets`: the candidates. The bot's own `orders` would be placed anew,
+    so what they reserve counts as free. Raises `ExchangeError`."""
+    strategy, now = strategy_of(settings), client.clock.now()
+    listed = {market.ticker: market for market in markets}
+    until = now + timedelta(seconds=settings.wait_time + settings.expiration_ts)
+    tradable, _ = strategy.screen.markets(
+        {ticker: found for ticker, found in programs.items() if ticker in listed},
+        listed, client.get_exchange_status(), now, until,
+    )  # fmt: skip
+    rivals = trade.books_without_own(client.get_orderbooks([market.ticker for market in tradable]), orders)
+    series = {one.ticker: one for one in client.get_all_series()}
+    incentives = with_terms(tradable, programs, series, {}, {})
+    limits = settings.max_capital, settings.max_event_loss
+    selection = strategy.decide(
+        incentives, rivals, now, exposure.remaining_headroom(limits, None, (), ()), frozenset()
+    )
+    left = dict(cash.by_shard)
+    for order in filter(trade.is_own, orders):
+        left[shard_of(order)] = left.get(shard_of(order), Decimal(0)) + cash.by_order[order.order_id]
+    for candidate in selection.chosen:
+        shard = candidate.incentive.market.exchange_index or 0
+        left[shard] = left.get(shard, Decimal(0)) - candidate.collateral
+    return {shard: -dollars for shard, dollars in sorted(left.items()) if dollars < 0}
