@@ -326,7 +326,7 @@ def _cash(
         lacking = _asked(
             checklist, CASH, environment, lambda: cash.lacking_by_shard(client, wanted, *board, free, orders)
         )
-    told = f"{cash.in_words(free, rule)} free"
+    told = f"free {cash.in_words(free, rule)}"
     if lacking is None:
         return
     if free.total <= 0 and not free.reserved:

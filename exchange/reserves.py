@@ -137,6 +137,6 @@ def free_cash(
     if rule.balance is BalanceReading.NET and not (closes and rule.closing is None):
         whole = balance.total + total
     in_all = free(balance.total, total)
-    if rule.balance is BalanceReading.NOT_KNOWN and shards:
+    if rule.balance is BalanceReading.NOT_KNOWN and shards:  # one shard's cash does not pay for another's orders
         in_all = sum(shards.values(), start=_NOTHING)
     return FreeCash(in_all, shards, total, by_shard, by_order, rule.closing, whole)

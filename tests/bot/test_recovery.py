@@ -93,10 +93,11 @@ def test_a_refusal_in_passing_stops_nothing(make_bench: MakeBench) -> None:
 def test_a_refused_order_leaves_the_others_alone(
     make_bench: MakeBench,
 ) -> None:
-    """An exchange that is out of service ends the cycle without orders. In both cases a later cycle places all
-    of them."""
+    """An order that is refused for want of cash ends the cycle's orders on its shard, where all of them are here.
+    An exchange that is out of service ends the cycle without orders. In all cases a later cycle places them."""
+    bad_price = answer(400, '{"error":{"code":"invalid_price","message":"off the grid"}}')
     no_cash = answer(400, '{"error":{"code":"insufficient_balance","message":"no cash"}}')
-    for fault, placed in ((no_cash, 3), (unavailable, 0)):
+    for fault, placed in ((bad_price, 3), (no_cash, 0), (unavailable, 0)):
         bench = make_bench(who=())
         first: list[object] = []
 

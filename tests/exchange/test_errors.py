@@ -12,7 +12,16 @@ from cryptography.hazmat.primitives import serialization
 from requests.adapters import HTTPAdapter
 
 from clients import KalshiHttpClient
-from exchange.errors import AlreadyExists, ExchangeError, Gone, Refused, Unauthorized, Unavailable, Unreadable
+from exchange.errors import (
+    AlreadyExists,
+    ExchangeError,
+    Gone,
+    Refused,
+    ShortOfCash,
+    Unauthorized,
+    Unavailable,
+    Unreadable,
+)
 from exchange.models import OrderStatus
 from exchange.signing import Signer
 from exchange.transport import Transport
@@ -82,7 +91,7 @@ ROWS: list[tuple[Any, type[ExchangeError], str]] = [
     ({"code": "not_found", "message": "not found"}, Gone, "not_found"),
     ({"code": "order_not_found", "message": "x"}, Gone, "order_not_found"),
     ({"code": "order_already_exists", "message": "x"}, AlreadyExists, "order_already_exists"),
-    ({"code": "insufficient_balance", "message": "x", "details": "y"}, Refused, "insufficient_balance"),
+    ({"code": "insufficient_balance", "message": "x", "details": "y"}, ShortOfCash, "insufficient_balance"),
     ({"code": "market_not_found", "message": "x"}, Refused, "market_not_found"),
     ({"code": "internal_server_error"}, Unavailable, "internal_server_error"),
     ({"code": "service_unavailable"}, Unavailable, "service_unavailable"),

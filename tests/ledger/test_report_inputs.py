@@ -50,6 +50,7 @@ def test_cash_that_a_person_takes_out_or_moves_is_explained(
     """The exchange's lists explain cash that a person withdraws, sets aside or moves to another shard."""
     taken = moves("cash_withdrawn", amount=50) + moves("cash_set_aside", amount=20)
     bench = make_bench(faults=taken + moves("cash_moved", destination=3, amount=30), **STILL)
+    bench.know_balance()
     trade_cycles(bench, 5)
     seen = cash(bench)
     assert (seen.paid_in, seen.unexplained) == (-70, 0)
@@ -62,6 +63,7 @@ def test_unexplained_cash_is_logged_and_never_a_reward(
     """Cash that came without a fill, payment or reward window is logged and reported with the reason. It is not
     counted as a reward."""
     bench = make_bench(faults=moves("cash_given", amount=41.17), **STILL)
+    bench.know_balance()
     trade_cycles(bench, 5)
     seen = told(bench)
     assert seen.total.money.credited == 0
@@ -74,6 +76,7 @@ def test_unexplained_cash_is_logged_and_never_a_reward(
 def test_cash_that_came_while_the_bot_was_down_is_seen(make_bench: MakeBench) -> None:
     """After its restart the bot reports the cash as unexplained."""
     bench = make_bench(faults=moves("cash_given", amount=7.25), **STILL)
+    bench.know_balance()
     trade_cycles(bench, 1)
     bench.pass_time(3_600)
     bench.restart()
@@ -87,6 +90,7 @@ def test_an_unreadable_payment_list_leaves_no_cash_unexplained(
     """If the list of withdrawals cannot be read, no withdrawal becomes unexplained cash. Trading goes on, and
     the bot reads the list again after ten minutes."""
     bench = make_bench(faults=moves("cash_withdrawn", amount=50), **STILL)
+    bench.know_balance()
     trade_cycles(bench, 1)
     bench.wire.fault = lambda request, _: unavailable if "withdrawals" in request.path_url else None
     trade_cycles(bench, 3)
@@ -101,6 +105,7 @@ def test_an_unreadable_payment_list_leaves_no_cash_unexplained(
 
 def test_a_deposit_that_is_not_there_yet_explains_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(faults=moves("cash_given", amount=50), **STILL)
+    bench.know_balance()
     on_its_way = (
         '{"deposits": [{"id": "d", "status": "pending", "amount_cents": 5000, "fee_cents": 0, "created_ts": 1}]}'
     )
@@ -115,6 +120,7 @@ def test_a_payment_that_is_no_longer_listed_stays_known(
 ) -> None:
     """A withdrawal that the exchange no longer lists does not turn into cash, not even after a restart."""
     bench = make_bench(faults=moves("cash_withdrawn", amount=50), **STILL)
+    bench.know_balance()
     trade_cycles(bench, 4)
     bench.account.withdrawals.clear()
     bench.restart()

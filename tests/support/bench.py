@@ -28,7 +28,10 @@ from bot.connection import Connection
 from bot.prod_confirmation import Confirm
 from bot.settings import Settings
 from clients import KalshiHttpClient
+from exchange.reserves import BalanceReading, CashRule
 from incentive import Board
+from ledger.balance_reading import KnownCashRule
+from ledger.entries import PendingWrites
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from selection.ranking import Selection
@@ -126,6 +129,15 @@ class Bench:
             patch.setattr(sqlite3, "connect", self._connect)
             self._ledger = Ledger(self.ledger_file)
         self.bot = MarketBot(self.settings, self.connection, self._ledger, self.logger, self.confirm)
+
+    def know_balance(self, reading: str = "gross") -> None:
+        """An earlier session of this account found out how the exchange counts cash."""
+        assert self._ledger is not None
+        self.client.get_exchange_status()  # its answer names the simulator's run
+        now = self.exchange.clock.now()
+        self._ledger.open_for(self.client.identity, now)
+        known = KnownCashRule(CashRule(BalanceReading(reading)), now)
+        self._ledger.record(PendingWrites(now, cash_rule=known))
 
     def end(self) -> None:
         """The bot's process has ended."""
