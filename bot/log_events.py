@@ -201,11 +201,21 @@ def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
 def cycle_details(done: CycleReport) -> list[str]:
     """What is tied up and free after the plan, the quotes' estimate, the cycle's cost."""
     plan, state, record = done.decision.plan, done.decision.state, done.record
-    free = f"${state.cash.total - plan.spends:,.4f}" if state.cash else "not known"
+    free = reserved = "not known"
+    if state.cash:
+        free = f"${state.cash.total - plan.spends:,.4f}"
+        reserved = f"${state.cash.reserved + plan.spends:,.4f}"
     tied_up = f"${plan.tied_up:.2f} of ${state.limits.max_capital:.2f}"
     work = {"Requests": str(record.requests), "Took": f"{record.seconds:.1f} s"}
     return [
-        pairs({"Tied up": tied_up, "Free cash": free, "Worst case": worst_case(plan.risks.items())}),
+        pairs(
+            {
+                "Tied up": tied_up,
+                "Reserved": reserved,
+                "Free cash": free,
+                "Worst case": worst_case(plan.risks.items()),
+            }
+        ),
         pairs({"Estimate": expected(*_estimate(done))} | work),
     ]
 

@@ -12,8 +12,8 @@ reserve does. Each shard is watched by itself; the reading is the exchange's, so
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -29,8 +29,11 @@ STEP = Decimal("0.50")
 SAME = Decimal("0.02")
 """Dollars by which an unchanged amount may differ: fees are rounded."""
 
-_SETTLED = 3
-"""Looks with the same orders after which the balance is not late any more."""
+_LASTS = 3
+"""Looks for which a change must last: a balance that is late by less than that shows nothing."""
+
+_REMEMBERED = 30
+"""Looks at a shard with which a new one is compared."""
 
 _NOTHING = Decimal(0)
 _ALL = -1  # the shard, if the exchange tells only the sum
@@ -53,61 +56,64 @@ class KnownCashRule(NamedTuple):
 class ShardLook(NamedTuple):
     """One look at a shard, in dollars.
 
-    `level`: the balance less all that fills and settlements moved. `orders`: all that rest. `beside`: those of
-    them in markets with a position or a maker fee, or whose fee is not known. `clean`: what the others reserve.
-    `opening`, `closing`: what all of them reserve, see `Reserve`."""
+    `level`: the balance less all that fills and settlements moved. `beside`: the orders in markets with a position
+    or a maker fee, or whose fee is not known. `clean`: what the others reserve. `opening`, `closing`: what all of
+    them reserve, see `Reserve`."""
 
     balance: Decimal
     level: Decimal
-    orders: Hashable
     beside: Hashable
     clean: Decimal
     opening: Decimal
     closing: Decimal
 
 
-def balance_shown(before: ShardLook, now: ShardLook) -> BalanceReading | None:
-    """What a change of the orders between two settled looks shows, None if nothing."""
-    changed = now.clean - before.clean
-    if before.beside != now.beside or abs(changed) < STEP:
+def balance_shown(before: ShardLook, since: Sequence[ShardLook]) -> BalanceReading | None:
+    """What a change of the orders shows that lasted for the looks `since`; None if nothing."""
+    if any(look.beside != before.beside for look in since):
         return None
-    moved = now.level - before.level
-    if abs(moved) <= SAME:
+    if all(abs(look.level - before.level) <= SAME for look in since):
         return BalanceReading.GROSS
-    return BalanceReading.NET if abs(moved + changed) <= SAME else None
+    net = all(abs(look.level + look.clean - before.level - before.clean) <= SAME for look in since)
+    return BalanceReading.NET if net else None
 
 
-def closing_shown(before: ShardLook, now: ShardLook, reading: BalanceReading) -> bool | None:
-    """Whether orders that only close reserve cash, as two settled looks show it; None if they show nothing."""
-    if reading is BalanceReading.GROSS:
-        exceeds = now.opening + now.closing > now.balance + SAME >= now.opening
-        return False if exceeds else None  # all of it rests, so not all of it is reserved
-    changed = now.closing - before.closing
-    if reading is not BalanceReading.NET or abs(changed) < STEP:
-        return None
-    moved = now.level + now.opening - before.level - before.opening
-    if abs(moved) <= SAME:
+def closing_shown(before: ShardLook, since: Sequence[ShardLook]) -> bool | None:
+    """Whether orders that only close reserve cash, as a net balance shows it; None if it shows nothing."""
+    if all(abs(look.level + look.opening - before.level - before.opening) <= SAME for look in since):
         return False
-    return True if abs(moved + changed) <= SAME else None
+    all_reserve = all(
+        abs(look.level + look.opening + look.closing - before.level - before.opening - before.closing) <= SAME
+        for look in since
+    )
+    return True if all_reserve else None
+
+
+def closing_exceeds(look: ShardLook) -> bool:
+    """Whether more rests than a gross balance could reserve: then orders that only close reserve nothing."""
+    return look.opening + look.closing > look.balance + SAME >= look.opening
 
 
 class _ShardWatch:
-    """Looks at one shard, up to the last that was settled."""
+    """The looks at one shard since its last observation."""
 
     def __init__(self) -> None:
-        self._run: list[ShardLook] = []
-        self._before: ShardLook | None = None
+        self._looks: deque[ShardLook] = deque(maxlen=_REMEMBERED)
 
-    def look(self, now: ShardLook) -> tuple[ShardLook, ShardLook] | None:
-        """Take a look. Returns the settled look before it, and this one, if it is settled too.
+    def look(self, now: ShardLook) -> Sequence[ShardLook]:
+        """Take a look. Returns the last looks, for which a change must have lasted; empty if there are too few."""
+        self._looks.append(now)
+        return list(self._looks)[-_LASTS:] if len(self._looks) >= _LASTS else ()
 
-        A look is settled if the same orders rested at the two before it, and the level has stood still."""
-        same = self._run and (self._run[-1].orders, self._run[-1].closing) == (now.orders, now.closing)
-        self._run = [*self._run[1 - _SETTLED :], now] if same else [now]
-        if len(self._run) < _SETTLED or abs(now.level - self._run[-2].level) > SAME:
-            return None
-        before, self._before = self._before, now
-        return (before, now) if before is not None else None
+    def before(self, since: Sequence[ShardLook], amount: Callable[[ShardLook], Decimal]) -> ShardLook | None:
+        """The latest look from which an amount has changed by a step at all the looks `since`."""
+        earlier = reversed(list(self._looks)[:-_LASTS])
+        changed = (one for one in earlier if all(abs(amount(look) - amount(one)) >= STEP for look in since))
+        return next(changed, None)
+
+    def forget(self) -> None:
+        """Each change counts for one observation only: begin with the last look."""
+        self._looks = deque(list(self._looks)[-1:], maxlen=_REMEMBERED)
 
 
 class BalanceWatch:
@@ -155,11 +161,11 @@ class BalanceWatch:
         told = balance.by_shard or {_ALL: balance.total}
         for shard, dollars in told.items():
             explained = self._explained[shard] if balance.by_shard else sum(self._explained.values())
-            settled = self._shards[shard].look(
-                _shard_look(dollars, dollars - explained, by_shard[shard], held, reserved, maker_rate)
-            )
-            if settled:
-                self._observe(at, *settled)
+            look = _shard_look(dollars, dollars - explained, by_shard[shard], held, reserved, maker_rate)
+            watch = self._shards[shard]
+            since = watch.look(look)
+            if since and self._observe(at, watch, since):
+                watch.forget()
 
     def refused(self, exchange_index: int, only_closes: bool) -> None:
         """Take an order that was refused for want of cash although enough seemed free.
@@ -170,25 +176,36 @@ class BalanceWatch:
         else:
             self._refused[exchange_index] = self._explained[exchange_index]
 
-    def _observe(self, at: datetime, before: ShardLook, now: ShardLook) -> None:
-        rule = self.known.rule
-        shown = balance_shown(before, now)
+    def _observe(self, at: datetime, shard: _ShardWatch, since: Sequence[ShardLook]) -> bool:
+        """See what the last looks show. Returns whether they show how the balance is meant."""
+        before = shard.before(since, lambda look: look.clean)
+        shown = balance_shown(before, since) if before else None
         if shown is None:
-            closing = closing_shown(before, now, rule.balance)
-            if closing is not None:
-                self.known = KnownCashRule(rule._replace(closing=closing), at)
-        elif rule.balance is BalanceReading.NOT_KNOWN:
-            if shown is self._first:
-                self.known, self._first, self._checked = KnownCashRule(CashRule(shown), at), None, True
-                self._tell(f"{shown.value}, as two changes of our orders showed")
-                self._on_reading()
-            else:
-                self._first = shown
-        elif shown is not rule.balance:
-            self._forget(f"a change of our orders looked {shown.value}, not {rule.balance.value} as before")
+            self._observe_closing(at, shard, since)
+        elif self.known.rule.balance is BalanceReading.NOT_KNOWN and shown is self._first:
+            self.known, self._first, self._checked = KnownCashRule(CashRule(shown), at), None, True
+            self._tell(f"{shown.value}, as two changes of our orders showed")
+            self._on_reading()
+        elif self.known.rule.balance is BalanceReading.NOT_KNOWN:
+            self._first = shown
+        elif shown is not self.known.rule.balance:
+            was = self.known.rule.balance.value
+            self._forget(f"a change of our orders looked {shown.value}, not {was} as before")
             self._first = shown
         elif not self._checked:
             self.known, self._checked = self.known._replace(at=at), True
+        return shown is not None
+
+    def _observe_closing(self, at: datetime, shard: _ShardWatch, since: Sequence[ShardLook]) -> None:
+        """See what the last looks show of orders that only close."""
+        rule, shown = self.known.rule, None
+        if rule.balance is BalanceReading.GROSS and all(map(closing_exceeds, since)):
+            shown = False
+        before = shard.before(since, lambda look: look.closing)
+        if rule.balance is BalanceReading.NET and before:
+            shown = closing_shown(before, since)
+        if shown is not None:
+            self.known = KnownCashRule(rule._replace(closing=shown), at)
 
     def _forget(self, why: str) -> None:
         self.known, self._first = KnownCashRule(), None
@@ -209,13 +226,12 @@ def _shard_look(
 ) -> ShardLook:
     """The look at a shard. `held`: the markets with a position."""
     clean = opening = closing = _NOTHING
-    all_orders, beside = set(), set()
+    beside = set()
     for order in orders:
         one, rests = reserved[order.order_id], (order.order_id, order.price, order.remaining)
         opening, closing = opening + one.opening, closing + one.closing
-        all_orders.add(rests)
         if order.ticker in held or maker_rate(order.ticker) != 0:
             beside.add(rests)
         else:
             clean += one.opening
-    return ShardLook(balance, level, frozenset(all_orders), frozenset(beside), clean, opening, closing)
+    return ShardLook(balance, level, frozenset(beside), clean, opening, closing)

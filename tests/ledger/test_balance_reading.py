@@ -181,8 +181,26 @@ def test_markets_with_a_position_or_a_fee_do_not_count(world: BalanceReading) ->
 @BOTH
 def test_a_change_below_the_step_shows_nothing(world: BalanceReading) -> None:
     account = Account(world)
-    settle(account, ["0.45", "0.45", "0.45", "0.45"])
+    for number in range(4):
+        account.place("0.45", f"n{number}")
+        account.look(3)
+        account.cancel(f"n{number}")
+        account.look(3)
     assert account.reading is UNKNOWN
+
+
+@BOTH
+def test_a_market_that_never_rests_shows_it_too(world: BalanceReading) -> None:
+    """The quotes move at each look, so no two looks have the same orders. A change that lasts is enough."""
+    account = Account(world)
+    account.look(3)
+    for number in range(8):
+        account.cancel(f"n{number - 1}")
+        account.place(str(D("5.20") + D(number % 3) / 10), f"n{number}")
+        account.look()
+    account.cancel("n7")
+    account.look(3)
+    assert account.reading is world
 
 
 @BOTH
