@@ -31,7 +31,9 @@ def free_of(
     orders: Sequence[Order],
     positions: Iterable[Position],
 ) -> FreeCash:
-    """What is free of a balance while `orders` rest. Reads their fees, and assumes those that cannot be read."""
+    """What is free of a balance while `orders` rest.
+
+    Reads their maker fees, and assumes those that cannot be read."""
     return free_cash(balance, orders, reserves(orders, positions, _maker_rates(client, orders)), rule)
 
 
@@ -51,7 +53,7 @@ def _maker_rates(client: KalshiHttpClient, orders: Iterable[Order]) -> MakerRate
 
 
 def in_words(cash: FreeCash, rule: CashRule) -> str:
-    """Free cash in dollars, by shard if the exchange tells it, and what resting orders reserve."""
+    """Free cash and what resting orders reserve, by shard if the exchange tells it."""
     told = f"${cash.total:,.4f}" + _by_shard(cash.by_shard)
     if not cash.reserved:
         return told
@@ -76,7 +78,7 @@ def lacking_by_shard(
     cash: FreeCash,
     orders: Sequence[Order],
 ) -> dict[int, Decimal]:
-    """Dollars that shards lack for what the bot would quote there if cash were no limit.
+    """Dollars that shards lack for what the bot would quote if cash were no limit.
 
     `programs`: those that run, by market. `markets`: the candidates. The bot's own `orders` would be placed anew,
     so what they reserve counts as free. Raises `ExchangeError`."""

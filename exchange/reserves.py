@@ -31,7 +31,7 @@ MakerRate = Callable[[str], Decimal]
 
 
 class BalanceReading(Enum):
-    """Whether the exchange's balance still contains what resting orders reserve: GROSS if it does."""
+    """Whether the balance contains what resting orders reserve: GROSS if it does."""
 
     NOT_KNOWN = "not known"
     NET = "net"
@@ -103,7 +103,9 @@ def reserves(orders: Iterable[Order], positions: Iterable[Position], maker_rate:
 
 
 def _cost(order: Order, count: Decimal, maker_rate: MakerRate) -> Decimal:
-    """Dollars for `count` contracts of an order. The fee is rounded up for the whole order, then divided."""
+    """Dollars for `count` contracts of an order.
+
+    The fee is rounded up for the whole order, then divided."""
     cost, rate = count * order.price, maker_rate(order.ticker)
     if rate and order.asked and count:
         fee = (rate * order.asked * order.price * (1 - order.price)).quantize(_PIP, ROUND_CEILING)

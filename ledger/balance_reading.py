@@ -47,7 +47,7 @@ _MEANS = {
 
 
 class KnownCashRule(NamedTuple):
-    """What is known of how the exchange counts cash, and when it was last seen to be so."""
+    """What is known of how the exchange counts cash. `at`: when it was last seen."""
 
     rule: CashRule = CashRule()
     at: datetime | None = None
@@ -69,7 +69,9 @@ class ShardLook(NamedTuple):
 
 
 def balance_shown(before: ShardLook, since: Sequence[ShardLook]) -> BalanceReading | None:
-    """What a change of the orders shows that lasted for the looks `since`; None if nothing."""
+    """What a change of the orders shows that lasted for the looks `since`.
+
+    None if it shows nothing."""
     if any(look.beside != before.beside for look in since):
         return None
     if all(abs(look.level - before.level) <= SAME for look in since):
@@ -79,7 +81,9 @@ def balance_shown(before: ShardLook, since: Sequence[ShardLook]) -> BalanceReadi
 
 
 def closing_shown(before: ShardLook, since: Sequence[ShardLook]) -> bool | None:
-    """Whether orders that only close reserve cash, as a net balance shows it; None if it shows nothing."""
+    """Whether orders that only close reserve cash, as a net balance shows it.
+
+    None if it shows nothing."""
     if all(abs(look.level + look.opening - before.level - before.opening) <= SAME for look in since):
         return False
     all_reserve = all(
@@ -90,7 +94,9 @@ def closing_shown(before: ShardLook, since: Sequence[ShardLook]) -> bool | None:
 
 
 def closing_exceeds(look: ShardLook) -> bool:
-    """Whether more rests than a gross balance could reserve: then orders that only close reserve nothing."""
+    """Whether more rests than a gross balance could reserve.
+
+    Then orders that only close reserve nothing."""
     return look.opening + look.closing > look.balance + SAME >= look.opening
 
 
@@ -101,12 +107,14 @@ class _ShardWatch:
         self._looks: deque[ShardLook] = deque(maxlen=_REMEMBERED)
 
     def look(self, now: ShardLook) -> Sequence[ShardLook]:
-        """Take a look. Returns the last looks, for which a change must have lasted; empty if there are too few."""
+        """Take a look. Returns the last looks, empty if there are too few.
+
+        A change must have lasted for all of them."""
         self._looks.append(now)
         return list(self._looks)[-_LASTS:] if len(self._looks) >= _LASTS else ()
 
     def before(self, since: Sequence[ShardLook], amount: Callable[[ShardLook], Decimal]) -> ShardLook | None:
-        """The latest look from which an amount has changed by a step at all the looks `since`."""
+        """The latest look from which an amount differs by a step at all looks `since`."""
         earlier = reversed(list(self._looks)[:-_LASTS])
         changed = (one for one in earlier if all(abs(amount(look) - amount(one)) >= STEP for look in since))
         return next(changed, None)
@@ -177,7 +185,7 @@ class BalanceWatch:
             self._refused[exchange_index] = self._explained[exchange_index]
 
     def _observe(self, at: datetime, shard: _ShardWatch, since: Sequence[ShardLook]) -> bool:
-        """See what the last looks show. Returns whether they show how the balance is meant."""
+        """See what the last looks show. Returns whether they show the balance's reading."""
         before = shard.before(since, lambda look: look.clean)
         shown = balance_shown(before, since) if before else None
         if shown is None:

@@ -121,9 +121,9 @@ class Marker:
         books: Mapping[str, Book],
         free_cash: Decimal | None,
     ) -> AccountMark:
-        """Mark `held` contracts (YES positive) at the best bids of `books`. `free_cash`: dollars.
+        """Mark `held` contracts (YES positive) at the best bids of `books`.
 
-        Raises `ExchangeError` or `LedgerError`."""
+        `free_cash`: dollars. Raises `ExchangeError` or `LedgerError`."""
         held = {ticker: count for ticker, count in held.items() if count}
         quotes = self._quotes(pending, held, books)
         brought, accrued = self._day_profit(pending, now, held, quotes), self._accrued(pending, now.date())

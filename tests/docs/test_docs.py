@@ -21,6 +21,7 @@ import market_bot
 from bot import settings
 from clients import Environment
 from commands import status, status_facts
+from exchange.reserves import CashRule
 from execution.cancel_reasons import CancelReason
 from ledger.schema import MIGRATIONS
 from rewards.skips import Reason
@@ -342,7 +343,7 @@ def test_what_the_code_tells_people_to_type_can_be_typed() -> None:
 
 def test_the_fields_of_the_json_are_those_that_are_listed() -> None:
     nobody = status_facts.BotProcess(False, "on this account", "")
-    nothing = status_facts.AccountFacts(None, {}, (), ())
+    nothing = status_facts.AccountFacts(None, CashRule(), (), ())
     facts = status_facts.StatusFacts(
         Environment.SIM, "x", "y", datetime.now(timezone.utc), nothing, nobody, "trade-sim.db"
     )

@@ -46,7 +46,7 @@ def test_a_net_balance_is_free_as_it_is() -> None:
     assert (cash.total, cash.by_shard, cash.whole) == (60, TOLD.by_shard, D("86.50"))
 
 
-def test_what_rests_is_paid_for_even_if_it_is_more_than_a_balance_of_unknown_reading() -> None:
+def test_what_rests_is_paid_for_whatever_the_balance_means() -> None:
     """If the balance was net, it may be smaller than the reserves. Then nothing is free, and what rests can be
     planned anew with its own money, never with the balance in addition."""
     told = Balance(D(10), {0: D(10), 2: D(0)})

@@ -219,7 +219,7 @@ def test_an_exchange_that_changes_its_mind_is_noticed(world: BalanceReading) -> 
     assert account.anew == 3, "each time the span of explained cash begins anew"
 
 
-def test_a_refused_order_makes_the_reading_unknown_unless_a_fill_explains_it() -> None:
+def test_a_refused_order_that_no_fill_explains_is_believed() -> None:
     account = Account(GROSS)
     settle(account, ["5", "3"])
     account.watch.refused(0, only_closes=False)
@@ -232,7 +232,7 @@ def test_a_refused_order_makes_the_reading_unknown_unless_a_fill_explains_it() -
     assert "refused for want of cash" in account.said[-1]
 
 
-def test_a_reading_of_an_earlier_session_is_used_and_checked_silently() -> None:
+def test_an_earlier_sessions_reading_is_checked_silently() -> None:
     account = Account(NET)
     account.watch.restore(KnownCashRule(KnownCashRule().rule._replace(balance=NET)))
     assert account.said == []
@@ -255,7 +255,7 @@ def test_a_net_balance_shows_whether_orders_that_only_close_reserve(closing: boo
     assert (account.reading, account.watch.known.rule.closing) == (NET, closing)
 
 
-def test_a_gross_balance_shows_it_once_more_rests_than_it_could_reserve() -> None:
+def test_a_gross_balance_shows_it_once_too_much_rests() -> None:
     account = Account(GROSS)
     settle(account, ["50", "45"])
     account.positions["KXHIGHNY-26-T9"] = D(20)
