@@ -12,18 +12,22 @@ value that is not known, or does not exist, is null.
     at            when the account was read, by the exchange's clock
     source        "exchange", or "ledger" if the exchange lives inside the bot's process. Then balance, positions
                   and orders are what the ledger knew at `day.as_of`
-    balance       `free`: dollars that no order reserves, `by_shard`: the same by shard; `reserved` by resting
-    orders, `reserved_by_shard`; `reading`: whether the exchange's balance contains the reserved dollars ("gross"),
-    or not ("net"), or "not known": then `free` is the smaller figure tied_up       dollars that orders and
-    positions tie up positions     each: ticker, side, contracts, cost, worst_case (dollars that it can lose)
-    orders        each resting order: ticker, side, contracts, price, expires, is_ours (the bot's) worst_case
-    dollars that may be lost, `total` and `by_event`, from positions and resting orders. Each order counts as if it
-    alone were filled. Maker fees are not included unreadable    positions and orders that could not be read bot
-    `runs`, and `process`: which process, since when, in which folder ledger        `file`, and the `problem` if it
-    has nothing on this account: then all further fields are null halts         each that stands: since, reason day
-    date (UTC), as_of, trading (the bot's result), before_bot (the day's result before the ledger was begun),
-    fills, accrued (an estimate before the $1.00 floor) last_cycle    began, seconds, requests, markets, orders
-    (resting at its end), problem session       the last one: began, ended, how
+    balance       `free`: dollars that no order reserves, `by_shard`: the same by shard; `reserved`: by resting
+                  orders, `reserved_by_shard`; `reading`: whether the exchange's balance contains the reserved
+                  dollars ("gross"), or not ("net"), or "not known": then `free` is the smaller figure
+    tied_up       dollars that orders and positions tie up
+    positions     each: ticker, side, contracts, cost, worst_case (dollars that it can lose)
+    orders        each resting order: ticker, side, contracts, price, expires, is_ours (the bot's)
+    worst_case    dollars that may be lost, `total` and `by_event`, from positions and resting orders. Each order
+                  counts as if it alone were filled. Maker fees are not included
+    unreadable    positions and orders that could not be read
+    bot           `runs`, and `process`: which process, since when, in which folder
+    ledger        `file`, and the `problem` if it has nothing on this account: then all further fields are null
+    halts         each that stands: since, reason
+    day           date (UTC), as_of, trading (the bot's result), before_bot (the day's result before the ledger was
+                  begun), fills, accrued (an estimate before the $1.00 floor)
+    last_cycle    began, seconds, requests, markets, orders (resting at its end), problem
+    session       the last one: began, ended, how
 """
 
 from __future__ import annotations

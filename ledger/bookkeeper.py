@@ -307,7 +307,8 @@ class Bookkeeper:
     ) -> None:
         """Reconcile the cash, if all fills were read and the positions match.
 
-        `orders`: all that rest. `whole`: all cash in dollars, None if not known. Raises `ExchangeError`. Nothing is lost then, because the next look counts."""
+        `orders`: all that rest. `whole`: all cash in dollars, None if not known. Raises `ExchangeError`. Nothing
+        is lost then, because the next look counts."""
         if self._explains(positions):
             self._report_inputs.count_cash(self._pending, orders, positions.items, whole)
 

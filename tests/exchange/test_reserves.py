@@ -56,7 +56,7 @@ def test_what_rests_is_paid_for_whatever_the_balance_means() -> None:
 
 
 @pytest.mark.parametrize(("closing", "free"), [(None, "3.50"), (True, "3.50"), (False, "13.50")])
-def test_an_order_that_only_closes_counts_until_it_is_seen_not_to(closing: bool | None, free: str) -> None:
+def test_an_order_that_only_closes_counts_until_seen_otherwise(closing: bool | None, free: str) -> None:
     """50 NO would close 50 of the 80 YES that are held."""
     reserved = reserves(TWO, [held(TICKER, 80, "24")], no_fee)
     assert free_cash(TOLD, TWO, reserved, CashRule(GROSS, closing)).by_shard[0] == D(free)

@@ -244,7 +244,7 @@ def test_an_earlier_sessions_reading_is_checked_silently() -> None:
 
 
 @pytest.mark.parametrize("closing", [True, False])
-def test_a_net_balance_shows_whether_orders_that_only_close_reserve(closing: bool) -> None:
+def test_a_net_balance_shows_whether_closing_orders_reserve(closing: bool) -> None:
     account = Account(NET, closing)
     settle(account, ["5", "3"])
     account.positions["KXHIGHNY-26-T9"] = D(20)
