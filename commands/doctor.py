@@ -288,7 +288,7 @@ def _rule(checklist: Checklist, environment: Environment, client: KalshiHttpClie
     beyond = Beyond.of(environment is Environment.PROD, market_bot.TRUST_RULE)
     is_known = rule_dates.is_known_at(now) and not rule_dates.ends_soon(now)
     told = checklist.ok if is_known else checklist.note
-    told(RULE, f"{rule_dates.until_text(now)}. Then {rule_dates.beyond_text(beyond)}")
+    told(RULE, f"{rule_dates.until_text(now)}. Beyond that: {rule_dates.beyond_text(beyond)}")
 
 
 def _cash(checklist: Checklist, balance: Balance, programs: Counter[int]) -> None:

@@ -46,9 +46,9 @@ KNOWN_SINCE = datetime(2026, 7, 30, tzinfo=timezone.utc)
 KNOWN_UNTIL = datetime(2027, 1, 1, tzinfo=timezone.utc)
 """When the program ends unless it is renewed.
 
-The filing says "by 1 January 2027", without an hour or a time zone. This is the earlier of the two likely instants:
-midnight in UTC comes five hours before midnight in New York, where the exchange is. Stopping five hours early costs
-little; quoting five hours for nothing may cost a fill."""
+The filing says "by 1 January 2027", without an hour or a time zone. This is the earlier of the likely instants:
+midnight in UTC comes five hours before midnight in New York, where the exchange is. To stop five hours early costs
+little. To quote five hours for nothing may cost a fill."""
 
 
 class TopTick(Enum):

@@ -61,17 +61,17 @@ def until_text(now: datetime) -> str:
         return f"the {rule.TITLE} is known from {utc(rule.KNOWN_SINCE)} to {until}; now is earlier"
     if now < rule.KNOWN_UNTIL:
         return f"the {rule.TITLE} is known until {until}; the program ends then unless it is renewed"
-    return f"the {rule.TITLE} was known until {until}; the program has ended since, or goes on, perhaps by another rule"
+    return f"the {rule.TITLE} was known until {until}; the program has ended, or goes on by a rule not known here"
 
 
 def beyond_text(beyond: Beyond) -> str:
     """Say what the bot does beyond the dates for which the rule is known."""
     if beyond is Beyond.PLAY:
-        return "no real money is involved, so the bot quotes on as if the rule stayed the same"
+        return "the bot quotes on as if the rule stayed the same, because no real money is involved"
     if beyond is Beyond.TRUST:
         return f'the bot quotes on by this rule, because TRUST_RULE = "{rule.NAME}"'
     return (
-        f"the bot quotes no window that reaches beyond, and in the last {CLOSING_TIME.days} days before no market "
+        f"the bot quotes no window that reaches so far, and in the last {CLOSING_TIME.days} days no market "
         f'that stays open longer. To quote on by this rule: TRUST_RULE = "{rule.NAME}"'
     )
 
