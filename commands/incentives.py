@@ -326,7 +326,7 @@ def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int)
 
 
 def _if_counted(view: BoardView, incentive: RewardedMarket, rivals: Book) -> Iterator[str]:
-    """Lines on what the other reading of the top tick would change, if a side is there."""
+    """Lines on what the other reading would change, if a side is at the top tick."""
     if incentive.side_at_top_tick(rivals) is None:
         return
     counted = incentive._replace(top_tick=TopTick.COUNTED)

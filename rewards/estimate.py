@@ -157,7 +157,7 @@ class RewardedMarket(NamedTuple):
         return (bid.price + fee.quantize(_PIP, ROUND_CEILING)) * bid.count
 
     def side_at_top_tick(self, book: Book) -> Side | None:
-        """The side whose best bid is at the top tick of the market's grid, None if neither is."""
+        """The side whose best bid is at the grid's top tick, None if neither is."""
         for side, levels, top in zip(SIDES, (book.yes, book.no), self.market.grid.tops, strict=True):
             if levels and levels[0].price >= top:
                 return side

@@ -77,7 +77,7 @@ def beyond_text(beyond: Beyond) -> str:
 
 
 def in_general(now: datetime) -> str:
-    """Say until when the rule is known and what the bot does then, whatever the settings."""
+    """Say until when the rule is known and what follows, for any settings."""
     until = until_text(now)
     return (
         f"{until[0].upper()}{until[1:]}. With real money the bot quotes no window that reaches beyond, unless the "

@@ -125,7 +125,7 @@ Shares = dict[str, tuple[int, int]]
 
 
 class Meter:
-    """Scores one program on its market from `start` to `end` (Unix seconds), with one reading of the top tick.
+    """Scores one program on its market from `start` to `end` (Unix seconds).
     An unchanged book scores the same every second, so the meter reads it only after a change."""
 
     def __init__(

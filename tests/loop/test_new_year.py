@@ -79,7 +79,7 @@ TIMES = (
 
 
 @pytest.mark.parametrize("at", TIMES)
-def test_real_money_rests_only_on_windows_of_a_rule_that_is_known(make_bench: MakeBench, at: str) -> None:
+def test_real_money_rests_only_on_windows_of_a_known_rule(make_bench: MakeBench, at: str) -> None:
     """Without real money all that pays is quoted. With real money only windows within the rule's dates are, and in
     the last week only in markets that end before it does. With TRUST_RULE all is quoted."""
     sim, demo, prod, trusting = (make_bench(at=utc(at), **WIDE) for _ in range(4))
@@ -135,7 +135,7 @@ def closing_after(bench: Bench, hour: datetime) -> list[ListedMarket]:
     return [market for market in found if market.book.bids.total in thin and market.book.asks.total in thin]
 
 
-def test_the_last_second_of_the_known_rule_is_quoted_and_no_later_one(make_bench: MakeBench) -> None:
+def test_the_last_second_of_the_known_rule_is_quoted(make_bench: MakeBench) -> None:
     """A window that ends exactly when the known rule does is quoted; one that ends a second later is not; of two
     windows of a market the one that is known decides."""
     at = utc("2026-12-20 12:00")
@@ -150,7 +150,7 @@ def test_the_last_second_of_the_known_rule_is_quoted_and_no_later_one(make_bench
     assert quoted(bench) == {just, both}
 
 
-def test_a_year_turns_without_a_fault_and_only_play_money_quotes_on(
+def test_a_year_turns_without_a_fault(
     make_bench: MakeBench,
     monkeypatch: pytest.MonkeyPatch,
     typed: Callable[..., Said],
@@ -158,8 +158,9 @@ def test_a_year_turns_without_a_fault_and_only_play_money_quotes_on(
 ) -> None:
     """From 24 December to 3 January in one run of each. Real money quotes until its windows end, and then idles
     with nothing resting. Report and doctor work, and say until when the rule is known."""
-    sim = make_bench(at=utc("2026-12-24 12:00"), **WIDE, **CYCLES_3_HOURS_APART)
-    prod = real_money(make_bench(at=utc("2026-12-24 12:00"), **WIDE, **CYCLES_3_HOURS_APART))
+    settings = WIDE | CYCLES_3_HOURS_APART | {"TRADE_TICKER_SIZE": 6}
+    sim, prod = (make_bench(at=utc("2026-12-24 12:00"), **settings) for _ in range(2))
+    real_money(prod)
     for bench in (sim, prod):
         bench.run(cycles=3)
         assert quoted(bench)
@@ -252,7 +253,7 @@ def test_a_board_that_empties_is_told_once_and_watched(make_bench: MakeBench, is
 
 
 @pytest.mark.parametrize("is_real", [False, True])
-def test_a_start_on_an_empty_board_clears_the_account_and_idles(make_bench: MakeBench, is_real: bool) -> None:
+def test_a_start_on_an_empty_board_idles(make_bench: MakeBench, is_real: bool) -> None:
     bench = make_bench(at=utc("2027-01-02 12:00"), **END, **WIDE, SCAN_TIME=60)
     if is_real:
         real_money(bench)
