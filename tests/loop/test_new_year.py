@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,6 +156,7 @@ def test_a_year_turns_without_a_fault(
     monkeypatch: pytest.MonkeyPatch,
     typed: Callable[..., Said],
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     """From 24 December to 3 January in one run of each. Real money quotes until its windows end, and then idles
     with nothing resting. Report and doctor work, and say until when the rule is known."""
@@ -182,6 +184,9 @@ def test_a_year_turns_without_a_fault(
         report = typed("report")
         assert (report.code, report.err) == (0, "")
         assert "was known until 2027-01-01 00:00 UTC" in " ".join(report.out.split())
+        page = tmp_path / "report.html"
+        assert typed("report", "--html", str(page)).code == 0
+        assert "was known until 2027-01-01 00:00 UTC" in page.read_text(encoding="utf-8")
         doctor.exchange(Checklist(), bench.settings.env, bench.connection)
         (rule,) = [line for line in capsys.readouterr().out.splitlines() if "Reward rule" in line]
         assert "was known until 2027-01-01 00:00 UTC; the program has ended" in rule
