@@ -202,8 +202,8 @@ class Meter:
 
 def at_top_tick(book: MatchingBook, grid: Grid) -> bool:
     """Whether the best bid of either side is at the grid's top tick.
-    After a change of grid it may be above that. A YES ask is a NO bid, so an ask at the lowest price is a NO bid at
-    the highest."""
+    After a change of grid it may be above that. A YES ask is a NO bid, so an ask at the lowest price is a NO bid
+    at the highest."""
     bid, ask = book.bids.best(), book.asks.best()
     return (bid is not None and bid >= grid.prices[-1]) or (ask is not None and ask <= grid.prices[0])
 
