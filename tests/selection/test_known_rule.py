@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.settings import strategy_of
@@ -69,6 +69,7 @@ def test_of_two_windows_the_known_one_is_quoted_alone() -> None:
 TIMES = st.integers(-30, 200).map(lambda days: SINCE + days * DAY)
 
 
+@settings(deadline=None)
 @given(TIMES, st.integers(1, 744).map(lambda hours: hours * HOUR), st.floats(0, 0.999))
 def test_no_second_outside_the_dates_is_quoted(start: datetime, length: timedelta, part: float) -> None:
     """Whatever is quoted ends within the dates, so nothing is quoted once they have passed."""
@@ -116,9 +117,9 @@ def test_the_last_week_takes_up_only_what_ends_in_time(
 def test_only_real_money_without_trust_stops_at_the_known_end(
     environment: Environment, trusted: str | None, beyond: Beyond
 ) -> None:
-    settings = read_settings({"env": environment, "TRUST_RULE": trusted})
-    assert settings.beyond_rule is beyond
-    assert strategy_of(settings).screen.known_rule_only == (beyond is Beyond.STOP)
+    checked = read_settings({"env": environment, "TRUST_RULE": trusted})
+    assert checked.beyond_rule is beyond
+    assert strategy_of(checked).screen.known_rule_only == (beyond is Beyond.STOP)
 
 
 def test_trust_in_another_rule_is_no_trust_in_this_one() -> None:
