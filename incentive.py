@@ -50,7 +50,7 @@ _NEXT = frozenset({Reason.TRADE_TICKER_SIZE, Reason.MAX_CAPITAL, Reason.MAX_EVEN
 """The reasons of markets that would be quoted if there were room."""
 
 _QUALIFIED = _NEXT | {Reason.FILL_COST, Reason.MIN_REWARD, Reason.REWARD_FLOOR}
-_EXCLUDED = frozenset({Reason.TARGET_MISSED, Reason.NO_REFERENCE, Reason.PRICE_BOUNDS})
+_EXCLUDED = frozenset({Reason.TARGET_MISSED, Reason.NO_REFERENCE, Reason.PRICE_BOUNDS, Reason.TOP_TICK})
 """Both sets show whether a second of a market counted. The other reasons leave it open."""
 
 

@@ -36,7 +36,6 @@ from bot.settings import AUTO as AUTO  # a value of the settings below
 from bot.settings import Settings, check_settings, lookalikes, strategy_of
 from clients import Environment
 from exchange import order_payloads, trading_hours
-from exchange.errors import Recovery
 from exchange.models import ExchangeStatus
 from execution import cancel_reasons
 from execution.plan import Plan
@@ -103,6 +102,10 @@ MIN_HOURS_TO_CLOSE = 6
 
 # Minimum dollars a market is expected to pay. At 0 a free slot goes to one that will pay $0.00; the log says so.
 MIN_REWARD = 0
+
+# With real money the bot quotes no window that reaches beyond the known end of the reward rule, 1 January 2027.
+# "2026-07-30": trust the rule of that name beyond its dates, because you know that the program goes on by it.
+TRUST_RULE = None
 
 # Dollars that a filled contract is expected to lose, charged against the reward when markets are ranked and sized.
 FILL_COST = 0.03
@@ -177,6 +180,7 @@ class MarketBot:
             for warning in self._connection.warnings:
                 self.log("INFO", {"Warning": warning})
             self.log("SETTINGS", self.settings.in_words())
+            self._log_all([log_events.rule_known(self._clock.now(), self.settings.beyond_rule)])
             return self._trade()
         except KeyboardInterrupt as stop:
             signals.acknowledge()
@@ -184,9 +188,11 @@ class MarketBot:
 
     def _trade(self) -> int:
         """Run cycle after cycle. Returns an exit code when the loop ends by itself."""
-        code = self._first_contact()
-        if code is not None:
-            return code
+        met = self.session.first_contact(self.settings, self._connection.about, self._confirm)
+        if isinstance(met, Failure):
+            return self._stop_on_error(met)
+        if not met:
+            return ExitCode.MISCONFIGURED
         while True:
             due = self._clock.monotonic() + self.settings.wait_time
             began, sent_before = self._clock.now(), self._client.requests_sent
@@ -201,7 +207,7 @@ class MarketBot:
                 recovery.log_recovered(self.log, self._retry_policy, self._clock.now())
                 self._retry_policy.on_success()
                 self._use_slack()
-            self._log_clock()
+            self.session.log_clock()
             self._wait(due)
 
     def start_trading(self) -> Selection | None:
@@ -271,28 +277,6 @@ class MarketBot:
         self._trade_log.write(event, fields, details)
 
     # -- around a cycle ----------------------------------------------------------------------------------------
-
-    def _first_contact(self) -> int | None:
-        """Read the account's limits, retrying until the exchange answers.
-        With real money, ask before the account is touched. Returns an exit code if the bot must end."""
-        agreed: list[bool] = []
-
-        def meet() -> None:
-            self.session.read_limits()
-            self._log_clock()
-            is_real = self.settings.env is Environment.PROD
-            about = self._connection.about
-            agreed.append(not is_real or self.session.may_take_over(self.settings, about, self._confirm))
-
-        while True:
-            failure = recovery.attempt(meet)
-            if failure is None:
-                return None if agreed[-1] else ExitCode.MISCONFIGURED
-            if failure.recovery is Recovery.STOP:
-                return self._stop_on_error(failure)
-            again = f"Nothing was touched; the bot tries again in {recovery.RETRY_SECONDS:.0f} s"
-            recovery.log_failure(self.log, failure, again)
-            self._clock.sleep(recovery.RETRY_SECONDS)
 
     def _after_failure(self, failure: Failure) -> float | None:
         """Seconds until a failed cycle is retried; None if only a person can fix it.
@@ -402,11 +386,6 @@ class MarketBot:
     def _log_guards(self, told: Iterable[Mapping[str, str]]) -> None:
         for said in told:
             self.log("GUARD", said)
-
-    def _log_clock(self) -> None:
-        news = self._clock.pop_message()
-        if news:
-            self.log("INFO", {"Clock": news})
 
     def _cycle_record(
         self, began: datetime, sent_before: int, markets: int = 0, orders: int = 0, problem: str = ""

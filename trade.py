@@ -25,6 +25,7 @@ from exchange.models import Market, MarketStatus, Order, OrderRequest, SelfTrade
 from exchange.orderbook import NO, ONE_DOLLAR, SIDES, YES, Bid, Book, Level, PriceGrid, Side
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import Candidate, EstimateRules, RewardedMarket, Scored, contracts_ahead
+from rewards.rule_2026_07_30 import TopTick
 from rewards.skips import Reason, Skip, contracts
 
 OWN_PREFIX = "lipbot-"
@@ -136,12 +137,12 @@ class Trade:
         """As `prices`, but reasons are not yet text, because most of a board is skipped."""
         target, grid = incentive.target, incentive.market.grid
         needed = target / rule.REFERENCE_PART
-        yes_top, no_top = grid.tops
+        at_top = incentive.side_at_top_tick(rivals) if incentive.top_tick is TopTick.DISQUALIFIED else None
+        if at_top is not None:  # before the target: the other side then has no room for bids, and misses it too
+            best = f"{rivals.side(at_top)[0].price:.4f}, no higher price exists"
+            return Skip(incentive.ticker, Reason.TOP_TICK, f"Best {at_top.value} bid", best)
         found: list[Decimal | _NoPrice] = []
-        for side, levels, top in ((YES, rivals.yes, yes_top), (NO, rivals.no, no_top)):
-            if levels and levels[0].price >= top:
-                best = f"{levels[0].price:.4f}, the top tick"
-                return Skip(incentive.ticker, Reason.PRICE_BOUNDS, f"Best {side.value} bid", best)
+        for side, levels in ((YES, rivals.yes), (NO, rivals.no)):
             reached = _reach(levels, needed)
             if reached is None and (self.trade_size is not None or not levels):
                 resting = sum((level.size for level in levels), start=_NOTHING)

@@ -19,6 +19,8 @@ from exchange.models import ExchangeStatus, Program
 from exchange.trading_hours import Span
 from incentive import Board, ProgramChange
 from ledger.entries import AccountMark, CycleRecord
+from rewards import rule_2026_07_30 as rule
+from rewards import rule_dates
 from rewards.estimate import Candidate, dollars_per_day
 from rewards.skips import Reason, contracts
 from runtime.log_format import Fields, local_time, pairs, short_dollars, signed_dollars, span_text
@@ -54,14 +56,16 @@ class CycleReport(NamedTuple):
 class Announcements:
     """What was logged so far, so that the log says only what is new.
 
-    This covers programs that came, changed or ended, markets that are newly or no longer quoted, why the best of
-    the others are not quoted, and what a cycle ties up. With `detail`, everything is logged every time."""
+    This covers programs that came, changed or ended, a board without any, markets that are newly or no longer
+    quoted, why the best of the others are not quoted, and what a cycle ties up. With `detail`, everything is
+    logged every time."""
 
     def __init__(self, detail: bool = False) -> None:
         self._detail = detail
         self._quoted: frozenset[str] = frozenset()
         self._closed: frozenset[int] = frozenset()
         self._pause: Span | None = None
+        self._is_empty = self._told_beyond = False
         self._counts: Fields = {}
         self._skipped: dict[str, Reason] = {}
         self._amounts: tuple[float, ...] = ()
@@ -89,8 +93,11 @@ class Announcements:
     def board(self, board: Board) -> Iterator[Event]:
         """The events of a scan, in the order in which they are logged."""
         pool = sum(map(dollars_per_day, board.programs))
-        if not board.programs:
-            yield "INFO", {"Board": "no program that pays for resting orders is listed; the bot quotes nothing"}
+        if not board.programs and (self._detail or not self._is_empty):
+            yield "INFO", {"Board": no_programs(board.at)}
+        if board.programs and self._is_empty:
+            yield "INFO", {"Board": "programs are listed again; the bot quotes those that pay"}
+        self._is_empty = not board.programs
         changes = sorted(
             board.changes, key=lambda c: (c.program.ticker not in self._quoted, -dollars_per_day(c.program))
         )
@@ -129,6 +136,10 @@ class Announcements:
         for ticker in sorted(self._quoted - chosen.keys() - stay):
             skip = reasons.get(ticker)
             yield "INFO", {"Ticker": ticker, "No longer quoted": skip.text if skip else "its programs ended"}
+        beyond = [one for one in selection.chosen if not all(map(rule_dates.is_known, one.incentive.programs))]
+        if beyond and not self._told_beyond:
+            self._told_beyond = True
+            yield "INFO", {"Rule": beyond_rule(beyond[0])}
         for ticker, candidate in chosen.items():
             if ticker not in self._quoted:
                 yield "QUOTE MARKET", quoted_market(candidate, ticker in selection.unpaid)
@@ -144,6 +155,27 @@ class Announcements:
         if is_told:
             self._amounts, self._amounts_at = amounts, began
         yield "CYCLE", cycle(done, next_cycle), cycle_details(done) if is_told else []
+
+
+def no_programs(now: datetime) -> str:
+    """Why the bot idles while no program is listed."""
+    told = "no program that pays for resting orders is listed"
+    known = f" ({rule_dates.until_text(now)})" if rule_dates.ends_soon(now) else ""
+    return f"{told}{known}; the bot quotes nothing and looks again at each scan"
+
+
+def beyond_rule(candidate: Candidate) -> str:
+    """A market is quoted for a window for which the rule is not known."""
+    dates = f"{rule.KNOWN_SINCE:%Y-%m-%d} to {rule_dates.utc(rule.KNOWN_UNTIL)}"
+    window = (
+        f"a window of {candidate.ticker} reaches beyond the dates for which the {rule.TITLE} is known ({dates})"
+    )
+    return f"{window}; the bot quotes such windows as if the rule stayed the same"
+
+
+def rule_known(now: datetime, beyond: rule_dates.Beyond) -> Event:
+    """Until when the reward rule is known, and what the bot does then."""
+    return "INFO", {"Rule": rule_dates.until_text(now), "Beyond": rule_dates.beyond_text(beyond)}
 
 
 def problems(board: Board) -> Iterator[Event]:

@@ -5,7 +5,8 @@ Promise:
   say.
 - The next session finds every quote that an ended session may have left.
 
-The loop's waits are in `market_bot.py`. This module waits only until cancels are confirmed.
+The loop's waits are in `market_bot.py`. This module waits only until the exchange answers for the first time, and
+until cancels are confirmed.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
 from bot.observation import AccountSnapshot, look_at_account, read_markets
 from bot.prod_confirmation import Confirm
-from bot.recovery import RetryPolicy
+from bot.recovery import Failure, RetryPolicy
 from bot.settings import Settings
-from clients import KalshiHttpClient
-from exchange.errors import ExchangeError, Unauthorized
+from clients import Environment, KalshiHttpClient
+from exchange.errors import ExchangeError, Recovery, Unauthorized
 from exchange.models import ExchangeStatus
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause
@@ -95,6 +96,36 @@ class Session:
             raise
         except ExchangeError as error:  # a key may lack the permission to read this
             self._log("ERROR", str(error), ["The bot keeps to the lowest tier's rate limits; all else continues"])
+
+    def first_contact(
+        self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None
+    ) -> Failure | bool:
+        """Read the account's limits, retrying until the exchange answers.
+
+        With real money, ask before the account is touched. Returns whether the bot may trade, or the failure that
+        only a person can fix."""
+        agreed: list[bool] = []
+
+        def meet() -> None:
+            self.read_limits()
+            self.log_clock()
+            agreed.append(settings.env is not Environment.PROD or self.may_take_over(settings, about, confirm))
+
+        while True:
+            failure = recovery.attempt(meet)
+            if failure is None:
+                return agreed[-1]
+            if failure.recovery is Recovery.STOP:
+                return failure
+            again = f"Nothing was touched; the bot tries again in {recovery.RETRY_SECONDS:.0f} s"
+            recovery.log_failure(self._log, failure, again)
+            self._client.clock.sleep(recovery.RETRY_SECONDS)
+
+    def log_clock(self) -> None:
+        """Log what is new about the exchange's clock, if anything is."""
+        news = self._client.clock.pop_message()
+        if news:
+            self._log("INFO", {"Clock": news})
 
     def may_take_over(self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
         """Announce real money, and ask before the account is cleared."""

@@ -18,6 +18,7 @@ from clients import Environment
 from exchange.errors import ConfigError
 from execution.plan import Exit
 from incentive import Strategy
+from rewards.rule_dates import KNOWN_RULES, Beyond
 from selection.ranking import SelectionRules
 from selection.screening import Screen
 from trade import Trade
@@ -93,6 +94,13 @@ def _megabytes(value: object) -> int:
     if not CENT <= number <= LARGEST_LOG:
         raise ValueError(f"must be a number of megabytes from {CENT} to {LARGEST_LOG:,}")
     return int(number * MEGABYTE)
+
+
+def _rule(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value in KNOWN_RULES):
+        return value
+    names = " or ".join(f'"{name}"' for name in KNOWN_RULES)
+    raise ValueError(f"must be None, or the name of a rule that this bot knows, with quotes: {names}")
 
 
 def _files(value: object) -> int:
@@ -218,6 +226,7 @@ class Settings:
       next. `expiration_ts`: how much longer an order rests than the cycle that should renew it. `scan_time`:
       between scans of the board.
     - Limits, rewards and costs are dollars.
+    - `trust_rule`: the name of the reward rule that is trusted beyond the dates for which it is known, if any.
     - `log_size`: bytes after which the log is rotated. `log_files`: rotated logs to keep. `log_detail`: whether
       the log also reports what stays the same."""
 
@@ -234,6 +243,7 @@ class Settings:
     max_event_loss: Decimal = field(metadata=_as(_dollars, _in_dollars))
     min_hours_to_close: float = field(metadata=_as(_hours, lambda hours: f"{hours:g} h"))
     min_reward: Decimal = field(metadata=_as(_non_negative_dollars, _in_dollars))
+    trust_rule: str | None = field(metadata=_as(_rule, lambda name: name or "none"))
     fill_cost: float = field(metadata=_as(_cost, lambda dollars: f"${dollars:g}"))
     exit: Exit = field(metadata=_as(_exit, lambda exit: exit.value))
     daily_loss_limit: Decimal = field(metadata=_as(_dollars, _in_dollars))
@@ -253,6 +263,11 @@ class Settings:
         its start)."""
         next_cycle = max(began + timedelta(seconds=self.wait_time), now)
         return next_cycle + timedelta(seconds=self.expiration_ts)
+
+    @property
+    def beyond_rule(self) -> Beyond:
+        """What the bot does beyond the dates for which the reward rule is known."""
+        return Beyond.of(self.env is Environment.PROD, self.trust_rule)
 
     def in_words(self) -> dict[str, object]:
         """The settings by name, as the log shows them."""
@@ -308,6 +323,6 @@ def strategy_of(settings: Settings) -> Strategy:
     """How the settings price, screen and choose markets."""
     return Strategy(
         Trade(settings.trade_size, settings.trade_delta, settings.incentive_size),
-        Screen(settings.only, settings.avoid, settings.min_hours_to_close),
+        Screen(settings.only, settings.avoid, settings.min_hours_to_close, settings.beyond_rule is Beyond.STOP),
         SelectionRules(settings.trade_ticker_size, settings.min_reward, settings.fill_cost),
     )

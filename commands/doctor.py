@@ -35,14 +35,15 @@ from exchange.models import Market, Order, Program
 from exchange.reserves import CashRule
 from exchange.trading_hours import new_york, next_pause
 from ledger.database import LedgerError
-from rewards import estimate
+from rewards import estimate, rule_dates
+from rewards.rule_dates import Beyond
 from runtime.console import Checklist, ExitCode, in_project, typed
 from selection.screening import Screen
 from simulator.embedded import OPENED
 
-EXCHANGE, PAUSE, CLOCK, PROGRAMS = "Exchange", "Next pause", "Clock", "Programs"
+EXCHANGE, PAUSE, CLOCK, PROGRAMS, RULE = "Exchange", "Next pause", "Clock", "Programs", "Reward rule"
 SIGNATURE, LIMITS, CASH, START = "Signature", "Limits", "Cash", "At a start"
-BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, SIGNATURE, LIMITS, CASH, START)
+BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, RULE, SIGNATURE, LIMITS, CASH, START)
 
 _LISTED = 10  # orders, and positions, that are listed one by one
 
@@ -183,6 +184,7 @@ def exchange(checklist: Checklist, environment: Environment, connection: Connect
     _pause(checklist, environment, client)
     _clock(checklist, connection)
     programs = _programs(checklist, environment, client)
+    _rule(checklist, environment, client)
     balance = _signature(checklist, environment, client)
     if balance is None:
         _unchecked(checklist, "it needs an accepted signature", LIMITS, CASH, START)
@@ -289,6 +291,17 @@ def _programs(checklist: Checklist, environment: Environment, client: KalshiHttp
     left_out = f"; {unreadable} could not be read and are left out" if unreadable else ""
     (checklist.note if unreadable else checklist.ok)(PROGRAMS, told + left_out)
     return running, markets.items
+
+
+def _rule(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> None:
+    """Report until when the reward rule is known, and what the bot does then."""
+    import market_bot
+
+    now = client.clock.now()
+    beyond = Beyond.of(environment is Environment.PROD, market_bot.TRUST_RULE)
+    is_known = rule_dates.is_known_at(now) and not rule_dates.ends_soon(now)
+    told = checklist.ok if is_known else checklist.note
+    told(RULE, f"{rule_dates.until_text(now)}. Beyond that: {rule_dates.beyond_text(beyond)}")
 
 
 _Account = tuple[Sequence[Order], PartialList[Position], int]

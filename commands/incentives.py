@@ -38,6 +38,7 @@ from rewards.estimate import (
     dollars_per_day,
     score_terms,
 )
+from rewards.rule_2026_07_30 import TopTick
 from rewards.skips import Skip, contracts
 from risk import exposure
 from risk.exposure import Headroom
@@ -125,7 +126,7 @@ def board_text(view: BoardView) -> str:
     selection = board.selection
     pool = sum(map(dollars_per_day, board.programs))
     parts = [
-        f"Under the {rule.NAME}: {len(board.programs):,} programs, ${pool:,.0f} a day shared by all makers",
+        f"Under the {rule.TITLE}: {len(board.programs):,} programs, ${pool:,.0f} a day shared by all makers",
         table("Would be quoted", _HEADS, [_row(candidate) for candidate in selection.chosen]),
         table("Next, without a slot", _NEXT_HEADS, _next(selection)),
         table("Left out", ("Reason", "Markets"), _counts(selection.skipped)),
@@ -231,6 +232,7 @@ def market_text(view: BoardView, ticker: str) -> str:
             lines.append(f"  By the program of ${program.reward:,.2f}:")
         lines += [f"  {line}" for line in _sides(incentive, rivals, scored, number)]
     lines += [f"  {line}" for line in _estimates(view, incentive, scored)] if bids else []
+    lines += [f"  {line}" for line in _if_counted(view, incentive, rivals)]
     return "\n".join(lines)
 
 
@@ -311,7 +313,9 @@ def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int)
                 f"  ours: {log_format.count_text(bid.count)} at {bid.price:.4f}, "
                 f"{contracts(ahead)} of rivals at that price or ahead of it"
             )
-        if score is None:
+        if score is None and incentive.side_at_top_tick(rivals) is side:
+            yield "  its best bid is at the top tick: the bot takes the side as disqualified, so no second pays"
+        elif score is None:
             yield "  misses the target, even with our bids: the market's seconds pay nothing"
         else:
             yield (
@@ -319,6 +323,23 @@ def _sides(incentive: RewardedMarket, rivals: Book, scored: Scored, number: int)
                 f"rivals {score.rivals:,.2f}, ours {score.ours:,.2f}; share {score.share():.4%}, "
                 f"with {RIVAL_MULTIPLIER:g} times the rivals {score.share(RIVAL_MULTIPLIER):.4%}"
             )
+
+
+def _if_counted(view: BoardView, incentive: RewardedMarket, rivals: Book) -> Iterator[str]:
+    """Lines on what the other reading would change, if a side is at the top tick."""
+    if incentive.side_at_top_tick(rivals) is None:
+        return
+    counted = incentive._replace(top_tick=TopTick.COUNTED)
+    selection = view.strategy.decide(
+        [counted], {counted.ticker: rivals}, view.board.at, view.headroom, frozenset()
+    )
+    yield "If the exchange counted a side whose best bid is at the top tick (this bot does not trade on that):"
+    for skip in selection.skipped:
+        yield f"  the market would not be quoted all the same. Reason: {skip.text}"
+    for candidate in selection.chosen:
+        for bid in candidate.bids:
+            yield f"  ours: {log_format.count_text(bid.count)} {bid.side.value} at {bid.price:.4f}"
+        yield from (f"  {line}" for line in _estimates(view, counted, candidate.scored))
 
 
 def _best(rivals: Book, side: Side) -> str:

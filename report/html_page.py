@@ -21,6 +21,7 @@ from report.html_tables import collapsible, is_loss, of_cells, of_rows
 from report.number_format import dollars, duration, error_text, hours, minute, number, percent, plural
 from report.reward_payments import Window, WindowState
 from report.svg_charts import escape
+from rewards import rule_dates
 
 MOST_BARS = 15
 """Maximum number of markets in the presence chart."""
@@ -338,5 +339,6 @@ def _footer(report: Report) -> str:
     return (
         f"<footer>\n<p>Exchange: {escape(report.exchange)}. Made from the ledger file alone, without asking the "
         "exchange. Estimates count in no sum until they are paid. Positions are valued at the best bids. Figures "
-        "are rounded to the cent; sums are of exact amounts.</p>\n</footer>\n"
+        "are rounded to the cent; sums are of exact amounts.</p>\n"
+        f"<p>{escape(rule_dates.in_general(report.until))}</p>\n</footer>\n"
     )

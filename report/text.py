@@ -15,6 +15,7 @@ from decimal import Decimal
 from report.build import Accuracy, Cash, Markout, Report, Result, Row, before_bot_text, why_none_credited
 from report.number_format import DAY, HOUR, dollars, duration, error_text, minute, percent, plural
 from report.reward_payments import Unexplained, Window, WindowState
+from rewards import rule_dates
 from runtime import console
 
 WIDTH = 100
@@ -58,6 +59,7 @@ def text(report: Report) -> str:
         _windows(report.windows, report.accuracy),
         _markouts(report.markouts),
         _cash(report.cash, report.unexplained),
+        textwrap.fill(rule_dates.in_general(report.until), WIDTH),
     ]
     return "\n\n".join(parts)
 

@@ -21,10 +21,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from exchange.models import Market, Program
-from exchange.orderbook import NO, YES, Bid, Book, Level
+from exchange.orderbook import NO, SIDES, YES, Bid, Book, Level, Side
 from rewards import rule_2026_07_30 as rule
 from rewards.fees import exact
-from rewards.rule_2026_07_30 import SideScore
+from rewards.rule_2026_07_30 import SideScore, TopTick
 
 RIVAL_MULTIPLIER = 2.0
 """Multiplies the rivals' score in estimates that decide. Reported estimates use the book as it stands."""
@@ -110,7 +110,7 @@ class RewardedMarket(NamedTuple):
     `programs`: its running programs that pay, richest a day first. `maker_rate`: the maker fee rate (see
     `maker_rate` in `fees.py`). `exclusive`: whether the markets of its event exclude each other. `qualified`: the
     part of our looks at the market in which it qualified. `accrued_by_program`: dollars earned so far, by program
-    id."""
+    id. `top_tick`: how a side is read whose best bid is at the top tick."""
 
     market: Market
     programs: tuple[Program, ...]
@@ -118,6 +118,7 @@ class RewardedMarket(NamedTuple):
     exclusive: bool = False
     qualified: float = 1.0
     accrued_by_program: Mapping[str, float] = NOTHING_ACCRUED
+    top_tick: TopTick = rule.TOP_TICK
 
     @property
     def ticker(self) -> str:
@@ -156,6 +157,13 @@ class RewardedMarket(NamedTuple):
         fee = self.exact_maker_rate * bid.price * bid.other_price
         return (bid.price + fee.quantize(_PIP, ROUND_CEILING)) * bid.count
 
+    def side_at_top_tick(self, book: Book) -> Side | None:
+        """The side whose best bid is at the grid's top tick, None if neither is."""
+        for side, levels, top in zip(SIDES, (book.yes, book.no), self.market.grid.tops, strict=True):
+            if levels and levels[0].price >= top:
+                return side
+        return None
+
     def score(self, rivals: Book, bids: Sequence[Bid]) -> Scored:
         """Score the rivals' book with `bids` merged in, by every program's terms.
 
@@ -164,11 +172,12 @@ class RewardedMarket(NamedTuple):
         no = tuple([bid for bid in bids if bid.side is NO])
         grid = self.market.grid
         yes_ticks, no_ticks, (yes_top, no_top) = grid.tick_table(YES), grid.tick_table(NO), grid.tops
+        reading = self.top_tick
         sides: list[tuple[SideScore, SideScore] | None] = []
         for program in self.programs:
             target, discount = score_terms(program)
-            on_yes = rule.score_side(rivals.yes, yes, target, discount, yes_ticks, yes_top)
-            on_no = on_yes and rule.score_side(rivals.no, no, target, discount, no_ticks, no_top)
+            on_yes = rule.score_side(rivals.yes, yes, target, discount, yes_ticks, yes_top, reading)
+            on_no = on_yes and rule.score_side(rivals.no, no, target, discount, no_ticks, no_top, reading)
             sides.append((on_yes, on_no) if on_yes and on_no else None)
         ahead = [contracts_ahead(rivals.yes, bid.price) for bid in yes]
         ahead += [contracts_ahead(rivals.no, bid.price) for bid in no]

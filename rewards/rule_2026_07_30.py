@@ -16,23 +16,53 @@ The exchange takes a snapshot of the order book every second and scores each sid
   window.
 - A window that would pay an account less than $1.00 pays it nothing.
 
-The rule leaves two points open. This module reads them conservatively:
-- Ticks are the market's grid steps, also across a change of step.
-- A side whose best bid is at the grid's top tick is disqualified. Older rules said so, and practitioners still see
-  it.
+The rule leaves two points open:
+- Ticks across a change of step. This module counts the market's grid steps.
+- A side whose best bid is at the grid's top tick. `TopTick` names both readings, and the bot goes by the careful
+  one, `TOP_TICK`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from decimal import Decimal
+from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
 from exchange.orderbook import Bid
 
-NAME = "rule of 30 July 2026"
+NAME = "2026-07-30"
+"""The rule's name in the settings."""
+
+TITLE = "rule of 30 July 2026"
+"""The rule's name in a sentence."""
+
+KNOWN_SINCE = datetime(2026, 7, 30, tzinfo=timezone.utc)
+"""When the rule came into force."""
+
+KNOWN_UNTIL = datetime(2027, 1, 1, tzinfo=timezone.utc)
+"""When the program ends unless it is renewed.
+
+The filing says "by 1 January 2027", without an hour or a time zone. This is the earlier of the likely instants:
+midnight in UTC comes five hours before midnight in New York, where the exchange is. To stop five hours early costs
+little. To quote five hours for nothing may cost a fill."""
+
+
+class TopTick(Enum):
+    """How a side is read whose best bid is at the grid's top tick.
+
+    The text of this rule does not mention the case, so the side counts. Older rules disqualified the side, and
+    practitioners still see that."""
+
+    COUNTED = "counted"
+    DISQUALIFIED = "disqualified"
+
+
+TOP_TICK = TopTick.DISQUALIFIED
+"""The reading by which the bot decides and accrues: it never promises more than is paid."""
 
 REFERENCE_PART = 5
 """The walk reaches the reference at target / REFERENCE_PART contracts."""
@@ -73,14 +103,15 @@ def score_side(
     discount: Decimal,
     ticks: Mapping[Decimal, int],
     top: Decimal,
+    top_tick: TopTick = TOP_TICK,
 ) -> SideScore | None:
     """Score one side of a book, made of the `rivals`' levels and `ours`.
 
     All of `ours` are bids of this side. `rivals` must not contain our own orders. `ticks`: the grid steps of a
-    price above the side's lowest price. `top`: the highest price of the grid. Returns None if the side pays no
-    account: it misses the target, or its best bid is at `top`."""
+    price above the side's lowest price. `top`: the highest price of the grid. `top_tick`: how a best bid at `top`
+    is read. Returns None if the side pays no account: it misses the target, or is disqualified."""
     levels = _merged(rivals, ours) if ours else rivals
-    if not levels or levels[0][0] >= top:
+    if not levels or (levels[0][0] >= top and top_tick is TopTick.DISQUALIFIED):
         return None
     needed, walked, walk = target / REFERENCE_PART, _NOTHING, iter(levels)
     for level in walk:  # not unpacked: on a NamedTuple that costs more than two lookups

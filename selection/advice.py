@@ -77,6 +77,8 @@ _LIMITS = (Reason.FILL_COST, Reason.MIN_REWARD, Reason.MAX_CAPITAL, Reason.MAX_E
 _SCORED = frozenset({*_LIMITS, Reason.TRADE_TICKER_SIZE, Reason.REWARD_FLOOR})
 """The reasons of markets in which our bids would be scored. For the others the reward is unknown."""
 
+_TRUST = f'TRUST_RULE = "{rule.NAME}", if you know that the program goes on by this rule'
+
 _REMEDIES = {
     Reason.FILL_COST: "a smaller FILL_COST, if fills cost you less",
     Reason.MIN_REWARD: "a smaller MIN_REWARD",
@@ -90,6 +92,8 @@ _REMEDIES = {
     Reason.PRICE_BOUNDS: "a smaller TRADE_DELTA",
     Reason.TARGET_MISSED: "TRADE_SIZE = AUTO, which can complete a side that is below its target",
     Reason.ONLY: "more patterns in ONLY, or ONLY = () for all",
+    Reason.RULE_NOT_KNOWN: _TRUST,
+    Reason.RULE_ENDS_SOON: _TRUST,
 }
 """The setting to change for each reason."""
 

@@ -20,6 +20,8 @@ from fnmatch import translate
 from exchange.models import Event, ExchangeStatus, IncentiveType, Market, MarketStatus, Program, Series
 from rewards.estimate import NOTHING_ACCRUED, RewardedMarket, dollars_per_day
 from rewards.fees import maker_rate_of
+from rewards.rule_2026_07_30 import KNOWN_SINCE, KNOWN_UNTIL
+from rewards.rule_dates import ends_soon, is_known, utc
 from rewards.skips import Reason, Skip
 
 
@@ -28,11 +30,13 @@ class Screen:
     """The user's settings for which markets to trade.
 
     `only` and `avoid` are ticker patterns such as "KXHIGH*". An empty `only` allows all markets.
-    `min_hours_to_close`: hours that a market must have left before it closes or is expected to resolve."""
+    `min_hours_to_close`: hours that a market must have left before it closes or is expected to resolve.
+    `known_rule_only`: whether to leave out what reaches beyond the dates for which the reward rule is known."""
 
     only: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
     min_hours_to_close: float = 0.0
+    known_rule_only: bool = False
 
     def programs(self, programs: Iterable[Program], now: datetime) -> tuple[dict[str, list[Program]], list[Skip]]:
         """The programs that pay for resting orders now, by market, richest a day first.
@@ -42,6 +46,8 @@ class Screen:
         refused: dict[str, Skip] = {}
         for program in programs:
             skip = _not_running(program, now)
+            if skip is None and self.known_rule_only and not is_known(program):
+                skip = _rule_not_known(program)
             if skip is None:
                 by_ticker[program.ticker].append(program)
             else:
@@ -95,6 +101,8 @@ class Screen:
         for ticker in by_ticker:
             market = markets.get(ticker)
             skip = _not_tradable(ticker, market, status, now, hours)
+            if skip is None and market is not None and self.known_rule_only:
+                skip = _outlives_rule(market, now)
             if skip is not None:
                 skipped.append(skip)
             elif market is not None:
@@ -123,6 +131,24 @@ def _not_running(program: Program, now: datetime) -> Skip | None:
     return None
 
 
+def _rule_not_known(program: Program) -> Skip:
+    known = f"the rule is known from {KNOWN_SINCE:%Y-%m-%d} to {utc(KNOWN_UNTIL)}"
+    window = f"{program.start:%Y-%m-%d %H:%M} to {utc(program.end)}, {known}"
+    return Skip(program.ticker, Reason.RULE_NOT_KNOWN, "Window", window)
+
+
+def _outlives_rule(market: Market, now: datetime) -> Skip | None:
+    """A market whose positions might still be held when the rule's known time ends."""
+    if not ends_soon(now) or market.ends < KNOWN_UNTIL:
+        return None
+    number = f"{utc(market.ends)}, not before the rule's known end ({utc(KNOWN_UNTIL)})"
+    return Skip(market.ticker, Reason.RULE_ENDS_SOON, _what_ends(market), number)
+
+
+def _what_ends(market: Market) -> str:
+    return "Closes" if market.ends == market.close_time else "Expected to resolve"
+
+
 def _not_tradable(
     ticker: str, market: Market | None, status: ExchangeStatus, now: datetime, hours: float
 ) -> Skip | None:
@@ -134,9 +160,8 @@ def _not_tradable(
         return Skip(ticker, Reason.TRADING_PAUSED, "Shard", str(market.exchange_index))
     left = (market.ends - now).total_seconds() / 3600
     if left <= hours:
-        what = "Closes" if market.ends == market.close_time else "Expected to resolve"
         number = f"in {math.floor(max(left, 0.0) * 10) / 10:.1f} hours, at least {hours:.3g} wanted"
-        return Skip(ticker, Reason.MIN_HOURS_TO_CLOSE, what, number)
+        return Skip(ticker, Reason.MIN_HOURS_TO_CLOSE, _what_ends(market), number)
     return None
 
 

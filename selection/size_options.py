@@ -231,7 +231,8 @@ class SizeOptions:
         ticks, top = grid.tick_table(side), grid.tops[side is NO]
         bids = [Bid(side, price, Decimal(count))] if count and isinstance(price, Decimal) else []
         return [
-            rule.score_side(levels, bids, *score_terms(program), ticks, top) for program in self.incentive.programs
+            rule.score_side(levels, bids, *score_terms(program), ticks, top, self.incentive.top_tick)
+            for program in self.incentive.programs
         ]
 
     def both(self, counts: Counts) -> list[tuple[_WindowPayout, float]]:

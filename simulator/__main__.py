@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from simulator import people
@@ -16,6 +17,7 @@ from simulator.keyfile import UnusableKey, key_id, read_or_make
 from simulator.mishaps import Mishaps
 from simulator.opening import PROGRAMS, open_exchange
 from simulator.recorded import UnusableBooks
+from simulator.rewards import TopTick
 from simulator.server import HOST, Control, SimulatorServer
 
 MOST_PROGRAMS = 50_000
@@ -31,7 +33,10 @@ def serve(arguments: argparse.Namespace) -> int:
     who = people.EVERYBODY - set(arguments.without)
     if sys.stderr.isatty():
         print("building the board ...", end="\r", file=sys.stderr, flush=True)
-    exchange = open_exchange(time.time(), arguments.seed, arguments.books, arguments.programs, who)
+    exchange = open_exchange(
+        time.time(), arguments.seed, arguments.books, arguments.programs, who, TopTick(arguments.top_tick),
+        arguments.programs_end,
+    )  # fmt: skip
     api = Api(exchange, {key_id(key): key.public_key()}, tier=TIERS[arguments.tier])
     exchange.balance_is_gross = arguments.balance == "gross"
     if arguments.read_only:
@@ -74,6 +79,14 @@ def _programs(text: str) -> int:
     return int(text)
 
 
+def _midnight(text: str) -> float:
+    """00:00 UTC of a date, in Unix seconds."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a date such as 2027-01-01") from None
+
+
 def _people(text: str) -> list[str]:
     unknown = set(text.split(",")) - people.EVERYBODY
     if unknown:
@@ -104,6 +117,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--without", type=_people, default=[], metavar="WHO",
         help=f"simulated traders to leave out: {', '.join(sorted(people.EVERYBODY))}, separated by commas",
+    )  # fmt: skip
+    parser.add_argument(
+        "--top-tick", choices=[one.value for one in TopTick], default=TopTick.COUNTED.value,
+        help="whether a side counts whose best bid is at the grid's top tick (default counted)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--programs-end", type=_midnight, metavar="DATE",
+        help="all programs end by 00:00 UTC of this date, such as 2027-01-01; none is listed after",
     )  # fmt: skip
     parser.add_argument("--tier", choices=TIERS, default="basic", help="the account's rate limits (default basic)")
     parser.add_argument(

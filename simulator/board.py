@@ -55,11 +55,15 @@ class Levels:
 
 
 class Board:
-    """Lists markets and programs, and brings in the simulated traders of `who`."""
+    """Lists markets and programs, and brings in the simulated traders of `who`.
+    No program runs after `programs_end` (Unix seconds; None: programs go on)."""
 
-    def __init__(self, exchange: Exchange, who: frozenset[str] = people.EVERYBODY) -> None:
+    def __init__(
+        self, exchange: Exchange, who: frozenset[str] = people.EVERYBODY, programs_end: float | None = None
+    ) -> None:
         self._exchange = exchange
         self._who = who
+        self._programs_end = programs_end
         self._dice = random.Random(f"{exchange.seed}:board")
         self._ids = random.Random(f"{exchange.seed}:programs")
 
@@ -253,12 +257,17 @@ class Board:
         cap: int | None = None,
         paid_out: bool = False,
     ) -> None:
-        exchange = self._exchange
+        exchange, ends, reward = self._exchange, starts + seconds, dollars * 10_000
+        if self._programs_end is not None and ends > self._programs_end:
+            if starts >= self._programs_end:
+                return
+            ends = self._programs_end
+            reward = int(reward * (ends - starts) / seconds)  # a shorter window pays as much a day
         list_program(
             exchange,
             ListedProgram(
-                exchange.next_number(), self._new_id(), market.ticker, kind, starts, starts + seconds,
-                dollars * 10_000, None if target is None else target * CONTRACT,
+                exchange.next_number(), self._new_id(), market.ticker, kind, starts, ends, reward,
+                None if target is None else target * CONTRACT,
                 None if target is None else discount_bps, cap, paid_out,
             ),
         )  # fmt: skip

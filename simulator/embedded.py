@@ -23,6 +23,7 @@ from simulator.clock import SimulatedClock
 from simulator.faults import parse_faults
 from simulator.mishaps import Mishaps
 from simulator.opening import PROGRAMS, open_exchange
+from simulator.rewards import TopTick
 from simulator.transport import ExchangeAdapter
 
 HOST = "http://simulator.invalid"
@@ -65,13 +66,18 @@ def start(
     who: Collection[str] = people.EVERYBODY,
     tier: str = "basic",
     faults: list[dict[str, Any]] | None = None,
+    top_tick: TopTick = TopTick.COUNTED,
+    programs_end: datetime | None = None,
     balance: str = "gross",
 ) -> EmbeddedExchange:
     """Open an exchange with a new key. It starts `at` a time, or now if None.
-    `faults` are the rules of a script (`simulator.faults`). `balance`: "gross" or "net", as of `--balance`."""
+    `faults` are the rules of a script (`simulator.faults`). No program runs after `programs_end`.
+    `balance`: "gross" or "net", as of `--balance`."""
     clock = SimulatedClock(at or datetime.now(timezone.utc), pace)
-    api = Api(open_exchange(clock.now().timestamp(), seed, books, programs, who), tier=TIERS[tier])
-    api.exchange.balance_is_gross = balance == "gross"
+    last = None if programs_end is None else programs_end.timestamp()
+    exchange = open_exchange(clock.now().timestamp(), seed, books, programs, who, top_tick, last)
+    exchange.balance_is_gross = balance == "gross"
+    api = Api(exchange, tier=TIERS[tier])
     front = Mishaps(api, parse_faults(faults)) if faults else api
     private_key = Ed25519PrivateKey.generate()  # faster to create and to use than RSA
     key_id = "embedded-simulator"

@@ -25,7 +25,7 @@ from simulator.listing import (
     PublicTrade,
 )
 from simulator.matching import DOLLAR_PIPS, Match, MatchingBook, Order
-from simulator.rewards import Meter, Snapshots
+from simulator.rewards import Meter, Snapshots, TopTick
 from simulator.timeline import Timeline
 
 SHARDS = {0: "Default", 1: "Exotics", 2: "Crypto and Commodities", 3: "Sports"}
@@ -53,8 +53,9 @@ class Exchange:
     Ids and random numbers come from `seed`: the same seed with the same requests gives the same exchange.
     `pauses` lists the current pauses of each shard: "trading" or "exchange". `worth` gives the hidden value of a
     market's YES at a time, in dollars; no trader reads it. `running` are the meters of running programs by
-    market. `ended` are the meters of ended windows in which an account scored. `balance_is_gross`: whether the
-    balance that the API tells contains what resting orders reserve, as accounts on the real exchange saw it."""
+    market. `ended` are the meters of ended windows in which an account scored. `top_tick` is how windows that
+    start from now on are scored. `balance_is_gross`: whether the balance that the API tells contains what resting
+    orders reserve, as accounts on the real exchange saw it."""
 
     def __init__(self, now: float, seed: int) -> None:
         self.seed = seed
@@ -62,6 +63,7 @@ class Exchange:
         self.opened = now
         self.timeline = Timeline(now)
         self.snapshots = Snapshots(seed)
+        self.top_tick = TopTick.COUNTED
         self.series: dict[str, ListedSeries] = {}
         self.events: dict[str, ListedEvent] = {}
         self.markets: dict[str, ListedMarket] = {}

@@ -164,7 +164,7 @@ def _start(exchange: Exchange, program: ListedProgram) -> None:
     market = exchange.markets[program.ticker]
     meter = None
     if program.kind == "liquidity" and program.target is not None:
-        meter = Meter(program, market, exchange.snapshots, exchange.now)
+        meter = Meter(program, market, exchange.snapshots, exchange.now, exchange.top_tick)
         exchange.running.setdefault(market.ticker, []).append(meter)
         meter.note(exchange.now, exchange.trades_in(market))
     exchange.at(program.ends, lambda: _end(exchange, program, meter))

@@ -16,6 +16,7 @@ from simulator.matching import CONTRACT, DOLLAR
 from simulator.order_entry import OrderTerms
 from simulator.pauses import plan_maintenance
 from simulator.recorded import read_books
+from simulator.rewards import TopTick
 
 CUSTOMER = "customer"
 CASH = {0: 1_000 * DOLLAR, 1: 0, 2: 250 * DOLLAR, 3: 250 * DOLLAR}
@@ -31,12 +32,16 @@ def open_exchange(
     books: Path | None = None,
     programs: int = PROGRAMS,
     who: Collection[str] = people.EVERYBODY,
+    top_tick: TopTick = TopTick.COUNTED,
+    programs_end: float | None = None,
 ) -> Exchange:
     """Open an exchange at `now` (Unix seconds) with the simulated traders of `who`.
-    The board is invented, with `programs` liquidity programs, or comes from a file of recorded `books`.
+    The board is invented, with `programs` liquidity programs, or comes from a file of recorded `books`. No program
+    runs after `programs_end` (Unix seconds; None: programs go on).
     Raises `UnusableBooks` if that file cannot be used."""
     exchange = Exchange(now, seed)
-    board = Board(exchange, frozenset(who))
+    exchange.top_tick = top_tick
+    board = Board(exchange, frozenset(who), programs_end)
     if books is None:
         board.invented(programs)
     else:

@@ -1,7 +1,8 @@
 """The rewards of resting orders.
 
 Promise:
-- This is the published rule, word for word.
+- This is the published rule, word for word. A side whose best bid is at the grid's top tick counts, because the
+  text does not mention the case. `TopTick.DISQUALIFIED` is the older reading.
 - It shares no code with the bot.
 
 Source: the exchange's amendment of its Liquidity Incentive Program, filed 15 July 2026, in force since 30 July
@@ -14,17 +15,26 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple
 
 from simulator.listing import Grid, ListedMarket, ListedProgram
-from simulator.matching import HalfBook
+from simulator.matching import HalfBook, MatchingBook
 
 SHARE = 10**18
 """Shares are integers in 1e-18."""
 
 FLOOR_CENTS = 100
 """Rewards below this many cents are not paid."""
+
+
+class TopTick(Enum):
+    """How the exchange reads a side whose best bid is at the grid's top tick."""
+
+    COUNTED = "counted"
+    DISQUALIFIED = "disqualified"
+
 
 Level = tuple[int, Mapping[str | None, int]]
 """(tick, contracts by owner) of one price. A higher tick is better for the side."""
@@ -118,10 +128,18 @@ class Meter:
     """Scores one program on its market from `start` to `end` (Unix seconds).
     An unchanged book scores the same every second, so the meter reads it only after a change."""
 
-    def __init__(self, program: ListedProgram, market: ListedMarket, snapshots: Snapshots, now: float) -> None:
+    def __init__(
+        self,
+        program: ListedProgram,
+        market: ListedMarket,
+        snapshots: Snapshots,
+        now: float,
+        top_tick: TopTick = TopTick.COUNTED,
+    ) -> None:
         self.program = program
         self._market = market
         self._snapshots = snapshots
+        self._top_tick = top_tick
         self.start = snapshots.before(program.starts)
         self.end = snapshots.before(program.ends)
         self.valid = 0
@@ -136,6 +154,8 @@ class Meter:
         """Handle a possible change: count seconds until now at the old shares, then look."""
         book = self._market.book
         is_valid = trading and book.bids.total >= self._target and book.asks.total >= self._target
+        if self._top_tick is TopTick.DISQUALIFIED:
+            is_valid = is_valid and not at_top_tick(book, self._market.grid)
         if not self._market.owned and is_valid == self._is_valid and not self._shares:
             return
         shares = self._look() if is_valid and self._market.owned else {}
@@ -178,6 +198,14 @@ class Meter:
         )
         owners = {owner for owner in (*yes, *no) if owner is not None}
         return {owner: (_units(yes.get(owner)), _units(no.get(owner))) for owner in sorted(owners)}
+
+
+def at_top_tick(book: MatchingBook, grid: Grid) -> bool:
+    """Whether the best bid of either side is at the grid's top tick.
+    After a change of grid it may be above that. A YES ask is a NO bid, so an ask at the lowest price is a NO bid
+    at the highest."""
+    bid, ask = book.bids.best(), book.asks.best()
+    return (bid is not None and bid >= grid.prices[-1]) or (ask is not None and ask <= grid.prices[0])
 
 
 def ladder(half: HalfBook, grid: Grid, is_bid: bool) -> Iterable[Level]:

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from bot.connection import embedded_client
 from runtime import log_output
 from simulator import embedded
 from simulator.people import NOISE, RIVALS
+from simulator.rewards import TopTick
 from tests.support.bench import Bench, MakeBench, Said, Wire, share
 from tests.support.documented_log import assert_documented
 from tests.support.project import START, copy_of_the_product
@@ -84,10 +86,15 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         who: Collection[str] = (NOISE, RIVALS),
         tier: str = "basic",
         faults: list[dict[str, Any]] | None = None,
+        at: datetime = START,
+        top_tick: TopTick = TopTick.COUNTED,
+        programs_end: datetime | None = None,
         balance: str = "gross",
         **changed: object,
     ) -> Bench:
-        exchange = embedded.start(seed, None, books, START, programs, who, tier, faults, balance)
+        exchange = embedded.start(
+            seed, None, books, at, programs, who, tier, faults, top_tick, programs_end, balance
+        )
         wire = Wire(exchange.session.adapters[embedded.HOST])
         exchange.session.mount(embedded.HOST, wire)
         client = embedded_client(exchange)

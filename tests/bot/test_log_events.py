@@ -174,6 +174,20 @@ def test_the_counts_of_reasons_are_told_when_they_change() -> None:
     assert [counts(board("KXA-1")), counts(board("KXA-1")), counts(board("KXA-1", "KXB-1"))] == [1, 0, 1]
 
 
+@pytest.mark.parametrize(("detail", "told"), [(False, [1, 0, 1, 0, 1, 0]), (True, [1, 1, 1, 0, 1, 1])])
+def test_an_empty_board_is_told_once_until_it_has_programs(detail: bool, told: list[int]) -> None:
+    """And again if it empties again. With `detail`, at each scan."""
+    announcements = Announcements(detail)
+    some = board("KXA-1")
+    seen = [
+        [fields["Board"] for _, fields, *_ in announcements.board(each) if "Board" in fields]
+        for each in (Board(NOW), Board(NOW), some, some, Board(NOW), Board(NOW))
+    ]
+    assert [len(lines) for lines in seen] == told
+    assert "looks again at each scan" in seen[0][0]
+    assert "listed again" in seen[2][0]
+
+
 # -- a whole hour ----------------------------------------------------------------------------------------------
 
 

@@ -109,6 +109,12 @@ def test_every_setting_stands_at_the_top_with_a_comment() -> None:
         ("FILL_LIMIT", 0.5),
         ("FILL_LIMIT", 1_000_001),
         ("FILL_LIMIT", 2.005),
+        ("TRUST_RULE", "2026-07-31"),
+        ("TRUST_RULE", "none"),
+        ("TRUST_RULE", ""),
+        ("TRUST_RULE", True),
+        ("TRUST_RULE", 2026),
+        ("TRUST_RULE", ["2026-07-30"]),
         ("TRADE_SISE", 5),
     ],
 )
@@ -160,6 +166,7 @@ def test_a_small_letter_setting_anywhere_in_the_file_is_found(monkeypatch: pytes
         ("env", "SIM", "must be Environment.SIM, Environment.DEMO or Environment.PROD, without quotes"),
         ("LOG_DETAIL", "True", "must be True or False, without quotes"),
         ("LOG_DETAIL", 1, "must be True or False"),
+        ("TRUST_RULE", "2027-01-01", "must be None, or the name of a rule that this bot knows, .*: .2026-07-30."),
     ],
 )
 def test_a_wrong_kind_of_value_says_how_to_write_it(name: str, value: object, told: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from bot.settings import AUTO
 from simulator import statement
 from simulator.opening import CUSTOMER
+from simulator.rewards import TopTick
 from tests.support.bench import Bench, MakeBench
 from tests.support.boards import Windows, with_windows
 
@@ -62,6 +63,7 @@ ONE: Windows = {"KXRAINCHI-26DEC09-T2": (9, 15, 1_000, 5_000)}
     [
         pytest.param(20, MIXED, {}, id="20"),
         pytest.param(20, MIXED, {"MIN_REWARD": 1}, id="20, no window below a dollar"),
+        pytest.param(20, MIXED, {"top_tick": TopTick.DISQUALIFIED}, id="20, the top tick disqualified"),
         pytest.param(AUTO, ALIKE, {"MAX_CAPITAL": 40}, id="AUTO"),
         pytest.param(AUTO, ONE, {}, id="AUTO, a small window"),
     ],

@@ -221,6 +221,13 @@ def test_an_ed25519_key_that_the_simulator_made_opens_it(serve: Serve) -> None:
     assert serve("--ed25519").send("GET", "/portfolio/balance").status_code == 200
 
 
+def test_both_switches_of_the_rule_reach_a_served_exchange(serve: Serve) -> None:
+    """All programs end at once: none is listed any more."""
+    client = serve("--top-tick", "disqualified", "--programs-end", "2026-01-01")
+    listed = client.send("GET", "/incentive_programs?status=active&type=liquidity").json()
+    assert listed["incentive_programs"] == []
+
+
 def test_an_unusable_argument_is_one_clear_line_and_exit_2(tmp_path: Path) -> None:
     """The last line of the output says what is wrong with the argument, and no traceback is shown."""
     (tmp_path / "odd.json").write_text('[{"do": "429"}, {"do": "earthquake"}]')
@@ -229,6 +236,8 @@ def test_an_unusable_argument_is_one_clear_line_and_exit_2(tmp_path: Path) -> No
         (["--faults", str(tmp_path / "odd.json")], "rule 2: unknown fault 'earthquake'"),
         (["--without", "nobody"], "argument --without: choose from informed, noise, rivals, sweeps"),
         (["--programs", "0"], "argument --programs: must be a number from 1"),
+        (["--top-tick", "paid"], "argument --top-tick: invalid choice: 'paid'"),
+        (["--programs-end", "soon"], "argument --programs-end: must be a date such as 2027-01-01"),
     ]
     processes = [
         simulator("--port", "0", "--key-file", str(tmp_path / "k.pem"), *arguments) for arguments, _ in cases

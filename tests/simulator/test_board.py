@@ -244,3 +244,23 @@ def test_a_recorded_book_too_shows_volume_from_before() -> None:
     assert shown[0] > 0
     assert shown[1] > 0
     assert shown[2:] == [0, 0]
+
+
+def test_all_programs_end_by_the_date_that_was_given() -> None:
+    """A window that would reach beyond is cut there and pays as much a day. None is listed after, also when a
+    series goes on with its next event."""
+    end = NOW + 3 * DAY
+    free, ended = (open_exchange(NOW, 1, programs=60, who=(), programs_end=when) for when in (None, end))
+    for exchange in (free, ended):
+        exchange.advance(NOW + 5 * DAY)
+    assert max(program.ends for program in ended.programs) == end
+    assert {program.ends for program in free.programs if program.ends > end}
+    a_day = {one.program_id: one.reward / (one.ends - one.starts) for one in free.programs}
+    cut = [one for one in ended.programs if one.ends == end]
+    assert len(cut) > 10
+    for one in cut:
+        assert one.reward / (one.ends - one.starts) == pytest.approx(a_day[one.program_id], rel=1e-3)
+    assert running(free)
+    assert running(ended) == []
+    none = open_exchange(NOW, 1, programs=60, who=(), programs_end=NOW - 60 * DAY)
+    assert none.programs == []

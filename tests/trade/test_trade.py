@@ -103,8 +103,10 @@ def test_a_market_with_a_best_bid_at_the_top_tick_is_not_quoted(rules: Trade, si
     """A best bid at the top tick of either side keeps the whole market out, with a fixed size and with AUTO."""
     high, low = cents((99, 100), (98, 2_000)), cents((1, 2_000))
     rivals = book(high, low) if side is Side.YES else book(low, high)
-    told = (Reason.PRICE_BOUNDS, f"Best {side.value} bid", "0.9900, the top tick")
+    told = (Reason.TOP_TICK, f"Best {side.value} bid", "0.9900, no higher price exists")
     assert refused(rules.prices(builders.incentive(), rivals)) == told
+    alone = book(high) if side is Side.YES else book(no=high)
+    assert refused(rules.prices(builders.incentive(), alone)) == told, "not that the empty side misses the target"
 
 
 def test_a_market_that_pays_nobody_is_not_quoted() -> None:
