@@ -27,6 +27,7 @@ from benchmarks.harness import progress
 from bot.connection import embedded_client
 from bot.settings import strategy_of
 from exchange.rate_limits import BASIC, COSTS
+from exchange.reserves import FreeCash
 from incentive import Board, IncentiveProgram
 from risk.exposure import remaining_headroom
 from simulator import embedded
@@ -95,7 +96,8 @@ class Reader:
         self._resting = self._client.get_resting_orders().all_or_raise()
         positions = self._client.get_positions().all_or_raise()
         limits = settings.max_capital, settings.max_event_loss
-        self._headroom = remaining_headroom(limits, None, positions, self._resting)
+        cash = FreeCash(self._client.get_balance().total)
+        self._headroom = remaining_headroom(limits, cash, positions, self._resting)
 
     def scan(self, before: Board | None = None, dry: bool = False) -> tuple[Board, Pace]:
         """Read the whole board, from a full bucket or, if `dry`, from an empty one."""

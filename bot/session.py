@@ -211,7 +211,7 @@ class Session:
     def count_cash(self, account: AccountSnapshot) -> None:
         """Record the cash for the report, if all of the account is known."""
         if account.cash is not None and not account.unread and not account.mismatches:
-            self.bookkeeper.count_cash(account.orders, account.positions, account.cash.whole)
+            self.bookkeeper.count_cash(account.orders, account.positions, account.cash)
 
     def reset_groups(self, now: datetime) -> list[int]:
         """Let order groups take orders again after their cooldown.

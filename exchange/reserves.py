@@ -66,8 +66,8 @@ class FreeCash(NamedTuple):
     """Dollars that new orders can spend, in total and by shard.
 
     `by_shard` is empty if the exchange does not tell the balance by shard. `reserved`: by resting orders, the
-    account's own and a person's; `by_order`: the same by order id. `closing`: see `CashRule`. `whole`: all cash of
-    the account, reserved or not; None if it is not known."""
+    account's own and a person's; `by_order`: the same by order id. `closing`: see `CashRule`. `whole`: all cash,
+    reserved or not, None if it is not known. `told`: the balance, None if it is known how it is meant."""
 
     total: Decimal
     by_shard: Mapping[int, Decimal] = _NONE
@@ -75,6 +75,7 @@ class FreeCash(NamedTuple):
     reserved_by_shard: Mapping[int, Decimal] = _NONE
     by_order: Mapping[str, Decimal] = _NO_ORDERS
     closing: bool | None = False
+    told: Decimal | None = None
     whole: Decimal | None = None
 
 
@@ -138,7 +139,8 @@ def free_cash(
     whole = balance.total if rule.balance is BalanceReading.GROSS else None
     if rule.balance is BalanceReading.NET and not (closes and rule.closing is None):
         whole = balance.total + total
+    told = balance.total if rule.balance is BalanceReading.NOT_KNOWN else None
     in_all = free(balance.total, total)
     if rule.balance is BalanceReading.NOT_KNOWN and shards:  # one shard's cash does not pay for another's orders
         in_all = sum(shards.values(), start=_NOTHING)
-    return FreeCash(in_all, shards, total, by_shard, by_order, rule.closing, whole)
+    return FreeCash(in_all, shards, total, by_shard, by_order, rule.closing, told, whole)

@@ -79,7 +79,7 @@ class Bookkeeper:
         self._canceled_by_us: set[str] = set()
         self._marker = Marker(client, ledger)
         self._report_inputs = ReportInputs(client, ledger, longest, log)
-        self.balance_watch = BalanceWatch(log, self._report_inputs.begin_anew)
+        self.balance_watch = BalanceWatch(log, self._report_inputs.reread)
 
     # -- at a session's start ----------------------------------------------------------------------------------
 
@@ -302,15 +302,13 @@ class Bookkeeper:
             self.balance_watch.look(now, balance, orders.items, positions, reserved, rate)
         return free_cash(balance, orders, reserved, self.balance_watch.known.rule)
 
-    def count_cash(
-        self, orders: Collection[Order], positions: PartialList[Position], whole: Decimal | None
-    ) -> None:
+    def count_cash(self, orders: Collection[Order], positions: PartialList[Position], cash: FreeCash) -> None:
         """Reconcile the cash, if all fills were read and the positions match.
 
-        `orders`: all that rest. `whole`: all cash in dollars, None if not known. Raises `ExchangeError`. Nothing
-        is lost then, because the next look counts."""
+        `orders`: all that rest. Raises `ExchangeError`. Nothing is
+        lost then, because the next look counts."""
         if self._explains(positions):
-            self._report_inputs.count_cash(self._pending, orders, positions.items, whole)
+            self._report_inputs.count_cash(self._pending, orders, positions.items, cash)
 
     def _explains(self, positions: PartialList[Position]) -> bool:
         """Whether all fills were read, and they explain the positions."""

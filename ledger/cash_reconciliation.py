@@ -45,14 +45,15 @@ class ExplainedSpan(NamedTuple):
     """A time, from the `first` look to the `last`, in which all cash was explained.
 
     Each change of the level from look to look was less than a step. `anew`: the difference from the span before
-    means nothing, because the ledger was new, positions were adopted, or
-    the balance is read in another way since."""
+    means nothing, because the ledger was new or positions were adopted.
+    `reread`: because the balance is read in another way since, so it is no cash at all."""
 
     since: datetime
     until: datetime
     first: CashReading
     last: CashReading
     anew: bool = False
+    reread: bool = False
 
 
 def cash_effect(held: Decimal, one: Fill | Settlement) -> Decimal:
@@ -73,14 +74,16 @@ def extend_span(
     at: datetime,
     reading: CashReading,
     anew: bool = False,
+    reread: bool = False,
 ) -> tuple[ExplainedSpan | None, ExplainedSpan | None]:
     """Extend the span `before` with a reading, or begin a new span.
 
     Returns the span and None. If the reading shows a step, it returns None and the span in `doubt`: pass that with
-    the next reading. The step counts once two looks in a row agree on it. `anew`: begin a new span at once."""
+    the next reading. The step counts once two looks in a row agree on it. `anew`, `reread`: begin a new
+    span at once."""
     now = ExplainedSpan(at, at, reading, reading)
-    if before is None or anew:
-        return now._replace(anew=True), None
+    if before is None or anew or reread:
+        return now._replace(anew=before is None or anew, reread=reread), None
     if abs(reading.level - before.last.level) < STEP:
         return before._replace(until=at, last=reading), None
     if doubt is None or abs(reading.level - doubt.last.level) > _SAME:

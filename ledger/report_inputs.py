@@ -20,6 +20,7 @@ from exchange.errors import ExchangeError
 from exchange.models import Order
 from exchange.order_payloads import PRIMARY_SUBACCOUNT
 from exchange.orderbook import Book
+from exchange.reserves import FreeCash
 from ledger import cash_reconciliation, markouts
 from ledger.cash_reconciliation import CashReading, ExplainedSpan
 from ledger.entries import EPOCH, CashFlow, Outcome, PendingWrites
@@ -47,7 +48,8 @@ class ReportInputs:
         self._doubt: ExplainedSpan | None = None
         self._flows: dict[str, CashFlow] = {}
         self._flows_due = EPOCH
-        self._anew = False
+        self._anew = self._reread = False
+        self._reserved: Decimal | None = None
         self._capital_at: datetime | None = None
         self._markouts = MarkoutTracker()
         self._asked = self._outcomes_asked = EPOCH
@@ -66,11 +68,14 @@ class ReportInputs:
         self._traded, self._markouts = Decimal(0), MarkoutTracker()
 
     def begin_anew(self) -> None:
-        """Start a new cash span at the next look.
+        """Start a new cash span: positions were adopted that no fill explains.
 
-        Positions were adopted that no fill explains, so their cash is not explained either; or the balance is read
-        in another way from now on."""
+        The cash behind them is not explained either."""
         self._anew = True
+
+    def reread(self) -> None:
+        """Start a new cash span: the balance is read in another way from now on."""
+        self._reread = True
 
     @property
     def traded(self) -> Decimal:
@@ -96,30 +101,43 @@ class ReportInputs:
         pending: PendingWrites,
         orders: Collection[Order],
         positions: Collection[Position],
-        there: Decimal | None,
+        cash: FreeCash,
     ) -> None:
         """Reconcile the cash of an account, and count its capital.
 
-        `there`: all its cash in dollars, reserved or not; if it is not known (None), this look at it is left out.
         Call it only if all of the account was read, and fills and settlements explain its positions. Raises
         `ExchangeError` if payments cannot be read, which may explain a change. The change then waits for them."""
         now = self._client.clock.now()
         self._count_capital(pending, now, orders, positions)
+        there = self._whole(cash)
         if there is None:
             return
         before, reading = self._span, self._cash_reading(there)
-        if before and abs(reading.level - before.last.level) >= cash_reconciliation.STEP:
+        if before and (self._reread or abs(reading.level - before.last.level) >= cash_reconciliation.STEP):
             if now < self._flows_due:
                 return
             self._flows_due = now + _ASKED_EVERY  # if the read fails, as for a key that may not read them
             self._read_flows(pending)
             self._flows_due, reading = now, self._cash_reading(there)
-        span, self._doubt = cash_reconciliation.extend_span(before, self._doubt, now, reading, self._anew)
+        span, self._doubt = cash_reconciliation.extend_span(
+            before, self._doubt, now, reading, self._anew, self._reread
+        )
         if span:
-            self._anew = False
+            self._anew = self._reread = False
             self._span = pending.cash[span.since] = span
-            if before and span.since != before.since and not span.anew:
+            if before and span.since != before.since and not (span.anew or span.reread):
                 self._log_step(span.first.level - before.last.level)
+
+    def _whole(self, cash: FreeCash) -> Decimal | None:
+        """The whole cash, or what shows the same steps. None: this look is left out.
+
+        As long as it is not known how the balance is meant, it shows them until what orders reserve changes."""
+        if cash.told is None:
+            self._reserved = None
+            return cash.whole
+        same, self._reserved = cash.reserved == self._reserved, cash.reserved
+        self._reread = self._reread or not same
+        return cash.told if same else None
 
     def _log_step(self, came: Decimal) -> None:
         said = f"${abs(came):.4f} {'came' if came > 0 else 'went'} that no fill, settlement or payment explains"

@@ -149,6 +149,9 @@ ALTER TABLE account ADD COLUMN balance TEXT NOT NULL DEFAULT 'not known';
 ALTER TABLE account ADD COLUMN balance_at INTEGER;
 ALTER TABLE account ADD COLUMN closing INTEGER;
 
+-- Between this row and the one before, the balance was read in another way: the difference is no cash.
+ALTER TABLE cash ADD COLUMN reread INTEGER NOT NULL DEFAULT 0;
+
 -- The shard that a fill's cash was on.
 ALTER TABLE fills ADD COLUMN exchange_index INTEGER NOT NULL DEFAULT 0;
 """

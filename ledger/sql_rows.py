@@ -168,13 +168,14 @@ def cash_rule_of(row: Row) -> KnownCashRule:
 
 
 def stretch_row(one: ExplainedSpan) -> Row:
-    return (to_micros(one.since), to_micros(one.until), one.anew, *map(str, one.first), *map(str, one.last))
+    money = *map(str, one.first), *map(str, one.last)
+    return (to_micros(one.since), to_micros(one.until), one.anew, *money, one.reread)
 
 
 def stretch_of(row: Row) -> ExplainedSpan:
-    since, until, anew, *money = row
+    since, until, anew, *money, reread = row
     first, last = (CashReading(*map(Decimal, three)) for three in (money[:3], money[3:]))
-    return ExplainedSpan(from_micros(since), from_micros(until), first, last, bool(anew))
+    return ExplainedSpan(from_micros(since), from_micros(until), first, last, bool(anew), bool(reread))
 
 
 def flow_row(flow: CashFlow) -> Row:

@@ -8,11 +8,22 @@ from typing import Any
 
 import pytest
 
+from exchange.reserves import BalanceReading
 from ledger.markouts import POINTS
 from report.build import Cash, Report, build_report
 from report.facts import read_report_facts
 from simulator import lifecycle
-from tests.support.bench import BUSY, STILL, Bench, Killed, MakeBench, answer, trade_cycles, unavailable
+from tests.support.bench import (
+    BUSY,
+    STILL,
+    Bench,
+    Killed,
+    MakeBench,
+    answer,
+    place_by_hand,
+    trade_cycles,
+    unavailable,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +46,7 @@ def moves(kind: str, **more: Any) -> list[dict[str, Any]]:
 
 def test_a_steady_bot_explains_all_its_cash(make_bench: MakeBench) -> None:
     bench = make_bench(**BUSY)
+    bench.know_balance()
     bench.run(12, Killed)
     assert len(bench.ledger.fills()) > 6
     seen = cash(bench)
@@ -71,6 +83,19 @@ def test_unexplained_cash_is_logged_and_never_a_reward(
         (D("41.17"), "no window that could pay had ended 12 to 48 hours before")
     ]
     assert [line for line in bench.events("INFO") if "Cash: $41.1700 came that no fill" in line]
+
+
+@pytest.mark.parametrize("balance", ["net", "gross"])
+def test_cash_is_seen_before_it_is_known_how_the_balance_is_meant(make_bench: MakeBench, balance: str) -> None:
+    """One contract a side: the quotes never change by so much that they show it. A reward is seen all the same, and
+    quotes that come and go are no cash."""
+    bench = make_bench(faults=[{"do": "cash_given", "from": 500, "amount": 7.25}], who=(), balance=balance)
+    trade_cycles(bench, 6)
+    place_by_hand(bench)
+    trade_cycles(bench, 6)
+    assert bench.bot.session.bookkeeper.balance_watch.known.rule.balance is BalanceReading.NOT_KNOWN
+    assert [line for line in bench.events("INFO") if "Cash: $" in line] != []
+    assert [one.amount for one in told(bench).unexplained] == [D("7.25")]
 
 
 def test_cash_that_came_while_the_bot_was_down_is_seen(make_bench: MakeBench) -> None:
