@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from clients import KalshiHttpClient
-from exchange.account import Balance, Fill, PaymentStatus, Position, Settlement
+from exchange.account import Balance, Fill, Payment, PaymentStatus, Position, Settlement
 from exchange.errors import ExchangeError
 from exchange.models import Order
 from exchange.order_payloads import PRIMARY_SUBACCOUNT
@@ -33,6 +33,17 @@ _OUTCOMES_EVERY = timedelta(hours=1)
 _FILLS_REMEMBERED = timedelta(days=1)
 
 DEPOSIT, WITHDRAWAL, SHARDS, SUBACCOUNTS = "deposit", "withdrawal", "transfer", "subaccount transfer"
+
+
+def payment_effect(kind: str, one: Payment) -> Decimal:
+    """Dollars that a deposit or a withdrawal adds to the cash; 0 if it is not applied.
+
+    A deposit's fee comes off what arrives. Whether a withdrawal's fee is taken in addition to its amount is not
+    known, so it is not counted: if it is taken, a little cash is missing. Counting a fee that is not taken would
+    make it look like cash that came, and so like a reward."""
+    if one.status is not PaymentStatus.APPLIED:
+        return Decimal(0)
+    return one.amount - one.fee if kind == DEPOSIT else -one.amount
 
 
 class ReportInputs:
@@ -146,14 +157,15 @@ class ReportInputs:
     def _read_flows(self, pending: PendingWrites) -> None:
         """Read every payment and transfer since the ledger was begun."""
         found: list[CashFlow] = []
-        for kind, sign, payments in (
-            (DEPOSIT, 1, self._client.get_deposits()),
-            (WITHDRAWAL, -1, self._client.get_withdrawals()),
+        for kind, payments in (
+            (DEPOSIT, self._client.get_deposits()),
+            (WITHDRAWAL, self._client.get_withdrawals()),
         ):
             self._log_unreadable(payments.unreadable)
-            for one in payments:
-                moves = sign * one.amount if one.status is PaymentStatus.APPLIED else Decimal(0)
-                found.append(CashFlow(one.id, kind, one.amount, moves, one.finalized or one.created))
+            found += [
+                CashFlow(one.id, kind, one.amount, payment_effect(kind, one), one.finalized or one.created)
+                for one in payments
+            ]
         shards = self._client.get_transfers()
         self._log_unreadable(shards.unreadable)
         found += [CashFlow(one.id, SHARDS, one.amount, Decimal(0), one.created) for one in shards]

@@ -22,7 +22,8 @@ The faults of `simulator.faults`, with their parameters:
   struck request. It is the order that the request names, or else the oldest that rests in the market.
 - `cash_moved`: `amount` dollars, or the free cash if that is less, move from shard `source` to `destination`.
   `cash_withdrawn`, `cash_set_aside`: that amount leaves the account, or goes to another subaccount.
-  `cash_given`: the amount arrives without an entry in any list.
+  `cash_deposited`: `amount` less `fee` (0) arrives as a deposit. `cash_given`: the amount arrives without an entry
+  in any list.
 - `group_triggered`: all order groups trigger. `key_revoked`: all keys are revoked.
 """
 
@@ -245,6 +246,9 @@ def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | No
         take = exchange.withdraw_cash if rule.do == "cash_withdrawn" else exchange.set_cash_aside
         if cents > 0:
             take(account, source, cents)
+    elif rule.do == "cash_deposited":
+        cents, fee = (round(given.get(name, otherwise) * 100) for name, otherwise in (("amount", 100), ("fee", 0)))
+        exchange.deposit_cash(account, given.get("source", 0), cents, fee)
     elif rule.do == "cash_given":
         amount = round(given.get("amount", 100) * 100) * DOLLAR // 100
         account.book(exchange.now, given.get("source", 0), amount, "gift", "")

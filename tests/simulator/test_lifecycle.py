@@ -74,21 +74,21 @@ def test_a_market_opens_closes_is_determined_then_pays() -> None:
 
 @pytest.mark.parametrize(("result", "ann", "bob"), [("yes", 10, 0), ("no", 0, 10)])
 def test_a_settlement_pays_a_dollar_for_each_contract_that_won(result: str, ann: int, bob: int) -> None:
-    """The settlement lists the revenue, the count, the cost and the fees, for the side that won and for the one
-    that lost."""
+    """The settlement lists the revenue, the counts, the costs and the fees, for the side that won and for the
+    one that lost."""
     exchange, market = small_exchange()
     ask(exchange, "bob", 40, 10)
     bid(exchange, "ann", 40, 10)
     before = {owner: account.cash[0] for owner, account in exchange.accounts.items()}
     lifecycle.settle_now(exchange, market, result)
     assert (market.status, market.result) == ("finalized", result)
-    for owner, revenue, count, cost in (("ann", ann, 10, 4), ("bob", bob, -10, 6)):
+    for owner, revenue, yes, no, cost in (("ann", ann, 10, 0, 4), ("bob", bob, 0, 10, 6)):
         account = exchange.accounts[owner]
         assert account.cash[0] == before[owner] + revenue * DOLLAR
         (settled,) = account.settlements
-        assert (settled.revenue, settled.count, settled.cost) == (
-            revenue * DOLLAR, count * CONTRACT, cost * DOLLAR,
-        )  # fmt: skip
+        assert settled.revenue == revenue * DOLLAR
+        assert (settled.yes_count, settled.no_count) == (yes * CONTRACT, no * CONTRACT)
+        assert (settled.yes_cost, settled.no_cost) == ((cost * DOLLAR, 0) if yes else (0, cost * DOLLAR))
         assert (settled.result, settled.ticker, settled.event_ticker) == (result, M, market.event.ticker)
         assert settled.fees == (STANDARD.at_most(4_000, 10 * CONTRACT) if owner == "ann" else 0)
         holding = account.holdings[M]
