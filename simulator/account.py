@@ -88,7 +88,8 @@ class CashEntry:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A deposit or a withdrawal. `amount` and `fee` in cents. A deposit's fee is a part of its amount."""
+    """A deposit or a withdrawal. `amount` and `fee` in cents.
+    A deposit's fee is a part of its amount."""
 
     number: int
     payment_id: str

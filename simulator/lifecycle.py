@@ -94,8 +94,8 @@ def close(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
 
 
 def settle_now(exchange: Exchange, market: ListedMarket, result: str | int) -> None:
-    """Close a market and pay it out at once, as an early resolution does. `result` as of an `Outcome`.
-    A market that was already paid out does not change."""
+    """Close a market and pay it out at once, as an early resolution does.
+    `result` is as an `Outcome` returns it. A market that was already paid out does not change."""
     if market.status == "finalized":
         return
     close(exchange, market, lambda: result)

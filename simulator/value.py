@@ -64,7 +64,8 @@ class EventValue:
         self._scale = array("d", [self._scale_at(0)])
 
     def above(self, strike: float, time: float) -> float:
-        """The chance at `time` that the walk ends above `strike`; from `reads` on, the dollars paid for it."""
+        """The chance at `time` that the walk ends above `strike`.
+        From `reads` on, the dollars that are paid for it."""
         if time >= self.reads and not self._unread:
             surprises = (self._surprise, -self._surprise) if self._ties else (self._surprise,)
             end = self._at(self.step(self.reads))
@@ -121,7 +122,8 @@ class MarketValue:
         return value if self.below is None else value - self.event.above(self.below, time)
 
     def outcome(self) -> int:
-        """Pips that a YES contract pays, in whole cents: a dollar or nothing in nearly all events."""
+        """Pips that a YES contract pays, in whole cents.
+        In nearly all events that is a dollar or nothing."""
         return round(self.chance(self.event.reads) * 100) * (DOLLAR_PIPS // 100)
 
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 import pytest
 
 from simulator.exchange import Exchange
+from simulator.matching import DOLLAR_PIPS
 from simulator.opening import CUSTOMER, open_exchange
 from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
 from simulator.value import EventValue, MarketValue, strike_for
@@ -107,7 +108,7 @@ def test_a_hidden_value_is_a_fair_price() -> None:
         for chance in (0.1, 0.5, 0.8):
             value = MarketValue(event, strike_for(chance))
             assert value.chance(NOW) == pytest.approx(chance)
-            paid = 1.0 if value.outcome() == "yes" else 0.0
+            paid = value.outcome() / DOLLAR_PIPS
             for hours in (0.0, 3.0, 5.5):
                 gains[chance, hours].append(paid - value.chance(NOW + hours * 3_600))
     for when, found in gains.items():
