@@ -255,6 +255,18 @@ def test_so_much_of_the_cash_is_moved_as_the_script_says() -> None:
     assert client.account.cash[1] == 100_100_000
 
 
+@shows("cash_deposited")
+@pytest.mark.parametrize(("given", "fee", "arrives"), [({"fee": 7.56}, 756, 370_440_000), ({}, 0, 378_000_000)])
+def test_a_deposit_arrives_less_its_fee(given: dict[str, float], fee: int, arrives: int) -> None:
+    """The list has the amount that was paid in, and the fee."""
+    client = open_with({"do": "cash_deposited", "from": 10, "source": 2, "amount": 378, **given})
+    before = client.account.cash[2]
+    client.wait_until(10)
+    paid, _ = client.get("/portfolio/deposits")["deposits"]
+    assert (paid["amount_cents"], paid["fee_cents"], paid["status"]) == (37_800, fee, "applied")
+    assert client.account.cash[2] - before == arrives
+
+
 @shows("cash_withdrawn")
 def test_withdrawn_cash_is_gone_and_the_withdrawal_is_listed() -> None:
     """Both the cash of the shard and the list of withdrawals show the amount to the cent."""
