@@ -88,7 +88,7 @@ def test_what_was_read_last_of_an_item_counts(method: str) -> None:
     assert len(found) == len(items)
 
 
-def test_a_position_that_was_closed_between_two_pages_is_not_held() -> None:
+def test_a_position_closed_between_two_pages_is_not_held() -> None:
     items = body_of("get_positions")["market_positions"]
     closed = items[0] | {"position_fp": "0.00"}
     found = CALLS["get_positions"](

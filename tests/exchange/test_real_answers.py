@@ -177,7 +177,7 @@ def test_the_answer_to_a_create_tells_what_became_of_the_order(
     )
 
 
-def test_the_answers_to_a_cancel_and_an_amend_need_no_client_order_id() -> None:
+def test_a_cancels_answer_needs_no_client_order_id() -> None:
     assert hears(WRITES["cancel_200"]).cancel_order(ORDER) == 1
     amended = hears(WRITES["amend_smaller_200"]).amend_order(ORDER, ORDER.bid)
     assert (amended.filled, amended.remaining) == (0, 1)
@@ -256,7 +256,7 @@ def test_a_client_order_id_that_is_used_leads_to_its_order() -> None:
         client_that_hears(exchange_that_has([])).create_order(terms())
 
 
-def test_a_field_of_a_settlement_that_is_not_told_is_not_invented() -> None:
+def test_an_untold_payout_is_not_invented() -> None:
     """Without `value` it is not known what a contract paid, whatever the result says."""
     row = {name: value for name, value in SETTLED[3].items() if name != "value"}
     for told in (row, row | {"value": None}):

@@ -56,7 +56,7 @@ def test_cash_that_a_person_takes_out_or_moves_is_explained(
     assert told(bench).unexplained == []
 
 
-def test_a_deposit_is_explained_to_the_cent_although_its_fee_never_arrived(make_bench: MakeBench) -> None:
+def test_a_deposit_with_a_fee_is_explained_to_the_cent(make_bench: MakeBench) -> None:
     """What is missing of the deposit is not unexplained, so a reward that comes with it is not hidden by it."""
     taken = moves("cash_deposited", amount=378, fee=7.56)
     bench = make_bench(faults=taken, **STILL)

@@ -95,7 +95,7 @@ def test_a_settlement_pays_a_dollar_for_each_contract_that_won(result: str, ann:
         assert (holding.count, holding.cost, holding.realized) == (0, 0, (revenue - cost) * DOLLAR)
 
 
-def test_a_settlement_lists_all_that_was_ever_bought_and_pays_what_is_held() -> None:
+def test_a_settlement_lists_all_bought_and_pays_the_rest() -> None:
     """Pairs that were paid back long before are in the counts and the costs, and pay nothing again. The fees are
     those of the fills, and are not charged again."""
     exchange, market = small_exchange()
@@ -113,7 +113,7 @@ def test_a_settlement_lists_all_that_was_ever_bought_and_pays_what_is_held() -> 
     assert account.cash[0] - cash == 310_000
 
 
-def test_a_market_that_was_flat_at_its_end_has_a_settlement_that_pays_nothing() -> None:
+def test_a_flat_market_has_a_settlement_that_pays_nothing() -> None:
     """An account that never traded there has none, even if its order rested."""
     exchange, market = small_exchange(owners="ann bob cat")
     ask(exchange, "bob", 40, 10)
@@ -142,7 +142,7 @@ def test_a_market_that_was_flat_at_its_end_has_a_settlement_that_pays_nothing() 
         (0, "no", 0.31, 0, 31),
     ],
 )
-def test_a_market_may_pay_a_part_to_each_side_in_whole_cents(
+def test_a_market_may_pay_a_part_to_each_side(
     payout: int, result: str, count: float, yes_cents: int, no_cents: int
 ) -> None:
     """The exchange keeps what is less than a cent. YES and NO never get more than a dollar together."""
