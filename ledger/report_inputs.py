@@ -35,15 +35,15 @@ _FILLS_REMEMBERED = timedelta(days=1)
 DEPOSIT, WITHDRAWAL, SHARDS, SUBACCOUNTS = "deposit", "withdrawal", "transfer", "subaccount transfer"
 
 
-def payment_effect(kind: str, one: Payment) -> Decimal:
-    """Dollars that a deposit or a withdrawal adds to the cash; 0 if it is not applied.
+def payment_flow(kind: str, one: Payment) -> CashFlow:
+    """The cash that a deposit or a withdrawal moves; none before it is applied.
 
     A deposit's fee comes off what arrives. Whether a withdrawal's fee is taken in addition to its amount is not
     known, so it is not counted: if it is taken, a little cash is missing. Counting a fee that is not taken would
     make it look like cash that came, and so like a reward."""
-    if one.status is not PaymentStatus.APPLIED:
-        return Decimal(0)
-    return one.amount - one.fee if kind == DEPOSIT else -one.amount
+    amount, sign = (one.amount - one.fee, 1) if kind == DEPOSIT else (one.amount, -1)
+    moves = sign * amount if one.status is PaymentStatus.APPLIED else Decimal(0)
+    return CashFlow(one.id, kind, amount, moves, one.finalized or one.created)
 
 
 class ReportInputs:
@@ -162,10 +162,7 @@ class ReportInputs:
             (WITHDRAWAL, self._client.get_withdrawals()),
         ):
             self._log_unreadable(payments.unreadable)
-            found += [
-                CashFlow(one.id, kind, one.amount, payment_effect(kind, one), one.finalized or one.created)
-                for one in payments
-            ]
+            found += [payment_flow(kind, one) for one in payments]
         shards = self._client.get_transfers()
         self._log_unreadable(shards.unreadable)
         found += [CashFlow(one.id, SHARDS, one.amount, Decimal(0), one.created) for one in shards]

@@ -13,7 +13,7 @@ import requests
 
 from clients import KalshiHttpClient
 from exchange import parse_account
-from exchange.account import Fill, Settlement
+from exchange.account import Fill, PaymentStatus, Settlement
 from exchange.errors import (
     AlreadyExists,
     ExchangeError,
@@ -29,7 +29,7 @@ from exchange.models import OrderRequest, OrderResponse, OrderStatus, SelfTradeP
 from exchange.orderbook import NO, YES, Bid
 from ledger.cash_reconciliation import cash_effect
 from ledger.daily_pnl import day_profit
-from ledger.report_inputs import DEPOSIT, WITHDRAWAL, payment_effect
+from ledger.report_inputs import DEPOSIT, WITHDRAWAL, payment_flow
 from report.pnl import attribute_pnl
 from tests.support.canned_answers import CALLS, ORDER, client_and_wire, client_that_hears, give, sent, terms
 from tests.support.project import SHARED, START, needs
@@ -76,7 +76,9 @@ def test_the_times_of_credits_are_read_to_the_second() -> None:
 def test_a_deposits_fee_is_not_taken_for_cash_that_arrived() -> None:
     (deposit,) = hears(ANSWERS["03_deposit_with_fee"]["answer"]).get_deposits().all_or_raise()
     assert (deposit.amount, deposit.fee) == (378, D("7.56"))
-    assert payment_effect(DEPOSIT, deposit) == D("370.44")
+    assert payment_flow(DEPOSIT, deposit).moves == D("370.44")
+    pending = payment_flow(DEPOSIT, deposit._replace(status=PaymentStatus.PENDING))
+    assert (pending.moves, pending.amount) == (0, D("370.44")), "cash of this amount is not a reward"
 
 
 @pytest.mark.parametrize("taken_in_addition", [False, True])
@@ -84,7 +86,7 @@ def test_a_withdrawals_fee_never_looks_like_a_reward(taken_in_addition: bool) ->
     """What the exchange does with such a fee is not known. In neither case does cash seem to come from nothing."""
     (payment,) = hears(ANSWERS["03_deposit_with_fee"]["answer"]).get_deposits().all_or_raise()
     moved = -payment.amount - (payment.fee if taken_in_addition else 0)
-    assert moved - payment_effect(WITHDRAWAL, payment) <= 0
+    assert moved - payment_flow(WITHDRAWAL, payment).moves <= 0
 
 
 # -- settlements and positions ---------------------------------------------------------------------------------

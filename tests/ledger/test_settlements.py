@@ -127,6 +127,8 @@ def test_a_settlement_while_a_ledger_begins_is_counted_once(make_bench: MakeBenc
     assert seen > 1
     assert ticker not in bench.held()
     assert [one.ticker for one in bench.ledger.changes()].count(ticker) == 0, "it was before the beginning"
+    bench.restart()
+    trade_cycles(bench, 2)
     assert ticker not in bench.ledger.positions()
     assert_all_explained(bench)
 
