@@ -11,8 +11,8 @@ A script is a JSON list of rules. Each has a `do`, the name of its fault (see `s
 - `skip`: let this many matching requests through first. `times`: strike this many, then stop. `chance`: strike
   each with this probability. A rule that strikes at its time refuses these three: it has no requests to count.
 - `from`, `until`: strike only between these simulated seconds after the opening.
-- The fault's own parameters: `seconds`, `field`, `ticker`, `shards`, `result`, `grid`, `part`, `amount`, `fee`,
-  `source`, `destination`, `acted`.
+- The fault's own parameters: `seconds`, `field`, `ticker`, `shards`, `result`, `value`, `grid`, `part`, `amount`,
+  `fee`, `source`, `destination`, `acted`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _COMMON: Mapping[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 PARAMETERS: Mapping[str, type | tuple[type, ...]] = {
-    "seconds": (int, float), "field": str, "ticker": str, "shards": list, "result": str, "grid": str,
+    "seconds": (int, float), "field": str, "ticker": str, "shards": list, "result": str, "value": int,
+    "grid": str,
     "part": (int, float), "amount": (int, float), "fee": (int, float), "source": int, "destination": int,
     "acted": bool,
 }  # fmt: skip
@@ -171,6 +172,8 @@ def _wrong(rule: Rule) -> str | None:
         (given.get("seconds", 0) >= 0 or rule.do == "clock_jump", "seconds must not be negative"),
         (given.get("grid", "linear") in GRIDS, f"grid must be one of {', '.join(GRIDS)}"),
         (given.get("result", "yes") in ("yes", "no"), "result must be yes or no"),
+        (0 <= given.get("value", 0) <= 100, "value must be 0 to 100 cents"),
+        (not {"result", "value"} <= given.keys(), "result and value exclude each other"),
         (0 < given.get("part", 1) <= 1, "part must be more than 0 and at most 1"),
         (given.get("amount", 1) > 0, "amount must be more than 0"),
         (0 <= given.get("fee", 0) < given.get("amount", 100), "fee must be at least 0 and less than amount"),

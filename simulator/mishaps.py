@@ -16,8 +16,9 @@ The faults of `simulator.faults`, with their parameters:
   `seconds`.
 - `trading_paused`, `exchange_paused` (`shards`, or all), `halted` (`ticker`): last from `from` to `until`, or
   forever without `until`. A rule with `on` starts them at the struck request instead.
-- `closes`, `settles` (`result`), `new_grid` (`grid`: linear, tapered, deci): a market closes, is paid out, or gets
-  another price grid. It is the market `ticker`, or else the one that the struck request is about.
+- `closes`, `settles` (`result`, or the `value` of YES in cents), `new_grid` (`grid`: linear, tapered, deci): a
+  market closes, is paid out, or gets another price grid. It is the market `ticker`, or else the one that the
+  struck request is about.
 - `partial_fill`: a simulated trader takes `part` (0.5) of an order just before its cancel, or before any other
   struck request. It is the order that the request names, or else the oldest that rests in the market.
 - `cash_moved`: `amount` dollars, or the free cash if that is less, move from shard `source` to `destination`.
@@ -43,10 +44,12 @@ from simulator.api.wire import Answer, BodyRefused, Request
 from simulator.exchange import Exchange, Refusal
 from simulator.faults import EVENTS, Rule, UnusableFaults
 from simulator.listing import DECI, LINEAR, TAPERED, ListedMarket
-from simulator.matching import DOLLAR, Order
+from simulator.matching import DOLLAR, DOLLAR_PIPS, Order
 from simulator.opening import CUSTOMER
 
 GRIDS = {"linear": LINEAR, "tapered": TAPERED, "deci": DECI}
+
+CENT_PIPS = DOLLAR_PIPS // 100
 
 HTML = b"<html><head><title>503 Service Temporarily Unavailable</title></head><body>503</body></html>"
 
@@ -263,12 +266,13 @@ def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | No
 
 def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Order | None) -> None:
     given = rule.given
+    result = given["value"] * CENT_PIPS if "value" in given else given.get("result", "yes")
     if rule.do == "halted":
         lifecycle.halt(exchange, market)
     elif rule.do == "closes":
-        lifecycle.close(exchange, market, lambda: given.get("result", "yes"))
+        lifecycle.close(exchange, market, lambda: result)
     elif rule.do == "settles":
-        lifecycle.settle_now(exchange, market, given.get("result", "yes"))
+        lifecycle.settle_now(exchange, market, result)
     elif rule.do == "new_grid":
         lifecycle.change_grid(exchange, market, GRIDS[given.get("grid", "deci")])
     elif rule.do == "partial_fill":
