@@ -93,13 +93,17 @@ class Mishaps:
         elif any(rule.given.get("acted") for rule in struck):
             self._api.handle(request, now)
         if path == "/exchange/user_data_timestamp" and answer.status == 200:
-            answer = replace(answer, body={"as_of_time": listing_forms.moment(now - self._lag(elapsed))})
+            answer = replace(answer, body={"as_of_time": listing_forms.moment(self._as_of(elapsed))})
         return _spoil(answer, by_kind, request, now + self._skew)
 
-    def _lag(self, elapsed: float) -> float:
-        """Seconds that the account's lists lag now, according to the `stale` rules."""
+    def _as_of(self, elapsed: float) -> float:
+        """The time up to which the account's lists are complete now, according to the `stale` rules.
+        A copy lacks what happens at its own moment, and the API tells that moment in whole milliseconds."""
         lags = [r.given["seconds"] for r in self._rules if r.do == "stale" and r.starts <= elapsed < r.until]
-        return float(max(lags, default=0.0))
+        if not lags or self._history is None:
+            return self._exchange.now
+        lag = float(max(lags))
+        return min(self._history.copy(lag)[0] - 0.001, self._exchange.now - lag)
 
     def _bend_time(self, by_kind: Mapping[str, Rule]) -> None:
         jump = by_kind.get("clock_jump")
@@ -109,7 +113,7 @@ class Mishaps:
         history = self._history
         if stale is not None and history is not None:
             lag = float(stale.given["seconds"])
-            self._api.read_account = lambda: history.account(lag)
+            self._api.read_account = lambda: history.copy(lag)[1]
         else:
             self._api.read_account = None
 
@@ -151,9 +155,10 @@ class _History:
         if now < self._until:
             self._exchange.at(now + 1.0, self._remember)
 
-    def account(self, lag: float) -> Account:
+    def copy(self, lag: float) -> tuple[float, Account]:
+        """The time and the content of the last copy that is at least `lag` seconds old, or else of the first."""
         due = self._exchange.now - lag
-        return [account for time, account in self._kept if time <= due or time == self._kept[0][0]][-1]
+        return [copy for copy in self._kept if copy[0] <= due or copy is self._kept[0]][-1]
 
 
 def _instead(exchange: Exchange, by_kind: Mapping[str, Rule]) -> Answer | None:
