@@ -12,11 +12,12 @@ Contract: the exchange's Trade API v2 (docs.kalshi.com/api-reference), orders on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import requests
@@ -37,7 +38,7 @@ from exchange.account import (
 from exchange.clock import Clock, ExchangeClock
 from exchange.errors import ExchangeError, Gone
 from exchange.json_fields import JsonObject, PartialList, read_list
-from exchange.market_data import LONGEST_PAGE, MarketData
+from exchange.market_data import BY_ID, BY_TICKER, LONGEST_PAGE, MarketData
 from exchange.models import AmendResponse, Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.order_payloads import (
     PRIMARY_SUBACCOUNT,
@@ -71,6 +72,7 @@ _CANCEL_ALL = Endpoint("DELETE", _ORDERS, "write")
 _AMEND = Endpoint("POST", f"{_ORDERS}/{{order_id}}/amend", "write")
 _CREATE_GROUP = Endpoint("POST", f"{_GROUPS}/create", "write", idempotent=False, changes_lists=False)
 _BALANCE = Endpoint("GET", "/portfolio/balance", "balance")
+_BY_ORDER = attrgetter("order_id")
 
 T = TypeVar("T")
 
@@ -158,18 +160,15 @@ class KalshiHttpClient(MarketData):
 
     def get_positions(self) -> PartialList[Position]:
         """GET /portfolio/positions: every market with a position now."""
-        found = self._account_list(
-            "positions", {"count_filter": "position"}, parse_account.position, "market_positions"
-        )
-        # A page may repeat items of the page before it.
-        held = {position.ticker: position for position in found if position.count}
-        return PartialList(tuple(held.values()), found.unreadable)
+        held = {"count_filter": "position"}
+        found = self._account_list("positions", held, parse_account.position, BY_TICKER, "market_positions")
+        return PartialList(tuple(position for position in found if position.count), found.unreadable)
 
     def get_resting_orders(self) -> PartialList[Order]:
         """GET /portfolio/orders: every resting order of the account.
 
         Includes orders that the bot did not send."""
-        orders = self._account_list("orders", {"status": "resting"}, parse_account.order)
+        orders = self._account_list("orders", {"status": "resting"}, parse_account.order, _BY_ORDER)
         self._resting = {order.order_id: order.exchange_index or 0 for order in orders}
         return orders
 
@@ -177,41 +176,43 @@ class KalshiHttpClient(MarketData):
         """GET /portfolio/orders: every order, in any state.
 
         Created from `since` (whole seconds) on."""
-        return self._account_list("orders", _from(since), parse_account.order)
+        return self._account_list("orders", _from(since), parse_account.order, _BY_ORDER)
 
     def get_fills(self, since: datetime) -> PartialList[Fill]:
         """GET /portfolio/fills from `since` (whole seconds) on, oldest first."""
-        found = self._account_list("fills", _from(since), parse_account.fill)
+        found = self._account_list("fills", _from(since), parse_account.fill, attrgetter("fill_id"))
         return PartialList(tuple(sorted(found, key=lambda fill: fill.time)), found.unreadable)
 
     def get_settlements(self, since: datetime) -> PartialList[Settlement]:
         """GET /portfolio/settlements from `since` (whole seconds) on, oldest first."""
-        found = self._account_list("settlements", _from(since), parse_account.settlement)
+        found = self._account_list(
+            "settlements", _from(since), parse_account.settlement, attrgetter("ticker", "time")
+        )
         return PartialList(tuple(sorted(found, key=lambda settlement: settlement.time)), found.unreadable)
 
     def get_deposits(self) -> PartialList[Payment]:
         """GET /portfolio/deposits: all deposits, in any state.
 
         The exchange lists them for the whole account."""
-        return read_list(self._pages("/portfolio/deposits", {"limit": 500}), "deposits", parse_account.payment)
+        pages = self._pages("/portfolio/deposits", {"limit": 500})
+        return read_list(pages, "deposits", parse_account.payment, BY_ID)
 
     def get_withdrawals(self) -> PartialList[Payment]:
         """GET /portfolio/withdrawals: all withdrawals, in any state.
 
         The exchange lists them for the whole account."""
-        return read_list(
-            self._pages("/portfolio/withdrawals", {"limit": 500}), "withdrawals", parse_account.payment
-        )
+        pages = self._pages("/portfolio/withdrawals", {"limit": 500})
+        return read_list(pages, "withdrawals", parse_account.payment, BY_ID)
 
     def get_transfers(self) -> PartialList[Transfer]:
         """GET /portfolio/intra_exchange_instance_transfers: cash moved between shards."""
         path = "/portfolio/intra_exchange_instance_transfers"
-        return read_list(self._pages(path, {"limit": 500}), "transfers", parse_account.transfer)
+        return read_list(self._pages(path, {"limit": 500}), "transfers", parse_account.transfer, BY_ID)
 
     def get_subaccount_transfers(self) -> PartialList[SubaccountTransfer]:
         """GET /portfolio/subaccounts/transfers: cash moved between subaccounts."""
         pages = self._pages("/portfolio/subaccounts/transfers", {"limit": 500})
-        return read_list(pages, "transfers", parse_account.subaccount_transfer)
+        return read_list(pages, "transfers", parse_account.subaccount_transfer, BY_ID)
 
     # -- orders ------------------------------------------------------------------------------------------------
 
@@ -297,7 +298,7 @@ class KalshiHttpClient(MarketData):
     def get_order_groups(self) -> PartialList[OrderGroup]:
         """GET /portfolio/order_groups: all groups of the account."""
         page = self._get(_GROUPS, {"subaccount": PRIMARY_SUBACCOUNT})
-        return read_list([page], "order_groups", parse_account.order_group, may_be_absent=True)
+        return read_list([page], "order_groups", parse_account.order_group, BY_ID, may_be_absent=True)
 
     def create_order_group(self, limit: Decimal, exchange_index: int) -> str:
         """POST /portfolio/order_groups/create: returns the id of a new group on a shard.
@@ -349,11 +350,16 @@ class KalshiHttpClient(MarketData):
     # -- requests ----------------------------------------------------------------------------------------------
 
     def _account_list(
-        self, what: str, query: Mapping[str, object], parse: Callable[[JsonObject], T], field: str = ""
+        self,
+        what: str,
+        query: Mapping[str, object],
+        parse: Callable[[JsonObject], T],
+        identity: Callable[[T], Hashable],
+        field: str = "",
     ) -> PartialList[T]:
         """One of the portfolio's lists. `field`: its JSON field, if not `what`."""
         whole = {**query, "limit": LONGEST_PAGE, "subaccount": PRIMARY_SUBACCOUNT}
-        return read_list(self._pages(f"/portfolio/{what}", whole), field or what, parse)
+        return read_list(self._pages(f"/portfolio/{what}", whole), field or what, parse, identity)
 
     def _place(self, orders: Sequence[OrderRequest]) -> list[OrderResult]:
         patience = self._transport.timeouts[1] + self._transport.patience  # the first attempt may time out
@@ -366,7 +372,7 @@ class KalshiHttpClient(MarketData):
     def _orders_of(self, ticker: str, seconds: float) -> PartialList[Order]:
         """The orders of a market, in any state, created in the last `seconds`."""
         since = self.clock.now() - _SINCE - timedelta(seconds=seconds)
-        return self._account_list("orders", {"ticker": ticker} | _from(since), parse_account.order)
+        return self._account_list("orders", {"ticker": ticker} | _from(since), parse_account.order, _BY_ORDER)
 
     def _create(self, orders: Sequence[OrderRequest]) -> list[OrderResult]:
         """Send orders once. An error is the result of each order that it concerns."""

@@ -46,6 +46,7 @@ from benchmarks.harness import progress
 from bot.settings import strategy_of
 from exchange import parse_markets
 from exchange.json_fields import JsonObject, read_list
+from exchange.market_data import BY_TICKER
 from exchange.models import IncentiveType, Market, MarketStatus, Program
 from exchange.orderbook import NO, ONE_DOLLAR, YES, PriceGrid, PriceRange
 from rewards import rule_2026_07_30 as rule
@@ -142,7 +143,9 @@ class Bench:
 
     def __init__(self, texts: Sequence[str]) -> None:
         answers = (JsonObject("the benchmark", json.loads(text)) for text in texts)
-        self.books = {book.ticker: book for book in read_list(answers, "orderbooks", parse_markets.book)}
+        self.books = {
+            book.ticker: book for book in read_list(answers, "orderbooks", parse_markets.book, BY_TICKER)
+        }
         self._texts = texts
         self.renew()
         strategy = strategy_of(market_bot.read_settings())

@@ -125,8 +125,8 @@ def _marks(exchange: Exchange) -> Marks:
 def _gain(exchange: Exchange, fill: Fill, time: float) -> float:
     """Dollars that a fill had gained at `time`, by the hidden value or the payout."""
     market = exchange.markets[fill.ticker]
-    if market.result and time >= market.closes:
-        worth = 1.0 if market.result == "yes" else 0.0
+    if market.payout is not None and time >= market.closes:
+        worth = market.payout / DOLLAR_PIPS
     else:
         worth = exchange.worth[fill.ticker](min(time, exchange.now))
     paid = fill.price / DOLLAR_PIPS

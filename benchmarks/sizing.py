@@ -34,6 +34,7 @@ from benchmarks.harness import progress
 from bot.settings import strategy_of
 from exchange import parse_markets
 from exchange.json_fields import JsonObject, read_list
+from exchange.market_data import BY_TICKER
 from exchange.models import IncentiveType, Market, MarketStatus, Program
 from exchange.orderbook import NO, YES
 from rewards.estimate import Candidate, RewardedMarket
@@ -98,7 +99,9 @@ class Board:
 
     def __init__(self, texts: Sequence[str]) -> None:
         answers = (JsonObject("the benchmark", json.loads(text)) for text in texts)
-        self.books = {book.ticker: book for book in read_list(answers, "orderbooks", parse_markets.book)}
+        self.books = {
+            book.ticker: book for book in read_list(answers, "orderbooks", parse_markets.book, BY_TICKER)
+        }
         strategy, settings = strategy_of(market_bot.read_settings()), market_bot.read_settings()
         self.shipped, self._rules = replace(strategy.trade, trade_size=None), strategy.rules
         self.full = replace(self.shipped, trade_delta=0, incentive_size=None)

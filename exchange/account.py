@@ -71,10 +71,15 @@ class Fill:
 
 
 class Settlement(NamedTuple):
-    """A market's payout: the contracts held then and their cost, by side.
+    """A market's payout to the account.
 
-    `revenue`: dollars received. `fee`: all fees paid for the contracts. `yes_payout`: dollars paid for a YES
-    contract, None if the exchange did not say."""
+    A market that was traded has one even if nothing was held at its end. Counts and costs (dollars) are of all
+    contracts ever bought, by side, so they include pairs that the exchange paid back long before. Only the
+    difference of the counts was held at the end, and only that is paid for.
+
+    - `revenue`: dollars received, in whole cents: a fraction of a cent is not paid.
+    - `fee`: all fees of the market's fills. The fills have charged them already.
+    - `yes_payout`: dollars paid for a YES contract, also between 0 and 1. None if the exchange did not say."""
 
     ticker: str
     event_ticker: str
@@ -90,7 +95,9 @@ class Settlement(NamedTuple):
 
     @property
     def change(self) -> Decimal:
-        """The change in position, which ends it, in contracts; YES is positive."""
+        """The change in position, which ends it, in contracts; YES is positive.
+
+        0 if nothing was held."""
         return self.no_count - self.yes_count
 
 
@@ -104,7 +111,8 @@ class PaymentStatus(Enum):
 class Payment(NamedTuple):
     """A deposit or a withdrawal: `amount` and `fee` in dollars, both positive.
 
-    It counts in the balance once it is applied."""
+    It counts in the balance once it is applied. A deposit's fee is a part of its amount: `amount` less `fee`
+    arrives. Whether a withdrawal's fee is a part of its amount is not known."""
 
     id: str
     status: PaymentStatus

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -177,18 +177,27 @@ class JsonObject:
 
 
 def read_list(
-    pages: Iterable[JsonObject], name: str, parse: Callable[[JsonObject], T], may_be_absent: bool = False
+    pages: Iterable[JsonObject],
+    name: str,
+    parse: Callable[[JsonObject], T],
+    identity: Callable[[T], Hashable],
+    may_be_absent: bool = False,
 ) -> PartialList[T]:
-    """Return the items of list `name` on all pages; unreadable ones become errors."""
-    items: list[T] = []
+    """Return the items of list `name` on all pages; unreadable ones become errors.
+
+    A list that changes while it is read can show an item on two pages. Items with the same `identity` are one
+    item: the last one listed, because it was read last."""
+    items: dict[Hashable, T] = {}
     unreadable: list[Unreadable] = []
     for page in pages:
         for source, ticker, item in page.list_items(name, may_be_absent):
             try:
-                items.append(parse(JsonObject(source, item, ticker)))
+                found = parse(JsonObject(source, item, ticker))
             except Unreadable as error:
                 unreadable.append(error)
-    return PartialList(tuple(items), tuple(unreadable))
+            else:
+                items[identity(found)] = found
+    return PartialList(tuple(items.values()), tuple(unreadable))
 
 
 def decode(payload: bytes) -> Any:

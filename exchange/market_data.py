@@ -1,7 +1,7 @@
 """Read the exchange's public data: its state, its lists and their prices.
 
 Promise:
-- Lists are read to their end.
+- Lists are read to their end. Each item comes once, however often the pages list it.
 - An unreadable item does not affect the others.
 - Requests are signed too, because what unsigned ones may do is undocumented.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from operator import attrgetter
 
 from exchange import parse_markets
 from exchange.errors import Unreadable
@@ -24,6 +25,9 @@ EVENTS_PER_CALL = 200
 CANDLES_PER_CALL = 10_000
 LONGEST_PAGE = 1_000
 MOST_PAGES = 1_000
+
+BY_ID, BY_TICKER = attrgetter("id"), attrgetter("ticker")
+"""What makes two listed items the same one, see `read_list`."""
 
 
 class MarketData:
@@ -57,7 +61,7 @@ class MarketData:
         The cursor's field is `next_cursor` here."""
         query = {"status": "active", "type": "liquidity", "limit": 10_000}
         pages = self._pages("/incentive_programs", query, "next_cursor")
-        return read_list(pages, "incentive_programs", parse_markets.program)
+        return read_list(pages, "incentive_programs", parse_markets.program, BY_ID)
 
     def get_markets(self, tickers: Iterable[str]) -> PartialList[Market]:
         """GET /markets, 100 tickers a call: the named markets, if they are listed."""
@@ -66,12 +70,12 @@ class MarketData:
             for batch in _batches(tickers)
             for page in self._pages("/markets", {"tickers": ",".join(batch), "limit": LONGEST_PAGE})
         )
-        return read_list(pages, "markets", parse_markets.market)
+        return read_list(pages, "markets", parse_markets.market, BY_TICKER)
 
     def get_orderbooks(self, tickers: Iterable[str]) -> PartialList[Book]:
         """GET /markets/orderbooks, 100 tickers a call: full books, with our own orders."""
         pages = (self._get("/markets/orderbooks", {"tickers": batch}) for batch in _batches(tickers))
-        return read_list(pages, "orderbooks", parse_markets.book)
+        return read_list(pages, "orderbooks", parse_markets.book, BY_TICKER)
 
     def get_candles(self, tickers: Iterable[str], start: datetime, end: datetime) -> PartialList[Candle]:
         """GET /markets/candlesticks: the named markets' one-minute candles.
@@ -82,13 +86,13 @@ class MarketData:
             for batch in _batches(tickers)
             for period in _periods(start, end, CANDLES_PER_CALL // len(batch))
         )
-        sticks = read_list(pages, "markets", parse_markets.candles)
-        ordered = sorted((one for several in sticks for one in several), key=lambda one: (one.ticker, one.end))
-        return PartialList(tuple(ordered), sticks.unreadable)
+        sticks = read_list(pages, "markets", parse_markets.candles, identity=tuple)
+        found = {(one.ticker, one.end): one for several in sticks for one in several}
+        return PartialList(tuple(found[key] for key in sorted(found)), sticks.unreadable)
 
     def get_all_series(self) -> PartialList[Series]:
         """GET /series: the fees of every series' markets, in one answer."""
-        return read_list([self._get("/series")], "series", parse_markets.series)
+        return read_list([self._get("/series")], "series", parse_markets.series, BY_TICKER)
 
     def get_events(self, tickers: Iterable[str]) -> PartialList[Event]:
         """GET /events, 200 tickers a call: the named events.
@@ -100,7 +104,7 @@ class MarketData:
             for batch in _batches(tickers, EVENTS_PER_CALL)
             for page in self._pages("/events", {"tickers": ",".join(batch), "limit": EVENTS_PER_CALL})
         )
-        return read_list(pages, "events", parse_markets.event)
+        return read_list(pages, "events", parse_markets.event, BY_TICKER)
 
     def _get(self, path: str, query: Mapping[str, object] | None = None) -> JsonObject:
         return self._transport.request(Endpoint("GET", path), query)

@@ -4,7 +4,8 @@ Promise:
 - A result is exact and complete, or an `Unreadable` names the request and the wrong field.
 
 Wire format: prices, counts and most cash are decimal strings. Payments, subaccount transfers, `revenue` and
-`value` are integers of cents.
+`value` are integers of cents. A position or a settlement without `exchange_index` is on shard 0. An order without
+one keeps None: requests about it name its market, by which the exchange finds the shard.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def position(f: JsonObject) -> Position:
         ticker=f.text("ticker"),
         count=f.decimal("position_fp"),
         exposure=f.decimal("market_exposure_dollars"),
-        exchange_index=f.integer("exchange_index"),
+        exchange_index=f.optional("exchange_index", f.integer) or 0,
         fees=f.optional("fees_paid_dollars", f.decimal) or Decimal(0),
     )
 
@@ -136,7 +137,7 @@ def settlement(f: JsonObject) -> Settlement:
         revenue=Decimal(f.integer("revenue")) / CENTS,
         fee=f.decimal("fee_cost"),
         yes_payout=None if payout is None else Decimal(payout) / CENTS,
-        exchange_index=f.integer("exchange_index"),
+        exchange_index=f.optional("exchange_index", f.integer) or 0,
         time=f.time("settled_time"),
     )
 

@@ -102,7 +102,8 @@ class Bookkeeper:
         if self._ledger.is_opened:
             return
         positions = self._client.get_positions().all_or_raise()
-        while self._new_fills():  # a fill between the two reads would be in one list only
+        # A fill or a settlement between two reads would be in one of the lists only.
+        while self._new_fills() or self._read_settlements(midnight(begun.date())):
             positions = self._client.get_positions().all_or_raise()
         self._open(now, {position.ticker: position.count for position in positions})
 
@@ -166,7 +167,8 @@ class Bookkeeper:
         """Find the markets whose position in the ledger differs from the exchange's list.
 
         Returns both counts by ticker. A market with a fill or position that cannot be read is left out. So is one
-        that the exchange no longer lists and that is not active: its settlement is listed late."""
+        that the exchange no longer lists, if it is not active and its settlement is not known: that is listed
+        late."""
         listed = {position.ticker: position.count for position in positions}
         unread = {error.ticker for error in positions.unreadable} | self._unread_fills
         if "" in unread:  # without a ticker it may be about any market
@@ -179,8 +181,10 @@ class Bookkeeper:
         if not found:
             return found
         markets = {market.ticker: market for market in self._client.get_markets(found)}
-        trading = {ticker for ticker, market in markets.items() if market.status is MarketStatus.ACTIVE}
-        return {ticker: both for ticker, both in found.items() if both[1] or ticker in trading}
+        certain = {ticker for ticker, market in markets.items() if market.status is MarketStatus.ACTIVE}
+        settled = (*self._ledger.settlements(), *self._pending.settlements.values())
+        certain |= {one.ticker for one in settled}
+        return {ticker: both for ticker, both in found.items() if both[1] or ticker in certain}
 
     # -- in a cycle --------------------------------------------------------------------------------------------
 
@@ -420,7 +424,9 @@ class Bookkeeper:
             if known is None or known.ended is None or order.status is not OrderStatus.RESTING:
                 self._record_order(OrderRecord.of(order, now))
 
-    def _read_settlements(self, since: datetime) -> None:
+    def _read_settlements(self, since: datetime) -> bool:
+        """Read settlements, and return whether one is new. Raises `ExchangeError`."""
+        new = False
         known = {(one.ticker, one.time) for one in self._ledger.settlements(since - _OVERLAP - _WHOLE_SECOND)}
         listed = self._client.get_settlements(since - _OVERLAP)
         self._log_unreadable(listed, "A settlement is missing in the ledger, and in the day's profit")
@@ -429,6 +435,8 @@ class Bookkeeper:
             if key not in known and key not in self._pending.settlements:
                 self._pending.settlements[key] = one
                 self._change_held(one)
+                new = True
+        return new
 
     def _log_unreadable(self, listed: PartialList[T], means: str) -> None:
         for error in listed.unreadable:

@@ -101,8 +101,8 @@ class CycleRecord(NamedTuple):
 class CashFlow(NamedTuple):
     """A deposit, a withdrawal or a transfer, in dollars.
 
-    `moves`: what it adds to the account's cash. It is below 0 for money taken out, and 0 for a transfer between
-    shards or a payment that is not applied yet."""
+    `amount`: a deposit's is what arrives, without its fee. `moves`: what it adds to the account's cash. It is
+    below 0 for money taken out, and 0 for a transfer between shards or a payment that is not applied yet."""
 
     id: str
     kind: str

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from clients import KalshiHttpClient
-from exchange.account import Fill, PaymentStatus, Position, Settlement
+from exchange.account import Fill, Payment, PaymentStatus, Position, Settlement
 from exchange.errors import ExchangeError
 from exchange.models import Order
 from exchange.order_payloads import PRIMARY_SUBACCOUNT
@@ -34,6 +34,17 @@ _OUTCOMES_EVERY = timedelta(hours=1)
 _FILLS_REMEMBERED = timedelta(days=1)
 
 DEPOSIT, WITHDRAWAL, SHARDS, SUBACCOUNTS = "deposit", "withdrawal", "transfer", "subaccount transfer"
+
+
+def payment_flow(kind: str, one: Payment) -> CashFlow:
+    """The cash that a deposit or a withdrawal moves; none before it is applied.
+
+    A deposit's fee comes off what arrives. Whether a withdrawal's fee is taken in addition to its amount is not
+    known, so it is not counted: if it is taken, a little cash is missing. Counting a fee that is not taken would
+    make it look like cash that came, and so like a reward."""
+    amount, sign = (one.amount - one.fee, 1) if kind == DEPOSIT else (one.amount, -1)
+    moves = sign * amount if one.status is PaymentStatus.APPLIED else Decimal(0)
+    return CashFlow(one.id, kind, amount, moves, one.finalized or one.created)
 
 
 class ReportInputs:
@@ -166,14 +177,12 @@ class ReportInputs:
     def _read_flows(self, pending: PendingWrites) -> None:
         """Read every payment and transfer since the ledger was begun."""
         found: list[CashFlow] = []
-        for kind, sign, payments in (
-            (DEPOSIT, 1, self._client.get_deposits()),
-            (WITHDRAWAL, -1, self._client.get_withdrawals()),
+        for kind, payments in (
+            (DEPOSIT, self._client.get_deposits()),
+            (WITHDRAWAL, self._client.get_withdrawals()),
         ):
             self._log_unreadable(payments.unreadable)
-            for one in payments:
-                moves = sign * one.amount if one.status is PaymentStatus.APPLIED else Decimal(0)
-                found.append(CashFlow(one.id, kind, one.amount, moves, one.finalized or one.created))
+            found += [payment_flow(kind, one) for one in payments]
         shards = self._client.get_transfers()
         self._log_unreadable(shards.unreadable)
         found += [CashFlow(one.id, SHARDS, one.amount, Decimal(0), one.created) for one in shards]

@@ -18,14 +18,23 @@ from simulator.matching import DOLLAR_PIPS, Order
 @dataclass(slots=True)
 class Holding:
     """A position in one market.
-    `count` > 0 is YES, < 0 is NO. `cost` is what the contracts held now cost."""
+    `count` > 0 is YES, < 0 is NO. `cost` is what the contracts held now cost. The four fields of a side are all
+    contracts ever bought of it, and what they cost."""
 
     count: int = 0
     cost: int = 0
     realized: int = 0
     fees: int = 0
-    traded: int = 0
+    yes_count: int = 0
+    yes_cost: int = 0
+    no_count: int = 0
+    no_cost: int = 0
     updated: float = 0.0
+
+    @property
+    def traded(self) -> int:
+        """What all contracts ever bought cost."""
+        return self.yes_cost + self.no_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +55,19 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The payout of a market to one account. `count` as in `Holding`."""
+    """The payout of a market to one account. Counts and costs by side as in `Holding`.
+    `payout`: pips that a YES contract pays. `revenue`: whole cents, in 1/1,000,000 dollar."""
 
     number: int
     ticker: str
     event_ticker: str
     shard: int
     result: str
-    count: int
-    cost: int
+    payout: int
+    yes_count: int
+    yes_cost: int
+    no_count: int
+    no_cost: int
     revenue: int
     fees: int
     time: float
@@ -75,12 +88,14 @@ class CashEntry:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A deposit or a withdrawal. `amount` in cents."""
+    """A deposit or a withdrawal. `amount` and `fee` in cents.
+    A deposit's fee is a part of its amount."""
 
     number: int
     payment_id: str
     amount: int
     time: float
+    fee: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +178,12 @@ class Account:
         held.cost += (fill.size - closing) * own_price
         held.count += fill.size if fill.is_bid else -fill.size
         held.fees += fill.fee
-        held.traded += fill.size * own_price
+        if fill.is_bid:
+            held.yes_count += fill.size
+            held.yes_cost += fill.size * own_price
+        else:
+            held.no_count += fill.size
+            held.no_cost += fill.size * own_price
         held.updated = fill.time
         self.book(fill.time, shard, -cost, "trade", fill.ticker)
         self.book(fill.time, shard, -fill.fee, "fee", fill.ticker)

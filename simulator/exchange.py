@@ -135,6 +135,12 @@ class Exchange:
             account.book(self.now, shard, change, "transfer", done.transfer_id)
         return done
 
+    def deposit_cash(self, account: Account, shard: int, cents: int, fee: int) -> None:
+        """Deposit `cents` on a shard. The `fee`, in cents too, comes off what arrives."""
+        paid = Payment(self.next_number(), self.new_id(), cents, self.now, fee)
+        account.deposits.append(paid)
+        account.book(self.now, shard, (cents - fee) * 10_000, "deposit", paid.payment_id)
+
     def withdraw_cash(self, account: Account, shard: int, cents: int) -> None:
         """Withdraw money from an account."""
         out = Payment(self.next_number(), self.new_id(), cents, self.now)

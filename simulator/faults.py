@@ -11,8 +11,8 @@ A script is a JSON list of rules. Each has a `do`, the name of its fault (see `s
 - `skip`: let this many matching requests through first. `times`: strike this many, then stop. `chance`: strike
   each with this probability. A rule that strikes at its time refuses these three: it has no requests to count.
 - `from`, `until`: strike only between these simulated seconds after the opening.
-- The fault's own parameters: `seconds`, `field`, `ticker`, `shards`, `result`, `grid`, `part`, `amount`, `source`,
-  `destination`, `acted`.
+- The fault's own parameters: `seconds`, `field`, `ticker`, `shards`, `result`, `value`, `grid`, `part`, `amount`,
+  `fee`, `source`, `destination`, `acted`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ _COMMON: Mapping[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 PARAMETERS: Mapping[str, type | tuple[type, ...]] = {
-    "seconds": (int, float), "field": str, "ticker": str, "shards": list, "result": str, "grid": str,
-    "part": (int, float), "amount": (int, float), "source": int, "destination": int, "acted": bool,
+    "seconds": (int, float), "field": str, "ticker": str, "shards": list, "result": str, "value": int,
+    "grid": str,
+    "part": (int, float), "amount": (int, float), "fee": (int, float), "source": int, "destination": int,
+    "acted": bool,
 }  # fmt: skip
 
 WIRE = ("refused", "reset_before", "reset_after", "timeout_before", "timeout_after", "latency")
@@ -49,7 +51,7 @@ GARBLED = ("truncated", "no_order", "unknown_status", "missing_field", "repeated
 READS = ("stale", "clock_jump")
 EVENTS = (
     "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "cash_moved",
-    "cash_withdrawn", "cash_set_aside", "cash_given", "group_triggered", "key_revoked",
+    "cash_deposited", "cash_withdrawn", "cash_set_aside", "cash_given", "group_triggered", "key_revoked",
 )  # fmt: skip
 KINDS = (*WIRE, *INSTEAD, *GARBLED, *READS, *EVENTS)
 
@@ -170,8 +172,11 @@ def _wrong(rule: Rule) -> str | None:
         (given.get("seconds", 0) >= 0 or rule.do == "clock_jump", "seconds must not be negative"),
         (given.get("grid", "linear") in GRIDS, f"grid must be one of {', '.join(GRIDS)}"),
         (given.get("result", "yes") in ("yes", "no"), "result must be yes or no"),
+        (0 <= given.get("value", 0) <= 100, "value must be 0 to 100 cents"),
+        (not {"result", "value"} <= given.keys(), "result and value exclude each other"),
         (0 < given.get("part", 1) <= 1, "part must be more than 0 and at most 1"),
         (given.get("amount", 1) > 0, "amount must be more than 0"),
+        (0 <= given.get("fee", 0) < given.get("amount", 100), "fee must be at least 0 and less than amount"),
         (
             shards and all(type(n) is int and n in SHARDS for n in shards),
             f"shards must be one or more of {list(SHARDS)}",

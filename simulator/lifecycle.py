@@ -1,8 +1,8 @@
 """The life of markets and programs, from listing to settlement and reward.
 
 Promise:
-- Every market ends, and each of its contracts pays a dollar or nothing.
-- Every position is paid out.
+- Every market ends. A YES and a NO contract together pay a dollar: all to one of them, or a part to each.
+- Every position is paid out, in whole cents: the exchange keeps a fraction of a cent.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ REWARD_SHARD = 0
 REMEMBER_SECONDS = 86_400.0
 """Seconds that a market keeps its candlesticks after it was paid out."""
 
-Outcome = Callable[[], str]
-"""Returns a market's result, `yes` or `no`, after its close."""
+CENT = DOLLAR // 100
+
+Outcome = Callable[[], str | int]
+"""Returns a market's result after its close: `yes`, `no`, or the pips that a YES contract pays."""
 
 
 def list_market(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
@@ -91,14 +93,14 @@ def close(exchange: Exchange, market: ListedMarket, outcome: Outcome) -> None:
     exchange.at(exchange.now + DETERMINE_SECONDS, lambda: _determine(exchange, market, outcome()))
 
 
-def settle_now(exchange: Exchange, market: ListedMarket, result: str) -> None:
+def settle_now(exchange: Exchange, market: ListedMarket, result: str | int) -> None:
     """Close a market and pay it out at once, as an early resolution does.
-    A market that was already paid out does not change."""
+    `result` is as an `Outcome` returns it. A market that was already paid out does not change."""
     if market.status == "finalized":
         return
     close(exchange, market, lambda: result)
     _clear(exchange, market)
-    market.result = result
+    _decide(market, result)
     _finalize(exchange, market)
 
 
@@ -120,9 +122,15 @@ def _clear(exchange: Exchange, market: ListedMarket) -> None:
     exchange.changed(market)
 
 
-def _determine(exchange: Exchange, market: ListedMarket, result: str) -> None:
+def _decide(market: ListedMarket, result: str | int) -> None:
+    """Record a market's result, and what a YES contract pays."""
+    market.payout = {"yes": DOLLAR_PIPS, "no": 0}[result] if isinstance(result, str) else result
+    market.result = {DOLLAR_PIPS: "yes", 0: "no"}.get(market.payout, "scalar")
+
+
+def _determine(exchange: Exchange, market: ListedMarket, result: str | int) -> None:
     if market.status == "closed":
-        market.result = result
+        _decide(market, result)
         set_status(exchange, market, "determined")
         exchange.at(exchange.now + market.settlement_timer, lambda: _finalize(exchange, market))
 
@@ -139,16 +147,17 @@ def _finalize(exchange: Exchange, market: ListedMarket) -> None:
 
 
 def _settle(exchange: Exchange, account: Account, market: ListedMarket) -> None:
-    """Pay an account a dollar for each contract of the winning side."""
-    held = account.holdings[market.ticker]
-    if held.count == 0:
+    """Pay an account for the contracts that it holds, in whole cents.
+    An account that traded in the market but holds nothing gets a settlement too, which pays nothing."""
+    held, payout = account.holdings[market.ticker], market.payout
+    if not held.traded or payout is None:
         return
-    wins = held.count if market.result == "yes" else -held.count
-    revenue = max(wins, 0) * DOLLAR_PIPS
+    exact = held.count * payout if held.count > 0 else -held.count * (DOLLAR_PIPS - payout)
+    revenue = exact // CENT * CENT
     account.settlements.append(
         Settlement(
-            exchange.next_number(), market.ticker, market.event.ticker, market.shard, market.result,
-            held.count, held.cost, revenue, held.fees, exchange.now,
+            exchange.next_number(), market.ticker, market.event.ticker, market.shard, market.result, payout,
+            held.yes_count, held.yes_cost, held.no_count, held.no_cost, revenue, held.fees, exchange.now,
         )
     )  # fmt: skip
     account.book(exchange.now, market.shard, revenue, "settlement", market.ticker)

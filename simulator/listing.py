@@ -102,6 +102,7 @@ class Touch(NamedTuple):
 @dataclass(slots=True, eq=False)
 class ListedMarket:
     """A market as the exchange lists it. Times are Unix seconds.
+    `result` is yes, no or scalar, and empty before; `payout`: pips that a YES contract then pays.
     `owned` are the resting orders of accounts, oldest first. `stirred` counts fills of simulated traders' resting
     orders and clearings of the book. `to_look_at`: the market may have changed, and a look is scheduled."""
 
@@ -116,6 +117,7 @@ class ListedMarket:
     settlement_timer: float = 3_600.0
     status: str = "initialized"
     result: str = ""
+    payout: int | None = None
     settled: float | None = None
     updated: float = 0.0
     book: MatchingBook = field(default_factory=MatchingBook)

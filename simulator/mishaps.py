@@ -16,13 +16,15 @@ The faults of `simulator.faults`, with their parameters:
   `seconds`.
 - `trading_paused`, `exchange_paused` (`shards`, or all), `halted` (`ticker`): last from `from` to `until`, or
   forever without `until`. A rule with `on` starts them at the struck request instead.
-- `closes`, `settles` (`result`), `new_grid` (`grid`: linear, tapered, deci): a market closes, is paid out, or gets
-  another price grid. It is the market `ticker`, or else the one that the struck request is about.
+- `closes`, `settles` (`result`, or the `value` of YES in cents), `new_grid` (`grid`: linear, tapered, deci): a
+  market closes, is paid out, or gets another price grid. It is the market `ticker`, or else the one that the
+  struck request is about.
 - `partial_fill`: a simulated trader takes `part` (0.5) of an order just before its cancel, or before any other
   struck request. It is the order that the request names, or else the oldest that rests in the market.
 - `cash_moved`: `amount` dollars, or the free cash if that is less, move from shard `source` to `destination`.
   `cash_withdrawn`, `cash_set_aside`: that amount leaves the account, or goes to another subaccount.
-  `cash_given`: the amount arrives without an entry in any list.
+  `cash_deposited`: `amount` less `fee` (0) arrives as a deposit. `cash_given`: the amount arrives without an entry
+  in any list.
 - `group_triggered`: all order groups trigger. `key_revoked`: all keys are revoked.
 """
 
@@ -42,10 +44,12 @@ from simulator.api.wire import Answer, BodyRefused, Request
 from simulator.exchange import Exchange, Refusal
 from simulator.faults import EVENTS, Rule, UnusableFaults
 from simulator.listing import DECI, LINEAR, TAPERED, ListedMarket
-from simulator.matching import DOLLAR, Order
+from simulator.matching import DOLLAR, DOLLAR_PIPS, Order
 from simulator.opening import CUSTOMER
 
 GRIDS = {"linear": LINEAR, "tapered": TAPERED, "deci": DECI}
+
+CENT_PIPS = DOLLAR_PIPS // 100
 
 HTML = b"<html><head><title>503 Service Temporarily Unavailable</title></head><body>503</body></html>"
 
@@ -89,13 +93,17 @@ class Mishaps:
         elif any(rule.given.get("acted") for rule in struck):
             self._api.handle(request, now)
         if path == "/exchange/user_data_timestamp" and answer.status == 200:
-            answer = replace(answer, body={"as_of_time": listing_forms.moment(now - self._lag(elapsed))})
+            answer = replace(answer, body={"as_of_time": listing_forms.moment(self._as_of(elapsed))})
         return _spoil(answer, by_kind, request, now + self._skew)
 
-    def _lag(self, elapsed: float) -> float:
-        """Seconds that the account's lists lag now, according to the `stale` rules."""
+    def _as_of(self, elapsed: float) -> float:
+        """The time up to which the account's lists are complete now, according to the `stale` rules.
+        A copy lacks what happens at its own moment, and the API tells that moment in whole milliseconds."""
         lags = [r.given["seconds"] for r in self._rules if r.do == "stale" and r.starts <= elapsed < r.until]
-        return float(max(lags, default=0.0))
+        if not lags or self._history is None:
+            return self._exchange.now
+        lag = float(max(lags))
+        return min(self._history.copy(lag)[0] - 0.001, self._exchange.now - lag)
 
     def _bend_time(self, by_kind: Mapping[str, Rule]) -> None:
         jump = by_kind.get("clock_jump")
@@ -105,7 +113,7 @@ class Mishaps:
         history = self._history
         if stale is not None and history is not None:
             lag = float(stale.given["seconds"])
-            self._api.read_account = lambda: history.account(lag)
+            self._api.read_account = lambda: history.copy(lag)[1]
         else:
             self._api.read_account = None
 
@@ -147,9 +155,10 @@ class _History:
         if now < self._until:
             self._exchange.at(now + 1.0, self._remember)
 
-    def account(self, lag: float) -> Account:
+    def copy(self, lag: float) -> tuple[float, Account]:
+        """The time and the content of the last copy that is at least `lag` seconds old, or else of the first."""
         due = self._exchange.now - lag
-        return [account for time, account in self._kept if time <= due or time == self._kept[0][0]][-1]
+        return [copy for copy in self._kept if copy[0] <= due or copy is self._kept[0]][-1]
 
 
 def _instead(exchange: Exchange, by_kind: Mapping[str, Rule]) -> Answer | None:
@@ -245,6 +254,9 @@ def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | No
         take = exchange.withdraw_cash if rule.do == "cash_withdrawn" else exchange.set_cash_aside
         if cents > 0:
             take(account, source, cents)
+    elif rule.do == "cash_deposited":
+        cents, fee = (round(given.get(name, otherwise) * 100) for name, otherwise in (("amount", 100), ("fee", 0)))
+        exchange.deposit_cash(account, given.get("source", 0), cents, fee)
     elif rule.do == "cash_given":
         amount = round(given.get("amount", 100) * 100) * DOLLAR // 100
         account.book(exchange.now, given.get("source", 0), amount, "gift", "")
@@ -259,12 +271,13 @@ def _happen(api: Api, rule: Rule, market: ListedMarket | None, order: Order | No
 
 def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Order | None) -> None:
     given = rule.given
+    result = given["value"] * CENT_PIPS if "value" in given else given.get("result", "yes")
     if rule.do == "halted":
         lifecycle.halt(exchange, market)
     elif rule.do == "closes":
-        lifecycle.close(exchange, market, lambda: given.get("result", "yes"))
+        lifecycle.close(exchange, market, lambda: result)
     elif rule.do == "settles":
-        lifecycle.settle_now(exchange, market, given.get("result", "yes"))
+        lifecycle.settle_now(exchange, market, result)
     elif rule.do == "new_grid":
         lifecycle.change_grid(exchange, market, GRIDS[given.get("grid", "deci")])
     elif rule.do == "partial_fill":

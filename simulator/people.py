@@ -152,7 +152,8 @@ class InformedTaker(Visitor):
 
 
 class Sweeper:
-    """Takes the whole losing side once, in some markets, shortly before the reading."""
+    """Takes the whole losing side once, in some markets, shortly before the reading.
+    Does nothing if no side loses all."""
 
     def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue) -> None:
         self._exchange = exchange
@@ -168,7 +169,10 @@ class Sweeper:
 
     def _sweep(self) -> None:
         if self._exchange.trades_in(self._market):
-            yes = self._value.outcome() == "yes"
+            payout = self._value.outcome()
+            if 0 < payout < DOLLAR_PIPS:
+                return
+            yes = payout == DOLLAR_PIPS
             limit = self._market.grid.nearest(int((0.97 if yes else 0.03) * DOLLAR_PIPS))
             self._exchange.crowd_take(self._market, yes, limit, self._market.book.half(not yes).total)
 

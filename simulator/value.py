@@ -9,6 +9,9 @@ One number drives an event: a random walk that jumps on news. Its end, at the re
 above a strike is worth the chance that the walk ends above it. One between two strikes is worth the difference of
 two such chances. On the log-odds scale that is a random walk too, slow while the end is far and fast in the last
 hour.
+
+Few events end in another way. In a tie the walk has two ends, and a contract pays half a dollar for each that is
+right. An event without a reading pays what its contracts were last worth, in whole cents.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from array import array
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from simulator.matching import DOLLAR_PIPS
+
 STEP = 60.0
 """Seconds between two points of the walk."""
 
@@ -27,6 +32,9 @@ LAST_HOUR = 3_600.0
 AT_THE_READING, IN_THE_LAST_HOUR, BY_NEWS = 0.01, 0.25, 0.4
 """Fractions of the total information that arrive at the reading itself, in the hour before it, and in news jumps.
 The rest arrives evenly from the start."""
+
+TIES, UNREAD = 0.02, 0.02
+"""Fractions of events that end in a tie, and that have no reading."""
 
 SURE = 0.985
 """Default highest price that traders pay; the lowest is 1 minus this. Nothing is quite certain."""
@@ -50,15 +58,21 @@ class EventValue:
         self._last_move = math.sqrt(self._last * STEP)
         self._dice = random.Random(f"{seed}:{event}:value")
         self._surprise = self._dice.gauss(0.0, math.sqrt(AT_THE_READING))
+        ending = random.Random(f"{seed}:{event}:ending").random()
+        self._ties, self._unread = ending < TIES, TIES <= ending < TIES + UNREAD
         self._walk = array("d", [0.0])
         self._scale = array("d", [self._scale_at(0)])
 
     def above(self, strike: float, time: float) -> float:
-        """The chance at `time` that the walk ends above `strike`; 1 or 0 from `reads` on."""
-        if time >= self.reads:
-            return 1.0 if self._at(self.step(self.reads)) + self._surprise > strike else 0.0
-        step = self.step(time)
-        return 0.5 * math.erfc((strike - self._at(step)) * self._scale[step])
+        """The chance at `time` that the walk ends above `strike`.
+        From `reads` on, the dollars that are paid for it."""
+        if time >= self.reads and not self._unread:
+            surprises = (self._surprise, -self._surprise) if self._ties else (self._surprise,)
+            end = self._at(self.step(self.reads))
+            return sum(end + surprise > strike for surprise in surprises) / len(surprises)
+        step = self.step(min(time, self.reads))
+        chance = 0.5 * math.erfc((strike - self._at(step)) * self._scale[step])
+        return chance if time < self.reads else round(chance, 2)
 
     def step(self, time: float) -> int:
         """The number of the walk's point at a time.
@@ -107,9 +121,10 @@ class MarketValue:
         value = self.event.above(self.above, time)
         return value if self.below is None else value - self.event.above(self.below, time)
 
-    def outcome(self) -> str:
-        """The result, `yes` or `no`."""
-        return "yes" if self.chance(self.event.reads) > 0.5 else "no"
+    def outcome(self) -> int:
+        """Pips that a YES contract pays, in whole cents.
+        In nearly all events that is a dollar or nothing."""
+        return round(self.chance(self.event.reads) * 100) * (DOLLAR_PIPS // 100)
 
 
 def strike_for(chance: float) -> float:

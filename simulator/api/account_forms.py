@@ -181,20 +181,19 @@ def fill(exchange: Exchange, f: Fill) -> Json:
 
 
 def settlement(s: Settlement) -> Json:
-    yes, no = max(s.count, 0), max(-s.count, 0)
     return {
         "ticker": s.ticker,
         "exchange_index": s.shard,
         "event_ticker": s.event_ticker,
         "market_result": s.result,
-        "yes_count_fp": contracts(yes),
-        "yes_total_cost_dollars": dollars(s.cost if yes else 0),
-        "no_count_fp": contracts(no),
-        "no_total_cost_dollars": dollars(s.cost if no else 0),
+        "yes_count_fp": contracts(s.yes_count),
+        "yes_total_cost_dollars": dollars(s.yes_cost),
+        "no_count_fp": contracts(s.no_count),
+        "no_total_cost_dollars": dollars(s.no_cost),
         "revenue": s.revenue * 100 // DOLLAR,
         "settled_time": moment(s.time),
         "fee_cost": dollars(s.fees),
-        "value": 100 if s.result == "yes" else 0,
+        "value": s.payout * 100 // DOLLAR_PIPS,
     }
 
 
@@ -205,7 +204,7 @@ def payment(p: Payment) -> Json:
         "status": "applied",
         "type": "ach",
         "amount_cents": p.amount,
-        "fee_cents": 0,
+        "fee_cents": p.fee,
         "created_ts": int(p.time),
         "finalized_ts": int(p.time),
     }

@@ -186,8 +186,8 @@ def market(listed: ListedMarket, now: float) -> Json:
         "settlement_bounds_type": "default",
         "exchange_index": listed.shard,
     }
-    if listed.result:
-        form["settlement_value_dollars"] = price(DOLLAR_PIPS if listed.result == "yes" else 0)
+    if listed.payout is not None:
+        form["settlement_value_dollars"] = price(listed.payout)
     if listed.settled is not None:
         form["settlement_ts"] = moment(listed.settled)
     if listed.event.combo:

@@ -52,7 +52,6 @@ PROMISED: dict[str, dict[str, str]] = {
     "get_candles markets": {"market_ticker": "text", "candlesticks": "list"},
     "get_positions market_positions": {
         "ticker": "text", "position_fp": "decimal", "market_exposure_dollars": "decimal",
-        "exchange_index": "integer",
     },
     "get_resting_orders orders": {
         "order_id": "text", "client_order_id": "text", "ticker": "text", "outcome_side": "enum", "status": "enum",
@@ -71,7 +70,7 @@ PROMISED: dict[str, dict[str, str]] = {
     "get_settlements settlements": {
         "ticker": "text", "event_ticker": "text", "yes_count_fp": "decimal", "yes_total_cost_dollars": "decimal",
         "no_count_fp": "decimal", "no_total_cost_dollars": "decimal", "revenue": "integer", "fee_cost": "decimal",
-        "exchange_index": "integer", "settled_time": "time",
+        "settled_time": "time",
     },
     "get_deposits deposits": {
         "id": "text", "status": "enum", "amount_cents": "integer", "fee_cents": "integer", "created_ts": "unix",
@@ -98,6 +97,8 @@ OPTIONAL: dict[str, dict[str, str]] = {
     "get_markets markets": {"exchange_index": "integer", "expected_expiration_time": "time"},
     "get_events events": {"fee_type_override": "enum", "fee_multiplier_override": "number"},
     "get_resting_orders orders": {"exchange_index": "integer", "expiration_time": "time"},
+    "get_positions market_positions": {"exchange_index": "integer"},
+    "get_settlements settlements": {"exchange_index": "integer", "value": "integer"},
     "get_deposits deposits": {"finalized_ts": "unix"},
     "get_order_groups order_groups": {"contracts_limit_fp": "decimal", "exchange_index": "integer"},
 }  # fmt: skip

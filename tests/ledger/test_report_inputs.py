@@ -69,6 +69,18 @@ def test_cash_that_a_person_takes_out_or_moves_is_explained(
     assert told(bench).unexplained == []
 
 
+def test_a_deposit_with_a_fee_is_explained_to_the_cent(make_bench: MakeBench) -> None:
+    """What is missing of the deposit is not unexplained, so a reward that comes with it is not hidden by it."""
+    taken = moves("cash_deposited", amount=378, fee=7.56)
+    bench = make_bench(faults=taken, **STILL)
+    trade_cycles(bench, 5)
+    assert (cash(bench).paid_in, cash(bench).unexplained) == (D("370.44"), 0)
+    assert told(bench).unexplained == []
+    bench.restart()
+    trade_cycles(bench, 3)
+    assert (cash(bench).paid_in, cash(bench).unexplained) == (D("370.44"), 0)
+
+
 def test_unexplained_cash_is_logged_and_never_a_reward(
     make_bench: MakeBench,
 ) -> None:

@@ -117,22 +117,29 @@ def test_a_market_can_end_at_its_time_with_nobody_asking(kind: str) -> None:
 
 
 @shows("settles")
-@pytest.mark.parametrize(("result", "pays"), [("yes", 10), ("no", 0)])
-def test_a_market_that_settles_during_a_sale_pays_the_position(result: str, pays: int) -> None:
+@pytest.mark.parametrize(
+    ("ends", "result", "pays"),
+    [({"result": "yes"}, "yes", 1_000), ({"result": "no"}, "no", 0), ({"value": 45}, "scalar", 450),
+     ({"value": 100}, "yes", 1_000), ({"value": 0}, "no", 0)],
+)  # fmt: skip
+def test_a_market_that_settles_during_a_sale_pays_the_position(
+    ends: dict[str, object], result: str, pays: int
+) -> None:
     """The sale is refused, the position is gone, and the settlement with its revenue is listed. A resting order
     is gone, and its cancel finds nothing."""
-    client = open_with({"do": "settles", "on": CREATE, "skip": 2, "times": 1, "result": result})
+    client = open_with({"do": "settles", "on": CREATE, "skip": 2, "times": 1, **ends})
     client.create(price="0.5600", time_in_force="immediate_or_cancel")
     order_id = client.place()
     cash = client.account.cash[0]
     assert client.get(f"/portfolio/positions?ticker={MARKET}")["market_positions"][0]["position_fp"] == "10.00"
     sale = client.create(side="ask", price="0.5300", time_in_force="immediate_or_cancel")
     assert said(sale) == (409, "market_closed")
-    assert client.account.cash[0] - cash == pays * DOLLAR
+    assert client.account.cash[0] - cash == pays * DOLLAR // 100
     assert client.get(f"/portfolio/positions?ticker={MARKET}")["market_positions"] == []
+    assert client.get(f"/markets/{MARKET}")["market"]["settlement_value_dollars"] == f"{pays / 1_000:.4f}"
     (settlement,) = client.get(f"/portfolio/settlements?ticker={MARKET}")["settlements"]
     assert (settlement["market_result"], settlement["yes_count_fp"]) == (result, "10.00")
-    assert settlement["revenue"] == pays * 100
+    assert (settlement["revenue"], settlement["value"]) == (pays, pays // 10)
     assert said(client.cancel(order_id)) == (404, "not_found")
     assert client.resting() == []
 
@@ -256,6 +263,18 @@ def test_so_much_of_the_cash_is_moved_as_the_script_says() -> None:
     client.place()
     assert client.account.cash[2] == 149_900_000
     assert client.account.cash[1] == 100_100_000
+
+
+@shows("cash_deposited")
+@pytest.mark.parametrize(("given", "fee", "arrives"), [({"fee": 7.56}, 756, 370_440_000), ({}, 0, 378_000_000)])
+def test_a_deposit_arrives_less_its_fee(given: dict[str, float], fee: int, arrives: int) -> None:
+    """The list has the amount that was paid in, and the fee."""
+    client = open_with({"do": "cash_deposited", "from": 10, "source": 2, "amount": 378, **given})
+    before = client.account.cash[2]
+    client.wait_until(10)
+    paid, _ = client.get("/portfolio/deposits")["deposits"]
+    assert (paid["amount_cents"], paid["fee_cents"], paid["status"]) == (37_800, fee, "applied")
+    assert client.account.cash[2] - before == arrives
 
 
 @shows("cash_withdrawn")

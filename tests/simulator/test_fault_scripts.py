@@ -108,6 +108,12 @@ def test_what_one_rule_strikes_another_counts_for_itself() -> None:
         ('{"do": "halted", "from": 5}', "halted needs ticker"),
         ('{"do": "settles", "on": "*"}', "settles needs ticker"),
         ('{"do": "settles", "ticker": "KXM-1", "result": "maybe"}', "result must be yes or no"),
+        ('{"do": "settles", "ticker": "KXM-1", "value": 101}', "value must be 0 to 100 cents"),
+        (
+            '{"do": "settles", "ticker": "KXM-1", "value": 5, "result": "no"}',
+            "result and value exclude each other",
+        ),
+        ('{"do": "cash_deposited", "amount": 5, "fee": 5}', "fee must be at least 0 and less than amount"),
         ('{"do": "new_grid", "ticker": "KXM-1", "grid": "round"}', "grid must be one of linear, tapered, deci"),
         ('{"do": "partial_fill", "ticker": "KXM-1", "part": 0}', "part must be more than 0"),
         ('{"do": "partial_fill", "ticker": "KXM-1", "part": 1.5}', "at most 1"),

@@ -4,6 +4,7 @@ is the other."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -217,6 +218,25 @@ def test_reads_of_the_account_lag_and_writes_act_at_once() -> None:
     assert order_id in listed(), "gone, and still shown"
     client.wait_until(55)
     assert order_id not in listed()
+
+
+@shows("stale")
+@pytest.mark.parametrize("placed", [30.0, 30.2, 30.95])
+def test_lists_that_lag_are_not_called_complete_too_early(placed: float) -> None:
+    """Once the exchange says that its lists show all up to the time of a write, they show it. Said any earlier, it
+    would let a client place the order again."""
+    client = open_with({"do": "stale", "on": "GET /portfolio/*", "seconds": 5, "from": 5})
+    client.wait_until(placed)
+    answer = client.create().json()
+    complete = []
+    for tenth in range(80):
+        client.wait_until(placed + 1 + tenth / 10)
+        told = client.get("/exchange/user_data_timestamp")["as_of_time"]
+        as_of = datetime.fromisoformat(told.replace("Z", "+00:00"))
+        listed = [order["order_id"] for order in client.get("/portfolio/orders?status=resting")["orders"]]
+        complete.append(as_of.timestamp() >= answer["ts_ms"] / 1_000)
+        assert answer["order_id"] in listed or not complete[-1]
+    assert {*complete} == {False, True}
 
 
 @shows("stale")

@@ -39,7 +39,7 @@ class Walk:
         self.exchange = Exchange(NOW, seed)
         self.markets = [
             listed(self.exchange, "KXA-26-T1", result="yes", closes_in=150),
-            listed(self.exchange, "KXB-26-T1", grid=DECI, fees=QUARTER, result="no", closes_in=250),
+            listed(self.exchange, "KXB-26-T1", grid=DECI, fees=QUARTER, result=4_500, closes_in=250),
             listed(self.exchange, "KXC-26-T1", shard=3, grid=TAPERED, result="yes", closes_in=1e5, opens_in=30),
         ]
         for owner in OWNERS:
@@ -256,8 +256,9 @@ def assert_trades_have_two_sides(walk: Walk) -> None:
 
 
 def expected_cash(walk: Walk, owner: str, shard: int) -> Fraction:
-    """Cash reckoned without the exchange's own books: a contract sold short locks a dollar until its market ends,
-    and a market that ends with YES is worth a dollar to whoever is long, and costs one to whoever is short."""
+    """Cash reckoned without the exchange's own books: a contract sold short locks a dollar until its market ends.
+    Then it costs what the market pays for a YES contract, and whoever is long gets that. What is paid is rounded
+    down to whole cents; the exchange keeps the rest."""
     account = walk.exchange.accounts[owner]
     cash = Fraction(OPENING[shard])
     for market in (m for m in walk.markets if m.shard == shard):
@@ -265,7 +266,9 @@ def expected_cash(walk: Walk, owner: str, shard: int) -> Fraction:
         count = sum(fill.size if fill.is_bid else -fill.size for fill in fills)
         paid = sum((fill.price if fill.is_bid else -fill.price) * fill.size for fill in fills)
         if market.status == "finalized":
-            worth = count * 10_000 if market.result == "yes" else 0
+            assert market.payout is not None
+            yes, no = max(count, 0) * market.payout, max(-count, 0) * (10_000 - market.payout)
+            worth = min(count, 0) * 10_000 + (yes + no) // 10_000 * 10_000
         else:
             worth = min(count, 0) * 10_000
             assert account.holdings[market.ticker].count == count

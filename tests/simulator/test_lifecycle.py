@@ -74,25 +74,90 @@ def test_a_market_opens_closes_is_determined_then_pays() -> None:
 
 @pytest.mark.parametrize(("result", "ann", "bob"), [("yes", 10, 0), ("no", 0, 10)])
 def test_a_settlement_pays_a_dollar_for_each_contract_that_won(result: str, ann: int, bob: int) -> None:
-    """The settlement lists the revenue, the count, the cost and the fees, for the side that won and for the one
-    that lost."""
+    """The settlement lists the revenue, the counts, the costs and the fees, for the side that won and for the
+    one that lost."""
     exchange, market = small_exchange()
     ask(exchange, "bob", 40, 10)
     bid(exchange, "ann", 40, 10)
     before = {owner: account.cash[0] for owner, account in exchange.accounts.items()}
     lifecycle.settle_now(exchange, market, result)
     assert (market.status, market.result) == ("finalized", result)
-    for owner, revenue, count, cost in (("ann", ann, 10, 4), ("bob", bob, -10, 6)):
+    for owner, revenue, yes, no, cost in (("ann", ann, 10, 0, 4), ("bob", bob, 0, 10, 6)):
         account = exchange.accounts[owner]
         assert account.cash[0] == before[owner] + revenue * DOLLAR
         (settled,) = account.settlements
-        assert (settled.revenue, settled.count, settled.cost) == (
-            revenue * DOLLAR, count * CONTRACT, cost * DOLLAR,
-        )  # fmt: skip
+        assert settled.revenue == revenue * DOLLAR
+        assert (settled.yes_count, settled.no_count) == (yes * CONTRACT, no * CONTRACT)
+        assert (settled.yes_cost, settled.no_cost) == ((cost * DOLLAR, 0) if yes else (0, cost * DOLLAR))
         assert (settled.result, settled.ticker, settled.event_ticker) == (result, M, market.event.ticker)
         assert settled.fees == (STANDARD.at_most(4_000, 10 * CONTRACT) if owner == "ann" else 0)
         holding = account.holdings[M]
         assert (holding.count, holding.cost, holding.realized) == (0, 0, (revenue - cost) * DOLLAR)
+
+
+def test_a_settlement_lists_all_bought_and_pays_the_rest() -> None:
+    """Pairs that were paid back long before are in the counts and the costs, and pay nothing again. The fees are
+    those of the fills, and are not charged again."""
+    exchange, market = small_exchange()
+    ask(exchange, "bob", 40, 20.31)
+    bid(exchange, "ann", 40, 20.31)
+    bid(exchange, "bob", 45, 20)
+    ask(exchange, "ann", 45, 20)
+    account = exchange.accounts["ann"]
+    cash, fees = account.cash[0], sum(fill.fee for fill in account.fills)
+    lifecycle.settle_now(exchange, market, "yes")
+    (settled,) = account.settlements
+    assert (settled.yes_count, settled.no_count) == (2_031, 2_000)
+    assert (settled.yes_cost, settled.no_cost) == (8_124_000, 11_000_000)
+    assert (settled.revenue, settled.fees) == (310_000, fees)
+    assert account.cash[0] - cash == 310_000
+
+
+def test_a_flat_market_has_a_settlement_that_pays_nothing() -> None:
+    """An account that never traded there has none, even if its order rested."""
+    exchange, market = small_exchange(owners="ann bob cat")
+    ask(exchange, "bob", 40, 10)
+    bid(exchange, "ann", 40, 10)
+    bid(exchange, "bob", 45, 10)
+    ask(exchange, "ann", 45, 10)
+    bid(exchange, "cat", 30, 10)
+    held(exchange.accounts["cat"])
+    journal = {owner: len(account.journal) for owner, account in exchange.accounts.items()}
+    lifecycle.settle_now(exchange, market, "yes")
+    for owner in ("ann", "bob"):
+        (settled,) = exchange.accounts[owner].settlements
+        assert (settled.yes_count, settled.no_count, settled.revenue) == (1_000, 1_000, 0)
+    assert exchange.accounts["cat"].settlements == []
+    assert {owner: len(account.journal) for owner, account in exchange.accounts.items()} == journal
+
+
+@pytest.mark.parametrize(
+    ("payout", "result", "count", "yes_cents", "no_cents"),
+    [
+        (4_500, "scalar", 0.14, 6, 7),  # 6.3 and 7.7 cents
+        (5_000, "scalar", 1, 50, 50),  # a tie
+        (5_000, "scalar", 0.01, 0, 0),  # half a cent each
+        (100, "scalar", 10, 10, 990),
+        (10_000, "yes", 0.31, 31, 0),
+        (0, "no", 0.31, 0, 31),
+    ],
+)
+def test_a_market_may_pay_a_part_to_each_side(
+    payout: int, result: str, count: float, yes_cents: int, no_cents: int
+) -> None:
+    """The exchange keeps what is less than a cent. YES and NO never get more than a dollar together."""
+    exchange, market = small_exchange()
+    ask(exchange, "bob", 40, count)
+    bid(exchange, "ann", 40, count)
+    lifecycle.settle_now(exchange, market, payout)
+    assert (market.result, market.payout) == (result, payout)
+    for owner, cents in (("ann", yes_cents), ("bob", no_cents)):
+        account = exchange.accounts[owner]
+        (settled,) = account.settlements
+        assert (settled.revenue, settled.payout, settled.result) == (cents * 10_000, payout, result)
+        assert sum(entry.amount for entry in account.journal) == account.cash[0]
+        assert sum(entry.amount for entry in account.journal if entry.kind == "settlement") == cents * 10_000
+    assert yes_cents + no_cents <= count * 100
 
 
 def test_a_market_that_is_settled_early_stays_settled() -> None:

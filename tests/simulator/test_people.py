@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from itertools import pairwise
 
 import pytest
 
 from simulator.exchange import Exchange
+from simulator.matching import DOLLAR_PIPS
 from simulator.opening import CUSTOMER, open_exchange
 from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
 from simulator.value import EventValue, MarketValue, strike_for
@@ -107,12 +109,31 @@ def test_a_hidden_value_is_a_fair_price() -> None:
         for chance in (0.1, 0.5, 0.8):
             value = MarketValue(event, strike_for(chance))
             assert value.chance(NOW) == pytest.approx(chance)
-            paid = 1.0 if value.outcome() == "yes" else 0.0
+            paid = value.outcome() / DOLLAR_PIPS
             for hours in (0.0, 3.0, 5.5):
                 gains[chance, hours].append(paid - value.chance(NOW + hours * 3_600))
     for when, found in gains.items():
         deviation = statistics.stdev(found) / len(found) ** 0.5
         assert abs(statistics.mean(found)) < 3.5 * deviation, when
+
+
+def test_a_few_events_pay_a_part_to_each_side() -> None:
+    """Ties pay half a dollar, events without a reading pay any number of cents. The exclusive markets of one event
+    pay a dollar together in every case, and a lower strike never pays less than a higher one."""
+    cuts = [strike_for(chance) for chance in (0.9, 0.7, 0.5, 0.3, 0.1)]
+    kinds = {"a dollar or nothing": 0, "half": 0, "other": 0}
+    for number in range(2_000):
+        event = EventValue(number, "E", NOW, NOW + 3 * 3_600, 4.0)
+        ranges = [MarketValue(event, low, high).outcome() for low, high in pairwise([-20.0, *cuts, 20.0])]
+        above = [MarketValue(event, cut).outcome() for cut in cuts]
+        assert sum(ranges) == DOLLAR_PIPS
+        assert above == sorted(above, reverse=True)
+        paid = {*ranges, *above} - {0, DOLLAR_PIPS}
+        assert all(0 < one < DOLLAR_PIPS and one % 100 == 0 for one in paid)
+        kinds["other" if paid - {5_000} else "half" if paid else "a dollar or nothing"] += 1
+    assert 1_880 < kinds["a dollar or nothing"] < 1_985
+    assert kinds["half"] > 5
+    assert kinds["other"] > 20
 
 
 def test_the_outcomes_of_one_event_agree_with_each_other() -> None:

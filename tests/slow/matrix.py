@@ -50,9 +50,9 @@ GIVEN: Mapping[str, tuple[dict[str, Any], ...]] = {
     "clock_jump": ({"seconds": 30.0},), "trading_paused": ({},), "exchange_paused": ({},),
     "halted": (_A_QUOTED_MARKET,), "closes": (_A_QUOTED_MARKET,), "settles": (_A_QUOTED_MARKET,),
     "new_grid": ({**_A_QUOTED_MARKET, "grid": ""},), "partial_fill": (_A_QUOTED_MARKET,),
-    "cash_moved": ({"amount": 20},), "cash_withdrawn": ({"amount": 20},),
-    "cash_set_aside": ({"amount": 20},), "cash_given": ({"amount": 20},), "group_triggered": ({},),
-    "key_revoked": ({},),
+    "cash_moved": ({"amount": 20},), "cash_deposited": ({"amount": 20, "fee": 0.4},),
+    "cash_withdrawn": ({"amount": 20},), "cash_set_aside": ({"amount": 20},), "cash_given": ({"amount": 20},),
+    "group_triggered": ({},), "key_revoked": ({},),
 }  # fmt: skip
 """What each kind of fault takes. A market is one that the bot quotes, a field the one that the step needs most, a
 grid another than the market has."""

@@ -42,7 +42,7 @@ def listed(
     fees: FeeTerms = STANDARD,
     opens_in: float = -1.0,
     closes_in: float = 1e6,
-    result: str = "yes",
+    result: str | int = "yes",
     event_fees: FeeTerms | None = None,
     combo: bool = False,
 ) -> ListedMarket:
