@@ -64,7 +64,7 @@ def look_at_account(
     if an unreadable item does not name its market. Cash that cannot be read is None."""
     canceler.wait_for_lists()
     orders = client.get_resting_orders()
-    early = bookkeeper.sync_resting([order for order in orders if trade.is_own(order)])
+    early = bookkeeper.order_records.sync_resting([order for order in orders if trade.is_own(order)])
     bookkeeper.read_fills()
     positions = client.get_positions()
     bookkeeper.check_settlements(positions)

@@ -64,13 +64,13 @@ class Session:
         self._client, self._ledger, self._log = connection.client, ledger, log
         self._incentives = incentives
         self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
-        self.canceler = Canceler(self._client, log, self.bookkeeper)
+        self.canceler = Canceler(self._client, log, self.bookkeeper.order_records)
         self.halts = Halts(self._client, ledger, self.canceler, self.bookkeeper, log)
         self.order_groups = OrderGroups(self._client, settings.fill_limit, log)
         self.executor = Executor(
             self._client,
             self.canceler,
-            self.bookkeeper,
+            self.bookkeeper.order_records,
             self.halts.reason,
             log,
             self.order_groups,
@@ -275,7 +275,7 @@ class Session:
         return end.code
 
     def _finish_books(self) -> None:
-        self.bookkeeper.sync_resting(())
+        self.bookkeeper.order_records.sync_resting(())
         self.bookkeeper.read_fills()
         self.bookkeeper.accrue(self._client.clock.now(), {}, {}, {})
         orders, positions = self._client.get_resting_orders(), self._client.get_positions()

@@ -14,21 +14,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-import trade
 from clients import KalshiHttpClient
 from exchange.account import Balance, Fill, Position, Settlement
 from exchange.errors import ExchangeError
 from exchange.json_fields import PartialList
-from exchange.models import Market, MarketStatus, Order, OrderRequest, OrderResponse, OrderStatus, Program
-from exchange.orderbook import Bid, Book
+from exchange.models import Market, MarketStatus, Order, Program
+from exchange.orderbook import Book
 from exchange.reserves import FreeCash, MakerRate, free_cash, reserves
 from ledger.accrual import AccrualTracker
 from ledger.balance_reading import BalanceWatch
 from ledger.cash_reconciliation import cash_effect
 from ledger.daily_pnl import Marker, marked, midnight
 from ledger.database import LedgerError
-from ledger.entries import EPOCH, AccountMark, CycleRecord, NewFill, OrderRecord, PendingWrites
+from ledger.entries import EPOCH, AccountMark, CycleRecord, NewFill, PendingWrites
 from ledger.ledger import Ledger
+from ledger.order_records import OVERLAP, OrderRecords
 from ledger.report_inputs import ReportInputs
 from runtime.log_format import Log
 
@@ -37,14 +37,8 @@ T = TypeVar("T")
 Mismatch = tuple[Decimal, Decimal]
 """Contracts of a market according to the ledger, and according to the exchange, YES positive."""
 
-_OVERLAP = timedelta(seconds=60)
-"""The exchange lists an entry up to this late, so each read begins this much earlier."""
-
 _WHOLE_SECOND = timedelta(seconds=1)
 """A read begins at a whole second, rounded down, so it lists up to this much more."""
-
-_EARLY = timedelta(seconds=2)
-"""An order that ends more than this before its expiry did not expire: expiries are in whole seconds."""
 
 _PRUNE_EVERY = timedelta(hours=1)
 
@@ -53,7 +47,8 @@ class Bookkeeper:
     """Keeps one account's ledger, cycle by cycle.
 
     If two looks are more than twice `wait_time` apart, the seconds between them are unknown. `on_fills` is called
-    once with each new fill. `balance_watch` finds out how the exchange counts cash."""
+    once with each new fill. `balance_watch` finds out how the exchange counts cash. `order_records`: our
+    orders."""
 
     def __init__(
         self,
@@ -69,14 +64,13 @@ class Bookkeeper:
         self._pending = PendingWrites(EPOCH)
         self._is_open = False
         self._is_written = True
-        self._orders: dict[str, OrderRecord] = {}
+        self.order_records = OrderRecords(client, log)
         self._fills: dict[str, Fill] = {}
         self._fills_since = EPOCH
         self._unread_fills: set[str] = set()
         self._held: dict[str, Decimal] = {}
         self._held_books: Mapping[str, Book] = {}
         self._pruned = EPOCH
-        self._canceled_by_us: set[str] = set()
         self._marker = Marker(client, ledger)
         self._report_inputs = ReportInputs(client, ledger, longest, log)
         self.balance_watch = BalanceWatch(log, self._report_inputs.reread)
@@ -91,8 +85,10 @@ class Bookkeeper:
         self.open_ledger()
         last = self._ledger.last_mark()
         begun = self._ledger.begun or now
-        since = min([last.at if last else begun, *(record.created for record in self._orders.values())])
-        self._read_orders(since - _OVERLAP)
+        since = min(
+            [last.at if last else begun, *(record.created for record in self.order_records.known.values())]
+        )
+        self.order_records.read(since - OVERLAP)
         self._fills_since = self._ledger.last_fill() or midnight(begun.date())
         if self._ledger.is_opened:
             self.read_fills()
@@ -114,7 +110,7 @@ class Bookkeeper:
         self._held = dict(held)
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
         quotes = {ticker: book.best_bids() for ticker, book in books.items()}
-        self._pending.at = now
+        self._pending.at, self._pending.orders = now, self.order_records.changed
         self._pending.opening = marked(self._held, quotes)
         self._pending.prices |= quotes
         self._report_inputs.open()
@@ -143,9 +139,9 @@ class Bookkeeper:
         self._accrual.restore(self._ledger)
         looked = self._accrual.last_look or now
         known = self._ledger.orders(looked)
-        self._orders = {record.order_id: record for record in known} | self._orders
+        self.order_records.restore(known)
         since = min([looked, self._ledger.last_fill() or now, *(record.created for record in known)])
-        self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - _OVERLAP - _WHOLE_SECOND)}
+        self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - OVERLAP - _WHOLE_SECOND)}
         self._report_inputs.restore(now)
         self.balance_watch.restore(self._ledger.cash_rule())
         self._is_open = True
@@ -188,56 +184,6 @@ class Bookkeeper:
 
     # -- in a cycle --------------------------------------------------------------------------------------------
 
-    def placed(self, order: OrderRequest, response: OrderResponse) -> None:
-        """Record an order that the exchange accepted."""
-        now = self._client.clock.now()
-        fees = (response.average_fee or Decimal(0)) * response.filled
-        rests = response.status is OrderStatus.RESTING
-        record = OrderRecord(
-            response.order_id, order.client_order_id, order.ticker, order.bid.side, order.bid.price,
-            order.bid.count, response.filled, fees, response.status, now, order.expires, None if rests else now,
-        )  # fmt: skip
-        self._record_order(record)
-
-    def canceling(self, order: Order) -> None:
-        """Remember that the bot is about to cancel an order.
-
-        If the order is gone at the next cycle, the bot canceled it."""
-        self._canceled_by_us.add(order.order_id)
-
-    def amended(self, order: Order, bid: Bid, until: datetime) -> None:
-        """Record that an order now rests as `bid`, and expires at `until`.
-
-        The new terms also count for the second or so since the last look."""
-        known = self._orders.get(order.order_id, OrderRecord.of(order, self._client.clock.now()))
-        self._record_order(known._replace(price=bid.price, asked=order.filled + bid.count, expires=until))
-
-    def canceled(self, order: Order) -> None:
-        """Record that an order was canceled just now, if it is our own."""
-        if trade.is_own(order):
-            now = self._client.clock.now()
-            record = self._orders.get(order.order_id, OrderRecord.of(order, now))
-            self._record_order(record._replace(status=OrderStatus.CANCELED, ended=now))
-
-    def sync_resting(self, ours: Collection[Order]) -> list[OrderRecord]:
-        """Record which orders rested when the cycle began.
-
-        `ours`: all of our resting orders. The state of the others is read. Returns those that were
-        canceled before their expiry, but not by us."""
-        now = self._client.clock.now()
-        for order in ours:
-            known = self._orders.get(order.order_id)
-            ended = known.ended if known else None
-            status = known.status if known else order.status
-            self._record_order(OrderRecord.of(order, now)._replace(ended=ended, status=status))
-        listed = {order.order_id for order in ours}
-        missing = [record for name, record in self._orders.items() if record.ended is None and name not in listed]
-        if missing:
-            self._read_orders(min(record.created for record in missing) - _OVERLAP)
-        now_known = [self._orders[record.order_id] for record in missing]
-        early = [record for record in now_known if record.status is OrderStatus.CANCELED and _is_early(record)]
-        return [record for record in early if record.order_id not in self._canceled_by_us]
-
     def read_fills(self) -> None:
         """Read new fills and pass them to `on_fills`. Raises `ExchangeError`."""
         new = self._new_fills()
@@ -246,7 +192,7 @@ class Bookkeeper:
 
     def _new_fills(self) -> list[NewFill]:
         """Read the fills that were not known yet, oldest first. Raises `ExchangeError`."""
-        listed = self._client.get_fills(self._fills_since - _OVERLAP)
+        listed = self._client.get_fills(self._fills_since - OVERLAP)
         new = list({fill.fill_id: fill for fill in listed if fill.fill_id not in self._fills}.values())
         self._unread_fills = {error.ticker for error in listed.unreadable}
         found = []
@@ -283,7 +229,9 @@ class Bookkeeper:
 
         `held`: the books that value the positions. Raises `ExchangeError`."""
         self._held_books = held
-        self._accrual.accrue(self._pending, at, markets, books, self._orders.values(), self._fills.values())
+        self._accrual.accrue(
+            self._pending, at, markets, books, self.order_records.known.values(), self._fills.values()
+        )
         self._report_inputs.on_books(self._pending, at, {**held, **self._accrual.books})
 
     def accrued_by_program(self) -> dict[str, float]:
@@ -360,8 +308,9 @@ class Bookkeeper:
 
     def _write(self, now: datetime, cycle: CycleRecord | None, mark: AccountMark | None) -> None:
         pending = self._pending
+        pending.orders = self.order_records.changed
         pending.at, pending.cycle, pending.mark, pending.traded = now, cycle, mark, self._report_inputs.traded
-        resting = {record.ticker for record in self._orders.values() if record.ended is None}
+        resting = {record.ticker for record in self.order_records.known.values() if record.ended is None}
         pending.looked, pending.cash_rule = self._accrual.last_look, self.balance_watch.known
         pending.looks = {ticker: book for ticker, book in self._accrual.books.items() if ticker in resting}
         try:
@@ -388,16 +337,13 @@ class Bookkeeper:
         self._is_written = True
         self._accrual.on_written(self._pending)
         self._pending = PendingWrites(EPOCH)
-        self._orders = {
-            name: record for name, record in self._orders.items() if self._accrual.is_uncounted(record)
-        }
-        self._canceled_by_us &= self._orders.keys()
+        self.order_records.written(self._accrual.is_uncounted)
         latest = max((fill.time for fill in self._fills.values()), default=EPOCH)
-        recent = min(latest, self._fills_since) - 2 * _OVERLAP
+        recent = min(latest, self._fills_since) - 2 * OVERLAP
         self._fills = {
             name: fill
             for name, fill in self._fills.items()
-            if fill.time >= recent or fill.order_id in self._orders
+            if fill.time >= recent or fill.order_id in self.order_records.known
         }
 
     def _not_written(self, error: LedgerError) -> None:
@@ -412,23 +358,11 @@ class Bookkeeper:
 
     # -- reading the exchange ----------------------------------------------------------------------------------
 
-    def _read_orders(self, since: datetime) -> None:
-        """Read the state of our orders, including those of a process that was killed."""
-        now = self._client.clock.now()
-        listed = self._client.get_orders(since)
-        self._log_unreadable(
-            listed, "How long one of our orders rested is unknown; its seconds are counted until its expiry"
-        )
-        for order in filter(trade.is_own, listed):
-            known = self._orders.get(order.order_id)
-            if known is None or known.ended is None or order.status is not OrderStatus.RESTING:
-                self._record_order(OrderRecord.of(order, now))
-
     def _read_settlements(self, since: datetime) -> bool:
         """Read settlements, and return whether one is new. Raises `ExchangeError`."""
         new = False
-        known = {(one.ticker, one.time) for one in self._ledger.settlements(since - _OVERLAP - _WHOLE_SECOND)}
-        listed = self._client.get_settlements(since - _OVERLAP)
+        known = {(one.ticker, one.time) for one in self._ledger.settlements(since - OVERLAP - _WHOLE_SECOND)}
+        listed = self._client.get_settlements(since - OVERLAP)
         self._log_unreadable(listed, "A settlement is missing in the ledger, and in the day's profit")
         for one in listed:
             key = one.ticker, one.time
@@ -447,10 +381,3 @@ class Bookkeeper:
         self._report_inputs.on_change(self._pending, held, one)
         self.balance_watch.on_change(one.exchange_index, cash_effect(held, one))
         self._held[one.ticker] = held + one.change
-
-    def _record_order(self, record: OrderRecord) -> None:
-        self._orders[record.order_id] = self._pending.orders[record.order_id] = record
-
-
-def _is_early(record: OrderRecord) -> bool:
-    return record.ended is not None and (record.expires is None or record.ended < record.expires - _EARLY)

@@ -99,8 +99,8 @@ def test_unexplained_cash_is_logged_and_never_a_reward(
 
 @pytest.mark.parametrize("balance", ["net", "gross"])
 def test_cash_is_seen_before_it_is_known_how_the_balance_is_meant(make_bench: MakeBench, balance: str) -> None:
-    """One contract a side: the quotes never change by so much that they show it. A reward is seen all the same, and
-    quotes that come and go are no cash."""
+    """One contract a side: the quotes never change by so much that they show it. A reward is seen all the same,
+    and quotes that come and go are no cash."""
     bench = make_bench(faults=[{"do": "cash_given", "from": 500, "amount": 7.25}], who=(), balance=balance)
     trade_cycles(bench, 6)
     place_by_hand(bench)
