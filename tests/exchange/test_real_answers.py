@@ -22,15 +22,18 @@ from exchange.errors import (
     OutcomeUnknown,
     Recovery,
     Refused,
+    ShortOfCash,
     Unauthorized,
 )
 from exchange.json_fields import JsonObject
 from exchange.models import OrderRequest, OrderResponse, OrderStatus, SelfTradePrevention, TimeInForce
-from exchange.orderbook import NO, YES, Bid
+from exchange.orderbook import NO, YES, Bid, Side
+from exchange.reserves import BalanceReading, CashRule, free_cash, reserves
 from ledger.cash_reconciliation import cash_effect
 from ledger.daily_pnl import day_profit
 from ledger.report_inputs import DEPOSIT, WITHDRAWAL, payment_flow
 from report.pnl import attribute_pnl
+from tests.support.builders import order
 from tests.support.canned_answers import CALLS, ORDER, client_and_wire, client_that_hears, give, sent, terms
 from tests.support.project import SHARED, START, needs
 from tests.support.real_answers import ANSWERS
@@ -64,6 +67,24 @@ def test_the_balance_is_read_by_shard() -> None:
     answers = ANSWERS["01_balance_is_gross"]
     for name in ("before_any_order", "while_they_rest"):
         assert hears(answers[name]).get_balance().by_shard == {0: 30, 2: 30}
+
+
+@pytest.mark.parametrize("reading", [BalanceReading.GROSS, BalanceReading.NOT_KNOWN])
+def test_cash_that_resting_orders_reserve_is_not_free(reading: BalanceReading) -> None:
+    """The third order was refused for want of cash: $4.50 where $3.50 was free. No cash came or went."""
+    answers = ANSWERS["01_balance_is_gross"]
+    balance = hears(answers["while_they_rest"]).get_balance()
+    resting = [
+        order(one["ticker"], Side(one["side"]), one["price"], float(one["remaining"]), f"{number}")
+        for number, one in enumerate(answers["resting_orders"])
+    ]
+    cash = free_cash(balance, resting, reserves(resting, (), lambda _: D(0)), CashRule(reading))
+    assert [cash.by_order[one.order_id] for one in resting] == [
+        D(one["cost"]) for one in answers["resting_orders"]
+    ]
+    assert (cash.reserved, cash.by_shard) == (D("26.50"), {0: D("3.50"), 2: 30})
+    assert cash.by_shard[0] < D(answers["a_third_create"]["needs"])
+    assert balance.total == hears(answers["before_any_order"]).get_balance().total == 60
 
 
 def test_the_times_of_credits_are_read_to_the_second() -> None:
@@ -210,7 +231,7 @@ MEANT: dict[str, tuple[str, type[ExchangeError], Recovery]] = {
     "400_limit": ("get_markets", Refused, Recovery.SKIP),
     "400_types": ("create_order", Refused, Recovery.SKIP),
     "400_price": ("create_order", Refused, Recovery.SKIP),
-    "400_funds": ("create_order", Refused, Recovery.SKIP),
+    "400_funds": ("create_order", ShortOfCash, Recovery.SKIP),
     "400_post_only": ("create_order", Refused, Recovery.SKIP),
     "404_cancel": ("cancel_order", Gone, Recovery.SKIP),
     "403_resting_value": ("get_balance", Forbidden, Recovery.STOP),

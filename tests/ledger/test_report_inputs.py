@@ -73,6 +73,7 @@ def test_a_deposit_with_a_fee_is_explained_to_the_cent(make_bench: MakeBench) ->
     """What is missing of the deposit is not unexplained, so a reward that comes with it is not hidden by it."""
     taken = moves("cash_deposited", amount=378, fee=7.56)
     bench = make_bench(faults=taken, **STILL)
+    bench.know_balance()
     trade_cycles(bench, 5)
     assert (cash(bench).paid_in, cash(bench).unexplained) == (D("370.44"), 0)
     assert told(bench).unexplained == []

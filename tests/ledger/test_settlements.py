@@ -137,6 +137,7 @@ def test_contracts_of_fills_no_longer_listed_end_with_the_market(make_bench: Mak
     """While the bot was down a person bought in a market, it was paid out, and the exchange lists only the
     settlement. The ledger does not hold the opposite position for ever, and cash is explained from then on."""
     bench = make_bench(**STILL)
+    bench.know_balance()
     trade_cycles(bench, 3)
     ticker = bench.resting()[-1].ticker
     known = len(bench.account.fills)

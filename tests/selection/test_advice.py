@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from bot.settings import AUTO
+from exchange.reserves import FreeCash
 from rewards.estimate import Candidate
 from rewards.skips import Reason
 from risk.exposure import remaining_headroom
@@ -45,7 +46,7 @@ def paid_at(make_bench: MakeBench, size: int, **changed: object) -> list[Candida
     bench.bot.start_trading()
     board = bench.board()
     limits = Decimal(str(many.get("MAX_CAPITAL", 100))), Decimal(str(many.get("MAX_EVENT_LOSS", 20)))
-    empty = remaining_headroom(limits, bench.client.get_balance(), (), (), bench.client.get_resting_orders())
+    empty = remaining_headroom(limits, FreeCash(bench.client.get_balance().total), (), ())
     for candidate in (*board.selection.chosen, *board.selection.runners_up):
         if candidate.conservative.payable > 0 and broken_limit(candidate, empty) is None:
             found.append(candidate)
