@@ -97,7 +97,7 @@ class Mishaps:
         return _spoil(answer, by_kind, request, now + self._skew)
 
     def _as_of(self, elapsed: float) -> float:
-        """The time up to which the account's lists are complete now, according to the `stale` rules.
+        """The time up to which the account's lists are complete, by the `stale` rules.
         A copy lacks what happens at its own moment, and the API tells that moment in whole milliseconds."""
         lags = [r.given["seconds"] for r in self._rules if r.do == "stale" and r.starts <= elapsed < r.until]
         if not lags or self._history is None:
@@ -156,7 +156,8 @@ class _History:
             self._exchange.at(now + 1.0, self._remember)
 
     def copy(self, lag: float) -> tuple[float, Account]:
-        """The time and the content of the last copy that is at least `lag` seconds old, or else of the first."""
+        """The time and the content of the last copy that is at least `lag` seconds old.
+        If no copy is that old, those of the first."""
         due = self._exchange.now - lag
         return [copy for copy in self._kept if copy[0] <= due or copy is self._kept[0]][-1]
 
