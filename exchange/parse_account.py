@@ -175,10 +175,12 @@ def subaccount_transfer(f: JsonObject) -> SubaccountTransfer:
 
 
 def balance(f: JsonObject) -> Balance:
-    return Balance(
-        total=f.decimal("balance_dollars"),
-        by_shard={s.integer("exchange_index"): s.decimal("balance") for s in f.objects("balance_breakdown")},
-    )
+    """Parse the balance. The total is the sum of the shards, if they are told.
+
+    Accounts have seen `balance_dollars` of shard 0 alone."""
+    told = f.decimal("balance_dollars")
+    by_shard = {s.integer("exchange_index"): s.decimal("balance") for s in f.objects("balance_breakdown")}
+    return Balance(sum(by_shard.values(), start=Decimal(0)) if by_shard else told, by_shard)
 
 
 def limits(f: JsonObject) -> AccountLimits:

@@ -99,7 +99,7 @@ def test_unexplained_cash_is_logged_and_never_a_reward(
 
 
 @pytest.mark.parametrize("balance", ["net", "gross"])
-def test_cash_is_seen_before_it_is_known_how_the_balance_is_meant(make_bench: MakeBench, balance: str) -> None:
+def test_cash_is_seen_before_the_balances_reading_is_known(make_bench: MakeBench, balance: str) -> None:
     """One contract a side: the quotes never change by so much that they show it. A reward is seen all the same,
     and quotes that come and go are no cash."""
     bench = make_bench(faults=[{"do": "cash_given", "from": 500, "amount": 7.25}], who=(), balance=balance)
