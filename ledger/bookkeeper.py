@@ -26,6 +26,7 @@ from ledger.daily_pnl import Marker, marked, midnight
 from ledger.database import LedgerError
 from ledger.entries import EPOCH, AccountMark, CycleRecord, NewFill, OrderRecord, PendingWrites
 from ledger.ledger import Ledger
+from ledger.payouts import PayoutWatch
 from ledger.report_inputs import ReportInputs
 from runtime.log_format import Log
 
@@ -76,6 +77,7 @@ class Bookkeeper:
         self._canceled_by_us: set[str] = set()
         self._marker = Marker(client, ledger)
         self._report_inputs = ReportInputs(client, ledger, longest, log)
+        self._payout_watch = PayoutWatch(client, ledger)
 
     # -- at a session's start ----------------------------------------------------------------------------------
 
@@ -302,10 +304,11 @@ class Bookkeeper:
             self._report_inputs.count_cash(self._pending, orders, positions.items, balance, maker_rate)
 
     def catch_up(self) -> None:
-        """Read the prices and outcomes that no look gave.
+        """Read the prices and outcomes that no look gave, and which windows were paid out.
 
         Raises `ExchangeError` or `LedgerError`."""
         self._report_inputs.catch_up(self._pending)
+        self._payout_watch.catch_up(self._pending)
 
     # -- at a cycle's end --------------------------------------------------------------------------------------
 
