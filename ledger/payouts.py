@@ -1,7 +1,7 @@
 """Ask whether the windows that wait for their money were paid out.
 
 Promise:
-- It only reads from the exchange: once an hour while a window waits, and soon after cash came without an explanation.
+- It only reads from the exchange: once an hour while a window waits, and soon after unexplained cash came.
 - A failed request leaves the ledger as it is. The next one is made as if it had been answered.
 
 The exchange does not say what it paid. It does say when a program was paid out: its cash cannot have come before
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from clients import KalshiHttpClient
@@ -72,9 +73,5 @@ def payout_times(ledger: Ledger) -> Mapping[str, PayoutTimes]:
         SELECT program_id, max(CASE WHEN NOT paid_out THEN seen END), min(CASE WHEN paid_out THEN seen END)
         FROM programs GROUP BY program_id
     """
-    return {
-        name: PayoutTimes(
-            sql_rows.optional(sql_rows.from_micros, unpaid), sql_rows.optional(sql_rows.from_micros, paid)
-        )
-        for name, unpaid, paid in ledger.select(wanted)
-    }
+    time = partial(sql_rows.optional, sql_rows.from_micros)
+    return {name: PayoutTimes(time(unpaid), time(paid)) for name, unpaid, paid in ledger.select(wanted)}

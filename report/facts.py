@@ -84,8 +84,8 @@ class ReportFacts:
     `opening`: positions when the ledger was begun, and the dollars that a contract would have brought (None: no
     price was read). `changes`: fills, settlements and adjustments since then. `days`: positions at 00:00 UTC.
     `prices`: the last best bids for positions. `marks`: the account at the end of each cycle of the last two days.
-    `before_bot`: the trading result of the first UTC day, up to the time the ledger was begun. `payouts`: by program
-    id, whether it was seen paid out.
+    `before_bot`: the trading result of the first UTC day, up to the time the ledger was begun. `payouts`: by
+    program id, when it was seen not paid out, and paid out.
     """
 
     ledger: str

@@ -23,8 +23,7 @@ DETERMINE_SECONDS = 300.0
 """Seconds from a market's close until its result is known."""
 
 CREDIT_HOURS = ((1.27, 1.83), (3.5, 24.0), (12.0, 48.0))
-"""A window's reward arrives as cash this many hours after its end, as measured. Each series has one of these spans.
-"""
+"""A window's reward arrives as cash this many hours after its end, as measured. A series has one of these."""
 
 CREDIT_WEIGHTS = (3, 3, 2)
 """How often a series has each of these spans."""
