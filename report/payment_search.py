@@ -90,8 +90,8 @@ class Payment:
 class Found:
     """What may explain a step: the payments that every way has in common, and all of any way.
 
-    `is_whole`: the common ones explain it. `series`: if not, the series that pays the rest, if all ways agree on
-    it. `rest_least`, `rest_most`: the cents that it pays then."""
+    `is_whole`: the common ones explain it. If not, `series` pays the rest, or "" if the ways do not agree on one.
+    `rest_least`, `rest_most`: the cents of the rest."""
 
     common: tuple[Payment, ...]
     possible: tuple[Payment, ...]
@@ -354,10 +354,9 @@ class _Search:
         common = ways[0].intersection(*ways)
         rests = [way - common for way in ways]
         series = {self._payments[n].series for rest in rests for n in rest}
-        if common and all(rests) and len(series) == 1:
-            shared = tuple(self._payments[n] for n in sorted(common, reverse=True))
-            return Found(shared, possible, False, series.pop(), *self._span(rests))
-        return Found((), possible, False)
+        agreed = series.pop() if len(series) == 1 and all(rests) else ""
+        shared = tuple(self._payments[n] for n in sorted(common, reverse=True))
+        return Found(shared, possible, False, agreed, *self._span(rests))
 
     def _span(self, ways: Ways) -> tuple[int, int]:
         bounds = [self._bounds(way) for way in ways]

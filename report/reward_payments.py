@@ -184,7 +184,7 @@ def match_rewards(
     return Rewards(
         [matched.told(window, watched[1] if spans else None) for window in windows],
         matched.of_series,
-        [*unexplained, *_drift(spans, counted)],
+        [*sorted([*unexplained, *matched.left]), *_drift(spans, counted)],
     )
 
 
@@ -218,6 +218,7 @@ class _Matched:
     ) -> None:
         self.counted: list[Step] = []
         self.of_series: list[SeriesReward] = []
+        self.left: list[Unexplained] = []
         self._paid: dict[str, tuple[_CashJump, Decimal, int]] = {}
         self._of_series: set[str] = set()
         self._perhaps: set[str] = set()
@@ -227,19 +228,24 @@ class _Matched:
                 continue
             possible = {name for payment in one.possible for name in payment.names}
             self._perhaps |= possible
-            if not one.is_whole and not one.series:
+            if not one.common and not one.series:
                 continue
             self.counted.append(step)
             named = [dues[name] for payment in one.common for name in payment.names]
+            cents = step.cents
+            if not one.is_whole and not one.series:  # only what is theirs in any case
+                cents = max(cents - one.rest_most, sum(payment.least for payment in one.common))
             rest = (one.rest_least, one.rest_most) if one.series else None
-            chosen, parts, left = _divided(step.cents, named, rest)
+            chosen, parts, left = _divided(cents, named, rest)
             for expected, part in zip(chosen, parts, strict=True):
-                self._paid[expected.window.program_id] = jump, _in_dollars(part), len(chosen) + (rest is not None)
+                self._paid[expected.window.program_id] = jump, _in_dollars(part), len(chosen) + (not one.is_whole)
+            why = f"it could be {_named(one.possible)}, and nothing tells which"
             if one.series:
                 self._of_series |= possible
-                why = f"it could be {_named([pay for pay in one.possible if pay not in one.common])}"
-                came = _in_dollars(left)
-                self.of_series.append(SeriesReward(one.series, jump.since, jump.until, came, why))
+                self.of_series.append(SeriesReward(one.series, jump.since, jump.until, _in_dollars(left), why))
+            elif cents < step.cents:
+                came = _in_dollars(step.cents - cents)
+                self.left.append(Unexplained(jump.since, jump.until, came, f"the rest of a sum: {why}"))
 
     def told(self, window: Window, watched: datetime | None) -> Window:
         """A window with its outcome. `watched`: the last reading of the cash."""
