@@ -25,9 +25,10 @@ ROUND_CENTS = 500
 SETTLED = timedelta(minutes=15)
 """Cash is expected at most this long after its program was first seen paid out. Later cash is tried last."""
 
-TOGETHER = 4
+TOGETHER = 6
+_FEW = 12
 _MOST_SETS = 40
-_MOST_TRIED = 2_000
+_MOST_TRIED = 3_000
 _MOST_JOINT = 20_000
 
 Ways = list[frozenset[int]]
@@ -136,6 +137,7 @@ class _Search:
         self._fixed: dict[int, frozenset[int]] = {}
         self._used: set[int] = set()
         self._tried: set[tuple[tuple[int, int], ...]] = set()
+        self._wide: set[int] = set()
         self._must_be = self._link(set(tried), watched, late)
 
     def _link(self, tried: Collection[Step], watched: tuple[datetime, datetime], late: bool) -> set[int]:
@@ -185,7 +187,10 @@ class _Search:
         return frozenset(n for n in near if len(self._places[n]) == 1)
 
     def _enumerate(self, number: int) -> Ways | None:
-        """All ways to explain a step; None if there are too many."""
+        """All ways to explain a step; None if there are too many.
+
+        If one payment alone explains it and few wait, several together compete only if all were seen paid out
+        then, or if another step needs that one payment too."""
         step, base = self._steps[number], self._musts(number)
         options = [n for n in self._near[number] if n not in self._used and n not in base]
         if step.is_round:
@@ -211,6 +216,11 @@ class _Search:
                     if step.cents <= higher:
                         ways.append(several)
             level = deeper
+            if ways and more == 1 and number not in self._wide and len(options) <= _FEW:
+                known = [n for n in options if self._payments[n].paid]
+                level = [(0, low, high, chosen) for _, low, high, chosen in level if chosen - base <= set(known)]
+                level = [(known.index(*(chosen - base)) + 1, *rest, chosen) for _, *rest, chosen in level]
+                options = known
         return ways
 
     def _bounds(self, several: Iterable[int]) -> tuple[int, int]:
@@ -239,19 +249,23 @@ class _Search:
             again = False
             for number in list(self._ways):
                 ways = self._ways[number]
-                if ways and len(ways) == 1 and ways[0] and not self._is_contested(number, ways[0]):
+                if not ways or len(ways) != 1 or not ways[0]:
+                    continue
+                rivals = self._rivals(number, ways[0])
+                if not rivals:
                     self._fix(number, ways[0])
+                    changed = again = True
+                for one in {number, *rivals} - self._wide if rivals else ():
+                    self._wide.add(one)
+                    self._ways[one] = self._enumerate(one)
                     changed = again = True
         return changed
 
-    def _is_contested(self, number: int, way: frozenset[int]) -> bool:
-        """Whether another step could not be explained any more."""
+    def _rivals(self, number: int, way: frozenset[int]) -> list[int]:
+        """The steps that could not be explained any more."""
         others = {other for n in way for other in self._places[n] if other != number}
-        for other in others:
-            ways = self._ways.get(other)
-            if ways and all(one & way for one in ways):
-                return True
-        return False
+        listed = ((other, self._ways.get(other)) for other in others)
+        return [other for other, ways in listed if ways and all(one & way for one in ways)]
 
     def _fix(self, number: int, way: frozenset[int]) -> None:
         self._fixed[number] = way
@@ -266,7 +280,8 @@ class _Search:
             ways = self._ways.get(other)
             if ways:
                 musts = self._musts(other)
-                self._ways[other] = [one for one in ways if not one & way and musts <= one]
+                left = [one for one in ways if not one & way and musts <= one]
+                self._ways[other] = left or self._enumerate(other)
 
     def _solve_jointly(self) -> bool:
         """Try all ways of steps that share payments together; keep those of the best solutions."""
@@ -278,7 +293,7 @@ class _Search:
             self._tried.add(signature)
             kept = self._best(component)
             for number in component if kept else ():
-                ways = [way for way in [*(self._ways[number] or ()), _NOTHING] if way in kept[number]]
+                ways = sorted(kept[number], key=sorted)
                 changed |= len(ways) != len(self._ways[number] or ())
                 self._ways[number] = ways
         return changed
@@ -363,8 +378,15 @@ class _Search:
         return min(low for low, _ in bounds), max(high for _, high in bounds)
 
     def _many(self, free: Sequence[Payment], cents: int) -> Found:
-        """Too many ways. They agree on the series if there is only one, and one payment alone fits."""
+        """Too many ways. They agree on the series if there is only one, and one payment alone fits.
+
+        They have a payment in common if not even the largest others together come to the sum without it."""
         series = {one.series for one in free}
         if len(series) == 1 and any(one.least <= cents <= one.most for one in free):
             return Found((), tuple(free), False, series.pop(), FLOOR_CENTS, sum(one.most for one in free))
-        return Found((), tuple(free), False)
+        largest = sorted(free, key=lambda one: one.most, reverse=True)[: self._together + 1]
+        if sum(one.most for one in largest) < cents:
+            return Found((), tuple(free), False)
+        common = tuple(one for one in largest if sum(other.most for other in largest) - one.most < cents)
+        rest = sum(one.most for one in largest if one not in common)
+        return Found(common, tuple(free), False, "", 0, rest)
