@@ -62,7 +62,7 @@ class PayoutWatch:
 
 
 def is_due(now: datetime, asked: datetime, came: datetime | None) -> bool:
-    """Whether to ask again. `asked`: the last time. `came`: when cash last came without an explanation, if ever."""
+    """Whether to ask again. `asked`: the last time. `came`: when unexplained cash last came, if ever."""
     is_new = came is not None and came > asked
     return now >= asked + (ASKED_AGAIN if is_new else ASKED_EVERY)
 

@@ -158,9 +158,9 @@ class Report:
     """The whole report.
 
     Lists with a time are oldest first. The others have the best net first. `cash` is None if it was never read.
-    `of_series`: credited rewards whose windows are
-    uncertain. `hours` is empty if the report is longer than a day. `before_bot`: the trading result of the UTC day on which
-    the ledger was begun, up to that time. It counts in no other figure.
+    `of_series`: credited rewards whose windows are uncertain. `hours` is empty if the report is longer than a day.
+    `before_bot`: the trading result of the UTC day on which the ledger was begun, up to that time. It counts in no
+    other figure.
     """
 
     ledger: str

@@ -67,7 +67,7 @@ class Payment:
     unpaid: datetime | None = None
     paid: datetime | None = None
 
-    @property
+    @cached_property
     def series(self) -> str:
         return self.event.partition("-")[0]
 
@@ -143,23 +143,22 @@ class _Search:
     def _link(self, tried: Collection[Step], watched: tuple[datetime, datetime], late: bool) -> set[int]:
         """Find which payments may be in which steps. Returns those that came in some step for sure."""
         ends = [one.end for one in self._payments]
+        spans = [(one.earliest, one.latest(late)) for one in self._payments]
         for number, step in enumerate(self._steps):
             last = bisect_right(ends, step.until - SOONEST)
             near = [
                 n
                 for n in range(bisect_left(ends, step.since - LATEST), last)
-                if self._payments[n].earliest <= step.until and step.since <= self._payments[n].latest(late)
+                if spans[n][0] <= step.until and step.since <= spans[n][1]
             ]
             for n in near:
                 self._places[n].add(number)
             if step in tried:
                 fits = [n for n in near if self._payments[n].least <= step.cents]
-                self._near[number] = sorted(fits, key=lambda n: self._payments[n].end, reverse=True)
+                self._near[number] = fits[::-1]
         since, until = watched
         return {
-            n
-            for n, one in enumerate(self._payments)
-            if one.sure and since <= one.earliest and one.latest(late) <= until
+            n for n, one in enumerate(self._payments) if one.sure and since <= spans[n][0] and spans[n][1] <= until
         }
 
     def run(self) -> dict[Step, Found]:
@@ -189,16 +188,26 @@ class _Search:
     def _enumerate(self, number: int) -> Ways | None:
         """All ways to explain a step; None if there are too many.
 
+        They have all payments that came then, if in any step, unless that explains nothing: one may not have come.
         If one payment alone explains it and few wait, several together compete only if all were seen paid out
         then, or if another step needs that one payment too."""
-        step, base = self._steps[number], self._musts(number)
+        musts = self._musts(number)
+        ways = self._ways_with(number, musts)
+        return self._ways_with(number, _NOTHING) if ways == [] and musts else ways
+
+    def _ways_with(self, number: int, base: frozenset[int]) -> Ways | None:
+        """The same, with the payments of `base` in all of them."""
+        step = self._steps[number]
         options = [n for n in self._near[number] if n not in self._used and n not in base]
         if step.is_round:
+            if not all(self._payments[n].supports(step) for n in base):
+                return []
             options = [n for n in options if self._payments[n].supports(step)]
         least, most = self._bounds(base)
         ways: Ways = [base] if base and least <= step.cents <= most else []
         level = [(0, least, most, base)]
         widest = max((self._payments[n].most for n in options), default=0)
+        compete: Collection[int] = options
         tried = 0
         for more in range(1, self._together + 1):
             deeper: list[tuple[int, int, int, frozenset[int]]] = []
@@ -212,15 +221,14 @@ class _Search:
                     if lower > step.cents or higher + widest * (self._together - more) < step.cents:
                         continue
                     several = chosen | {options[place]}
+                    if not several - base <= set(compete):
+                        continue
                     deeper.append((place + 1, lower, higher, several))
                     if step.cents <= higher:
                         ways.append(several)
             level = deeper
             if ways and more == 1 and number not in self._wide and len(options) <= _FEW:
-                known = [n for n in options if self._payments[n].paid]
-                level = [(0, low, high, chosen) for _, low, high, chosen in level if chosen - base <= set(known)]
-                level = [(known.index(*(chosen - base)) + 1, *rest, chosen) for _, *rest, chosen in level]
-                options = known
+                compete = {n for n in options if self._payments[n].paid}
         return ways
 
     def _bounds(self, several: Iterable[int]) -> tuple[int, int]:

@@ -30,6 +30,7 @@ from tests.support.project import START
 from tests.support.small_exchange import listed
 
 D = Decimal
+NONE = Decimal(0)
 NOW = START.timestamp()
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 US = "us"
@@ -39,21 +40,21 @@ QUARTERS = ("KXGOLD15M", "KXWTI15M")
 
 @dataclass
 class Given:
-    """Dollars that came, by what became of them. `daily`: those of daily windows.
+    """Dollars that came, by what became of them.
 
     `wrong`: given to an event that was not paid then, or to a series that was not. `split`: moved from one event to
     another because a sum was divided by estimates. `unpaid`: given to a window of the right event that was itself
     below the floor."""
 
-    came: Decimal = D(0)
-    given: Decimal = D(0)
-    uncertain: Decimal = D(0)
-    unexplained: Decimal = D(0)
-    wrong: Decimal = D(0)
-    split: Decimal = D(0)
-    unpaid: Decimal = D(0)
-    daily_came: Decimal = D(0)
-    daily_given: Decimal = D(0)
+    came: Decimal = NONE
+    given: Decimal = NONE
+    uncertain: Decimal = NONE
+    unexplained: Decimal = NONE
+    wrong: Decimal = NONE
+    split: Decimal = NONE
+    unpaid: Decimal = NONE
+    daily_came: Decimal = NONE
+    daily_given: Decimal = NONE
     others: list[Decimal] = field(default_factory=list)
 
 
@@ -83,7 +84,9 @@ class Month:
             self.exchange.at(NOW + day * DAY, lambda dollars=dollars: self._gift(dollars))  # type: ignore[misc]
         self.exchange.advance(self.end)
         self.programs = {one.program_id: _program(one) for one in self.exchange.programs}
-        self.payments = {one.program_id: lifecycle.credit_time(self.exchange, one) for one in self.exchange.programs}
+        self.payments = {
+            one.program_id: lifecycle.credit_time(self.exchange, one) for one in self.exchange.programs
+        }
         self.spans = self._spans()
         self.estimates = {one.program.program_id: self._estimate(one) for one in self.exchange.ended}
 
@@ -145,39 +148,28 @@ class Month:
                 cash += journal[place].amount
                 place += 1
             at = _moment(now)
-            new, doubt = extend_span(span, doubt, at, CashReading(D(cash) / DOLLAR, D(0), D(0)))
+            new, doubt = extend_span(span, doubt, at, CashReading(D(cash) / DOLLAR, NONE, NONE))
             if new:
                 span = found[new.since] = new
         return list(found.values())
 
     def payouts(self) -> Mapping[str, PayoutTimes]:
         """When the bot saw each program not paid out, and paid out."""
-        seen: dict[str, PayoutTimes] = {}
-        asked, came = EPOCH, [span.since for span in self.spans[1:]]
-        waiting: set[str] = set()
-        ends = sorted(self.exchange.programs, key=lambda one: one.ends)
-        next_end = next_step = 0
+        asked, asks = EPOCH, []
+        came = [span.since for span in self.spans[1:]]
         for minute in range(int((self.end - NOW) // MINUTE)):
-            now = NOW + minute * MINUTE + 20
-            at = _moment(now)
-            while next_step < len(came) and came[next_step] + timedelta(minutes=1) <= at:
-                next_step += 1
-            if not is_due(at, asked, came[next_step - 1] if next_step else None):
-                continue
-            asked = at
-            while next_end < len(ends) and ends[next_end].ends <= now:
-                waiting.add(ends[next_end].program_id)
-                next_end += 1
-            for name in list(waiting):
-                before = seen.get(name, PayoutTimes())
-                if self.payments[name] <= now:
-                    seen[name] = before._replace(paid=at)
-                    waiting.remove(name)
-                elif at >= self.programs[name].end + LATEST:
-                    waiting.remove(name)
-                else:
-                    seen[name] = before._replace(unpaid=at)
-        return seen
+            at = _moment(NOW + minute * MINUTE + 20)
+            known = bisect_left(came, at - timedelta(minutes=1))  # the look after the first confirms it
+            if is_due(at, asked, came[known - 1] if known else None):
+                asked = at
+                asks.append(at)
+        found = {}
+        for name, paid in self.payments.items():
+            place = bisect_left(asks, _moment(paid))
+            unpaid = asks[place - 1] if place and asks[place - 1] >= self.programs[name].end else None
+            seen = asks[place] if place < len(asks) and asks[place] < self.programs[name].end + LATEST else None
+            found[name] = PayoutTimes(unpaid, seen)
+        return found
 
     def rewards(self, asks: bool) -> Rewards:
         """What the report makes of it. `asks`: whether the exchange says which windows were paid out."""
@@ -223,7 +215,7 @@ class Month:
             for name, amount in true[at].items():
                 event = event_of(self.programs[name].ticker)
                 owed[event if event in parts else event.partition("-")[0]] += amount
-            found.split += sum((max(amount - owed[event], D(0)) for event, amount in parts.items()), start=D(0))
+            found.split += sum((max(amount - owed[event], NONE) for event, amount in parts.items()), start=NONE)
         rewarded = set(true)
         for one_left in rewards.unexplained:
             if one_left.until in rewarded:
