@@ -1,7 +1,7 @@
 """Rewards that a real account was paid: each event is given its own cash, and a referral's is not taken for one.
 
-The figures are those of one account's credits on the real exchange in July and August 2026: the cents of each market,
-the window's end and the time of the credit. The estimates are made up around them.
+The figures are those of one account's credits on the real exchange in July and August 2026: the cents of each
+market, the window's end and the time of the credit. The estimates are made up around them.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ REFERRALS = ("2026-07-21T06:10:00", "2026-07-22T12:00:00", "2026-07-24T14:00:00"
     st.sampled_from(REFERRALS),
 )
 def test_every_event_is_given_its_own_cash(ratios: list[float], referral: str) -> None:
-    """Also if the estimates are as wrong as they may be, and if a referral's $15.00 comes while a window waits that
-    could have paid that."""
+    """Also if the estimates are as wrong as they may be, and if a referral's $15.00 comes while windows wait that
+    could have paid it."""
     for gifts in ((), ((referral, 1500),)):
         found = matched(ratios, *gifts)
         assert by_event(found) == RIGHT

@@ -193,7 +193,7 @@ def test_a_window_is_paid_within_two_days_of_its_end() -> None:
 
 
 def test_an_event_is_paid_in_one_instant_with_a_measured_lag() -> None:
-    """All windows of an event that end together are paid then. Each series keeps its kind of lag, each event has its
+    """All windows of an event that end together are paid then. A series keeps its kind of lag, each event has its
     own. Windows of an hour or less take longest. The same seed pays at the same times."""
     lags = paid_after(seed=3, length=DAY)
     assert lags == paid_after(seed=3, length=DAY)

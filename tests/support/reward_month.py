@@ -42,9 +42,9 @@ QUARTERS = ("KXGOLD15M", "KXWTI15M")
 class Given:
     """Dollars that came, by what became of them.
 
-    `wrong`: given to an event that was not paid then, or to a series that was not. `split`: moved from one event to
-    another because a sum was divided by estimates. `unpaid`: given to a window of the right event that was itself
-    below the floor."""
+    `uncertain`: given to a series. `wrong`: given to an event or a series that was not paid then. `split`: too much
+    for an event or a series, because a sum was divided by estimates. `unpaid`: given to a window below the floor,
+    of an event that was paid. `others`: what was no reward and stays unexplained."""
 
     came: Decimal = NONE
     given: Decimal = NONE
