@@ -61,7 +61,7 @@ class MarketData:
         return read_list(self._program_pages("active"), "incentive_programs", parse_markets.program)
 
     def get_ended_programs(self, ids: Collection[str]) -> PartialList[Program]:
-        """GET /incentive_programs: the programs of these ids that have ended, paid out or not yet.
+        """GET /incentive_programs: which of these programs have ended, paid out or not.
 
         One that is not listed any more, or behind the first `ENDED_PAGES` pages, is left out. The list of those
         that were paid out is read only if the other list lacks some."""

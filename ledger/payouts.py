@@ -36,7 +36,7 @@ class PayoutTimes(NamedTuple):
 
 
 class PayoutWatch:
-    """Asks for one account's windows, and adds the answers to the ledger entry `pending`."""
+    """Asks for one account's windows, and adds the answers to the entry `pending`."""
 
     def __init__(self, client: KalshiHttpClient, ledger: Ledger) -> None:
         self._client, self._ledger = client, ledger
@@ -62,7 +62,9 @@ class PayoutWatch:
 
 
 def is_due(now: datetime, asked: datetime, came: datetime | None) -> bool:
-    """Whether to ask again. `asked`: the last time. `came`: when unexplained cash last came, if ever."""
+    """Whether to ask again.
+
+    `asked`: the last time. `came`: when cash last came that nothing explained, if ever."""
     is_new = came is not None and came > asked
     return now >= asked + (ASKED_AGAIN if is_new else ASKED_EVERY)
 

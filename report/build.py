@@ -313,9 +313,9 @@ def _hours(
     paid: Sequence[tuple[datetime, Decimal]],
     end: Result,
 ) -> list[Hour]:
-    """The hourly points of a report of one day or less. `paid`: when rewards came, and their dollars.
+    """The hourly points of a report of one day or less.
 
-    Trading is as of the last cycle before each hour. The last point is the report's `end`.
+    `paid`: when rewards came, and their dollars. Trading is as of the last cycle before each hour. The last point is the report's `end`.
     """
     if facts.until - start > _FIRST_DAY or not days:
         return []
@@ -364,7 +364,7 @@ def why_none_credited(report: Report) -> str:
 
 
 def uncertain_text(report: Report) -> Sequence[str]:
-    """For each series with rewards whose windows are uncertain: how much of all that was credited that is."""
+    """How much of all that was credited came for uncertain windows, by series."""
     found: dict[str, Decimal] = defaultdict(Decimal)
     for one in report.of_series:
         found[one.series] += one.amount

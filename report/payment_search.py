@@ -26,10 +26,14 @@ SETTLED = timedelta(minutes=15)
 """Cash is expected at most this long after its program was first seen paid out. Later cash is tried last."""
 
 TOGETHER = 6
+"""The most payments that are looked for in one step."""
+
 _FEW = 12
-_MOST_SETS = 40
-_MOST_TRIED = 3_000
-_MOST_JOINT = 20_000
+"""Up to this many waiting payments, one that fits a step alone is likelier than several whose time is not known."""
+
+_MOST_SETS, _MOST_TRIED, _MOST_JOINT, _MOST_STEPS = 40, 3_000, 20_000, 50
+"""Limits of the search: the ways of a step and the sets tried for them; the combinations of ways of steps that share
+payments, and the number of those steps. What is beyond them is in doubt."""
 
 Ways = list[frozenset[int]]
 """The sets of payments (by their number) that explain a step. An empty set: nothing does."""
@@ -47,7 +51,9 @@ class Step:
 
     @property
     def is_round(self) -> bool:
-        """A referral pays such amounts too, so it needs a program that was seen paid out just then."""
+        """Whether a referral pays such amounts too.
+
+        It then needs a program that was seen paid out just then."""
         return self.cents % ROUND_CENTS == 0
 
 
@@ -78,20 +84,22 @@ class Payment:
         return max(soonest, self.unpaid) if self.unpaid else soonest
 
     def latest(self, late: bool) -> datetime:
-        """The cash is not expected to come after. `late`: however long ago it was seen paid out."""
+        """The cash is not expected to come after.
+
+        `late`: however long before it was seen paid out."""
         return self.end + LATEST if late or self.paid is None else min(self.paid + SETTLED, self.end + LATEST)
 
     def supports(self, step: Step) -> bool:
-        """Whether it was seen paid out just when a step came, or can only have been that amount."""
+        """Whether it was seen paid out when a step came, or can only be its amount."""
         seen = self.unpaid is not None and self.paid is not None and step.since <= self.paid + SETTLED
         return seen or self.least == self.most == step.cents
 
 
 @dataclass(frozen=True)
 class Found:
-    """What may explain a step: the payments that every way has in common, and all of any way.
+    """What may explain a step.
 
-    `is_whole`: the common ones explain it. If not, `series` pays the rest, or "" if the ways do not agree on one.
+    `common`: the payments that are in every way to explain it. `possible`: those of any way. `is_whole`: the common ones explain it. If not, `series` pays the rest, or "" if the ways do not agree on one.
     `rest_least`, `rest_most`: the cents of the rest."""
 
     common: tuple[Payment, ...]
@@ -110,9 +118,9 @@ def search(
     late: bool = False,
     together: int = TOGETHER,
 ) -> dict[Step, Found]:
-    """Find what may explain the `tried` steps; one without an entry has no explanation.
+    """Find what may explain the `tried` steps.
 
-    `steps`: all in which a payment may have come, oldest first. `watched`: the cash was read from and until then.
+    A step without an entry has no explanation. `steps`: all in which a payment may have come, oldest first. `watched`: the cash was read from and until then.
     `late`: also try payments that were seen paid out long before a step. `together`: the most payments in a step,
     besides those that must be."""
     return _Search(steps, tried, payments, watched, late, together).run()
@@ -141,7 +149,9 @@ class _Search:
         self._must_be = self._link(set(tried), watched, late)
 
     def _link(self, tried: Collection[Step], watched: tuple[datetime, datetime], late: bool) -> set[int]:
-        """Find which payments may be in which steps. Returns those that came in some step for sure."""
+        """Find which payments may be in which steps.
+
+        Returns those that must have come in one of them."""
         ends = [one.end for one in self._payments]
         spans = [(one.earliest, one.latest(late)) for one in self._payments]
         for number, step in enumerate(self._steps):
@@ -174,7 +184,7 @@ class _Search:
             if ways is None:
                 free = [self._payments[n] for n in self._near[number] if n not in self._used]
                 found[self._steps[number]] = self._many(free, self._steps[number].cents)
-            elif ways:
+            elif any(ways):
                 found[self._steps[number]] = self._agreed(ways)
         return found
 
@@ -189,8 +199,8 @@ class _Search:
         """All ways to explain a step; None if there are too many.
 
         They have all payments that came then, if in any step, unless that explains nothing: one may not have come.
-        If one payment alone explains it and few wait, several together compete only if all were seen paid out
-        then, or if another step needs that one payment too."""
+        If one payment alone explains it and few wait, several together compete only if it is known when all of
+        them were paid out, or if another step needs that one payment too."""
         musts = self._musts(number)
         ways = self._ways_with(number, musts)
         return self._ways_with(number, _NOTHING) if ways == [] and musts else ways
@@ -228,7 +238,7 @@ class _Search:
                         ways.append(several)
             level = deeper
             if ways and more == 1 and number not in self._wide and len(options) <= _FEW:
-                compete = {n for n in options if self._payments[n].paid}
+                compete = {n for n in options if self._payments[n].unpaid or self._payments[n].paid}
         return ways
 
     def _bounds(self, several: Iterable[int]) -> tuple[int, int]:
@@ -289,10 +299,11 @@ class _Search:
             if ways:
                 musts = self._musts(other)
                 left = [one for one in ways if not one & way and musts <= one]
-                self._ways[other] = left or self._enumerate(other)
+                is_whole = left and (other in self._wide or len(left) == len(ways))
+                self._ways[other] = left if is_whole else self._enumerate(other)
 
     def _solve_jointly(self) -> bool:
-        """Try all ways of steps that share payments together; keep those of the best solutions."""
+        """Try the ways of steps that share payments, and keep the best together."""
         changed = False
         for component in self._components():
             signature = tuple((number, len(self._ways[number] or ())) for number in component)
@@ -327,7 +338,9 @@ class _Search:
         return found
 
     def _best(self, component: Sequence[int]) -> Mapping[int, Collection[frozenset[int]]]:
-        """For each step, its ways in the best solutions; empty if they cannot all be tried."""
+        """For each step, its ways in the best solutions.
+
+        Empty if they cannot all be tried. A payment that must have come is missed, unless it may be part of a step that nothing explains."""
         inside = set(component)
         ways = {number: [way for way in self._ways[number] or () if way] for number in component}
         owed = {
@@ -345,7 +358,8 @@ class _Search:
             if lost > best[0] or nodes[0] > _MOST_JOINT:
                 return
             if place == len(component):
-                cost = lost + len(owed - taken)
+                left = {number for number, way in zip(component, chosen, strict=True) if not way}
+                cost = lost + sum(self._places[n].isdisjoint(left) for n in owed - taken)
                 if cost < best[0]:
                     best[0] = cost
                     for several in kept.values():
@@ -359,16 +373,15 @@ class _Search:
                     go(place + 1, taken | way, lost, (*chosen, way))
             go(place + 1, taken, lost + 1, (*chosen, _NOTHING))
 
-        if len(component) <= 50:
-            go(0, frozenset(), 0, ())
-        else:
+        if len(component) > _MOST_STEPS:
             return {}
+        go(0, frozenset(), 0, ())
         return kept if nodes[0] <= _MOST_JOINT else {}
 
     # -- what the ways agree on ----------------------------------------------------------------------------------
 
     def _agreed(self, ways: Ways) -> Found:
-        """What all ways have in common, and the series that pays the rest if they agree on it."""
+        """What all ways have in common, and the series of the rest if they agree."""
         everything = frozenset().union(*ways)
         possible = tuple(self._payments[n] for n in sorted(everything, reverse=True))
         series = {one.series for one in possible}
@@ -386,9 +399,9 @@ class _Search:
         return min(low for low, _ in bounds), max(high for _, high in bounds)
 
     def _many(self, free: Sequence[Payment], cents: int) -> Found:
-        """Too many ways. They agree on the series if there is only one, and one payment alone fits.
+        """What is sure if there are too many ways.
 
-        They have a payment in common if not even the largest others together come to the sum without it."""
+        They agree on the series if there is only one, and one payment alone fits. They have a payment in common if not even the largest others together come to the sum without it."""
         series = {one.series for one in free}
         if len(series) == 1 and any(one.least <= cents <= one.most for one in free):
             return Found((), tuple(free), False, series.pop(), FLOOR_CENTS, sum(one.most for one in free))

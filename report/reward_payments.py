@@ -375,7 +375,9 @@ def _drift(spans: Iterable[ExplainedSpan], found: Iterable[_CashJump]) -> Iterat
 
 
 def _doubt(jump: _CashJump, went: Iterable[_CashJump], cash_flows: Iterable[CashFlow]) -> str:
-    """Why a step cannot be a reward, even if an estimate fits. "" if it can. `went`: the steps below 0."""
+    """Why a step cannot be a reward, even if an estimate fits. "" if it can.
+
+    `went`: the steps below 0."""
     if jump.anew:
         return "positions that no fill explains were taken over then"
     if jump.amount < 0:

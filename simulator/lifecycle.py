@@ -186,7 +186,8 @@ def _end(exchange: Exchange, program: ListedProgram, meter: Meter | None) -> Non
 
 
 def credit_time(exchange: Exchange, program: ListedProgram) -> float:
-    """When a program is paid, in Unix seconds: all windows of an event that end together, in one instant."""
+    """When a program is paid, in Unix seconds.
+    All windows of an event that end together are paid in one instant."""
     event = exchange.markets[program.ticker].event
     is_short = program.ends - program.starts <= SHORT_WINDOW
     of_series = random.Random(f"{exchange.seed}:{event.series.ticker}:credit")

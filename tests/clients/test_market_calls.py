@@ -91,7 +91,7 @@ def test_a_window_that_ended_is_told_paid_out_or_not(bench: Bench) -> None:
 
 
 @about("get_ended_programs")
-def test_a_list_of_ended_programs_without_an_end_is_not_read_to_its_end(bench: Bench) -> None:
+def test_a_list_of_ended_programs_is_not_read_for_ever(bench: Bench) -> None:
     """Nobody knows how far back the exchange's lists reach. Three pages of each are read."""
     pages = 0
 

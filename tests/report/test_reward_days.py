@@ -69,7 +69,7 @@ def test_a_window_that_is_not_paid_out_yet_is_given_nothing() -> None:
         assert one.credit == credit
 
 
-def test_cash_long_after_its_window_was_paid_out_is_still_its_own_if_nothing_else_fits() -> None:
+def test_cash_long_after_its_window_was_paid_out_is_not_lost() -> None:
     """Nobody knows how long cash takes after the exchange says that it was paid."""
     (one,) = matched(window(), cash=looks((-20, "1000"), (24, "1004.12")), seen={"p": (1.0, 2.0)}).windows
     assert one.credit == D("4.12")
@@ -89,7 +89,7 @@ def test_two_events_within_one_minute_each_get_their_windows() -> None:
         assert 0.9 * one.accrued <= float(one.credit) <= 1.25 * one.at_most
 
 
-def test_a_window_below_the_floor_gets_no_part_of_its_events_cash() -> None:
+def test_a_window_below_the_floor_gets_none_of_its_events_cash() -> None:
     """The other windows of its event get theirs."""
     low = window("low", 0.85, 0.95, event="KXGASD-26NOV23")  # perhaps $1.00, rather not
     others = [window("a", 4.0, 4.2, event="KXGASD-26NOV23"), window("b", 6.0, 6.3, event="KXGASD-26NOV23")]
@@ -99,7 +99,7 @@ def test_a_window_below_the_floor_gets_no_part_of_its_events_cash() -> None:
     assert next(one for one in found.windows if one.program_id == "low").state is WindowState.BELOW_FLOOR
 
 
-def test_a_window_near_the_floor_gets_its_part_if_the_sum_needs_it() -> None:
+def test_a_window_near_the_floor_gets_a_part_that_the_sum_needs() -> None:
     low = window("low", 0.95, 1.1, event="KXGASD-26NOV23")
     other = window("a", 4.0, 4.2, event="KXGASD-26NOV23")
     assert sorted(credits(matched(low, other, cash=looks((-20, "1000"), (5, "1006.20"))))) == ["a", "low"]
@@ -129,7 +129,7 @@ def test_two_sums_for_one_window_are_both_left_unexplained() -> None:
     assert (credits(found), [one.amount for one in found.unexplained]) == ({}, [D("4.03"), D("4.12")])
 
 
-def test_many_windows_of_one_series_share_a_reward_that_could_be_each_ones() -> None:
+def test_a_reward_of_any_of_many_windows_is_the_series() -> None:
     """With two hundred windows pending their cash is the series'. With a second series alike it is nobody's."""
     quarters = [window(f"q{n}", 2.0, 2.2, ends=n / 4 - 50, event=f"KXGOLD15M-26NOV{n}") for n in range(200)]
     cash = looks((-60, "1000"), (6, "1002.12"), (7, "1004.20"))
@@ -145,7 +145,7 @@ def test_many_windows_of_one_series_share_a_reward_that_could_be_each_ones() -> 
     assert sum(one.amount for one in found.unexplained) == D("4.20")
 
 
-def test_what_is_a_windows_in_any_case_is_given_and_the_rest_is_not() -> None:
+def test_only_what_is_a_windows_in_any_case_is_given() -> None:
     """A sum that fits a daily window alone, and also with a small one of another series. Both were paid out just
     then; the small one may have been below the floor."""
     big, small = window("big", 20.0, 20.5), window("small", 0.95, 1.2)

@@ -36,7 +36,7 @@ def test_a_month_gives_no_dollar_to_a_wrong_window() -> None:
 @pytest.mark.parametrize(
     ("daily", "quarters"), [(DAILY, ()), (DAILY, QUARTERS[:1]), (DAILY, QUARTERS), (DAILY[:1], ())]
 )
-def test_a_month_without_an_answer_gives_no_dollar_to_a_wrong_window_either(
+def test_a_month_without_an_answer_gives_no_wrong_dollar_either(
     daily: tuple[str, ...], quarters: tuple[str, ...]
 ) -> None:
     """If the exchange does not say which were paid out, more is uncertain or unexplained; nothing is wrong."""

@@ -255,7 +255,7 @@ def test_pauses_that_overlap_each_last_their_own_time() -> None:
 # -- programs ----------------------------------------------------------------------------------------------------
 
 
-def test_a_window_of_an_hour_pays_two_to_three_days_after_its_end() -> None:
+def test_a_short_window_pays_two_to_three_days_after_its_end() -> None:
     """The account whose orders rested in the window gets its reward on shard 0."""
     exchange, market = small_exchange()
     program = ListedProgram(

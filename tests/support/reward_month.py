@@ -42,8 +42,8 @@ QUARTERS = ("KXGOLD15M", "KXWTI15M")
 class Given:
     """Dollars that came, by what became of them.
 
-    `uncertain`: given to a series. `wrong`: given to an event or a series that was not paid then. `split`: too much
-    for an event or a series, because a sum was divided by estimates. `unpaid`: given to a window below the floor,
+    `uncertain`: given to a series. `wrong`: given to an event or a series that was not paid then. `split`: too
+    much for an event or a series, because a sum was divided by estimates. `unpaid`: given to a window below the floor,
     of an event that was paid. `others`: what was no reward and stays unexplained."""
 
     came: Decimal = NONE
