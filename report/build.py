@@ -315,7 +315,8 @@ def _hours(
 ) -> list[Hour]:
     """The hourly points of a report of one day or less.
 
-    `paid`: when rewards came, and their dollars. Trading is as of the last cycle before each hour. The last point is the report's `end`.
+    `paid`: when rewards came, and their dollars. Trading is as of the last cycle before each hour. The last
+    point is the report's `end`.
     """
     if facts.until - start > _FIRST_DAY or not days:
         return []

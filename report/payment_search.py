@@ -29,11 +29,15 @@ TOGETHER = 6
 """The most payments that are looked for in one step."""
 
 _FEW = 12
-"""Up to this many waiting payments, one that fits a step alone is likelier than several whose time is not known."""
+"""Up to this many waiting payments, one that fits a step alone is likelier than several whose time is not
+known."""
 
 _MOST_SETS, _MOST_TRIED, _MOST_JOINT, _MOST_STEPS = 40, 3_000, 20_000, 50
-"""Limits of the search: the ways of a step and the sets tried for them; the combinations of ways of steps that share
-payments, and the number of those steps. What is beyond them is in doubt."""
+"""Limits of the search: the ways of a step, and the sets tried for them; the combinations of ways of steps that
+share payments, and the number of those steps. What is beyond them is in doubt."""
+
+_UNEXPLAINED = 2
+"""Cost of a step that nothing explains, if a payment that did not come costs 1."""
 
 Ways = list[frozenset[int]]
 """The sets of payments (by their number) that explain a step. An empty set: nothing does."""
@@ -99,7 +103,8 @@ class Payment:
 class Found:
     """What may explain a step.
 
-    `common`: the payments that are in every way to explain it. `possible`: those of any way. `is_whole`: the common ones explain it. If not, `series` pays the rest, or "" if the ways do not agree on one.
+    `common`: the payments that are in every way to explain it. `possible`: those of any way. `is_whole`: the
+    common ones explain it. If not, `series` pays the rest, or "" if the ways do not agree on one.
     `rest_least`, `rest_most`: the cents of the rest."""
 
     common: tuple[Payment, ...]
@@ -120,7 +125,8 @@ def search(
 ) -> dict[Step, Found]:
     """Find what may explain the `tried` steps.
 
-    A step without an entry has no explanation. `steps`: all in which a payment may have come, oldest first. `watched`: the cash was read from and until then.
+    A step without an entry has no explanation. `steps`: all in which a payment may have come, oldest first.
+    `watched`: the cash was read from and until then.
     `late`: also try payments that were seen paid out long before a step. `together`: the most payments in a step,
     besides those that must be."""
     return _Search(steps, tried, payments, watched, late, together).run()
@@ -340,7 +346,8 @@ class _Search:
     def _best(self, component: Sequence[int]) -> Mapping[int, Collection[frozenset[int]]]:
         """For each step, its ways in the best solutions.
 
-        Empty if they cannot all be tried. A payment that must have come is missed, unless it may be part of a step that nothing explains."""
+        Empty if they cannot all be tried. A payment that must have come is missed, unless it may be part of a
+        step that nothing explains."""
         inside = set(component)
         ways = {number: [way for way in self._ways[number] or () if way] for number in component}
         owed = {
@@ -349,7 +356,7 @@ class _Search:
             for n in self._near[number]
             if n in self._must_be and n not in self._used and self._places[n] <= inside
         }
-        best: list[int] = [len(component) + len(owed) + 1]
+        best: list[int] = [_UNEXPLAINED * len(component) + len(owed) + 1]
         kept: dict[int, set[frozenset[int]]] = {number: set() for number in component}
         nodes = [0]
 
@@ -371,7 +378,7 @@ class _Search:
             for way in ways[component[place]]:
                 if not way & taken:
                     go(place + 1, taken | way, lost, (*chosen, way))
-            go(place + 1, taken, lost + 1, (*chosen, _NOTHING))
+            go(place + 1, taken, lost + _UNEXPLAINED, (*chosen, _NOTHING))
 
         if len(component) > _MOST_STEPS:
             return {}
@@ -401,7 +408,8 @@ class _Search:
     def _many(self, free: Sequence[Payment], cents: int) -> Found:
         """What is sure if there are too many ways.
 
-        They agree on the series if there is only one, and one payment alone fits. They have a payment in common if not even the largest others together come to the sum without it."""
+        They agree on the series if there is only one, and one payment alone fits. They have a payment in
+        common if not even the largest others together come to the sum without it."""
         series = {one.series for one in free}
         if len(series) == 1 and any(one.least <= cents <= one.most for one in free):
             return Found((), tuple(free), False, series.pop(), FLOOR_CENTS, sum(one.most for one in free))

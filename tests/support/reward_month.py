@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from functools import partial
 
 from exchange.models import IncentiveType, Program
 from ledger.cash_reconciliation import CashReading, ExplainedSpan, extend_span
@@ -43,8 +44,8 @@ class Given:
     """Dollars that came, by what became of them.
 
     `uncertain`: given to a series. `wrong`: given to an event or a series that was not paid then. `split`: too
-    much for an event or a series, because a sum was divided by estimates. `unpaid`: given to a window below the floor,
-    of an event that was paid. `others`: what was no reward and stays unexplained."""
+    much for an event or a series, because a sum was divided by estimates. `unpaid`: given to a window below
+    the floor, of an event that was paid. `others`: what was no reward and stays unexplained."""
 
     came: Decimal = NONE
     given: Decimal = NONE
@@ -81,7 +82,7 @@ class Month:
             for place in range(days * 96):
                 self._event(series, NOW + place * 15 * MINUTE, 15 * MINUTE, 1, 20, 300)
         for day, dollars in gifts:
-            self.exchange.at(NOW + day * DAY, lambda dollars=dollars: self._gift(dollars))  # type: ignore[misc]
+            self.exchange.at(NOW + day * DAY, partial(self._gift, dollars))
         self.exchange.advance(self.end)
         self.programs = {one.program_id: _program(one) for one in self.exchange.programs}
         self.payments = {
@@ -94,8 +95,7 @@ class Month:
         ends = starts + length
         name = f"{series}-{datetime.fromtimestamp(ends, timezone.utc):%y%b%d%H%M}".upper()
         for strike in range(strikes):
-            ticker = f"{name}-T{strike}"
-            self.exchange.at(starts, lambda ticker=ticker: self._open(ticker, length, pool, target))  # type: ignore[misc]
+            self.exchange.at(starts, partial(self._open, f"{name}-T{strike}", length, pool, target))
 
     def _open(self, ticker: str, length: float, pool: int, target: int) -> None:
         """List a market whose sides just reach the target, and rest an order in it."""
