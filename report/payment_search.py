@@ -223,21 +223,23 @@ class _Search:
         ways: Ways = [base] if base and least <= step.cents <= most else []
         level = [(0, least, most, base)]
         widest = max((self._payments[n].most for n in options), default=0)
-        compete: Collection[int] = options
+        compete = set(options)
         tried = 0
         for more in range(1, self._together + 1):
             deeper: list[tuple[int, int, int, frozenset[int]]] = []
+            tried += sum(len(options) - start for start, *_ in level)
+            if tried > _MOST_TRIED:
+                return None
             for start, low, high, chosen in level:
                 for place in range(start, len(options)):
-                    tried += 1
-                    if tried > _MOST_TRIED or len(ways) > _MOST_SETS:
+                    if len(ways) > _MOST_SETS:
                         return None
                     one = self._payments[options[place]]
                     lower, higher = low + one.least, high + one.most
                     if lower > step.cents or higher + widest * (self._together - more) < step.cents:
                         continue
                     several = chosen | {options[place]}
-                    if not several - base <= set(compete):
+                    if not several - base <= compete:
                         continue
                     deeper.append((place + 1, lower, higher, several))
                     if step.cents <= higher:
