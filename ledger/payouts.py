@@ -2,7 +2,7 @@
 
 Promise:
 - It only reads from the exchange: once an hour while a window waits, and soon after unexplained cash came.
-- A failed request leaves the ledger as it is. The next one is made as if it had been answered.
+- A failed request leaves the ledger as it is. The next one is made when it would have been anyway.
 
 The exchange does not say what it paid. It does say when a program was paid out: its cash cannot have come before
 the last time that it was seen not paid out.
@@ -50,9 +50,8 @@ class PayoutWatch:
             return
         waiting = self._waiting(now)
         self._asked = now
-        if waiting:
-            for program in self._client.get_ended_programs(waiting):
-                pending.payouts[program.id] = PayoutLook(now, program)
+        for program in self._client.get_ended_programs(waiting):
+            pending.payouts[program.id] = PayoutLook(now, program)
 
     def _waiting(self, now: datetime) -> set[str]:
         """The ids of the programs that may still be paid for what our orders accrued."""

@@ -22,8 +22,9 @@ from ledger.payouts import LATEST, SOONEST
 FLOOR_CENTS = 100
 ROUND_CENTS = 500
 
-SETTLED = timedelta(minutes=15)
-"""Cash is expected at most this long after its program was first seen paid out. Later cash is tried last."""
+SETTLED = timedelta(minutes=2)
+"""Cash is expected at most this long after its program was first seen paid out: two looks. Nobody knows whether it
+may come later, so that is tried last."""
 
 TOGETHER = 6
 """The most payments that are looked for in one step."""

@@ -324,11 +324,14 @@ def _explain(
         (whole, False, True, TOGETHER),
         (single, False, True, 1),
     ):
-        taken = {name for one in found.values() for payment in one.possible for name in payment.names}
+        taken = {name for one in found.values() for payment in one.common for name in payment.names}
+        claimed = {name for one in found.values() for payment in one.possible for name in payment.names}
         left = [step for step in steps if step not in found]
         tried = [step for step in left if not steps[step] and step.is_round == is_round]
         free = [payment for payment in payments if taken.isdisjoint(payment.names)]
-        found |= search(left, tried, free, watched, late, together)
+        for step, one in search(left, tried, free, watched, late, together).items():
+            is_free = all(claimed.isdisjoint(payment.names) for payment in one.possible)
+            found[step] = one if is_free else Found((), one.possible, False)
     return found
 
 

@@ -58,6 +58,9 @@ def test_a_payment_is_seen_within_the_hour(make_bench: MakeBench) -> None:
     assert moment(program.ends) < seen.unpaid < paid <= seen.paid
     assert seen.paid - seen.unpaid <= HOUR + 21 * MINUTE
     assert bench.ledger.latest_programs()[program.program_id].paid_out
+    again = PendingWrites(EPOCH)
+    PayoutWatch(bench.client, bench.ledger).catch_up(again)
+    assert program.program_id not in again.payouts, "what was paid out is not asked again"
 
 
 def test_one_answer_an_hour_is_enough(make_bench: MakeBench) -> None:
