@@ -39,6 +39,7 @@ soak: .venv/.test-installed  ## the long tests; two hours or so
 	$(BIN)/python -m tests.slow.kills --times 300
 	$(BIN)/python -m tests.slow.matrix --all
 	$(BIN)/python -m tests.slow.calibration
+	$(BIN)/python -m tests.slow.reward_months
 
 format: .venv/.test-installed  ## lint and format the code in place
 	$(BIN)/ruff check --fix .

@@ -8,8 +8,9 @@ Promise:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from operator import attrgetter
 
 from exchange import parse_markets
@@ -25,6 +26,8 @@ EVENTS_PER_CALL = 200
 CANDLES_PER_CALL = 10_000
 LONGEST_PAGE = 1_000
 MOST_PAGES = 1_000
+ENDED_PAGES = 3
+"""Pages of 10,000 programs that are read of each list of ended ones: nobody knows how far back they reach."""
 
 BY_ID, BY_TICKER = attrgetter("id"), attrgetter("ticker")
 """What makes two listed items the same one, see `read_list`."""
@@ -59,9 +62,28 @@ class MarketData:
         """GET /incentive_programs: all active liquidity programs.
 
         The cursor's field is `next_cursor` here."""
-        query = {"status": "active", "type": "liquidity", "limit": 10_000}
-        pages = self._pages("/incentive_programs", query, "next_cursor")
-        return read_list(pages, "incentive_programs", parse_markets.program, BY_ID)
+        return read_list(self._program_pages("active"), "incentive_programs", parse_markets.program, BY_ID)
+
+    def get_ended_programs(self, ids: Collection[str]) -> PartialList[Program]:
+        """GET /incentive_programs: which of these programs have ended, paid out or not.
+
+        One that is not listed any more, or behind the first `ENDED_PAGES` pages, is left out. The list of those
+        that were paid out is read only if the other list lacks some."""
+        found: dict[str, Program] = {}
+        unreadable: list[Unreadable] = []
+        for status in ("closed", "paid_out"):
+            if found.keys() >= set(ids):
+                break
+            for page in islice(self._program_pages(status), ENDED_PAGES):
+                for source, ticker, row in page.list_items("incentive_programs"):
+                    name = row.get("id") if isinstance(row, Mapping) else None
+                    if not isinstance(name, str) or name not in ids:
+                        continue
+                    try:
+                        found[name] = parse_markets.program(JsonObject(source, row, ticker))
+                    except Unreadable as error:
+                        unreadable.append(error)
+        return PartialList(tuple(found.values()), tuple(unreadable))
 
     def get_markets(self, tickers: Iterable[str]) -> PartialList[Market]:
         """GET /markets, 100 tickers a call: the named markets, if they are listed."""
@@ -108,6 +130,10 @@ class MarketData:
 
     def _get(self, path: str, query: Mapping[str, object] | None = None) -> JsonObject:
         return self._transport.request(Endpoint("GET", path), query)
+
+    def _program_pages(self, status: str) -> Iterator[JsonObject]:
+        query = {"status": status, "type": "liquidity", "limit": 10_000}
+        return self._pages("/incentive_programs", query, "next_cursor")
 
     def _pages(self, path: str, query: Mapping[str, object], cursor_field: str = "cursor") -> Iterator[JsonObject]:
         seen: set[str] = set()

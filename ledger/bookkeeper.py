@@ -29,6 +29,7 @@ from ledger.database import LedgerError
 from ledger.entries import EPOCH, AccountMark, CycleRecord, NewFill, PendingWrites
 from ledger.ledger import Ledger
 from ledger.order_records import OVERLAP, OrderRecords
+from ledger.payouts import PayoutWatch
 from ledger.report_inputs import ReportInputs
 from runtime.log_format import Log
 
@@ -74,6 +75,7 @@ class Bookkeeper:
         self._marker = Marker(client, ledger)
         self._report_inputs = ReportInputs(client, ledger, longest, log)
         self.balance_watch = BalanceWatch(log, self._report_inputs.reread)
+        self._payout_watch = PayoutWatch(client, ledger)
 
     # -- at a session's start ----------------------------------------------------------------------------------
 
@@ -269,10 +271,11 @@ class Bookkeeper:
         return listed == held and not positions.unreadable and not self._unread_fills
 
     def catch_up(self) -> None:
-        """Read the prices and outcomes that no look gave.
+        """Read the prices and outcomes that no look gave, and which windows were paid out.
 
         Raises `ExchangeError` or `LedgerError`."""
         self._report_inputs.catch_up(self._pending)
+        self._payout_watch.catch_up(self._pending)
 
     # -- at a cycle's end --------------------------------------------------------------------------------------
 

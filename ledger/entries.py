@@ -175,6 +175,13 @@ class AccruedSeconds(NamedTuple):
         return AccruedSeconds(present=self.present, unknown=self.present)
 
 
+class PayoutLook(NamedTuple):
+    """An ended program, as the exchange listed it at a time, paid out or not yet."""
+
+    at: datetime
+    program: Program
+
+
 class Outcome(NamedTuple):
     """The payout of a market's YES contract at its end, in dollars."""
 
@@ -193,13 +200,14 @@ class PendingWrites:
     Fills and settlements may repeat. An order replaces its earlier record. Seconds and `capital` (dollars times
     seconds) are added to the stored sums. `opening`: positions when the ledger is begun; the entry's fills and
     settlements are then from before it. `looked`: the time of `looks`, which replace all earlier ones. `traded`:
-    change of the cash by all fills and settlements since the opening, in dollars. `cash_rule`: how the exchange
-    was found to count cash."""
+    change of the cash by all fills and settlements since the opening, in dollars. `payouts`: by program id.
+    `cash_rule`: how the exchange was found to count cash."""
 
     at: datetime
     cycle: CycleRecord | None = None
     mark: AccountMark | None = None
     programs: list[Program] = field(default_factory=list)
+    payouts: dict[str, PayoutLook] = field(default_factory=dict)
     orders: dict[str, OrderRecord] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     settlements: dict[tuple[str, datetime], Settlement] = field(default_factory=dict)

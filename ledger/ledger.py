@@ -61,6 +61,8 @@ INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (progra
     at_most = seconds.at_most + excluded.at_most
 """
 
+_SEE_UNPAID = "UPDATE programs SET seen = ? WHERE id = (SELECT max(id) FROM programs WHERE program_id = ?)"
+
 _ADD_CAPITAL = """
 INSERT INTO capital VALUES (?, ?, ?) ON CONFLICT (day, ticker) DO UPDATE SET
     dollar_seconds = capital.dollar_seconds + excluded.dollar_seconds
@@ -139,7 +141,7 @@ class Ledger:
     def record(self, pending: PendingWrites) -> None:
         """Write an entry, whole or not at all. Raises `LedgerError`."""
         at = sql_rows.to_micros(pending.at)
-        changed = self._changed(pending.programs)
+        changed = self._changed([*pending.programs, *(look.program for look in pending.payouts.values())])
         with self._file.transaction() as db:
             if pending.cycle:
                 began, *rest = pending.cycle
@@ -147,6 +149,8 @@ class Ledger:
             if pending.mark:
                 insert(db, "marks", [sql_rows.mark_row(pending.mark)], "OR REPLACE")
             insert(db, "programs", [(None, at, *sql_rows.program_row(program)) for program in changed])
+            unpaid = (look for look in pending.payouts.values() if not look.program.paid_out)
+            db.executemany(_SEE_UNPAID, [(sql_rows.to_micros(look.at), look.program.id) for look in unpaid])
             insert(db, "orders", map(sql_rows.order_row, pending.orders.values()), "OR REPLACE")
             earlier = pending.opening is not None
             if earlier:
@@ -421,7 +425,8 @@ class Ledger:
 
     def _changed(self, programs: list[Program]) -> list[Program]:
         """The programs that are new or have new terms."""
-        return [program for program in programs if self.latest_programs().get(program.id) != program]
+        latest = {program.id: program for program in programs}
+        return [program for name, program in latest.items() if self.latest_programs().get(name) != program]
 
     def _latest(self, table: str) -> datetime | None:
         rows = self._file.rows(f"SELECT max(time) FROM {table}")  # noqa: S608  (no input is in it)

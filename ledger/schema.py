@@ -30,7 +30,8 @@ CREATE TABLE cycles (
     problem TEXT NOT NULL
 );
 
--- One row for each set of terms that a program has had.
+-- One row for each set of terms that a program has had. `seen`: when it was first listed with them; from its end
+-- until it is paid out, when it was last.
 CREATE TABLE programs (
     id INTEGER PRIMARY KEY, seen INTEGER NOT NULL, program_id TEXT NOT NULL, ticker TEXT NOT NULL,
     type TEXT NOT NULL, starts INTEGER NOT NULL, ends INTEGER NOT NULL, reward TEXT NOT NULL,

@@ -23,9 +23,9 @@ from ledger.daily_pnl import midnight
 from ledger.entries import AccruedSeconds
 from ledger.markouts import POINTS, SETTLEMENT, MarkoutPoint
 from report.facts import ReportFacts
-from report.number_format import dollars, plural
+from report.number_format import dollars, percent, plural
 from report.pnl import attribute_pnl
-from report.reward_payments import Unexplained, Window, WindowState, match_rewards
+from report.reward_payments import Rewards, SeriesReward, Unexplained, Window, WindowState, match_rewards
 
 _NOTHING, _CENT = Decimal(0), Decimal("0.01")
 _DAY = 86_400.0
@@ -158,8 +158,9 @@ class Report:
     """The whole report.
 
     Lists with a time are oldest first. The others have the best net first. `cash` is None if it was never read.
-    `hours` is empty if the report is longer than a day. `before_bot`: the trading result of the UTC day on which
-    the ledger was begun, up to that time. It counts in no other figure.
+    `of_series`: credited rewards whose windows are uncertain. `hours` is empty if the report is longer than a day.
+    `before_bot`: the trading result of the UTC day on which the ledger was begun, up to that time. It counts in no
+    other figure.
     """
 
     ledger: str
@@ -176,6 +177,7 @@ class Report:
     cash: Cash | None
     unexplained: Sequence[Unexplained]
     accuracy: Accuracy | None
+    of_series: Sequence[SeriesReward] = ()
     hours: Sequence[Hour] = ()
     before_bot: Decimal = _NOTHING
 
@@ -187,13 +189,14 @@ def build_report(facts: ReportFacts, since: date | None = None) -> Report:
     """Build the report from a ledger's facts, from the day `since` on if it is given."""
     accrued = _accrued_by_program(facts)
     by_program = {name: sum(days.values(), start=AccruedSeconds()) for name, days in accrued.items()}
-    windows, unexplained = match_rewards(
-        facts.programs, by_program, facts.cash_spans, facts.cash_flows, facts.until
+    rewards = match_rewards(
+        facts.programs, by_program, facts.cash_spans, facts.cash_flows, facts.until, facts.payouts
     )
     start = max(facts.begun, midnight(since)) if since else facts.begun
-    cells = {key: row for key, row in _cells(facts, accrued, windows).items() if key[0] >= start.date()}
+    cells = {key: row for key, row in _cells(facts, accrued, rewards).items() if key[0] >= start.date()}
     quotes = [fill for fill in _fills(facts) if fill.time >= start and not fill.is_taker]
-    told = [window for window in windows if window.end >= start]
+    told = [window for window in rewards.windows if window.end >= start]
+    of_series = [one for one in rewards.of_series if one.until >= start]
     total = _summed("all", cells.values())
     days = sorted(_grouped(cells, lambda day, _: day.isoformat()), key=lambda row: row.name)
     return Report(
@@ -207,11 +210,12 @@ def build_report(facts: ReportFacts, since: date | None = None) -> Report:
         markets=_by_net(_grouped(cells, lambda _, ticker: ticker)),
         series=_by_net(_grouped(cells, lambda _, ticker: ticker.partition("-")[0])),
         windows=told,
+        of_series=of_series,
         markouts=[_markout(facts, name, quotes) for name in (*POINTS, SETTLEMENT)],
-        cash=_cash([span for span in facts.cash_spans if span.until >= start], windows),
-        unexplained=[one for one in unexplained if one.until >= start],
+        cash=_cash([span for span in facts.cash_spans if span.until >= start], rewards),
+        unexplained=[one for one in rewards.unexplained if one.until >= start],
         accuracy=_accuracy(told),
-        hours=_hours(facts, start, days, told, total.money),
+        hours=_hours(facts, start, days, _came(told, of_series), total.money),
         before_bot=facts.before_bot if start == facts.begun else _NOTHING,
     )
 
@@ -228,8 +232,10 @@ def _accrued_by_program(facts: ReportFacts) -> _Earned:
     return found
 
 
-def _cells(facts: ReportFacts, accrued: _Earned, windows: Iterable[Window]) -> _Cells:
-    """The figures of each UTC day in each market."""
+def _cells(facts: ReportFacts, accrued: _Earned, rewards: Rewards) -> _Cells:
+    """The figures of each UTC day in each market.
+
+    A reward whose window is uncertain counts on the day that it came, for a market with the series' name."""
     found: dict[tuple[date, str], list[Row]] = defaultdict(list)
     for key, seconds in facts.seconds.items():
         found[key.day, key.ticker].append(Row("", seconds=seconds))
@@ -242,7 +248,9 @@ def _cells(facts: ReportFacts, accrued: _Earned, windows: Iterable[Window]) -> _
     )  # fmt: skip
     for cell, parts in traded.items():
         found[cell].append(Row("", Result(**parts._asdict())))
-    for window in windows:
+    for one in rewards.of_series:
+        found[one.until.date(), one.series].append(Row("", Result(credited=one.amount)))
+    for window in rewards.windows:
         for day, money in _by_day(accrued[window.program_id], window).items():
             found[day, window.ticker].append(Row("", money))
     return {cell: _summed("", rows) for cell, rows in found.items()}
@@ -292,17 +300,27 @@ def _by_net(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (-row.money.net, -row.money.net_if_paid, row.name))
 
 
+def _came(windows: Iterable[Window], of_series: Iterable[SeriesReward]) -> list[tuple[datetime, Decimal]]:
+    """When each credited reward came, and its dollars."""
+    paid = [(one.credited, one.credit) for one in windows if one.credited and one.credit]
+    return [*paid, *((one.until, one.amount) for one in of_series)]
+
+
 def _hours(
-    facts: ReportFacts, start: datetime, days: Sequence[Row], windows: Iterable[Window], end: Result
+    facts: ReportFacts,
+    start: datetime,
+    days: Sequence[Row],
+    paid: Sequence[tuple[datetime, Decimal]],
+    end: Result,
 ) -> list[Hour]:
     """The hourly points of a report of one day or less.
 
-    Trading is as of the last cycle before each hour. The last point is the report's `end`.
+    `paid`: when rewards came, and their dollars. Trading is as of the last cycle before each hour. The last
+    point is the report's `end`.
     """
     if facts.until - start > _FIRST_DAY or not days:
         return []
     fills = [fill for fill in _fills(facts) if fill.time >= start]
-    paid = [(one.credited, one.credit) for one in windows if one.credited and one.credit]
     found: list[Hour] = []
     hour = start.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     while hour < facts.until:
@@ -334,15 +352,30 @@ def why_none_credited(report: Report) -> str:
     count = Counter(window.state for window in report.windows)
     told = [
         (WindowState.RUNNING, "still running"),
-        (WindowState.EXPECTED, "ended less than 48 hours ago and not paid yet"),
+        (WindowState.EXPECTED, "ended less than 3 days ago and not paid yet"),
         (WindowState.BELOW_FLOOR, "ended below the $1.00 floor"),
-        (WindowState.NOTHING_CAME, "ended more than 48 hours ago and nothing came"),
+        (WindowState.IN_DOUBT, "perhaps paid by cash that could be several windows'"),
+        (WindowState.NOTHING_CAME, "ended more than 3 days ago and nothing came"),
     ]
     if not report.windows:
         return "no order rested in a reward window"
     found = [f"{plural(count[state], 'window')} {words}" for state, words in told if count[state]]
     unseen = "" if report.cash else "; cash has not been read yet, so no reward could be seen"
     return ", ".join(found) + unseen
+
+
+def uncertain_text(report: Report) -> Sequence[str]:
+    """How much of all that was credited came for uncertain windows, by series."""
+    found: dict[str, Decimal] = defaultdict(Decimal)
+    for one in report.of_series:
+        found[one.series] += one.amount
+    credited = report.total.money.credited
+    return [
+        f"{dollars(amount)} of it ({percent(float(amount / credited))}) came from {series}, for windows that "
+        "cannot be told apart"
+        for series, amount in sorted(found.items())
+        if credited
+    ]
 
 
 # -- markouts, cash, accuracy ------------------------------------------------------------------------------------
@@ -378,14 +411,13 @@ def _worth(facts: ReportFacts, name: str, fill: Fill) -> tuple[datetime | None, 
     return outcome.at, outcome.yes_payout if fill.side is Side.YES else ONE_DOLLAR - outcome.yes_payout
 
 
-def _cash(spans: Sequence[ExplainedSpan], windows: Iterable[Window]) -> Cash | None:
+def _cash(spans: Sequence[ExplainedSpan], rewards: Rewards) -> Cash | None:
     if not spans:
         return None
     first, last = spans[0].first, spans[-1].last
     since = spans[0].since
-    credited = sum(
-        (one.credit for one in windows if one.credit and one.credited and one.credited > since), start=_NOTHING
-    )
+    came = _came(rewards.windows, rewards.of_series)
+    credited = sum((amount for at, amount in came if at > since), start=_NOTHING)
     return Cash(
         since,
         spans[-1].until,

@@ -7,7 +7,7 @@ Promise:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ from ledger.entries import (
 )
 from ledger.ledger import Ledger
 from ledger.markouts import BestBids, MarkoutPoint
+from ledger.payouts import PayoutTimes, payout_times
 from simulator.embedded import HOST, THE_BOTS
 
 
@@ -47,6 +48,7 @@ def read_report_facts(ledger: Ledger) -> ReportFacts:
             until=mark.at if mark else begun,
             sessions=len(ledger.sessions()),
             programs=ledger.latest_programs(),
+            payouts=payout_times(ledger),
             seconds=ledger.seconds(),
             opening=ledger.opening(),
             changes=[*ledger.changes(), *ledger.adjustments()],
@@ -82,7 +84,8 @@ class ReportFacts:
     `opening`: positions when the ledger was begun, and the dollars that a contract would have brought (None: no
     price was read). `changes`: fills, settlements and adjustments since then. `days`: positions at 00:00 UTC.
     `prices`: the last best bids for positions. `marks`: the account at the end of each cycle of the last two days.
-    `before_bot`: the trading result of the first UTC day, up to the time the ledger was begun.
+    `before_bot`: the trading result of the first UTC day, up to the time the ledger was begun. `payouts`: by
+    program id, when it was seen not paid out, and paid out.
     """
 
     ledger: str
@@ -103,3 +106,4 @@ class ReportFacts:
     capital: Mapping[tuple[date, str], float]
     marks: Sequence[AccountMark] = ()
     before_bot: Decimal = Decimal(0)
+    payouts: Mapping[str, PayoutTimes] = field(default_factory=dict)

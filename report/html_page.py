@@ -14,7 +14,16 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from report import svg_charts
-from report.build import Accuracy, Cash, Markout, Report, Row, before_bot_text, why_none_credited
+from report.build import (
+    Accuracy,
+    Cash,
+    Markout,
+    Report,
+    Row,
+    before_bot_text,
+    uncertain_text,
+    why_none_credited,
+)
 from report.css import CSS
 from report.growth import before_fees, growth
 from report.html_tables import collapsible, is_loss, of_cells, of_rows
@@ -131,7 +140,9 @@ def _totals(report: Report) -> str:
 
 
 def _credited(report: Report) -> str:
-    return f"none: {why_none_credited(report)}" if not report.total.money.credited else "received as cash"
+    if not report.total.money.credited:
+        return f"none: {why_none_credited(report)}"
+    return "; ".join(["received as cash", *uncertain_text(report)])
 
 
 def _figure(name: str, figure: str, told: str, look: str, key: str) -> str:

@@ -12,7 +12,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from report.build import Accuracy, Cash, Markout, Report, Result, Row, before_bot_text, why_none_credited
+from report.build import (
+    Accuracy,
+    Cash,
+    Markout,
+    Report,
+    Result,
+    Row,
+    before_bot_text,
+    uncertain_text,
+    why_none_credited,
+)
 from report.number_format import DAY, HOUR, dollars, duration, error_text, minute, percent, plural
 from report.reward_payments import Unexplained, Window, WindowState
 from rewards import rule_dates
@@ -99,6 +109,7 @@ def _summary(report: Report) -> str:
         *trading,
     ]
     told = [f"  {name:<21}{dollars(amount):>12}  {more}".rstrip() for name, amount, more in lines]
+    told += [f"  {line}" for line in uncertain_text(report)]
     if report.before_bot:
         told.append(f"  {before_bot_text(report)}")
     if count[WindowState.BELOW_FLOOR]:
@@ -108,9 +119,7 @@ def _summary(report: Report) -> str:
         lost = sum(
             (window.estimate for window in windows if window.state is WindowState.NOTHING_CAME), start=Decimal(0)
         )
-        ended = (
-            f"{plural(count[WindowState.NOTHING_CAME], 'window')} ended more than 48 hours ago and nothing came"
-        )
+        ended = f"{plural(count[WindowState.NOTHING_CAME], 'window')} ended more than 3 days ago and nothing came"
         told.append(f"  {ended}: estimated at {dollars(lost)}, counted as $0.00")
     return "\n".join([*told, *_earning_power(report)])
 

@@ -22,8 +22,14 @@ WITHDRAW_SECONDS = 5.0
 DETERMINE_SECONDS = 300.0
 """Seconds from a market's close until its result is known."""
 
-CREDIT_HOURS = (12.0, 48.0)
-"""A window's reward arrives as cash between these hours after its end."""
+CREDIT_HOURS = ((1.27, 1.83), (3.5, 24.0), (12.0, 48.0))
+"""A window's reward arrives as cash this many hours after its end, as measured. A series has one of these."""
+
+CREDIT_WEIGHTS = (3, 3, 2)
+"""How often a series has each of these spans."""
+
+SHORT_WINDOW, SHORT_CREDIT_HOURS = 3_600.0, (48.0, 72.0)
+"""A window of up to so many seconds is paid this many hours after its end, whatever its series."""
 
 REWARD_SHARD = 0
 
@@ -180,14 +186,23 @@ def _start(exchange: Exchange, program: ListedProgram) -> None:
 
 
 def _end(exchange: Exchange, program: ListedProgram, meter: Meter | None) -> None:
-    dice = random.Random(f"{exchange.seed}:{program.program_id}:credit")
-    when = program.ends + dice.uniform(*CREDIT_HOURS) * 3_600
     if meter is not None:
         meter.count(exchange.now)
         exchange.running[program.ticker].remove(meter)
         if meter.scores:
             exchange.ended.append(meter)
-    exchange.at(when, lambda: _credit(exchange, program, meter))
+    exchange.at(credit_time(exchange, program), lambda: _credit(exchange, program, meter))
+
+
+def credit_time(exchange: Exchange, program: ListedProgram) -> float:
+    """When a program is paid, in Unix seconds.
+    All windows of an event that end together are paid in one instant."""
+    event = exchange.markets[program.ticker].event
+    is_short = program.ends - program.starts <= SHORT_WINDOW
+    of_series = random.Random(f"{exchange.seed}:{event.series.ticker}:credit")
+    (hours,) = of_series.choices(CREDIT_HOURS, CREDIT_WEIGHTS)
+    of_event = random.Random(f"{exchange.seed}:{event.ticker}:{program.ends}:{is_short}:credit")
+    return program.ends + of_event.uniform(*(SHORT_CREDIT_HOURS if is_short else hours)) * 3_600
 
 
 def _credit(exchange: Exchange, program: ListedProgram, meter: Meter | None) -> None:

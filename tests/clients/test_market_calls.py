@@ -13,7 +13,7 @@ from exchange.models import FeeType, MarketStatus
 from exchange.orderbook import Side
 from simulator import lifecycle, pauses
 from tests.support import call_coverage
-from tests.support.bench import Bench
+from tests.support.bench import Bench, answer
 from tests.support.call_coverage import SHARD_0, SHARD_3, about, market, place, taken_by_others, wait
 from tests.support.project import START
 
@@ -71,6 +71,48 @@ def test_no_program_that_pays_now_is_missed(bench: Bench) -> None:
         assert program.cap == (None if listed.cap is None else D(listed.cap) / 10_000)
         assert program.start.timestamp() == pytest.approx(listed.starts, abs=1e-5)
         assert program.seconds == pytest.approx(listed.ends - listed.starts, abs=1e-5)
+
+
+@about("get_ended_programs")
+def test_a_window_that_ended_is_told_paid_out_or_not(bench: Bench) -> None:
+    """Only those that were asked for. While none of them was paid out, the list of those is not read."""
+    exchange = bench.exchange.api.exchange
+    exchange.advance(exchange.now + 2 * 86_400)
+    ended = [p for p in exchange.programs if p.kind == "liquidity" and p.ends <= exchange.now]
+    unpaid = [p.program_id for p in ended if not p.paid_out][:2]
+    paid = [p.program_id for p in ended if p.paid_out][:2]
+    assert len(unpaid) == len(paid) == 2
+    bench.wire.sent.clear()
+    assert {p.id: p.paid_out for p in bench.client.get_ended_programs(unpaid)} == dict.fromkeys(unpaid, False)
+    assert len(bench.wire.sent) == 1
+    both = bench.client.get_ended_programs([*unpaid, *paid, "not-there"]).all_or_raise()
+    assert {p.id: p.paid_out for p in both} == {**dict.fromkeys(unpaid, False), **dict.fromkeys(paid, True)}
+    assert bench.client.get_ended_programs([]).items == ()
+
+
+@about("get_ended_programs")
+def test_a_list_of_ended_programs_is_not_read_for_ever(bench: Bench) -> None:
+    """Nobody knows how far back the exchange's lists reach. Three pages of each are read."""
+    pages = 0
+
+    def one_more(request: requests.PreparedRequest) -> requests.Response:
+        nonlocal pages
+        pages += 1
+        return answer(200, f'{{"incentive_programs": [], "next_cursor": "page-{pages}"}}')(request)
+
+    bench.wire.fault = lambda request, _: one_more if "incentive_programs" in request.path_url else None
+    assert bench.client.get_ended_programs(["not-there"]).items == ()
+    assert pages == 6
+
+
+@about("get_ended_programs")
+def test_an_unreadable_program_is_not_taken_for_paid_or_unpaid(bench: Bench) -> None:
+    row = '{"id": "broken", "market_ticker": "KXA-1"}'
+    rows = f'{{"incentive_programs": ["nonsense", {{"id": []}}, {row}]}}'
+    bench.wire.fault = lambda request, _: answer(200, rows) if "incentive_programs" in request.path_url else None
+    found = bench.client.get_ended_programs(["broken"])
+    assert found.items == ()
+    assert {error.ticker for error in found.unreadable} == {"KXA-1"}
 
 
 @about("get_markets")

@@ -93,7 +93,7 @@ def test_unexplained_cash_is_logged_and_never_a_reward(
     seen = told(bench)
     assert seen.total.money.credited == 0
     assert [(one.amount, one.why) for one in seen.unexplained] == [
-        (D("41.17"), "no window that could pay had ended 12 to 48 hours before")
+        (D("41.17"), "no window that could pay had ended 1 hour to 3 days before")
     ]
     assert [line for line in bench.events("INFO") if "Cash: $41.1700 came that no fill" in line]
 

@@ -148,8 +148,8 @@ def window(state: WindowState) -> Window:
         ([], "no order rested in a reward window"),
         ([WindowState.RUNNING], "1 window still running"),
         ([WindowState.BELOW_FLOOR] * 3, "3 windows ended below the $1.00 floor"),
-        ([WindowState.EXPECTED] * 2, "2 windows ended less than 48 hours ago and not paid yet"),
-        ([WindowState.NOTHING_CAME], "1 window ended more than 48 hours ago and nothing came"),
+        ([WindowState.EXPECTED] * 2, "2 windows ended less than 3 days ago and not paid yet"),
+        ([WindowState.NOTHING_CAME], "1 window ended more than 3 days ago and nothing came"),
         (
             [WindowState.BELOW_FLOOR, WindowState.RUNNING, WindowState.RUNNING],
             "2 windows still running, 1 window ended below the $1.00 floor",

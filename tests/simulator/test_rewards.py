@@ -30,6 +30,7 @@ from simulator.rewards import ladder, payment, score_side
 from simulator.statement import meters, rewards, seconds, statement
 from tests.support.builders import CENTS
 from tests.support.project import LIP_VECTORS, RECORDED_BOOKS, START, needs
+from tests.support.small_exchange import listed
 
 NOW = START.timestamp()
 HALF = Fraction(1, 2)
@@ -172,12 +173,12 @@ def credits(exchange: Exchange, owner: str) -> list[tuple[float, int]]:
 
 
 def test_a_window_is_paid_within_two_days_of_its_end() -> None:
-    """The reward comes half a day to two days after the end. It is cash without a label, in no list of fills,
+    """The reward comes an hour to two days after the end. It is cash without a label, in no list of fills,
     settlements, transfers or deposits."""
     exchange, _ = exchange_with_program(reward=100)
     bid(exchange, "ann", 4_000, 1_000)
     before = exchange.accounts["ann"].cash[0]
-    exchange.advance(NOW + DAY + 12 * HOUR - 1)
+    exchange.advance(NOW + DAY + HOUR)
     assert credits(exchange, "ann") == []
     assert not exchange.programs[0].paid_out
     exchange.advance(NOW + DAY + 48 * HOUR + 1)
@@ -189,6 +190,55 @@ def test_a_window_is_paid_within_two_days_of_its_end() -> None:
     assert account.cash[0] == before + paid
     assert (account.fills, account.settlements, account.transfers, len(account.deposits)) == ([], [], [], 1)
     assert credits(exchange, "bob") == []
+
+
+def test_an_event_is_paid_in_one_instant_with_a_measured_lag() -> None:
+    """All windows of an event that end together are paid then. A series keeps its kind of lag, each event has its
+    own. Windows of an hour or less take longest. The same seed pays at the same times."""
+    lags = paid_after(seed=3, length=DAY)
+    assert lags == paid_after(seed=3, length=DAY)
+    assert lags != paid_after(seed=4, length=DAY)
+    spans = set()
+    for series in range(40):
+        events = [lags[f"KX{series}-{event}"] for event in range(5)]
+        assert {len(hours) for hours in events} == {1}, "the three markets of an event in one instant"
+        hours = [one for several in events for one in several]
+        assert len(set(hours)) == 5
+        (span,) = [span for span in lifecycle.CREDIT_HOURS if span[0] <= min(hours) and max(hours) <= span[1]][-1:]
+        spans.add(span)
+    assert spans == set(lifecycle.CREDIT_HOURS)
+    for hours in paid_after(seed=3, length=HOUR).values():
+        assert len(hours) == 1
+        assert 48 <= min(hours) <= 72
+
+
+def paid_after(seed: int, length: float) -> dict[str, set[float]]:
+    """Hours from the end to the payment of each of five events of forty series, with three markets each."""
+    exchange = Exchange(NOW, seed)
+    found: dict[str, set[float]] = {}
+    for series in range(40):
+        for event in range(5):
+            for market in range(3):
+                ticker = f"KX{series}-{event}-T{market}"
+                listed(exchange, ticker)
+                program = ListedProgram(
+                    exchange.next_number(), f"p-{ticker}", ticker, "liquidity", NOW, NOW + length, 10_000,
+                    CONTRACT, 5_000,
+                )  # fmt: skip
+                hours = (lifecycle.credit_time(exchange, program) - NOW - length) / HOUR
+                found.setdefault(f"KX{series}-{event}", set()).add(hours)
+    return found
+
+
+def test_paid_out_is_told_from_the_instant_of_the_payment_on() -> None:
+    exchange, _ = exchange_with_program(reward=100)
+    bid(exchange, "ann", 4_000, 1_000)
+    (program,) = exchange.programs
+    at = lifecycle.credit_time(exchange, program)
+    exchange.advance(at - 1)
+    assert (program.paid_out, credits(exchange, "ann")) == (False, [])
+    exchange.advance(at)
+    assert (program.paid_out, credits(exchange, "ann")) == (True, [(at, 25 * DOLLAR)])
 
 
 def test_a_running_window_is_told_up_to_now() -> None:
