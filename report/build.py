@@ -360,7 +360,7 @@ def why_none_credited(report: Report) -> str:
     if not report.windows:
         return "no order rested in a reward window"
     found = [f"{plural(count[state], 'window')} {words}" for state, words in told if count[state]]
-    unseen = "" if report.cash else "; cash has not been read yet, so no reward could be seen"
+    unseen = "" if report.cash else "; cash has not been read yet"
     return ", ".join(found) + unseen
 
 
@@ -412,8 +412,10 @@ def _worth(facts: ReportFacts, name: str, fill: Fill) -> tuple[datetime | None, 
 
 
 def _cash(spans: Sequence[ExplainedSpan], rewards: Rewards) -> Cash | None:
+    """Reconcile the cash since the balance was last read in another way."""
     if not spans:
         return None
+    spans = spans[max((place for place, span in enumerate(spans) if span.reread), default=0) :]
     first, last = spans[0].first, spans[-1].last
     since = spans[0].since
     came = _came(rewards.windows, rewards.of_series)

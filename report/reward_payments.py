@@ -361,10 +361,11 @@ def event_of(ticker: str) -> str:
 
 
 def _cash_jumps(spans: Sequence[ExplainedSpan]) -> list[_CashJump]:
+    """The steps between spans; none if the balance was read in another way from then on."""
     return [
         _CashJump(before.until, after.since, after.first.level - before.last.level, after.anew)
         for before, after in pairwise(spans)
-        if after.first.level != before.last.level
+        if not after.reread and after.first.level != before.last.level
     ]
 
 
