@@ -361,7 +361,7 @@ def event_of(ticker: str) -> str:
 
 
 def _cash_jumps(spans: Sequence[ExplainedSpan]) -> list[_CashJump]:
-    """The steps between spans; none if the balance was read in another way from then on."""
+    """The steps between spans, unless the balance was read in another way from then."""
     return [
         _CashJump(before.until, after.since, after.first.level - before.last.level, after.anew)
         for before, after in pairwise(spans)

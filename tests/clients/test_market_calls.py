@@ -15,6 +15,7 @@ from simulator import lifecycle, pauses
 from tests.support import call_coverage
 from tests.support.bench import Bench, answer
 from tests.support.call_coverage import SHARD_0, SHARD_3, about, market, place, taken_by_others, wait
+from tests.support.canned_answers import client_that_hears, give
 from tests.support.project import START
 
 D = Decimal
@@ -105,12 +106,10 @@ def test_a_list_of_ended_programs_is_not_read_for_ever(bench: Bench) -> None:
     assert pages == 6
 
 
-@about("get_ended_programs")
-def test_an_unreadable_program_is_not_taken_for_paid_or_unpaid(bench: Bench) -> None:
+def test_an_unreadable_program_is_not_taken_for_paid_or_unpaid() -> None:
     row = '{"id": "broken", "market_ticker": "KXA-1"}'
     rows = f'{{"incentive_programs": ["nonsense", {{"id": []}}, {row}]}}'
-    bench.wire.fault = lambda request, _: answer(200, rows) if "incentive_programs" in request.path_url else None
-    found = bench.client.get_ended_programs(["broken"])
+    found = client_that_hears(give(200, rows.encode()), give(200, rows.encode())).get_ended_programs(["broken"])
     assert found.items == ()
     assert {error.ticker for error in found.unreadable} == {"KXA-1"}
 
