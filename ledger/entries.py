@@ -205,7 +205,6 @@ class PendingWrites:
     cycle: CycleRecord | None = None
     mark: AccountMark | None = None
     programs: list[Program] = field(default_factory=list)
-    payouts: dict[str, PayoutLook] = field(default_factory=dict)
     orders: dict[str, OrderRecord] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     settlements: dict[tuple[str, datetime], Settlement] = field(default_factory=dict)
@@ -221,6 +220,7 @@ class PendingWrites:
     markouts: dict[MarkoutPoint, BestBids] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     capital: dict[tuple[date, str], float] = field(default_factory=dict)
+    payouts: dict[str, PayoutLook] = field(default_factory=dict)
 
     def add(self, seconds: Mapping[AccrualKey, AccruedSeconds]) -> None:
         for key, more in seconds.items():

@@ -35,7 +35,7 @@ ALIKE: Windows = {ticker: (dollars, 15, *terms) for ticker, (dollars, _, *terms)
 def paid(bench: Bench, ids: dict[str, str]) -> dict[str, Decimal]:
     """By market, what the exchange's own statement says was paid for the windows."""
     exchange = bench.exchange.api.exchange
-    exchange.advance(exchange.now + 49 * 3_600)
+    exchange.advance(exchange.now + 73 * 3_600)
     journal = statement.statement(exchange, CUSTOMER)["journal"]
     rewards = {entry["about"]: Decimal(entry["amount"]) for entry in journal if entry["kind"] == "reward"}
     return {ticker: rewards.get(name, Decimal(0)) for name, ticker in ids.items()}
