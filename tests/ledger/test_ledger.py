@@ -25,9 +25,19 @@ from exchange.orderbook import NO, YES
 from ledger import schema
 from ledger.cash_reconciliation import CashReading, ExplainedSpan
 from ledger.database import LedgerError
-from ledger.entries import AccountMark, AccruedSeconds, CashFlow, CycleRecord, DayMark, Outcome, PendingWrites
+from ledger.entries import (
+    AccountMark,
+    AccruedSeconds,
+    CashFlow,
+    CycleRecord,
+    DayMark,
+    Outcome,
+    PayoutLook,
+    PendingWrites,
+)
 from ledger.ledger import Ledger, file_name
 from ledger.markouts import BestBids, MarkoutPoint
+from ledger.payouts import PayoutTimes
 from ledger.sql_rows import to_micros
 from report.facts import read_report_facts
 from tests.support.builders import NOW, SECONDS, US, book, cents, later, ledger_fill, ledger_order, program
@@ -78,6 +88,7 @@ def full_entry() -> PendingWrites:
         markouts={MarkoutPoint("f", "1 h"): BestBids(NOW + later(3600), D("0.3800"), None, True)},
         outcomes={"M": Outcome(NOW + later(60), D("1.0000"))},
         capital={(NOW.date(), "M"): 12.5},
+        payouts={"q": PayoutLook(NOW + timedelta(seconds=2), program(name="q", target=None, cap=7))},
     )
 
 
@@ -101,6 +112,7 @@ def test_what_goes_in_comes_out_to_the_last_digit(ours: Ledger, path: Path) -> N
         assert (read.traded(), known.cash_spans) == (entry.traded, [entry.cash[NOW]])
         assert (known.cash_flows, known.markouts) == ([entry.flows["d"]], entry.markouts)
         assert (known.outcomes, known.capital) == (entry.outcomes, entry.capital)
+        assert known.payouts == {"p": PayoutTimes(NOW), "q": PayoutTimes(entry.payouts["q"].at)}
 
 
 def test_a_fill_that_is_told_again_is_counted_once(ours: Ledger) -> None:

@@ -146,11 +146,11 @@ def test_a_customers_order_does_not_change_the_programs() -> None:
 
 
 def test_a_program_over_before_the_opening_is_paid_out_too() -> None:
-    """A program that ended before the simulator opened is paid out within 49 hours."""
+    """A program that ended before the simulator opened is paid out within three days."""
     exchange = open_exchange(NOW, 1, programs=12, who=())
     over = [p for p in exchange.programs if p.ends <= NOW]
     assert over
-    exchange.advance(NOW + 49 * 3_600)
+    exchange.advance(NOW + 72 * 3_600)
     assert all(p.paid_out for p in over)
 
 

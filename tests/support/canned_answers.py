@@ -75,7 +75,7 @@ CALLS: dict[str, Callable[[KalshiHttpClient], Any]] = {
     "get_balance": lambda c: c.get_balance(),
     "get_candles": lambda c: c.get_candles([TICKER], START, START + timedelta(minutes=5)),
     "get_deposits": lambda c: c.get_deposits(),
-    "get_ended_programs": lambda c: c.get_ended_programs(["00000000-0000-4000-8000-000000000001"]),
+    "get_ended_programs": lambda c: c.get_ended_programs(["not-there"]),
     "get_events": lambda c: c.get_events(["KXMLBGAME-26NOV25", "KXODDFREE-26NOV23"]),
     "get_exchange_status": lambda c: c.get_exchange_status(),
     "get_fills": lambda c: c.get_fills(START),
