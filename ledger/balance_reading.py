@@ -42,7 +42,7 @@ _MEANS = {
     BalanceReading.GROSS: "the balance contains what resting orders reserve; free cash is the balance less that",
     BalanceReading.NET: "the balance is what resting orders leave free",
     BalanceReading.NOT_KNOWN: "free cash is counted as the balance less all resting orders until two changes of "
-    "our orders agree; no reward is seen in the cash until then",
+    "our orders agree",
 }
 
 
