@@ -40,6 +40,7 @@ soak: .venv/.test-installed  ## the long tests; two hours or so
 	$(BIN)/python -m tests.slow.matrix --all
 	$(BIN)/python -m tests.slow.calibration
 	$(BIN)/python -m tests.slow.reward_months
+	$(BIN)/python -m tests.slow.tight_cash
 
 format: .venv/.test-installed  ## lint and format the code in place
 	$(BIN)/ruff check --fix .
