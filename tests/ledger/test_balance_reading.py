@@ -179,6 +179,23 @@ def test_markets_with_a_position_or_a_fee_do_not_count(world: BalanceReading) ->
 
 
 @BOTH
+def test_orders_that_make_up_for_each_other_show_nothing(world: BalanceReading) -> None:
+    """Each time one comes in a market with a fee and one goes in a market without, for the same money: the balance
+    stays, whatever it means."""
+    account = Account(world)
+    account.place("5", "n", "KXHIGHNY-26-T1")
+    account.place("5", "f", "KXHIGHNY-26-T9")
+    account.positions["KXHIGHNY-26-T9"] = D(1)
+    account.look(3)
+    for number in range(4):
+        came, went = ("n", "f") if number % 2 else ("f", "n")
+        account.cancel(f"{went}{number - 1}" if number else went)
+        account.place("5", f"{came}{number}", "KXHIGHNY-26-T1" if came == "n" else "KXHIGHNY-26-T9")
+        account.look(3)
+    assert account.reading in (UNKNOWN, world)
+
+
+@BOTH
 def test_a_change_below_the_step_shows_nothing(world: BalanceReading) -> None:
     account = Account(world)
     for number in range(4):

@@ -111,6 +111,18 @@ def test_cash_is_seen_before_the_balances_reading_is_known(make_bench: MakeBench
     assert [one.amount for one in told(bench).unexplained] == [D("7.25")]
 
 
+def test_payments_are_not_read_at_each_change_of_the_orders(make_bench: MakeBench) -> None:
+    """As long as it is not known how the balance is meant, a change of the orders begins a new span of cash, once
+    they rest for two looks. A busy board would cost four lists a cycle."""
+    bench = make_bench(**STILL)
+    trade_cycles(bench, 1)
+    ticker = bench.resting()[0].ticker
+    for number in range(5):
+        place_by_hand(bench, ticker, name=f"by-hand-{number}")
+        trade_cycles(bench, 1)
+    assert [path for path in bench.wire.asked() if path.endswith("/deposits")] == []
+
+
 def test_cash_that_came_while_the_bot_was_down_is_seen(make_bench: MakeBench) -> None:
     """After its restart the bot reports the cash as unexplained."""
     bench = make_bench(faults=moves("cash_given", amount=7.25), **STILL)

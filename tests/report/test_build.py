@@ -55,6 +55,19 @@ def facts(**known: object) -> ReportFacts:
     return ReportFacts(**(empty | known))  # type: ignore[arg-type]
 
 
+def test_a_balance_that_is_read_in_another_way_is_no_cash() -> None:
+    """Net until then, gross after: $26.50 that orders reserve are neither a reward nor unexplained."""
+    net, gross = CashReading(D("33.50"), D(0), D(0)), CashReading(D(60), D(0), D(0))
+    spans = [
+        ExplainedSpan(NOW, later(1), net, net, anew=True),
+        ExplainedSpan(later(2), later(30), gross, gross, reread=True),
+    ]
+    told = build_report(facts(cash_spans=spans))
+    assert told.unexplained == []
+    assert told.cash is not None
+    assert (told.cash.first, told.cash.last, told.cash.unexplained) == (60, 60, 0)
+
+
 def test_a_round_trip_is_split_into_spread_exit_fees_and_moves() -> None:
     """The spread, the cost of the exit, the fees and the move of the middle add up to the trading result."""
     bought, sold = fill("a", 1, YES, "0.40", "10"), fill("b", 2, NO, "0.64", "10", "0.18", True)

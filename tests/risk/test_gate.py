@@ -132,6 +132,27 @@ def test_what_rests_and_what_went_is_counted() -> None:
     assert one.tied_up == 0
 
 
+@pytest.mark.parametrize(("closing", "expected"), [(None, None), (True, RefusalCode.CASH), (False, None)])
+def test_an_exit_is_not_held_back_by_cash_unless_it_needs_it(
+    closing: bool | None, expected: RefusalCode | None
+) -> None:
+    """5 YES that close 5 NO. As long as it is not known whether they need cash, the exchange decides."""
+    one = gate(positions=(held("KXA-1", -5),), cash=FreeCash(D("1"), {0: D("1")}, closing=closing))
+    assert code(one, quote()) is expected
+
+
+@pytest.mark.parametrize(
+    ("closing", "expected"), [(None, RefusalCode.CASH), (True, RefusalCode.CASH), (False, None)]
+)
+def test_orders_that_only_close_count_until_seen_otherwise(
+    closing: bool | None, expected: RefusalCode | None
+) -> None:
+    """$3 are free. 5 NO at 0.40 close what is held; if they reserve their $2, 5 YES for $2.45 are too many."""
+    one = gate(positions=(held("KXA-1", 5),), cash=FreeCash(D("3"), {0: D("3")}, closing=closing))
+    one.rests("KXA-1", "exit", Bid(NO, D("0.40"), D(5)))
+    assert code(one, quote()) is expected
+
+
 def test_a_sale_frees_what_it_sold() -> None:
     one = gate(positions=(held("KXA-1", 10, "4"),), limits=AMPLE._replace(max_event_loss=D(4)))
     assert code(one, quote(count=1)) is RefusalCode.POSITION

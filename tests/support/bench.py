@@ -272,15 +272,15 @@ Beside = tuple[Bench, Callable[..., Said]]
 # -- actions of people -------------------------------------------------------------------------------------------
 
 
-def place_by_hand(bench: Bench, ticker: str | None = None, above_best: bool = False) -> str:
-    """A person's own bid for 400 contracts. Returns its id."""
+def place_by_hand(
+    bench: Bench, ticker: str | None = None, above_best: bool = False, name: str = "typed-by-hand"
+) -> str:
+    """A person's own bid for 400 contracts, with the client order id `name`. Returns its id."""
     ticker = ticker or bench.resting()[0].ticker
     best = bench.exchange.api.exchange.markets[ticker].book.bids.best()
     assert best is not None
     price = f"{(best + (100 if above_best else -200)) / 10_000:.4f}"
-    return bench.raw.place(
-        ticker=ticker, count="400", price=price, client_order_id="typed-by-hand", post_only=True
-    )
+    return bench.raw.place(ticker=ticker, count="400", price=price, client_order_id=name, post_only=True)
 
 
 def buy_by_hand(bench: Bench, ticker: str) -> str:
