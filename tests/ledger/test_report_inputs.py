@@ -118,7 +118,7 @@ def test_payments_are_not_read_at_each_change_of_the_orders(make_bench: MakeBenc
     trade_cycles(bench, 1)
     ticker = bench.resting()[0].ticker
     for number in range(5):
-        place_by_hand(bench, ticker, name=f"by-hand-{number}")
+        place_by_hand(bench, ticker, name=f"another-{number}")
         trade_cycles(bench, 1)
     assert [path for path in bench.wire.asked() if path.endswith("/deposits")] == []
 
