@@ -66,8 +66,9 @@ class FreeCash(NamedTuple):
     """Dollars that new orders can spend, in total and by shard.
 
     `by_shard` is empty if the exchange does not tell the balance by shard. `reserved`: by resting orders, the
-    account's own and a person's; `by_order`: the same by order id. `closing`: see `CashRule`. `whole`: all cash,
-    reserved or not, None if it is not known. `told`: the balance, None if it is known how it is meant."""
+    account's own and a person's. `by_order`: what each of them frees if it goes, by order id. `closing`: see
+    `CashRule`. `doubtful`: by shard, what orders that only close do not free if they reserve nothing. `whole`: all
+    cash, reserved or not, None if it is not known. `told`: the balance, None if it is known how it is meant."""
 
     total: Decimal
     by_shard: Mapping[int, Decimal] = _NONE
@@ -75,6 +76,7 @@ class FreeCash(NamedTuple):
     reserved_by_shard: Mapping[int, Decimal] = _NONE
     by_order: Mapping[str, Decimal] = _NO_ORDERS
     closing: bool | None = False
+    doubtful: Mapping[int, Decimal] = _NONE
     told: Decimal | None = None
     whole: Decimal | None = None
 
@@ -119,28 +121,39 @@ def free_cash(
 ) -> FreeCash:
     """What is free of a `balance` while `orders` rest, as far as the `rule` is known.
 
-    If the reading is not known, it is the balance less all reserves, but never below 0: what rests is paid for."""
-    by_order = {name: one.by(rule) for name, one in reserved.items()}
-    by_shard = dict.fromkeys(balance.by_shard, _NOTHING)
-    closes = False
+    If the reading is not known, it is the balance less all reserves, but at least what orders that only close may
+    reserve for nothing: the others are paid for."""
+    is_net, is_unknown = (rule.balance is one for one in (BalanceReading.NET, BalanceReading.NOT_KNOWN))
+    all_there = dict.fromkeys(balance.by_shard, _NOTHING)
+    may_close = dict.fromkeys(balance.by_shard, _NOTHING)
     for order in orders:
-        shard = shard_of(order)
-        by_shard[shard] = by_shard.get(shard, _NOTHING) + by_order[order.order_id]
-        closes = closes or reserved[order.order_id].closing > 0
-    total = sum(by_shard.values(), start=_NOTHING)
+        shard, one = shard_of(order), reserved[order.order_id]
+        all_there[shard] = all_there.get(shard, _NOTHING) + one.by(rule)
+        if rule.closing is None:
+            may_close[shard] = may_close.get(shard, _NOTHING) + one.closing
 
-    def free(told: Decimal, reserved_there: Decimal) -> Decimal:
-        if rule.balance is BalanceReading.NET:
+    def free(told: Decimal, all_of_them: Decimal, closing: Decimal) -> Decimal:
+        if is_net:
             return told
-        left = told - reserved_there
-        return left if rule.balance is BalanceReading.GROSS else max(left, _NOTHING)
+        return max(told - all_of_them, -closing) if is_unknown else told - all_of_them
 
-    shards = {shard: free(told, by_shard[shard]) for shard, told in balance.by_shard.items()}
-    whole = balance.total if rule.balance is BalanceReading.GROSS else None
-    if rule.balance is BalanceReading.NET and not (closes and rule.closing is None):
-        whole = balance.total + total
-    told = balance.total if rule.balance is BalanceReading.NOT_KNOWN else None
-    in_all = free(balance.total, total)
-    if rule.balance is BalanceReading.NOT_KNOWN and shards:  # one shard's cash does not pay for another's orders
-        in_all = sum(shards.values(), start=_NOTHING)
-    return FreeCash(in_all, shards, total, by_shard, by_order, rule.closing, told, whole)
+    by_shard = {shard: free(told, all_there[shard], may_close[shard]) for shard, told in balance.by_shard.items()}
+    total, closing = (sum(one.values(), start=_NOTHING) for one in (all_there, may_close))
+    in_all = free(balance.total, total, closing)
+    if is_unknown and by_shard:  # one shard's cash does not pay for another's orders
+        in_all = sum(by_shard.values(), start=_NOTHING)
+    whole = None if is_unknown or (is_net and closing) else balance.total + (total if is_net else _NOTHING)
+    return FreeCash(
+        total=in_all,
+        by_shard=by_shard,
+        reserved=total,
+        reserved_by_shard=all_there,
+        by_order={
+            name: one.opening if is_net and rule.closing is None else one.by(rule)
+            for name, one in reserved.items()
+        },
+        closing=rule.closing,
+        doubtful=may_close if is_net else _NONE,
+        told=balance.total if is_unknown else None,
+        whole=whole,
+    )

@@ -32,6 +32,9 @@ SAME = Decimal("0.02")
 _LASTS = 3
 """Looks for which a change must last: a balance that is late by less than that shows nothing."""
 
+_NARROW = Decimal("0.10")
+"""Dollars by which the least and the most of a change may differ, to compare it with a net balance."""
+
 _REMEMBERED = 30
 """Looks at a shard with which a new one is compared."""
 
@@ -56,27 +59,47 @@ class KnownCashRule(NamedTuple):
 class ShardLook(NamedTuple):
     """One look at a shard, in dollars.
 
-    `level`: the balance less all that fills and settlements moved. `beside`: the orders in markets with a position
-    or a maker fee, or whose fee is not known. `clean`: what the others reserve. `opening`, `closing`: what all of
-    them reserve, see `Reserve`."""
+    `level`: the balance less all that fills and settlements moved. `orders`: for each resting order, the least and
+    the most that it may reserve; see `_may_reserve`. `opening`, `closing`: what all of them reserve, see
+    `Reserve`."""
 
     balance: Decimal
     level: Decimal
-    beside: Hashable
-    clean: Decimal
+    orders: Mapping[Hashable, tuple[Decimal, Decimal]]
     opening: Decimal
     closing: Decimal
 
 
+def reserve_change(before: ShardLook, now: ShardLook) -> tuple[Decimal, Decimal]:
+    """By how many dollars at least, and at most, the reserves of a shard have changed.
+
+    Orders that stayed as they were reserve the same, whatever that is."""
+    came = [now.orders[order] for order in now.orders.keys() - before.orders.keys()]
+    went = [before.orders[order] for order in before.orders.keys() - now.orders.keys()]
+    least = sum((low for low, _ in came), start=_NOTHING) - sum((high for _, high in went), start=_NOTHING)
+    most = sum((high for _, high in came), start=_NOTHING) - sum((low for low, _ in went), start=_NOTHING)
+    return least, most
+
+
+def has_changed(before: ShardLook, now: ShardLook) -> bool:
+    """Whether the reserves have surely changed by a step."""
+    least, most = reserve_change(before, now)
+    return least >= STEP or most <= -STEP
+
+
+def closes_more_or_less(before: ShardLook, now: ShardLook) -> bool:
+    """Whether what orders that only close would reserve has changed by a step."""
+    return abs(now.closing - before.closing) >= STEP
+
+
 def balance_shown(before: ShardLook, since: Sequence[ShardLook]) -> BalanceReading | None:
-    """What a change of the orders shows that lasted for the looks `since`.
+    """What a change of the reserves shows that lasted for the looks `since`.
 
     None if it shows nothing."""
-    if any(look.beside != before.beside for look in since):
-        return None
     if all(abs(look.level - before.level) <= SAME for look in since):
         return BalanceReading.GROSS
-    net = all(abs(look.level + look.clean - before.level - before.clean) <= SAME for look in since)
+    changes = [(reserve_change(before, look), before.level - look.level) for look in since]
+    net = all(most - least <= _NARROW and least - SAME <= went <= most + SAME for (least, most), went in changes)
     return BalanceReading.NET if net else None
 
 
@@ -113,11 +136,12 @@ class _ShardWatch:
         self._looks.append(now)
         return list(self._looks)[-_LASTS:] if len(self._looks) >= _LASTS else ()
 
-    def before(self, since: Sequence[ShardLook], amount: Callable[[ShardLook], Decimal]) -> ShardLook | None:
-        """The latest look from which an amount differs by a step at all looks `since`."""
+    def before(
+        self, since: Sequence[ShardLook], has_changed: Callable[[ShardLook, ShardLook], bool]
+    ) -> ShardLook | None:
+        """The latest look from which all looks `since` have changed."""
         earlier = reversed(list(self._looks)[:-_LASTS])
-        changed = (one for one in earlier if all(abs(amount(look) - amount(one)) >= STEP for look in since))
-        return next(changed, None)
+        return next((one for one in earlier if all(has_changed(one, look) for look in since)), None)
 
     def forget(self) -> None:
         """Each change counts for one observation only: begin with the last look."""
@@ -162,7 +186,7 @@ class BalanceWatch:
         self._refused.clear()
         if unexplained and self.known.rule.balance is not BalanceReading.NOT_KNOWN:
             self._forget("an order was refused for want of cash although enough seemed free")
-        held = {position.ticker for position in positions}
+        held = {position.ticker: position.count for position in positions}
         by_shard: dict[int, list[Order]] = defaultdict(list)
         for order in orders:
             by_shard[shard_of(order) if balance.by_shard else _ALL].append(order)
@@ -186,7 +210,7 @@ class BalanceWatch:
 
     def _observe(self, at: datetime, shard: _ShardWatch, since: Sequence[ShardLook]) -> bool:
         """See what the last looks show. Returns whether they show the balance's reading."""
-        before = shard.before(since, lambda look: look.clean)
+        before = shard.before(since, has_changed)
         shown = balance_shown(before, since) if before else None
         if shown is None:
             self._observe_closing(at, shard, since)
@@ -209,7 +233,7 @@ class BalanceWatch:
         rule, shown = self.known.rule, None
         if rule.balance is BalanceReading.GROSS and all(map(closing_exceeds, since)):
             shown = False
-        before = shard.before(since, lambda look: look.closing)
+        before = shard.before(since, closes_more_or_less)
         if rule.balance is BalanceReading.NET and before:
             shown = closing_shown(before, since)
         if shown is not None:
@@ -228,18 +252,25 @@ def _shard_look(
     balance: Decimal,
     level: Decimal,
     orders: Iterable[Order],
-    held: Collection[str],
+    held: Mapping[str, Decimal],
     reserved: Mapping[str, Reserve],
     maker_rate: MakerRate,
 ) -> ShardLook:
-    """The look at a shard. `held`: the markets with a position."""
-    clean = opening = closing = _NOTHING
-    beside = set()
+    """The look at a shard. `held`: contracts by market."""
+    opening = closing = _NOTHING
+    found: dict[Hashable, tuple[Decimal, Decimal]] = {}
     for order in orders:
-        one, rests = reserved[order.order_id], (order.order_id, order.price, order.remaining)
+        one, count = reserved[order.order_id], held.get(order.ticker, _NOTHING)
         opening, closing = opening + one.opening, closing + one.closing
-        if order.ticker in held or maker_rate(order.ticker) != 0:
-            beside.add(rests)
-        else:
-            clean += one.opening
-    return ShardLook(balance, level, frozenset(beside), clean, opening, closing)
+        found[order.order_id, order.price, order.remaining, count] = _may_reserve(order, one, count, maker_rate)
+    return ShardLook(balance, level, found, opening, closing)
+
+
+def _may_reserve(order: Order, reserve: Reserve, held: Decimal, maker_rate: MakerRate) -> tuple[Decimal, Decimal]:
+    """The least and the most dollars that an order may reserve.
+
+    Whether it reserves its maker fee is not known for sure; nor, in a market with a position, anything at all."""
+    most = reserve.opening + reserve.closing
+    if held:
+        return _NOTHING, most
+    return (order.price * order.remaining, most) if maker_rate(order.ticker) else (most, most)

@@ -362,8 +362,9 @@ class Gate:
         shard, by_shard = order.exchange_index, cash.by_shard
         if by_shard and shard is not None:
             free = by_shard.get(shard, _NOTHING) - self._spent.get(shard, _NOTHING)
+            free -= cash.doubtful.get(shard, _NOTHING)
         else:
-            free = cash.total - self.spent
+            free = cash.total - self.spent - sum(cash.doubtful.values(), start=_NOTHING)
         return -free if free < 0 else None
 
     # -- counting ----------------------------------------------------------------------------------------------

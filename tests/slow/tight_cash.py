@@ -20,7 +20,7 @@ from tests.support.bench import Bench, Wire
 from tests.support.project import START
 
 MOVED = [{"do": "cash_moved", "from": 100, "source": 0, "destination": shard, "amount": 1.23} for shard in (2, 3)]
-"""A person moves cash from the first shard to the others while the first orders would show how the balance is meant."""
+"""A person moves cash to other shards while the first orders would show how the balance is meant."""
 
 
 def trade(seed: int, balance: str, exit_by: str, cycles: int, is_moved: bool = False) -> tight_cash.Outcome:
