@@ -104,7 +104,9 @@ def test_cash_is_seen_before_the_balances_reading_is_known(make_bench: MakeBench
     and quotes that come and go are no cash."""
     bench = make_bench(faults=[{"do": "cash_given", "from": 500, "amount": 7.25}], who=(), balance=balance)
     trade_cycles(bench, 6)
-    place_by_hand(bench)
+    bench.raw.place(
+        ticker=bench.resting()[0].ticker, count="9.00", price="0.0100", client_order_id="typed-by-hand"
+    )
     trade_cycles(bench, 6)
     assert bench.bot.session.bookkeeper.balance_watch.known.rule.balance is BalanceReading.NOT_KNOWN
     assert [line for line in bench.events("INFO") if "Cash: $" in line] != []
