@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 import main
@@ -26,6 +27,9 @@ from simulator.rewards import TopTick
 from tests.support.bench import Bench, MakeBench, Said, Wire, share
 from tests.support.documented_log import assert_documented
 from tests.support.project import START, copy_of_the_product
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, not wrong
+hypothesis.settings.load_profile("any machine")
 
 SLOW = {"processes", "slow"}
 """Folders whose tests take seconds each. Other slow tests have the `slow` marker."""

@@ -99,7 +99,7 @@ def heard(clock: ExchangeClock, true: SimulatedClock, told: Answers) -> Iterator
         yield clock.pop_message()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(-1, 1), st.floats(0, 1), answers(0.9))
 def test_a_clock_that_is_a_second_off_is_left_alone(ahead: float, fraction: float, told: Answers) -> None:
     true = SimulatedClock(START + timedelta(seconds=fraction), pace=None)
@@ -109,7 +109,7 @@ def test_a_clock_that_is_a_second_off_is_left_alone(ahead: float, fraction: floa
     assert clock.now() == true.now() + timedelta(seconds=ahead)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(3, 1e6), st.booleans(), st.floats(0, 1), answers(0.9))
 @example(3, True, 0.0, [(0, 0.45, 0), (0.999, 0, 0.45), (0.001, 0.45, 0)])
 @example(600, False, 0.999, [(0, 0, 0.45), (0.001, 0.45, 0)])
@@ -127,7 +127,7 @@ def test_a_wrong_clock_is_corrected_by_the_first_answer(
     assert abs((clock.now() - true.now()).total_seconds()) <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([0.0, 1.0, -1.0, 3.0, -3.0, 600.0]), st.floats(0, 1), answers(6))
 @example(3.0, 0.999, [(0, 2.0, 0), (0.001, 0, 1.999)])
 @example(3.0, 0.5, [(1.25, 0, 3.0), (0, 0, 1.75), (0, 1.5, 0)])
@@ -168,7 +168,7 @@ def test_a_slow_answer_corrects_only_what_exceeds_its_doubt(ahead: int, correcte
     assert clock.is_known
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,5} [0-9:]{1,12} ?[A-Z+0-9-]*"))
 @example("")
 @example("Sun, 22 Nov 2026 15:00:00")

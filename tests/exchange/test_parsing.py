@@ -93,7 +93,7 @@ def test_every_method_is_among_those_that_are_told_anything() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_any_answer_gives_a_value_or_a_typed_error(name: str, data: st.DataObject) -> None:
     """No answer, however broken, raises anything but an exchange error. The error is short and names the
@@ -206,7 +206,7 @@ def test_a_strange_value_in_one_place_is_read_or_named(parser: str) -> None:
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_a_parser_makes_a_value_or_says_what_is_wrong(parser: str, data: st.DataObject) -> None:
     """A parser reads a sample with several random changes, or any random value. It makes a value or says which
@@ -314,7 +314,7 @@ def test_only_markets_with_the_same_price_ranges_share_a_grid() -> None:
             parse_markets.market(changed("market", price_ranges=broken))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ANYTHING)
 @example({"error": {"code": "a", "message": ["b"], "details": {"c": 1}}})
 @example({"code": 5, "message": None})
@@ -323,7 +323,7 @@ def test_an_error_body_of_any_form_gives_words(body: Any) -> None:
     assert [type(word) for word in words] == [str] * 3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.binary() | ANYTHING_SENT.map(sent))
 def test_bytes_are_json_or_a_value_error(payload: bytes) -> None:
     with suppress(ValueError):

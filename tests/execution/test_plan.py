@@ -333,7 +333,7 @@ def ours(orders: Iterable[Order]) -> list[Order]:
     return [one for one in orders if trade.is_own(one)]
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(worlds())
 def test_no_plan_breaks_a_limit_even_if_its_sales_fail(world: tuple[TradingState, Targets]) -> None:
     """Event loss, capital and cash stay within their limits whether what the plan sells is sold or not."""
@@ -352,7 +352,7 @@ def test_no_plan_breaks_a_limit_even_if_its_sales_fail(world: tuple[TradingState
         assert then.cash is None or all(then.cash.by_shard.get(shard, D(0)) >= 0 for shard in placed)
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(worlds())
 def test_no_plan_crosses_or_leaves_two_orders_on_one_side(
     world: tuple[TradingState, Targets],
@@ -394,7 +394,7 @@ def test_no_plan_crosses_or_leaves_two_orders_on_one_side(
         assert all(one.price < best.price for one in staying)
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(worlds())
 def test_no_plan_touches_an_order_that_it_should_not(world: tuple[TradingState, Targets]) -> None:
     now, wanted = world
@@ -408,7 +408,7 @@ def test_no_plan_touches_an_order_that_it_should_not(world: tuple[TradingState, 
     assert {(new.ticker, new.bid.side) for new in made.orders} <= named | exits
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(worlds())
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(world: tuple[TradingState, Targets]) -> None:
     """But on the side of what was sold, which may be quoted again, and whatever more the limits then allow."""

@@ -150,7 +150,7 @@ def test_a_new_simulator_gets_a_new_ledger(bench: Bench) -> None:
     assert bench.ledger.identity.run == "another"
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(1, 5),
     kills=st.lists(st.tuples(st.integers(1, 120), st.integers(0, 400)), min_size=1, max_size=4),

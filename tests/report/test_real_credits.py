@@ -91,7 +91,7 @@ NEAR = (1 - BELOW + 0.001, 1 + ABOVE - 0.001)
 REFERRALS = ("2026-07-21T06:10:00", "2026-07-22T12:00:00", "2026-07-24T14:00:00", "2026-07-28T03:00:00")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.one_of(st.sampled_from(NEAR), st.floats(*NEAR)), min_size=MARKETS, max_size=MARKETS),
     st.sampled_from(REFERRALS),

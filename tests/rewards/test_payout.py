@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards import rule_2026_07_30 as rule
@@ -41,7 +41,6 @@ DOLLARS = st.one_of(
 CAPS = st.none() | st.integers(1, 100_000).map(lambda n: Decimal(n) / 100)
 
 
-@settings(deadline=None)
 @given(DOLLARS, DOLLARS, CAPS)
 def test_a_payout_is_nothing_or_at_least_a_dollar(earned: float, other: float, cap: Decimal | None) -> None:
     """A payout is in whole cents, at most what was earned and at most the cap. If more was earned, it is not
@@ -58,7 +57,6 @@ def test_a_payout_is_nothing_or_at_least_a_dollar(earned: float, other: float, c
     assert rule.payout(less, cap) <= rule.payout(more, cap) <= rule.payout(more)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1_000), st.integers(1, 5_000), st.integers(0, 10_000), CAPS)
 def test_a_window_is_paid_as_the_simulated_exchange_pays_it(
     thousandths: int, reward: int, valid: int, cap: Decimal | None

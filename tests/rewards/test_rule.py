@@ -286,7 +286,6 @@ def counted(levels: Sequence[Level]) -> Decimal:
     return sum((size for _, size in levels), start=Decimal(0))
 
 
-@settings(deadline=None)
 @given(one_side(), st.sampled_from(DISCOUNTS))
 def test_a_book_scores_the_same_with_the_bots_bids_merged(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal], discount: Decimal
@@ -303,7 +302,6 @@ def test_a_book_scores_the_same_with_the_bots_bids_merged(
         assert apart.rivals + apart.ours == pytest.approx(merged.rivals)
 
 
-@settings(deadline=None)
 @given(one_side(), st.sampled_from(DISCOUNTS), st.data())
 def test_the_shares_of_all_who_bid_on_a_side_sum_to_one(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal], discount: Decimal, data: st.DataObject
@@ -321,7 +319,6 @@ def test_the_shares_of_all_who_bid_on_a_side_sum_to_one(
     assert total == pytest.approx(1.0 if sum(bid.count for bid in bids) >= target else 0.0)
 
 
-@settings(deadline=None)
 @given(one_side())
 def test_each_bid_down_to_the_target_earns_and_none_below(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal],
@@ -346,7 +343,7 @@ def test_each_bid_down_to_the_target_earns_and_none_below(
     event(f"{paid} of {len(everything)} paid")
 
 
-@settings(max_examples=140, deadline=None)
+@settings(max_examples=140)
 @given(one_side(), st.sampled_from(DISCOUNTS))
 def test_the_bot_and_the_simulated_exchange_read_the_rule_alike(
     drawn: tuple[PriceGrid, Side, tuple[Level, ...], list[Bid], Decimal], discount: Decimal
@@ -378,7 +375,6 @@ def quoted_books(draw: st.DrawFn) -> tuple[PriceGrid, Book, list[Bid], Decimal]:
     return grid, rivals, ours, draw(strategies.targets(draw(st.sampled_from([merged.yes, merged.no]))))
 
 
-@settings(deadline=None)
 @given(quoted_books(), st.sampled_from(DISCOUNTS))
 def test_a_side_that_misses_the_target_costs_the_whole_reward(
     drawn: tuple[PriceGrid, Book, list[Bid], Decimal], discount: Decimal

@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from commands import incentives
@@ -44,7 +44,6 @@ HALF = D("0.5")
 # -- one side --------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.data(), st.sampled_from(GRIDS), st.sampled_from(Side))
 def test_a_side_has_one_score_counted_and_none_disqualified(
     data: st.DataObject, grid: PriceGrid, side: Side

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from exchange.account import Position
@@ -128,7 +128,6 @@ def worst_loss(
     return worst
 
 
-@settings(deadline=None)
 @given(events())
 def test_an_events_risk_is_its_worst_outcome(
     drawn: tuple[int, list[Position], list[Bid], list[str]],
@@ -154,7 +153,6 @@ def test_an_events_risk_is_its_worst_outcome(
     event("offsets" if unknown.event_risk(EVENT) > known.event_risk(EVENT) else "the same")
 
 
-@settings(deadline=None)
 @given(events(), st.booleans())
 def test_orders_that_are_meant_to_rest_count_like_those_that_do(
     drawn: tuple[int, list[Position], list[Bid], list[str]], exclusive: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.settings import strategy_of
@@ -69,7 +69,6 @@ def test_of_two_windows_the_known_one_is_quoted_alone() -> None:
 TIMES = st.integers(-30, 200).map(lambda days: SINCE + days * DAY)
 
 
-@settings(deadline=None)
 @given(TIMES, st.integers(1, 744).map(lambda hours: hours * HOUR), st.floats(0, 0.999))
 def test_no_second_outside_the_dates_is_quoted(start: datetime, length: timedelta, part: float) -> None:
     """Whatever is quoted ends within the dates, so nothing is quoted once they have passed."""

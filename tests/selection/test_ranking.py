@@ -222,7 +222,7 @@ def boards(draw: st.DrawFn) -> list[Candidate]:
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     boards(), st.integers(1, 6), st.sampled_from([0, 1, 2]), st.integers(0, 60), st.integers(0, 20),
     st.tuples(st.integers(0, 40), st.integers(0, 40)), st.booleans(), st.sets(st.integers(0, 11)),

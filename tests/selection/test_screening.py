@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
@@ -114,7 +114,6 @@ def test_the_pattern_that_keeps_a_market_out_is_named() -> None:
     assert skip == Skip("KXRAIN-1-A", Reason.ONLY, "Patterns", "KXHIGH*, KXLOW*")
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

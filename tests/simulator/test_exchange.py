@@ -10,7 +10,7 @@ import signal
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simulator import order_entry
@@ -30,7 +30,6 @@ INCOMING = st.tuples(
 
 
 @given(st.lists(INCOMING, max_size=60))
-@settings(deadline=None)
 def test_a_book_is_never_crossed_and_keeps_price_time_priority(
     incoming: list[tuple[bool, int, int, str]],
 ) -> None:
@@ -105,7 +104,6 @@ PIECES = st.lists(st.integers(1, 5_000), min_size=1, max_size=40)
 
 @example(2_200, [5], True, STANDARD)  # $0.00006006 to be rounded up, on a cost that needs no rounding
 @given(st.integers(1, 999).map(lambda n: n * 10), PIECES, st.booleans(), st.sampled_from([STANDARD, QUARTER]))
-@settings(deadline=None)
 def test_many_small_fills_cost_what_one_would(
     price: int, pieces: list[int], is_taker: bool, fees: FeeTerms
 ) -> None:

@@ -322,7 +322,7 @@ def assert_lawful(walk: Walk) -> None:
     assert_cash_adds_up(walk)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**9))
 def test_no_money_or_contract_is_made_or_lost(seed: int) -> None:
     """Cash and contracts add up after all kinds of requests and events. When all markets are final, nothing

@@ -150,7 +150,7 @@ def test_auto_has_no_size_to_quote_with() -> None:
         AUTO.quote(builders.incentive(), THIN)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.data(), st.sampled_from(GRIDS), st.sampled_from([None, *range(1, 5_000, 7)]), st.integers(0, 4),
     st.sampled_from([None, 0, 300, 2_000]),
@@ -193,7 +193,6 @@ def test_a_quote_never_crosses_leads_or_earns_nothing(
             assert quote.sides[0][0 if bid.side is Side.YES else 1].ours > 0
 
 
-@settings(deadline=None)
 @given(st.data(), st.sampled_from(GRIDS), st.integers(0, 4), st.integers(5, 2_000))
 def test_a_side_is_quoted_no_higher_than_its_reference(
     data: st.DataObject, grid: PriceGrid, delta: int, target: int
