@@ -38,7 +38,6 @@ from ledger.database import LedgerError
 from ledger.entries import NewFill
 from ledger.ledger import Ledger
 from rewards import fees
-from risk import exposure
 from risk.guards import Guards, TargetGrace
 from runtime import signals
 from runtime.log_format import Log
@@ -192,10 +191,8 @@ class Session:
 
     def _maker_rate(self, ticker: str) -> Decimal:
         """The maker fee rate of a market, by the last scan; assumed before the first."""
-        board, event = self._incentives.board, exposure.event_of(ticker)
-        if board is None:
-            return fees.exact(fees.UNKNOWN_MAKER_RATE)
-        return fees.exact(fees.maker_rate_of_event(event, board.series, board.events.get(event)))
+        board = self._incentives.board
+        return fees.exact_maker_rate(ticker, board.series if board else {}, board.events if board else {})
 
     def suspicion(self, account: AccountSnapshot) -> str:
         """Why the account as it was found halts trading, empty if it does not."""

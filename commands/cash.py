@@ -16,11 +16,10 @@ from bot.settings import Settings, strategy_of
 from clients import KalshiHttpClient
 from exchange.account import Balance, Position
 from exchange.errors import ExchangeError
-from exchange.models import Market, Order, Program
-from exchange.reserves import BalanceReading, CashRule, FreeCash, MakerRate, free_cash, reserves, shard_of
+from exchange.models import Event, Market, Order, Program, Series, event_of
+from exchange.reserves import BalanceReading, CashRule, FreeCash, free_cash, reserves, shard_of
 from rewards import fees
 from risk import exposure
-from risk.exposure import event_of
 from selection.screening import with_terms
 
 
@@ -30,26 +29,26 @@ def free_of(
     rule: CashRule,
     orders: Sequence[Order],
     positions: Iterable[Position],
+    series: Mapping[str, Series] | None = None,
 ) -> FreeCash:
     """What is free of a balance while `orders` rest.
 
-    Reads their maker fees, and assumes those that cannot be read."""
-    return free_cash(balance, orders, reserves(orders, positions, _maker_rates(client, orders)), rule)
-
-
-def _maker_rates(client: KalshiHttpClient, orders: Iterable[Order]) -> MakerRate:
-    names = {event_of(order.ticker) for order in orders}
+    Reads their maker fees, and assumes those that cannot be read. `series`: if they were read already."""
+    names = sorted({event_of(order.ticker) for order in orders})
+    events: Mapping[str, Event] = {}
     try:
-        series = {one.ticker: one for one in client.get_all_series()} if names else {}
-        events = {one.ticker: one for one in client.get_events(sorted(names))} if names else {}
+        if names:
+            series = read_series(client) if series is None else series
+            events = {one.ticker: one for one in client.get_events(names)}
     except ExchangeError:
-        series, events = {}, {}
+        series = {}
+    reserved = reserves(orders, positions, lambda ticker: fees.exact_maker_rate(ticker, series or {}, events))
+    return free_cash(balance, orders, reserved, rule)
 
-    def rate(ticker: str) -> Decimal:
-        event = event_of(ticker)
-        return fees.exact(fees.maker_rate_of_event(event, series, events.get(event)))
 
-    return rate
+def read_series(client: KalshiHttpClient) -> Mapping[str, Series]:
+    """Every series, by ticker. Raises `ExchangeError`."""
+    return {one.ticker: one for one in client.get_all_series()}
 
 
 def in_words(cash: FreeCash, rule: CashRule) -> str:
@@ -75,6 +74,7 @@ def lacking_by_shard(
     settings: Settings,
     programs: Mapping[str, Sequence[Program]],
     markets: Iterable[Market],
+    series: Mapping[str, Series],
     cash: FreeCash,
     orders: Sequence[Order],
 ) -> dict[int, Decimal]:
@@ -90,7 +90,6 @@ def lacking_by_shard(
         listed, client.get_exchange_status(), now, until,
     )  # fmt: skip
     rivals = trade.books_without_own(client.get_orderbooks([market.ticker for market in tradable]), orders)
-    series = {one.ticker: one for one in client.get_all_series()}
     incentives = with_terms(tradable, programs, series, {}, {})
     limits = settings.max_capital, settings.max_event_loss
     selection = strategy.decide(

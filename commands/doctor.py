@@ -32,7 +32,7 @@ from exchange.clock import how_to_set
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.json_fields import PartialList
 from exchange.models import Market, Order, Program
-from exchange.reserves import CashRule
+from exchange.reserves import CashRule, FreeCash
 from exchange.trading_hours import new_york, next_pause
 from ledger.database import LedgerError
 from rewards import estimate, rule_dates
@@ -332,16 +332,20 @@ def _cash(
         rule = ledger_knowledge(market_bot.paths().ledger(environment), connection).cash_rule
     except LedgerError:  # the bot would not start with it either, and says why
         rule = CashRule()
-    free = cash.free_of(client, balance, rule, orders, positions)
-    lacking: dict[int, Decimal] | None = {}
-    if free.by_shard:
+
+    def ask() -> tuple[FreeCash, dict[int, Decimal]]:
+        if not balance.by_shard:
+            return cash.free_of(client, balance, rule, orders, positions), {}
+        series = cash.read_series(client)
+        free = cash.free_of(client, balance, rule, orders, positions, series)
         wanted = market_bot.read_settings()
-        lacking = _asked(
-            checklist, CASH, environment, lambda: cash.lacking_by_shard(client, wanted, *board, free, orders)
-        )
-    told = f"free {cash.in_words(free, rule)}"
-    if lacking is None:
+        return free, cash.lacking_by_shard(client, wanted, *board, series, free, orders)
+
+    found = _asked(checklist, CASH, environment, ask)
+    if found is None:
         return
+    free, lacking = found
+    told = f"free {cash.in_words(free, rule)}"
     if free.total <= 0 and not free.reserved:
         checklist.fail(CASH, f"{told}: no order can be placed. Deposit on the exchange's website", ExitCode.FAILED)
     elif lacking:

@@ -268,3 +268,8 @@ class AmendResponse(NamedTuple):
     order_id: str
     filled: Decimal | None
     remaining: Decimal | None
+
+
+def event_of(ticker: str) -> str:
+    """Return a market's event by its ticker alone, which begins with the event's."""
+    return ticker.rpartition("-")[0]

@@ -123,7 +123,7 @@ def free_cash(
 
     If the reading is not known, it is the balance less all reserves, but at least what orders that only close may
     reserve for nothing: the others are paid for."""
-    is_net, is_unknown = (rule.balance is one for one in (BalanceReading.NET, BalanceReading.NOT_KNOWN))
+    is_net, is_unknown = rule.balance is BalanceReading.NET, rule.balance is BalanceReading.NOT_KNOWN
     all_there = dict.fromkeys(balance.by_shard, _NOTHING)
     may_close = dict.fromkeys(balance.by_shard, _NOTHING)
     for order in orders:

@@ -259,8 +259,7 @@ class Bookkeeper:
     def count_cash(self, orders: Collection[Order], positions: PartialList[Position], cash: FreeCash) -> None:
         """Reconcile the cash, if all fills were read and the positions match.
 
-        `orders`: all that rest. Raises `ExchangeError`. Nothing is
-        lost then, because the next look counts."""
+        `orders`: all that rest. Raises `ExchangeError`. Nothing is lost then, because the next look counts."""
         if self._explains(positions):
             self._report_inputs.count_cash(self._pending, orders, positions.items, cash)
 

@@ -23,6 +23,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
 
+from exchange import models
 from exchange.models import Program
 from ledger.cash_reconciliation import ExplainedSpan
 from ledger.entries import AccruedSeconds, CashFlow
@@ -353,8 +354,8 @@ def _payment(several: Sequence[_Expected], payouts: Mapping[str, PayoutTimes]) -
 
 
 def event_of(ticker: str) -> str:
-    """The event that a market's ticker begins with."""
-    return ticker.rpartition("-")[0] or ticker
+    """The event that a market's ticker begins with. One without an event is its own."""
+    return models.event_of(ticker) or ticker
 
 
 # -- cash --------------------------------------------------------------------------------------------------------

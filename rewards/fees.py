@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from exchange.models import Event, FeeType, Market, Series
+from exchange.models import Event, FeeType, Market, Series, event_of
 
 TAKER_RATE = 0.07
 """Taker fee in dollars a contract at price P, divided by P x (1 - P). Exchange's fee schedule of 7 July 2026."""
@@ -49,6 +49,12 @@ def maker_rate_of_event(event_ticker: str, series: Mapping[str, Series], event: 
     if multiplier is None:
         multiplier = known.fee_multiplier if known else Decimal(1)
     return UNKNOWN_MAKER_RATE if kind is None else maker_rate(kind, multiplier)
+
+
+def exact_maker_rate(ticker: str, series: Mapping[str, Series], events: Mapping[str, Event]) -> Decimal:
+    """The maker fee rate of a market of which only the ticker is known."""
+    event = event_of(ticker)
+    return exact(maker_rate_of_event(event, series, events.get(event)))
 
 
 def maker_rate_of(market: Market, series: Mapping[str, Series], event: Event | None) -> float:

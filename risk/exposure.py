@@ -14,7 +14,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TypeVar
 
 from exchange.account import Position
-from exchange.models import Order
+from exchange.models import Order, event_of
 from exchange.orderbook import Side
 from exchange.reserves import FreeCash, shard_of
 
@@ -27,11 +27,6 @@ _NOTHING, _CENT = Decimal(0), Decimal("0.01")
 
 _DEAREST_RATE = Decimal("0.14")
 """Twice the common taker fee rate (docs.kalshi.com/getting_started, fees): no series charges more."""
-
-
-def event_of(ticker: str) -> str:
-    """Return a market's event by its ticker alone, which begins with the event's."""
-    return ticker.rpartition("-")[0]
 
 
 def event_risk(losses: Collection[tuple[Amount, Amount]], exclusive: bool, nothing: Amount) -> Amount:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import trade
 from exchange.account import Position
-from exchange.models import ExchangeStatus, Market, MarketStatus, Order, OrderRequest, TimeInForce
+from exchange.models import ExchangeStatus, Market, MarketStatus, Order, OrderRequest, TimeInForce, event_of
 from exchange.orderbook import ONE_DOLLAR, SIDES, YES, Bid, Book, Side
 from exchange.reserves import FreeCash
 from rewards.skips import contracts
@@ -371,7 +371,7 @@ class Gate:
 
     def _event(self, ticker: str) -> str:
         market = self._state.markets.get(ticker)
-        return market.event_ticker if market else exposure.event_of(ticker)
+        return market.event_ticker if market else event_of(ticker)
 
     def _risk(self, event: str) -> Decimal:
         return exposure.event_risk(self._losses[event].values(), event in self._state.exclusive, _NOTHING)
