@@ -26,6 +26,7 @@ from exchange import parse_account
 from exchange.account import (
     AccountLimits,
     Balance,
+    EndpointCosts,
     Fill,
     Identity,
     OrderGroup,
@@ -40,6 +41,7 @@ from exchange.errors import ExchangeError, Gone
 from exchange.json_fields import JsonObject, PartialList, read_list
 from exchange.market_data import BY_ID, BY_TICKER, LONGEST_PAGE, MarketData
 from exchange.models import AmendResponse, Order, OrderRequest, OrderResponse, OrderStatus
+from exchange.optional_calls import OptionalCall, optional
 from exchange.order_payloads import (
     PRIMARY_SUBACCOUNT,
     amend_body,
@@ -51,7 +53,7 @@ from exchange.order_payloads import (
 )
 from exchange.orderbook import Bid
 from exchange.placement import OrderPlacement, OrderResult
-from exchange.rate_limits import Endpoint, largest_batch
+from exchange.rate_limits import COSTS, Endpoint, largest_batch
 from exchange.transport import Transport
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ _CANCEL = Endpoint("DELETE", f"{_ORDERS}/{{order_id}}", "write")
 _CANCEL_BATCH = Endpoint("DELETE", f"{_ORDERS}/batched", "write")
 _CANCEL_ALL = Endpoint("DELETE", _ORDERS, "write")
 _AMEND = Endpoint("POST", f"{_ORDERS}/{{order_id}}/amend", "write")
-_CREATE_GROUP = Endpoint("POST", f"{_GROUPS}/create", "write", idempotent=False, changes_lists=False)
+_CREATE_GROUP = Endpoint("POST", f"{_GROUPS}/create", "write", changes_lists=False)  # an unused group does no harm
 _BALANCE = Endpoint("GET", "/portfolio/balance", "balance")
 _BY_ORDER = attrgetter("order_id")
 
@@ -105,6 +107,8 @@ class KalshiHttpClient(MarketData):
         self, base_url: str, signer: Signer, clock: Clock, session: requests.Session | None = None
     ) -> None:
         super().__init__(Transport(base_url, signer, clock, session or requests.Session()))
+        self.knows_limits = False
+        """Whether the account's own rate limits and costs were read."""
         self._resting: dict[str, int] = {}
         self._placement = OrderPlacement(self._create, self._orders_of, self.lists_are_current, self.clock)
 
@@ -143,14 +147,27 @@ class KalshiHttpClient(MarketData):
     # -- the account -------------------------------------------------------------------------------------------
 
     def read_limits(self) -> AccountLimits:
-        """GET /account/limits and /account/endpoint_costs: the account's rate limits.
+        """The account's rate limits. Requests keep to them from now on.
 
-        Requests keep to them from now on, and to those of the lowest tier until then."""
-        limits = parse_account.limits(self._get("/account/limits"))
-        costs = parse_account.endpoint_costs(self._get("/account/endpoint_costs"))
+        Until then they keep to those of the lowest tier, and to its costs if only these cannot be read."""
+        limits = self._get_limits()
+        try:
+            costs = self._get_costs()
+        except ExchangeError:
+            costs = COSTS
         self._transport.rate_limiter.use_limits(limits, costs)
+        self.knows_limits = costs is not COSTS
         return limits
 
+    @optional(OptionalCall.LIMITS)
+    def _get_limits(self) -> AccountLimits:
+        return parse_account.limits(self._get("/account/limits"))
+
+    @optional(OptionalCall.COSTS)
+    def _get_costs(self) -> EndpointCosts:
+        return parse_account.endpoint_costs(self._get("/account/endpoint_costs"))
+
+    @optional(OptionalCall.BALANCE)
     def get_balance(self) -> Balance:
         """GET /portfolio/balance: the account's cash in dollars, in total and by shard.
 
@@ -183,6 +200,7 @@ class KalshiHttpClient(MarketData):
         found = self._account_list("fills", _from(since), parse_account.fill, attrgetter("fill_id"))
         return PartialList(tuple(sorted(found, key=lambda fill: fill.time)), found.unreadable)
 
+    @optional(OptionalCall.SETTLEMENTS)
     def get_settlements(self, since: datetime) -> PartialList[Settlement]:
         """GET /portfolio/settlements from `since` (whole seconds) on, oldest first."""
         found = self._account_list(
@@ -190,6 +208,7 @@ class KalshiHttpClient(MarketData):
         )
         return PartialList(tuple(sorted(found, key=lambda settlement: settlement.time)), found.unreadable)
 
+    @optional(OptionalCall.DEPOSITS)
     def get_deposits(self) -> PartialList[Payment]:
         """GET /portfolio/deposits: all deposits, in any state.
 
@@ -197,6 +216,7 @@ class KalshiHttpClient(MarketData):
         pages = self._pages("/portfolio/deposits", {"limit": 500})
         return read_list(pages, "deposits", parse_account.payment, BY_ID)
 
+    @optional(OptionalCall.WITHDRAWALS)
     def get_withdrawals(self) -> PartialList[Payment]:
         """GET /portfolio/withdrawals: all withdrawals, in any state.
 
@@ -204,11 +224,13 @@ class KalshiHttpClient(MarketData):
         pages = self._pages("/portfolio/withdrawals", {"limit": 500})
         return read_list(pages, "withdrawals", parse_account.payment, BY_ID)
 
+    @optional(OptionalCall.TRANSFERS)
     def get_transfers(self) -> PartialList[Transfer]:
         """GET /portfolio/intra_exchange_instance_transfers: cash moved between shards."""
         path = "/portfolio/intra_exchange_instance_transfers"
         return read_list(self._pages(path, {"limit": 500}), "transfers", parse_account.transfer, BY_ID)
 
+    @optional(OptionalCall.SUBACCOUNT_TRANSFERS)
     def get_subaccount_transfers(self) -> PartialList[SubaccountTransfer]:
         """GET /portfolio/subaccounts/transfers: cash moved between subaccounts."""
         pages = self._pages("/portfolio/subaccounts/transfers", {"limit": 500})
@@ -300,6 +322,7 @@ class KalshiHttpClient(MarketData):
         page = self._get(_GROUPS, {"subaccount": PRIMARY_SUBACCOUNT})
         return read_list([page], "order_groups", parse_account.order_group, BY_ID, may_be_absent=True)
 
+    @optional(OptionalCall.ORDER_GROUPS)
     def create_order_group(self, limit: Decimal, exchange_index: int) -> str:
         """POST /portfolio/order_groups/create: returns the id of a new group on a shard.
 

@@ -358,7 +358,8 @@ class MarketBot:
     def _update_guards(self, account: AccountSnapshot, view: MarketView, status: ExchangeStatus) -> None:
         """End expired cooldowns; start new ones after price jumps and early cancels."""
         guards, now = self.session.memory.guards, view.snapshot.at
-        self._log_guards(guards.ended(now, self.session.reset_groups(now)))
+        self.session.renew_groups(now)
+        self._log_guards(guards.ended(now))
         self._log_guards(guards.on_books(view.markets, view.snapshot.rivals, self.incentive_program.quoted, now))
         for shard, why in early_cancels(account.early, view.markets, status).items():
             self._log_guards(guards.on_group_triggered(shard, why, now))

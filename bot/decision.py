@@ -104,7 +104,9 @@ def decide(
         for bid in candidate.bids
         if (candidate.ticker, bid.side) not in guards.sides
     ]
-    state = trading_state(settings, account, view, inputs)
+    sizes = [(quote.market.ticker, quote.size) for quote in wanted]
+    sizes += [(order.ticker, order.remaining) for order in account.ours if order.ticker in stay]
+    state = trading_state(settings, account, view, inputs, _fill_limits(settings.fill_limit, view.markets, sizes))
     places = {quote.place for quote in wanted}
     ours = {(order.ticker, order.side) for order in account.ours}
     gone = [place for place in ours - places if place[0] not in keep]
@@ -141,8 +143,26 @@ def _unwanted(
     return {place: cause(place) for place in places}
 
 
+def _fill_limits(
+    fill_limit: Decimal | None, markets: Mapping[str, Market], sizes: Iterable[tuple[str, Decimal]]
+) -> dict[int, Decimal]:
+    """Contracts of quotes that may rest on each shard without an order group.
+
+    `fill_limit`: the setting; None: the largest of the quotes' `sizes`, by ticker."""
+    found: dict[int, Decimal] = {}
+    for ticker, size in sizes:
+        market = markets.get(ticker)
+        shard = (market.exchange_index or 0) if market else 0
+        found[shard] = fill_limit or max(size, found.get(shard, size))
+    return found
+
+
 def trading_state(
-    settings: Settings, account: AccountSnapshot, view: MarketView, inputs: CycleInputs
+    settings: Settings,
+    account: AccountSnapshot,
+    view: MarketView,
+    inputs: CycleInputs,
+    fill_limits: Mapping[int, Decimal],
 ) -> TradingState:
     known = {incentive.ticker: incentive for incentive in view.snapshot.incentives}
     return TradingState(
@@ -155,6 +175,7 @@ def trading_state(
         status=inputs.status,
         exclusive=frozenset(one.market.event_ticker for one in known.values() if one.exclusive),
         cost=lambda ticker, bid: _cost(known.get(ticker), bid),
+        fill_limits=fill_limits,
         sent_lately=inputs.sent_lately,
     )
 

@@ -210,18 +210,11 @@ class Session:
         if account.cash is not None and not account.unread and not account.mismatches:
             self.bookkeeper.count_cash(account.orders, account.positions, account.cash)
 
-    def reset_groups(self, now: datetime) -> list[int]:
-        """Let order groups take orders again after their cooldown.
-
-        Returns the shards on which that failed."""
-        failed = []
+    def renew_groups(self, now: datetime) -> None:
+        """Let order groups take orders again after their cooldown, and create those that are missing."""
         for shard in self.memory.guards.due(now):
-            failure = recovery.attempt(partial(self.order_groups.reset, shard))
-            if failure:
-                failed.append(shard)
-                means = f"The bot quotes nothing on shard {shard} until this works"
-                recovery.log_failure(self._log, failure, means)
-        return failed
+            self.order_groups.reset(shard)
+        self.order_groups.try_again()
 
     # -- its end -----------------------------------------------------------------------------------------------
 

@@ -9,14 +9,15 @@ Promise:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from operator import attrgetter
 
 from exchange import parse_markets
-from exchange.errors import Unreadable
+from exchange.errors import ExchangeError, Unreadable
 from exchange.json_fields import JsonObject, PartialList, read_list
 from exchange.models import Candle, Event, ExchangeStatus, Market, Program, Schedule, Series
+from exchange.optional_calls import OptionalCall, OptionalCalls, optional
 from exchange.orderbook import Book
 from exchange.rate_limits import Endpoint
 from exchange.transport import Transport
@@ -29,6 +30,9 @@ MOST_PAGES = 1_000
 ENDED_PAGES = 3
 """Pages of 10,000 programs that are read of each list of ended ones: nobody knows how far back they reach."""
 
+LISTS_LAG = timedelta(seconds=2)
+"""The longest time until the account's lists show a write, if the exchange does not tell their time."""
+
 BY_ID, BY_TICKER = attrgetter("id"), attrgetter("ticker")
 """What makes two listed items the same one, see `read_list`."""
 
@@ -37,26 +41,39 @@ class MarketData:
     """The calls for public data.
 
     Each raises an `ExchangeError` if the exchange refuses, fails, cannot be reached or sends an unreadable answer.
-    A `PartialList` holds the readable items, and the errors of the others."""
+    A `PartialList` holds the readable items, and the errors of the others. `optional_calls`: what is known of the
+    calls marked `@optional`, which the bot can do without."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self.optional_calls = OptionalCalls(transport)
 
     def get_exchange_status(self) -> ExchangeStatus:
         """GET /exchange/status: whether orders are accepted now, overall and by shard."""
         return parse_markets.exchange_status(self._get("/exchange/status"))
 
+    @optional(OptionalCall.SCHEDULE)
     def get_schedule(self) -> Schedule:
         """GET /exchange/schedule: opening hours and planned maintenance."""
         return parse_markets.schedule(self._get("/exchange/schedule"))
 
-    def lists_are_current(self) -> bool:
-        """GET /exchange/user_data_timestamp: whether the account's lists are current.
+    @optional(OptionalCall.LISTS_TIME)
+    def get_lists_time(self) -> datetime:
+        """GET /exchange/user_data_timestamp: the time that the account's lists show."""
+        return self._get("/exchange/user_data_timestamp").time("as_of_time")
 
-        They are if they show all writes of this client. They lag: an order canceled 0.3 s ago was listed as
-        resting (measured)."""
+    def lists_are_current(self) -> bool:
+        """Whether the account's lists show all writes of this client.
+
+        They lag: an order canceled 0.3 s ago was listed as resting (measured). If the exchange does not tell their
+        time, they count as current `LISTS_LAG` after the last write."""
         last = self._transport.last_write
-        return last is None or self._get("/exchange/user_data_timestamp").time("as_of_time") >= last
+        if last is None:
+            return True
+        try:
+            return self.get_lists_time() >= last
+        except ExchangeError:
+            return self._transport.clock.now() >= last + LISTS_LAG
 
     def get_incentive_programs(self) -> PartialList[Program]:
         """GET /incentive_programs: all active liquidity programs.
@@ -64,6 +81,7 @@ class MarketData:
         The cursor's field is `next_cursor` here."""
         return read_list(self._program_pages("active"), "incentive_programs", parse_markets.program, BY_ID)
 
+    @optional(OptionalCall.ENDED_PROGRAMS)
     def get_ended_programs(self, ids: Collection[str]) -> PartialList[Program]:
         """GET /incentive_programs: which of these programs have ended, paid out or not.
 
@@ -99,6 +117,7 @@ class MarketData:
         pages = (self._get("/markets/orderbooks", {"tickers": batch}) for batch in _batches(tickers))
         return read_list(pages, "orderbooks", parse_markets.book, BY_TICKER)
 
+    @optional(OptionalCall.CANDLES)
     def get_candles(self, tickers: Iterable[str], start: datetime, end: datetime) -> PartialList[Candle]:
         """GET /markets/candlesticks: the named markets' one-minute candles.
 
@@ -112,10 +131,12 @@ class MarketData:
         found = {(one.ticker, one.end): one for several in sticks for one in several}
         return PartialList(tuple(found[key] for key in sorted(found)), sticks.unreadable)
 
+    @optional(OptionalCall.SERIES)
     def get_all_series(self) -> PartialList[Series]:
         """GET /series: the fees of every series' markets, in one answer."""
         return read_list([self._get("/series")], "series", parse_markets.series, BY_TICKER)
 
+    @optional(OptionalCall.EVENTS)
     def get_events(self, tickers: Iterable[str]) -> PartialList[Event]:
         """GET /events, 200 tickers a call: the named events.
 

@@ -3,8 +3,9 @@
 Promise:
 - Any request is repeated after `NotSent` (no connection) or `RateLimited` (429): it was not carried out.
 - An idempotent request (read, cancel or amend) is also repeated after `NoAnswer` (timeout, lost connection),
-  `Unavailable` (5xx) or `Unreadable` (a success without a JSON object).
-- A create (order, batch or order group) is never repeated after those errors: it could take effect twice.
+  `Unavailable` (5xx, but not 501: the exchange does not have the call) or `Unreadable` (a success without a JSON
+  object).
+- The create of an order or a batch is never repeated after those errors: it could take effect twice.
 
 Repeats back off with jitter: first up to 0.25 s, then doubling to up to 2 s. None begins later than `PATIENCE`
 (12 s) after the call.
@@ -58,6 +59,8 @@ TIMEOUTS = (5.0, 10.0)
 
 RUN_HEADER = "Simulator-Run"
 """Header that names a simulator's run: its ids and times start again with each run."""
+
+NOT_IMPLEMENTED = 501
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 """Backoff in seconds: before the second attempt, and the maximum. It doubles with each attempt."""
@@ -233,7 +236,8 @@ def _may_repeat(endpoint: Endpoint, error: ExchangeError) -> bool:
     """Whether the same call may be sent again after `error`."""
     if isinstance(error, (NotSent, RateLimited)):
         return True
-    return endpoint.idempotent and isinstance(error, (NoAnswer, Unavailable, Unreadable))
+    is_passing = isinstance(error, (NoAnswer, Unavailable, Unreadable)) and error.status != NOT_IMPLEMENTED
+    return endpoint.idempotent and is_passing
 
 
 def _error_words(response: requests.Response) -> tuple[str, str, str]:

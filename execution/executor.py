@@ -134,10 +134,10 @@ class Executor:
 
         Returns None if the gate or the exchange refused it. Raises an `ExchangeError` if the outcome is
         unknown."""
-        if self._refusal(order, gate):
-            return None
         if order.group_id == NEW_GROUP and self._order_groups is not None:
             order = order._replace(group_id=self._order_groups.group_on(order.exchange_index or 0))
+        if self._refusal(order, gate):
+            return None
         order = order._replace(client_order_id=f"{self._name}{uuid.uuid4().hex}")
         self._count(gate)
         if order.expires is not None:

@@ -3,9 +3,11 @@
 If more than a group's limit is filled within 15 s, the exchange cancels all its orders within the second.
 
 Promise:
-- Every quote is sent in a group.
+- Every quote is sent in a group. If the exchange makes none, quotes rest without one, at most `FILL_LIMIT`
+  contracts of them on a shard (`risk/gate.py` keeps to that), until it makes one again.
 - A group's limit is `FILL_LIMIT`. If that is None, it is at least the shard's largest quote and less than twice
   it.
+- A group that cannot be reset or adjusted is given up for a new one.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from clients import KalshiHttpClient
 from exchange.account import OrderGroup
-from exchange.errors import ExchangeError, Refused
+from exchange.errors import ExchangeError
 from runtime.log_format import Log
 
 NEW_GROUP = "new"
@@ -36,41 +38,63 @@ class OrderGroups:
     def __init__(self, client: KalshiHttpClient, fill_limit: Decimal | None, log: Log) -> None:
         self._client, self._fill_limit, self._log = client, fill_limit, log
         self._groups: dict[int, OrderGroup] = {}
+        self._refused: dict[int, Decimal] = {}
 
-    def group_ids(self, shards: Iterable[int]) -> dict[int, str]:
-        """The group id of each shard; `NEW_GROUP` if it has none yet."""
-        return {shard: self._groups[shard].id if shard in self._groups else NEW_GROUP for shard in shards}
+    def group_ids(self, shards: Iterable[int]) -> dict[int, str | None]:
+        """The group id of each shard; `NEW_GROUP` if it has none yet.
+
+        None: the exchange makes none."""
+        return {
+            shard: self._groups[shard].id
+            if shard in self._groups
+            else None
+            if shard in self._refused
+            else NEW_GROUP
+            for shard in shards
+        }
 
     def ensure(self, largest: Mapping[int, Decimal]) -> None:
-        """Create each shard's group, or adjust it to its `largest` order.
-
-        Raises `ExchangeError`."""
+        """Create each shard's group, or adjust it to its `largest` order."""
         for shard, count in largest.items():
             wanted = self._fill_limit or max(count.to_integral_value(ROUND_CEILING), LEAST)
             group = self._groups.get(shard)
             if group is None:
-                group = OrderGroup(self._open(wanted, shard), wanted, shard)
-                self._groups[shard] = group
-                many = f"more than {wanted:f} contract{'s' * (wanted != 1)} in 15 s"
-                says = f"the exchange cancels our quotes there after fills of {many}"
-                self._log("INFO", {"Shard": shard, "Order group": says})
+                self._create(shard, wanted)
             elif group.limit is not None and not group.limit / _TOO_WIDE < wanted <= group.limit:
-                self._client.limit_order_group(group, wanted)
-                self._groups[shard] = group._replace(limit=wanted)
+                try:
+                    self._client.limit_order_group(group, wanted)
+                except ExchangeError as error:
+                    self._give_up(shard, f"could not be adjusted ({error})")
+                else:
+                    self._groups[shard] = group._replace(limit=wanted)
 
-    def _open(self, limit: Decimal, shard: int) -> str:
+    def try_again(self) -> None:
+        """Create the groups that the exchange did not make before."""
+        for shard, wanted in list(self._refused.items()):
+            self._create(shard, wanted)
+
+    def _create(self, shard: int, wanted: Decimal) -> None:
+        """Create a shard's group with the limit `wanted`, if the exchange makes one."""
         try:
-            return self._client.create_order_group(limit, shard)
-        except ExchangeError as error:
-            if not error.maybe_done:
-                raise
-            return self._client.create_order_group(
-                limit, shard
-            )  # the first attempt may have left an empty group, which does no harm
+            group_id = self._client.create_order_group(wanted, shard)
+        except ExchangeError:  # the log says so when the call begins to fail
+            self._refused[shard] = wanted
+            return
+        self._refused.pop(shard, None)
+        self._groups[shard] = OrderGroup(group_id, wanted, shard)
+        many = f"more than {wanted:f} contract{'s' * (wanted != 1)} in 15 s"
+        says = f"the exchange cancels our quotes there after fills of {many}"
+        self._log("INFO", {"Shard": shard, "Order group": says})
 
-    def group_on(self, shard: int) -> str:
-        """The id of a shard's group, after `ensure`."""
-        return self._groups[shard].id
+    def _give_up(self, shard: int, why: str) -> None:
+        """Use a shard's group no more: the next quote creates another."""
+        del self._groups[shard]
+        self._log("INFO", {"Shard": shard, "Order group": f"{why}; the next quotes go into a new one"})
+
+    def group_on(self, shard: int) -> str | None:
+        """The id of a shard's group, after `ensure`. None if it has none."""
+        group = self._groups.get(shard)
+        return group.id if group else None
 
     def refused_by_group(self, error: ExchangeError, shard: int) -> bool:
         """Whether an order was refused by its group. An unknown group is created again."""
@@ -81,15 +105,13 @@ class OrderGroups:
         return "order_group" in said
 
     def reset(self, shard: int) -> None:
-        """Let a shard's group accept orders again. Raises `ExchangeError`."""
+        """Let a shard's group accept orders again."""
         group = self._groups.get(shard)
         if group is not None:
             try:
                 self._client.reset_order_group(group)
-            except Refused as error:
-                if error.status != 404:
-                    raise
-                del self._groups[shard]  # a person removed it: the next quote creates another
+            except ExchangeError as error:
+                self._give_up(shard, f"could not be reset ({error})")
 
     def close(self) -> None:
         """Delete the groups. No order may rest in them any more."""

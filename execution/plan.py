@@ -32,7 +32,7 @@ from exchange.orderbook import ONE_DOLLAR, Bid
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause, CancelReason
 from rewards.skips import contracts
-from risk.gate import Gate, Place, Refusal, TradingState
+from risk.gate import Gate, Place, Refusal, RefusalCode, TradingState
 
 CLEARANCE = 2
 """Ticks between a moved order and the other side's best bid, at least: the book may have moved by one tick since
@@ -149,15 +149,16 @@ class Targets:
     unwanted: Mapping[Place, CancelCause] = field(default_factory=dict)
 
 
-def make_plan(state: TradingState, targets: Targets, groups: Mapping[int, str] | None = None) -> Plan:
+def make_plan(state: TradingState, targets: Targets, groups: Mapping[int, str | None] | None = None) -> Plan:
     """Plan the requests that turn resting orders into the targets.
 
-    `groups`: the quotes' order group by shard. An order in another group, or in none, is placed again."""
+    `groups`: the quotes' order group by shard, None if there is none to have. An order in another group is placed
+    again."""
     return _Planner(state, targets, groups or {}).plan()
 
 
 class _Planner:
-    def __init__(self, state: TradingState, targets: Targets, groups: Mapping[int, str]) -> None:
+    def __init__(self, state: TradingState, targets: Targets, groups: Mapping[int, str | None]) -> None:
         self._state, self._wanted, self._groups = state, targets, groups
         self._ours: dict[Place, list[Order]] = defaultdict(list)
         beside: list[Order] = []
@@ -331,6 +332,9 @@ class _Planner:
         refusal = gate.admit(request, f"new {target.bid.side.value}")
         if refusal is not None:
             self._refused.append(refusal)
+            sells = min(self._held.get((place[0], place[1].other), _NOTHING), target.bid.count)
+            if refusal.code is RefusalCode.FILL_LIMIT and sells:  # the part that sells the position still rests
+                self._place(gate, place, target._replace(bid=Bid(place[1], target.bid.price, sells)))
             return
         gate.count_order()
         self._note(target, target.bid)

@@ -52,6 +52,7 @@ class RefusalCode(Enum):
     ORDER_RATE = "ORDER_RATE"
     MAX_CAPITAL = "MAX_CAPITAL"
     CASH = "CASH"
+    FILL_LIMIT = "FILL_LIMIT"
     MAX_EVENT_LOSS = "MAX_EVENT_LOSS"
 
 
@@ -97,6 +98,7 @@ class TradingState:
     - `cash`: if None (unknown), cash is not a limit: the exchange refuses orders without cash.
     - `markets`: those that were read. `books`: the rivals' order books.
     - `exclusive`: the events whose markets are known to exclude each other.
+    - `fill_limits`: by shard, contracts of quotes that may rest there without an order group. Absent: no limit.
     - `cost`: returns the dollars that a bid in a market ties up.
     - `sent_lately`: orders sent or moved in the last minute.
     - `halted`: the reason that orders are blocked, or "".
@@ -110,6 +112,7 @@ class TradingState:
     books: Mapping[str, Book] = field(default_factory=dict)
     status: ExchangeStatus = ExchangeStatus(True, {}, None)  # noqa: RUF009  (a named tuple, which cannot change)
     exclusive: frozenset[str] = frozenset()
+    fill_limits: Mapping[int, Decimal] = field(default_factory=dict)
     cost: Callable[[str, Bid], Decimal] = price_without_fee
     sent_lately: int = 0
     halted: str = ""
@@ -346,11 +349,25 @@ class Gate:
             )
         at_risk = self._risk(self._event(order.ticker))
         if at_risk > limits.max_event_loss:
-            return (
-                RefusalCode.MAX_EVENT_LOSS,
-                f"${at_risk:.2f} at risk with it, limit ${limits.max_event_loss:.2f}",
-            )
-        return None
+            told = f"${at_risk:.2f} at risk with it, limit ${limits.max_event_loss:.2f}"
+            return RefusalCode.MAX_EVENT_LOSS, told
+        return self._over_fill_limit(order)
+
+    def _over_fill_limit(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
+        """Return the limit that quotes without an order group break, with the order already counted in."""
+        most = self._state.fill_limits.get(shard := self._shard(order.ticker))
+        if most is None or order.group_id is not None or not self._opens(order.ticker, order.bid):
+            return None
+        resting = sum(
+            self._opens(ticker, one.bid)
+            for ticker, orders in self._resting.items()
+            for one in orders.values()
+            if one.is_ours and self._shard(ticker) == shard
+        )
+        if resting <= most:
+            return None
+        told = f"{contracts(resting)} contracts on shard {shard} with it, limit {contracts(most)}"
+        return RefusalCode.FILL_LIMIT, f"{told} without an order group"
 
     def _missing_cash(self, order: OrderRequest) -> Decimal | None:
         """Return the cash in dollars that the order's shard lacks; None if it has enough.
@@ -372,6 +389,14 @@ class Gate:
     def _event(self, ticker: str) -> str:
         market = self._state.markets.get(ticker)
         return market.event_ticker if market else event_of(ticker)
+
+    def _shard(self, ticker: str) -> int:
+        market = self._state.markets.get(ticker)
+        return (market.exchange_index or 0) if market else 0
+
+    def _opens(self, ticker: str, bid: Bid) -> Decimal:
+        """Return the contracts of a bid beyond those that only sell the position."""
+        return max(bid.count - max(self._signed(ticker, bid.side.other), _NOTHING), _NOTHING)
 
     def _risk(self, event: str) -> Decimal:
         return exposure.event_risk(self._losses[event].values(), event in self._state.exclusive, _NOTHING)

@@ -130,16 +130,14 @@ class Guards:
         """Return the shards whose cooldown is over."""
         return [shard for shard, pause in self._shards.items() if pause.until <= now]
 
-    def ended(self, now: datetime, but: Collection[int] = ()) -> list[Fields]:
-        """End the cooldowns that are over, except for the shards in `but`.
-
-        Returns the log's fields."""
+    def ended(self, now: datetime) -> list[Fields]:
+        """End the cooldowns that are over. Returns the log's fields."""
         told: list[Fields] = []
         for place in [place for place, cooldown in self._sides.items() if cooldown.until <= now]:
             told += _ended({"Ticker": place[0], "Side": place[1].value}, self._sides.pop(place))
         for ticker in [ticker for ticker, pause in self._markets.items() if pause.until <= now]:
             told += _ended({"Ticker": ticker}, self._markets.pop(ticker))
-        for shard in [shard for shard in self.due(now) if shard not in but]:
+        for shard in self.due(now):
             told += _ended({"Shard": str(shard)}, self._shards.pop(shard))
         return told
 
