@@ -219,16 +219,13 @@ class IncentiveProgram:
         self._told("programs")
         listed = self._client.get_incentive_programs()
         by_ticker, ended = self._strategy.screen.programs(listed, now)
-        problems: list[ExchangeError] = list(listed.unreadable)
-        board = replace(
-            self._with_fees(before or Board(now), now, problems), accrued_by_program=accrued_by_program
-        )
+        board = replace(self._with_fees(before or Board(now), now), accrued_by_program=accrued_by_program)
         snapshot = self._see(board, by_ticker, status, resting, until, now)
         selection = self._strategy.decide(
             snapshot.incentives, snapshot.rivals, now, headroom, quoted, [*ended, *snapshot.skipped]
         )
         watched = _watched(selection, quoted, max(WATCHED, self._strategy.rules.trade_ticker_size))
-        events = self._events(board, snapshot.incentives, watched, problems)
+        events = self._events(board, snapshot.incentives, watched)
         self._told("")
         self.board = replace(
             board,
@@ -240,7 +237,7 @@ class IncentiveProgram:
             changes=self._changes(before.programs, listed) if before else (),
             events=events,
             looks=_after_look(board.looks, snapshot.rivals, selection),
-            problems=(*problems, *snapshot.problems),
+            problems=(*listed.unreadable, *snapshot.problems),
         )
         return self.board
 
@@ -381,16 +378,15 @@ class IncentiveProgram:
         unwanted = self._strategy.screen.unwanted()
         return tuple(change for change in found if unwanted(change.program.ticker) is None)
 
-    def _with_fees(self, board: Board, now: datetime, problems: list[ExchangeError]) -> Board:
+    def _with_fees(self, board: Board, now: datetime) -> Board:
         """The board with the fees of all series, read once a day.
 
-        If they cannot be read, the earlier fees stay, or fees are assumed."""
+        If they cannot be read, the earlier fees stay, or the dearest are assumed."""
         if board.fees_at is not None and now < board.fees_at + FEES_KEPT:
             return board
         try:
             series = {one.ticker: one for one in self._client.get_all_series()}
-        except ExchangeError as error:
-            problems.append(error)
+        except ExchangeError:  # the log says so when the call begins to fail
             return board
         return replace(board, series=series, events={}, fees_at=now)
 
@@ -399,7 +395,6 @@ class IncentiveProgram:
         board: Board,
         found: Iterable[RewardedMarket],
         watched: Iterable[str],
-        problems: list[ExchangeError],
     ) -> Mapping[str, Event]:
         """The watched markets' events. Events not known yet are requested.
 
@@ -409,8 +404,7 @@ class IncentiveProgram:
         known = {ticker: event for ticker, event in board.events.items() if ticker in wanted}
         try:
             asked = self._client.get_events(sorted(wanted - known.keys()))
-        except ExchangeError as error:
-            problems.append(error)
+        except ExchangeError:  # the log says so when the call begins to fail
             return known
         return known | {event.ticker: event for event in asked}
 

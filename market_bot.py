@@ -36,6 +36,7 @@ from bot.settings import AUTO as AUTO  # a value of the settings below
 from bot.settings import Settings, check_settings, lookalikes, strategy_of
 from clients import Environment
 from exchange import order_payloads, trading_hours
+from exchange.errors import ExchangeError
 from exchange.models import ExchangeStatus
 from execution import cancel_reasons
 from execution.plan import Plan
@@ -297,6 +298,8 @@ class MarketBot:
 
     def _use_slack(self) -> None:
         """Between two cycles, read prices missing from the report and scan a due board."""
+        if not self._client.knows_limits:
+            recovery.try_or_log(self.session.read_limits, self.log, "Trading continues")
         if self.session.begun:
             recovery.try_or_log(self._bookkeeper.catch_up, self.log, REPORT_LACKS_IT)
         if self._scan_is_due():
@@ -334,12 +337,16 @@ class MarketBot:
         )
         self._bookkeeper.on_programs(board.programs)
         self._log_all(log_events.problems(board))
-        recovery.try_or_log(self._read_schedule, self.log, "The bot notices planned pauses only when they begin")
+        self._read_schedule()
         self._log_all(self._announcements.board(board))
 
     def _read_schedule(self) -> None:
-        """Read from the schedule when the exchange pauses next."""
-        pause = trading_hours.next_pause(self._client.get_schedule(), self._clock.now())
+        """Read from the schedule when the exchange pauses next, if it tells."""
+        try:
+            schedule = self._client.get_schedule()
+        except ExchangeError:  # the log says so when the call begins to fail
+            return
+        pause = trading_hours.next_pause(schedule, self._clock.now())
         self._retry_policy.on_schedule(pause)
         self._log_all(self._announcements.pause(pause))
 
@@ -393,7 +400,10 @@ class MarketBot:
     ) -> CycleRecord:
         """The record of a cycle that `began` after `sent_before` requests."""
         took = (self._clock.now() - began).total_seconds()
-        return CycleRecord(began, took, self._client.requests_sent - sent_before, markets, orders, problem)
+        sent, without = self._client.requests_sent - sent_before, self._client.optional_calls.failing
+        return CycleRecord(
+            began, took, sent, markets, orders, problem, "\n".join(map(log_events.failing_call, without))
+        )
 
 
 MARKET_BOT = MarketBot  # the design document's spelling

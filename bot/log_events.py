@@ -16,6 +16,7 @@ from typing import NamedTuple
 from bot.decision import Decision
 from bot.halts import worst_case
 from exchange.models import ExchangeStatus, Program
+from exchange.optional_calls import ASKED_AGAIN, LONGEST, FailingCall
 from exchange.trading_hours import Span
 from incentive import Board, ProgramChange
 from ledger.entries import AccountMark, CycleRecord
@@ -23,6 +24,7 @@ from rewards import rule_2026_07_30 as rule
 from rewards import rule_dates
 from rewards.estimate import Candidate, dollars_per_day
 from rewards.skips import Reason, contracts
+from runtime.console import typed
 from runtime.log_format import Fields, local_time, pairs, short_dollars, signed_dollars, span_text
 from selection.ranking import Selection
 
@@ -239,6 +241,8 @@ def cycle_details(done: CycleReport) -> list[str]:
         reserved = f"${state.cash.reserved + plan.spends:,.4f}"
     tied_up = f"${plan.tied_up:.2f} of ${state.limits.max_capital:.2f}"
     work = {"Requests": str(record.requests), "Took": f"{record.seconds:.1f} s"}
+    if record.without:
+        work["Without"] = f"{len(record.without.splitlines())} calls that fail, see {typed('main.py status')}"
     return [
         pairs(
             {
@@ -276,6 +280,22 @@ def _amounts(done: CycleReport) -> tuple[float, ...]:
 def _differ(now: tuple[float, ...], before: tuple[float, ...]) -> bool:
     pairs_of_amounts = zip(now, before, strict=True)
     return any(abs(new - old) > CHANGED_BY * max(abs(new), abs(old)) for new, old in pairs_of_amounts)
+
+
+def call_fails(one: FailingCall) -> Event:
+    """A call begins to fail that the bot can do without."""
+    again = f"The bot asks again in {ASKED_AGAIN:.0f} s, later at least every {LONGEST / 60:.0f} min"
+    return "ERROR", str(one.error), [f"Until it works, {one.call.without}. {again}"]
+
+
+def call_works(one: FailingCall, now: datetime) -> Event:
+    """A call works again that the bot did without."""
+    return "INFO", {"Call": f"{one.call.request} works again after {span_text((now - one.since).total_seconds())}"}
+
+
+def failing_call(one: FailingCall) -> str:
+    """A call that the bot does without, as the ledger keeps it."""
+    return f"{one.call.request} fails since {one.since:%Y-%m-%d %H:%M} UTC: {one.call.without} ({one.error})"
 
 
 def slow_cycle(took: float, wait_time: float) -> Event:

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import trade
 from clients import KalshiHttpClient
 from exchange.account import Position
-from exchange.errors import ExchangeError
 from exchange.json_fields import PartialList
 from exchange.models import ExchangeStatus, Market, MarketStatus, Order
 from exchange.orderbook import Book
@@ -30,7 +29,7 @@ from runtime.log_format import Log
 class AccountSnapshot(NamedTuple):
     """The account as it was found.
 
-    `cash`: what is free of it, None if it could not be read. `early`: our orders that were canceled before their
+    `cash`: what is free of it, None if that is not known. `early`: our orders that were canceled before their
     expiry, but not by the bot. `unread`: markets in which an order or a position of the account could not be read.
     `mismatches`: positions that fills and settlements do not explain."""
 
@@ -43,7 +42,7 @@ class AccountSnapshot(NamedTuple):
 
     @property
     def free_cash(self) -> Decimal | None:
-        """Dollars, None if the cash could not be read."""
+        """Dollars, None if not known."""
         return None if self.cash is None else self.cash.total
 
     @property
@@ -61,7 +60,7 @@ def look_at_account(
     """Read the account's resting orders, fills, positions and cash.
 
     `maker_rate`: the maker fee by ticker. Raises an `ExchangeError` if one of the first three cannot be read, or
-    if an unreadable item does not name its market. Cash that cannot be read is None."""
+    if an unreadable item does not name its market. Cash that is not known is None."""
     canceler.wait_for_lists()
     orders = client.get_resting_orders()
     early = bookkeeper.order_records.sync_resting([order for order in orders if trade.is_own(order)])
@@ -73,11 +72,7 @@ def look_at_account(
         bookkeeper.read_fills()
         mismatches = bookkeeper.position_mismatches(positions)
     unread = frozenset(_unread(orders, log) | _unread(positions, log))
-    try:
-        cash = bookkeeper.free_cash(client.get_balance(), orders, positions, maker_rate)
-    except ExchangeError as error:
-        log("ERROR", str(error), ["Cash is unknown; the exchange refuses orders that cash does not cover"])
-        cash = None
+    cash = bookkeeper.read_cash(orders, positions, maker_rate)
     return AccountSnapshot(orders.items, positions, cash, tuple(early), unread, mismatches)
 
 

@@ -16,6 +16,7 @@ import trade
 from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.account import Position
+from exchange.errors import ExchangeError
 from exchange.models import Order
 from exchange.orderbook import Book
 from exchange.reserves import CashRule, free_cash, reserves
@@ -41,14 +42,15 @@ class ForeignHoldings(NamedTuple):
     """The orders and positions of the account that the bot did not open.
 
     `books`: the rivals' books of the positions' markets. `all_orders` and `all_positions`: the account's totals.
-    `free_cash`: dollars that no order reserves, the smaller figure as long as that is not known."""
+    `free_cash`: dollars that no order reserves, the smaller figure as long as that is not known; None if the
+    balance cannot be read."""
 
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]
     books: Mapping[str, Book]
     all_orders: int
     all_positions: int
-    free_cash: Decimal
+    free_cash: Decimal | None
 
 
 def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal], known: CashRule) -> ForeignHoldings:
@@ -63,15 +65,19 @@ def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal], known:
     foreign = tuple(order for order in orders if not trade.is_own(order))
     rivals = trade.books_without_own(books, orders)
     reserved = reserves(orders, held, lambda _: fees.exact(fees.UNKNOWN_MAKER_RATE))
-    free = free_cash(client.get_balance(), orders, reserved, known)
-    return ForeignHoldings(foreign, positions, rivals, len(orders), len(held), free.total)
+    try:
+        free = free_cash(client.get_balance(), orders, reserved, known).total
+    except ExchangeError:  # the log says so
+        free = None
+    return ForeignHoldings(foreign, positions, rivals, len(orders), len(held), free)
 
 
 def real_money(settings: Settings, about: Mapping[str, str], found: ForeignHoldings) -> Iterator[Fields]:
     """What is at stake: a line each for the account, the limits, the worst case."""
     has = {"Orders resting": str(found.all_orders), "Positions": str(found.all_positions)}
     account = f"{about['Exchange']}, primary subaccount"
-    yield {"Account": account, "Free cash": f"${found.free_cash:,.4f}"} | has
+    cash = "not known" if found.free_cash is None else f"${found.free_cash:,.4f}"
+    yield {"Account": account, "Free cash": cash} | has
     capital, event, day = settings.max_capital, settings.max_event_loss, settings.daily_loss_limit
     names = {"MAX_CAPITAL": capital, "MAX_EVENT_LOSS": event, "DAILY_LOSS_LIMIT": day}
     size = {"TRADE_SIZE": "AUTO" if settings.trade_size is None else f"{settings.trade_size:f} contracts an order"}

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from bot import prod_confirmation, recovery
+from bot import log_events, prod_confirmation, recovery
 from bot.connection import Connection
 from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
@@ -27,6 +27,7 @@ from bot.settings import Settings
 from clients import Environment, KalshiHttpClient
 from exchange.errors import ExchangeError, Recovery, Unauthorized
 from exchange.models import ExchangeStatus
+from exchange.optional_calls import FailingCall
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause
 from execution.canceler import Canceler
@@ -61,6 +62,7 @@ class Session:
         on_fills: Callable[[Collection[NewFill]], None],
     ) -> None:
         self._client, self._ledger, self._log = connection.client, ledger, log
+        self._client.optional_calls.on_news = self._tell_of_call
         self._incentives = incentives
         self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
         self.canceler = Canceler(self._client, log, self.bookkeeper.order_records)
@@ -81,6 +83,10 @@ class Session:
         self.begun = False
         self._is_paused = False
 
+    def _tell_of_call(self, call: FailingCall, fails: bool) -> None:
+        """Log that an optional call begins to fail, or works again."""
+        self._log(*log_events.call_fails(call) if fails else log_events.call_works(call, self._client.clock.now()))
+
     # -- its start ---------------------------------------------------------------------------------------------
 
     def read_limits(self) -> None:
@@ -93,8 +99,8 @@ class Session:
             self._log("INFO", {"Rate limits": limits.tier, "Reads": read, "Writes": write})
         except Unauthorized:
             raise
-        except ExchangeError as error:  # a key may lack the permission to read this
-            self._log("ERROR", str(error), ["The bot keeps to the lowest tier's rate limits; all else continues"])
+        except ExchangeError:  # a key may lack the permission to read this; the log says so
+            return
 
     def first_contact(
         self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None
@@ -269,8 +275,8 @@ class Session:
         self.bookkeeper.read_fills()
         self.bookkeeper.accrue(self._client.clock.now(), {}, {}, {})
         orders, positions = self._client.get_resting_orders(), self._client.get_positions()
-        cash = self.bookkeeper.free_cash(self._client.get_balance(), orders, positions, self._maker_rate)
-        self.bookkeeper.close_cycle(None, cash.total)
+        cash = self.bookkeeper.read_cash(orders, positions, self._maker_rate)
+        self.bookkeeper.close_cycle(None, cash.total if cash else None)
 
 
 def flatten(

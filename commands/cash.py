@@ -35,20 +35,37 @@ def free_of(
 
     Reads their maker fees, and assumes those that cannot be read. `series`: if they were read already."""
     names = sorted({event_of(order.ticker) for order in orders})
-    events: Mapping[str, Event] = {}
-    try:
-        if names:
-            series = read_series(client) if series is None else series
-            events = {one.ticker: one for one in client.get_events(names)}
-    except ExchangeError:
-        series = {}
+    if names and series is None:
+        series = read_series(client)
+    events = {event.ticker: event for event in read_events(client, names)}
     reserved = reserves(orders, positions, lambda ticker: fees.exact_maker_rate(ticker, series or {}, events))
     return free_cash(balance, orders, reserved, rule)
 
 
 def read_series(client: KalshiHttpClient) -> Mapping[str, Series]:
-    """Every series, by ticker. Raises `ExchangeError`."""
-    return {one.ticker: one for one in client.get_all_series()}
+    """Every series, by ticker. Empty if they cannot be read."""
+    try:
+        return {one.ticker: one for one in client.get_all_series()}
+    except ExchangeError:
+        return {}
+
+
+def read_events(client: KalshiHttpClient, names: Sequence[str]) -> Sequence[Event]:
+    """The named events. Empty if they cannot be read."""
+    try:
+        return client.get_events(names).items if names else ()
+    except ExchangeError:
+        return ()
+
+
+def read_free(
+    client: KalshiHttpClient, rule: CashRule, orders: Sequence[Order], positions: Iterable[Position]
+) -> FreeCash | None:
+    """What is free of the account's balance. None if the balance cannot be read."""
+    try:
+        return free_of(client, client.get_balance(), rule, orders, positions)
+    except ExchangeError:
+        return None
 
 
 def in_words(cash: FreeCash, rule: CashRule) -> str:

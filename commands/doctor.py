@@ -25,9 +25,9 @@ import trade
 from bot import settings
 from bot.connection import Connection, Variables, connect, missing_text, read_variables
 from clients import Environment, KalshiHttpClient
-from commands import cash, context
+from commands import cash, context, optional_calls
 from commands.status_facts import ledger_knowledge
-from exchange.account import Balance, Position
+from exchange.account import Position
 from exchange.clock import how_to_set
 from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
 from exchange.json_fields import PartialList
@@ -42,8 +42,8 @@ from selection.screening import Screen
 from simulator.embedded import OPENED
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS, RULE = "Exchange", "Next pause", "Clock", "Programs", "Reward rule"
-SIGNATURE, LIMITS, CASH, START = "Signature", "Limits", "Cash", "At a start"
-BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, RULE, SIGNATURE, LIMITS, CASH, START)
+SIGNATURE, LIMITS, OPTIONAL, CASH, START = "Signature", "Limits", "Other calls", "Cash", "At a start"
+BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, RULE, SIGNATURE, LIMITS, OPTIONAL, CASH, START)
 
 _LISTED = 10  # orders, and positions, that are listed one by one
 
@@ -181,20 +181,20 @@ def exchange(checklist: Checklist, environment: Environment, connection: Connect
     if not _status(checklist, environment, connection):
         _unchecked(checklist, "it needs the exchange", *BEYOND_STATUS)
         return
-    _pause(checklist, environment, client)
+    _pause(checklist, client)
     _clock(checklist, connection)
     programs = _programs(checklist, environment, client)
     _rule(checklist, environment, client)
-    balance = _signature(checklist, environment, client)
-    if balance is None:
-        _unchecked(checklist, "it needs an accepted signature", LIMITS, CASH, START)
+    if not _signature(checklist, environment, client):
+        _unchecked(checklist, "it needs an accepted signature", LIMITS, OPTIONAL, CASH, START)
         return
     _limits(checklist, client)
+    _optional(checklist, client, programs[1])
     account = _account(checklist, environment, client)
     if account is None:
         _unchecked(checklist, "it needs the resting orders and the positions", CASH)
         return
-    _cash(checklist, environment, connection, balance, programs, account)
+    _cash(checklist, environment, connection, programs, account)
     _start(checklist, account)
 
 
@@ -223,9 +223,11 @@ def _status(checklist: Checklist, environment: Environment, connection: Connecti
     return True
 
 
-def _pause(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> None:
-    schedule = _asked(checklist, PAUSE, environment, client.get_schedule)
-    if schedule is None:
+def _pause(checklist: Checklist, client: KalshiHttpClient) -> None:
+    try:
+        schedule = client.get_schedule()
+    except ExchangeError as error:
+        checklist.note(PAUSE, f"{error}. The bot then notices a pause when it begins")
         return
     now, told = client.clock.now(), "none is planned"
     pause = next_pause(schedule, now)
@@ -249,12 +251,12 @@ def _clock(checklist: Checklist, connection: Connection) -> None:
         checklist.note(CLOCK, f"this machine's clock is {off}. {remedy}")
 
 
-def _signature(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> Balance | None:
-    """Check that the exchange accepts the key: cash is shown only to a valid key."""
-    balance = _asked(checklist, SIGNATURE, environment, client.get_balance)
-    if balance is not None:
+def _signature(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> bool:
+    """Check that the exchange accepts the key: positions are shown only to a valid key."""
+    accepted = _asked(checklist, SIGNATURE, environment, client.get_positions) is not None
+    if accepted:
         checklist.ok(SIGNATURE, "accepted; only the first order shows whether the key may also place orders")
-    return balance
+    return accepted
 
 
 def _limits(checklist: Checklist, client: KalshiHttpClient) -> None:
@@ -265,6 +267,21 @@ def _limits(checklist: Checklist, client: KalshiHttpClient) -> None:
         return
     read, write = (f"{b.rate:,} tokens/s, {b.capacity:,} at once" for b in (limits.read, limits.write))
     checklist.ok(LIMITS, f"tier {limits.tier}; reads {read}; writes {write}; most requests cost 10 tokens")
+
+
+def _optional(checklist: Checklist, client: KalshiHttpClient, markets: Sequence[Market]) -> None:
+    """Check the calls that the bot can do without."""
+    asked = optional_calls.ask_all(client, markets)
+    failing = list(optional_calls.failing(client))
+    if not failing:
+        checklist.ok(OPTIONAL, f"all {asked} calls answer that the bot can do without for a while")
+        return
+    many = (
+        f"{len(failing)} of {asked} calls that the bot can do without do" if len(failing) > 1 else "one call does"
+    )
+    checklist.note(OPTIONAL, f"{many} not answer as it should:")
+    for line in failing:
+        checklist.detail(line)
 
 
 _Board = tuple[Mapping[str, Sequence[Program]], Sequence[Market]]
@@ -320,7 +337,6 @@ def _cash(
     checklist: Checklist,
     environment: Environment,
     connection: Connection,
-    balance: Balance,
     board: _Board,
     account: _Account,
 ) -> None:
@@ -328,6 +344,11 @@ def _cash(
     import market_bot
 
     client, (orders, positions, _) = connection.client, account
+    try:
+        balance = client.get_balance()
+    except ExchangeError:
+        checklist.note(CASH, "not known: the exchange does not tell the balance")
+        return
     try:
         rule = ledger_knowledge(market_bot.paths().ledger(environment), connection).cash_rule
     except LedgerError:  # the bot would not start with it either, and says why

@@ -23,7 +23,7 @@ import trade
 from bot.settings import Settings, strategy_of
 from clients import KalshiHttpClient
 from commands import context
-from commands.cash import free_of
+from commands.cash import read_free
 from commands.status_facts import LedgerKnowledge, ledger_knowledge
 from exchange.models import Order, Program
 from exchange.orderbook import SIDES, Bid, Book, Side
@@ -103,7 +103,7 @@ def read_view(client: KalshiHttpClient, settings: Settings, known: LedgerKnowled
     theirs = [order for order in resting if not trade.is_own(order)]
     limits = (settings.max_capital, settings.max_event_loss)
     positions = client.get_positions()
-    cash = free_of(client, client.get_balance(), known.cash_rule, resting, positions)
+    cash = read_free(client, known.cash_rule, resting, positions)
     headroom = exposure.remaining_headroom(limits, cash, positions, theirs, ours)
     expires = client.clock.now() + timedelta(seconds=settings.wait_time + settings.expiration_ts)
     quoted = frozenset(order.ticker for order in ours)

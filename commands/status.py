@@ -26,7 +26,8 @@ value that is not known, or does not exist, is null.
     halts         each that stands: since, reason
     day           date (UTC), as_of, trading (the bot's result), before_bot (the day's result before the ledger was
                   begun), fills, accrued (an estimate before the $1.00 floor)
-    last_cycle    began, seconds, requests, markets, orders (resting at its end), problem
+    last_cycle    began, seconds, requests, markets, orders (resting at its end), problem, and `without`: the calls
+                  that failed and that it did without
     session       the last one: began, ended, how
 """
 
@@ -99,6 +100,8 @@ def _bot(facts: StatusFacts) -> Iterator[str]:
         yield facts.problem if facts.is_broken else f"Ledger: {facts.problem}"
         return
     yield f"Last cycle: {_cycle(ledger_view.cycle, facts)}"
+    for call in ledger_view.cycle.without.splitlines() if ledger_view.cycle else ():
+        yield f"It did without: {call}"
     if ledger_view.session and not bot.runs:
         began, ended, how = ledger_view.session
         killed = f"began {_local(began)}, ended without a clean shutdown (killed, or power loss)"
@@ -232,7 +235,7 @@ def _day(mark: AccountMark, fills: int) -> dict[str, object]:
 
 
 def _last(cycle: CycleRecord) -> dict[str, object]:
-    return cycle._asdict() | {"problem": cycle.problem or None}
+    return cycle._asdict() | {"problem": cycle.problem or None, "without": cycle.without.splitlines()}
 
 
 def _session(session: SessionFacts) -> dict[str, object]:

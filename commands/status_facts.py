@@ -21,7 +21,8 @@ import trade
 from bot.connection import Connection
 from bot.launch import Paths
 from clients import Environment, KalshiHttpClient
-from commands.cash import free_of
+from commands import optional_calls
+from commands.cash import read_events, read_free
 from exchange import order_payloads
 from exchange.account import Fill, Position
 from exchange.models import Order
@@ -207,7 +208,7 @@ def _account(client: KalshiHttpClient, rule: CashRule) -> AccountFacts:
     positions, orders = client.get_positions(), client.get_resting_orders()
     counted = _counted(client, positions.items, orders.items)
     return AccountFacts(
-        free_of(client, client.get_balance(), rule, orders.items, positions),
+        read_free(client, rule, orders.items, positions),
         rule,
         tuple(
             HeldPosition(one.ticker, one.side, one.size, one.exposure, max(exposure.position_losses(one)))
@@ -219,7 +220,7 @@ def _account(client: KalshiHttpClient, rule: CashRule) -> AccountFacts:
         ),
         counted.tied_up,
         counted.risks(),
-        tuple(str(error) for error in (*positions.unreadable, *orders.unreadable)),
+        (*map(str, (*positions.unreadable, *orders.unreadable)), *optional_calls.failing(client)),
     )
 
 
@@ -228,9 +229,7 @@ def _counted(client: KalshiHttpClient, positions: tuple[Position, ...], orders: 
     tickers = sorted({one.ticker for one in positions} | {one.ticker for one in orders})
     markets = {market.ticker: market for market in client.get_markets(tickers)} if tickers else {}
     names = sorted({market.event_ticker for market in markets.values()})
-    exclusive = (
-        {event.ticker for event in client.get_events(names) if event.mutually_exclusive} if names else set()
-    )
+    exclusive = {event.ticker for event in read_events(client, names) if event.mutually_exclusive}
     no_limits = gate.Limits(Decimal(0), Decimal(0), 0)
     state = gate.TradingState(no_limits, orders, positions, markets=markets, exclusive=frozenset(exclusive))
     return gate.Gate(state, {})

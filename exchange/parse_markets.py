@@ -44,6 +44,8 @@ MOST_KNOWN = 1 << 15
 _HOUR = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])(?::[0-5][0-9])?", re.ASCII)
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
+_PAYOUTS = {"yes": Decimal(1), "no": Decimal(0)}
+
 
 def program(f: JsonObject) -> Program:
     discount = f.optional("discount_factor_bps", f.integer)
@@ -87,8 +89,15 @@ def market(f: JsonObject) -> Market:
         volume_24h=volume,
         opened=f.optional("open_time", f.time),
         settled=f.optional("settlement_ts", f.time),
-        yes_payout=f.optional("settlement_value_dollars", f.decimal),
+        yes_payout=_yes_payout(f),
     )
+
+
+def _yes_payout(f: JsonObject) -> Decimal | None:
+    """What a YES contract paid, by its value or else by the market's result."""
+    value = f.optional("settlement_value_dollars", f.decimal)
+    result = f.optional("result", f.text)
+    return value if value is not None or result is None else _PAYOUTS.get(result)
 
 
 @lru_cache(maxsize=64)

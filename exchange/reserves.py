@@ -116,6 +116,17 @@ def _cost(order: Order, count: Decimal, maker_rate: MakerRate) -> Decimal:
     return cost
 
 
+def reserved_by_shard(
+    orders: Iterable[Order], reserved: Mapping[str, Reserve], rule: CashRule
+) -> dict[int, Decimal]:
+    """Dollars that orders reserve on each shard, as far as `rule` is known."""
+    found: dict[int, Decimal] = {}
+    for order in orders:
+        shard = shard_of(order)
+        found[shard] = found.get(shard, _NOTHING) + reserved[order.order_id].by(rule)
+    return found
+
+
 def free_cash(
     balance: Balance, orders: Iterable[Order], reserved: Mapping[str, Reserve], rule: CashRule
 ) -> FreeCash:
@@ -124,13 +135,13 @@ def free_cash(
     If the reading is not known, it is the balance less all reserves, but at least what orders that only close may
     reserve for nothing: the others are paid for."""
     is_net, is_unknown = rule.balance is BalanceReading.NET, rule.balance is BalanceReading.NOT_KNOWN
-    all_there = dict.fromkeys(balance.by_shard, _NOTHING)
+    orders = list(orders)
+    all_there = dict.fromkeys(balance.by_shard, _NOTHING) | reserved_by_shard(orders, reserved, rule)
     may_close = dict.fromkeys(balance.by_shard, _NOTHING)
-    for order in orders:
-        shard, one = shard_of(order), reserved[order.order_id]
-        all_there[shard] = all_there.get(shard, _NOTHING) + one.by(rule)
-        if rule.closing is None:
-            may_close[shard] = may_close.get(shard, _NOTHING) + one.closing
+    if rule.closing is None:
+        for order in orders:
+            shard = shard_of(order)
+            may_close[shard] = may_close.get(shard, _NOTHING) + reserved[order.order_id].closing
 
     def free(told: Decimal, all_of_them: Decimal, closing: Decimal) -> Decimal:
         if is_net:

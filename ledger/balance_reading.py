@@ -123,6 +123,26 @@ def closing_exceeds(look: ShardLook) -> bool:
     return look.opening + look.closing > look.balance + SAME >= look.opening
 
 
+class LastBalance(NamedTuple):
+    """The last balance that was read, or what stands for it.
+
+    `explained`, `reserved`: by shard, what fills and settlements had moved by then, and what orders reserved."""
+
+    balance: Balance
+    explained: Mapping[int, Decimal]
+    reserved: Mapping[int, Decimal]
+
+    def now(self, explained: Mapping[int, Decimal], reserved: Mapping[int, Decimal], rule: CashRule) -> Balance:
+        """What the balance must be now, if nothing else has moved it."""
+        moved = {n: explained.get(n, _NOTHING) - self.explained.get(n, _NOTHING) for n in explained}
+        if rule.balance is BalanceReading.NET:
+            for shard in {*reserved, *self.reserved}:
+                less = reserved.get(shard, _NOTHING) - self.reserved.get(shard, _NOTHING)
+                moved[shard] = moved.get(shard, _NOTHING) - less
+        by_shard = {n: told + moved.get(n, _NOTHING) for n, told in self.balance.by_shard.items()}
+        return Balance(self.balance.total + sum(moved.values(), start=_NOTHING), by_shard)
+
+
 class _ShardWatch:
     """The looks at one shard since its last observation."""
 
@@ -161,16 +181,31 @@ class BalanceWatch:
         self._shards: dict[int, _ShardWatch] = defaultdict(_ShardWatch)
         self._explained: dict[int, Decimal] = defaultdict(Decimal)
         self._refused: dict[int, Decimal] = {}
+        self._last: LastBalance | None = None
 
-    def restore(self, known: KnownCashRule) -> None:
-        """Continue with what an earlier session found out. This one checks it again."""
+    def restore(self, known: KnownCashRule, free: Decimal | None) -> None:
+        """Continue with what an earlier session found out. This one checks it again.
+
+        `free`: dollars that were free when it ended, None if not known."""
         self.known = known
+        if free is not None:
+            self._last = LastBalance(Balance(free, {}), {}, {})
         if known.rule.balance is BalanceReading.NOT_KNOWN:
             self._tell("not known yet whether it contains what resting orders reserve")
 
     def on_change(self, exchange_index: int, moved: Decimal) -> None:
         """Take the dollars by which a fill or a settlement changed a shard's cash."""
         self._explained[exchange_index] += moved
+
+    def remember(self, balance: Balance, reserved: Mapping[int, Decimal]) -> None:
+        """Remember a balance that was read, and what orders reserved then, by shard."""
+        self._last = LastBalance(balance, dict(self._explained), reserved)
+
+    def reckoned(self, reserved: Mapping[int, Decimal]) -> Balance | None:
+        """The balance as it must be now, by the last one that was read. None if none was.
+
+        `reserved`: what orders reserve now, by shard."""
+        return self._last.now(self._explained, reserved, self.known.rule) if self._last else None
 
     def look(
         self,

@@ -15,12 +15,13 @@ from decimal import Decimal
 from typing import TypeVar
 
 from clients import KalshiHttpClient
-from exchange.account import Balance, Fill, Position, Settlement
+from exchange.account import Fill, Position, Settlement
 from exchange.errors import ExchangeError
 from exchange.json_fields import PartialList
 from exchange.models import Market, MarketStatus, Order, Program
 from exchange.orderbook import Book
-from exchange.reserves import FreeCash, MakerRate, free_cash, reserves
+from exchange.reserves import FreeCash, MakerRate, free_cash, reserved_by_shard, reserves
+from ledger import settlements
 from ledger.accrual import AccrualTracker
 from ledger.balance_reading import BalanceWatch
 from ledger.cash_reconciliation import cash_effect
@@ -92,16 +93,16 @@ class Bookkeeper:
         )
         self.order_records.read(since - OVERLAP)
         self._fills_since = self._ledger.last_fill() or midnight(begun.date())
-        if self._ledger.is_opened:
+        if self._ledger.opened:
             self.read_fills()
         else:  # fills before the opening are history: `on_fills` does not get them
             self._new_fills()
-        self._read_settlements(self._ledger.last_settlement() or midnight(begun.date()))
-        if self._ledger.is_opened:
+        self._see_settlements(self._ledger.last_settlement() or midnight(begun.date()))
+        if self._ledger.opened:
             return
         positions = self._client.get_positions().all_or_raise()
         # A fill or a settlement between two reads would be in one of the lists only.
-        while self._new_fills() or self._read_settlements(midnight(begun.date())):
+        while self._new_fills() or self._see_settlements(midnight(begun.date())):
             positions = self._client.get_positions().all_or_raise()
         self._open(now, {position.ticker: position.count for position in positions})
 
@@ -134,7 +135,7 @@ class Bookkeeper:
                 "INFO", {"Ledger": f"{self._ledger.path.name} was another account's; it is now {aside.name}"}
             )
         begun = self._ledger.begun or now
-        told = f"begun {begun:%Y-%m-%d %H:%M} UTC, continued" if self._ledger.is_opened else "new"
+        told = f"begun {begun:%Y-%m-%d %H:%M} UTC, continued" if self._ledger.opened else "new"
         self._log("INFO", {"Ledger": f"{self._ledger.path.name}, {told}"})
         self._ledger.begin_session(now)
         self._held = self._ledger.positions()
@@ -145,7 +146,8 @@ class Bookkeeper:
         since = min([looked, self._ledger.last_fill() or now, *(record.created for record in known)])
         self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - OVERLAP - _WHOLE_SECOND)}
         self._report_inputs.restore(now)
-        self.balance_watch.restore(self._ledger.cash_rule())
+        mark = self._ledger.last_mark()
+        self.balance_watch.restore(self._ledger.cash_rule(), mark.free_cash if mark else None)
         self._is_open = True
 
     def accept_positions(self, mismatches: Mapping[str, Mismatch]) -> None:
@@ -217,8 +219,8 @@ class Bookkeeper:
         `positions`: those that the exchange lists. Raises `ExchangeError`."""
         listed = {position.ticker for position in positions}
         gone = [ticker for ticker, count in self._held.items() if count and ticker not in listed]
-        if gone:
-            self._read_settlements(self._client.clock.now() - timedelta(days=1))
+        if gone and self._see_settlements(self._client.clock.now() - timedelta(days=1)) is None:
+            self._settle_by_result(gone)
 
     def accrue(
         self,
@@ -244,24 +246,31 @@ class Bookkeeper:
         """Record the programs that the exchange lists."""
         self._accrual.on_programs(self._pending, programs)
 
-    def free_cash(
-        self, balance: Balance, orders: PartialList[Order], positions: PartialList[Position], rate: MakerRate
-    ) -> FreeCash:
-        """What is free of a `balance`, by what is known of how the exchange counts.
+    def read_cash(
+        self, orders: PartialList[Order], positions: PartialList[Position], rate: MakerRate
+    ) -> FreeCash | None:
+        """The account's cash and what is free of it, by what is known of how the exchange counts.
 
-        `orders`: all that rest. `rate`: their maker fees."""
-        reserved = reserves(orders, positions, rate)
+        If the balance cannot be read, it is reckoned from the last one known; None if none is. `orders`: all that
+        rest. `rate`: their maker fees."""
+        watch, reserved = self.balance_watch, reserves(orders, positions, rate)
+        try:
+            balance = self._client.get_balance()
+        except ExchangeError:  # the log says so when the call begins to fail
+            reckoned = watch.reckoned(reserved_by_shard(orders, reserved, watch.known.rule))
+            free = free_cash(reckoned, orders, reserved, watch.known.rule) if reckoned else None
+            return free and free._replace(told=None, whole=None)  # it cannot show that cash came or went
         if not orders.unreadable and self._explains(positions):
-            now = self._client.clock.now()
-            self.balance_watch.look(now, balance, orders.items, positions, reserved, rate)
-        return free_cash(balance, orders, reserved, self.balance_watch.known.rule)
+            watch.look(self._client.clock.now(), balance, orders.items, positions, reserved, rate)
+        watch.remember(balance, reserved_by_shard(orders, reserved, watch.known.rule))
+        return free_cash(balance, orders, reserved, watch.known.rule)
 
     def count_cash(self, orders: Collection[Order], positions: PartialList[Position], cash: FreeCash) -> None:
         """Reconcile the cash, if all fills were read and the positions match.
 
-        `orders`: all that rest. Raises `ExchangeError`. Nothing is lost then, because the next look counts."""
+        `orders`: all that rest."""
         if self._explains(positions):
-            self._report_inputs.count_cash(self._pending, orders, positions.items, cash)
+            self._report_inputs.count_cash(self._pending, orders, positions.items, cash, self._read_settlements)
 
     def _explains(self, positions: PartialList[Position]) -> bool:
         """Whether all fills were read, and they explain the positions."""
@@ -285,19 +294,16 @@ class Bookkeeper:
         logged, and the entry is kept for the next write."""
         try:
             mark = self.mark(free_cash)
-        except (ExchangeError, LedgerError) as error:
-            mark = AccountMark(self._client.clock.now(), free_cash, Decimal(0), None, None)
-            if isinstance(error, LedgerError):
-                self._not_written(error)
-                return mark
-            self._log("ERROR", str(error), ["The day's profit is unknown until this can be read"])
+        except LedgerError as error:
+            self._not_written(error)
+            return AccountMark(self._client.clock.now(), free_cash, Decimal(0), None, None)
         self._write(mark.at, cycle, mark)
         return mark
 
     def mark(self, free_cash: Decimal | None) -> AccountMark:
         """Compute the account's mark: its state now, and the day's profit.
 
-        Raises `ExchangeError` or `LedgerError` if they are unknown."""
+        Raises `LedgerError`."""
         books = {**self._held_books, **self._accrual.books}
         return self._marker.mark(self._pending, self._client.clock.now(), self._held, books, free_cash)
 
@@ -360,18 +366,38 @@ class Bookkeeper:
 
     # -- reading the exchange ----------------------------------------------------------------------------------
 
+    def _see_settlements(self, since: datetime) -> bool | None:
+        """Whether a settlement is new, None if settlements cannot be read."""
+        try:
+            return self._read_settlements(since)
+        except ExchangeError:  # the log says so when the call begins to fail
+            return None
+
     def _read_settlements(self, since: datetime) -> bool:
         """Read settlements, and return whether one is new. Raises `ExchangeError`."""
-        new = False
-        known = {(one.ticker, one.time) for one in self._ledger.settlements(since - OVERLAP - _WHOLE_SECOND)}
         listed = self._client.get_settlements(since - OVERLAP)
         self._log_unreadable(listed, "A settlement is missing in the ledger, and in the day's profit")
-        for one in listed:
-            key = one.ticker, one.time
-            if key not in known and key not in self._pending.settlements:
-                self._pending.settlements[key] = one
-                self._change_held(one)
-                new = True
+        return self._settled(listed, since)
+
+    def _settle_by_result(self, tickers: Collection[str]) -> None:
+        """Settle positions by their markets' public results, as far as these are final."""
+        now = self._client.clock.now()
+        markets = self._client.get_markets(tickers)
+        found = [settlements.by_result(market, self._held[market.ticker], now) for market in markets]
+        self._settled([one for one in found if one], now)
+
+    def _settled(self, found: Iterable[Settlement], since: datetime) -> bool:
+        """Count settlements since a time, and return whether one is new."""
+        earliest = since - OVERLAP - _WHOLE_SECOND - settlements.ONE_SETTLEMENT
+        known = [*self._ledger.settlements(earliest), *self._pending.settlements.values()]
+        opened, new = self._ledger.opened, False
+        for one in found:
+            is_known = any(settlements.is_same(one, other) for other in known)
+            if is_known or (opened and one.time < opened):  # history, and the opening positions include it
+                continue
+            self._pending.settlements[one.ticker, one.time] = one
+            self._change_held(one)
+            new = True
         return new
 
     def _log_unreadable(self, listed: PartialList[T], means: str) -> None:

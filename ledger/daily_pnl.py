@@ -14,6 +14,8 @@ from decimal import Decimal
 
 from clients import KalshiHttpClient
 from exchange.account import Fill, Settlement
+from exchange.errors import ExchangeError
+from exchange.models import Candle
 from exchange.orderbook import Book, Side
 from ledger.entries import AccountMark, DayMark, PendingWrites, Quotes
 from ledger.ledger import Ledger
@@ -123,7 +125,7 @@ class Marker:
     ) -> AccountMark:
         """Mark `held` contracts (YES positive) at the best bids of `books`.
 
-        `free_cash`: dollars. Raises `ExchangeError` or `LedgerError`."""
+        `free_cash`: dollars. Raises `LedgerError`."""
         held = {ticker: count for ticker, count in held.items() if count}
         quotes = self._quotes(pending, held, books)
         brought, accrued = self._day_profit(pending, now, held, quotes), self._accrued(pending, now.date())
@@ -168,9 +170,16 @@ class Marker:
         """Positions at the beginning of a day, with their prices then.
 
         Prices are the best bids of the last one-minute candle before `start`, however late this is called. If the
-        exchange has none in the 6 hours before, the current best bids are used."""
+        exchange has none in the 6 hours before, the current best bids are used. If it gives no candles at all, the
+        ledger's last best bids before `start` are used first."""
         then = dict(quotes)
-        if held:
-            for candle in self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start):
-                then[candle.ticker] = candle.yes_bid, candle.no_bid
+        try:
+            candles: Iterable[Candle] = (
+                self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start) if held else ()
+            )
+        except ExchangeError:  # the log says so when the call begins to fail
+            candles = ()
+            then |= self._ledger.prices(before=start)
+        for candle in candles:
+            then[candle.ticker] = candle.yes_bid, candle.no_bid
         return marked(held, then)

@@ -88,7 +88,8 @@ class DayMark(NamedTuple):
 class CycleRecord(NamedTuple):
     """A cycle of the bot.
 
-    `orders`: the number of resting orders at its end. `problem`: why it failed, or ""."""
+    `orders`: the number of resting orders at its end. `problem`: why it failed, or "". `without`: the calls that
+    failed and that it did without, a line each."""
 
     began: datetime
     seconds: float
@@ -96,6 +97,7 @@ class CycleRecord(NamedTuple):
     markets: int
     orders: int
     problem: str = ""
+    without: str = ""
 
 
 class CashFlow(NamedTuple):

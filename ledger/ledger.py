@@ -106,9 +106,10 @@ class Ledger:
         return sql_rows.from_micros(rows[0][0]) if rows else None
 
     @property
-    def is_opened(self) -> bool:
-        """Whether the opening positions are recorded."""
-        return bool(self._file.rows("SELECT 1 FROM account WHERE opened IS NOT NULL"))
+    def opened(self) -> datetime | None:
+        """When the opening positions were read; None if they are not recorded."""
+        rows = self._file.rows("SELECT opened FROM account")
+        return sql_rows.optional(sql_rows.from_micros, rows[0][0]) if rows else None
 
     def open_for(self, identity: Identity, now: datetime) -> Path | None:
         """Make sure that this is the account's ledger.
@@ -340,9 +341,10 @@ class Ledger:
         """The account at the end of each cycle that is still kept, oldest first."""
         return [sql_rows.mark_of(row) for row in self._file.rows("SELECT * FROM marks ORDER BY at")]
 
-    def prices(self) -> dict[str, Quotes]:
-        """The last known best bids of markets with a position, by ticker."""
-        rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices")
+    def prices(self, before: datetime | None = None) -> dict[str, Quotes]:
+        """The last known best bids of markets with a position, by ticker, if seen `before`."""
+        until = sql_rows.optional(sql_rows.to_micros, before)
+        rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices WHERE at < ifnull(?, at + 1)", until)
         return {
             ticker: (sql_rows.optional(Decimal, yes), sql_rows.optional(Decimal, no)) for ticker, yes, no in rows
         }

@@ -16,6 +16,7 @@ from functools import partial
 from typing import NamedTuple
 
 from clients import KalshiHttpClient
+from exchange.errors import ExchangeError
 from ledger import sql_rows
 from ledger.entries import EPOCH, PayoutLook, PendingWrites
 from ledger.ledger import Ledger
@@ -43,14 +44,18 @@ class PayoutWatch:
         self._asked = EPOCH
 
     def catch_up(self, pending: PendingWrites) -> None:
-        """Ask if it is time to. Raises `ExchangeError` or `LedgerError`."""
+        """Ask if it is time to. Raises `LedgerError`."""
         now = self._client.clock.now()
         span = self._ledger.last_span() if now >= self._asked + ASKED_AGAIN else None
         if not is_due(now, self._asked, span.since if span else None):
             return
         waiting = self._waiting(now)
         self._asked = now
-        for program in self._client.get_ended_programs(waiting):
+        try:
+            ended = self._client.get_ended_programs(waiting)
+        except ExchangeError:  # the log says so when the call begins to fail
+            return
+        for program in ended:
             pending.payouts[program.id] = PayoutLook(now, program)
 
     def _waiting(self, now: datetime) -> set[str]:

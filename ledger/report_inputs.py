@@ -10,7 +10,7 @@ Prices are those around each fill. An outcome is what a market paid at its end. 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -58,7 +58,6 @@ class ReportInputs:
         self._span: ExplainedSpan | None = None
         self._doubt: ExplainedSpan | None = None
         self._flows: dict[str, CashFlow] = {}
-        self._flows_due = EPOCH
         self._anew = self._reread = False
         self._reserved: Decimal | None = None
         self._capital_at: datetime | None = None
@@ -113,11 +112,13 @@ class ReportInputs:
         orders: Collection[Order],
         positions: Collection[Position],
         cash: FreeCash,
+        read_settlements: Callable[[datetime], object],
     ) -> None:
         """Reconcile the cash of an account, and count its capital.
 
-        Call it only if all of the account was read, and fills and settlements explain its positions. Raises
-        `ExchangeError` if payments cannot be read, which may explain a change. The change then waits for them."""
+        Call it only if all of the account was read, and fills and settlements explain its positions. If something
+        that may explain a change cannot be read, the change waits for it. `read_settlements` reads those since a
+        time."""
         now = self._client.clock.now()
         self._count_capital(pending, now, orders, positions)
         there = self._whole(cash)
@@ -125,11 +126,12 @@ class ReportInputs:
             return
         before, reading = self._span, self._cash_reading(there)
         if before and (self._reread or abs(reading.level - before.last.level) >= cash_reconciliation.STEP):
-            if now < self._flows_due:
+            try:
+                read_settlements(before.until)
+                self._read_flows(pending)
+            except ExchangeError:  # the log says so when the call begins to fail
                 return
-            self._flows_due = now + _ASKED_EVERY  # if the read fails, as for a key that may not read them
-            self._read_flows(pending)
-            self._flows_due, reading = now, self._cash_reading(there)
+            reading = self._cash_reading(there)
         span, self._doubt = cash_reconciliation.extend_span(
             before, self._doubt, now, reading, self._anew, self._reread
         )
@@ -211,7 +213,10 @@ class ReportInputs:
             self._asked = now
             start, end = markouts.candle_span(missing.items())
             tickers = sorted({fill.ticker for fill in missing.values()})
-            candles = self._client.get_candles(tickers, start, min(end, now))
+            try:
+                candles = self._client.get_candles(tickers, start, min(end, now)).items
+            except ExchangeError:  # the log says so when the call begins to fail
+                candles = ()
             pending.markouts |= self._markouts.from_candles(now, candles)
         if now >= self._outcomes_asked + _OUTCOMES_EVERY:
             self._outcomes_asked = now

@@ -157,7 +157,12 @@ ALTER TABLE cash ADD COLUMN reread INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE fills ADD COLUMN exchange_index INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = """
+-- The calls that failed and that the bot did without, a line each.
+ALTER TABLE cycles ADD COLUMN without TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """Item n upgrades a file from version n to n + 1. Version 0 is an empty file."""
 
 

@@ -2,7 +2,7 @@
 
 Promise:
 - Every function is pure.
-- If the exchange does not report a market's fee type, `maker_rate_of_event` assumes the standard maker fee
+- If the exchange does not report a market's fee type, `maker_rate_of_event` assumes the dearest maker fee
   (`UNKNOWN_MAKER_RATE`).
 """
 
@@ -29,8 +29,8 @@ def maker_rate(kind: FeeType, multiplier: Decimal) -> float:
     return TAKER_RATE * _MAKERS_PART[kind] * float(multiplier)
 
 
-UNKNOWN_MAKER_RATE = maker_rate(FeeType.QUADRATIC_WITH_MAKER_FEES, Decimal(1))
-"""The maker fee rate assumed for a series whose fees the exchange did not report."""
+UNKNOWN_MAKER_RATE = max(maker_rate(kind, Decimal(1)) for kind in FeeType)
+"""The maker fee rate assumed for a series whose fees the exchange did not report: the dearest."""
 
 
 def exact(rate: float) -> Decimal:

@@ -267,7 +267,7 @@ def test_a_refused_order_that_no_fill_explains_is_believed() -> None:
 
 def test_an_earlier_sessions_reading_is_checked_silently() -> None:
     account = Account(NET)
-    account.watch.restore(KnownCashRule(KnownCashRule().rule._replace(balance=NET)))
+    account.watch.restore(KnownCashRule(KnownCashRule().rule._replace(balance=NET)), None)
     assert account.said == []
     settle(account, ["5"])
     assert (account.reading, account.watch.known.at, account.said) == (NET, NOW, [])
