@@ -107,8 +107,7 @@ class KalshiHttpClient(MarketData):
         self, base_url: str, signer: Signer, clock: Clock, session: requests.Session | None = None
     ) -> None:
         super().__init__(Transport(base_url, signer, clock, session or requests.Session()))
-        self.knows_limits = False
-        """Whether the account's own rate limits and costs were read."""
+        self._knows_limits = False
         self._resting: dict[str, int] = {}
         self._placement = OrderPlacement(self._create, self._orders_of, self.lists_are_current, self.clock)
 
@@ -156,8 +155,14 @@ class KalshiHttpClient(MarketData):
         except ExchangeError:
             costs = COSTS
         self._transport.rate_limiter.use_limits(limits, costs)
-        self.knows_limits = costs is not COSTS
+        self._knows_limits = costs is not COSTS
         return limits
+
+    @property
+    def may_read_limits(self) -> bool:
+        """Whether the account's rate limits or costs are not known, and may be asked for now."""
+        may_send = self.optional_calls.may_send
+        return not self._knows_limits and may_send(OptionalCall.LIMITS) and may_send(OptionalCall.COSTS)
 
     @optional(OptionalCall.LIMITS)
     def _get_limits(self) -> AccountLimits:

@@ -298,8 +298,9 @@ class MarketBot:
 
     def _use_slack(self) -> None:
         """Between two cycles, read prices missing from the report and scan a due board."""
-        if not self._client.knows_limits:
+        if self._client.may_read_limits:
             recovery.try_or_log(self.session.read_limits, self.log, "Trading continues")
+        self._client.optional_calls.ask_again()
         if self.session.begun:
             recovery.try_or_log(self._bookkeeper.catch_up, self.log, REPORT_LACKS_IT)
         if self._scan_is_due():

@@ -25,6 +25,7 @@ from bot.prod_confirmation import Confirm
 from bot.recovery import Failure, RetryPolicy
 from bot.settings import Settings
 from clients import Environment, KalshiHttpClient
+from exchange.account import AccountLimits
 from exchange.errors import ExchangeError, Recovery, Unauthorized
 from exchange.models import ExchangeStatus
 from exchange.optional_calls import FailingCall
@@ -82,6 +83,7 @@ class Session:
         self.retry_policy = RetryPolicy()
         self.begun = False
         self._is_paused = False
+        self._limits: AccountLimits | None = None
 
     def _tell_of_call(self, call: FailingCall, fails: bool) -> None:
         """Log that an optional call begins to fail, or works again."""
@@ -95,12 +97,14 @@ class Session:
         Raises `Unauthorized` if the key is refused."""
         try:
             limits = self._client.read_limits()
-            read, write = (f"{bucket.rate} tokens/s" for bucket in (limits.read, limits.write))
-            self._log("INFO", {"Rate limits": limits.tier, "Reads": read, "Writes": write})
         except Unauthorized:
             raise
         except ExchangeError:  # a key may lack the permission to read this; the log says so
             return
+        if limits != self._limits:
+            read, write = (f"{bucket.rate} tokens/s" for bucket in (limits.read, limits.write))
+            self._log("INFO", {"Rate limits": limits.tier, "Reads": read, "Writes": write})
+        self._limits = limits
 
     def first_contact(
         self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None

@@ -3,6 +3,7 @@
 Promise:
 - A call that failed is not sent again for a minute, then for two, four, eight and ten. Meanwhile it raises the
   error of its last attempt at once.
+- A read is asked again by `ask_again` even if nobody needs its answer meanwhile.
 - `on_news` is called once when a call begins to fail, and once when it works again.
 
 Each call's caller has a careful assumption for the time without it.
@@ -11,6 +12,7 @@ Each call's caller has a careful assumption for the time without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime
 from enum import Enum
 from functools import partial, wraps
@@ -64,6 +66,11 @@ class OptionalCall(Enum):
     def __init__(self, request: str, without: str) -> None:
         self.request, self.without = request, without
 
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing on the exchange."""
+        return self.request.startswith("GET ")
+
 
 class FailingCall(NamedTuple):
     """A call that fails.
@@ -94,6 +101,7 @@ class OptionalCalls:
         self.on_news: Callable[[FailingCall, bool], None] = lambda call, fails: None
         self._requester = requester
         self._failing: dict[OptionalCall, FailingCall] = {}
+        self._sends: dict[OptionalCall, Callable[[], object]] = {}
 
     @property
     def failing(self) -> Collection[FailingCall]:
@@ -112,6 +120,7 @@ class OptionalCalls:
         known = self._failing.get(call)
         if known is not None and not self.may_send(call):
             raise known.error.with_traceback(None)
+        self._sends[call] = send
         try:
             result = self._once(send) if known else send()
             if isinstance(result, PartialList) and result.unreadable and not result.items:
@@ -122,6 +131,12 @@ class OptionalCalls:
         if known is not None:
             self.on_news(self._failing.pop(call), False)
         return result
+
+    def ask_again(self) -> None:
+        """Send the failing reads that may be sent now, as they were sent last."""
+        for call in [call for call in self._failing if call.is_read and self.may_send(call)]:
+            with suppress(ExchangeError):
+                self.ask(call, self._sends[call])
 
     def _once(self, send: Callable[[], T]) -> T:
         """Send a call without repeats: it is likely to fail again."""
