@@ -165,9 +165,7 @@ class _History:
         return [copy for copy in self._kept if copy[0] <= due or copy is self._kept[0]][-1]
 
 
-def _instead(
-    exchange: Exchange, by_kind: Mapping[str, Rule], path: str, dice: random.Random
-) -> Answer | None:
+def _instead(exchange: Exchange, by_kind: Mapping[str, Rule], path: str, dice: random.Random) -> Answer | None:
     """What a rule sends in the exchange's place, or None."""
     if "429" in by_kind:
         return Answer(429, {"error": "too many requests"})

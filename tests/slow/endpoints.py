@@ -36,10 +36,13 @@ NAMES = (*ENDPOINTS, ALL)
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a cell. `struck`: wrong answers. `broken`: what does not hold."""
+    """What came of a cell. `struck`: wrong answers. `least`: the fewest sides quoted in a cycle, of `full`. `broken`:
+    what does not hold."""
 
     cell: EndpointCell
     struck: int
+    least: int
+    full: int
     broken: Sequence[str]
 
 
@@ -51,21 +54,34 @@ class Tally:
 
     def broken(self) -> list[str]:
         """What is broken, with the words by which it is tried again."""
-        return [f"{one.cell or 'nothing is missing'}: {'; '.join(one.broken)}" for one in self.tried if one.broken]
+        return [f"{one.cell}: {'; '.join(one.broken)}" for one in self.tried if one.broken]
 
     def not_struck(self) -> list[EndpointCell]:
         return [one.cell for one in self.tried if one.cell.endpoint and not one.struck]
+
+    def thin(self) -> Iterator[str]:
+        """How many sides were quoted at the least, by endpoint, if not all of them."""
+        for name in NAMES:
+            least = {one.least for one in self.tried if one.cell.endpoint == name and one.least < one.full}
+            if least:
+                yield f"{name}: {min(least)} of {self.tried[0].full} sides were quoted in some cycle"
 
     def table(self) -> Iterator[str]:
         """A row for each endpoint, a column for each wrong answer and phase: how many were sent, `-` if none was,
         and `!` with the number of broken cells."""
         columns = [(kind, phase) for kind in MISSING for phase in PHASES]
         wide = max(map(len, NAMES)) + 1
-        yield " " * wide + " ".join(f"{kind:>8}" if phase == START else " " * 8 for kind, phase in columns)
+        yield " " * wide + " ".join(f"{kind if phase == START else '':>8}" for kind, phase in columns)
         yield " " * wide + " ".join(f"{phase:>8}" for _, phase in columns)
         for name in NAMES:
             marks = [
-                _mark([one for one in self.tried if (one.cell.endpoint, one.cell.kind, one.cell.phase) == (name, *at)])
+                _mark(
+                    [
+                        one
+                        for one in self.tried
+                        if (one.cell.endpoint, one.cell.kind, one.cell.phase) == (name, *at)
+                    ]
+                )
                 for at in columns
             ]
             if any(marks):
@@ -103,10 +119,10 @@ def sample() -> list[EndpointCell]:
 
 
 def try_all(cells: Sequence[EndpointCell], folder: Path) -> Tally:
-    """Try each cell on a stage of its own, after two runs in which nothing is missing."""
+    """Try each cell on a stage of its own."""
     tally = Tally()
-    for number, cell in enumerate((*HEALTHY, *cells), start=1):
-        progress(f"{number - 1:,} runs of {len(cells) + len(HEALTHY):,}, {len(tally.broken())} broken: {cell}")
+    for number, cell in enumerate(cells, start=1):
+        progress(f"{number - 1:,} runs of {len(cells):,}, {len(tally.broken())} broken: {cell}")
         tally.tried.append(try_one(cell, folder / f"stage-{number}", tally))
     progress("")
     return tally
@@ -120,15 +136,20 @@ def try_one(cell: EndpointCell, folder: Path, tally: Tally) -> Tried:
     stage.play(episode.direct())
     stage.close()
     tally.cycles, tally.requests = tally.cycles + stage.cycles, tally.requests + stage.requests
-    return Tried(cell, sum(episode.struck.values()), list(dict.fromkeys(stage.broken)))
+    return Tried(cell, sum(episode.struck.values()), episode.least, stage.full, list(dict.fromkeys(stage.broken)))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.slow.endpoints", description=__doc__)
     parser.add_argument("--all", action="store_true", help="every endpoint, every wrong answer, both phases")
-    parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="endpoints, answers, phases to keep to")
     parser.add_argument(
-        "--cell", nargs=4, metavar=("ENDPOINT", "ANSWER", "PHASE", "FILL_LIMIT"), help="one cell; None: no limit set"
+        "--only", nargs="+", metavar="NAME", default=[], help="endpoints, answers, phases to keep to"
+    )
+    parser.add_argument(
+        "--cell",
+        nargs=4,
+        metavar=("ENDPOINT", "ANSWER", "PHASE", "FILL_LIMIT"),
+        help="one cell; None: no limit set",
     )
     asked = parser.parse_args()
     unknown = {*asked.only} - {*NAMES, *MISSING, *PHASES}
@@ -143,8 +164,8 @@ def main() -> int:
         cells = [EndpointCell(name, kind, phase, None if most == "None" else SIZE * 2)]
     folder = Path(tempfile.mkdtemp(prefix="endpoints-"))
     began = time.monotonic()
-    tally = try_all(cells, folder)
-    print("\n".join(tally.table()))
+    tally = try_all([*HEALTHY, *cells], folder)
+    print("\n".join([*tally.table(), *tally.thin()]))
     for line in tally.broken():
         print(f"BROKEN: {line}")
     print(f"{tally.totals()}; {time.monotonic() - began:.0f} s, logs in {folder}")
