@@ -1,4 +1,4 @@
-"""Answers of an endpoint that is not there for this client, or that makes no sense.
+"""Answers of an endpoint that is not there, or that makes no sense.
 
 Promise:
 - No answer is what the API promises. The one exception is `{}`, with which some writes succeed.
@@ -6,11 +6,11 @@ Promise:
 
 The kinds:
 
-- `403`, `404`, `501`: the exchange's own form of error. `404_html`, `501_text`: a proxy's error page, in HTML and as
-  plain text.
+- `403`, `404`, `501`: the exchange's own form of error. `404_html`, `501_text`: a proxy's error page, in HTML and
+  as plain text.
 - `html`: a maintenance page with status 200.
-- `nonsense`: JSON with status 200 that is not the answer: another type, an empty or foreign object, a list with rows
-  that are nonsense, or fields of the wrong type.
+- `nonsense`: JSON with status 200 that is not the answer: another type, an empty or foreign object, a list with
+  rows that are nonsense, or fields of the wrong type.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ _WRONG_TYPES: Mapping[str, Any] = MappingProxyType(
 
 
 def answer(kind: str, path: str, dice: random.Random) -> Answer:
-    """The answer of a `kind` of `simulator.faults.MISSING` to a request of `path`, which begins behind the API's
-    root."""
+    """The answer to a request of `path`, without the API's root.
+
+    `kind`: one of `simulator.faults.MISSING`."""
     if kind == "404_html":
         return Answer(404, NOT_FOUND, content_type="text/html")
     if kind == "501_text":

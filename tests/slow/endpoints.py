@@ -2,8 +2,8 @@
 
 Whole bots on the simulator, from just before midnight UTC (`tests/support/endpoint_run.py`): quotes rest in each
 cycle, no limit is exceeded, no cash is called a reward, and all is back within eleven minutes of the endpoint's
-return. Each endpoint, and all of them at once, meets each wrong answer, from the bot's first request on and from its
-second cycle on. Without `--all` each endpoint meets two of them, as in the suite.
+return. Each endpoint, and all of them at once, meets each wrong answer, from the bot's first request on and from
+its second cycle on. Without `--all` each endpoint meets two of them, as in the suite.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ NAMES = (*ENDPOINTS, ALL)
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a cell. `struck`: wrong answers. `least`: the fewest sides quoted in a cycle, of `full`. `broken`:
-    what does not hold."""
+    """What came of a cell. `struck`: wrong answers. `least`: the fewest sides quoted in a cycle, of `full`.
+    `broken`: what does not hold."""
 
     cell: EndpointCell
     struck: int

@@ -71,11 +71,17 @@ GIFT = Decimal("3.21")
 """Dollars that come without an entry in any list."""
 
 GRACE = 2
-"""Cycles without quotes that are allowed after the endpoint's death, after a triggered group, and after a settlement
-that canceled an exit, which looks like a triggered group."""
+"""Cycles without quotes that are allowed after the endpoint's death, after a triggered group, and after a
+settlement that canceled an exit, which looks like a triggered group."""
+
+LAG = 1.5
+"""Seconds that the account's lists lag while nothing tells how complete they are."""
 
 MOST_LINES = 2
 """Lines of the log that one death, or one return, of one endpoint may cost in one process."""
+
+LONGEST = 3_600.0
+"""Seconds that no cell reaches."""
 
 UNTIL_BACK = 11
 """Cycles, of a minute each, within which all must be back."""
@@ -234,8 +240,8 @@ class EndpointStage(Stage):
 class Episode:
     """One cell on its own stage, from the opening to the bot's end.
 
-    `struck`: how many requests were answered wrongly. `least`: the fewest sides that were quoted in a cycle, except
-    in those in which none may be."""
+    `struck`: how many requests were answered wrongly, by endpoint. `least`: the fewest sides that were quoted in a
+    cycle that must have some."""
 
     def __init__(self, stage: EndpointStage, cell: EndpointCell) -> None:
         self._stage, self._cell = stage, cell
@@ -300,7 +306,11 @@ class Episode:
 
     def _strike(self) -> None:
         self._rules = {name: Rule(self._cell.kind) for name in self._cell.names}
-        self._stage.strike([(rule, partial(_is_of, ENDPOINTS[name])) for name, rule in self._rules.items()])
+        aimed = [(rule, partial(_is_of, ENDPOINTS[name])) for name, rule in self._rules.items()]
+        if self._cell.lacks(["timestamp"]):
+            lag = Rule("stale", until=self._stage.elapsed + LONGEST, given={"seconds": LAG})
+            aimed.append((lag, partial(_is_of, "GET /portfolio/*")))
+        self._stage.strike(aimed)
         self._is_dead, self._grace = bool(self._rules), GRACE
 
     def _fill(self) -> None:
@@ -312,7 +322,7 @@ class Episode:
 
     def _settle(self) -> None:
         if not self._stage.account.holdings[self._bought].count:
-            raise RuntimeError("what was bought by hand is not held any more")
+            self._stage.broken.append("what was bought by hand is not held until its settlement")
         lifecycle.settle_now(self._stage.exchange, self._stage.exchange.markets[self._bought], "yes")
         self._grace = GRACE
 

@@ -41,7 +41,7 @@ LONG_GONE = ("closes", "settles", "halted")
 """Faults that remove a market: it never comes back, or comes back with an empty book."""
 
 NO_KEY: Mapping[str, str] = {"key_revoked": "401", "403": "403"}
-"""Faults that rightly end the bot if they last at a request that it needs, and the status that it must then tell."""
+"""Faults that rightly end the bot if they last at a request that it needs, and the status that it then logs."""
 
 _ORDERS = "/portfolio/events/orders"
 
