@@ -74,6 +74,8 @@ GRACE = 2
 """Cycles without quotes that are allowed after the endpoint's death, after a triggered group, and after a
 settlement that canceled an exit, which looks like a triggered group."""
 
+_FULL = SIZE * CONTRACT
+
 LAG = 1.5
 """Seconds that the account's lists lag while nothing tells how complete they are."""
 
@@ -174,6 +176,11 @@ class EndpointStage(Stage):
         """The bot's orders that may open a position."""
         return [order for several in self._quotes_by_shard().values() for order, _ in several]
 
+    def sides(self) -> int:
+        """Sides of quoted markets on which an order may open a position, or whose whole size is held already."""
+        held = [(name, one.count > 0) for name, one in self.account.holdings.items() if abs(one.count) >= _FULL]
+        return len({*held, *((one.ticker, one.is_bid) for one in self.opening_quotes())})
+
     def unguarded(self) -> int:
         """Quotes that are in no order group."""
         return sum(not self.is_guarded(order) for order in self.opening_quotes())
@@ -247,7 +254,7 @@ class Episode:
         self._stage, self._cell = stage, cell
         self._rules: dict[str, Rule] = {}
         self._grace, self._bought = 0, ""
-        self._is_dead = self._is_filled = False
+        self._is_dead = self._is_filled = self._is_found = False
         self._since: Counter[str] = Counter()
         self._marks: list[int] = []
         self.least = stage.full
@@ -272,10 +279,10 @@ class Episode:
             2: self._buy,
             3: stage.move_cash,
             5: self._trip,
-            7: self._settle,
+            9: self._settle,
         }  # midnight is in the wait after the fourth cycle
         self._begin()
-        for cycle in range(1, 10):
+        for cycle in range(1, 13):
             yield from self._turn()
             happens.get(cycle, lambda: None)()
             self._fill()
@@ -338,7 +345,7 @@ class Episode:
         stage = self._stage
         yield from turn(stage)
         if not self._grace:
-            self.least = min(self.least, len(stage.quotes()))
+            self.least = min(self.least, stage.sides())
             if not stage.opening_quotes():
                 self._once(f"no quote rests at {stage.clock.now():%H:%M}")
         self._grace = max(self._grace - 1, 0)
@@ -354,12 +361,13 @@ class Episode:
     # -- what must hold ----------------------------------------------------------------------------------------
 
     def _judge_cash(self) -> None:
-        """No cash is called a reward. What is called unexplained is the gift, and nothing while an endpoint is
-        dead that may explain it."""
+        """No cash is called a reward. What is called unexplained is the gift, and only as long as the bot has not
+        met an endpoint that may explain it and is dead."""
         report = self._stage.report()
-        allowed = [[]] if self._is_dead and self._cell.lacks(EXPLAIN_CASH) else [[], [GIFT]]
         named = [one.amount for one in report.unexplained]
-        if named not in allowed:
+        is_blind = self._is_dead and any(self.struck.get(name) for name in EXPLAIN_CASH)
+        self._is_found = self._is_found or (named == [GIFT] and not is_blind)
+        if named not in ([], [GIFT]) or (named and not self._is_found):
             self._once(f"${', $'.join(map(str, named))} called unexplained at {self._stage.clock.now():%H:%M}")
         paid = [one.credit for one in report.windows if one.credit] + [one.amount for one in report.of_series]
         if paid:
@@ -373,8 +381,8 @@ class Episode:
     def _missing(self) -> Iterator[str]:
         """What is not as it was before the endpoint died."""
         stage = self._stage
-        if len(stage.quotes()) < stage.full:
-            yield f"{len(stage.quotes())} of {stage.full} sides are quoted"
+        if stage.sides() < stage.full:
+            yield f"{stage.sides()} of {stage.full} sides are quoted"
         if stage.unguarded():
             yield f"{stage.unguarded()} quotes are in no order group"
         named = [one.amount for one in stage.report().unexplained]
