@@ -30,7 +30,8 @@ quick: .venv/.test-installed  ## the same without the slow tests and the types; 
 	$(BIN)/pytest --numprocesses 3 --dist loadgroup -m "not slow"
 
 # Two simulated weeks of bad days, one in which windows are paid, three days in which nothing fails, thousands of
-# cycles in which no limit may be broken, 300 kills, every fault at every step, and days of a quoter that must lose.
+# cycles in which no limit may be broken, 300 kills, every fault at every step, every endpoint missing, and days of a
+# quoter that must lose.
 soak: .venv/.test-installed  ## the long tests; two hours or so
 	$(BIN)/python -m tests.slow.soak --days 14
 	$(BIN)/python -m tests.slow.soak --days 7 --paid
@@ -38,6 +39,7 @@ soak: .venv/.test-installed  ## the long tests; two hours or so
 	$(BIN)/python -m tests.slow.limits --cycles 1000
 	$(BIN)/python -m tests.slow.kills --times 300
 	$(BIN)/python -m tests.slow.matrix --all
+	$(BIN)/python -m tests.slow.endpoints --all
 	$(BIN)/python -m tests.slow.calibration
 	$(BIN)/python -m tests.slow.reward_months
 	$(BIN)/python -m tests.slow.tight_cash

@@ -47,13 +47,14 @@ PARAMETERS: Mapping[str, type | tuple[type, ...]] = {
 
 WIRE = ("refused", "reset_before", "reset_after", "timeout_before", "timeout_after", "latency")
 INSTEAD = ("429", "500", "503", "503_html")
+MISSING = ("403", "404", "404_html", "501", "501_text", "html", "nonsense")
 GARBLED = ("truncated", "no_order", "unknown_status", "missing_field", "repeated_cursor")
 READS = ("stale", "clock_jump")
 EVENTS = (
     "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "cash_moved",
     "cash_deposited", "cash_withdrawn", "cash_set_aside", "cash_given", "group_triggered", "key_revoked",
 )  # fmt: skip
-KINDS = (*WIRE, *INSTEAD, *GARBLED, *READS, *EVENTS)
+KINDS = (*WIRE, *INSTEAD, *MISSING, *GARBLED, *READS, *EVENTS)
 
 _NEEDED = {"latency": ("seconds",), "missing_field": ("field",), "stale": ("seconds",), "clock_jump": ("seconds",)}
 _NEEDED_AT_A_TIME = dict.fromkeys(("halted", "closes", "settles", "new_grid", "partial_fill"), ("ticker",))

@@ -9,6 +9,8 @@ The faults of `simulator.faults`, with their parameters:
   `timeout_after`: the exchange acts, and the answer is lost. `latency`: the answer arrives `seconds` late.
 - `429`, `500`, `503`, `503_html`: the client gets this error and the exchange does nothing. With `acted` the
   exchange acts in addition to the error.
+- `403`, `404`, `404_html`, `501`, `501_text`, `html`, `nonsense`: likewise, for an endpoint that is not there for
+  this client. See `simulator.missing_endpoint`.
 - The exchange acts, but its answer is damaged: `truncated` (cut in half), `no_order` (a success without the
   order), `unknown_status`, `missing_field` (`field`), `repeated_cursor` (a page names itself as the next).
 - `stale`: reads of the account lag `seconds` behind. From `from` to `until`, `/exchange/user_data_timestamp` shows
@@ -36,13 +38,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from simulator import lifecycle, order_groups, pauses
+from simulator import lifecycle, missing_endpoint, order_groups, pauses
 from simulator.account import Account
 from simulator.api import listing_forms
 from simulator.api.service import ROOT, Api
 from simulator.api.wire import Answer, BodyRefused, Request
 from simulator.exchange import Exchange, Refusal
-from simulator.faults import EVENTS, Rule, UnusableFaults
+from simulator.faults import EVENTS, MISSING, Rule, UnusableFaults
 from simulator.listing import DECI, LINEAR, TAPERED, ListedMarket
 from simulator.matching import DOLLAR, DOLLAR_PIPS, Order
 from simulator.opening import CUSTOMER
@@ -65,6 +67,7 @@ class Mishaps:
             if rule.given.get("ticker", "") not in ("", *self._exchange.markets):
                 raise UnusableFaults(f"rule {number}: there is no market {rule.given['ticker']} at the opening")
         self._dice = random.Random(f"{self._exchange.seed}:faults")
+        self._shapes = random.Random(f"{self._exchange.seed}:nonsense")
         self._clocks = api.clocks
         self._skew = 0.0
         for rule in rules:
@@ -87,7 +90,7 @@ class Mishaps:
             if kind in by_kind:
                 return Answer(0, None, cut=cut)
         self._bend_time(by_kind)
-        answer = _instead(self._exchange, by_kind)
+        answer = _instead(self._exchange, by_kind, path, self._shapes)
         if answer is None:
             answer = self._api.handle(request, now)
         elif any(rule.given.get("acted") for rule in struck):
@@ -162,8 +165,8 @@ class _History:
         return [copy for copy in self._kept if copy[0] <= due or copy is self._kept[0]][-1]
 
 
-def _instead(exchange: Exchange, by_kind: Mapping[str, Rule]) -> Answer | None:
-    """The error that a rule sends in the exchange's place, or None."""
+def _instead(exchange: Exchange, by_kind: Mapping[str, Rule], path: str, dice: random.Random) -> Answer | None:
+    """What a rule sends in the exchange's place, or None."""
     if "429" in by_kind:
         return Answer(429, {"error": "too many requests"})
     if "500" in by_kind:
@@ -172,7 +175,8 @@ def _instead(exchange: Exchange, by_kind: Mapping[str, Rule]) -> Answer | None:
         return Answer(503, listing_forms.exchange_status(exchange))
     if "503_html" in by_kind:
         return Answer(503, HTML, content_type="text/html")
-    return None
+    missing = next((kind for kind in MISSING if kind in by_kind), None)
+    return missing_endpoint.answer(missing, path, dice) if missing else None
 
 
 def _spoil(answer: Answer, by_kind: Mapping[str, Rule], request: Request, time: float) -> Answer:

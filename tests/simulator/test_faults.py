@@ -127,6 +127,68 @@ def test_an_error_can_come_late_or_never() -> None:
     assert client.resting() == []
 
 
+# -- an endpoint that is not there -----------------------------------------------------------------------------
+
+
+@shows("403", "404", "404_html", "501", "501_text", "html")
+@pytest.mark.parametrize(
+    ("kind", "status", "content_type", "says"),
+    [
+        ("403", 403, "application/json", '"code": "permission_denied"'),
+        ("404", 404, "application/json", '"code": "not_found"'),
+        ("404_html", 404, "text/html", "<h1>404 Not Found</h1>"),
+        ("501", 501, "application/json", '"code": "not_implemented"'),
+        ("501_text", 501, "text/plain", "Not Implemented"),
+        ("html", 200, "text/html", "<title>Scheduled maintenance</title>"),
+    ],
+)
+def test_an_endpoint_that_is_missing_says_so_and_does_nothing(
+    kind: str, status: int, content_type: str, says: str
+) -> None:
+    """The exchange does nothing, and every other endpoint answers as usual."""
+    client = open_with({"do": kind, "on": CREATE, "until": 60})
+    answer = client.create(client_order_id="mine")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, content_type)
+    assert says in answer.text
+    assert client.resting() == []
+    assert client.send("GET", "/portfolio/balance").status_code == 200
+    client.wait_until(60)
+    assert client.create(client_order_id="mine").status_code == 201
+
+
+@shows("nonsense")
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/portfolio/settlements", "settlements"),
+        ("/portfolio/intra_exchange_instance_transfers", "transfers"),
+        ("/portfolio/balance", "balance"),
+        ("/account/limits", "read"),
+    ],
+)
+def test_nonsense_has_many_shapes_and_none_that_is_an_answer(path: str, name: str) -> None:
+    """Among them are another type, an empty object, a list of rows that are nonsense, and fields of a wrong type.
+    The same seed sends them in the same order."""
+
+    def drawn() -> list[object]:
+        client = open_with({"do": "nonsense", "on": f"GET {path}"})
+        found = []
+        for number in range(100):
+            client.wait_until(number)
+            answer = client.send("GET", path)
+            assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+            found.append(answer.json())
+        return found
+
+    seen = drawn()
+    assert seen == drawn()
+    for shape in ([], "ok", {}, {"data": None}, {"error": "x"}):
+        assert shape in seen
+    own = [one[name] for one in seen if isinstance(one, dict) and name in one]
+    assert own, "the answer's own field is never there"
+    assert all(value in ("none", "much", "fast") or value == [1, None, {"a": "b"}] for value in own)
+
+
 # -- spoilt answers --------------------------------------------------------------------------------------------
 
 

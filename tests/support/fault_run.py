@@ -117,8 +117,16 @@ class Stage:
     """An exchange with traders, one ledger and log in `folder`, and one bot at a time. `way` is its EXIT.
     `broken`: the violations found."""
 
-    def __init__(self, folder: Path, way: str, who: Collection[str], markets: int = 2, **changed: object) -> None:
-        self.opened = embedded.start(1, None, None, OPENING, PROGRAMS, tuple(who))
+    def __init__(
+        self,
+        folder: Path,
+        way: str,
+        who: Collection[str],
+        markets: int = 2,
+        at: datetime = OPENING,
+        **changed: object,
+    ) -> None:
+        self.opened = embedded.start(1, None, None, at, PROGRAMS, tuple(who))
         self.api, self.clock = self.opened.api, self.opened.clock
         self.exchange = self.api.exchange
         self.account = self.exchange.accounts[CUSTOMER]

@@ -40,6 +40,9 @@ LATER_TURNS = 3
 LONG_GONE = ("closes", "settles", "halted")
 """Faults that remove a market: it never comes back, or comes back with an empty book."""
 
+NO_KEY: Mapping[str, str] = {"key_revoked": "401", "403": "403"}
+"""Faults that rightly end the bot if they last at a request that it needs, and the status that it then logs."""
+
 _ORDERS = "/portfolio/events/orders"
 
 Script = Generator[object, Any, None]
@@ -326,8 +329,8 @@ def revoked(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     if ended is None:
         ended = yield KeyboardInterrupt
     stage.after_end(ended)
-    if rules[step.name].struck and "401" not in stage.log[mark:]:
-        stage.broken.append("the key was revoked, and the log does not say so")
+    if rules[step.name].struck:
+        _expect_told(stage, cell, mark)
     stage.lift()
     stage.new_key()
 
@@ -390,7 +393,7 @@ def ended_and_begun(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
         if not isinstance(event, Ended):
             event = yield GO
     if cell.given["do"] == "key_revoked":
-        yield from _without_a_key(stage, event, mark)
+        yield from _without_a_key(stage, cell, event, mark)
         return
     for one in long_ones:
         if one.name in rules:
@@ -405,17 +408,21 @@ def ended_and_begun(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     yield from recover(stage, before)
 
 
-def _without_a_key(stage: Stage, event: object, mark: int) -> Script:
+def _without_a_key(stage: Stage, cell: Cell, event: object, mark: int) -> Script:
     for _ in range(OUTAGE_TURNS):
         if not isinstance(event, Ended):
             event = yield GO
     if not isinstance(event, Ended):
         event = yield KeyboardInterrupt
     stage.after_end(event)
-    if "401" not in stage.log[mark:]:
-        stage.broken.append("the key was revoked, and the log does not say so")
+    _expect_told(stage, cell, mark)
     stage.lift()
     stage.new_key()
+
+
+def _expect_told(stage: Stage, cell: Cell, mark: int) -> None:
+    if NO_KEY[cell.given["do"]] not in stage.log[mark:]:
+        stage.broken.append("the key was refused, and the log does not say so")
 
 
 def episode(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
@@ -427,8 +434,8 @@ def episode(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     try:
         yield from partial(play, stage, cell, rules)()
     except BotEnded as early:
-        if cell.given["do"] == "key_revoked":  # the third cycle in a row without one ends the bot
-            yield from _without_a_key(stage, early.ended, 0)
+        if cell.given["do"] in NO_KEY:  # the third cycle in a row without one ends the bot
+            yield from _without_a_key(stage, cell, early.ended, 0)
             return
         stage.broken.append(str(early))
         stage.after_end(early.ended)
