@@ -290,7 +290,9 @@ def call_fails(one: FailingCall) -> Event:
 
 def call_works(one: FailingCall, now: datetime) -> Event:
     """A call works again that the bot did without."""
-    return "INFO", {"Call": f"{one.call.request} works again after {span_text((now - one.since).total_seconds())}"}
+    return "INFO", {
+        "Call": f"{one.call.request} answers again after {span_text((now - one.since).total_seconds())}"
+    }
 
 
 def failing_call(one: FailingCall) -> str:

@@ -7,7 +7,7 @@ Promise:
   contracts of them on a shard (`risk/gate.py` keeps to that), until it makes one again.
 - A group's limit is `FILL_LIMIT`. If that is None, it is at least the shard's largest quote and less than twice
   it.
-- A group that cannot be reset or adjusted is given up for a new one.
+- A group that cannot be adjusted, or takes no orders after a reset, is given up for a new one.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class OrderGroups:
         self._client, self._fill_limit, self._log = client, fill_limit, log
         self._groups: dict[int, OrderGroup] = {}
         self._refused: dict[int, Decimal] = {}
+        self._reset: set[str] = set()
 
     def group_ids(self, shards: Iterable[int]) -> dict[int, str | None]:
         """The group id of each shard; `NEW_GROUP` if it has none yet.
@@ -98,16 +99,23 @@ class OrderGroups:
 
     def refused_by_group(self, error: ExchangeError, shard: int) -> bool:
         """Whether an order was refused by its group. An unknown group is created again."""
-        said = f"{error.code} {error.message} {error.details}".lower().replace(" ", "_")
+        said, group = (
+            f"{error.code} {error.message} {error.details}".lower().replace(" ", "_"),
+            self._groups.get(shard),
+        )
         if "order_group_not_found" in said:
             self._groups.pop(shard, None)
             return False
-        return "order_group" in said
+        refused = "order_group" in said
+        if refused and group and group.id in self._reset:
+            self._give_up(shard, "takes no orders after its reset")
+        return refused
 
     def reset(self, shard: int) -> None:
         """Let a shard's group accept orders again."""
         group = self._groups.get(shard)
         if group is not None:
+            self._reset.add(group.id)
             try:
                 self._client.reset_order_group(group)
             except ExchangeError as error:

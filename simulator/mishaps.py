@@ -93,10 +93,10 @@ class Mishaps:
         answer = _instead(self._exchange, by_kind, path, self._shapes)
         if answer is None:
             answer = self._api.handle(request, now)
+            if path == "/exchange/user_data_timestamp" and answer.status == 200:
+                answer = replace(answer, body={"as_of_time": listing_forms.moment(self._as_of(elapsed))})
         elif any(rule.given.get("acted") for rule in struck):
             self._api.handle(request, now)
-        if path == "/exchange/user_data_timestamp" and answer.status == 200:
-            answer = replace(answer, body={"as_of_time": listing_forms.moment(self._as_of(elapsed))})
         return _spoil(answer, by_kind, request, now + self._skew)
 
     def _as_of(self, elapsed: float) -> float:
