@@ -146,9 +146,10 @@ class KalshiHttpClient(MarketData):
     # -- the account -------------------------------------------------------------------------------------------
 
     def read_limits(self) -> AccountLimits:
-        """The account's rate limits. Requests keep to them from now on.
+        """GET /account/limits and /account/endpoint_costs: the account's rate limits.
 
-        Until then they keep to those of the lowest tier, and to its costs if only these cannot be read."""
+        Requests keep to them from now on, and to those of the lowest tier until then. If only the costs cannot be
+        read, the lowest tier's are used."""
         limits = self._get_limits()
         try:
             costs = self._get_costs()
@@ -160,7 +161,7 @@ class KalshiHttpClient(MarketData):
 
     @property
     def may_read_limits(self) -> bool:
-        """Whether the account's rate limits or costs are not known, and may be asked for now."""
+        """Whether rate limits or costs are not known yet, and may be asked for now."""
         may_send = self.optional_calls.may_send
         return not self._knows_limits and may_send(OptionalCall.LIMITS) and may_send(OptionalCall.COSTS)
 

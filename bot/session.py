@@ -221,7 +221,7 @@ class Session:
             self.bookkeeper.count_cash(account.orders, account.positions, account.cash)
 
     def renew_groups(self, now: datetime) -> None:
-        """Let order groups take orders again after their cooldown, and create those that are missing."""
+        """Reopen order groups after their cooldown, and create those that are missing."""
         for shard in self.memory.guards.due(now):
             self.order_groups.reset(shard)
         self.order_groups.try_again()

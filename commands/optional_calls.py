@@ -17,17 +17,14 @@ from exchange.models import Market
 _BACK = timedelta(minutes=10)
 
 
-def ask_all(client: KalshiHttpClient, markets: Collection[Market]) -> int:
-    """Send every call that only reads and that the bot can do without. Returns their number.
+def ask_others(client: KalshiHttpClient, markets: Collection[Market]) -> None:
+    """Send the calls that the bot can do without and that the doctor has not sent.
 
-    `markets`: those that it asks about, if the call needs one."""
+    `markets`: some of the board, if there are any."""
     since, now = client.clock.now() - _BACK, client.clock.now()
     reads: list[Callable[[], object]] = [
-        client.get_schedule,
         client.get_lists_time,
         client.get_all_series,
-        client.read_limits,
-        client.get_balance,
         lambda: client.get_settlements(since),
         client.get_deposits,
         client.get_withdrawals,
@@ -41,7 +38,6 @@ def ask_all(client: KalshiHttpClient, markets: Collection[Market]) -> int:
     for read in reads:
         with suppress(ExchangeError):  # `failing` tells of it
             read()
-    return len(reads)
 
 
 def failing(client: KalshiHttpClient) -> Iterator[str]:

@@ -63,7 +63,7 @@ class MarketData:
         return self._get("/exchange/user_data_timestamp").time("as_of_time")
 
     def lists_are_current(self) -> bool:
-        """Whether the account's lists show all writes of this client.
+        """GET /exchange/user_data_timestamp: whether the lists show all our writes.
 
         They lag: an order canceled 0.3 s ago was listed as resting (measured). If the exchange does not tell their
         time, they count as current `LISTS_LAG` after the last write."""

@@ -1,4 +1,4 @@
-"""Calls that the bot can do without: remember which ones fail, and ask again now and then.
+"""Calls that the bot can do without: which ones fail, and when to ask again.
 
 Promise:
 - A call that failed is not sent again for a minute, then for two, four, eight and ten. Meanwhile it raises the
@@ -86,7 +86,9 @@ class FailingCall(NamedTuple):
 
 
 class Requester(Protocol):
-    """What sends the calls. `patience`: seconds after a call in which a repeat may begin."""
+    """What sends the calls.
+
+    `patience`: seconds after a call in which a repeat may begin."""
 
     clock: ExchangeClock
     patience: float
@@ -114,9 +116,9 @@ class OptionalCalls:
         return known is None or known.due <= self._requester.clock.monotonic()
 
     def ask(self, call: OptionalCall, send: Callable[[], T]) -> T:
-        """Return what `send` returns. Raises the call's `ExchangeError`, also while it is not sent.
+        """Return what `send` returns. Raises the call's `ExchangeError`.
 
-        A list of which no item is readable is a failure."""
+        It does so without sending while the call may not be sent. A list of which no item is readable is a failure."""
         known = self._failing.get(call)
         if known is not None and not self.may_send(call):
             raise known.error.with_traceback(None)

@@ -249,7 +249,7 @@ class Bookkeeper:
     def read_cash(
         self, orders: PartialList[Order], positions: PartialList[Position], rate: MakerRate
     ) -> FreeCash | None:
-        """The account's cash and what is free of it, by what is known of how the exchange counts.
+        """The account's cash, by what is known of how the exchange counts.
 
         If the balance cannot be read, it is reckoned from the last one known; None if none is. `orders`: all that
         rest. `rate`: their maker fees."""

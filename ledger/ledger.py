@@ -342,7 +342,7 @@ class Ledger:
         return [sql_rows.mark_of(row) for row in self._file.rows("SELECT * FROM marks ORDER BY at")]
 
     def prices(self, before: datetime | None = None) -> dict[str, Quotes]:
-        """The last known best bids of markets with a position, by ticker, if seen `before`."""
+        """The last known best bids of markets with a position, seen `before`."""
         until = sql_rows.optional(sql_rows.to_micros, before)
         rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices WHERE at < ifnull(?, at + 1)", until)
         return {

@@ -1,4 +1,4 @@
-"""Settlements by a market's public result, for the time in which the account's own cannot be read.
+"""Settlements by a market's public result, if the account's own cannot be read.
 
 Promise:
 - Pure and exact.

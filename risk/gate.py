@@ -354,7 +354,9 @@ class Gate:
         return self._over_fill_limit(order)
 
     def _over_fill_limit(self, order: OrderRequest) -> tuple[RefusalCode, str] | None:
-        """Return the limit that quotes without an order group break, with the order already counted in."""
+        """Return the fill limit if quotes without an order group break it.
+
+        The order is already counted in."""
         most = self._state.fill_limits.get(shard := self._shard(order.ticker))
         if most is None or order.group_id is not None or not self._opens(order.ticker, order.bid):
             return None

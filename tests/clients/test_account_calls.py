@@ -35,7 +35,7 @@ D = Decimal
 bench, open_bench = call_coverage.bench, call_coverage.open_bench
 
 
-@about("lists_are_current")
+@about("lists_are_current", "get_lists_time")
 def test_lists_that_lag_behind_a_write_are_not_believed(open_bench: MakeBench) -> None:
     """After a create or a cancel the bot does not believe the lists until they show what was sent. A read does
     not change that."""

@@ -47,7 +47,10 @@ def test_a_shard_that_lacks_cash_for_its_markets_is_a_note(
         ({"do": "503", "on": "GET /account/limits"}, "Limits", "note"),
         ({"do": "503", "on": "GET /incentive_programs"}, "Programs", "FAIL"),
         ({"do": "503", "on": "GET /portfolio/orders"}, "At a start", "FAIL"),
-        ({"do": "missing_field", "on": "GET /exchange/schedule", "field": "schedule"}, "Next pause", "FAIL"),
+        ({"do": "missing_field", "on": "GET /exchange/schedule", "field": "schedule"}, "Next pause", "note"),
+        ({"do": "501", "on": "GET /portfolio/settlements"}, "Other calls", "note"),
+        ({"do": "nonsense", "on": "GET /portfolio/balance"}, "Cash", "note"),
+        ({"do": "403", "on": "GET /events"}, "Other calls", "note"),
     ],
 )
 def test_what_the_exchange_does_not_tell_costs_its_own_line_only(

@@ -317,12 +317,12 @@ def test_a_time_that_is_refused_twice_is_not_tried_a_third_time(off: Callable[..
     it = off(0)
     it.bench.wire.fault = lambda *_: answer(401, EXPIRED)
     with pytest.raises(Unauthorized) as refused:
-        it.client.get_balance()
+        it.client.get_positions()
     assert it.client.requests_sent == 2
     assert refused.value.by_clock
     assert "clock is right" in str(refused.value)
     it.bench.wire.fault = None
-    it.client.get_balance()
+    it.client.get_positions()
 
 
 def test_a_time_refused_again_after_a_pause_is_not_retried(off: Callable[..., Off]) -> None:
@@ -332,7 +332,7 @@ def test_a_time_refused_again_after_a_pause_is_not_retried(off: Callable[..., Of
     told = [answer(401, EXPIRED), answer(503, "{}"), answer(401, EXPIRED)]
     it.bench.wire.fault = lambda _, number: told[number] if number < 3 else None
     with pytest.raises(Unauthorized):
-        it.client.get_balance()
+        it.client.get_positions()
     assert it.client.requests_sent == 3
 
 
@@ -340,7 +340,7 @@ def test_a_refused_key_does_not_move_the_clock(off: Callable[..., Off]) -> None:
     """When the exchange refuses the key, the client sends each request only once. The clock stays as it is and
     the log says nothing about it."""
     it = off(3)
-    it.client.get_balance()
+    it.client.get_positions()
     assert it.client.clock.pop_message() is not None
     it.bench.exchange.api.keys.clear()
     said = []
@@ -348,7 +348,7 @@ def test_a_refused_key_does_not_move_the_clock(off: Callable[..., Off]) -> None:
         it.bench.pass_time(1.3)
         sent = it.client.requests_sent
         with pytest.raises(Unauthorized) as refused:
-            it.client.get_balance()
+            it.client.get_positions()
         assert not refused.value.by_clock
         assert it.client.requests_sent == sent + 1
         said.append(it.client.clock.pop_message())

@@ -150,7 +150,7 @@ SINGLE: dict[str, dict[str, str]] = {
     "amend_order": {"order_id": "text"},
     "cancel_order": {"reduced_by": "decimal"},
     "create_order_group": {"order_group_id": "text"},
-    "lists_are_current": {"as_of_time": "time"},
+    "get_lists_time": {"as_of_time": "time"},
 }
 
 

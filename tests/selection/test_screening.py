@@ -231,17 +231,17 @@ def happening(kind: FeeType | None = None, times: str | None = None, exclusive: 
         ((QUADRATIC, "1"), happening(CHARGED, "3"), 0.0525),
         (None, happening(CHARGED), 0.0175),
         (None, happening(QUADRATIC), 0.0),
-        (None, happening(), 0.0175),
-        (None, None, 0.0175),
+        (None, happening(), 0.07),
+        (None, None, 0.07),
     ],
 )
 def test_an_events_own_fee_goes_before_its_series(
     known: tuple[FeeType, str] | None, event: Event | None, rate: float
 ) -> None:
-    """If neither the event nor its series tells a fee, the bot assumes that makers pay one."""
+    """If neither the event nor its series tells a fee, the bot assumes the dearest that makers pay."""
     series = {"KXFAMILY": Series("KXFAMILY", known[0], Decimal(known[1]))} if known else {}
     assert maker_rate_of(market(), series, event) == pytest.approx(rate)
-    assert pytest.approx(0.0175) == UNKNOWN_MAKER_RATE
+    assert pytest.approx(0.07) == UNKNOWN_MAKER_RATE
 
 
 def test_the_series_of_an_unknown_event_is_read_off_its_ticker() -> None:

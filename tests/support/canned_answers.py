@@ -80,6 +80,7 @@ CALLS: dict[str, Callable[[KalshiHttpClient], Any]] = {
     "get_exchange_status": lambda c: c.get_exchange_status(),
     "get_fills": lambda c: c.get_fills(START),
     "get_incentive_programs": lambda c: c.get_incentive_programs(),
+    "get_lists_time": lambda c: c.get_lists_time(),
     "get_markets": lambda c: c.get_markets([TICKER, "KXODD-26NOV23-FINEGRID"]),
     "get_order_groups": lambda c: c.get_order_groups(),
     "get_orderbooks": lambda c: c.get_orderbooks([TICKER, "KXODD-26NOV23-FINEGRID"]),
