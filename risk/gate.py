@@ -337,16 +337,12 @@ class Gate:
         limits, tied_up = self._state.limits, self._tied_up
         adds = self._state.cost(order.ticker, order.bid)
         if tied_up > limits.max_capital:
-            return (
-                RefusalCode.MAX_CAPITAL,
-                f"${adds:.2f} for this order, ${tied_up:.2f} with it, limit ${limits.max_capital:.2f}",
-            )
+            told = f"${adds:.2f} for this order, ${tied_up:.2f} with it, limit ${limits.max_capital:.2f}"
+            return RefusalCode.MAX_CAPITAL, told
         lacking = self._missing_cash(order)
         if lacking is not None:
-            return (
-                RefusalCode.CASH,
-                f"${adds:.2f} for this order, ${lacking:.2f} more than the cash on shard {order.exchange_index}",
-            )
+            told = f"${adds:.2f} for this order, ${lacking:.2f} more than the cash on shard {order.exchange_index}"
+            return RefusalCode.CASH, told
         at_risk = self._risk(self._event(order.ticker))
         if at_risk > limits.max_event_loss:
             told = f"${at_risk:.2f} at risk with it, limit ${limits.max_event_loss:.2f}"

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 import requests
 
+from exchange.errors import Unreadable
 from exchange.models import FeeType, MarketStatus
 from exchange.orderbook import Side
 from simulator import lifecycle, pauses

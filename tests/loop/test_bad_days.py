@@ -228,13 +228,18 @@ def test_one_stuck_order_does_not_keep_the_others_up(bench: Bench) -> None:
 
 
 def test_a_shutdown_cancels_without_the_age_of_the_lists(bench: Bench) -> None:
-    """The exchange does not tell how old its lists are, and the bot still cancels all orders. It ends with 3,
-    because it cannot know that they are gone."""
+    """The exchange does not tell how old its lists are, and the bot still cancels all orders. It believes that
+    they are gone only by a list that it reads at least two seconds after its last cancel."""
     bench.run(cycles=1)
     nowhere = answer(404, '{"error":{"code":"not_found","message":"not found"}}')
     bench.wire.fault = lambda request, _: nowhere if "user_data" in (request.url or "") else None
-    assert bench.run(cycles=1, end=KeyboardInterrupt) == 3, "whether they are gone is not known"
+    assert bench.run(cycles=1, end=KeyboardInterrupt) == 0
     assert bench.resting() == []
+    asked = [(n, line) for n, line in enumerate(bench.wire.asked()) if line.split()[0] in ("DELETE", "GET")]
+    last_cancel = max(n for n, line in asked if line.startswith("DELETE") and "/events/orders/" in line)
+    last_list = max(n for n, line in asked if line == "GET /trade-api/v2/portfolio/orders")
+    stamps = [int(request.headers["KALSHI-ACCESS-TIMESTAMP"]) for request in bench.wire.sent]
+    assert stamps[last_list] - stamps[last_cancel] >= 2_000
 
 
 def test_ctrl_c_waits_for_an_order_that_may_still_be_on_its_way(bench: Bench) -> None:

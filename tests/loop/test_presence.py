@@ -175,19 +175,20 @@ def test_a_triggered_group_is_noticed_waited_out_and_reset(make_bench: MakeBench
     assert bench.events("ERROR") == []
 
 
-def test_a_failed_group_reset_is_tried_again_next_cycle(
-    make_bench: MakeBench,
-) -> None:
-    """The bot quotes nothing on that shard before the reset works. The new try costs no other pause."""
+def test_a_group_that_cannot_be_reset_is_replaced(make_bench: MakeBench) -> None:
+    """A failed reset costs no other pause: the bot quotes in a new group."""
     bench = make_bench(who=(), faults=[{"do": "503", "on": "PUT /portfolio/order_groups/*", "times": 12}])
     bench.run(cycles=2)
     exchange = bench.exchange.api.exchange
     for group in list(bench.account.groups.values()):
         order_groups.trigger(exchange, CUSTOMER, group.group_id, group.shard)
-    bench.run(cycles=4)
-    assert any("The bot quotes nothing on shard 0 until this works" in line for line in bench.log.splitlines())
-    bench.run(cycles=3)
+    triggered = set(bench.account.groups)
+    bench.run(cycles=5)
+    assert any("Order group: could not be reset" in line for line in bench.events("INFO"))
     assert_quoting_once(bench)
+    groups = {order.group_id for order in bench.resting()}
+    assert None not in groups
+    assert not groups & triggered
     assert len([line for line in bench.events("GUARD") if "Until" in line]) == 1
 
 
