@@ -20,7 +20,7 @@ from simulator.opening import CUSTOMER
 from tests.slow import matrix
 from tests.support.bench import Killed
 from tests.support.fault_run import Ended, Stage
-from tests.support.fault_scenarios import STEPS, Script, calm, recover, to_the_end, turn
+from tests.support.fault_scenarios import NO_KEY, STEPS, Script, calm, recover, to_the_end, turn
 from trade import OWN_PREFIX
 
 PARTS = {
@@ -33,7 +33,7 @@ PARTS = {
 }
 SELDOM = 0.1
 """The part of a step's cells in which the fault may find nothing to strike, for an earlier one keeps the bot from
-going so far."""
+going so far. Faults that end the bot do not count."""
 
 
 @pytest.mark.parametrize("names", PARTS.values(), ids=list(PARTS))
@@ -43,7 +43,8 @@ def test_no_fault_at_any_step_doubles_an_order_or_breaks_a_limit(names: list[str
     print("\n".join(["", *tally.table(), tally.totals()]))
     assert tally.broken() == []
     assert sum(tally.runs.values()) == len(names) * len(matrix.FAULTS)
-    assert len(tally.not_struck()) <= SELDOM * len(tally.runs)
+    missed = [fault for fault, _ in tally.not_struck() if matrix.FAULTS[fault]["do"] not in NO_KEY]
+    assert len(missed) <= SELDOM * len(tally.runs)
 
 
 def test_every_kind_of_fault_and_every_step_is_in_the_suite() -> None:

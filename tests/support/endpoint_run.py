@@ -437,7 +437,10 @@ def _is_of(on: str, method: str, path: str, _: Mapping[str, Any]) -> bool:
     return fnmatchcase(f"{method} {path}", on)
 
 
+_BACK = re.compile(r"(answers|works) again")
+
+
 def _lines(log: str, name: str, is_back: bool) -> list[str]:
     """The lines that tell of an endpoint: that it answers again, or anything else."""
     on = re.compile(re.escape(ENDPOINTS[name]).replace(r"\*", r"[^ /]+") + r"(?![\w/])")
-    return [line for line in log.splitlines() if on.search(line) and ("answers again" in line) == is_back]
+    return [line for line in log.splitlines() if on.search(line) and bool(_BACK.search(line)) == is_back]
