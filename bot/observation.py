@@ -122,13 +122,15 @@ def early_cancels(
 ) -> dict[int, str]:
     """The shards on which our orders were canceled early, but not by the bot.
 
-    Counts only shards and markets that trade now. The order group, a pause that is over or a person canceled the
-    orders."""
+    Counts only shards and markets that trade now; a market that was not read has none of our quotes any more. The
+    order group, a pause that is over or a person canceled the orders."""
     found: dict[int, list[str]] = defaultdict(list)
     for stay in early:
         market = markets.get(stay.ticker)
-        shard = (market.exchange_index or 0) if market else 0
-        if status.trades(shard) and (market is None or market.status is MarketStatus.ACTIVE):
+        if market is None or market.status is not MarketStatus.ACTIVE:
+            continue
+        shard = market.exchange_index or 0
+        if status.trades(shard):
             found[shard].append(stay.ticker)
     return {
         shard: f"{len(gone)} of our orders were canceled, but not by the bot ({', '.join(sorted(set(gone)))})"
