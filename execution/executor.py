@@ -5,6 +5,8 @@ Promise:
   is checked again at the same time.
 - Renewals wait for cancels only.
 - A refused order is logged and left out.
+- While the exchange amends no orders, they are canceled and placed again as post-only. An amend is tried again
+  every ten minutes.
 - If an order's outcome is unknown, nothing more is sent in this cycle. After a cancel with an unknown outcome, the
   other cancels and the renewals are still sent.
 """
@@ -20,10 +22,10 @@ from decimal import Decimal
 import trade
 from clients import KalshiHttpClient
 from exchange.account import Position
-from exchange.errors import ExchangeError, Gone, Paused, Recovery, ShortOfCash
+from exchange.errors import ExchangeError, Gone, Paused, Recovery, ShortOfCash, Unavailable, Unreadable
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.orderbook import ONE_DOLLAR, Book
-from execution.cancel_reasons import CancelCause, CancelReason
+from execution.cancel_reasons import NO_AMEND, CancelCause, CancelReason
 from execution.canceler import Canceler, OrderRecorder
 from execution.order_groups import NEW_GROUP, OrderGroups
 from execution.plan import AmendKind, Amendment, ExitOrder, Plan
@@ -31,7 +33,12 @@ from risk.gate import Gate, Refusal, TradingState
 from runtime import log_format
 from runtime.log_format import Log
 
+AMEND_AGAIN = 600.0
+"""Seconds until an amend is tried again after the exchange had no such call."""
+
 _MINUTE = 60.0
+_NO_SUCH_CALL = {301, 302, 303, 307, 308, 403, 404, 405, 410, 501}
+"""Statuses with which a call is answered that does not exist (any more)."""
 
 
 class Executor:
@@ -60,6 +67,8 @@ class Executor:
         self.triggered_shards: dict[int, str] = {}
         self.closed_markets: dict[str, str] = {}
         self._short_shards: set[int] = set()
+        self._amend_again_at: float | None = None
+        self._amend_was_unavailable = False
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
@@ -188,12 +197,14 @@ class Executor:
 
         If the gate refuses a move, cancel the order: its old price is no longer wanted."""
         order, bid, until, change = amendment
+        if self._amend_again_at is not None and self._client.clock.monotonic() < self._amend_again_at:
+            self._place_again(amendment, gate)
+            return
         if change is AmendKind.REPLACE:
             moved = trade.quote_order(order, bid, order.client_order_id, until, order.group_id)
             refusal = self._refusal(moved, gate, instead_of=order)
             if refusal is not None:
-                if self._canceler.cancel_one(order, CancelCause(CancelReason.LIMIT, refusal.text)):
-                    gate.gone(order.ticker, order.order_id)
+                self._take_down(order, refusal, gate)
                 return
             self._count(gate)
         said = log_format.kept_order(order, bid, until)
@@ -206,6 +217,9 @@ class Executor:
             gate.gone(order.ticker, order.order_id)
             return
         except ExchangeError as error:
+            if self._amends_nothing(error):
+                self._place_again(amendment, gate)
+                return
             if error.recovery is not Recovery.SKIP:
                 raise
             if isinstance(error, ShortOfCash):
@@ -214,9 +228,53 @@ class Executor:
                 self._log("ERROR", str(error), ["It stays as it was, and expires unless it is renewed"])
             gate.block(order.ticker)
         else:
+            self._note_amended()
             self._recorder.amended(order, bid, until)
             gate.rests(order.ticker, order.order_id, bid)
         self._resting.add(order.order_id)
+
+    def _place_again(self, amendment: Amendment, gate: Gate) -> None:
+        """Cancel an order and place it as it was to be amended.
+
+        If the gate refuses the new order, one that was only to be renewed stays until it expires. Another is
+        canceled."""
+        order, bid, until, change = amendment
+        again = trade.quote_order(order, bid, "", until, order.group_id)
+        refusal = self._refusal(again, gate, instead_of=order)
+        if refusal is not None:
+            if change is AmendKind.RENEW:
+                self._resting.add(order.order_id)
+            else:
+                self._take_down(order, refusal, gate)
+        elif self._canceler.cancel_one(order, NO_AMEND):
+            gate.gone(order.ticker, order.order_id)
+            self._log("OPEN ORDER", log_format.new_order(order.ticker, bid))
+            self._send(again, gate)
+        else:
+            gate.block(order.ticker)
+
+    def _take_down(self, order: Order, refusal: Refusal, gate: Gate) -> None:
+        if self._canceler.cancel_one(order, CancelCause(CancelReason.LIMIT, refusal.text)):
+            gate.gone(order.ticker, order.order_id)
+
+    def _amends_nothing(self, error: ExchangeError) -> bool:
+        """Whether an amend's error means that the exchange amends no orders for now. Logs and remembers it.
+
+        A 5xx means it the second time: at first it looks like an outage of the exchange, in which the reads before
+        an amend fail too."""
+        was_unavailable, self._amend_was_unavailable = self._amend_was_unavailable, isinstance(error, Unavailable)
+        is_missing = error.status in _NO_SUCH_CALL or isinstance(error, Unreadable)
+        if not (is_missing or (was_unavailable and self._amend_was_unavailable)):
+            return False
+        self._amend_again_at = self._client.clock.monotonic() + AMEND_AGAIN
+        instead = "Until this works, the bot cancels orders and places them again, at the end of the queue"
+        self._log("ERROR", str(error), [f"{instead}. It tries an amend in {AMEND_AGAIN / _MINUTE:.0f} minutes"])
+        return True
+
+    def _note_amended(self) -> None:
+        if self._amend_again_at is not None:
+            self._log("INFO", {"Orders": "the exchange amends them again"})
+        self._amend_again_at, self._amend_was_unavailable = None, False
 
     def _exit(self, sale: ExitOrder, rivals: Book | None, gate: Gate) -> None:
         position, order = sale
