@@ -129,7 +129,9 @@ class PriceGrid:
         return known.prices[steps] or None
 
     def largest_step(self, side: Side, low: Decimal, high: Decimal) -> Decimal:
-        """Return the largest step in dollars between two prices of `side`, 0 if `low` is not below `high`."""
+        """Return the largest step in dollars between two prices of `side`.
+
+        It is 0 if `low` is not below `high`."""
         if side is NO:
             low, high = ONE_DOLLAR - high, ONE_DOLLAR - low
         between = (r.step for r in self.ranges if low < high and r.start < high and low < r.end)

@@ -5,8 +5,8 @@ Promise:
   is checked again at the same time.
 - Renewals wait for cancels only.
 - A refused order is logged and left out.
-- While the exchange amends no orders, they are canceled and placed again as post-only. An amend is tried again
-  every ten minutes.
+- While the exchange amends no orders, they are canceled and placed again as post-only. An amend is tried again now
+  and then.
 - If an order's outcome is unknown, nothing more is sent in this cycle. After a cancel with an unknown outcome, the
   other cancels and the renewals are still sent.
 """
@@ -33,8 +33,9 @@ from risk.gate import Gate, Refusal, TradingState
 from runtime import log_format
 from runtime.log_format import Log
 
-AMEND_AGAIN = 600.0
-"""Seconds until an amend is tried again after the exchange had no such call."""
+AMEND_AGAIN, LONGEST_AMEND_AGAIN = 30.0, 600.0
+"""Seconds until an amend is tried again after the exchange had no such call: at first until the next cycle, then
+twice as long each time, up to the longest."""
 
 _MINUTE = 60.0
 _NO_SUCH_CALL = {301, 302, 303, 307, 308, 403, 404, 405, 410, 501}
@@ -67,7 +68,7 @@ class Executor:
         self.triggered_shards: dict[int, str] = {}
         self.closed_markets: dict[str, str] = {}
         self._short_shards: set[int] = set()
-        self._amend_again_at: float | None = None
+        self._amend_again_at = self._amend_wait = 0.0
         self._amend_was_unavailable = False
         self.last_expiry: datetime | None = None
 
@@ -197,7 +198,7 @@ class Executor:
 
         If the gate refuses a move, cancel the order: its old price is no longer wanted."""
         order, bid, until, change = amendment
-        if self._amend_again_at is not None and self._client.clock.monotonic() < self._amend_again_at:
+        if self._amend_wait and self._client.clock.monotonic() < self._amend_again_at:
             self._place_again(amendment, gate)
             return
         if change is AmendKind.REPLACE:
@@ -234,7 +235,7 @@ class Executor:
         self._resting.add(order.order_id)
 
     def _place_again(self, amendment: Amendment, gate: Gate) -> None:
-        """Cancel an order and place it as it was to be amended.
+        """Cancel an order, and place what it was to become.
 
         If the gate refuses the new order, one that was only to be renewed stays until it expires. Another is
         canceled."""
@@ -258,23 +259,25 @@ class Executor:
             gate.gone(order.ticker, order.order_id)
 
     def _amends_nothing(self, error: ExchangeError) -> bool:
-        """Whether an amend's error means that the exchange amends no orders for now. Logs and remembers it.
+        """Whether an error means that the exchange amends no orders for now.
 
-        A 5xx means it the second time: at first it looks like an outage of the exchange, in which the reads before
-        an amend fail too."""
+        Logs and remembers it. A 5xx means it the second time: at first it looks like an outage of the exchange, in
+        which the reads before an amend fail too."""
         was_unavailable, self._amend_was_unavailable = self._amend_was_unavailable, isinstance(error, Unavailable)
         is_missing = error.status in _NO_SUCH_CALL or isinstance(error, Unreadable)
         if not (is_missing or (was_unavailable and self._amend_was_unavailable)):
             return False
-        self._amend_again_at = self._client.clock.monotonic() + AMEND_AGAIN
-        instead = "Until this works, the bot cancels orders and places them again, at the end of the queue"
-        self._log("ERROR", str(error), [f"{instead}. It tries an amend in {AMEND_AGAIN / _MINUTE:.0f} minutes"])
+        if not self._amend_wait:
+            instead = "Until this works, the bot cancels orders and places them again, at the end of the queue"
+            self._log("ERROR", str(error), [f"{instead}. It tries an amend now and then"])
+        self._amend_wait = min(2 * self._amend_wait or AMEND_AGAIN, LONGEST_AMEND_AGAIN)
+        self._amend_again_at = self._client.clock.monotonic() + self._amend_wait
         return True
 
     def _note_amended(self) -> None:
-        if self._amend_again_at is not None:
+        if self._amend_wait:
             self._log("INFO", {"Orders": "the exchange amends them again"})
-        self._amend_again_at, self._amend_was_unavailable = None, False
+        self._amend_wait, self._amend_was_unavailable = 0.0, False
 
     def _exit(self, sale: ExitOrder, rivals: Book | None, gate: Gate) -> None:
         position, order = sale

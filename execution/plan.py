@@ -150,11 +150,11 @@ class Targets:
 
 
 def is_clear(bid: Bid, grid: PriceGrid, best_across: Decimal | None) -> bool:
-    """Whether an order may be moved in place to `bid`, although an amend cannot be post-only.
+    """Whether an order may be moved in place to `bid`.
 
-    `best_across`: the other side's best bid in dollars. If it is None, the distance is that to $1.00. The book may
-    move between the look and the amend, so the distance must be two steps of the grid and two cents at least. If
-    the steps differ on the way, the largest one counts."""
+    An amend cannot be post-only, and the book may move between the look and the amend. So the other side's best
+    bid, `best_across` dollars, must leave two steps of the grid and two cents at least. If the steps differ on the
+    way, the largest one counts. Without a bid (None), $1.00 is asked."""
     asked = ONE_DOLLAR - (best_across or _NOTHING)
     step = max(grid.largest_step(bid.side, bid.price, asked), _CENT)
     return asked - bid.price >= CLEARANCE * step
@@ -376,7 +376,7 @@ class _Planner:
             self._largest[shard] = max(bid.count, self._largest.get(shard, _NOTHING))
 
     def _may_move(self, order: Order, target: TargetQuote) -> bool:
-        """Whether an amend to the target is certain enough not to take from the book.
+        """Whether an amend to the target is far enough from taking.
 
         At its own price an order already rests: no bid that it could take can rest too, however it is resized."""
         bid, book = target.bid, self._state.books.get(order.ticker)

@@ -87,7 +87,7 @@ def assert_placed_again(made: Plan, bid: Bid) -> None:
         (COARSE_BELOW, "0.15", "0.751", False),
     ],
 )
-def test_an_order_moves_in_place_only_two_steps_and_two_cents_away(
+def test_a_move_keeps_two_steps_and_two_cents_from_the_ask(
     price_grid: PriceGrid, price: str, best_across: str, may: bool
 ) -> None:
     """A YES order may move to `price`, or not. Where the steps differ on the way, the largest counts."""
@@ -136,7 +136,7 @@ def test_more_contracts_do_not_make_a_near_move_allowed() -> None:
 
 
 @pytest.mark.parametrize(("count", "kind"), [(5, AmendKind.RENEW), (3, AmendKind.REDUCE), (9, AmendKind.REPLACE)])
-def test_an_order_next_to_the_ask_is_renewed_and_resized_in_place(count: int, kind: AmendKind) -> None:
+def test_an_order_at_the_ask_is_renewed_and_resized_in_place(count: int, kind: AmendKind) -> None:
     """It rests at its price already. A bid that it could take would have been matched with it."""
     for rivals in (across(YES, "0.4599"), across(YES, None)):
         made = plan(*world(Bid(YES, D("0.54"), D(count)), rivals, at="0.54"))
@@ -168,7 +168,7 @@ def moves(draw: st.DrawFn) -> tuple[PriceGrid, Bid, Decimal | None, TradingState
 
 
 @given(moves())
-def test_no_order_moves_near_the_other_side_and_none_is_left_unmoved(
+def test_no_move_is_near_the_ask_and_none_is_left_out(
     case: tuple[PriceGrid, Bid, Decimal | None, TradingState, Targets],
 ) -> None:
     """A new price is amended where two cents and twice each step of the grid lie before the ask. Elsewhere it
@@ -224,7 +224,7 @@ def crowd(bench: Bench, one: ListedMarket, bid: int, ask: int) -> None:
     ids=lambda one: getattr(one, "structure", one),
 )
 @pytest.mark.parametrize("ticks", [1, 2, 3, 9, 19, 20, 21])
-def test_a_book_that_moves_by_a_cent_before_the_amend_makes_no_taker(
+def test_a_book_that_comes_a_cent_nearer_makes_no_taker(
     make_bench: MakeBench, price_grid: Grid, ask: int, ticks: int
 ) -> None:
     """The rivals' best bid rises to `ticks` before the ask, and the bot follows. Between its look and its request
