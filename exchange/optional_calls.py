@@ -58,6 +58,10 @@ class OptionalCall(Enum):
     WITHDRAWALS = "GET /portfolio/withdrawals", _NO_CASH
     TRANSFERS = "GET /portfolio/intra_exchange_instance_transfers", _NO_CASH
     SUBACCOUNT_TRANSFERS = "GET /portfolio/subaccounts/transfers", _NO_CASH
+    AMEND = (
+        "POST /portfolio/events/orders/{order_id}/amend",
+        "orders are canceled and placed again instead of renewed or moved, at the end of the queue",
+    )
     ORDER_GROUPS = (
         "POST /portfolio/order_groups/create",
         "quotes rest without the exchange's own fill limit, at most FILL_LIMIT contracts of them on a shard",
@@ -118,7 +122,8 @@ class OptionalCalls:
     def ask(self, call: OptionalCall, send: Callable[[], T]) -> T:
         """Return what `send` returns. Raises the call's `ExchangeError`.
 
-        It does so without sending while the call may not be sent. A list of which no item is readable is a failure."""
+        While the call may not be sent, it does so without sending. A list of which no item is readable is a
+        failure."""
         known = self._failing.get(call)
         if known is not None and not self.may_send(call):
             raise known.error.with_traceback(None)
@@ -128,10 +133,9 @@ class OptionalCalls:
             if isinstance(result, PartialList) and result.unreadable and not result.items:
                 raise result.unreadable[0]
         except ExchangeError as error:
-            self._failed(call, error)
+            self.note_failure(call, error)
             raise
-        if known is not None:
-            self.on_news(self._failing.pop(call), False)
+        self.note_success(call)
         return result
 
     def ask_again(self) -> None:
@@ -148,7 +152,13 @@ class OptionalCalls:
         finally:
             self._requester.patience = patience
 
-    def _failed(self, call: OptionalCall, error: ExchangeError) -> None:
+    def note_success(self, call: OptionalCall) -> None:
+        """Remember that a call works."""
+        if call in self._failing:
+            self.on_news(self._failing.pop(call), False)
+
+    def note_failure(self, call: OptionalCall, error: ExchangeError) -> None:
+        """Remember that a call fails."""
         clock, known = self._requester.clock, self._failing.get(call)
         wait = min(2 * known.wait, LONGEST) if known else ASKED_AGAIN
         since = known.since if known else clock.now()

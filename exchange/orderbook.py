@@ -128,6 +128,15 @@ class PriceGrid:
             return None
         return known.prices[steps] or None
 
+    def largest_step(self, side: Side, low: Decimal, high: Decimal) -> Decimal:
+        """Return the largest step in dollars between two prices of `side`.
+
+        It is 0 if `low` is not below `high`."""
+        if side is NO:
+            low, high = ONE_DOLLAR - high, ONE_DOLLAR - low
+        between = (r.step for r in self.ranges if low < high and r.start < high and low < r.end)
+        return max(between, default=Decimal(0))
+
     @cached_property
     def tops(self) -> tuple[Decimal, Decimal]:
         """The highest prices in dollars that an order can have, for YES and NO."""

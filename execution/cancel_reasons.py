@@ -21,6 +21,7 @@ class CancelReason(Enum):
     POSITION = "POSITION"
     NEW_PRICE = "NEW_PRICE"
     ORDER_GROUP = "ORDER_GROUP"
+    NO_AMEND = "NO_AMEND"
     LIMIT = "LIMIT"
     DUPLICATE = "DUPLICATE"
     HALT = "HALT"
@@ -46,6 +47,7 @@ class CancelCause(NamedTuple):
 NEW_SESSION = CancelCause(CancelReason.NEW_SESSION, "the account is cleared before trading")
 PROGRAM_ENDED = CancelCause(CancelReason.PROGRAM_ENDED, "its program has ended or is no longer listed")
 DUPLICATE = CancelCause(CancelReason.DUPLICATE, "the bot has another order on this side")
+NO_AMEND = CancelCause(CancelReason.NO_AMEND, "placed again, because the exchange amends no orders for now")
 PAUSE = CancelCause(CancelReason.PAUSE, "the exchange pauses")
 OUTAGE = CancelCause(CancelReason.OUTAGE, "too many cycles in a row failed")
 LEDGER = CancelCause(CancelReason.LEDGER, "the ledger, which records halts, cannot be opened")

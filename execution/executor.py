@@ -5,6 +5,8 @@ Promise:
   is checked again at the same time.
 - Renewals wait for cancels only.
 - A refused order is logged and left out.
+- While the exchange amends no orders, they are canceled and placed again as post-only. An amend is tried again now
+  and then.
 - If an order's outcome is unknown, nothing more is sent in this cycle. After a cancel with an unknown outcome, the
   other cancels and the renewals are still sent.
 """
@@ -20,10 +22,11 @@ from decimal import Decimal
 import trade
 from clients import KalshiHttpClient
 from exchange.account import Position
-from exchange.errors import ExchangeError, Gone, Paused, Recovery, ShortOfCash
+from exchange.errors import ExchangeError, Gone, Paused, Recovery, ShortOfCash, Unavailable, Unreadable
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
+from exchange.optional_calls import OptionalCall
 from exchange.orderbook import ONE_DOLLAR, Book
-from execution.cancel_reasons import CancelCause, CancelReason
+from execution.cancel_reasons import NO_AMEND, CancelCause, CancelReason
 from execution.canceler import Canceler, OrderRecorder
 from execution.order_groups import NEW_GROUP, OrderGroups
 from execution.plan import AmendKind, Amendment, ExitOrder, Plan
@@ -32,6 +35,8 @@ from runtime import log_format
 from runtime.log_format import Log
 
 _MINUTE = 60.0
+_NO_SUCH_CALL = {301, 302, 303, 307, 308, 403, 404, 405, 410, 501}
+"""Statuses with which a call is answered that does not exist (any more)."""
 
 
 class Executor:
@@ -60,6 +65,7 @@ class Executor:
         self.triggered_shards: dict[int, str] = {}
         self.closed_markets: dict[str, str] = {}
         self._short_shards: set[int] = set()
+        self._amend_was_unavailable = False
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
@@ -188,12 +194,14 @@ class Executor:
 
         If the gate refuses a move, cancel the order: its old price is no longer wanted."""
         order, bid, until, change = amendment
+        if not self._client.optional_calls.may_send(OptionalCall.AMEND):
+            self._place_again(amendment, gate)
+            return
         if change is AmendKind.REPLACE:
             moved = trade.quote_order(order, bid, order.client_order_id, until, order.group_id)
             refusal = self._refusal(moved, gate, instead_of=order)
             if refusal is not None:
-                if self._canceler.cancel_one(order, CancelCause(CancelReason.LIMIT, refusal.text)):
-                    gate.gone(order.ticker, order.order_id)
+                self._take_down(order, refusal, gate)
                 return
             self._count(gate)
         said = log_format.kept_order(order, bid, until)
@@ -206,6 +214,10 @@ class Executor:
             gate.gone(order.ticker, order.order_id)
             return
         except ExchangeError as error:
+            if self._amends_nothing(error):
+                self._client.optional_calls.note_failure(OptionalCall.AMEND, error)
+                self._place_again(amendment, gate)
+                return
             if error.recovery is not Recovery.SKIP:
                 raise
             if isinstance(error, ShortOfCash):
@@ -214,9 +226,44 @@ class Executor:
                 self._log("ERROR", str(error), ["It stays as it was, and expires unless it is renewed"])
             gate.block(order.ticker)
         else:
+            self._client.optional_calls.note_success(OptionalCall.AMEND)
+            self._amend_was_unavailable = False
             self._recorder.amended(order, bid, until)
             gate.rests(order.ticker, order.order_id, bid)
         self._resting.add(order.order_id)
+
+    def _place_again(self, amendment: Amendment, gate: Gate) -> None:
+        """Cancel an order, and place what it was to become.
+
+        If the gate refuses the new order, one that was only to be renewed stays until it expires. Another is
+        canceled."""
+        order, bid, until, change = amendment
+        again = trade.quote_order(order, bid, "", until, order.group_id)
+        refusal = self._refusal(again, gate, instead_of=order)
+        if refusal is not None:
+            if change is AmendKind.RENEW:
+                self._resting.add(order.order_id)
+            else:
+                self._take_down(order, refusal, gate)
+        elif self._canceler.cancel_one(order, NO_AMEND):
+            gate.gone(order.ticker, order.order_id)
+            self._log("OPEN ORDER", log_format.new_order(order.ticker, bid))
+            self._send(again, gate)
+        else:
+            gate.block(order.ticker)
+
+    def _take_down(self, order: Order, refusal: Refusal, gate: Gate) -> None:
+        if self._canceler.cancel_one(order, CancelCause(CancelReason.LIMIT, refusal.text)):
+            gate.gone(order.ticker, order.order_id)
+
+    def _amends_nothing(self, error: ExchangeError) -> bool:
+        """Whether an error means that the exchange amends no orders for now.
+
+        A 5xx means it the second time: at first it looks like an outage of the exchange, in which the reads before
+        an amend fail too."""
+        was_unavailable, self._amend_was_unavailable = self._amend_was_unavailable, isinstance(error, Unavailable)
+        is_missing = error.status in _NO_SUCH_CALL or isinstance(error, Unreadable)
+        return is_missing or (was_unavailable and self._amend_was_unavailable)
 
     def _exit(self, sale: ExitOrder, rivals: Book | None, gate: Gate) -> None:
         position, order = sale

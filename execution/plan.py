@@ -5,8 +5,8 @@ Promise:
 - Every new or changed order has passed the gate. The check counts the plan's other orders as resting, and no exit
   as filled.
 - An order that matches its target stays. It is renewed in place, which keeps its place in the queue.
-- An order at the wrong price is amended. It is canceled and placed again only in two cases: the new price is too
-  near the other side's best bid (an amend cannot be post-only), or the order is in the wrong order group.
+- An order at the wrong price is amended. It is canceled and placed again, as post-only, only in two cases: the new
+  price is too near the other side's best bid (`is_clear`), or the order is in the wrong order group.
 - Orders that the bot did not send are not touched.
 
 Prices come from `trade.py`. Positions are sold. With `CROSS` an exit order takes the best bid now, and the
@@ -28,16 +28,16 @@ import trade
 from exchange.account import Position
 from exchange.models import Market, Order, OrderRequest
 from exchange.order_payloads import unix_seconds_up
-from exchange.orderbook import ONE_DOLLAR, Bid
+from exchange.orderbook import ONE_DOLLAR, Bid, PriceGrid
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause, CancelReason
 from rewards.skips import contracts
 from risk.gate import Gate, Place, Refusal, RefusalCode, TradingState
 
 CLEARANCE = 2
-"""Ticks between a moved order and the other side's best bid, at least: the book may have moved by one tick since
-it was read."""
+"""Steps of the grid, each counted as one cent at least, between a moved order and the other side's best bid."""
 
+_CENT = Decimal("0.01")
 _NOTHING = Decimal(0)
 
 
@@ -147,6 +147,17 @@ class Targets:
     until: datetime | None = None
     exit: Exit = Exit.CROSS
     unwanted: Mapping[Place, CancelCause] = field(default_factory=dict)
+
+
+def is_clear(bid: Bid, grid: PriceGrid, best_across: Decimal | None) -> bool:
+    """Whether an order may be moved in place to `bid`.
+
+    An amend cannot be post-only, and the book may move between the look and the amend. So the other side's best
+    bid, `best_across` dollars, must leave two steps of the grid and two cents at least. If the steps differ on the
+    way, the largest one counts. Without a bid (None), $1.00 is asked."""
+    asked = ONE_DOLLAR - (best_across or _NOTHING)
+    step = max(grid.largest_step(bid.side, bid.price, asked), _CENT)
+    return asked - bid.price >= CLEARANCE * step
 
 
 def make_plan(state: TradingState, targets: Targets, groups: Mapping[int, str | None] | None = None) -> Plan:
@@ -369,16 +380,19 @@ class _Planner:
             self._largest[shard] = max(bid.count, self._largest.get(shard, _NOTHING))
 
     def _may_move(self, order: Order, target: TargetQuote) -> bool:
-        """Whether an amend to the target's price is certain not to cross the book."""
-        side, price = target.bid.side, target.bid.price
-        if price == order.price:
+        """Whether an amend to the target is far enough from taking.
+
+        At its own price an order already rests: no bid that it could take can rest too, however it is resized."""
+        bid, book = target.bid, self._state.books.get(order.ticker)
+        if bid.price == order.price:
             return True
-        book = self._state.books.get(order.ticker)
-        best = book.best(side.other) if book else None
-        if best is None:
-            return True
-        grid = target.market.grid
-        return grid.ticks(side, ONE_DOLLAR - best.price) - grid.ticks(side, price) >= CLEARANCE
+        if book is None:
+            return False
+        best = book.best(bid.side.other)
+        # The rivals' book may lack a bid at the price of an own order that was filled before the book was read.
+        across = [best.price] if best else []
+        across += [one.price for one in self._state.orders if _is_across(one, order)]
+        return is_clear(bid, target.market.grid, max(across, default=None))
 
     def _rank(self, one: Amendment) -> tuple[int, Decimal]:
         """Sort key: renewals first, then changes that free money, then those that need it."""
@@ -391,6 +405,11 @@ class _Planner:
     def _likeness(order: Order, target: TargetQuote) -> tuple[bool, bool, Decimal, str]:
         is_its = order.group_id == target.group_id
         return is_its, order.price == target.bid.price, order.remaining, order.order_id
+
+
+def _is_across(one: Order, order: Order) -> bool:
+    """Whether two orders rest on the two sides of one market."""
+    return one.ticker == order.ticker and one.side is order.side.other
 
 
 def _amend_kind(order: Order, bid: Bid) -> AmendKind:

@@ -85,7 +85,7 @@ def test_a_second_order_of_a_side_is_a_duplicate() -> None:
 
 
 def test_an_order_that_may_not_be_moved_says_where_it_goes() -> None:
-    """Within two ticks of the other side an amend could take, so it is placed again."""
+    """So near to the other side an amend could take, so it is placed again."""
     made = plan([order("KXA-1", YES, "0.40", 5)], [quote(YES, "0.54")])
     (cause,) = causes(made)
     assert (cause.reason, "at 0.5400" in cause.facts) == (CancelReason.NEW_PRICE, True)

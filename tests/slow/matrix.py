@@ -82,6 +82,9 @@ _LENGTHS = (OUTAGE, CYCLE, CYCLE, *[ONCE] * 10)
 _PINNED = {("stale", "fresh"): OUTAGE}
 """How long a cell must be struck to show anything: an order that is not listed is placed twice a cycle later."""
 
+_SETTINGS: Mapping[str, Mapping[str, object]] = {"scan": {"SCAN_TIME": 60}, "move": {"AVOID": ("*-FINEGRID",)}}
+"""Of stages for one step alone. With fine steps, quotes are too near the ask to be moved in place."""
+
 
 @dataclass
 class Tally:
@@ -186,8 +189,9 @@ def try_all(cells: Sequence[Cell], folder: Path, markets: int) -> Tally:
     return tally
 
 
-def _situation(cell: Cell) -> tuple[str, bool, bool]:
-    return cell.way, cell.is_alone, cell.steps[0].name == "scan"
+def _situation(cell: Cell) -> tuple[str, bool, str]:
+    name = cell.steps[0].name
+    return cell.way, cell.is_alone, name if name in _SETTINGS else ""
 
 
 def _play(waiting: list[Cell], folder: Path, tally: Tally, of: int, markets: int) -> None:
@@ -195,7 +199,7 @@ def _play(waiting: list[Cell], folder: Path, tally: Tally, of: int, markets: int
     markets are gone."""
     folder.mkdir(parents=True)
     first = waiting[0]
-    more = {"SCAN_TIME": 60} if first.steps[0].name == "scan" else {}
+    more = _SETTINGS.get(first.steps[0].name, {})
     stage = Stage(folder, first.way, () if first.is_alone else PEOPLE, markets, **more)
     tried: list[Cell] = []
 

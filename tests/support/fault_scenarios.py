@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from simulator import order_groups
+from simulator import lifecycle, order_groups
 from simulator.faults import Rule, parse_faults
 from simulator.listing import Grid
 from simulator.matching import CONTRACT, DOLLAR_PIPS, Order
@@ -431,6 +431,7 @@ def episode(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     play = {"cycle": in_a_cycle, "kill": killed}.get(phase, ended_and_begun)
     if phase == "cycle" and cell.given["do"] == "key_revoked":
         play = revoked
+    grids = {one.ticker: one.grid for one in stage.exchange.markets.values()}
     try:
         yield from partial(play, stage, cell, rules)()
     except BotEnded as early:
@@ -439,3 +440,5 @@ def episode(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
             return
         stage.broken.append(str(early))
         stage.after_end(early.ended)
+    for ticker, grid in grids.items():  # with finer steps quotes are too near the ask to be moved in place
+        lifecycle.change_grid(stage.exchange, stage.exchange.markets[ticker], grid)
