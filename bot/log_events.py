@@ -242,7 +242,8 @@ def cycle_details(done: CycleReport) -> list[str]:
     tied_up = f"${plan.tied_up:.2f} of ${state.limits.max_capital:.2f}"
     work = {"Requests": str(record.requests), "Took": f"{record.seconds:.1f} s"}
     if record.without:
-        work["Without"] = f"{len(record.without.splitlines())} calls that fail, see {typed('main.py status')}"
+        many = len(record.without.splitlines())
+        work["Without"] = f"{many} call{'s' * (many != 1)} of the exchange, see {typed('main.py status')}"
     return [
         pairs(
             {

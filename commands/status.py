@@ -20,7 +20,7 @@ value that is not known, or does not exist, is null.
     orders        each resting order: ticker, side, contracts, price, expires, is_ours (the bot's)
     worst_case    dollars that may be lost, `total` and `by_event`, from positions and resting orders. Each order
                   counts as if it alone were filled. Maker fees are not included
-    unreadable    positions and orders that could not be read
+    unreadable    positions and orders that could not be read, and calls that failed just now
     bot           `runs`, and `process`: which process, since when, in which folder
     ledger        `file`, and the `problem` if it has nothing on this account: then all further fields are null
     halts         each that stands: since, reason

@@ -217,6 +217,7 @@ _ADVICE = {
     "and that this machine's clock is right",
     403: "this key lacks the permission: give it write permission, on the primary account",
     410: "this path is retired: the exchange has changed its API, look for a newer version of the bot",
+    501: "the exchange does not have this call: look for a newer version of the bot",
     429: "too many requests: raise WAIT_TIME, and stop other programs that use this account",
 }
 

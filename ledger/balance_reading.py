@@ -126,7 +126,8 @@ def closing_exceeds(look: ShardLook) -> bool:
 class LastBalance(NamedTuple):
     """The last balance that was read, or what stands for it.
 
-    `explained`, `reserved`: by shard, what fills and settlements had moved by then, and what orders reserved."""
+    `explained`, `reserved`: by shard, what fills and settlements had moved by then, and what orders reserved at
+    least."""
 
     balance: Balance
     explained: Mapping[int, Decimal]
@@ -198,7 +199,7 @@ class BalanceWatch:
         self._explained[exchange_index] += moved
 
     def remember(self, balance: Balance, reserved: Mapping[int, Decimal]) -> None:
-        """Remember a balance that was read, and what orders reserved then, by shard."""
+        """Remember a balance that was read, and what orders reserved at least, by shard."""
         self._last = LastBalance(balance, dict(self._explained), reserved)
 
     def reckoned(self, reserved: Mapping[int, Decimal]) -> Balance | None:

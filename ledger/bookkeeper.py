@@ -262,7 +262,9 @@ class Bookkeeper:
             return free and free._replace(told=None, whole=None)  # it cannot show that cash came or went
         if not orders.unreadable and self._explains(positions):
             watch.look(self._client.clock.now(), balance, orders.items, positions, reserved, rate)
-        watch.remember(balance, reserved_by_shard(orders, reserved, watch.known.rule))
+        rule = watch.known.rule
+        at_least = rule._replace(closing=rule.closing or False)
+        watch.remember(balance, reserved_by_shard(orders, reserved, at_least))
         return free_cash(balance, orders, reserved, watch.known.rule)
 
     def count_cash(self, orders: Collection[Order], positions: PartialList[Position], cash: FreeCash) -> None:

@@ -51,7 +51,7 @@ DETAIL_KEPT = timedelta(days=2)
 DAY_LOST = "DAILY_LOSS_LIMIT"
 """Part of a halt's reason that marks it as caused by the day's loss."""
 
-_CYCLE = "began, seconds, requests, markets, orders, problem"
+_CYCLE = "began, seconds, requests, markets, orders, problem, without"
 
 _ADD_SECONDS = """
 INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (program_id, side, day) DO UPDATE SET
