@@ -101,7 +101,7 @@ class Touch(NamedTuple):
 
 
 class Quote(NamedTuple):
-    """A market's best prices (0: none) with their sizes, and its last price, from `time` on."""
+    """A market's best prices (0: none), their sizes and its last price, from `time` on."""
 
     time: float
     bid: int

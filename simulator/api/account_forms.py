@@ -15,7 +15,7 @@ from simulator.api.listing_forms import Json, contracts, cost, dollars, moment, 
 from simulator.exchange import SHARDS, Exchange, account_value
 from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS, Order
 
-USER_ID = "simulated-user"
+USER_ID = "00000000-0000-4000-8000-000000000000"
 
 
 def error(code: str, message: str, details: str = "", service: str = "") -> Json:

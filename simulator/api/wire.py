@@ -221,7 +221,9 @@ class Body:
         return BodyRefused(f"json: cannot unmarshal {_go_kind(value)} into {there}")
 
     def objects(self, name: str, most: int, form: str) -> list[Body]:
-        """A list of 1 to `most` objects, none of them null. `form` is the exchange's own name of one."""
+        """A list of 1 to `most` objects, none of them null.
+
+        `form` is the exchange's own name of one."""
         values = self.fields.get(name)
         if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
             raise self._wrong(name, f"[]{form}")
