@@ -31,7 +31,7 @@ DIFFERENCES = {
     ("a position", "exchange_index"),
     ("a settlement of August", "exchange_index"),
 }
-"""The fields that the simulator tells and the recorded answer lacks, or the other way round, or in another form."
+"""Fields that one of the two answers lacks, the simulator's or the recorded one, or that have another form."""
 
 
 @pytest.fixture
