@@ -101,7 +101,8 @@ class Touch(NamedTuple):
 
 
 class Quote(NamedTuple):
-    """A market's best prices (0: none), their sizes and its last price, from `time` on."""
+    """What a market quotes from `time` on.
+    Its best prices (0: none), their sizes and its last price."""
 
     time: float
     bid: int

@@ -117,7 +117,9 @@ def order(exchange: Exchange, o: Order) -> Json:
 
 
 def _direction(is_bid: bool) -> Json:
-    """The direction of an order or a fill, in all its forms: an ask of YES is a purchase of NO."""
+    """The direction of an order or a fill, in all its forms.
+
+    An ask of YES is told as a purchase of NO."""
     side = "yes" if is_bid else "no"
     return {"action": "buy", "side": side, "outcome_side": side, "book_side": "bid" if is_bid else "ask"}
 

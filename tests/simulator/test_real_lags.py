@@ -161,7 +161,7 @@ def listed_as_mine(desk: Desk) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("is_batch", [False, True], ids=["alone", "in a batch"])
-def test_a_refused_post_only_order_stays_in_the_lists_as_canceled(desk: Desk, is_batch: bool) -> None:
+def test_a_refused_post_only_order_is_listed_as_canceled(desk: Desk, is_batch: bool) -> None:
     """Nothing of it is filled or rests. Its client order id is used up, as an id that a canceled order had."""
     crossed(desk)
     if is_batch:
