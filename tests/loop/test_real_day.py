@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
@@ -27,23 +26,22 @@ ODD = replace(REAL, own_size_lag=20.0)
 """With the longest lag of the own size in public books that was seen."""
 
 SETTINGS: dict[str, Any] = {
-    "TRADE_SIZE": 30, "TRADE_TICKER_SIZE": 4, "INCENTIVE_SIZE": None, "MAX_CAPITAL": 400, "MAX_EVENT_LOSS": 200,
-    "FILL_COST": 0, "MIN_HOURS_TO_CLOSE": 1, "AVOID": (), "DAILY_LOSS_LIMIT": 1_000,
+    "TRADE_SIZE": 60, "TRADE_DELTA": 0.00, "TRADE_TICKER_SIZE": 2, "INCENTIVE_SIZE": None, "MAX_CAPITAL": 400,
+    "MAX_EVENT_LOSS": 200, "FILL_COST": 0, "MIN_HOURS_TO_CLOSE": 1, "AVOID": (), "DAILY_LOSS_LIMIT": 1_000,
 }  # fmt: skip
-"""Quotes that are filled now and then, and windows that reach their dollar."""
+"""Quotes that are moved and filled."""
 
 
 class Day(NamedTuple):
-    """What came of a day. `present`: the part of the wanted time in which an order rested."""
+    """What came of a day. `wanted`: seconds that quotes were wanted, `present` the part in which they rested."""
 
-    present: float
     wanted: float
+    present: float
     fills: int
-    credited: Decimal
 
 
-def trade_a_day(bench: Bench) -> Day:
-    """Trade, and hold the ledger against the exchange's record."""
+def a_day(bench: Bench) -> Day:
+    """Trade a day in which nothing fails, and hold the ledger against the exchange's record."""
     spans: list[tuple[datetime, frozenset[Place]]] = []
     start_trading: Callable[[], Selection | None] = bench.bot.start_trading
 
@@ -55,19 +53,22 @@ def trade_a_day(bench: Bench) -> Day:
     bench.bot.start_trading = watched  # type: ignore[method-assign]
     bench.run(cycles=CYCLES)
     spans.append((bench.exchange.clock.now(), frozenset()))
-    print(bench.events("ERROR")[:5])
-    assert bench.events("HALT") == []
-    told = build_report(read_report_facts(bench.ledger))
+    assert bench.events("ERROR") == bench.events("HALT") == []
+    assert_as_stated(bench)
+    report = build_report(read_report_facts(bench.ledger))
+    assert report.cash is not None
+    assert report.cash.unexplained == 0
     wanted, present, _ = side_seconds(spans, truth(bench))
-    print(told.cash, told.total.money)
-    return Day(present / wanted, wanted, told.total.fills, told.total.money.credited)
+    print(f"{wanted:,.0f} s wanted, {present / wanted:.4%} present, {report.total.fills} fills")
+    return Day(wanted, present / wanted, report.total.fills)
 
 
-def test_a_real_day(make_bench: MakeBench) -> None:
-    for reading in (ODD, SPEC):
-        bench = make_bench(reading=reading, who=EVERYBODY, programs=20, **SETTINGS)
-        print(reading.name, trade_a_day(bench))
-        try:
-            assert_as_stated(bench)
-        except AssertionError as e:
-            print(str(e)[:1500])
+def test_a_day_of_lags_and_oddities_costs_no_presence(make_bench: MakeBench) -> None:
+    """No error, no halt, every cent and every position explained, and quotes rest as long as on an exchange that
+    answers as specified. Half a percent is left, because the fills of two days come at other moments: once a
+    request is a second later, other traders meet other quotes."""
+    odd, plain = (a_day(make_bench(reading=one, who=EVERYBODY, programs=8, **SETTINGS)) for one in (ODD, SPEC))
+    assert odd.present > 0.99
+    assert odd.present == pytest.approx(plain.present, abs=0.005)
+    assert odd.wanted == pytest.approx(plain.wanted, rel=0.005)
+    assert odd.fills > 5
