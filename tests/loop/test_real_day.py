@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
+import requests
 
 from benchmarks.presence import side_seconds
 from report.build import build_report
 from report.facts import read_report_facts
 from risk.gate import Place
 from selection.ranking import Selection
+from simulator.matching import CONTRACT, Order
 from simulator.people import EVERYBODY
 from simulator.reading import REAL, SPEC
-from tests.support.bench import Bench, MakeBench
-from tests.support.statements import assert_as_stated, truth
+from tests.support.bench import Bench, MakeBench, assert_quoting_once, is_quote
+from tests.support.statements import assert_as_stated, present, total, truth
 
 pytestmark = pytest.mark.slow
 
@@ -58,9 +61,9 @@ def a_day(bench: Bench) -> Day:
     report = build_report(read_report_facts(bench.ledger))
     assert report.cash is not None
     assert report.cash.unexplained == 0
-    wanted, present, _ = side_seconds(spans, truth(bench))
-    print(f"{wanted:,.0f} s wanted, {present / wanted:.4%} present, {report.total.fills} fills")
-    return Day(wanted, present / wanted, report.total.fills)
+    wanted, rested, _ = side_seconds(spans, truth(bench))
+    print(f"{wanted:,.0f} s wanted, {rested / wanted:.4%} present, {report.total.fills} fills")
+    return Day(wanted, rested / wanted, report.total.fills)
 
 
 def test_a_day_of_lags_and_oddities_costs_no_presence(make_bench: MakeBench) -> None:
@@ -72,3 +75,45 @@ def test_a_day_of_lags_and_oddities_costs_no_presence(make_bench: MakeBench) -> 
     assert odd.present == pytest.approx(plain.present, abs=0.005)
     assert odd.wanted == pytest.approx(plain.wanted, rel=0.005)
     assert odd.fills > 5
+
+
+def test_a_refused_quote_that_is_listed_as_canceled_earns_nothing(make_bench: MakeBench) -> None:
+    """The market is somewhere else for the moment in which the first quote arrives: the exchange refuses it and
+    lists it as canceled. The bot counts no seconds for it, does not think that somebody canceled it, and quotes
+    that side in the next cycle. A new process, which reads the list of orders, does the same."""
+    bench = make_bench(who=(), programs=12, TRADE_SIZE=20, MAX_CAPITAL=500, MAX_EVENT_LOSS=200)
+    exchange = bench.exchange.api.exchange
+    refused: list[str] = []
+
+    def in_between(request: requests.PreparedRequest, _: int) -> object:
+        if not is_quote(request) or refused:
+            return None
+        terms = json.loads(request.body or b"")
+        refused.append(terms["client_order_id"])
+        book = exchange.markets[terms["ticker"]].book
+        is_bid, price = terms["side"] == "bid", round(float(terms["price"]) * 10_000)
+        ours, others = book.half(is_bid), book.half(not is_bid)
+        aside = ours.everyone()
+        for one in aside:
+            ours.remove(one)
+        others.add(crossed := Order(terms["ticker"], not is_bid, price, CONTRACT))
+        response = bench.wire.inner.send(request)
+        others.remove(crossed)
+        for one in aside:
+            ours.add(one)
+        return lambda _: response
+
+    bench.wire.fault = in_between
+    bench.run(cycles=3)
+    bench.restart()
+    bench.run(cycles=2)
+    (row,) = [order for order in bench.account.orders.values() if order.client_order_id in refused]
+    assert (row.status, row.filled) == ("canceled", 0)
+    (error,) = bench.events("ERROR")
+    assert "post only cross" in error
+    assert bench.events("GUARD") == bench.events("HALT") == []
+    assert_quoting_once(bench)
+    assert_as_stated(bench)
+    counted = total(bench).present
+    truly = present(truth(bench)["orders"], [terms[-1] for terms in bench.ledger.programs().values()])
+    assert counted == pytest.approx(truly, rel=0.01)
