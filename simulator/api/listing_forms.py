@@ -243,17 +243,17 @@ def orderbook(exchange: Exchange, listed: ListedMarket, depth: int = 0) -> Json:
 
     An ask at p is a NO bid at 1 - p. An account's order that the public book does not show yet is left out."""
     hidden = [o for o in listed.owned.values() if not exchange.reading.shows_in_book(o, exchange.now)]
-    bids, asks = (_levels(listed.book.half(is_bid).levels(), hidden, is_bid) for is_bid in (True, False))
+    bids, asks = (_without(half.levels(), hidden) for half in (listed.book.bids, listed.book.asks))
     yes = [[price(p), contracts(size)] for p, size in bids]
     no = [[price(DOLLAR_PIPS - p), contracts(size)] for p, size in reversed(asks)]
     return {"yes_dollars": yes[-depth:], "no_dollars": no[-depth:]}
 
 
-def _levels(levels: list[tuple[int, int]], hidden: Sequence[Order], is_bid: bool) -> list[tuple[int, int]]:
-    """Levels without some of their orders."""
+def _without(levels: list[tuple[int, int]], hidden: Sequence[Order]) -> list[tuple[int, int]]:
+    """The levels of one side without some orders. The two sides of a book have no price in common."""
     out = Counter[int]()
     for order in hidden:
-        out[order.price] += order.remaining if order.is_bid == is_bid else 0
+        out[order.price] += order.remaining
     return [(p, size - out[p]) for p, size in levels if size > out[p]] if hidden else levels
 
 
