@@ -124,19 +124,19 @@ def test_own_size_may_show_late_in_the_public_book() -> None:
     market = desk.exchange.markets[M]
     desk.exchange.crowd_rest(market, True, 4_000, 3 * CONTRACT)
 
-    def bids() -> list[list[str]]:
-        levels: list[list[str]] = desk.look(f"/markets/orderbooks?tickers={M}")["orderbooks"][0]["orderbook_fp"][
-            "yes_dollars"
-        ]
+    def bids(side: str = "yes") -> list[list[str]]:
+        (row,) = desk.look(f"/markets/orderbooks?tickers={M}")["orderbooks"]
+        levels: list[list[str]] = row["orderbook_fp"][f"{side}_dollars"]
         return levels
 
     order_id = desk.place(price="0.4000", count="2.00")
     ask(desk.exchange, CUSTOMER, 40, 0.5)
+    ask(desk.exchange, CUSTOMER, 90, 1)
     desk.place(price="0.3900", count="1.00")
     theirs = [["0.4000", "2.50"]]
-    assert bids() == theirs
+    assert (bids(), bids("no")) == (theirs, [])
     desk.wait(20)
-    assert bids() == [["0.3900", "1.00"], ["0.4000", "4.50"]]
+    assert (bids(), bids("no")) == ([["0.3900", "1.00"], ["0.4000", "4.50"]], [["0.1000", "1.00"]])
     change = {"ticker": M, "side": "bid", "price": "0.3900", "count": "2.00"}
     assert desk.send("POST", f"{ORDERS}/{order_id}/amend", json=change).status_code == 200
     assert bids() == [["0.3900", "1.00"], *theirs]
