@@ -140,7 +140,9 @@ class Request:
         `form` is the exchange's own name of the body that the call takes."""
         fields = self._json
         if not isinstance(fields, Mapping):
-            raise BodyRefused(f"json: cannot unmarshal {_go_kind(fields)} into Go value of type {form}")
+            raise BodyRefused(
+                f"json: cannot unmarshal {_go_kind(fields)} into Go value of type {form or 'object'}"
+            )
         return Body(fields, form)
 
     @cached_property
