@@ -250,7 +250,9 @@ def orderbook(exchange: Exchange, listed: ListedMarket, depth: int = 0) -> Json:
 
 
 def _without(levels: list[tuple[int, int]], hidden: Sequence[Order]) -> list[tuple[int, int]]:
-    """The levels of one side without some orders. The two sides of a book have no price in common."""
+    """The levels of one side without some orders.
+
+    These may be of both sides, which have no price in common."""
     out = Counter[int]()
     for order in hidden:
         out[order.price] += order.remaining

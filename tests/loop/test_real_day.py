@@ -78,7 +78,7 @@ def test_a_day_of_lags_and_oddities_costs_no_presence(make_bench: MakeBench) -> 
     assert odd.fills > 5
 
 
-def test_a_refused_quote_that_is_listed_as_canceled_earns_nothing(make_bench: MakeBench) -> None:
+def test_a_refused_quote_listed_as_canceled_earns_nothing(make_bench: MakeBench) -> None:
     """The market is somewhere else for the moment in which the first quote arrives: the exchange refuses it and
     lists it as canceled. The bot counts no seconds for it, does not think that somebody canceled it, and quotes
     that side in the next cycle. A new process, which reads the list of orders, does the same."""
