@@ -16,6 +16,7 @@ from simulator.faults import UnusableFaults, read_faults
 from simulator.keyfile import UnusableKey, key_id, read_or_make
 from simulator.mishaps import Mishaps
 from simulator.opening import PROGRAMS, open_exchange
+from simulator.reading import READINGS, REAL
 from simulator.recorded import UnusableBooks
 from simulator.rewards import TopTick
 from simulator.server import HOST, Control, SimulatorServer
@@ -35,10 +36,9 @@ def serve(arguments: argparse.Namespace) -> int:
         print("building the board ...", end="\r", file=sys.stderr, flush=True)
     exchange = open_exchange(
         time.time(), arguments.seed, arguments.books, arguments.programs, who, TopTick(arguments.top_tick),
-        arguments.programs_end,
+        arguments.programs_end, READINGS[arguments.reading].with_balance(arguments.balance),
     )  # fmt: skip
     api = Api(exchange, {key_id(key): key.public_key()}, tier=TIERS[arguments.tier])
-    exchange.balance_is_gross = arguments.balance == "gross"
     if arguments.read_only:
         api.read_only.add(key_id(key))
     control = Control(api, arguments.step)
@@ -128,8 +128,13 @@ def _arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--tier", choices=TIERS, default="basic", help="the account's rate limits (default basic)")
     parser.add_argument(
-        "--balance", choices=("gross", "net"), default="gross",
-        help="whether the balance contains what resting orders reserve (gross, the default) or not (net)",
+        "--reading", choices=READINGS, default=REAL.name,
+        help="answer contested questions as the real exchange did (real, the default) or as specified (spec)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--balance", choices=("gross", "net"),
+        help="whether the balance contains what resting orders reserve (gross; the default, except with "
+        "--reading spec) or not (net)",
     )  # fmt: skip
     parser.add_argument(
         "--step", action="store_true", help="the clock stands still until POST /simulator/advance moves it"

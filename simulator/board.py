@@ -93,7 +93,7 @@ class Board:
         event = ListedEvent(
             exchange.next_number(), self._event_ticker(series, closes),
             ListedSeries(series, kind.question, kind.category, _frequency(kind.open_for), kind.shard, kind.fees),
-            kind.question, exclusive=kind.ranges,
+            kind.question, exclusive=kind.ranges, strike_date=reads,
         )  # fmt: skip
         hidden = EventValue(exchange.seed, event.ticker, max(opens, exchange.now), reads, kind.news_a_day)
         # At listing, the middle strike of the ladder is worth about one half.
@@ -106,8 +106,9 @@ class Board:
             ticker = f"{event.ticker}-{'B' if kind.ranges else 'T'}{number + 1}{'.5' if kind.ranges else ''}"
             title = f"{kind.question}: strike {number + 1}"
             market = ListedMarket(
-                exchange.next_number(), ticker, event, title, opens, closes, kind.grid, resolves=reads
-            )
+                exchange.next_number(), ticker, event, title, opens, closes, kind.grid, resolves=reads,
+                strikes=(number + 1, number + 2 if kind.ranges else None),
+            )  # fmt: skip
             self._list(market, value, self._shape(kind), kind.take_minutes * 60)
             running += self._programs(market, kind, opens)
         exchange.at(closes, lambda: self._next_event(kind, series, closes, count))

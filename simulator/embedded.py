@@ -23,6 +23,7 @@ from simulator.clock import SimulatedClock
 from simulator.faults import parse_faults
 from simulator.mishaps import Mishaps
 from simulator.opening import PROGRAMS, open_exchange
+from simulator.reading import REAL, Reading
 from simulator.rewards import TopTick
 from simulator.transport import ExchangeAdapter
 
@@ -68,15 +69,16 @@ def start(
     faults: list[dict[str, Any]] | None = None,
     top_tick: TopTick = TopTick.COUNTED,
     programs_end: datetime | None = None,
-    balance: str = "gross",
+    balance: str | None = None,
+    reading: Reading = REAL,
 ) -> EmbeddedExchange:
     """Open an exchange with a new key. It starts `at` a time, or now if None.
     `faults` are the rules of a script (`simulator.faults`). No program runs after `programs_end`.
-    `balance`: "gross" or "net", as of `--balance`."""
+    Contested questions are answered by `reading`; `balance`, "gross" or "net", decides that of the balance."""
     clock = SimulatedClock(at or datetime.now(timezone.utc), pace)
     last = None if programs_end is None else programs_end.timestamp()
-    exchange = open_exchange(clock.now().timestamp(), seed, books, programs, who, top_tick, last)
-    exchange.balance_is_gross = balance == "gross"
+    chosen = reading.with_balance(balance)
+    exchange = open_exchange(clock.now().timestamp(), seed, books, programs, who, top_tick, last, chosen)
     api = Api(exchange, tier=TIERS[tier])
     front = Mishaps(api, parse_faults(faults)) if faults else api
     private_key = Ed25519PrivateKey.generate()  # faster to create and to use than RSA

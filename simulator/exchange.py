@@ -9,6 +9,7 @@ Customers' requests are in `order_entry` and `order_groups`. Markets open, close
 
 from __future__ import annotations
 
+import copy
 import random
 import uuid
 from collections import deque
@@ -25,6 +26,7 @@ from simulator.listing import (
     PublicTrade,
 )
 from simulator.matching import DOLLAR_PIPS, Match, MatchingBook, Order
+from simulator.reading import REAL, Reading
 from simulator.rewards import Meter, Snapshots, TopTick
 from simulator.timeline import Timeline
 
@@ -38,14 +40,25 @@ GROUP_WINDOW = 15.0
 
 
 class Refusal(Exception):
-    """The exchange refuses a request, in the words of its API."""
+    """The exchange refuses a request, in the words of its API.
+    `service` names the part of the exchange that refuses it, if the answer tells. An empty `message` is the code's
+    words."""
 
-    def __init__(self, status: int, code: str, message: str, details: str = "") -> None:
+    service = ""
+
+    def __init__(self, status: int, code: str, message: str = "", details: str = "") -> None:
+        message = message or code.replace("_", " ")
         super().__init__(f"{status} {code} {details or message}")
         self.status = status
         self.code = code
         self.message = message
         self.details = details
+
+
+class EngineRefusal(Refusal):
+    """The matching engine refuses a request."""
+
+    service = "exchange"
 
 
 class Exchange:
@@ -54,12 +67,11 @@ class Exchange:
     `pauses` lists the current pauses of each shard: "trading" or "exchange". `worth` gives the hidden value of a
     market's YES at a time, in dollars; no trader reads it. `running` are the meters of running programs by
     market. `ended` are the meters of ended windows in which an account scored. `top_tick` is how windows that
-    start from now on are scored. `balance_is_gross`: whether the balance that the API tells contains what resting
-    orders reserve, as accounts on the real exchange saw it."""
+    start from now on are scored. `reading` is how contested questions are answered."""
 
-    def __init__(self, now: float, seed: int) -> None:
+    def __init__(self, now: float, seed: int, reading: Reading = REAL) -> None:
         self.seed = seed
-        self.balance_is_gross = True
+        self.reading = reading
         self.opened = now
         self.timeline = Timeline(now)
         self.snapshots = Snapshots(seed)
@@ -81,6 +93,11 @@ class Exchange:
     def now(self) -> float:
         """Unix seconds."""
         return self.timeline.now
+
+    @property
+    def lists_as_of(self) -> float:
+        """The time up to which the account's lists are complete, in Unix seconds."""
+        return self.now - self.reading.order_lag
 
     def at(self, when: float, do: Callable[[], None]) -> None:
         self.timeline.at(when, do)
@@ -175,6 +192,7 @@ class Exchange:
     def _look(self, market: ListedMarket) -> None:
         market.to_look_at = False
         market.note_touch(self.now)
+        market.note_quote(self.now, self.reading.quote_lags[1])
         trading = self.trades_in(market)
         for meter in self.running.get(market.ticker, ()):
             meter.note(self.now, trading)
@@ -224,6 +242,7 @@ class Exchange:
     def rest(self, market: ListedMarket, order: Order) -> None:
         """Put an order at the end of its price's queue, and schedule its expiry."""
         market.book.half(order.is_bid).add(order)
+        order.entered = self.now
         if order.owner is not None:
             self.accounts[order.owner].resting[order.order_id] = order
             market.owned[order.order_id] = order
@@ -243,6 +262,8 @@ class Exchange:
     def withdraw(self, market: ListedMarket, order: Order) -> None:
         """Cancel a resting order. The caller calls `changed`, once for all it did."""
         market.book.half(order.is_bid).remove(order)
+        if order.owner is not None:
+            order.was = copy.copy(order)
         order.status = "canceled"
         self.forget(market, order)
 

@@ -73,7 +73,7 @@ class ListedSeries:
 class ListedEvent:
     """An event of a series.
     If `exclusive`, at most one of its markets ends YES. `fees` override the series' fees. A `combo` is left out of
-    lists of events."""
+    lists of events. `strike_date` is when the event is decided, in Unix seconds; None: that is not told."""
 
     number: int
     ticker: str
@@ -82,6 +82,7 @@ class ListedEvent:
     exclusive: bool = False
     fees: FeeTerms | None = None
     combo: bool = False
+    strike_date: float | None = None
 
     @property
     def fee_terms(self) -> FeeTerms:
@@ -99,10 +100,23 @@ class Touch(NamedTuple):
     volume: int
 
 
+class Quote(NamedTuple):
+    """What a market quotes from `time` on.
+    Its best prices (0: none), their sizes and its last price."""
+
+    time: float
+    bid: int
+    ask: int
+    bid_size: int
+    ask_size: int
+    last: int
+
+
 @dataclass(slots=True, eq=False)
 class ListedMarket:
     """A market as the exchange lists it. Times are Unix seconds.
     `result` is yes, no or scalar, and empty before; `payout`: pips that a YES contract then pays.
+    `strikes`: YES pays above the first, and up to the second if there is one; None: the market has no strike.
     `owned` are the resting orders of accounts, oldest first. `stirred` counts fills of simulated traders' resting
     orders and clearings of the book. `to_look_at`: the market may have changed, and a look is scheduled."""
 
@@ -114,6 +128,7 @@ class ListedMarket:
     closes: float
     grid: Grid = LINEAR
     resolves: float | None = None
+    strikes: tuple[int, int | None] | None = None
     settlement_timer: float = 3_600.0
     status: str = "initialized"
     result: str = ""
@@ -127,6 +142,7 @@ class ListedMarket:
     stirred: int = 0
     to_look_at: bool = False
     touches: deque[Touch] = field(default_factory=lambda: deque(maxlen=TOUCHES_KEPT))
+    quotes: deque[Quote] = field(default_factory=deque)
 
     @property
     def shard(self) -> int:
@@ -138,6 +154,23 @@ class ListedMarket:
         before = self.touches[-1] if self.touches else None
         if before is None or (before.bid, before.ask, before.volume) != (bid, ask, self.volume):
             self.touches.append(Touch(now, bid, ask, self.last_price, self.volume))
+
+    def note_quote(self, now: float, kept: float) -> None:
+        """Record the quote. Quotes that were replaced `kept` seconds ago are dropped."""
+        quotes = self.quotes
+        quotes.append(self._quote(now))
+        while len(quotes) > 1 and quotes[1].time <= now - kept:
+            quotes.popleft()
+
+    def quote_at(self, time: float) -> Quote:
+        """The quote at a time, or the earliest that is recorded."""
+        recorded = [quote for quote in self.quotes if quote.time <= time] or list(self.quotes)[:1]
+        return recorded[-1] if recorded else self._quote(time)
+
+    def _quote(self, now: float) -> Quote:
+        bids, asks = self.book.bids, self.book.asks
+        bid, ask = bids.best() or 0, asks.best() or 0
+        return Quote(now, bid, ask, bids.size_at(bid), asks.size_at(ask), self.last_price)
 
     def volume_since(self, time: float) -> int:
         """Volume since a time, as far back as the records in `touches` reach."""

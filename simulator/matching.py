@@ -24,8 +24,9 @@ DOLLAR = 1_000_000
 class Order:
     """An order on the YES book.
     `owner` is None for simulated traders; their orders have no id. `asked` is the size that the customer
-    requested. `fee_reserve` is the highest fee if all of it fills while it rests. `overpaid` is the excess of
-    charged over exact fees due to rounding, in 1e-16 dollar."""
+    requested. `entered` is when it joined its queue. `was` is a canceled order as it rested before its cancel.
+    `fee_reserve` is the highest fee if all of it fills while it rests. `overpaid` is the excess of charged over
+    exact fees due to rounding, in 1e-16 dollar."""
 
     ticker: str
     is_bid: bool
@@ -40,6 +41,8 @@ class Order:
     status: str = "resting"
     created: float = 0.0
     updated: float = 0.0
+    entered: float = 0.0
+    was: Order | None = None
     expires: float | None = None
     self_trade_prevention: str = "taker_at_cross"
     cancel_on_pause: bool = False

@@ -104,9 +104,9 @@ class Mishaps:
         A copy lacks what happens at its own moment, and the API tells that moment in whole milliseconds."""
         lags = [r.given["seconds"] for r in self._rules if r.do == "stale" and r.starts <= elapsed < r.until]
         if not lags or self._history is None:
-            return self._exchange.now
+            return self._exchange.lists_as_of
         lag = float(max(lags))
-        return min(self._history.copy(lag)[0] - 0.001, self._exchange.now - lag)
+        return min(self._history.copy(lag)[0] - 0.001, self._exchange.now - lag, self._exchange.lists_as_of)
 
     def _bend_time(self, by_kind: Mapping[str, Rule]) -> None:
         jump = by_kind.get("clock_jump")

@@ -15,6 +15,7 @@ from simulator.listing import ListedMarket
 from simulator.matching import CONTRACT, DOLLAR
 from simulator.order_entry import OrderTerms
 from simulator.pauses import plan_maintenance
+from simulator.reading import REAL, Reading
 from simulator.recorded import read_books
 from simulator.rewards import TopTick
 
@@ -34,12 +35,13 @@ def open_exchange(
     who: Collection[str] = people.EVERYBODY,
     top_tick: TopTick = TopTick.COUNTED,
     programs_end: float | None = None,
+    reading: Reading = REAL,
 ) -> Exchange:
     """Open an exchange at `now` (Unix seconds) with the simulated traders of `who`.
     The board is invented, with `programs` liquidity programs, or comes from a file of recorded `books`. No program
-    runs after `programs_end` (Unix seconds; None: programs go on).
+    runs after `programs_end` (Unix seconds; None: programs go on). Contested questions are answered by `reading`.
     Raises `UnusableBooks` if that file cannot be used."""
-    exchange = Exchange(now, seed)
+    exchange = Exchange(now, seed, reading)
     exchange.top_tick = top_tick
     board = Board(exchange, frozenset(who), programs_end)
     if books is None:

@@ -2,7 +2,7 @@
 
 Promise:
 - Every check that the real exchange is known to make runs before anything changes, with the exchange's words.
-- A refused request leaves the book unchanged.
+- A refused request leaves the book unchanged. A post-only create that would cross may leave a canceled order.
 
 A refused request raises `Refusal`.
 """
@@ -13,7 +13,7 @@ import random
 from dataclasses import dataclass
 
 from simulator.account import Account, Fill
-from simulator.exchange import Exchange, Refusal
+from simulator.exchange import EngineRefusal, Exchange, Refusal
 from simulator.listing import ListedMarket
 from simulator.matching import DOLLAR_PIPS, Order
 
@@ -86,11 +86,15 @@ def create(exchange: Exchange, owner: str, terms: OrderTerms) -> tuple[Order, li
         group_id=terms.group_id,
         fee_reserve=market.event.fee_terms.at_most(terms.price, size, is_taker=False),
     )
+    if terms.post_only and market.book.would_cross(terms.is_bid, terms.price):
+        order.status = "canceled"
+        if exchange.reading.keeps_refused:
+            _list(account, order)
+        raise Refusal(400, "invalid_order", details="post only cross")
     if terms.time_in_force == "fill_or_kill" and market.book.fillable(order) < order.size:
-        raise Refusal(409, "fill_or_kill_insufficient_resting_volume", "insufficient resting volume")
+        raise EngineRefusal(409, "fill_or_kill_insufficient_resting_volume", "insufficient resting volume")
     _check_collateral(exchange, market, order)
-    account.client_order_ids.add(terms.client_order_id)
-    account.orders[order.order_id] = order
+    _list(account, order)
     if order.size == 0:
         order.status = "canceled"
         return order, []
@@ -166,6 +170,12 @@ def cancel_all(exchange: Exchange, owner: str) -> None:
     account.cancel_all_until = exchange.now + CANCEL_ALL_SECONDS
 
 
+def _list(account: Account, order: Order) -> None:
+    """Enter an order in the account's list. Its client order id is used up."""
+    account.client_order_ids.add(order.client_order_id)
+    account.orders[order.order_id] = order
+
+
 def _after_cancel_all(exchange: Exchange, account: Account, market: ListedMarket, order: Order) -> None:
     """Cancel half of the orders that are placed in the minute after a cancel-all.
     Each is chosen by chance and canceled at a random time before that minute ends."""
@@ -189,6 +199,7 @@ def _requeue(exchange: Exchange, market: ListedMarket, order: Order, change: Ame
     exchange.execute(market, order)
     if order.status == "resting":
         market.book.half(order.is_bid).add(order)
+        order.entered = exchange.now
     elif order.status == "canceled":  # self-trade prevention
         exchange.forget(market, order)
 
@@ -196,12 +207,12 @@ def _requeue(exchange: Exchange, market: ListedMarket, order: Order, change: Ame
 def _open_market(exchange: Exchange, ticker: str, shard: int) -> ListedMarket:
     market = exchange.markets.get(ticker)
     if market is None or shard not in (-1, market.shard):
-        raise Refusal(400, "market_not_found", "market not found")
+        raise EngineRefusal(400, "market_not_found")
     _check_pause(exchange, market, stops=("trading", "exchange"))
     if market.status == "inactive":
-        raise Refusal(409, "trading_is_paused", "trading is paused")
+        raise EngineRefusal(409, "trading_is_paused")
     if market.status != "active":
-        raise Refusal(409, "market_closed", "market is closed")
+        raise EngineRefusal(409, "market_closed", "market is closed")
     return market
 
 
@@ -211,30 +222,30 @@ def _resting(exchange: Exchange, account: Account, order_id: str, shard: int) ->
     order = account.resting.get(order_id)
     market = exchange.markets[order.ticker] if order is not None else None
     if order is None or market is None or shard not in (-1, market.shard):
-        raise Refusal(404, "not_found", "not found")
+        raise EngineRefusal(404, "not_found")
     _check_pause(exchange, market, stops=("exchange",))
     if market.status == "closed":
-        raise Refusal(409, "market_inactive", "market is inactive")
+        raise EngineRefusal(409, "market_inactive", "market is inactive")
     return order, market
 
 
 def _check_pause(exchange: Exchange, market: ListedMarket, stops: tuple[str, ...]) -> None:
     pause = exchange.pause_on(market.shard)
     if pause in stops:
-        raise Refusal(409, f"{pause}_is_paused", f"{pause} is paused")
+        raise EngineRefusal(409, f"{pause}_is_paused")
 
 
 def _check_client_order_id(account: Account, client_order_id: str) -> None:
     if client_order_id and client_order_id in account.client_order_ids:
-        raise Refusal(409, "order_already_exists", "order already exists")
+        raise EngineRefusal(409, "order_already_exists")
 
 
 def _check_terms(exchange: Exchange, account: Account, market: ListedMarket, terms: OrderTerms) -> None:
     resting = terms.time_in_force == "good_till_canceled"
     if not market.grid.holds(terms.price):
-        raise Refusal(400, "invalid_price", "invalid price", "price is not on the market's grid")
+        raise EngineRefusal(400, "invalid_price")
     if terms.size <= 0:
-        raise Refusal(400, "invalid_order_size", "invalid order size")
+        raise EngineRefusal(400, "invalid_order_size")
     if terms.reduce_only and terms.time_in_force != "immediate_or_cancel":
         raise Refusal(400, "invalid_order", "invalid order", "reduce_only needs immediate_or_cancel")
     if terms.post_only and not resting:
@@ -245,11 +256,9 @@ def _check_terms(exchange: Exchange, account: Account, market: ListedMarket, ter
     if terms.group_id is not None:
         group = account.groups.get(terms.group_id)
         if group is None or group.shard != market.shard:
-            raise Refusal(400, "order_group_not_found", "order group not found")
+            raise EngineRefusal(400, "order_group_not_found", "order group not found")
         if group.triggered:
-            raise Refusal(409, "exceeded_order_group_risk_limit", "order group was triggered")
-    if terms.post_only and market.book.would_cross(terms.is_bid, terms.price):
-        raise Refusal(400, "invalid_order", "invalid order", "post only cross")
+            raise EngineRefusal(409, "exceeded_order_group_risk_limit", "order group was triggered")
 
 
 def _check_expiry(exchange: Exchange, expires: float | None) -> None:
@@ -264,19 +273,19 @@ def _check_amendment(
 ) -> None:
     _check_pause(exchange, market, stops=("trading", "exchange"))
     if market.status != "active":
-        raise Refusal(409, "trading_is_paused", "trading is paused")
+        raise EngineRefusal(409, "trading_is_paused")
     if change.ticker != order.ticker:
-        raise Refusal(400, "order_ticker_mismatch", "ticker is not the order's")
+        raise EngineRefusal(400, "order_ticker_mismatch", "ticker is not the order's")
     if change.is_bid != order.is_bid:
-        raise Refusal(400, "order_side_mismatch", "side is not the order's")
+        raise EngineRefusal(400, "order_side_mismatch", "side is not the order's")
     if change.client_order_id and change.client_order_id != order.client_order_id:
-        raise Refusal(400, "order_id_and_client_order_id_mismatch", "client_order_id is not the order's")
+        raise EngineRefusal(400, "order_id_and_client_order_id_mismatch", "client_order_id is not the order's")
     if change.new_client_order_id != order.client_order_id:
         _check_client_order_id(account, change.new_client_order_id)
     if not market.grid.holds(change.price):
-        raise Refusal(400, "invalid_price", "invalid price", "price is not on the market's grid")
+        raise EngineRefusal(400, "invalid_price")
     if change.size < order.filled or change.size == 0:
-        raise Refusal(400, "invalid_order_size", "invalid order size", "count is less than what was filled")
+        raise EngineRefusal(400, "invalid_order_size", "invalid order size", "count is less than what was filled")
     if change.expires:
         _check_expiry(exchange, change.expires)
     if change.price != order.price or change.size > order.size:
@@ -302,4 +311,4 @@ def _check_collateral(
         sold_at = DOLLAR_PIPS - order.price if order.is_bid else order.price
         due = market.event.fee_terms.at_most(order.price, order.size) - closing * sold_at
     if order.size and exchange.free_cash(account, market.shard, order, instead_of) < due:
-        raise Refusal(400, "insufficient_balance", "insufficient balance")
+        raise EngineRefusal(400, "insufficient_balance")

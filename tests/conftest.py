@@ -23,6 +23,7 @@ from bot.connection import embedded_client
 from runtime import log_output
 from simulator import embedded
 from simulator.people import NOISE, RIVALS
+from simulator.reading import REAL, Reading
 from simulator.rewards import TopTick
 from tests.support.bench import Bench, MakeBench, Said, Wire, share
 from tests.support.documented_log import assert_documented
@@ -93,11 +94,12 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         at: datetime = START,
         top_tick: TopTick = TopTick.COUNTED,
         programs_end: datetime | None = None,
-        balance: str = "gross",
+        balance: str | None = None,
+        reading: Reading = REAL,
         **changed: object,
     ) -> Bench:
         exchange = embedded.start(
-            seed, None, books, at, programs, who, tier, faults, top_tick, programs_end, balance
+            seed, None, books, at, programs, who, tier, faults, top_tick, programs_end, balance, reading
         )
         wire = Wire(exchange.session.adapters[embedded.HOST])
         exchange.session.mount(embedded.HOST, wire)

@@ -6,24 +6,26 @@ Promise:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 
 from simulator.account import Account, Fill, Holding, OrderGroup, Payment, SetAside, Settlement, ShardTransfer
-from simulator.api.listing_forms import Json, contracts, dollars, moment, price, trade_id
+from simulator.api.listing_forms import Json, contracts, cost, dollars, moment, price, trade_id, unset
 from simulator.exchange import SHARDS, Exchange, account_value
 from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS, Order
 
-USER_ID = "simulated-user"
+USER_ID = "00000000-0000-4000-8000-000000000000"
 
 
-def error(code: str, message: str, details: str = "") -> Json:
-    return {"code": code, "message": message} | ({"details": details} if details else {})
+def error(code: str, message: str, details: str = "", service: str = "") -> Json:
+    optional = {"details": details, "service": service}
+    return {"code": code, "message": message} | {name: words for name, words in optional.items() if words}
 
 
 def balance(exchange: Exchange, account: Account, shard: int | None) -> Json:
     """The cash of all shards together, or of one."""
-    told = account.cash.get if exchange.balance_is_gross else partial(exchange.free_cash, account)
+    told = account.cash.get if exchange.reading.is_balance_gross else partial(exchange.free_cash, account)
     shards = {n: told(n) or 0 for n in SHARDS}
     total = sum(shards.values()) if shard is None else shards.get(shard, 0)
     return {
@@ -45,8 +47,9 @@ def resting_value(exchange: Exchange, account: Account) -> Json:
     }
 
 
-def positions(exchange: Exchange, held: Iterable[tuple[str, Holding]]) -> Json:
-    rows = list(held)
+def positions(exchange: Exchange, account: Account, tickers: Iterable[str]) -> Json:
+    rows = [(ticker, account.holdings[ticker]) for ticker in tickers]
+    resting = Counter(o.ticker for o in account.resting.values())
     events: dict[str, list[Holding]] = {}
     for ticker, holding in rows:
         events.setdefault(exchange.markets[ticker].event.ticker, []).append(holding)
@@ -55,11 +58,12 @@ def positions(exchange: Exchange, held: Iterable[tuple[str, Holding]]) -> Json:
             {
                 "ticker": ticker,
                 "exchange_index": exchange.markets[ticker].shard,
-                "total_traded_dollars": dollars(holding.traded),
+                "total_traded_dollars": cost(holding.traded),
                 "position_fp": contracts(holding.count),
-                "market_exposure_dollars": dollars(holding.cost),
-                "realized_pnl_dollars": dollars(holding.realized),
-                "fees_paid_dollars": dollars(holding.fees),
+                "market_exposure_dollars": cost(holding.cost),
+                "realized_pnl_dollars": cost(holding.realized),
+                "fees_paid_dollars": cost(holding.fees),
+                "resting_orders_count": resting[ticker],
                 "last_updated_ts": moment(holding.updated),
             }
             for ticker, holding in rows
@@ -67,11 +71,11 @@ def positions(exchange: Exchange, held: Iterable[tuple[str, Holding]]) -> Json:
         "event_positions": [
             {
                 "event_ticker": event,
-                "total_cost_dollars": dollars(sum(h.traded for h in holdings)),
+                "total_cost_dollars": cost(sum(h.traded for h in holdings)),
                 "total_cost_shares_fp": contracts(sum(abs(h.count) for h in holdings)),
-                "event_exposure_dollars": dollars(sum(h.cost for h in holdings)),
-                "realized_pnl_dollars": dollars(sum(h.realized for h in holdings)),
-                "fees_paid_dollars": dollars(sum(h.fees for h in holdings)),
+                "event_exposure_dollars": cost(sum(h.cost for h in holdings)),
+                "realized_pnl_dollars": cost(sum(h.realized for h in holdings)),
+                "fees_paid_dollars": cost(sum(h.fees for h in holdings)),
             }
             for event, holdings in events.items()
         ],
@@ -79,13 +83,12 @@ def positions(exchange: Exchange, held: Iterable[tuple[str, Holding]]) -> Json:
 
 
 def order(exchange: Exchange, o: Order) -> Json:
-    return {
+    form: Json = {
         "order_id": o.order_id,
         "user_id": USER_ID,
         "client_order_id": o.client_order_id,
         "ticker": o.ticker,
-        "outcome_side": "yes" if o.is_bid else "no",
-        "book_side": "bid" if o.is_bid else "ask",
+        **_direction(o.is_bid),
         "type": "limit",
         "status": o.status,
         "yes_price_dollars": price(o.price),
@@ -93,19 +96,32 @@ def order(exchange: Exchange, o: Order) -> Json:
         "fill_count_fp": contracts(o.filled),
         "remaining_count_fp": contracts(o.remaining),
         "initial_count_fp": contracts(o.asked),
-        "taker_fees_dollars": dollars(o.taker_fees),
-        "maker_fees_dollars": dollars(o.maker_fees),
-        "taker_fill_cost_dollars": dollars(o.taker_cost),
-        "maker_fill_cost_dollars": dollars(o.maker_cost),
-        "expiration_time": None if o.expires is None else moment(o.expires),
+        "taker_fees_dollars": cost(o.taker_fees),
+        "maker_fees_dollars": cost(o.maker_fees),
+        "taker_fill_cost_dollars": cost(o.taker_cost),
+        "maker_fill_cost_dollars": cost(o.maker_cost),
         "created_time": moment(o.created),
         "last_update_time": moment(o.updated),
         "self_trade_prevention_type": o.self_trade_prevention,
-        "order_group_id": o.group_id,
-        "cancel_order_on_pause": o.cancel_on_pause,
         "subaccount_number": 0,
         "exchange_index": exchange.markets[o.ticker].shard,
     }
+    return form | unset(
+        exchange,
+        {
+            "expiration_time": None if o.expires is None else moment(o.expires),
+            "order_group_id": o.group_id,
+            "cancel_order_on_pause": o.cancel_on_pause,
+        },
+    )
+
+
+def _direction(is_bid: bool) -> Json:
+    """The direction of an order or a fill, in all its forms.
+
+    An ask of YES is told as a purchase of NO."""
+    side = "yes" if is_bid else "no"
+    return {"action": "buy", "side": side, "outcome_side": side, "book_side": "bid" if is_bid else "ask"}
 
 
 def created(o: Order, fills: list[Fill], now: float) -> Json:
@@ -135,7 +151,7 @@ def amended(o: Order, fills: list[Fill], resized: bool, now: float) -> Json:
     """The flat answer to an amend.
 
     It has counts only if something was filled or the size changed."""
-    answer: Json = {"order_id": o.order_id, "client_order_id": o.client_order_id, "ts_ms": int(now * 1000)}
+    answer: Json = {"order_id": o.order_id, "ts_ms": int(now * 1000)}
     if fills or resized:
         answer |= {"fill_count": contracts(sum(f.size for f in fills)), "remaining_count": contracts(o.remaining)}
     return answer | (_averages(fills) if fills else {})
@@ -144,7 +160,6 @@ def amended(o: Order, fills: list[Fill], resized: bool, now: float) -> Json:
 def decreased(o: Order, now: float) -> Json:
     return {
         "order_id": o.order_id,
-        "client_order_id": o.client_order_id,
         "remaining_count": contracts(o.remaining),
         "ts_ms": int(now * 1000),
     }
@@ -153,7 +168,6 @@ def decreased(o: Order, now: float) -> Json:
 def canceled(o: Order, withdrawn: int, now: float) -> Json:
     return {
         "order_id": o.order_id,
-        "client_order_id": o.client_order_id,
         "reduced_by": contracts(withdrawn),
         "ts_ms": int(now * 1000),
     }
@@ -167,13 +181,12 @@ def fill(exchange: Exchange, f: Fill) -> Json:
         "ticker": f.ticker,
         "market_ticker": f.ticker,
         "exchange_index": f.shard,
-        "outcome_side": "yes" if f.is_bid else "no",
-        "book_side": "bid" if f.is_bid else "ask",
+        **_direction(f.is_bid),
         "count_fp": contracts(f.size),
         "yes_price_dollars": price(f.price),
         "no_price_dollars": price(DOLLAR_PIPS - f.price),
         "is_taker": f.is_taker,
-        "fee_cost": dollars(f.fee),
+        "fee_cost": cost(f.fee),
         "created_time": moment(f.time),
         "ts": int(f.time),
         "subaccount_number": 0,
@@ -187,12 +200,12 @@ def settlement(s: Settlement) -> Json:
         "event_ticker": s.event_ticker,
         "market_result": s.result,
         "yes_count_fp": contracts(s.yes_count),
-        "yes_total_cost_dollars": dollars(s.yes_cost),
+        "yes_total_cost_dollars": cost(s.yes_cost),
         "no_count_fp": contracts(s.no_count),
-        "no_total_cost_dollars": dollars(s.no_cost),
+        "no_total_cost_dollars": cost(s.no_cost),
         "revenue": s.revenue * 100 // DOLLAR,
         "settled_time": moment(s.time),
-        "fee_cost": dollars(s.fees),
+        "fee_cost": cost(s.fees),
         "value": s.payout * 100 // DOLLAR_PIPS,
     }
 

@@ -38,16 +38,18 @@ def authenticate(keys: Mapping[str, PublicKey], request: Request, clocks: Collec
     headers = request.headers
     name = headers.get("kalshi-access-key", "")
     stamp = headers.get("kalshi-access-timestamp", "")
+    if not headers.get("kalshi-access-signature"):
+        raise Refusal(401, "signature_is_missing_from_headers")
     key = keys.get(name)
     if key is None:
         raise _unknown("NOT_FOUND")
     if not re.fullmatch(r"[0-9]{1,18}", stamp) or all(
         abs(int(stamp) / 1000 - now) > SKEW_SECONDS for now in clocks
     ):
-        raise Refusal(401, "header_timestamp_expired", "the timestamp in the header is too far from now")
+        raise Refusal(401, "header_timestamp_expired")
     message = f"{stamp}{request.method}{request.path}".encode()
     try:
-        signature = base64.b64decode(headers.get("kalshi-access-signature", ""), validate=True)
+        signature = base64.b64decode(headers["kalshi-access-signature"], validate=True)
         if isinstance(key, rsa.RSAPublicKey):
             key.verify(signature, message, _PSS, hashes.SHA256())
         else:
@@ -58,4 +60,4 @@ def authenticate(keys: Mapping[str, PublicKey], request: Request, clocks: Collec
 
 
 def _unknown(details: str) -> Refusal:
-    return Refusal(401, "authentication_error", "authentication failed", details)
+    return Refusal(401, "authentication_error", "authentication_error", details)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -28,7 +29,7 @@ from simulator.listing import (
     PublicTrade,
     Touch,
 )
-from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS
+from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS, Order
 from simulator.pauses import eastern, next_maintenance
 
 Json = dict[str, Any]
@@ -45,6 +46,10 @@ MARKET_FILTERS: dict[str, tuple[str, ...]] = {
 PROGRAM_TYPES = ("all", "liquidity", "volume", "margin_maker_volume", "margin_taker_volume")
 PROGRAM_STATUSES = ("all", "active", "upcoming", "closed", "paid_out")
 
+YEAR_ONE = "0001-01-01T00:00:00Z"
+"""A time that the exchange does not know."""
+
+_EARLY = "Simulated: the market closes early when its outcome is known."
 _RULES = "Simulated: an outcome is drawn, and nobody is owed anything."
 
 
@@ -63,6 +68,18 @@ def dollars(micros: int) -> str:
     sign, micros = ("-" if micros < 0 else ""), abs(micros)
     text = f"{micros // DOLLAR}.{micros % DOLLAR:06d}"
     return sign + (text[:-2] if text.endswith("00") else text)
+
+
+def cost(micros: int) -> str:
+    """A fee or a cost as the exchange writes it: always six decimals."""
+    return f"{'-' if micros < 0 else ''}{abs(micros) // DOLLAR}.{abs(micros) % DOLLAR:06d}"
+
+
+def unset(exchange: Exchange, optional: Json) -> Json:
+    """The keys of an object that may be unset: as they are, or without those that are."""
+    if not exchange.reading.leaves_out_unset:
+        return optional
+    return {name: value for name, value in optional.items() if value is not None and value is not False}
 
 
 def moment(unix: float) -> str:
@@ -125,8 +142,8 @@ def program_status(program: ListedProgram, now: float) -> str:
     return "active" if now < program.ends else "closed"
 
 
-def program(listed: ListedProgram) -> Json:
-    return {
+def program(exchange: Exchange, listed: ListedProgram) -> Json:
+    form: Json = {
         "id": listed.program_id,
         "market_id": str(uuid.uuid5(uuid.NAMESPACE_OID, listed.ticker)),
         "market_ticker": listed.ticker,
@@ -136,15 +153,22 @@ def program(listed: ListedProgram) -> Json:
         "end_date": moment(listed.ends),
         "period_reward": listed.reward,
         "paid_out": listed.paid_out,
-        "discount_factor_bps": listed.discount_bps,
-        "target_size_fp": None if listed.target is None else contracts(listed.target),
-        "max_reward_per_account": listed.cap,
     }
+    return form | unset(
+        exchange,
+        {
+            "discount_factor_bps": listed.discount_bps,
+            "target_size_fp": None if listed.target is None else contracts(listed.target),
+            "max_reward_per_account": listed.cap,
+        },
+    )
 
 
-def market(listed: ListedMarket, now: float) -> Json:
-    book = listed.book
-    bid, ask = book.bids.best() or 0, book.asks.best() or DOLLAR_PIPS
+def market(exchange: Exchange, listed: ListedMarket) -> Json:
+    """A market. Its quotes and its last price lag behind its book."""
+    now = exchange.now
+    quote = listed.quote_at(now - exchange.reading.quote_lag(exchange.seed, listed.ticker))
+    bid, ask = quote.bid, quote.ask or DOLLAR_PIPS
     yesterday = listed.touch_at(now - DAY)
     before = (yesterday.bid, yesterday.ask or DOLLAR_PIPS, yesterday.last) if yesterday else (0, DOLLAR_PIPS, 0)
     form: Json = {
@@ -152,6 +176,7 @@ def market(listed: ListedMarket, now: float) -> Json:
         "event_ticker": listed.event.ticker,
         "market_type": "binary",
         "title": listed.title,
+        "subtitle": listed.title,
         "yes_sub_title": listed.title,
         "no_sub_title": listed.title,
         "created_time": moment(listed.opened),
@@ -159,7 +184,9 @@ def market(listed: ListedMarket, now: float) -> Json:
         "open_time": moment(listed.opened),
         "close_time": moment(listed.closes),
         "expected_expiration_time": moment(listed.resolves or listed.closes),
+        "expiration_time": moment(listed.closes + 7 * DAY),
         "latest_expiration_time": moment(listed.closes + 7 * DAY),
+        "occurrence_datetime": moment(listed.resolves or listed.closes),
         "settlement_timer_seconds": int(listed.settlement_timer),
         "status": listed.status,
         "notional_value_dollars": price(DOLLAR_PIPS),
@@ -167,9 +194,9 @@ def market(listed: ListedMarket, now: float) -> Json:
         "yes_ask_dollars": price(ask),
         "no_bid_dollars": price(DOLLAR_PIPS - ask),
         "no_ask_dollars": price(DOLLAR_PIPS - bid),
-        "yes_bid_size_fp": contracts(book.bids.size_at(bid)),
-        "yes_ask_size_fp": contracts(book.asks.size_at(ask)),
-        "last_price_dollars": price(listed.last_price),
+        "yes_bid_size_fp": contracts(quote.bid_size),
+        "yes_ask_size_fp": contracts(quote.ask_size),
+        "last_price_dollars": price(quote.last),
         "previous_yes_bid_dollars": price(before[0]),
         "previous_yes_ask_dollars": price(before[1]),
         "previous_price_dollars": price(before[2]),
@@ -178,6 +205,7 @@ def market(listed: ListedMarket, now: float) -> Json:
         "open_interest_fp": contracts(listed.volume),
         "result": listed.result,
         "can_close_early": True,
+        "early_close_condition": _EARLY,
         "expiration_value": listed.result,
         "rules_primary": _RULES,
         "rules_secondary": "",
@@ -185,6 +213,7 @@ def market(listed: ListedMarket, now: float) -> Json:
         "price_ranges": ranges(listed.grid),
         "settlement_bounds_type": "default",
         "exchange_index": listed.shard,
+        **_strike(listed),
     }
     if listed.payout is not None:
         form["settlement_value_dollars"] = price(listed.payout)
@@ -195,17 +224,39 @@ def market(listed: ListedMarket, now: float) -> Json:
     return form
 
 
+def _strike(listed: ListedMarket) -> Json:
+    """What a market's YES stands for, as far as it is told in numbers."""
+    if listed.strikes is None:
+        return {"strike_type": "custom", "custom_strike": {"Outcome": listed.title}}
+    floor, cap = listed.strikes
+    if cap is None:
+        return {"strike_type": "greater", "floor_strike": floor}
+    return {"strike_type": "between", "floor_strike": floor, "cap_strike": cap}
+
+
 def ranges(grid: Grid) -> list[Json]:
     return [{"start": price(start), "end": price(end), "step": price(step)} for start, end, step in grid.ranges]
 
 
-def orderbook(listed: ListedMarket, depth: int = 0) -> Json:
+def orderbook(exchange: Exchange, listed: ListedMarket, depth: int = 0) -> Json:
     """The best `depth` bids of each side (0: all), best last.
 
-    An ask at p is a NO bid at 1 - p."""
-    yes = [[price(p), contracts(size)] for p, size in listed.book.bids.levels()]
-    no = [[price(DOLLAR_PIPS - p), contracts(size)] for p, size in reversed(listed.book.asks.levels())]
+    An ask at p is a NO bid at 1 - p. An account's order that the public book does not show yet is left out."""
+    hidden = [o for o in listed.owned.values() if not exchange.reading.shows_in_book(o, exchange.now)]
+    bids, asks = (_without(half.levels(), hidden) for half in (listed.book.bids, listed.book.asks))
+    yes = [[price(p), contracts(size)] for p, size in bids]
+    no = [[price(DOLLAR_PIPS - p), contracts(size)] for p, size in reversed(asks)]
     return {"yes_dollars": yes[-depth:], "no_dollars": no[-depth:]}
+
+
+def _without(levels: list[tuple[int, int]], hidden: Sequence[Order]) -> list[tuple[int, int]]:
+    """The levels of one side without some orders.
+
+    These may be of both sides, which have no price in common."""
+    out = Counter[int]()
+    for order in hidden:
+        out[order.price] += order.remaining
+    return [(p, size - out[p]) for p, size in levels if size > out[p]] if hidden else levels
 
 
 def trade(exchange: Exchange, t: PublicTrade) -> Json:
@@ -215,6 +266,7 @@ def trade(exchange: Exchange, t: PublicTrade) -> Json:
         "count_fp": contracts(t.size),
         "yes_price_dollars": price(t.price),
         "no_price_dollars": price(DOLLAR_PIPS - t.price),
+        "taker_side": "yes" if t.taker_is_bid else "no",
         "taker_outcome_side": "yes" if t.taker_is_bid else "no",
         "taker_book_side": "bid" if t.taker_is_bid else "ask",
         "created_time": moment(t.time),
@@ -240,8 +292,8 @@ def series(listed: ListedSeries) -> Json:
     }
 
 
-def event(listed: ListedEvent) -> Json:
-    return {
+def event(exchange: Exchange, listed: ListedEvent) -> Json:
+    form: Json = {
         "event_ticker": listed.ticker,
         "series_ticker": listed.series.ticker,
         "sub_title": "",
@@ -250,10 +302,19 @@ def event(listed: ListedEvent) -> Json:
         "mutually_exclusive": listed.exclusive,
         "category": listed.series.category,
         "settlement_sources": [],
-        "fee_type_override": None if listed.fees is None else listed.fees.kind,
-        "fee_multiplier_override": None if listed.fees is None else listed.fees.percent / 100,
+        "product_metadata": {},
+        "last_updated_ts": YEAR_ONE,
         "exchange_index": listed.series.shard,
     }
+    fees = listed.fees
+    return form | unset(
+        exchange,
+        {
+            "strike_date": None if listed.strike_date is None else moment(listed.strike_date),
+            "fee_type_override": None if fees is None else fees.kind,
+            "fee_multiplier_override": None if fees is None else fees.percent / 100,
+        },
+    )
 
 
 def candlesticks(listed: ListedMarket, start: int, end: int, seconds: int) -> Iterator[Json]:

@@ -27,12 +27,15 @@ def schedule(exchange: Exchange, _: Request) -> Answer:
 
 
 def user_data_timestamp(exchange: Exchange, _: Request) -> Answer:
-    return Answer(200, {"as_of_time": forms.moment(exchange.now)})
+    return Answer(200, {"as_of_time": forms.moment(exchange.lists_as_of)})
 
 
 def programs(exchange: Exchange, request: Request) -> Answer:
     kind = request.one_of("type", forms.PROGRAM_TYPES) or "all"
-    wanted = request.one_of("status", forms.PROGRAM_STATUSES) or "all"
+    wanted = request.value("status")
+    if exchange.reading.checks_program_status:
+        request.one_of("status", forms.PROGRAM_STATUSES)
+    wanted = wanted if wanted in forms.PROGRAM_STATUSES else "all"
     description = request.value("incentive_description")
     found = [
         program
@@ -44,7 +47,8 @@ def programs(exchange: Exchange, request: Request) -> Answer:
     rows, cursor = page(request, found, 10_000)
     return Answer(
         200,
-        {"incentive_programs": [forms.program(p) for p in rows]} | ({"next_cursor": cursor} if cursor else {}),
+        {"incentive_programs": [forms.program(exchange, p) for p in rows]}
+        | ({"next_cursor": cursor} if cursor else {}),
     )
 
 
@@ -90,16 +94,16 @@ def markets(exchange: Exchange, request: Request) -> Answer:
         times = [(market, _MOMENTS[name](market)) for market in found]
         found = [market for market, time in times if time is not None and low <= time <= high]
     rows, cursor = page(request, found, 1_000, least=0)
-    return Answer(200, {"markets": [forms.market(m, exchange.now) for m in rows], "cursor": cursor})
+    return Answer(200, {"markets": [forms.market(exchange, m) for m in rows], "cursor": cursor})
 
 
 def market(exchange: Exchange, _: Request, ticker: str) -> Answer:
-    return Answer(200, {"market": forms.market(_market(exchange, ticker), exchange.now)})
+    return Answer(200, {"market": forms.market(exchange, _market(exchange, ticker))})
 
 
 def orderbook(exchange: Exchange, request: Request, ticker: str) -> Answer:
     depth = request.whole("depth", 0, 0, 100)
-    return Answer(200, {"orderbook_fp": forms.orderbook(_market(exchange, ticker), depth)})
+    return Answer(200, {"orderbook_fp": forms.orderbook(exchange, _market(exchange, ticker), depth)})
 
 
 def orderbooks(exchange: Exchange, request: Request) -> Answer:
@@ -107,7 +111,8 @@ def orderbooks(exchange: Exchange, request: Request) -> Answer:
     if not 1 <= len(tickers) <= 100:
         raise QueryRefused("invalid query parameter tickers: between 1 and 100 are needed")
     found = [exchange.markets[ticker] for ticker in dict.fromkeys(tickers) if ticker in exchange.markets]
-    return Answer(200, {"orderbooks": [{"ticker": m.ticker, "orderbook_fp": forms.orderbook(m)} for m in found]})
+    rows = [{"ticker": m.ticker, "orderbook_fp": forms.orderbook(exchange, m)} for m in found]
+    return Answer(200, {"orderbooks": rows})
 
 
 def trades(exchange: Exchange, request: Request) -> Answer:
@@ -211,8 +216,8 @@ def events(exchange: Exchange, request: Request) -> Answer:
         200,
         {
             "events": [
-                forms.event(e)
-                | ({"markets": [forms.market(m, exchange.now) for m in by_event[e.ticker]]} if nested else {})
+                forms.event(exchange, e)
+                | ({"markets": [forms.market(exchange, m) for m in by_event[e.ticker]]} if nested else {})
                 for e in rows
             ],
             "cursor": cursor,
@@ -224,10 +229,10 @@ def event(exchange: Exchange, request: Request, ticker: str) -> Answer:
     found = exchange.events.get(ticker)
     if found is None:
         raise Refusal(404, "not_found", "event not found")
-    inside = [forms.market(m, exchange.now) for m in exchange.markets.values() if m.event is found]
+    inside = [forms.market(exchange, m) for m in exchange.markets.values() if m.event is found]
     nested = request.flag("with_nested_markets")
     inside = [] if request.flag("exclude_markets") else inside
-    form = forms.event(found)
+    form = forms.event(exchange, found)
     return Answer(
         200, {"event": form | {"markets": inside}, "markets": []} if nested else {"event": form, "markets": inside}
     )

@@ -18,17 +18,18 @@ from simulator.matching import CONTRACT
 from simulator.order_entry import Amendment, OrderTerms
 
 MOST_IN_BATCH = 1_000
+_CREATE, _CANCEL = "CreateOrderV2Request", "BatchCancelOrdersV2Request"
 CLIENT_ID = r"[\-\w:+=/]{0,64}"
 LARGEST_LIMIT = 1_000_000
 
 
 def create(exchange: Exchange, account: Account, request: Request) -> Answer:
-    return Answer(201, _create(exchange, account, request.json()))
+    return Answer(201, _create(exchange, account, request.json(_CREATE)))
 
 
 def create_batch(exchange: Exchange, account: Account, request: Request) -> Answer:
     rows: list[Json] = []
-    for body in request.json().objects("orders", MOST_IN_BATCH):
+    for body in request.json("BatchCreateOrdersV2Request").objects("orders", MOST_IN_BATCH, _CREATE):
         try:
             rows.append(_create(exchange, account, body))
         except (Refusal, BodyRefused) as no:
@@ -66,7 +67,7 @@ def cancel(exchange: Exchange, account: Account, request: Request, order_id: str
 
 
 def cancel_batch(exchange: Exchange, account: Account, request: Request) -> Answer:
-    bodies = request.json().objects("orders", MOST_IN_BATCH)
+    bodies = request.json(_CANCEL).objects("orders", MOST_IN_BATCH, f"{_CANCEL}Order")
     rows: list[Json] = []
     for body, order_id in [(body, body.text("order_id", r".*")) for body in bodies]:
         try:
@@ -99,7 +100,7 @@ def cancel_all(exchange: Exchange, account: Account, request: Request) -> Answer
 
 def amend(exchange: Exchange, account: Account, request: Request, order_id: str) -> Answer:
     request.check_subaccount()
-    body = request.json()
+    body = request.json("AmendOrderV2Request")
     change = Amendment(
         ticker=body.text("ticker", r".+"),
         is_bid=body.text("side", "bid|ask") == "bid",
@@ -116,7 +117,7 @@ def amend(exchange: Exchange, account: Account, request: Request, order_id: str)
 
 def decrease(exchange: Exchange, account: Account, request: Request, order_id: str) -> Answer:
     request.check_subaccount()
-    body = request.json()
+    body = request.json("DecreaseOrderV2Request")
     by, to = (body.size(name) if name in body else None for name in ("reduce_by", "reduce_to"))
     if (by is None) == (to is None) or by == 0:
         raise Refusal(400, "invalid_parameters", "invalid parameters", "one of reduce_by and reduce_to is needed")
@@ -128,7 +129,7 @@ def decrease(exchange: Exchange, account: Account, request: Request, order_id: s
 def _error(no: Refusal | BodyRefused) -> Json:
     if isinstance(no, BodyRefused):
         return forms.error("bad_request", "bad request", str(no))
-    return forms.error(no.code, no.message, no.details)
+    return forms.error(no.code, no.message, no.details, no.service)
 
 
 # -- order groups ------------------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ def group(exchange: Exchange, account: Account, request: Request, group_id: str)
 
 
 def create_group(exchange: Exchange, account: Account, request: Request) -> Answer:
-    body = request.json()
+    body = request.json("CreateOrderGroupRequest")
     body.check_subaccount()
     shard = body.shard(default=0)
     if shard == -1:
@@ -168,7 +169,7 @@ def trigger_group(exchange: Exchange, account: Account, request: Request, group_
 
 
 def limit_group(exchange: Exchange, account: Account, request: Request, group_id: str) -> Answer:
-    shard, limit = _shard(request), _limit(request.json())
+    shard, limit = _shard(request), _limit(request.json("UpdateOrderGroupLimitRequest"))
     if limit is None:
         raise Refusal(400, "invalid_parameters", "invalid parameters", "a contracts_limit is needed")
     order_groups.set_limit(exchange, account.owner, group_id, shard, limit)

@@ -12,7 +12,7 @@ from simulator.account import Account
 from simulator.api import account_forms as forms
 from simulator.api.listing_forms import contracts
 from simulator.api.wire import MOST_SHARDS, Answer, QueryRefused, Request, page
-from simulator.exchange import SHARDS, Exchange, Refusal
+from simulator.exchange import SHARDS, EngineRefusal, Exchange, Refusal
 from simulator.matching import Order
 
 CENTICENT = 100
@@ -28,6 +28,8 @@ def balance(exchange: Exchange, account: Account, request: Request) -> Answer:
 
 
 def resting_value(exchange: Exchange, account: Account, _: Request) -> Answer:
+    if not exchange.reading.tells_resting_value:
+        raise Refusal(403, "permission_denied")
     return Answer(200, forms.resting_value(exchange, account))
 
 
@@ -52,8 +54,8 @@ def positions(exchange: Exchange, account: Account, request: Request) -> Answer:
         and (wanted == "all" or (market.status == "finalized") == (wanted == "settled"))
     ]
     rows, cursor = page(request, sorted(found, key=lambda market: market.number), 1_000)
-    held = [(market.ticker, account.holdings[market.ticker]) for market in rows]
-    return Answer(200, forms.positions(exchange, held) | {"cursor": cursor})
+    held = [market.ticker for market in rows]
+    return Answer(200, forms.positions(exchange, account, held) | {"cursor": cursor})
 
 
 def orders(exchange: Exchange, account: Account, request: Request) -> Answer:
@@ -62,7 +64,7 @@ def orders(exchange: Exchange, account: Account, request: Request) -> Answer:
     tickers, events, shard = request.words("ticker", 100), request.words("event_ticker", 100), request.shard()
     low, high = request.period()
     found = []
-    for order in account.orders.values():
+    for order in (exchange.reading.listed(one, exchange.now) for one in account.orders.values()):
         market = exchange.markets[order.ticker]
         if (
             status in (None, order.status)
@@ -77,7 +79,8 @@ def orders(exchange: Exchange, account: Account, request: Request) -> Answer:
 
 
 def order(exchange: Exchange, account: Account, _: Request, order_id: str) -> Answer:
-    return Answer(200, {"order": forms.order(exchange, _order(account, order_id))})
+    found = exchange.reading.listed(_order(account, order_id), exchange.now)
+    return Answer(200, {"order": forms.order(exchange, found)})
 
 
 def queue_position(exchange: Exchange, account: Account, _: Request, order_id: str) -> Answer:
@@ -163,7 +166,7 @@ def transfer(_: Exchange, account: Account, __: Request, transfer_id: str) -> An
 
 def make_transfer(exchange: Exchange, account: Account, request: Request) -> Answer:
     """Move free cash from one shard to another."""
-    body = request.json()
+    body = request.json("ApplyIntraExchangeInstanceTransferRequest")
     for name in ("source", "destination"):
         body.text(name, "event_contract")
         body.check_subaccount(f"{name}_subaccount")
@@ -179,7 +182,7 @@ def make_transfer(exchange: Exchange, account: Account, request: Request) -> Ans
     if "exchange" in (exchange.pause_on(source), exchange.pause_on(destination)):
         raise Refusal(409, "exchange_is_paused", "exchange is paused")
     if exchange.free_cash(account, source) < amount:
-        raise Refusal(400, "insufficient_balance", "insufficient balance")
+        raise EngineRefusal(400, "insufficient_balance")
     done = exchange.move_cash(account, source, destination, amount, client_id)
     return Answer(200, {"transfer_id": done.transfer_id})
 

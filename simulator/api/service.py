@@ -21,7 +21,7 @@ from simulator.api import account_forms as forms
 from simulator.api import market_data, order_calls, portfolio
 from simulator.api.auth import PublicKey, authenticate
 from simulator.api.limits import TIERS, Budget, Tier, TooMany
-from simulator.api.wire import Answer, BodyRefused, QueryRefused, Request
+from simulator.api.wire import Answer, BodyRefused, OutOfBounds, QueryRefused, Request, camel_case
 from simulator.exchange import Exchange, Refusal
 from simulator.opening import CUSTOMER
 
@@ -145,9 +145,11 @@ class Api:
         except TooMany:
             return Answer(429, {"error": "too many requests"})
         except Refusal as no:
-            return Answer(no.status, {"error": forms.error(no.code, no.message, no.details)})
+            return Answer(no.status, {"error": forms.error(no.code, no.message, no.details, no.service)})
         except BodyRefused as no:
             return Answer(400, forms.error(no.code, no.code.replace("_", " "), str(no)))
+        except OutOfBounds as no:
+            return Answer(400, {"msg": no.told_by(_operation(request))})
         except QueryRefused as no:
             return Answer(400, {"msg": str(no)})
 
@@ -205,6 +207,12 @@ class Api:
             budget.take_write(route.cost * (len(orders) if isinstance(orders, list) else 1), None, now)
         else:
             budget.take_write(route.cost, _shard_named(request), now)
+
+
+def _operation(request: Request) -> str:
+    """The name of a call by the exchange's own convention, such as GetMarkets."""
+    words = [part for part in request.path.removeprefix(ROOT).split("/") if re.fullmatch("[a-z_]+", part)]
+    return request.method.capitalize() + camel_case(words[-1])
 
 
 def _shard_named(request: Request) -> int:

@@ -7,6 +7,7 @@ Promise:
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,23 @@ LARGEST = 10**15
 
 class QueryRefused(Exception):
     """An invalid query. The exchange has its own form of error for these."""
+
+
+class OutOfBounds(QueryRefused):
+    """A number of a query that is above its largest value, or below its least.
+
+    `rule` is the one that it breaks: "lte" or "gte"."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"invalid query parameter {name}: {rule}")
+        self._name, self._rule = camel_case(name), rule
+
+    def told_by(self, operation: str) -> str:
+        """The words of the call of that name."""
+        return (
+            f"Parameter validation failed for {operation}: Key: '{operation}Params.{self._name}' "
+            f"Error:Field validation for '{self._name}' failed on the '{self._rule}' tag"
+        )
 
 
 class BodyRefused(Exception):
@@ -92,8 +110,10 @@ class Request:
         text = self.value(name)
         if text is None:
             return default
-        if not re.fullmatch(r"-?[0-9]{1,18}", text) or not low <= int(text) <= high:
-            raise QueryRefused(f"invalid query parameter {name}: must be between {low} and {high}")
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+            raise QueryRefused(f"invalid query parameter {name}: must be an integer")
+        if not low <= int(text) <= high:
+            raise OutOfBounds(name, "lte" if int(text) > high else "gte")
         return int(text)
 
     def period(self, name: str = "") -> tuple[float, float]:
@@ -114,32 +134,37 @@ class Request:
         if self.whole("subaccount", 0, 0, 63) != 0:
             raise QueryRefused("invalid query parameter subaccount: there is no such subaccount")
 
-    def json(self) -> Body:
-        """The body, a JSON object. It is empty if the request has none."""
-        return self._json
+    def json(self, form: str = "") -> Body:
+        """The body, a JSON object. It is empty if the request has none.
+
+        `form` is the exchange's own name of the body that the call takes."""
+        fields = self._json
+        if not isinstance(fields, Mapping):
+            raise BodyRefused(
+                f"json: cannot unmarshal {_go_kind(fields)} into Go value of type {form or 'object'}"
+            )
+        return Body(fields, form)
 
     @cached_property
-    def _json(self) -> Body:
+    def _json(self) -> Any:
         if not self.body:
-            return Body({})
+            return {}
         if "application/json" not in self.headers.get("content-type", ""):
             raise WrongContentType("Content-Type must be application/json")
         try:
-            body = json.loads(self.body)
+            return json.loads(self.body)
         except (ValueError, RecursionError) as error:
             raise BodyRefused(f"invalid JSON: {error}") from None
-        if not isinstance(body, Mapping):
-            raise BodyRefused("a JSON object is needed")
-        return Body(body)
 
 
 @dataclass(frozen=True)
 class Body:
     """The fields of a request's body.
 
-    A null field counts as absent, unless it is required."""
+    A null field counts as absent, unless it is required. `form` is the exchange's own name of such a body."""
 
     fields: Mapping[str, Any]
+    form: str = ""
 
     def __contains__(self, name: str) -> bool:
         return self.fields.get(name) is not None
@@ -149,7 +174,7 @@ class Body:
         if value is None and default is not None:
             return default
         if not isinstance(value, str):
-            raise BodyRefused(f"{name} must be a string")
+            raise self._wrong(name, "string")
         if not re.fullmatch(pattern, value, re.ASCII):
             raise Refusal(400, "invalid_parameters", "invalid parameters", f"{name} may not be {value[:80]}")
         return value
@@ -165,7 +190,7 @@ class Body:
     def flag(self, name: str) -> bool:
         value = self.fields.get(name)
         if value is not None and not isinstance(value, bool):
-            raise BodyRefused(f"{name} must be true or false")
+            raise self._wrong(name, "bool")
         return bool(value)
 
     def whole(self, name: str, default: int | None, low: int = -LARGEST, high: int = LARGEST) -> int | None:
@@ -173,7 +198,7 @@ class Body:
         if value is None:
             return default
         if not isinstance(value, int) or isinstance(value, bool):
-            raise BodyRefused(f"{name} must be an integer")
+            raise self._wrong(name, "int64")
         if not low <= value <= high:
             raise Refusal(400, "invalid_parameters", "invalid parameters", f"{name} is out of range")
         return value
@@ -187,14 +212,37 @@ class Body:
         if self.whole(name, 0) != 0:
             raise Refusal(400, "invalid_parameters", "invalid parameters", "there is no such subaccount")
 
-    def objects(self, name: str, most: int) -> list[Body]:
-        """A list of 1 to `most` objects, none of them null."""
+    def _wrong(self, name: str, kind: str) -> BodyRefused:
+        """The refusal of a field that is missing, or not of its kind."""
+        value = self.fields.get(name)
+        if value is None:
+            field = camel_case(name)
+            key = f"Key: '{self.form}.{field}' Error:Field validation"
+            return BodyRefused(f"{key} for '{field}' failed on the 'required' tag")
+        there = f"Go struct field {self.form}.{name} of type {kind}"
+        return BodyRefused(f"json: cannot unmarshal {_go_kind(value)} into {there}")
+
+    def objects(self, name: str, most: int, form: str) -> list[Body]:
+        """A list of 1 to `most` objects, none of them null.
+
+        `form` is the exchange's own name of one."""
         values = self.fields.get(name)
         if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
-            raise BodyRefused(f"{name} must be a list of objects")
+            raise self._wrong(name, f"[]{form}")
         if not 1 <= len(values) <= most:
             raise Refusal(400, "invalid_parameters", "invalid parameters", f"{name}: 1 to {most} are taken")
-        return [Body(value) for value in values]
+        return [Body(value, form) for value in values]
+
+
+def camel_case(name: str) -> str:
+    """A field or a call by the exchange's own convention: `min_ts` is MinTs."""
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def _go_kind(value: object) -> str:
+    """What the exchange calls a JSON value."""
+    kinds: dict[type, str] = {bool: "bool", str: "string", dict: "object", list: "array"}
+    return "null" if value is None else kinds.get(type(value), "number")
 
 
 def _units(text: str, units: int) -> int:
@@ -231,9 +279,25 @@ def page(
 
     On the last page the cursor is empty. An unknown cursor starts over, as on the real exchange."""
     limit = request.whole("limit", default, least, most) or default
-    cursor = request.value("cursor") or ""
+    last = _number_of(request.value("cursor") or "")
     rows: list[T] = list(reversed(found)) if newest_first else list(found)
-    if re.fullmatch(r"[0-9]{1,18}", cursor):
-        last = int(cursor)
+    if last is not None:
         rows = [row for row in rows if (row.number < last if newest_first else row.number > last)]
-    return rows[:limit], str(rows[limit - 1].number) if len(rows) > limit else ""
+    return rows[:limit], _cursor(rows[limit - 1].number) if len(rows) > limit else ""
+
+
+_CURSOR = b"after"
+
+
+def _cursor(number: int) -> str:
+    """A cursor behind the item with a number. Clients cannot read it."""
+    return base64.urlsafe_b64encode(_CURSOR + number.to_bytes(8, "big")).decode().rstrip("=")
+
+
+def _number_of(cursor: str) -> int | None:
+    """The number of the item that a cursor follows, or None if it is no cursor."""
+    try:
+        told = base64.urlsafe_b64decode(cursor.encode() + b"===")
+    except ValueError:
+        return None
+    return int.from_bytes(told[5:], "big") if told.startswith(_CURSOR) and len(told) == 13 else None

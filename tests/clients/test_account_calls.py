@@ -13,6 +13,7 @@ from exchange.models import OrderStatus, TimeInForce
 from exchange.orderbook import Side
 from simulator import lifecycle
 from simulator.opening import CASH
+from simulator.reading import SPEC
 from tests.support import call_coverage
 from tests.support.bench import Bench, MakeBench
 from tests.support.call_coverage import (
@@ -57,7 +58,8 @@ def test_lists_that_lag_behind_a_write_are_not_believed(open_bench: MakeBench) -
     assert bench.client.lists_are_current(), "a read is none"
 
 
-def test_lists_that_do_not_lag_are_believed_at_once(bench: Bench) -> None:
+def test_lists_that_do_not_lag_are_believed_at_once(open_bench: MakeBench) -> None:
+    bench = open_bench(reading=SPEC)
     bench.client.create_order(ask_for(bench, "new"))
     assert bench.client.lists_are_current()
 
@@ -67,7 +69,7 @@ def test_a_write_without_a_time_in_its_answer_is_waited_for(bench: Bench) -> Non
     """The bot does not believe the lists for as long as the clocks may differ, about two seconds."""
     bench.client.cancel_all_orders()
     assert not bench.client.lists_are_current()
-    wait(bench, 2.1)
+    wait(bench, 2.5)
     assert bench.client.lists_are_current()
 
 

@@ -101,6 +101,8 @@ def served(client: KalshiHttpClient) -> None:
     assert balance.total == sum(balance.by_shard.values())
     with pytest.raises(Gone):
         client.cancel_order(mine[0])  # the first attempt's answer was lost; it was repeated
+    while not client.lists_are_current():
+        client.clock.sleep(0.1)
     assert "over-a-socket" not in {o.client_order_id for o in client.get_resting_orders()}
     results: list[Decimal | ExchangeError] = client.cancel_orders(mine)
     assert isinstance(results[0], Gone)

@@ -55,8 +55,8 @@ def test_status_says_what_the_exchange_and_the_last_cycle_say(beside: Beside) ->
     assert free == D(sum(map(D, statement(bench.exchange.api.exchange, CUSTOMER)["free"].values())))
     (position,) = told["positions"]
     assert position == {
-        "ticker": ticker, "side": "yes", "contracts": "3.00", "cost": "1.2000",
-        "worst_case": "1.2000",
+        "ticker": ticker, "side": "yes", "contracts": "3.00", "cost": "1.200000",
+        "worst_case": "1.200000",
     }  # fmt: skip
     cycle = bench.ledger.cycles()[-1]
     assert told["last_cycle"]["requests"] == cycle.requests

@@ -23,6 +23,7 @@ from exchange.account import OrderGroup
 from simulator import lifecycle, pauses
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.matching import MatchingBook
+from simulator.reading import READINGS, Reading
 from tests.support.bench import Bench, MakeBench
 from tests.support.call_coverage import place
 from tests.support.project import SPECIFICATION, needs
@@ -239,13 +240,14 @@ STATES = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("reading", READINGS.values(), ids=READINGS)
 @pytest.mark.parametrize("into", STATES, ids=lambda state: state.__name__)
 def test_every_answer_in_every_state_is_as_published(
-    into: Callable[[Stranger], None], make_bench: MakeBench
+    into: Callable[[Stranger], None], reading: Reading, make_bench: MakeBench
 ) -> None:
-    """In any state, the simulated exchange answers every route as the specification says. It never answers with
-    a 5xx, and errors have one of four known shapes."""
-    bench = make_bench(programs=12, who=())
+    """In any state, the simulated exchange answers every route as the specification says, by both readings. It
+    never answers with a 5xx, and errors have one of four known shapes."""
+    bench = make_bench(programs=12, who=(), reading=reading)
     stranger = Stranger(bench)
     into(stranger)
     stranger.ask_everything()

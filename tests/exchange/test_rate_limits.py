@@ -305,6 +305,11 @@ def test_no_mix_of_calls_is_ever_one_too_many(make_bench: MakeBench, seed: int) 
             with suppress(Gone):
                 client.cancel_order(one)
 
+    def amend_some() -> None:
+        for one in some(8):
+            with suppress(Gone):  # a list still shows what was canceled just now
+                client.amend_order(one, replace(one.bid, count=Decimal("0.02")))
+
     def read() -> None:
         for _ in range(dice.randint(1, 80)):
             client.get_exchange_status()
@@ -320,7 +325,7 @@ def test_no_mix_of_calls_is_ever_one_too_many(make_bench: MakeBench, seed: int) 
         client.get_balance,
         lambda: client.create_orders([wanted() for _ in range(dice.randint(1, 25))]),
         lambda: client.cancel_orders(some(60)),
-        lambda: [client.amend_order(one, replace(one.bid, count=Decimal("0.02"))) for one in some(8)],
+        amend_some,
         client.cancel_all_orders,
     ]
     for _ in range(80):

@@ -198,6 +198,7 @@ def scene(script: Sequence[dict[str, Any]] = (), before: int = 0, signer: Signer
     exchange, account = plain.exchange, plain.account
     for order in list(account.resting.values()):
         exchange.take_down(exchange.markets[order.ticker], order)
+    plain.clock.advance(1)  # then no list shows them any more
     for number in range(before):
         terms = OrderTerms(MARKET, True, 5_200 - 100 * number, 1_000, client_order_id=f"old-{number}")
         order_entry.create(exchange, CUSTOMER, terms)

@@ -1,5 +1,5 @@
-"""While a call fails that the bot can do without, it assumes the worse: it spends no cash that is not there, loses no
-settlement, and calls no cash a reward."""
+"""While a call fails that the bot can do without, it assumes the worse: it spends no cash that is not there, loses
+no settlement, and calls no cash a reward."""
 
 from __future__ import annotations
 

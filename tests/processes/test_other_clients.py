@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,16 @@ class Served:
         ]
         ticker: str = max(markets, key=lambda market: Decimal(market["volume_fp"]))["ticker"]
         return ticker
+
+    def wait_for_lists(self) -> None:
+        """Ask until the account's lists show what was done before this call."""
+        since = self._lists_as_of() + timedelta(seconds=1)  # they lag by less than a second
+        while self._lists_as_of() < since:
+            pass
+
+    def _lists_as_of(self) -> datetime:
+        answer = requests.get(f"{self.url}/exchange/user_data_timestamp", timeout=5)
+        return datetime.fromisoformat(answer.json()["as_of_time"].replace("Z", "+00:00"))
 
 
 @pytest.fixture
@@ -120,6 +131,7 @@ def test_pykalshi_can_read_quote_amend_and_cancel(served: Served) -> None:
         assert (amended.yes_price_dollars, amended.remaining_count_fp) == (LESS_FAR, "3.00")
 
         assert portfolio.cancel_order(order.order_id).status is pykalshi.OrderStatus.CANCELED
+        served.wait_for_lists()
         assert not listed(pykalshi.OrderStatus.RESTING)
         assert [gone.order_id for gone in listed(pykalshi.OrderStatus.CANCELED)] == [order.order_id]
         with pytest.raises(pykalshi.ResourceNotFoundError):
@@ -172,6 +184,7 @@ def test_the_exchanges_own_sdk_can_read_quote_amend_and_cancel(served: Served) -
 
     canceled = client.cancel_order_v2(placed.order_id, market_ticker=ticker)
     assert canceled.reduced_by == "3.00"
+    served.wait_for_lists()
     assert not listed("resting")
     assert [gone.order_id for gone in listed("canceled")] == [placed.order_id]
     with pytest.raises(kalshi.exceptions.NotFoundException):

@@ -157,7 +157,7 @@ def test_what_is_spoilt_on_its_way_arrives_whole_as_http(serve: Serve) -> None:
 def test_the_statement_accounts_for_every_cent(serve: Serve) -> None:
     """Journal, cash, balance and collateral of the account agree. The clock runs with real time, so
     advancing it is refused with a hint at --step."""
-    client = serve()
+    client = serve("--reading", "spec", "--balance", "gross")
     client.create("mine", count="10.00")
     statement = client.statement()
     assert {"journal", "rewards", "orders", "fills", "settlements", "cash", "totals"} <= set(statement)
@@ -167,7 +167,7 @@ def test_the_statement_accounts_for_every_cent(serve: Serve) -> None:
     tied = client.send("GET", "/portfolio/summary/total_resting_order_value").json()
     collateral = sum(Decimal(row["balance"]) for row in tied["resting_order_value_breakdown"])
     assert collateral >= Decimal("0.20")
-    assert balance == cash, "gross, unless it is told to be net"
+    assert balance == cash, "told to be gross"
     assert sum(map(Decimal, statement["free"].values())) + collateral == cash
     assert sum(map(Decimal, statement["reserved"].values())) == collateral
     first, second = (client.control("GET", "/time").json() for _ in range(2))

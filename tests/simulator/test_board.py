@@ -168,7 +168,7 @@ def test_a_recorded_book_opens_as_it_was_recorded() -> None:
 
 def lately(exchange: Exchange, ticker: str) -> float:
     """Contracts that a market shows for the last 24 hours."""
-    return float(forms.market(exchange.markets[ticker], exchange.now)["volume_24h_fp"])
+    return float(forms.market(exchange, exchange.markets[ticker])["volume_24h_fp"])
 
 
 def test_a_bot_at_its_start_sees_the_volume_of_the_day_before(large: Exchange) -> None:
@@ -176,7 +176,7 @@ def test_a_bot_at_its_start_sees_the_volume_of_the_day_before(large: Exchange) -
     On a board without people only the customer's own fills were traded."""
     exchange = open_exchange(NOW, 1, programs=60)
     for ticker, market in exchange.markets.items():
-        shown = forms.market(market, NOW)
+        shown = forms.market(exchange, market)
         traded = float(shown["volume_24h_fp"])
         assert traded <= float(shown["volume_fp"])
         assert (float(shown["volume_fp"]) > 0) == (market.last_price > 0), ticker
@@ -229,7 +229,7 @@ def test_candles_of_the_day_before_agree_with_the_market() -> None:
     assert sum(float(stick["volume_fp"]) for stick in sticks) == lately(exchange, ticker)
     parts = [stick[part] for stick in sticks for part in ("yes_bid", "yes_ask", "price")]
     assert {value for part in parts for name, value in part.items() if name != "mean_dollars"} == prices
-    assert forms.market(market, NOW)["previous_price_dollars"] in prices
+    assert forms.market(exchange, market)["previous_price_dollars"] in prices
 
 
 def test_a_recorded_book_too_shows_volume_from_before() -> None:

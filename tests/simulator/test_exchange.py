@@ -140,7 +140,6 @@ def test_an_order_filled_in_ten_pieces_pays_one_rounding() -> None:
         (terms(True, 0, 1), 400, "invalid_price", ""),
         (terms(False, 100, 1), 400, "invalid_price", ""),
         (terms(True, 50, 0), 400, "invalid_order_size", ""),
-        (terms(True, 60, 1, post_only=True), 400, "invalid_order", "post only cross"),
         (terms(True, 59, 1, post_only=True, time_in_force="immediate_or_cancel"), 400, "invalid_order", ""),
         (terms(True, 50, 10**6), 400, "insufficient_balance", ""),
         (terms(True, 50, 1, expires=NOW), 400, "invalid_order", "Expiration timestamp must be in the future"),

@@ -58,13 +58,20 @@ class Walk:
         """Somebody asks for something. A refusal must be a known one, and change nothing."""
         owner, market = self.dice.choice(OWNERS), self.dice.choice(self.markets)
         act = self.dice.choices([act for act, _ in ACTS], [weight for _, weight in ACTS])[0]
-        before = self.state()
+        before, account = self.state(), self.exchange.accounts[owner]
         try:
             act(self, owner, market)
         except Refusal as no:
             assert no.code in KNOWN_REFUSALS
             self.refused[no.code] += 1
+            kept = account.orders.popitem()[1] if no.details == "post only cross" else None
+            if kept is not None:  # it stays in the list, as canceled
+                assert (kept.status, kept.filled, kept.remaining) == ("canceled", 0, 0)
+                account.client_order_ids.discard(kept.client_order_id)
             assert self.state() == before, f"refused ({no}), and yet something changed"
+            if kept is not None:
+                account.orders[kept.order_id] = kept
+                account.client_order_ids.add(kept.client_order_id)
 
     def state(self) -> list[Any]:
         exchange = self.exchange
@@ -73,7 +80,7 @@ class Walk:
             for account in exchange.accounts.values()
             for o in account.orders.values()
         ]
-        money = [(dict(a.cash), len(a.fills), len(a.client_order_ids)) for a in exchange.accounts.values()]
+        money = [(dict(a.cash), len(a.fills), len(a.client_order_ids - {""})) for a in exchange.accounts.values()]
         books = [(m.book.bids.levels(), m.book.asks.levels(), m.volume) for m in self.markets]
         return [orders, money, books]
 

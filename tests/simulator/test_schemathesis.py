@@ -36,7 +36,9 @@ from schemathesis.specs.openapi.checks import (
 from simulator import embedded
 from simulator.api.service import COSTS, LIMITS, ROUTES
 from simulator.embedded import EmbeddedExchange
+from simulator.reading import READINGS, Reading
 from tests.support.project import SPECIFICATION, START, needs
+from tests.support.published_spec import FORBIDDEN as FORBIDDEN_PATH
 from tests.support.raw_client import ORDERS, RawClient, create_body
 
 pytestmark = [pytest.mark.slow, needs(SPECIFICATION)]
@@ -55,6 +57,9 @@ SIGNED_WITH = ("KALSHI-ACCESS-KEY", "KALSHI-ACCESS-TIMESTAMP", "KALSHI-ACCESS-SI
 EVERYWHERE = {"400": "BadRequestError", "429": "RateLimitError"}
 """Refusals that any operation of the real exchange may give, listed or not: a query that does not validate was
 answered with 400 by each that was tried, and every request is counted against the limits."""
+
+FORBIDDEN = {FORBIDDEN_PATH: {"403": "ForbiddenError"}}
+"""What an ordinary account may not read, listed or not."""
 
 PAUSED = {"409": "ConflictError"}
 """What a pause or a closed market answers to a write, listed or not."""
@@ -88,7 +93,7 @@ def cut(document: Json) -> Json:
     for method, path in OFFERED:
         operation = document["paths"][path][method.lower()]
         shared = {"parameters": document["paths"][path].get("parameters", [])}
-        unlisted = EVERYWHERE | (PAUSED if method != "GET" else {})
+        unlisted = EVERYWHERE | FORBIDDEN.get(path, {}) | (PAUSED if method != "GET" else {})
         answers = {status: {"$ref": f"#/components/responses/{name}"} for status, name in unlisted.items()}
         described = operation | {"responses": answers | operation["responses"]}
         paths.setdefault(path, shared)[method.lower()] = described
@@ -148,7 +153,8 @@ def configured(values: Json) -> schemathesis.Config:
 class Customer:
     """Asks an exchange where one order of theirs rests. `known` are the names of things there."""
 
-    def __init__(self) -> None:
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
         self._exchange: EmbeddedExchange | None = None
         self.known = dict(KNOWN)
         self._open()
@@ -159,7 +165,7 @@ class Customer:
                 self._learn(response.json() if response.ok else None)
 
     def _open(self) -> EmbeddedExchange:
-        self._exchange = embedded.start(seed=1, pace=None, at=START, programs=6)
+        self._exchange = embedded.start(seed=1, pace=None, at=START, programs=6, reading=self._reading)
         self._exchange.session.auth = RawClient.of_owner(self._exchange).sign
         if "ticker" not in self.known:
             market = self._send("GET", "/markets?limit=1&status=open").json()["markets"][0]
@@ -198,13 +204,13 @@ class Customer:
         case.validate_response(response, checks=CHECKS)
 
 
-@pytest.fixture(scope="module")
-def customer() -> Iterator[Customer]:
+@pytest.fixture(scope="module", params=READINGS.values(), ids=READINGS)
+def customer(request: pytest.FixtureRequest) -> Iterator[Customer]:
     """Exchanges open by the hundred here, so one key does for all: to make one takes longer than to open one."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rsa, "generate_private_key", lambda **_: key)
-        yield Customer()
+        yield Customer(request.param)
 
 
 @pytest.fixture(scope="module")

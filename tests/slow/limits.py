@@ -38,6 +38,7 @@ RUNS = (
 
 def broken(one: Desk) -> list[str]:
     """What breaks a limit now, by what the exchange lists."""
+    one.bot.session.canceler.wait_for_lists()  # they still show what was canceled just now
     return exceeded(one.client.get_resting_orders().items, one.client.get_positions().items)
 
 

@@ -364,8 +364,8 @@ class Stage:
         """Record broken limits and a halt of the bot, after each cycle."""
         exchange = self.exchange
         resting = list(self.account.resting.values())
-        held = [(ticker, one) for ticker, one in self.account.holdings.items() if one.count]
-        rows = account_forms.positions(exchange, held)["market_positions"]
+        held = [ticker for ticker, one in self.account.holdings.items() if one.count]
+        rows = account_forms.positions(exchange, self.account, held)["market_positions"]
         orders = [
             parse_account.order(JsonObject("the record", account_forms.order(exchange, one))) for one in resting
         ]

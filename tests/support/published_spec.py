@@ -29,6 +29,9 @@ CREATES = ("CreateOrderV2Request", "BatchCreateOrdersV2Request")
 BODIES = (*CREATES, "AmendOrderV2Request", "BatchCancelOrdersV2Request", "CreateOrderGroupRequest",
           "UpdateOrderGroupLimitRequest", "EmptyResponse")  # fmt: skip
 PLACES = {"exchange_index", "market_ticker", "subaccount"}
+FORBIDDEN = "/portfolio/summary/total_resting_order_value"
+"""What ordinary accounts may not read. That is not published: they saw it."""
+
 FILTERS = {"/portfolio/balance", "/portfolio/orders", "/portfolio/fills", "/portfolio/positions"}
 """Reads that `exchange_index` would narrow to one shard. The bot wants all: "Omit to return results from all
 exchange shards"."""
@@ -49,7 +52,7 @@ def published() -> tuple[dict[str, Any], OpenAPI]:
     """The specification, and the judge by it.
 
     Bodies are closed to unnamed fields. Unlisted error answers are added: 400 for an invalid query, 429 for too
-    many requests, and 409 for a write during a pause or in a closed market."""
+    many requests, 409 for a write during a pause or in a closed market, and 403 for `FORBIDDEN`."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with SPECIFICATION.open(encoding="utf-8") as file:
         document: dict[str, Any] = yaml.load(file, Loader=loader)  # noqa: S506  (a safe loader, the fast one)
@@ -65,6 +68,7 @@ def published() -> tuple[dict[str, Any], OpenAPI]:
         for method in {"get", "post", "put", "delete"} & set(methods):
             for status in ("400", "429", *(() if method == "get" else ("409",))):
                 methods[method]["responses"].setdefault(status, refusal)
+    document["paths"][FORBIDDEN]["get"]["responses"]["403"] = refusal
     return document, OpenAPI.from_dict(document, config=Config(spec_validator_cls=None))
 
 

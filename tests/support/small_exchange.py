@@ -19,6 +19,7 @@ from simulator.listing import LINEAR, Grid, ListedEvent, ListedMarket, ListedSer
 from simulator.matching import CONTRACT, DOLLAR, Order
 from simulator.opening import CUSTOMER
 from simulator.order_entry import Amendment, OrderTerms
+from simulator.reading import REAL, Reading
 from simulator.transport import ExchangeAdapter
 from tests.support.project import START
 from tests.support.raw_client import ROOT, RawClient, create_body
@@ -178,9 +179,9 @@ class Desk(RawClient):
         return found
 
 
-def open_desk(tier: str = "basic", seed: int = 1, programs: int = 1) -> Desk:
+def open_desk(tier: str = "basic", seed: int = 1, programs: int = 1, reading: Reading = REAL) -> Desk:
     """An exchange without traders, with one extra quiet market. Its customer has cash on shards 0, 2 and 3."""
-    opened = embedded.start(seed, None, None, START, programs, (), tier)
+    opened = embedded.start(seed, None, None, START, programs, (), tier, reading=reading)
     opened.session.mount(embedded.HOST, ExchangeAdapter(opened.api, opened.clock, 0.0))
     listed(opened.api.exchange)
     return Desk(opened)

@@ -75,7 +75,7 @@ class Witness:
             case "GET", "balance":
                 free = {shard: dollars(exchange.free_cash(account, shard)) for shard in SHARDS}
                 whole = {shard: dollars(account.cash.get(shard, 0)) for shard in SHARDS}
-                self.told = whole if exchange.balance_is_gross else free
+                self.told = whole if exchange.reading.is_balance_gross else free
                 self.between = sum(
                     (
                         dollars(one.size * (one.price if one.is_bid else DOLLAR_PIPS - one.price))
@@ -116,7 +116,7 @@ def run(bench: Bench, cycles: int, each: int = 40) -> Outcome:
     witness, outcome = Witness(bench), Outcome()
     bench.wire.fault, bench.wire.after = witness.before, witness.after
     watch = bench.bot.session.bookkeeper.balance_watch
-    world = "gross" if bench.exchange.api.exchange.balance_is_gross else "net"
+    world = "gross" if bench.exchange.api.exchange.reading.is_balance_gross else "net"
     for number in range(1, cycles + 1):
         since = len(bench.wire.sent)
         bench.bot.start_trading()
