@@ -2,7 +2,8 @@
 
 Promise:
 - A call that failed is not sent again for a minute, then for two, four, eight and ten. Meanwhile it raises the
-  error of its last attempt at once.
+  error of its last attempt at once. The age of the lists is asked for every minute: without it an order could be
+  placed twice if the lists lag for long.
 - A read is asked again by `ask_again` even if nobody needs its answer meanwhile.
 - `on_news` is called once when a call begins to fail, and once when it works again.
 
@@ -160,7 +161,8 @@ class OptionalCalls:
     def note_failure(self, call: OptionalCall, error: ExchangeError) -> None:
         """Remember that a call fails."""
         clock, known = self._requester.clock, self._failing.get(call)
-        wait = min(2 * known.wait, LONGEST) if known else ASKED_AGAIN
+        longest = ASKED_AGAIN if call is OptionalCall.LISTS_TIME else LONGEST
+        wait = min(2 * known.wait, longest) if known else ASKED_AGAIN
         since = known.since if known else clock.now()
         now = FailingCall(call, error, since, wait, clock.monotonic() + wait)
         self._failing[call] = now

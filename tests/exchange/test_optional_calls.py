@@ -78,8 +78,11 @@ def test_a_call_that_fails_is_asked_ever_more_rarely(bench: Bench, call: Optiona
             sent.append(step * 10)
         bench.pass_time(10)
     waits = [after - before for before, after in pairwise(sent)]
-    assert waits[:4] == pytest.approx([60, 120, 240, 480], abs=10)
-    assert {round(wait, -1) for wait in waits[4:]} <= {LONGEST, LONGEST + 10}
+    if call is OptionalCall.LISTS_TIME:
+        assert set(waits) <= {60, 70}, "an order could be placed twice without it"
+    else:
+        assert waits[:4] == pytest.approx([60, 120, 240, 480], abs=10)
+        assert {round(wait, -1) for wait in waits[4:]} <= {LONGEST, LONGEST + 10}
     assert news == [(call, True)]
     bench.wire.fault = None
     bench.pass_time(LONGEST)

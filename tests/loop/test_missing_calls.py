@@ -17,7 +17,6 @@ from rewards import fees
 from simulator import lifecycle
 from simulator.exchange import SHARDS
 from simulator.matching import CONTRACT
-from tests.ledger.test_settlements import take_by_hand
 from tests.support.bench import (
     STILL,
     Bench,
@@ -104,7 +103,7 @@ def test_a_settlement_is_free_cash_without_the_balance(make_bench: MakeBench, ba
 
 
 @pytest.mark.parametrize("balance", ["gross", "net"])
-def test_less_is_spent_than_there_is_while_the_reading_is_not_known(make_bench: MakeBench, balance: str) -> None:
+def test_no_more_is_spent_than_there_is_while_it_is_not_known(make_bench: MakeBench, balance: str) -> None:
     bench = make_bench(balance=balance, **STILL)
     trade_cycles(bench, 1)
     lose(bench, "/portfolio/balance")
@@ -199,7 +198,7 @@ def test_a_day_begins_at_the_last_prices_seen_before_it(make_bench: MakeBench, w
     assert len(own_resting(bench)) >= 4, "quotes rest"
 
 
-def test_a_market_never_seen_before_midnight_counts_from_the_first_price(make_bench: MakeBench) -> None:
+def test_a_market_not_seen_before_midnight_counts_from_then_on(make_bench: MakeBench) -> None:
     bench = make_bench(at=LATE, **STILL | {"EXIT": "REST"})
     ticker = held_over_midnight(bench)
     lose(bench, "/markets/candlesticks")
@@ -267,7 +266,7 @@ def test_old_settlements_that_appear_later_are_history(make_bench: MakeBench) ->
     exchange = bench.exchange.api.exchange
     tickers = sorted(exchange.markets)[3:5]
     for ticker in tickers:
-        take_by_hand(bench, ticker, "3.00")
+        buy_by_hand(bench, ticker, f"typed-{ticker}")
     lifecycle.settle_now(exchange, exchange.markets[tickers[0]], "yes")
     lose(bench, "/portfolio/settlements")
     trade_cycles(bench, 2)
@@ -362,7 +361,7 @@ def test_rate_limits_that_come_late_are_used(make_bench: MakeBench) -> None:
     assert bench.client.limits.tier == "advanced"
 
 
-def test_lists_count_two_seconds_after_a_write_without_their_time(make_bench: MakeBench) -> None:
+def test_lists_without_their_time_count_two_seconds_later(make_bench: MakeBench) -> None:
     bench = make_bench(**STILL)
     trade_cycles(bench, 1)
     lose(bench, "/exchange/user_data_timestamp")

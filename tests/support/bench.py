@@ -283,10 +283,10 @@ def place_by_hand(
     return bench.raw.place(ticker=ticker, count="400", price=price, client_order_id=name, post_only=True)
 
 
-def buy_by_hand(bench: Bench, ticker: str) -> str:
+def buy_by_hand(bench: Bench, ticker: str, name: str = "typed-by-hand") -> str:
     """A person buys three contracts at any price. Returns the order's id."""
     return bench.raw.place(
-        ticker=ticker, count="3.00", price="0.9900", client_order_id="typed-by-hand",
+        ticker=ticker, count="3.00", price="0.9900", client_order_id=name,
         time_in_force="immediate_or_cancel",
     )  # fmt: skip
 
