@@ -47,6 +47,13 @@ def test_a_key_that_may_not_read_positions_touches_nothing(bench: Bench) -> None
     assert "only you can fix this" in bench.events("ERROR")[-1]
 
 
+def test_a_start_without_the_balance_says_so_and_asks(bench: Bench) -> None:
+    bench.wire.fault = lambda request, _: forbidden if "/portfolio/balance" in (request.url or "") else None
+    assert on_prod(bench, lambda _: False) == 2
+    assert "Free cash: not known" in bench.events("REAL MONEY")[0]
+    assert len(bench.events("FOUND ORDER")) == len(bench.resting()) == 2
+
+
 def test_consent_is_asked_for_once_and_then_the_session_begins(bench: Bench) -> None:
     asked: list[str] = []
     assert on_prod(bench, lambda question: not asked.append(question)) is None  # type: ignore[func-returns-value]
