@@ -298,7 +298,7 @@ def call_works(one: FailingCall, now: datetime) -> Event:
 
 def failing_call(one: FailingCall) -> str:
     """A call that the bot does without, as the ledger keeps it."""
-    return f"{one.call.request} fails since {one.since:%Y-%m-%d %H:%M} UTC: {one.call.without} ({one.error})"
+    return f"{one.error}, since {one.since:%Y-%m-%d %H:%M} UTC. Meanwhile {one.call.without}"
 
 
 def slow_cycle(took: float, wait_time: float) -> Event:

@@ -171,7 +171,7 @@ class Marker:
 
         Prices are the best bids of the last one-minute candle before `start`, however late this is called. If the
         exchange has none in the 6 hours before, the current best bids are used. If it gives no candles at all, the
-        ledger's last best bids before `start` are used first."""
+        ledger's are used first: its last ones are from before `start`, as each day's first mark calls this."""
         then = dict(quotes)
         try:
             candles: Iterable[Candle] = (
@@ -179,7 +179,7 @@ class Marker:
             )
         except ExchangeError:  # the log says so when the call begins to fail
             candles = ()
-            then |= self._ledger.prices(before=start)
+            then |= self._ledger.prices()
         for candle in candles:
             then[candle.ticker] = candle.yes_bid, candle.no_bid
         return marked(held, then)

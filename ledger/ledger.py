@@ -341,10 +341,9 @@ class Ledger:
         """The account at the end of each cycle that is still kept, oldest first."""
         return [sql_rows.mark_of(row) for row in self._file.rows("SELECT * FROM marks ORDER BY at")]
 
-    def prices(self, before: datetime | None = None) -> dict[str, Quotes]:
-        """The last known best bids of markets with a position, seen `before`."""
-        until = sql_rows.optional(sql_rows.to_micros, before)
-        rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices WHERE at < ifnull(?, at + 1)", until)
+    def prices(self) -> dict[str, Quotes]:
+        """The last known best bids of markets with a position, by ticker."""
+        rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices")
         return {
             ticker: (sql_rows.optional(Decimal, yes), sql_rows.optional(Decimal, no)) for ticker, yes, no in rows
         }
