@@ -117,6 +117,7 @@ def test_the_largest_of_several_sizes_may_rest_without_a_group(make_bench: MakeB
         resting = sum(one.remaining for one in own_resting(bench) if shard_of[one.ticker] == shard)
         largest = max(size for (ticker, _), size in plan.sizes.items() if shard_of[ticker] == shard)
         assert 0 < resting <= 100 * largest
+        assert any(one.remaining == 100 * largest for one in own_resting(bench)), "the best quote is the largest"
     assert {shard_of[ticker] for ticker, _ in plan.sizes} == {shard_of[one.ticker] for one in own_resting(bench)}
 
 
