@@ -115,6 +115,10 @@ class OptionalCalls:
         """The calls whose last attempt failed."""
         return self._failing.values()
 
+    def fails(self, call: OptionalCall) -> bool:
+        """Whether the last attempt at a call failed."""
+        return call in self._failing
+
     def may_send(self, call: OptionalCall) -> bool:
         """Whether a call would be sent now. If not, it raises its last error."""
         known = self._failing.get(call)

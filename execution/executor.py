@@ -66,6 +66,8 @@ class Executor:
         self.closed_markets: dict[str, str] = {}
         self._short_shards: set[int] = set()
         self._amend_was_unavailable = False
+        self._gone_before: set[str] = set()
+        self._gone_now: set[str] = set()
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
@@ -87,6 +89,7 @@ class Executor:
         gate = self._gate = Gate(state, plan.sizes)
         self._resting = {order.order_id for order in plan.stays}
         self.triggered_shards, self.closed_markets, self._short_shards = {}, {}, set()
+        self._gone_before, self._gone_now = self._gone_now, set()
         for kept in plan.unsold:
             gate.block(kept.position.ticker)
             self._log("SKIP POSITION", log_format.kept_position(kept.position, kept.reason))
@@ -209,8 +212,15 @@ class Executor:
         self.last_expiry = max(self.last_expiry or until, until)
         try:
             self._client.amend_order(order, bid, until)
-        except Gone:
+        except Gone as error:
+            calls = self._client.optional_calls
+            if calls.fails(OptionalCall.AMEND) or order.order_id in self._gone_before:
+                # The order is listed, though it was said to be gone: it is the call that is gone.
+                calls.note_failure(OptionalCall.AMEND, error)
+                self._place_again(amendment, gate)
+                return
             self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
+            self._gone_now.add(order.order_id)
             gate.gone(order.ticker, order.order_id)
             return
         except ExchangeError as error:

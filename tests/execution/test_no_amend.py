@@ -25,6 +25,7 @@ Answer = Callable[[requests.PreparedRequest], Any]
 
 GONE: dict[str, Answer] = {
     "403": answer(403, '{"error":{"code":"forbidden","message":"not for you"}}'),
+    "404": answer(404, '{"error":{"code":"not_found","message":"not found"}}'),
     "404 HTML": answer(404, "<html>no such page</html>", "text/html"),
     "410": answer(410, '{"error":{"code":"deprecated_endpoint"}}'),
     "501": answer(501, '{"error":{"code":"not_implemented"}}'),

@@ -46,6 +46,7 @@ ENDPOINTS: Mapping[str, str] = {
     "create": "POST /portfolio/order_groups/create",
     "limit": "PUT /portfolio/order_groups/*/limit",
     "reset": "PUT /portfolio/order_groups/*/reset",
+    "amend": "POST /portfolio/events/orders/*/amend",
     "delete": "DELETE /portfolio/order_groups/*",
     "settlements": "GET /portfolio/settlements",
     "deposits": "GET /portfolio/deposits",
