@@ -30,7 +30,6 @@ LONGEST = 600.0
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
 _NO_CASH = "cash that nothing explains is not counted before this can be read"
 
 

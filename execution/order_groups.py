@@ -45,14 +45,8 @@ class OrderGroups:
         """The group id of each shard; `NEW_GROUP` if it has none yet.
 
         None: the exchange makes none."""
-        return {
-            shard: self._groups[shard].id
-            if shard in self._groups
-            else None
-            if shard in self._refused
-            else NEW_GROUP
-            for shard in shards
-        }
+        missing = {shard: None if shard in self._refused else NEW_GROUP for shard in shards}
+        return missing | {shard: group.id for shard, group in self._groups.items() if shard in missing}
 
     def ensure(self, largest: Mapping[int, Decimal]) -> None:
         """Create each shard's group, or adjust it to its `largest` order."""
