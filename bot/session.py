@@ -28,7 +28,7 @@ from clients import Environment, KalshiHttpClient
 from exchange.account import AccountLimits
 from exchange.errors import ExchangeError, Recovery, Unauthorized
 from exchange.models import ExchangeStatus
-from exchange.optional_calls import FailingCall
+from exchange.optional_calls import FailingCall, OptionalCall
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause
 from execution.canceler import Canceler
@@ -87,6 +87,8 @@ class Session:
 
     def _tell_of_call(self, call: FailingCall, fails: bool) -> None:
         """Log that an optional call begins to fail, or works again."""
+        if call.call is OptionalCall.LIMITS and isinstance(call.error, Unauthorized):
+            return  # `read_limits` raises this error, and its caller tells it
         self._log(*log_events.call_fails(call) if fails else log_events.call_works(call, self._client.clock.now()))
 
     # -- its start ---------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ def test_a_key_that_is_not_accepted_stops_the_start_at_once(make_bench: MakeBenc
     assert bench.run(cycles=5) == 2
     assert "only you can fix this" in bench.events("ERROR")[-1]
     assert len([request for request in bench.wire.sent if request.method != "GET"]) == 0
+    assert "Until it works" not in bench.log, "it is no call to do without"
 
 
 def test_a_key_that_may_not_write_stops_the_start_at_once(make_bench: MakeBench) -> None:
