@@ -107,7 +107,6 @@ class KalshiHttpClient(MarketData):
         self, base_url: str, signer: Signer, clock: Clock, session: requests.Session | None = None
     ) -> None:
         super().__init__(Transport(base_url, signer, clock, session or requests.Session()))
-        self._knows_limits = False
         self._resting: dict[str, int] = {}
         self._placement = OrderPlacement(self._create, self._orders_of, self.lists_are_current, self.clock)
 
@@ -156,14 +155,12 @@ class KalshiHttpClient(MarketData):
         except ExchangeError:
             costs = COSTS
         self._transport.rate_limiter.use_limits(limits, costs)
-        self._knows_limits = costs is not COSTS
         return limits
 
     @property
     def may_read_limits(self) -> bool:
-        """Whether rate limits or costs are not known yet, and may be asked for now."""
-        may_send = self.optional_calls.may_send
-        return not self._knows_limits and may_send(OptionalCall.LIMITS) and may_send(OptionalCall.COSTS)
+        """Whether the rate limits or the costs could not be read, and may be asked for now."""
+        return not {OptionalCall.LIMITS, OptionalCall.COSTS}.isdisjoint(self.optional_calls.due)
 
     @optional(OptionalCall.LIMITS)
     def _get_limits(self) -> AccountLimits:
@@ -192,7 +189,7 @@ class KalshiHttpClient(MarketData):
 
         Includes orders that the bot did not send."""
         orders = self._account_list("orders", {"status": "resting"}, parse_account.order, _BY_ORDER)
-        self._resting = {order.order_id: order.exchange_index or 0 for order in orders}
+        self._resting = {order.order_id: order.shard for order in orders}
         return orders
 
     def get_orders(self, since: datetime) -> PartialList[Order]:
@@ -283,7 +280,7 @@ class KalshiHttpClient(MarketData):
             {"subaccount": PRIMARY_SUBACCOUNT},
             amend_body(order, bid, expires),
             path_params={"order_id": order.order_id},
-            shard=order.exchange_index or 0,
+            shard=order.shard,
         )
         return parse_account.amend_response(answer)
 
@@ -293,7 +290,7 @@ class KalshiHttpClient(MarketData):
         Raises `Gone` if the order no longer exists: it was filled, has expired or was canceled, perhaps by an
         attempt of this call whose answer was lost."""
         places = {"order_id": order.order_id}
-        shard = order.exchange_index or 0
+        shard = order.shard
         try:
             answer = self._transport.request(_CANCEL, order_location(order), path_params=places, shard=shard)
         except Gone:
@@ -395,7 +392,7 @@ class KalshiHttpClient(MarketData):
         results = self._placement.place(orders, patience)
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, OrderResponse) and result.status is OrderStatus.RESTING:
-                self._resting[result.order_id] = order.exchange_index or 0
+                self._resting[result.order_id] = order.shard
         return results
 
     def _orders_of(self, ticker: str, seconds: float) -> PartialList[Order]:
@@ -408,7 +405,7 @@ class KalshiHttpClient(MarketData):
         bodies = [order_body(order) for order in orders]
         try:
             if len(orders) == 1:
-                shard = orders[0].exchange_index or 0
+                shard = orders[0].shard
                 answer = self._transport.request(_CREATE, body=bodies[0], shard=shard, keep=self._keep(shard))
                 return [parse_account.order_response(answer, orders[0].bid.count)]
             units, keep = len(orders), self._keep(0)

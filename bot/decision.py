@@ -112,7 +112,7 @@ def decide(
     gone = [place for place in ours - places if place[0] not in keep]
     unwanted = _unwanted(gone, selection, guards, strategy_of(settings).trade)
     targets = Targets(wanted, keep, blind | account.unread, inputs.until, settings.exit, unwanted)
-    shards = {market.exchange_index or 0 for market in view.markets.values()}
+    shards = {market.shard for market in view.markets.values()}
     plan = make_plan(state, targets, memory.order_groups.group_ids(shards))
     return Decision(selection, stay, after, state, plan)
 
@@ -152,7 +152,7 @@ def _fill_limits(
     found: dict[int, Decimal] = {}
     for ticker, size in sizes:
         market = markets.get(ticker)
-        shard = (market.exchange_index or 0) if market else 0
+        shard = market.shard if market else 0
         found[shard] = fill_limit or max(size, found.get(shard, size))
     return found
 

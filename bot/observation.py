@@ -127,11 +127,8 @@ def early_cancels(
     found: dict[int, list[str]] = defaultdict(list)
     for stay in early:
         market = markets.get(stay.ticker)
-        if market is None or market.status is not MarketStatus.ACTIVE:
-            continue
-        shard = market.exchange_index or 0
-        if status.trades(shard):
-            found[shard].append(stay.ticker)
+        if market and market.status is MarketStatus.ACTIVE and status.trades(market.shard):
+            found[market.shard].append(stay.ticker)
     return {
         shard: f"{len(gone)} of our orders were canceled, but not by the bot ({', '.join(sorted(set(gone)))})"
         for shard, gone in found.items()

@@ -17,7 +17,7 @@ from clients import KalshiHttpClient
 from exchange.account import Balance, Position
 from exchange.errors import ExchangeError
 from exchange.models import Event, Market, Order, Program, Series, event_of
-from exchange.reserves import BalanceReading, CashRule, FreeCash, free_cash, reserves, shard_of
+from exchange.reserves import BalanceReading, CashRule, FreeCash, free_cash, reserves
 from rewards import fees
 from risk import exposure
 from selection.screening import with_terms
@@ -114,8 +114,8 @@ def lacking_by_shard(
     )
     left = dict(cash.by_shard)
     for order in filter(trade.is_own, orders):
-        left[shard_of(order)] = left.get(shard_of(order), Decimal(0)) + cash.by_order[order.order_id]
+        left[order.shard] = left.get(order.shard, Decimal(0)) + cash.by_order[order.order_id]
     for candidate in selection.chosen:
-        shard = candidate.incentive.market.exchange_index or 0
+        shard = candidate.incentive.market.shard
         left[shard] = left.get(shard, Decimal(0)) - candidate.collateral
     return {shard: -dollars for shard, dollars in sorted(left.items()) if dollars < 0}

@@ -82,6 +82,11 @@ class Market(NamedTuple):
     settled: datetime | None = None
     yes_payout: Decimal | None = None
 
+    @property
+    def shard(self) -> int:
+        """The shard of the market; 0 if it is not named."""
+        return self.exchange_index or 0
+
     def volume_a_day(self, now: datetime) -> float:
         """Recent volume in contracts per day.
 
@@ -145,6 +150,11 @@ class Order(NamedTuple):
     created: datetime | None = None
     updated: datetime | None = None
     group_id: str | None = None
+
+    @property
+    def shard(self) -> int:
+        """The shard of the order; 0 if it is not named."""
+        return self.exchange_index or 0
 
     @property
     def bid(self) -> Bid:
@@ -245,6 +255,11 @@ class OrderRequest(NamedTuple):
     cancel_on_pause: bool = False
     expires: datetime | None = None
     group_id: str | None = None
+
+    @property
+    def shard(self) -> int:
+        """The shard of the order; 0 if it is not named."""
+        return self.exchange_index or 0
 
 
 class OrderResponse(NamedTuple):

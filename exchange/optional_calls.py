@@ -114,6 +114,11 @@ class OptionalCalls:
         """The calls whose last attempt failed."""
         return self._failing.values()
 
+    @property
+    def due(self) -> list[OptionalCall]:
+        """The failing calls that may be sent now."""
+        return [call for call in self._failing if self.may_send(call)]
+
     def fails(self, call: OptionalCall) -> bool:
         """Whether the last attempt at a call failed."""
         return call in self._failing
@@ -131,12 +136,12 @@ class OptionalCalls:
         known = self._failing.get(call)
         if known is not None and not self.may_send(call):
             raise known.error.with_traceback(None)
-        self._sends[call] = send
         try:
             result = self._once(send) if known else send()
             if isinstance(result, PartialList) and result.unreadable and not result.items:
                 raise result.unreadable[0]
         except ExchangeError as error:
+            self._sends[call] = send
             self.note_failure(call, error)
             raise
         self.note_success(call)
@@ -144,9 +149,10 @@ class OptionalCalls:
 
     def ask_again(self) -> None:
         """Send the failing reads that may be sent now, as they were sent last."""
-        for call in [call for call in self._failing if call.is_read and self.may_send(call)]:
-            with suppress(ExchangeError):
-                self.ask(call, self._sends[call])
+        for call in self.due:
+            if call.is_read:
+                with suppress(ExchangeError):
+                    self.ask(call, self._sends[call])
 
     def _once(self, send: Callable[[], T]) -> T:
         """Send a call without repeats: it is likely to fail again."""

@@ -81,11 +81,6 @@ class FreeCash(NamedTuple):
     whole: Decimal | None = None
 
 
-def shard_of(order: Order) -> int:
-    """The order's shard; 0 if the exchange does not tell it."""
-    return order.exchange_index or 0
-
-
 def reserves(orders: Iterable[Order], positions: Iterable[Position], maker_rate: MakerRate) -> dict[str, Reserve]:
     """What each resting order reserves, by order id: its price and its maker fee.
 
@@ -122,7 +117,7 @@ def reserved_by_shard(
     """Dollars that orders reserve on each shard, as far as `rule` is known."""
     found: dict[int, Decimal] = {}
     for order in orders:
-        shard = shard_of(order)
+        shard = order.shard
         found[shard] = found.get(shard, _NOTHING) + reserved[order.order_id].by(rule)
     return found
 
@@ -140,7 +135,7 @@ def free_cash(
     may_close = dict.fromkeys(balance.by_shard, _NOTHING)
     if rule.closing is None:
         for order in orders:
-            shard = shard_of(order)
+            shard = order.shard
             may_close[shard] = may_close.get(shard, _NOTHING) + reserved[order.order_id].closing
 
     def free(told: Decimal, all_of_them: Decimal, closing: Decimal) -> Decimal:

@@ -66,8 +66,7 @@ class Executor:
         self.closed_markets: dict[str, str] = {}
         self._short_shards: set[int] = set()
         self._amend_was_unavailable = False
-        self._gone_before: set[str] = set()
-        self._gone_now: set[str] = set()
+        self._said_gone: set[str] = set()
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
@@ -89,7 +88,7 @@ class Executor:
         gate = self._gate = Gate(state, plan.sizes)
         self._resting = {order.order_id for order in plan.stays}
         self.triggered_shards, self.closed_markets, self._short_shards = {}, {}, set()
-        self._gone_before, self._gone_now = self._gone_now, set()
+        self._said_gone &= {amendment.order.order_id for amendment in plan.amendments}
         for kept in plan.unsold:
             gate.block(kept.position.ticker)
             self._log("SKIP POSITION", log_format.kept_position(kept.position, kept.reason))
@@ -127,7 +126,7 @@ class Executor:
                 self._log("ORDER BOOK", {"Ticker": order.ticker}, log_format.top_levels(books[order.ticker]))
                 shown.add(order.ticker)
             out = self.triggered_shards.keys() | self._short_shards
-            if order.ticker in self.closed_markets or (order.exchange_index or 0) in out:
+            if order.ticker in self.closed_markets or order.shard in out:
                 continue
             self._log("OPEN ORDER", log_format.new_order(order.ticker, order.bid))
             self._send(order, self._gate)
@@ -144,7 +143,7 @@ class Executor:
         Returns None if the gate or the exchange refused it. Raises an `ExchangeError` if the outcome is
         unknown."""
         if order.group_id == NEW_GROUP and self._order_groups is not None:
-            order = order._replace(group_id=self._order_groups.group_on(order.exchange_index or 0))
+            order = order._replace(group_id=self._order_groups.group_on(order.shard))
         if self._refusal(order, gate):
             return None
         order = order._replace(client_order_id=f"{self._name}{uuid.uuid4().hex}")
@@ -212,26 +211,19 @@ class Executor:
         self.last_expiry = max(self.last_expiry or until, until)
         try:
             self._client.amend_order(order, bid, until)
-        except Gone as error:
-            calls = self._client.optional_calls
-            if calls.fails(OptionalCall.AMEND) or order.order_id in self._gone_before:
-                # The order is listed, though it was said to be gone: it is the call that is gone.
-                calls.note_failure(OptionalCall.AMEND, error)
-                self._place_again(amendment, gate)
-                return
-            self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
-            self._gone_now.add(order.order_id)
-            gate.gone(order.ticker, order.order_id)
-            return
         except ExchangeError as error:
-            if self._amends_nothing(error):
+            if self._amends_nothing(order, error):
                 self._client.optional_calls.note_failure(OptionalCall.AMEND, error)
                 self._place_again(amendment, gate)
+                return
+            if isinstance(error, Gone):
+                self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
+                gate.gone(order.ticker, order.order_id)
                 return
             if error.recovery is not Recovery.SKIP:
                 raise
             if isinstance(error, ShortOfCash):
-                self._on_short(order.exchange_index or 0, gate.only_closes(order.ticker, bid))
+                self._on_short(order.shard, gate.only_closes(order.ticker, bid))
             if not self._note_pause(order.ticker, error):
                 self._log("ERROR", str(error), ["It stays as it was, and expires unless it is renewed"])
             gate.block(order.ticker)
@@ -266,11 +258,15 @@ class Executor:
         if self._canceler.cancel_one(order, CancelCause(CancelReason.LIMIT, refusal.text)):
             gate.gone(order.ticker, order.order_id)
 
-    def _amends_nothing(self, error: ExchangeError) -> bool:
+    def _amends_nothing(self, order: Order, error: ExchangeError) -> bool:
         """Whether an error means that the exchange amends no orders for now.
 
         A 5xx means it the second time: at first it looks like an outage of the exchange, in which the reads before
-        an amend fail too."""
+        an amend fail too. So does an order that is said to be gone and is listed again."""
+        if isinstance(error, Gone):
+            listed_again = order.order_id in self._said_gone
+            self._said_gone.add(order.order_id)
+            return listed_again or self._client.optional_calls.fails(OptionalCall.AMEND)
         was_unavailable, self._amend_was_unavailable = self._amend_was_unavailable, isinstance(error, Unavailable)
         is_missing = error.status in _NO_SUCH_CALL or isinstance(error, Unreadable)
         return is_missing or (was_unavailable and self._amend_was_unavailable)
@@ -289,7 +285,7 @@ class Executor:
     # -- outcomes and the log ---------------------------------------------------------------------------------
 
     def _left_out(self, order: OrderRequest, error: ExchangeError, gate: Gate) -> None:
-        shard, out = order.exchange_index or 0, "the bot leaves this order out and goes on"
+        shard, out = order.shard, "the bot leaves this order out and goes on"
         if self._note_pause(order.ticker, error):
             return
         if self._order_groups is not None and self._order_groups.refused_by_group(error, shard):

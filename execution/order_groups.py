@@ -93,14 +93,11 @@ class OrderGroups:
 
     def refused_by_group(self, error: ExchangeError, shard: int) -> bool:
         """Whether an order was refused by its group. An unknown group is created again."""
-        said, group = (
-            f"{error.code} {error.message} {error.details}".lower().replace(" ", "_"),
-            self._groups.get(shard),
-        )
+        said = f"{error.code} {error.message} {error.details}".lower().replace(" ", "_")
         if "order_group_not_found" in said:
             self._groups.pop(shard, None)
             return False
-        refused = "order_group" in said
+        refused, group = "order_group" in said, self._groups.get(shard)
         if refused and group and group.id in self._reset:
             self._give_up(shard, "takes no orders after its reset")
         return refused

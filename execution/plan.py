@@ -279,7 +279,7 @@ class _Planner:
         for quote in self._wanted.quotes:
             side, price, count = quote.bid.side, quote.bid.price, quote.bid.count
             rest = Bid(side, price, max(count - self._held.get(quote.place, _NOTHING), _NOTHING))
-            group = self._groups.get(quote.market.exchange_index or 0)
+            group = self._groups.get(quote.market.shard)
             found.setdefault(quote.place, quote._replace(bid=rest, group_id=group))
         for place, kept in self._as_they_are():
             found.setdefault(place, kept)
@@ -376,7 +376,7 @@ class _Planner:
 
     def _note(self, target: TargetQuote, bid: Bid) -> None:
         if target.group_id is not None:
-            shard = target.market.exchange_index or 0
+            shard = target.market.shard
             self._largest[shard] = max(bid.count, self._largest.get(shard, _NOTHING))
 
     def _may_move(self, order: Order, target: TargetQuote) -> bool:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from exchange.account import Balance, Position
 from exchange.models import Order
-from exchange.reserves import BalanceReading, CashRule, MakerRate, Reserve, shard_of
+from exchange.reserves import BalanceReading, CashRule, MakerRate, Reserve
 from runtime.log_format import Log
 
 STEP = Decimal("0.50")
@@ -225,7 +225,7 @@ class BalanceWatch:
         held = {position.ticker: position.count for position in positions}
         by_shard: dict[int, list[Order]] = defaultdict(list)
         for order in orders:
-            by_shard[shard_of(order) if balance.by_shard else _ALL].append(order)
+            by_shard[order.shard if balance.by_shard else _ALL].append(order)
         told = balance.by_shard or {_ALL: balance.total}
         for shard, dollars in told.items():
             explained = self._explained[shard] if balance.by_shard else sum(self._explained.values())

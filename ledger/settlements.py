@@ -34,7 +34,7 @@ def by_result(market: Market, held: Decimal, now: datetime) -> Settlement | None
         revenue=pays.quantize(_CENT, ROUND_FLOOR),
         fee=_NOTHING,
         yes_payout=market.yes_payout,
-        exchange_index=market.exchange_index or 0,
+        exchange_index=market.shard,
         time=market.settled or now,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 from exchange.account import Position
 from exchange.models import Order, event_of
 from exchange.orderbook import Side
-from exchange.reserves import FreeCash, shard_of
+from exchange.reserves import FreeCash
 
 Amount = TypeVar("Amount", Decimal, int)
 
@@ -145,7 +145,7 @@ def remaining_headroom(
         return Headroom(capital, event_loss, max(capital, _NOTHING), None, losses)
     free, by_shard = cash.total, dict(cash.by_shard)
     for order in ours:
-        frees, shard = cash.by_order.get(order.order_id, _NOTHING), shard_of(order)
+        frees, shard = cash.by_order.get(order.order_id, _NOTHING), order.shard
         free += frees
         if shard in by_shard:
             by_shard[shard] += frees

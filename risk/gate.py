@@ -390,7 +390,7 @@ class Gate:
 
     def _shard(self, ticker: str) -> int:
         market = self._state.markets.get(ticker)
-        return (market.exchange_index or 0) if market else 0
+        return market.shard if market else 0
 
     def _opens(self, ticker: str, bid: Bid) -> Decimal:
         """Return the contracts of a bid beyond those that only sell the position."""

@@ -147,7 +147,7 @@ class Guards:
         A shard's markets are included until `ended` ends its cooldown."""
         found = {}
         for market in markets:
-            shard = self._shards.get(market.exchange_index or 0)
+            shard = self._shards.get(market.shard)
             cooldown = self._markets.get(market.ticker) or shard
             if cooldown is not None and (shard or cooldown.until > now):
                 number = f"{cooldown.why}, {max((cooldown.until - now).total_seconds(), 0.0):.0f} s left"

@@ -13,7 +13,7 @@ import pytest
 from clients import KalshiHttpClient
 from exchange.errors import ExchangeError
 from exchange.optional_calls import ASKED_AGAIN, LONGEST, FailingCall, OptionalCall
-from tests.support.bench import Bench, MakeBench, answer, cut_before
+from tests.support.bench import Bench, MakeBench, answer, cut_before, not_there
 from tests.support.pages import TEXTS, first_spans
 from tests.support.project import START
 
@@ -36,8 +36,6 @@ READS: dict[OptionalCall, Callable[[KalshiHttpClient], Any]] = {
     OptionalCall.ORDER_GROUPS: lambda c: c.create_order_group(Decimal(5), 0),
 }
 """The method that makes each call. Amends are in `tests/execution/test_no_amend.py`; costs are below."""
-
-DOWN = answer(501, '{"error":{"code":"not_implemented","message":"not implemented"}}')
 
 
 @pytest.fixture
@@ -70,7 +68,7 @@ def test_a_call_that_fails_is_asked_ever_more_rarely(bench: Bench, call: Optiona
     """For two hours somebody asks every ten seconds. The exchange sees a request after 1, 2, 4, 8, then every 10
     minutes. It is told once that the call fails, and once that it works."""
     news, sent = news_of(bench), []
-    bench.wire.fault = lambda *_: DOWN
+    bench.wire.fault = lambda *_: not_there
     for step in range(720):
         before = bench.client.requests_sent
         failed(bench, call)
@@ -92,7 +90,7 @@ def test_a_call_that_fails_is_asked_ever_more_rarely(bench: Bench, call: Optiona
 
 
 def test_the_error_of_the_last_attempt_is_told_meanwhile(bench: Bench) -> None:
-    bench.wire.fault = lambda *_: DOWN
+    bench.wire.fault = lambda *_: not_there
     first = failed(bench, OptionalCall.BALANCE)
     bench.wire.fault = lambda *_: answer(404, "<html>nobody</html>", "text/html")
     assert str(failed(bench, OptionalCall.BALANCE)) == str(first)
@@ -140,7 +138,7 @@ def test_a_call_that_the_exchange_does_not_have_is_not_repeated(bench: Bench, st
 def test_a_read_is_asked_again_although_nobody_needs_it(bench: Bench) -> None:
     """And nothing that changes the exchange."""
     news = news_of(bench)
-    bench.wire.fault = lambda *_: DOWN
+    bench.wire.fault = lambda *_: not_there
     for call in (OptionalCall.TRANSFERS, OptionalCall.ORDER_GROUPS):
         failed(bench, call)
     bench.wire.fault = None
@@ -155,7 +153,7 @@ def test_a_read_is_asked_again_although_nobody_needs_it(bench: Bench) -> None:
 
 def test_costs_that_cannot_be_read_leave_the_limits_in_use(bench: Bench) -> None:
     """Requests keep to the account's own limits, and cost what they cost in the lowest tier."""
-    bench.wire.fault = lambda request, _: DOWN if "endpoint_costs" in (request.url or "") else None
+    bench.wire.fault = lambda request, _: not_there if "endpoint_costs" in (request.url or "") else None
     told = bench.client.read_limits()
     assert bench.client.limits == told
     assert not bench.client.may_read_limits, "not before a while"

@@ -18,6 +18,7 @@ from tests.support.bench import (
     cut_before,
     fill_quote,
     is_quote,
+    not_there,
     own_resting,
 )
 
@@ -28,7 +29,7 @@ GONE: dict[str, Answer] = {
     "404": answer(404, '{"error":{"code":"not_found","message":"not found"}}'),
     "404 HTML": answer(404, "<html>no such page</html>", "text/html"),
     "410": answer(410, '{"error":{"code":"deprecated_endpoint"}}'),
-    "501": answer(501, '{"error":{"code":"not_implemented"}}'),
+    "501": not_there,
     "503 HTML": answer(503, "<html>down</html>", "text/html"),
     "200 HTML": answer(200, "<html>hello</html>", "text/html"),
     "200 nonsense": answer(200, '{"order":[]}'),

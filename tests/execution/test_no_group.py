@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exchange.orderbook import NO, YES, Bid, Side
 from execution.plan import Exit, Plan, TargetQuote, Targets, make_plan
 from risk.gate import Limits, RefusalCode
-from tests.support.bench import STILL, Bench, MakeBench, answer, own_resting, trade_cycles
+from tests.support.bench import STILL, MakeBench, lose, own_resting, trade_cycles
 from tests.support.builders import BOOK, UNTIL, held, market, order, state
 from trade import is_own
 
@@ -83,11 +83,6 @@ def test_no_plan_without_groups_opens_more_than_the_limit(
                 closes = max(-count if one.bid.side is YES else count, 0)
                 opens += max(one.bid.count - closes, D(0))
         assert opens <= most
-
-
-def lose(bench: Bench, end: str) -> None:
-    gone = answer(501, '{"error":{"code":"not_implemented"}}')
-    bench.wire.fault = lambda request, _: gone if request.path_url.partition("?")[0].endswith(end) else None
 
 
 def test_a_group_that_cannot_be_adjusted_is_replaced(make_bench: MakeBench) -> None:

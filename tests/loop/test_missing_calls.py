@@ -3,13 +3,10 @@ no settlement, and calls no cash a reward."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Any
 
 import pytest
-import requests
 
 from exchange.errors import ExchangeError
 from exchange.optional_calls import LONGEST
@@ -22,9 +19,9 @@ from tests.support.bench import (
     Bench,
     Beside,
     MakeBench,
-    answer,
     buy_by_hand,
     fill_quote,
+    lose,
     own_resting,
     place_by_hand,
     trade_cycles,
@@ -35,17 +32,6 @@ from tests.support.statements import assert_as_stated
 pytestmark = pytest.mark.slow
 
 D = Decimal
-DOWN = answer(501, '{"error":{"code":"not_implemented","message":"not implemented"}}')
-
-
-def lose(bench: Bench, *paths: str) -> None:
-    """From now on the exchange does not have these calls."""
-
-    def fault(request: requests.PreparedRequest, _: int) -> Callable[..., Any] | None:
-        path = request.path_url.partition("?")[0]
-        return DOWN if any(path.endswith(end) for end in paths) else None
-
-    bench.wire.fault = fault
 
 
 def find_again(bench: Bench) -> None:

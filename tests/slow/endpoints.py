@@ -30,6 +30,7 @@ from tests.support.endpoint_run import (
     Episode,
     cells_of,
 )
+from tests.support.verdict import conclude
 
 NAMES = (*ENDPOINTS, ALL)
 
@@ -165,11 +166,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="endpoints-"))
     began = time.monotonic()
     tally = try_all([*HEALTHY, *cells], folder)
-    print("\n".join([*tally.table(), *tally.thin()]))
-    for line in tally.broken():
-        print(f"BROKEN: {line}")
-    print(f"{tally.totals()}; {time.monotonic() - began:.0f} s, logs in {folder}")
-    return 1 if tally.broken() else 0
+    return conclude([*tally.table(), *tally.thin()], tally.broken(), tally.totals(), began, folder)
 
 
 if __name__ == "__main__":

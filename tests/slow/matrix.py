@@ -38,6 +38,7 @@ from tests.support.fault_scenarios import (
     episode,
     to_the_end,
 )
+from tests.support.verdict import conclude
 
 _ACTED_OR_NOT: tuple[dict[str, Any], ...] = ({}, {"acted": True})
 _A_QUOTED_MARKET = {"ticker": ""}
@@ -253,11 +254,7 @@ def main() -> int:
     began = time.monotonic()
     tally = try_all(cells, folder, asked.markets or (2 if asked.all else 1))
     progress("")
-    print("\n".join(tally.table()))
-    for line in tally.broken():
-        print(f"BROKEN: {line}")
-    print(f"{tally.totals()}; {time.monotonic() - began:.0f} s, logs in {folder}")
-    return 1 if tally.broken() else 0
+    return conclude(tally.table(), tally.broken(), tally.totals(), began, folder)
 
 
 if __name__ == "__main__":

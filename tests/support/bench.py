@@ -57,6 +57,10 @@ def answer(status: int, body: str, content_type: str = "application/json") -> Ca
     return give
 
 
+not_there = answer(501, '{"error":{"code":"not_implemented","message":"not implemented"}}')
+"""The exchange does not have this call."""
+
+
 def unavailable(request: requests.PreparedRequest) -> requests.Response:
     return answer(503, '{"error":{"code":"service_unavailable","message":"down for a moment"}}')(request)
 
@@ -223,6 +227,11 @@ class Bench:
             return None
         finally:
             clock.sleep = sleep  # type: ignore[method-assign]
+
+
+def lose(bench: Bench, *paths: str) -> None:
+    """From now on the exchange does not have the calls whose path ends so."""
+    bench.wire.fault = lambda request, _: not_there if request.path_url.partition("?")[0].endswith(paths) else None
 
 
 MakeBench = Callable[..., Bench]
