@@ -159,7 +159,7 @@ class KalshiHttpClient(MarketData):
 
     @property
     def may_read_limits(self) -> bool:
-        """Whether the rate limits or the costs could not be read, and may be asked for now."""
+        """Whether limits or costs could not be read, and may be asked for now."""
         return not {OptionalCall.LIMITS, OptionalCall.COSTS}.isdisjoint(self.optional_calls.due)
 
     @optional(OptionalCall.LIMITS)
