@@ -102,8 +102,8 @@ class Board:
 
     `programs`: all listed programs. `watched`: the markets that a look reads, quoted ones first, then best first.
     `selection`: what the scan would have quoted, and why not the rest. `advice`: what to change if the settings
-    cannot be paid, from the first scan only. `accrued_by_program`: dollars that windows have earned so far, by
-    program id."""
+    cannot be paid, from the first scan and from one that leaves no market that must pay. `accrued_by_program`:
+    dollars that windows have earned so far, by program id."""
 
     at: datetime
     programs: tuple[Program, ...] = ()
@@ -229,7 +229,7 @@ class IncentiveProgram:
         self._told("")
         self.board = replace(
             board,
-            advice="" if before else self._advice(listed, selection, snapshot, headroom),
+            advice=self._advice(listed, selection, snapshot, headroom) if self._is_advised(selection) else "",
             at=now,
             programs=listed.items,
             watched=watched,
@@ -317,6 +317,12 @@ class IncentiveProgram:
             raise ValueError("the board has not been scanned yet")
         return self.board
 
+    def _is_advised(self, selection: Selection) -> bool:
+        """Whether a scan's selection needs advice."""
+        if self.board is None:
+            return True
+        return self._strategy.rules.must_pay and bool(self.board.selection.chosen) and not selection.chosen
+
     def _advice(
         self, listed: Iterable[Program], selection: Selection, snapshot: BoardSnapshot, headroom: Headroom
     ) -> str:
@@ -324,8 +330,9 @@ class IncentiveProgram:
         trade, estimate_rules = self._strategy.trade, self._strategy.estimate_rules
         unmatched = self._strategy.screen.unmatched(listed)
         found = advice.advise(
-            trade, estimate_rules, selection, snapshot.incentives, snapshot.rivals, snapshot.at, headroom
-        )
+            trade, estimate_rules, selection, snapshot.incentives, snapshot.rivals, snapshot.at, headroom,
+            self._strategy.rules.must_pay,
+        )  # fmt: skip
         told = f"no listed market matches {', '.join(unmatched)} in ONLY" if unmatched else ""
         return "; ".join(filter(None, (told, found)))
 

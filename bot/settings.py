@@ -269,6 +269,11 @@ class Settings:
         """What the bot does beyond the dates for which the reward rule is known."""
         return Beyond.of(self.env is Environment.PROD, self.trust_rule)
 
+    @property
+    def must_pay(self) -> bool:
+        """Whether a slot needs an expected payment: SIM and DEMO may quote without."""
+        return self.env is Environment.PROD
+
     def in_words(self) -> dict[str, object]:
         """The settings by name, as the log shows them."""
         return {
@@ -324,5 +329,5 @@ def strategy_of(settings: Settings) -> Strategy:
     return Strategy(
         Trade(settings.trade_size, settings.trade_delta, settings.incentive_size),
         Screen(settings.only, settings.avoid, settings.min_hours_to_close, settings.beyond_rule is Beyond.STOP),
-        SelectionRules(settings.trade_ticker_size, settings.min_reward, settings.fill_cost),
+        SelectionRules(settings.trade_ticker_size, settings.min_reward, settings.fill_cost, settings.must_pay),
     )

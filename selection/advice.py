@@ -33,29 +33,48 @@ def advise(
     rivals: Mapping[str, Book],
     now: datetime,
     headroom: Headroom,
+    must_pay: bool = False,
 ) -> str:
     """Return advice about settings that earn nothing.
 
     Returns "" if a chosen market would be paid. `rivals`: books without our own orders. `estimate_rules`: the
-    rules of the estimates that decide."""
+    rules of the estimates that decide. `must_pay`: no slot goes to a market that would be paid $0.00."""
     if any(candidate.conservative.payable for candidate in selection.chosen):
         return ""
     counts = Counter(skip.reason for skip in selection.skipped)
-    if not selection.chosen and (not counts.keys() & _SCORED or Reason.MIN_REWARD in counts):
+    unscored = not counts.keys() & _SCORED
+    if not selection.chosen and (unscored or (Reason.MIN_REWARD in counts and not must_pay)):
         return nothing_quoted(selection)
+    found = list(incentives)
     if trade.trade_size is None:
         least = f"${estimate_rules.min_window:,.2f} a window"
         least += " (MIN_REWARD)" if estimate_rules.min_window > LEAST_WINDOW else ""
         return (
             f"AUTO quotes nothing: no market would pay {least} and more than its fills cost within MAX_CAPITAL, "
             "MAX_EVENT_LOSS and the other limits. [SKIP MARKET] lists the reasons"
+            f"{_beyond_limits(trade, estimate_rules, found, rivals, now)}"
         )
-    found = list(incentives)
+    return _for_fixed_size(trade, estimate_rules, counts, selection, found, rivals, now, headroom)
+
+
+def _for_fixed_size(
+    trade: Trade,
+    estimate_rules: EstimateRules,
+    counts: Mapping[Reason, int],
+    selection: Selection,
+    found: list[RewardedMarket],
+    rivals: Mapping[str, Book],
+    now: datetime,
+    headroom: Headroom,
+) -> str:
+    """What the fixed size would be paid at best, and which size would be paid."""
+    size = trade.trade_size or Decimal(0)
     candidates, _ = trade.candidates(found, rivals, now, estimate_rules)
     best = max((candidate.estimate.window for candidate in candidates), default=None)
     if best is None:
         return nothing_quoted(selection)
-    at_size = f"at TRADE_SIZE = {trade.trade_size.normalize():f} the best market would pay ${best:.2f} a window"
+    none = "" if selection.chosen else "no market is worth a slot, so nothing is quoted now; "
+    at_size = f"{none}at TRADE_SIZE = {size.normalize():f} the best market would pay ${best:.2f} a window"
     if any(candidate.conservative.payable for candidate in candidates):
         kept_out = [reason for reason in _LIMITS if reason in counts]
         why = ", ".join(f"{reason.value} {counts[reason]}" for reason in kept_out)
@@ -68,8 +87,24 @@ def advise(
         smallest = smallest_paid(trade, estimate_rules, found, rivals, now, headroom, worth_it)
         if smallest is not None:
             return f"{at_size}; {_told(smallest, worth_it)}"
-    return f"{at_size}; no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits"
+    beyond = _beyond_limits(trade, estimate_rules, found, rivals, now)
+    return f"{at_size}; no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits{beyond}"
 
+
+def _beyond_limits(
+    trade: Trade,
+    estimate_rules: EstimateRules,
+    incentives: Iterable[RewardedMarket],
+    rivals: Mapping[str, Book],
+    now: datetime,
+) -> str:
+    """Which size would be paid with more money, or "" if none would."""
+    smallest = smallest_paid(trade, estimate_rules, incentives, rivals, now, _AMPLE, worth_it=True)
+    return f". With larger limits {_told(smallest, worth_it=True)}" if smallest else ""
+
+
+_AMPLE = Headroom(Decimal(10_000_000), Decimal(10_000_000), Decimal(10_000_000))
+"""Money for any size that advice may name."""
 
 _LIMITS = (Reason.FILL_COST, Reason.MIN_REWARD, Reason.MAX_CAPITAL, Reason.MAX_EVENT_LOSS, Reason.CASH)
 """The reasons that skip markets that would be paid."""

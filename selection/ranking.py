@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.orderbook import NO, YES
-from rewards.estimate import Candidate, Estimate
+from rewards import rule_2026_07_30 as rule
+from rewards.estimate import RIVAL_MULTIPLIER, Candidate, Estimate, EstimateRules
 from rewards.skips import Reason, Skip
 from risk.exposure import Headroom
 from runtime.log_format import signed_dollars
@@ -43,11 +44,13 @@ class SelectionRules:
     """The user's settings for a selection.
 
     `trade_ticker_size`: the number of slots. `min_reward`: a market that would pay fewer dollars is skipped.
-    `fill_cost`: dollars charged for each contract that is filled."""
+    `fill_cost`: dollars charged for each contract that is filled. `must_pay`: no slot goes to a market that is
+    expected to be paid $0.00."""
 
     trade_ticker_size: int
     min_reward: Decimal = Decimal(0)
     fill_cost: float = 0.0
+    must_pay: bool = False
 
 
 def choose(
@@ -60,25 +63,36 @@ def choose(
     """Fill the slots by net payable dollars a day, within `headroom`.
 
     `quoted`: the tickers that have a slot now. A market must be payable and earn more than its fills cost. If
-    `min_reward` is 0, free slots go to markets that would be paid $0.00. Those rank by their reward before the
-    $1.00 floor, regardless of what fills cost."""
+    `min_reward` is 0 and the rules allow it, free slots go to markets that would be paid $0.00. Those rank by their
+    reward before the $1.00 floor, regardless of what fills cost. If every slot must pay, a quoted market that
+    falls slightly below that keeps a slot that no other market takes."""
     paid: list[Candidate] = []
     unpaid: list[Candidate] = []
+    near: list[Candidate] = []
+    below: list[Candidate] = []
     refused: list[Skip] = []
     for candidate in candidates:
         decided = candidate.conservative
+        if _is_worth_it(decided, rules):
+            paid.append(candidate)
+            continue
+        if rules.must_pay and candidate.ticker in quoted:
+            lenient = _with_fewer_rivals(candidate, rules)
+            if _is_worth_it(lenient.conservative, rules):
+                near.append(lenient)
+                continue
         if decided.payable > 0 and decided.payable >= rules.min_reward:
-            if decided.net_per_day > 0:
-                paid.append(candidate)
-            else:
-                refused.append(skip_for_fill_cost(candidate.ticker, decided))
+            refused.append(skip_for_fill_cost(candidate.ticker, decided))
         elif rules.min_reward > 0:
             number = f"${decided.payable:.2f} of ${rules.min_reward:.2f} a window"
             refused.append(Skip(candidate.ticker, Reason.MIN_REWARD, "Payable", number))
         else:
-            unpaid.append(candidate)
+            (below if rules.must_pay else unpaid).append(candidate)
     ranked = _ranked(paid, quoted, lambda estimate: estimate.net_per_day)
+    ranked += _ranked(near, quoted, lambda estimate: estimate.net_per_day)
     ranked += _ranked(unpaid, quoted, lambda estimate: estimate.dollars_per_day)
+    below = _ranked(below, quoted, lambda estimate: estimate.window)
+    refused = [*map(skip_for_floor, below), *refused]
     chosen: list[Candidate] = []
     beyond: list[Skip] = []
     for rank, candidate in enumerate(ranked, start=1):
@@ -93,9 +107,21 @@ def choose(
             chosen.append(candidate)
             headroom = headroom_after(headroom, candidate)
     taken = {candidate.ticker for candidate in chosen}
-    runners_up = [candidate for candidate in ranked if candidate.ticker not in taken][:RUNNERS_UP]
+    runners_up = [candidate for candidate in [*ranked, *below] if candidate.ticker not in taken][:RUNNERS_UP]
     none_paid = frozenset(c.ticker for c in chosen if not c.conservative.payable)
     return Selection(tuple(chosen), (*beyond, *refused, *skipped), none_paid, tuple(runners_up))
+
+
+def _is_worth_it(decided: Estimate, rules: SelectionRules) -> bool:
+    """Whether a market is paid, not less than the minimum, and nets more than nothing."""
+    return decided.payable > 0 and decided.payable >= rules.min_reward and decided.net_per_day > 0
+
+
+def _with_fewer_rivals(candidate: Candidate, rules: SelectionRules) -> Candidate:
+    """A quoted candidate, judged with 1.6 times the rivals instead of twice."""
+    lenient = EstimateRules(RIVAL_MULTIPLIER / HYSTERESIS, fill_cost=rules.fill_cost)
+    decided = candidate.incentive.estimate(candidate.scored, candidate.at, lenient)
+    return candidate._replace(conservative=decided)
 
 
 def _ranked(
@@ -116,6 +142,12 @@ def skip_for_fill_cost(ticker: str, decided: Estimate) -> Skip:
         f"{signed_dollars(decided.net_per_day)}, {decided.fills_per_day:,.1f} fills a day cost ${costs:.4f} a day"
     )
     return Skip(ticker, Reason.FILL_COST, "Net a day", number)
+
+
+def skip_for_floor(candidate: Candidate) -> Skip:
+    """Why a market that would be paid $0.00 gets no slot."""
+    number = f"$0.00, ${candidate.conservative.window:.2f} of ${rule.PAYOUT_FLOOR} a window"
+    return Skip(candidate.ticker, Reason.REWARD_FLOOR, "Payable", number)
 
 
 def no_slot_left(ticker: str) -> Skip:

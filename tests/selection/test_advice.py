@@ -92,7 +92,10 @@ def test_a_size_that_is_named_stays_within_the_limits(make_bench: MakeBench) -> 
 def test_where_the_limits_bear_no_paid_size_that_is_said(make_bench: MakeBench) -> None:
     bench = make_bench(who=(), MAX_CAPITAL=2, MAX_EVENT_LOSS=1)
     bench.bot.start_trading()
-    assert advice(bench).endswith("no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits")
+    within = "no size is paid today within MAX_CAPITAL, MAX_EVENT_LOSS and the other limits"
+    told, _, beyond = advice(bench).partition(". With larger limits ")
+    assert told.endswith(within)
+    assert named(beyond)[3] > 2
 
 
 def test_nothing_is_advised_where_the_settings_are_paid(make_bench: MakeBench) -> None:
