@@ -22,9 +22,11 @@ from dotenv import dotenv_values
 from requests.utils import get_environ_proxies
 
 from clients import API_ROOT, Environment, KalshiHttpClient
+from exchange import order_payloads
 from exchange.clock import WallClock
 from exchange.errors import ConfigError
 from exchange.signing import Signer, key_file_warning, load_key
+from ledger.account_state import AccountState
 from runtime.console import HOME, in_project
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
@@ -49,6 +51,16 @@ class Connection:
     about: Mapping[str, str]
     is_private: bool = False
     warnings: tuple[str, ...] = ()
+
+
+def account_state(environment: Environment, connection: Connection) -> AccountState:
+    """The state of a connection's account.
+
+    Raises `LedgerError` as `AccountState.open` does."""
+    client = connection.client
+    return AccountState.open(
+        environment.value, order_payloads.PRIMARY_SUBACCOUNT, lambda: client.identity, connection.is_private
+    )
 
 
 class Variables(dict[str, str]):

@@ -17,7 +17,7 @@ from decimal import Decimal
 from functools import partial
 
 from bot import log_events, prod_confirmation, recovery
-from bot.connection import Connection
+from bot.connection import Connection, account_state
 from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
 from bot.observation import AccountSnapshot, look_at_account, read_markets
@@ -50,7 +50,8 @@ REPORT_LACKS_IT = "Trading continues; the report lacks this until it can be read
 class Session:
     """One account, with all that the bot keeps of it and sends to it.
 
-    `begun`: whether the account was cleared and quotes may rest. `memory`: what the loop remembers from cycle to
+    `account_state`: what is kept with the account and not in the ledger. `begun`: whether the account was cleared
+    and quotes may rest. `memory`: what the loop remembers from cycle to
     cycle. `on_fills` receives every fill."""
 
     def __init__(
@@ -63,6 +64,7 @@ class Session:
         on_fills: Callable[[Collection[NewFill]], None],
     ) -> None:
         self._client, self._ledger, self._log = connection.client, ledger, log
+        self.account_state = account_state(settings.env, connection)
         self._client.optional_calls.on_news = self._tell_of_call
         self._incentives = incentives
         self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
