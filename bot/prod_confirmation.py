@@ -1,25 +1,28 @@
 """Ask before the bot touches real money.
 
-It shows what is at stake, and what a session's start would cancel and sell that the bot did not open.
+It shows what is at stake, and what a session's start would cancel and sell that the bot did not open. A person
+agrees once for an account and its limits.
 
 Promise:
 - Nothing on the exchange is touched until the question is answered.
+- Without an agreement that covers the limits it asks, also if the account is empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 import trade
+from bot import agreement
 from bot.settings import Settings
 from clients import KalshiHttpClient
 from exchange.account import Position
 from exchange.errors import ExchangeError
 from exchange.models import Order
 from exchange.orderbook import Book
-from exchange.reserves import CashRule, free_cash, reserves
+from exchange.reserves import CashRule, FreeCash, free_cash, reserves
 from rewards import fees
 from rewards.fees import TAKER_RATE
 from runtime import log_format
@@ -29,28 +32,28 @@ from runtime.log_format import Fields, Log
 Confirm = Callable[[str], bool]
 """Asks the person at the keyboard. Returns True if they agree."""
 
-QUESTION = "Cancel these orders and sell these positions, and treat the account as the bot's from now on?"
+TAKE_OVER = "Cancel these orders and sell these positions, and treat the account as the bot's from now on?"
 
 
 def no_keyboard() -> str:
     """The error if there is no keyboard to ask at."""
-    told = "Not confirmed: no keyboard to ask at. Nothing was touched. Close what is yours, or start with --yes"
+    told = "Not confirmed: no keyboard to ask at. Nothing was touched. Start once at a keyboard, or with --yes"
     return f"{told}: {typed('market_bot.py --yes')}"
 
 
 class ForeignHoldings(NamedTuple):
     """The orders and positions of the account that the bot did not open.
 
-    `books`: the rivals' books of the positions' markets. `all_orders` and `all_positions`: the account's totals.
-    `free_cash`: dollars that no order reserves, the smaller figure as long as that is not known; None if the
-    balance cannot be read."""
+    `books`: the rivals' books of the positions' markets. `all_orders`: every resting order. `all_positions`: the
+    number of positions. `cash`: dollars that no order reserves, the smaller figure as long as that is not known;
+    None if the balance cannot be read."""
 
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]
     books: Mapping[str, Book]
-    all_orders: int
+    all_orders: tuple[Order, ...]
     all_positions: int
-    free_cash: Decimal | None
+    cash: FreeCash | None
 
 
 def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal], known: CashRule) -> ForeignHoldings:
@@ -66,17 +69,17 @@ def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal], known:
     rivals = trade.books_without_own(books, orders)
     reserved = reserves(orders, held, lambda _: fees.exact(fees.UNKNOWN_MAKER_RATE))
     try:
-        free = free_cash(client.get_balance(), orders, reserved, known).total
+        free = free_cash(client.get_balance(), orders, reserved, known)
     except ExchangeError:  # the log says so
         free = None
-    return ForeignHoldings(foreign, positions, rivals, len(orders), len(held), free)
+    return ForeignHoldings(foreign, positions, rivals, tuple(orders), len(held), free)
 
 
 def real_money(settings: Settings, about: Mapping[str, str], found: ForeignHoldings) -> Iterator[Fields]:
     """What is at stake: a line each for the account, the limits, the worst case."""
-    has = {"Orders resting": str(found.all_orders), "Positions": str(found.all_positions)}
+    has = {"Orders resting": str(len(found.all_orders)), "Positions": str(found.all_positions)}
     account = f"{about['Exchange']}, primary subaccount"
-    cash = "not known" if found.free_cash is None else f"${found.free_cash:,.4f}"
+    cash = "not known" if found.cash is None else f"${found.cash.total:,.4f}"
     yield {"Account": account, "Free cash": cash} | has
     capital, event, day = settings.max_capital, settings.max_event_loss, settings.daily_loss_limit
     names = {"MAX_CAPITAL": capital, "MAX_EVENT_LOSS": event, "DAILY_LOSS_LIMIT": day}
@@ -86,12 +89,33 @@ def real_money(settings: Settings, about: Mapping[str, str], found: ForeignHoldi
     yield {"Worst case": f"{cases}, ${day + capital:,.2f} in a day, and fees on top"}
 
 
-def confirm(found: ForeignHoldings, log: Log, ask: Confirm | None) -> bool:
-    """List what was found, with what closing it costs, and ask.
+def confirm(
+    found: ForeignHoldings, missing: Sequence[str], log: Log, ask: Confirm | None, is_halted: bool = False
+) -> bool:
+    """List what was found, with what closing it costs, and ask if need be.
 
-    Returns whether the person agrees; True if nothing was found. `ask` is None if there is no keyboard."""
-    if not found.orders and not found.positions:
+    `missing`: why the limits need an agreement; empty if they have one. `ask` is None if there is no keyboard. A
+    halted bot leaves what it found alone, so it does not ask about that. Returns whether the person agrees; True
+    if there is nothing to ask."""
+    takes_over = bool(found.orders or found.positions) and not is_halted
+    if not takes_over and not missing:
         return True
+    if takes_over:
+        _list(found, log)
+    if missing:
+        log("REAL MONEY", {"Agreement": f"needed: {'; '.join(missing)}", "Eligible": agreement.ELIGIBLE})
+    if ask is None:
+        log("ERROR", no_keyboard())
+        return False
+    questions = [agreement.QUESTION] if missing else []
+    questions += [TAKE_OVER] if takes_over else []
+    if ask(" ".join(questions)):
+        return True
+    log("SHUTDOWN", "Not confirmed; nothing was touched")
+    return False
+
+
+def _list(found: ForeignHoldings, log: Log) -> None:
     for order in found.orders:
         said = log_format.resting_order(order) | {"Count": log_format.count_text(order.remaining)}
         log("FOUND ORDER", said | {"Closing": "it is canceled"})
@@ -100,13 +124,6 @@ def confirm(found: ForeignHoldings, log: Log, ask: Confirm | None) -> bool:
             "FOUND POSITION",
             log_format.held_position(position) | exit_line(position, found.books.get(position.ticker)),
         )
-    if ask is None:
-        log("ERROR", no_keyboard())
-        return False
-    if ask(QUESTION):
-        return True
-    log("SHUTDOWN", "Not confirmed; nothing was touched")
-    return False
 
 
 def exit_line(position: Position, rivals: Book | None) -> dict[str, str]:

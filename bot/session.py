@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from bot import log_events, prod_confirmation, recovery
+from bot import agreement, expectations, log_events, prod_confirmation, recovery
 from bot.connection import Connection, account_state
 from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
@@ -141,17 +141,25 @@ class Session:
             self._log("INFO", {"Clock": news})
 
     def may_take_over(self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
-        """Announce real money, and ask before the account is cleared."""
-        self._client.get_exchange_status()  # its answer names a simulator's run
+        """Announce real money, and ask for what nobody agreed to yet."""
+        status = self._client.get_exchange_status()  # its answer names a simulator's run
         self.bookkeeper.open_ledger()
         found = prod_confirmation.find_foreign(
             self._client, self._ledger.opened_positions(), self.bookkeeper.balance_watch.known.rule
         )
         for said in prod_confirmation.real_money(settings, about, found):
             self._log("REAL MONEY", said)
-        if self.halts.reason():  # then the bot closes nothing and leaves other orders alone
-            return True
-        return prod_confirmation.confirm(found, self._log, confirm)
+        accrued = self.bookkeeper.accrued_by_program()
+        expected = expectations.read(self._client, settings, status, found.all_orders, found.cash, accrued)
+        for said in expectations.lines(expected):
+            self._log("REAL MONEY", said)
+        limits, agreed = agreement.limits_of(settings), self.account_state.agreed()
+        missing = agreement.beyond(limits, agreed)
+        if not prod_confirmation.confirm(found, missing, self._log, confirm, bool(self.halts.reason())):
+            return False
+        if missing:
+            self.account_state.agree(self._client.clock.now(), limits)
+        return True
 
     def may_trade(self, status: ExchangeStatus) -> bool:
         """Whether a cycle may go on: not while a halt stands or the exchange pauses.

@@ -63,13 +63,14 @@ def choose(
     """Fill the slots by net payable dollars a day, within `headroom`.
 
     `quoted`: the tickers that have a slot now. A market must be payable and earn more than its fills cost. If
-    `min_reward` is 0 and the rules allow it, free slots go to markets that would be paid $0.00. Those rank by their
-    reward before the $1.00 floor, regardless of what fills cost. If every slot must pay, a quoted market that
-    falls slightly below that keeps a slot that no other market takes."""
+    `min_reward` is 0 and not every slot must pay, free slots go to markets that would be paid $0.00. Those rank by
+    their reward before the $1.00 floor, regardless of what fills cost. If every slot must pay, a quoted market
+    that falls slightly short keeps a slot that no other market takes."""
     paid: list[Candidate] = []
     unpaid: list[Candidate] = []
     near: list[Candidate] = []
     below: list[Candidate] = []
+    dear: list[Candidate] = []
     refused: list[Skip] = []
     for candidate in candidates:
         decided = candidate.conservative
@@ -82,6 +83,7 @@ def choose(
                 near.append(lenient)
                 continue
         if decided.payable > 0 and decided.payable >= rules.min_reward:
+            dear.append(candidate)
             refused.append(skip_for_fill_cost(candidate.ticker, decided))
         elif rules.min_reward > 0:
             number = f"${decided.payable:.2f} of ${rules.min_reward:.2f} a window"
@@ -107,7 +109,9 @@ def choose(
             chosen.append(candidate)
             headroom = headroom_after(headroom, candidate)
     taken = {candidate.ticker for candidate in chosen}
-    runners_up = [candidate for candidate in [*ranked, *below] if candidate.ticker not in taken][:RUNNERS_UP]
+    runners_up = [candidate for candidate in [*ranked, *below, *dear] if candidate.ticker not in taken][
+        :RUNNERS_UP
+    ]
     none_paid = frozenset(c.ticker for c in chosen if not c.conservative.payable)
     return Selection(tuple(chosen), (*beyond, *refused, *skipped), none_paid, tuple(runners_up))
 

@@ -32,10 +32,10 @@ LAST_WEEK = UNTIL - timedelta(days=7)
 HOUR = timedelta(hours=1)
 
 WIDE: dict[str, Any] = {
-    "who": (), "TRADE_SIZE": 20, "FILL_COST": 0, "TRADE_TICKER_SIZE": 60, "INCENTIVE_SIZE": None,
+    "who": (), "TRADE_SIZE": 60, "FILL_COST": 0, "TRADE_TICKER_SIZE": 60, "INCENTIVE_SIZE": None,
     "MAX_CAPITAL": 5_000, "MAX_EVENT_LOSS": 5_000, "MIN_HOURS_TO_CLOSE": 1, "AVOID": (),
 }  # fmt: skip
-"""Limits so wide that every market is quoted that qualifies."""
+"""Limits and a size so wide that every market is quoted that qualifies, also if it must pay."""
 
 CYCLES_3_HOURS_APART: dict[str, Any] = {"WAIT_TIME": 10_800, "SCAN_TIME": 10_800}
 
@@ -229,6 +229,8 @@ def test_a_board_that_empties_is_told_once_and_watched(make_bench: MakeBench, is
     """The bot idles, cancels nothing that it does not have, looks at each scan, and quotes again when programs
     come back. A second empty board is told again."""
     bench = make_bench(at=utc("2026-12-31 22:00"), **END, **WIDE, WAIT_TIME=600, SCAN_TIME=600)
+    for program in bench.exchange.api.exchange.programs:
+        program.reward *= 100  # so that the last two hours pay
     if is_real:
         real_money(bench, trust_rule="2026-07-30")
     bench.run(cycles=3)

@@ -34,11 +34,13 @@ def candidate(
     cap: int | None = None,
     grid: PriceGrid = CENTS,
 ) -> Candidate:
-    """A market in which `size` contracts a side beside 1,000 of rivals earn `window` dollars with twice the rivals,
-    over five days, and `accrued` before."""
+    """A market in which `size` contracts a side earn `window` dollars with twice the rivals over five days, and
+    `accrued` before. 1,000 contracts of rivals rest on each side."""
     reward = window * (2_000 + size) / size
     one = program(ticker=ticker, cap=cap)._replace(reward=Decimal(str(round(reward, 6))))
-    found = RewardedMarket(market(grid, ticker=ticker, volume=volume), (one,), accrued_by_program={one.id: accrued})
+    found = RewardedMarket(
+        market(grid, ticker=ticker, volume=volume), (one,), accrued_by_program={one.id: accrued}
+    )
     levels = cents((40, 1_000))
     rivals = {ticker: book(levels, levels)._replace(ticker=ticker)}
     decides = EstimateRules(RIVAL_MULTIPLIER, fill_cost=REAL.fill_cost)
@@ -95,7 +97,9 @@ def test_a_market_that_nets_nothing_gets_no_slot(volume: int, quoted: bool) -> N
     assert [skip.reason for skip in selection.skipped] == ([] if quoted else [Reason.FILL_COST])
 
 
-@pytest.mark.parametrize(("window", "stays"), [(1.0, True), (0.95, True), (0.85, True), (0.75, False), (0.1, False)])
+@pytest.mark.parametrize(
+    ("window", "stays"), [(1.0, True), (0.95, True), (0.85, True), (0.75, False), (0.1, False)]
+)
 @pytest.mark.parametrize("size", [1, 20, 400])
 def test_a_quoted_market_near_its_floor_does_not_flap(window: float, stays: bool, size: int) -> None:
     """A quoted market that falls a little below the floor keeps its slot, so that it is not left and taken again
@@ -124,7 +128,7 @@ def test_a_minimum_reward_holds_with_real_money_too(min_reward: Decimal) -> None
 
 
 MARKETS = st.lists(
-    st.tuples(st.floats(0, 3), st.sampled_from([0, 0, 50, 5_000]), st.sampled_from([0.0, 0.4, 1.3]), st.booleans()),
+    st.tuples(st.floats(0, 3), st.sampled_from([0, 50, 5_000]), st.sampled_from([0.0, 0.4, 1.3]), st.booleans()),
     min_size=1, max_size=6,
 )  # fmt: skip
 """Dollars a window, the day's volume, dollars accrued before, and whether it has a slot now."""
