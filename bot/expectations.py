@@ -45,7 +45,8 @@ class Expectation(NamedTuple):
     """What the chosen markets are expected to bring and cost a day, in dollars.
 
     `rewards` are payable, `fills` are contracts, `costs` what they lose by `fill_cost` each and pay in maker fees.
-    `cross`: of a typical quote, None if no book shows it. `advice`: what to change if no market is chosen."""
+    `cross`: of a typical quote, None if no book shows it. `advice`: what to change if no market is chosen.
+    `is_cash_known`: if not, `MAX_CAPITAL` alone limited the choice."""
 
     markets: int
     slots: int
@@ -55,6 +56,7 @@ class Expectation(NamedTuple):
     fill_cost: float
     cross: CrossCost | None
     advice: str = ""
+    is_cash_known: bool = True
 
     @property
     def net(self) -> float:
@@ -117,7 +119,7 @@ def read(
         board = programs.scan(status, orders, settings.expiry(now, now), headroom, accrued_by_program, give_up)
     except ExchangeError as error:
         return f"the board could not be read ({error})"
-    return expect(board, settings)
+    return expect(board, settings)._replace(is_cash_known=cash is not None)
 
 
 def lines(found: Expectation | str) -> Iterator[Fields]:
@@ -130,6 +132,7 @@ def lines(found: Expectation | str) -> Iterator[Fields]:
         what = f"{found.markets} of {found.slots} slots filled by the board read now"
     else:
         what = found.advice or "no market is worth a slot, so nothing is quoted now"
+    what += "" if found.is_cash_known else "; the cash is not known, and may be too little for that"
     yield {
         "Expected": what,
         "Rewards": f"${found.rewards:,.2f} a day payable, with {RIVAL_MULTIPLIER:g} times the rivals",

@@ -25,7 +25,8 @@ import trade
 from bot import settings
 from bot.connection import Connection, Variables, connect, missing_text, read_variables
 from clients import Environment, KalshiHttpClient
-from commands import cash, context, optional_calls
+from commands import cash, context, optional_calls, real_money
+from commands.real_money import EXPECTED
 from commands.status_facts import ledger_knowledge
 from exchange.account import Position
 from exchange.clock import how_to_set
@@ -43,7 +44,7 @@ from simulator.embedded import OPENED
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS, RULE = "Exchange", "Next pause", "Clock", "Programs", "Reward rule"
 SIGNATURE, LIMITS, CASH, START, OPTIONAL = "Signature", "Limits", "Cash", "At a start", "Other calls"
-BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, RULE, SIGNATURE, LIMITS, CASH, START, OPTIONAL)
+BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, RULE, SIGNATURE, LIMITS, CASH, START, EXPECTED, OPTIONAL)
 _SEE = f"not known, see {OPTIONAL}"
 
 _LISTED = 10  # orders, and positions, that are listed one by one
@@ -187,15 +188,16 @@ def exchange(checklist: Checklist, environment: Environment, connection: Connect
     programs = _programs(checklist, environment, client)
     _rule(checklist, environment, client)
     if not _signature(checklist, environment, client):
-        _unchecked(checklist, "it needs an accepted signature", LIMITS, CASH, START, OPTIONAL)
+        _unchecked(checklist, "it needs an accepted signature", LIMITS, CASH, START, EXPECTED, OPTIONAL)
         return
     _limits(checklist, client)
     account = _account(checklist, environment, client)
     if account is None:
-        _unchecked(checklist, "it needs the resting orders and the positions", CASH)
+        _unchecked(checklist, "it needs the resting orders and the positions", CASH, EXPECTED)
     else:
-        _cash(checklist, environment, connection, programs, account)
+        free = _cash(checklist, environment, connection, programs, account)
         _start(checklist, account)
+        real_money.examine(checklist, environment, connection, account[0], free)
     _optional(checklist, client, programs[1])
 
 
@@ -337,8 +339,8 @@ def _cash(
     connection: Connection,
     board: _Board,
     account: _Account,
-) -> None:
-    """Check that there is cash on the shards whose markets would be quoted."""
+) -> FreeCash | None:
+    """Check that there is cash where markets would be quoted. Returns it if known."""
     import market_bot
 
     client, (orders, positions, _) = connection.client, account
@@ -346,7 +348,7 @@ def _cash(
         balance = client.get_balance()
     except ExchangeError:
         checklist.note(CASH, _SEE)
-        return
+        return None
     try:
         rule = ledger_knowledge(market_bot.paths().ledger(environment), connection).cash_rule
     except LedgerError:  # the bot would not start with it either, and says why
@@ -362,7 +364,7 @@ def _cash(
 
     found = _asked(checklist, CASH, environment, ask)
     if found is None:
-        return
+        return None
     free, lacking = found
     told = f"free {cash.in_words(free, rule)}"
     if free.total <= 0 and not free.reserved:
@@ -373,6 +375,7 @@ def _cash(
         checklist.note(CASH, f"{told}; {moves} on the exchange's website: {why}")
     else:
         checklist.ok(CASH, told)
+    return free
 
 
 def _start(checklist: Checklist, account: _Account) -> None:

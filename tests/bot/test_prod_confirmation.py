@@ -211,7 +211,7 @@ def dollars(pattern: str, text: str) -> float:
 
 @pytest.mark.parametrize("size", [Decimal(20), None])
 @pytest.mark.parametrize("slots", [1, 3])
-def test_the_question_comes_with_what_the_settings_bring_and_cost(
+def test_the_question_comes_with_what_a_day_brings_and_costs(
     bench: Bench, size: Decimal | None, slots: int
 ) -> None:
     """What is told is what the first cycle then chooses, with twice the rivals and before nothing is earned."""
