@@ -101,7 +101,8 @@ MAX_EVENT_LOSS = 20
 # Minimum hours until a market closes or is expected to resolve: traders in the last hours know the outcome.
 MIN_HOURS_TO_CLOSE = 6
 
-# Minimum dollars a market is expected to pay. At 0 a free slot goes to one that will pay $0.00; the log says so.
+# Minimum dollars a market is expected to pay. At 0 a free slot goes to one that will pay $0.00, for watching; the log
+# says so. With real money no slot does, whatever stands here.
 MIN_REWARD = 0
 
 # With real money the bot quotes no window that reaches beyond the known end of the reward rule, 1 January 2027.
@@ -433,7 +434,11 @@ def main() -> int:
 
     Returns 2, with nothing sent, if a setting, a variable or a key is missing."""
     parser = argparse.ArgumentParser(prog="python market_bot.py", description="Trade until Ctrl-C.")
-    parser.add_argument("--yes", action="store_true", help="with real money: clear the account without asking")
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="with real money: agree to the limits, and clear the account, without asking",
+    )
     parser.add_argument("--version", action="version", version=VERSION)
     confirm = (lambda _: True) if parser.parse_args().yes else launch.keyboard()
     return launch.start(read_settings, paths(), confirm, MarketBot)

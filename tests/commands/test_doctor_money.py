@@ -105,7 +105,11 @@ def test_the_doctor_speaks_of_no_agreement_without_real_money(bench: Bench, exam
 
 @pytest.mark.parametrize(("environment", "quotes"), [(Environment.SIM, True), (Environment.PROD, False)])
 def test_the_list_of_markets_shows_the_same_decision(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Said], environment: Environment, quotes: bool
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: Callable[..., Said],
+    environment: Environment,
+    quotes: bool,
 ) -> None:
     """`main.py incentives` is how a person looks at the real board before a start."""
     share(bench, monkeypatch)
