@@ -84,7 +84,7 @@ def test_what_cannot_be_read_is_not_told_as_a_figure(bench: Bench, examined: Exa
     ({}, None, "note  Agreement     nobody has agreed to real money on this account yet: the next start asks"),
     ({}, {}, "ok    Agreement     a start asks nothing within MAX_CAPITAL $100.00, MAX_EVENT_LOSS $20.00, "),
     ({"MAX_CAPITAL": 50}, {}, "ok    Agreement     a start asks nothing within MAX_CAPITAL $100.00"),
-    ({"MAX_CAPITAL": 101}, {}, "note  Agreement     MAX_CAPITAL is $101.00, agreed was $100.00: the next start asks"),
+    ({"MAX_CAPITAL": 101}, {}, "note  Agreement     MAX_CAPITAL is $101.00, agreed was $100.00: the next"),
     ({"TRADE_SIZE": "AUTO"}, {}, "note  Agreement     Largest order is $100.00, agreed was $1.00"),
     ({}, {"DAILY_LOSS_LIMIT": Decimal(24)}, "note  Agreement     DAILY_LOSS_LIMIT is $25.00, agreed was $24.00"),
 ])  # fmt: skip

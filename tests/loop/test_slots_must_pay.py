@@ -35,11 +35,11 @@ def scale_rewards(bench: Bench, factor: float, *tickers: str) -> None:
 
 @pytest.mark.parametrize("changed", [
     {"TRADE_SIZE": 1}, {"TRADE_SIZE": 1, "EXIT": "REST"}, {"TRADE_SIZE": "AUTO", "MAX_CAPITAL": 0.5},
-    {"TRADE_SIZE": 20, "FILL_COST": 1, "who": None},
+    {"TRADE_SIZE": 20, "FILL_COST": 1, "who": None}, {"TRADE_SIZE": 1, "MIN_REWARD": 1},
 ])  # fmt: skip
 def test_settings_that_earn_nothing_rest_no_order(make_bench: MakeBench, changed: dict[str, Any]) -> None:
-    """A size that is not paid, money that is too little, fills that cost more than they bring. The bot says what to
-    change, once, and keeps running. The same settings quote for watching without real money."""
+    """A size that is not paid, money that is too little, fills that cost more than they bring. The bot says what
+    to change, once, and keeps running."""
     changed = dict(STILL | changed)
     if changed["who"] is None:
         del changed["who"]
@@ -51,8 +51,14 @@ def test_settings_that_earn_nothing_rest_no_order(make_bench: MakeBench, changed
     assert prod.events("ERROR") == []
     (told,) = advice(prod)
     assert "no market is worth a slot" in told or "AUTO quotes nothing" in told
-    assert {Reason.REWARD_FLOOR, Reason.FILL_COST} & {skip.reason for skip in skipped(prod).values()}
-    assert "REWARD_FLOOR | " in prod.log or "FILL_COST | " in prod.log
+    if "FILL_COST" in changed:
+        assert "a smaller FILL_COST" in told
+    else:
+        assert "the smallest size that is paid today is" in told
+    assert ("With larger limits" in told) == ("MAX_CAPITAL" in told and changed["MAX_CAPITAL"] == 0.5)
+    why = {Reason.REWARD_FLOOR, Reason.FILL_COST, Reason.MIN_REWARD}
+    assert why & {skip.reason for skip in skipped(prod).values()}
+    assert any(f"Reason: {reason.value} | " in prod.log for reason in why)
 
 
 def test_the_log_names_a_size_that_then_is_quoted(make_bench: MakeBench) -> None:
@@ -105,8 +111,8 @@ def test_a_quoted_market_that_pays_no_longer_loses_its_slot(make_bench: MakeBenc
 
 
 def test_a_market_just_short_of_a_dollar_keeps_its_orders(make_bench: MakeBench) -> None:
-    """The reward falls until the quoted market would be paid $0.95 by the doubled rivals: its orders stay where they
-    are. At $0.70 they go."""
+    """The reward falls until the quoted market would be paid $0.95 by the doubled rivals: its orders stay where
+    they are. At $0.70 they go."""
     bench = real_money(make_bench(**STILL | {"TRADE_TICKER_SIZE": 1}))
     bench.run(cycles=2)
     (one,) = bench.bot.incentive_program.traded.values()

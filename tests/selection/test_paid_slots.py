@@ -10,42 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.orderbook import PriceGrid
-from rewards.estimate import RIVAL_MULTIPLIER, Candidate, EstimateRules, RewardedMarket
+from rewards.estimate import RIVAL_MULTIPLIER
 from rewards.skips import Reason
 from risk.exposure import Headroom
 from selection.allocation import choose_sizes
 from selection.ranking import HYSTERESIS, Selection, SelectionRules, choose
-from tests.support.builders import CENTS, GRIDS, NOW, book, cents, market, program
+from tests.support.builders import GRIDS, NOW
+from tests.support.paying_markets import candidate
 from trade import Trade
 
 AMPLE = Headroom(Decimal(100_000), Decimal(100_000), Decimal(100_000))
 NONE: frozenset[str] = frozenset()
 REAL = SelectionRules(3, fill_cost=0.03, must_pay=True)
 WATCHING = replace(REAL, must_pay=False)
-
-
-def candidate(
-    ticker: str = "KXA-1",
-    window: float = 0.5,
-    *,
-    size: int = 20,
-    volume: int = 0,
-    accrued: float = 0.0,
-    cap: int | None = None,
-    grid: PriceGrid = CENTS,
-) -> Candidate:
-    """A market in which `size` contracts a side earn `window` dollars with twice the rivals over five days, and
-    `accrued` before. 1,000 contracts of rivals rest on each side."""
-    reward = window * (2_000 + size) / size
-    one = program(ticker=ticker, cap=cap)._replace(reward=Decimal(str(round(reward, 6))))
-    found = RewardedMarket(
-        market(grid, ticker=ticker, volume=volume), (one,), accrued_by_program={one.id: accrued}
-    )
-    levels = cents((40, 1_000))
-    rivals = {ticker: book(levels, levels)._replace(ticker=ticker)}
-    decides = EstimateRules(RIVAL_MULTIPLIER, fill_cost=REAL.fill_cost)
-    (made,), _ = Trade(Decimal(size), 0, None).candidates([found], rivals, NOW, decides)
-    return made
 
 
 def chosen(selection: Selection) -> list[str]:
@@ -134,7 +111,7 @@ MARKETS = st.lists(
 """Dollars a window, the day's volume, dollars accrued before, and whether it has a slot now."""
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(MARKETS, st.integers(1, 40), st.integers(1, 4), st.sampled_from([1, 20, 300]), st.sampled_from([0, 1, 3]))
 def test_every_slot_is_expected_to_pay_and_to_net(
     board: list[tuple[float, int, float, bool]], capital: int, slots: int, size: int, min_reward: int
