@@ -101,8 +101,8 @@ MAX_EVENT_LOSS = 20
 # Minimum hours until a market closes or is expected to resolve: traders in the last hours know the outcome.
 MIN_HOURS_TO_CLOSE = 6
 
-# Minimum dollars a market is expected to pay. At 0 a free slot goes to one that will pay $0.00, for watching; the log
-# says so. With real money no slot does, whatever stands here.
+# Minimum dollars a market is expected to pay. At 0 a free slot goes to one that will pay $0.00, for watching; the
+# log says so. With real money no slot does, whatever stands here.
 MIN_REWARD = 0
 
 # With real money the bot quotes no window that reaches beyond the known end of the reward rule, 1 January 2027.
