@@ -17,6 +17,7 @@ from decimal import Decimal
 from functools import partial
 
 from bot import log_events, prod_confirmation, recovery
+from bot.account_user import AccountUser
 from bot.connection import Connection, account_state
 from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
@@ -69,7 +70,8 @@ class Session:
         self._incentives = incentives
         self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
         self.canceler = Canceler(self._client, log, self.bookkeeper.order_records)
-        self.halts = Halts(self._client, ledger, self.canceler, self.bookkeeper, log)
+        self.halts = Halts(self._client, ledger, self.account_state, self.canceler, self.bookkeeper, log)
+        self._account_user = AccountUser(connection, self.account_state, log)
         self.order_groups = OrderGroups(self._client, settings.fill_limit, log)
         self.executor = Executor(
             self._client,
@@ -143,7 +145,7 @@ class Session:
     def may_take_over(self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
         """Announce real money, and ask before the account is cleared."""
         self._client.get_exchange_status()  # its answer names a simulator's run
-        self.bookkeeper.open_ledger()
+        self.open_ledger()
         found = prod_confirmation.find_foreign(
             self._client, self._ledger.opened_positions(), self.bookkeeper.balance_watch.known.rule
         )
@@ -153,16 +155,26 @@ class Session:
             return True
         return prod_confirmation.confirm(found, self._log, confirm)
 
+    def open_ledger(self) -> None:
+        """Find out whose the account is, and open its ledger.
+
+        The exchange must have answered before. Raises an `ExchangeError`, a `LedgerError`, or `AlreadyRuns` if
+        another bot of this user of the machine trades on the account."""
+        self._account_user.find()
+        self.bookkeeper.open_ledger(self.account_state.is_mine)
+        self.halts.share()
+
     def may_trade(self, status: ExchangeStatus) -> bool:
         """Whether a cycle may go on: not while a halt stands or the exchange pauses.
 
         If not, our resting orders are canceled. Raises an `ExchangeError` or a `LedgerError`."""
         try:
-            self.bookkeeper.open_ledger()
+            self.open_ledger()
+            is_halted = self.halts.check()
         except LedgerError:  # without it the bot cannot see a halt: cancel our orders
             self.canceler.cancel_own(cancel_reasons.LEDGER)
             raise
-        if self.halts.check():
+        if is_halted:
             self.end()
             return False
         return not self._pauses(status)

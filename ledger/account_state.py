@@ -103,10 +103,6 @@ class AccountState:
             found.problem = f"The state folder cannot be found: {error}"
             return found
 
-    @property
-    def file(self) -> Path:
-        return self._file
-
     # -- whose it is -------------------------------------------------------------------------------------------
 
     @property
@@ -126,6 +122,11 @@ class AccountState:
             return [key for (key,) in found if key != own]
 
         return [own, *(self._read(read) or ())]
+
+    def is_mine(self, other: Identity) -> bool:
+        """Whether an identity is this account's, under another key or address. Raises `LedgerError`."""
+        key = key_hash(self._environment, other.key_id, self._subaccount)
+        return other.run == self._identity().run and key in self.key_hashes()
 
     def check(self) -> None:
         """Prove that the state can be read and written.
@@ -147,16 +148,20 @@ class AccountState:
 
     # -- halts -------------------------------------------------------------------------------------------------
 
-    def halts(self, standing: bool = True) -> list[Halt]:
+    def halts(self, standing: bool = True, own: bool = False) -> list[Halt]:
         """The halts that hold for this account, oldest first.
 
-        With `standing` False, cleared ones too. Raises `LedgerError`."""
+        With `standing` False, cleared ones too. With `own`, only those that are known to be this account's. Raises
+        `LedgerError`."""
 
         def read(db: Database) -> list[Halt]:
             columns = "at, reason, cleared, cleared_by"
             wanted = f"SELECT {columns} FROM halts WHERE {_HELD_HALTS} ORDER BY at, id"  # noqa: S608  (no input)
             number, user = self._account(db)
             rows = db.rows(wanted, self._scope(), user is None, number)
+            if own:
+                wanted = f"SELECT {columns} FROM halts WHERE account = ? ORDER BY at, id"  # noqa: S608  (no input)
+                rows = db.rows(wanted, number)
             found = [
                 Halt(sql_rows.from_micros(at), why, sql_rows.optional(sql_rows.from_micros, end), by)
                 for at, why, end, by in rows
