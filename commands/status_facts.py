@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import trade
-from bot.connection import Connection
+from bot.connection import Connection, account_state
 from bot.launch import Paths
 from clients import Environment, KalshiHttpClient
 from commands import optional_calls
 from commands.cash import read_events, read_free
-from exchange import order_payloads
+from commands.running_bots import locks_of
 from exchange.account import Fill, Position
 from exchange.models import Order
 from exchange.orderbook import Side
@@ -192,11 +192,11 @@ def running(environment: Environment, connection: Connection, lock_file: Path) -
     """
     where = "in this folder" if connection.is_private else "on this account, on this machine"
     try:
+        files = [lock_file]
         if not connection.is_private:
-            key_id = connection.client.identity.key_id
-            lock_file = lock.account_file(environment.value, key_id, order_payloads.PRIMARY_SUBACCOUNT)
-        holder = lock.current_holder(lock_file)
-    except (OSError, RuntimeError) as error:
+            files = locks_of(environment, connection, account_state(environment, connection))
+        holder = next(filter(None, map(lock.current_holder, files)), "")
+    except (OSError, RuntimeError, LedgerError) as error:
         return BotProcess(None, where, str(error))
     return BotProcess(bool(holder), where, holder)
 

@@ -12,7 +12,6 @@ keys are kept as hashes. The file is `accounts.db` in the state folder, next to 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,6 +25,7 @@ from exchange.account import Identity
 from ledger import sql_rows
 from ledger.database import IN_MEMORY, Database, LedgerError
 from ledger.entries import Halt
+from runtime.lock import hashed, state_folder
 
 FILE_NAME = "accounts.db"
 
@@ -146,6 +146,20 @@ class AccountState:
             return
         self._write(lambda db, number: None)
 
+    def is_reached(self, whose: str) -> bool:
+        """Whether this account's halts hold for a lock's account, by the lock's hash.
+
+        They do if it is this account, or may be: its user or this one is not known. Raises `LedgerError`."""
+
+        def read(db: Database) -> bool:
+            number, user = self._account(db)
+            wanted = "SELECT id, user FROM accounts WHERE scope = ? AND (user = ? OR id IN ("
+            wanted += "SELECT account FROM keys WHERE scope = ? AND key = ?))"
+            found = db.rows(wanted, self._scope(), whose, self._scope(), whose)
+            return any(other == number or theirs is None or user is None for other, theirs in found)
+
+        return bool(self._read(read))
+
     # -- halts -------------------------------------------------------------------------------------------------
 
     def halts(self, standing: bool = True, own: bool = False) -> list[Halt]:
@@ -192,7 +206,7 @@ class AccountState:
             wanted = f"UPDATE halts SET cleared = ?, cleared_by = ? WHERE cleared IS NULL AND {_HELD_HALTS}"  # noqa: S608
             cleared = db.execute(wanted, values).rowcount
 
-        self._write(write, is_needed=True)
+        self._write(write)
         return cleared
 
     # -- the day and the agreement -----------------------------------------------------------------------------
@@ -325,25 +339,14 @@ class AccountState:
         return self._own
 
 
-def state_folder() -> Path:
-    """The folder of what all copies of the bot of this user share.
-
-    Raises `RuntimeError` without a home folder."""
-    return Path.home() / ".kalshi-bot"
-
-
 def key_hash(environment: str, key_id: str, subaccount: int) -> str:
-    """What stands for a key, and does not reveal it."""
-    return _hashed(environment, key_id, subaccount)
+    """What stands for a key, and does not reveal it. Its lock has the same."""
+    return hashed(environment, key_id, subaccount)
 
 
 def user_hash(environment: str, user_id: str, subaccount: int) -> str:
     """What stands for a user with a subaccount, and does not reveal the user's id."""
-    return _hashed(environment, f"user {user_id}", subaccount)
-
-
-def _hashed(environment: str, name: str, subaccount: int) -> str:
-    return hashlib.sha256(f"{environment}\n{name}\n{subaccount}".encode()).hexdigest()[:16]
+    return hashed(environment, f"user {user_id}", subaccount)
 
 
 def _unite(db: sqlite3.Connection, scope: str, user: str | None, keys: Collection[str]) -> int:

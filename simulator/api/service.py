@@ -34,7 +34,8 @@ RUN_HEADER = "Simulator-Run"
 class Route:
     """A call of the API.
 
-    A `public` call needs no key; any other gets the account of the key's user. A batch costs `cost` for each order."""
+    A `public` call needs no key; any other gets the account of the key's user. A batch costs `cost` for each
+    order."""
 
     method: str
     template: str
