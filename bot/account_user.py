@@ -1,4 +1,4 @@
-"""Find out which user the account's key belongs to, and keep other bots off the user's account.
+"""Find out whose the key is, and keep other bots off that user's account.
 
 Promise:
 - Two keys of one user are known as one account before anything is placed, if the exchange tells it.
@@ -43,16 +43,17 @@ class AccountUser:
         self._problem = self._state.problem
 
 
-def ask(connection: Connection, state: AccountState) -> str:
-    """Ask the exchange whose the key is, and note it. Returns the user's hash, empty if not known.
+def ask(connection: Connection, state: AccountState, writes: bool = True) -> str:
+    """Ask the exchange whose the key is, and note it, with `writes` in the file.
 
-    Raises an `ExchangeError` if the account's orders cannot be read, or a `LedgerError`."""
+    Returns the user's hash, empty if not known. Raises an `ExchangeError` if the account's orders cannot be read,
+    or a `LedgerError`."""
     client = connection.client
     user_id, key_ids = client.get_user_id(), tuple[str, ...]()
     if not user_id:  # an account without an order yet
         with suppress(ExchangeError):  # the key may lack the permission; the log says so
             key_ids = client.get_api_keys()
-    state.identify(user_id, key_ids)
+    state.identify(user_id, key_ids, writes)
     return state.user
 
 

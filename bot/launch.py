@@ -125,9 +125,10 @@ def _lock(file: Path, what: str, held: ExitStack) -> str:
 
 
 def _lock_account(settings: Settings, connection: Connection, held: ExitStack, left_by: str) -> tuple[str, str]:
-    """Hold the lock of the key's account, unless only this process can reach the exchange.
+    """Hold the lock of the key's account.
 
-    Returns the process that left a lock behind, and a warning. Raises a `ConfigError`."""
+    Not if only this process can reach the exchange. Returns the process that left a lock behind, and a warning.
+    Raises a `ConfigError`."""
     environment = settings.env.value
     if connection.is_private:  # the folder has its own lock; this one lets commands of other folders find the bot
         with suppress(OSError, RuntimeError, AlreadyRuns):
@@ -167,7 +168,9 @@ def _without_state_folder(error: Exception) -> ConfigError:
 
 
 def _lock_user(environment: Environment, held: ExitStack, user: str) -> None:
-    """Hold the lock of an account's user, by its hash. Raises a `ConfigError`, such as `AlreadyRuns`."""
+    """Hold the lock of an account's user, by its hash.
+
+    Raises a `ConfigError`, such as `AlreadyRuns`."""
     try:
         taken = Lock(lock.lock_file(environment.value, user), "trades on this account, with another key")
     except (OSError, RuntimeError) as error:

@@ -141,7 +141,7 @@ def state_of_ledger(file: Path, environment: Environment, key_id: str = "") -> A
 
 
 def standing_halts(file: Path, state: AccountState | None) -> list[Halt]:
-    """The halts of an account and of a ledger that are not cleared. Raises `LedgerError`."""
+    """The standing halts of an account and of a ledger. Raises `LedgerError`."""
     found = {(one.at, one.reason): one for one in (state.halts() if state else ())}
     if file.exists():
         with closing(Ledger(file, read_only=True)) as ledger:

@@ -1,4 +1,4 @@
-"""Which bots of this user run on this machine, where, and which of them a halt reaches.
+"""Which bots of this user run on this machine, and which a halt reaches.
 
 Promise:
 - A bot is found by the locks that it holds, whatever folder or environment it runs in.
@@ -42,9 +42,10 @@ def pid_of(process: str) -> str:
 
 
 def locks_of(environment: Environment, connection: Connection, state: AccountState) -> list[Path]:
-    """The locks that a bot on the account holds one of. Raises `LedgerError`, `RuntimeError`.
+    """The locks of which a bot on the account holds one or more.
 
-    If the exchange lives inside a process: the one of the bot in this folder."""
+    If the exchange lives inside a process: the lock of the bot in this folder. Raises `LedgerError` or
+    `RuntimeError`."""
     name = environment.value
     if connection.is_private:
         return [lock.account_file(name, f"folder {HOME}", order_payloads.PRIMARY_SUBACCOUNT)]

@@ -108,7 +108,9 @@ class AccountState:
     @property
     def user(self) -> str:
         """The hash of the account's user, empty until it is known. Raises `LedgerError`."""
-        return self._read(lambda db: self._account(db)[1]) or ""
+        if self._user:
+            return self._user_hash()
+        return self._read(lambda db: self._account(db)[1] or "") or ""
 
     def key_hashes(self) -> list[str]:
         """The hashes of the account's known keys, the client's own first.
@@ -124,7 +126,9 @@ class AccountState:
         return [own, *(self._read(read) or ())]
 
     def is_mine(self, other: Identity) -> bool:
-        """Whether an identity is this account's, under another key or address. Raises `LedgerError`."""
+        """Whether an identity is this account's, under another key or address.
+
+        Raises `LedgerError`."""
         key = key_hash(self._environment, other.key_id, self._subaccount)
         return other.run == self._identity().run and key in self.key_hashes()
 
@@ -134,15 +138,13 @@ class AccountState:
         Raises `LedgerError` if it cannot and is needed."""
         self._write(lambda db, number: None)
 
-    def identify(self, user_id: str, key_ids: Collection[str] = ()) -> None:
+    def identify(self, user_id: str, key_ids: Collection[str] = (), writes: bool = True) -> None:
         """Note the user id that orders carry (empty: not known), and the user's keys.
 
-        What was kept for the keys apart is one account's from now on. Raises `LedgerError`."""
+        What was kept for the keys apart is one account's from now on. Without `writes`, it is noted for this
+        object alone. Raises `LedgerError`."""
         self._user, self._key_ids = user_id or self._user, self._key_ids | frozenset(key_ids)
-        if not user_id and not key_ids:
-            return
-        is_known = not self._user or self.user == self._user_hash()
-        if is_known and set(self._hashes()) <= set(self.key_hashes()):
+        if not writes or (not user_id and not key_ids):
             return
         self._write(lambda db, number: None)
 
@@ -276,6 +278,11 @@ class AccountState:
         wanted = f"SELECT accounts.id, user FROM {tables} WHERE keys.scope = ? AND key = ?"  # noqa: S608  (no input)
         own = key_hash(self._environment, self._identity().key_id, self._subaccount)
         rows = db.rows(wanted, self._scope(), own)
+        if self._user:
+            of_user = db.rows(
+                "SELECT id FROM accounts WHERE scope = ? AND user = ?", self._scope(), self._user_hash()
+            )
+            return (of_user or rows or [(None,)])[0][0], self._user_hash()
         return (rows[0][0], rows[0][1]) if rows else (None, None)
 
     def _exists(self) -> bool:

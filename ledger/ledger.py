@@ -114,7 +114,9 @@ class Ledger:
     def open_for(
         self, identity: Identity, now: datetime, is_mine: Callable[[Identity], bool] = lambda _: False
     ) -> Renamed:
-        """Make sure that this is the account's ledger, as `ownership.open_for` does. Raises `LedgerError`."""
+        """Make sure that this is the account's ledger.
+
+        See `ownership.open_for`. Raises `LedgerError`."""
         self._terms = None
         return ownership.open_for(self._file, identity, now, is_mine)
 

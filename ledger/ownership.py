@@ -62,7 +62,9 @@ def identity_of(file: Database) -> Identity | None:
 
 
 def _archived(path: Path, is_wanted: Callable[[Identity], bool]) -> Iterator[tuple[int, Path]]:
-    """The renamed ledgers that are wanted, with the time when each was begun. Unreadable files are left out."""
+    """The renamed ledgers that are wanted, with the time when each was begun.
+
+    Unreadable files are left out."""
     for other in path.parent.glob(f"{path.stem}-????-??-??-??????*.db"):
         with suppress(LedgerError), closing(Database(other, True, lambda db, read_only: None)) as archive:
             found = identity_of(archive)
@@ -72,7 +74,9 @@ def _archived(path: Path, is_wanted: Callable[[Identity], bool]) -> Iterator[tup
 
 
 def _take_up(file: Database, again: Path) -> None:
-    """Continue a renamed ledger. A halt that was written to the new file meanwhile stands in it."""
+    """Continue a renamed ledger.
+
+    A halt that was written to the new file meanwhile stands in it."""
     halts = file.rows("SELECT at, reason FROM halts WHERE cleared IS NULL")
     file.take_up(again)
     with file.transaction(durable=True) as db:

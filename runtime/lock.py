@@ -94,9 +94,10 @@ def current_holder(path: Path) -> str:
 
 
 def account_file(environment: str, key_id: str, subaccount: int) -> Path:
-    """The path of the lock of a key's account, the same for every copy of the bot of this user.
+    """The path of the lock of a key's account.
 
-    The file's name does not reveal the key. Raises `RuntimeError` if the user has no home folder."""
+    It is the same for every copy of the bot of this user. The file's name does not reveal the key. Raises
+    `RuntimeError` if the user has no home folder."""
     return lock_file(environment, hashed(environment, key_id, subaccount))
 
 
@@ -120,7 +121,7 @@ def state_folder() -> Path:
 
 
 def all_holders() -> dict[Path, str]:
-    """The locks in the state folder that are held, with the text of the process that holds each.
+    """The held locks in the state folder, each with the text of its process.
 
     Raises `OSError` or `RuntimeError` if they cannot be read."""
     files = sorted(state_folder().glob("*.lock"))

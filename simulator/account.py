@@ -137,7 +137,8 @@ class OrderGroup:
 
 @dataclass(slots=True)
 class Account:
-    """`user_id` is new in each run, even with the same seed: another run is another exchange."""
+    """A customer's account.
+    `user_id` is new in each run, even with the same seed: another run is another exchange."""
 
     owner: str
     cash: dict[int, int] = field(default_factory=dict)
