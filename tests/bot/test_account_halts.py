@@ -40,9 +40,6 @@ def by_command(bench: Bench) -> None:
     bench.run(cycles=1)
 
 
-WAYS: list[Callable[[Bench], None]] = [by_loss, by_mismatch, by_command]
-
-
 def halted(make_bench: MakeBench, by: Callable[[Bench], None] = by_loss) -> Bench:
     bench = make_bench(programs=12, who=())
     bench.run(cycles=1)
@@ -67,9 +64,14 @@ def second_key(bench: Bench) -> Signer:
     return add_key(bench.exchange, "second-key")
 
 
-@pytest.mark.parametrize("ledger", ["stays", "deleted", "renamed by hand"])
-@pytest.mark.parametrize("key", [same_key, second_key])
-@pytest.mark.parametrize("by", WAYS)
+@pytest.mark.parametrize(
+    ("by", "key", "ledger"),
+    [
+        (by_loss, same_key, "deleted"), (by_loss, second_key, "stays"), (by_loss, second_key, "renamed by hand"),
+        (by_mismatch, same_key, "renamed by hand"), (by_mismatch, second_key, "deleted"),
+        (by_command, same_key, "stays"), (by_command, second_key, "deleted"),
+    ],
+)  # fmt: skip
 def test_no_other_key_or_ledger_loses_a_halt(
     make_bench: MakeBench, by: Callable[[Bench], None], key: Callable[[Bench], Signer], ledger: str
 ) -> None:
@@ -193,6 +195,19 @@ def test_a_state_that_breaks_while_it_runs_leaves_the_ledgers_halt(
     assert len(bench.ledger.halts(standing=True)) == 1
     if break_it is not removed:
         assert "The halt stands in the one that could be written" in bench.log
+    bench.restart()
+    assert_halted(bench)
+
+
+def test_a_bot_without_a_state_says_what_that_means(make_bench: MakeBench) -> None:
+    """Where no real money is at stake the bot trades on. Its log says that a halt is the ledger's alone."""
+    state_folder().write_text("not a folder")
+    bench = make_bench(programs=12, who=())
+    bench.run(cycles=2)
+    assert own_resting(bench)
+    (line,) = [line for line in bench.events("INFO") if "goes on with its ledger alone" in line]
+    assert "accounts.db" in line
+    by_loss(bench)
     bench.restart()
     assert_halted(bench)
 
