@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,12 +45,14 @@ class Connection:
     """A client, with facts about its exchange.
 
     `about`: facts for the person. `is_private`: the exchange lives and dies with this process. `warnings`: what
-    the person should fix although it works."""
+    the person should fix although it works. `hold_user`: holds the lock of the account's user, whose hash it gets,
+    and raises `AlreadyRuns` if another bot does."""
 
     client: KalshiHttpClient
     about: Mapping[str, str]
     is_private: bool = False
     warnings: tuple[str, ...] = ()
+    hold_user: Callable[[str], None] = lambda user: None
 
 
 def account_state(environment: Environment, connection: Connection) -> AccountState:

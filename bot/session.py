@@ -17,6 +17,7 @@ from decimal import Decimal
 from functools import partial
 
 from bot import agreement, expectations, log_events, prod_confirmation, recovery
+from bot.account_user import AccountUser
 from bot.connection import Connection, account_state
 from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
@@ -69,7 +70,8 @@ class Session:
         self._incentives = incentives
         self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
         self.canceler = Canceler(self._client, log, self.bookkeeper.order_records)
-        self.halts = Halts(self._client, ledger, self.canceler, self.bookkeeper, log)
+        self.halts = Halts(self._client, ledger, self.account_state, self.canceler, self.bookkeeper, log)
+        self._account_user = AccountUser(connection, self.account_state, log)
         self.order_groups = OrderGroups(self._client, settings.fill_limit, log)
         self.executor = Executor(
             self._client,
@@ -143,7 +145,7 @@ class Session:
     def may_take_over(self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
         """Announce real money, and ask for what nobody agreed to yet."""
         status = self._client.get_exchange_status()  # its answer names a simulator's run
-        self.bookkeeper.open_ledger()
+        self.open_ledger()
         found = prod_confirmation.find_foreign(
             self._client, self._ledger.opened_positions(), self.bookkeeper.balance_watch.known.rule
         )
@@ -161,16 +163,26 @@ class Session:
             self.account_state.agree(self._client.clock.now(), limits)
         return True
 
+    def open_ledger(self) -> None:
+        """Find out whose the account is, and open its ledger.
+
+        The exchange must have answered before. Raises an `ExchangeError`, a `LedgerError`, or `AlreadyRuns` if
+        another bot of this user of the machine trades on the account."""
+        self._account_user.find()
+        self.bookkeeper.open_ledger(self.account_state.is_mine)
+        self.halts.share()
+
     def may_trade(self, status: ExchangeStatus) -> bool:
         """Whether a cycle may go on: not while a halt stands or the exchange pauses.
 
         If not, our resting orders are canceled. Raises an `ExchangeError` or a `LedgerError`."""
         try:
-            self.bookkeeper.open_ledger()
+            self.open_ledger()
+            is_halted = self.halts.check()
         except LedgerError:  # without it the bot cannot see a halt: cancel our orders
             self.canceler.cancel_own(cancel_reasons.LEDGER)
             raise
-        if self.halts.check():
+        if is_halted:
             self.end()
             return False
         return not self._pauses(status)
@@ -267,6 +279,9 @@ class Session:
         """Cancel our orders, then finish the ledger. Returns the process's exit code."""
         if not self._client.requests_sent:
             self._log("SHUTDOWN", "Nothing was sent")
+            return 0
+        if self._account_user.is_taken and self.executor.last_expiry is None:
+            self._log("SHUTDOWN", "Nothing was changed: what rests is the other bot's")
             return 0
         more = "the bot cancels its orders; a second Ctrl-C stops at once"
         self._log("INFO", {"Stopping": why, "Then": more})

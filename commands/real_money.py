@@ -43,7 +43,9 @@ def examine(
         return
     found: expectations.Expectation | str
     try:
-        accrued = ledger_knowledge(market_bot.paths().ledger(environment), connection).accrued_by_program
+        accrued = ledger_knowledge(
+            market_bot.paths().ledger(environment), environment, connection
+        ).accrued_by_program
         status = connection.client.get_exchange_status()
         found = expectations.read(connection.client, settings, status, orders, cash, accrued)
     except (LedgerError, ExchangeError) as error:

@@ -12,7 +12,6 @@ keys are kept as hashes. The file is `accounts.db` in the state folder, next to 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,6 +25,7 @@ from exchange.account import Identity
 from ledger import sql_rows
 from ledger.database import IN_MEMORY, Database, LedgerError
 from ledger.entries import Halt
+from runtime.lock import hashed, state_folder
 
 FILE_NAME = "accounts.db"
 
@@ -103,16 +103,14 @@ class AccountState:
             found.problem = f"The state folder cannot be found: {error}"
             return found
 
-    @property
-    def file(self) -> Path:
-        return self._file
-
     # -- whose it is -------------------------------------------------------------------------------------------
 
     @property
     def user(self) -> str:
         """The hash of the account's user, empty until it is known. Raises `LedgerError`."""
-        return self._read(lambda db: self._account(db)[1]) or ""
+        if self._user:
+            return self._user_hash()
+        return self._read(lambda db: self._account(db)[1] or "") or ""
 
     def key_hashes(self) -> list[str]:
         """The hashes of the account's known keys, the client's own first.
@@ -127,36 +125,59 @@ class AccountState:
 
         return [own, *(self._read(read) or ())]
 
+    def is_mine(self, other: Identity) -> bool:
+        """Whether an identity is this account's, under another key or address.
+
+        Raises `LedgerError`."""
+        key = key_hash(self._environment, other.key_id, self._subaccount)
+        return other.run == self._identity().run and key in self.key_hashes()
+
     def check(self) -> None:
         """Prove that the state can be read and written.
 
         Raises `LedgerError` if it cannot and is needed."""
         self._write(lambda db, number: None)
 
-    def identify(self, user_id: str, key_ids: Collection[str] = ()) -> None:
+    def identify(self, user_id: str, key_ids: Collection[str] = (), writes: bool = True) -> None:
         """Note the user id that orders carry (empty: not known), and the user's keys.
 
-        What was kept for the keys apart is one account's from now on. Raises `LedgerError`."""
+        What was kept for the keys apart is one account's from now on. Without `writes`, it is noted for this
+        object alone. Raises `LedgerError`."""
         self._user, self._key_ids = user_id or self._user, self._key_ids | frozenset(key_ids)
-        if not user_id and not key_ids:
-            return
-        is_known = not self._user or self.user == self._user_hash()
-        if is_known and set(self._hashes()) <= set(self.key_hashes()):
+        if not writes or (not user_id and not key_ids):
             return
         self._write(lambda db, number: None)
 
+    def is_reached(self, whose: str) -> bool:
+        """Whether this account's halts hold for a lock's account, by the lock's hash.
+
+        They do if it is this account, or may be: its user or this one is not known. Raises `LedgerError`."""
+
+        def read(db: Database) -> bool:
+            number, user = self._account(db)
+            wanted = "SELECT id, user FROM accounts WHERE scope = ? AND (user = ? OR id IN ("
+            wanted += "SELECT account FROM keys WHERE scope = ? AND key = ?))"
+            found = db.rows(wanted, self._scope(), whose, self._scope(), whose)
+            return any(other == number or theirs is None or user is None for other, theirs in found)
+
+        return bool(self._read(read))
+
     # -- halts -------------------------------------------------------------------------------------------------
 
-    def halts(self, standing: bool = True) -> list[Halt]:
+    def halts(self, standing: bool = True, own: bool = False) -> list[Halt]:
         """The halts that hold for this account, oldest first.
 
-        With `standing` False, cleared ones too. Raises `LedgerError`."""
+        With `standing` False, cleared ones too. With `own`, only those that are known to be this account's. Raises
+        `LedgerError`."""
 
         def read(db: Database) -> list[Halt]:
             columns = "at, reason, cleared, cleared_by"
             wanted = f"SELECT {columns} FROM halts WHERE {_HELD_HALTS} ORDER BY at, id"  # noqa: S608  (no input)
             number, user = self._account(db)
             rows = db.rows(wanted, self._scope(), user is None, number)
+            if own:
+                wanted = f"SELECT {columns} FROM halts WHERE account = ? ORDER BY at, id"  # noqa: S608  (no input)
+                rows = db.rows(wanted, number)
             found = [
                 Halt(sql_rows.from_micros(at), why, sql_rows.optional(sql_rows.from_micros, end), by)
                 for at, why, end, by in rows
@@ -187,7 +208,7 @@ class AccountState:
             wanted = f"UPDATE halts SET cleared = ?, cleared_by = ? WHERE cleared IS NULL AND {_HELD_HALTS}"  # noqa: S608
             cleared = db.execute(wanted, values).rowcount
 
-        self._write(write, is_needed=True)
+        self._write(write)
         return cleared
 
     # -- the day and the agreement -----------------------------------------------------------------------------
@@ -257,6 +278,11 @@ class AccountState:
         wanted = f"SELECT accounts.id, user FROM {tables} WHERE keys.scope = ? AND key = ?"  # noqa: S608  (no input)
         own = key_hash(self._environment, self._identity().key_id, self._subaccount)
         rows = db.rows(wanted, self._scope(), own)
+        if self._user:
+            of_user = db.rows(
+                "SELECT id FROM accounts WHERE scope = ? AND user = ?", self._scope(), self._user_hash()
+            )
+            return (of_user or rows or [(None,)])[0][0], self._user_hash()
         return (rows[0][0], rows[0][1]) if rows else (None, None)
 
     def _exists(self) -> bool:
@@ -320,25 +346,14 @@ class AccountState:
         return self._own
 
 
-def state_folder() -> Path:
-    """The folder of what all copies of the bot of this user share.
-
-    Raises `RuntimeError` without a home folder."""
-    return Path.home() / ".kalshi-bot"
-
-
 def key_hash(environment: str, key_id: str, subaccount: int) -> str:
-    """What stands for a key, and does not reveal it."""
-    return _hashed(environment, key_id, subaccount)
+    """What stands for a key, and does not reveal it. Its lock has the same."""
+    return hashed(environment, key_id, subaccount)
 
 
 def user_hash(environment: str, user_id: str, subaccount: int) -> str:
     """What stands for a user with a subaccount, and does not reveal the user's id."""
-    return _hashed(environment, f"user {user_id}", subaccount)
-
-
-def _hashed(environment: str, name: str, subaccount: int) -> str:
-    return hashlib.sha256(f"{environment}\n{name}\n{subaccount}".encode()).hexdigest()[:16]
+    return hashed(environment, f"user {user_id}", subaccount)
 
 
 def _unite(db: sqlite3.Connection, scope: str, user: str | None, keys: Collection[str]) -> int:

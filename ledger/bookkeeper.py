@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from clients import KalshiHttpClient
-from exchange.account import Fill, Position, Settlement
+from exchange.account import Fill, Identity, Position, Settlement
 from exchange.errors import ExchangeError
 from exchange.json_fields import PartialList
 from exchange.models import Market, MarketStatus, Order, Program
@@ -121,22 +121,23 @@ class Bookkeeper:
         self._ledger.record(self._pending)
         self._written()
 
-    def open_ledger(self) -> None:
+    def open_ledger(self, is_mine: Callable[[Identity], bool] = lambda _: False) -> None:
         """Open the account's ledger, if it is not open yet.
 
-        The exchange must have answered before, because its answer completes the account's identity. Raises
-        `LedgerError`."""
+        The exchange must have answered before, because its answer completes the account's identity. `is_mine`:
+        whether an identity is the account's, under another key or address. Raises `LedgerError`."""
         if self._is_open:
             return
         now = self._client.clock.now()
-        aside = self._ledger.open_for(self._client.identity, now)
+        aside, again = self._ledger.open_for(self._client.identity, now, is_mine)
+        name = self._ledger.path.name
         if aside is not None:
-            self._log(
-                "INFO", {"Ledger": f"{self._ledger.path.name} was another account's; it is now {aside.name}"}
-            )
+            self._log("INFO", {"Ledger": f"{name} was another account's; it is now {aside.name}"})
+        if again is not None:
+            self._log("INFO", {"Ledger": f"{again.name} is this account's; it is {name} again"})
         begun = self._ledger.begun or now
         told = f"begun {begun:%Y-%m-%d %H:%M} UTC, continued" if self._ledger.opened else "new"
-        self._log("INFO", {"Ledger": f"{self._ledger.path.name}, {told}"})
+        self._log("INFO", {"Ledger": f"{name}, {told}"})
         self._ledger.begin_session(now)
         self._held = self._ledger.positions()
         self._accrual.restore(self._ledger)

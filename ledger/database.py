@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,24 @@ class Database:
             self.path.rename(aside)
         self._db = self._open()
         return aside
+
+    def take_up(self, other: Path) -> None:
+        """Continue with another file, which gets this one's name. This one is deleted.
+
+        Neither may be open in another process."""
+        try:
+            with self._told(f"replaced by {other.name} (another bot may be using it; stop that bot)"):
+                with closing(sqlite3.connect(other, timeout=0.1, isolation_level=None)) as db:
+                    db.execute("PRAGMA journal_mode = DELETE")
+                    db.execute("BEGIN EXCLUSIVE")
+                    db.execute("ROLLBACK")
+                self._db.execute("PRAGMA busy_timeout = 100")
+                self._db.execute("PRAGMA journal_mode = DELETE")
+                self._db.close()
+                other.replace(self.path)
+        finally:
+            self._db.close()
+            self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
         with self._told("opened"):

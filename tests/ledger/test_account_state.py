@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from exchange.account import Identity
-from ledger.account_state import FILE_NAME, AccountState, state_folder
+from ledger.account_state import FILE_NAME, AccountState
 from ledger.database import LedgerError
+from runtime.lock import state_folder
 
 NOW = datetime(2026, 11, 27, 3, 0, tzinfo=timezone.utc)
 DAY = NOW.date()
