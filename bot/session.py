@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from bot import log_events, prod_confirmation, recovery
+from bot import day_loss, log_events, prod_confirmation, recovery
 from bot.connection import Connection
 from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
@@ -215,7 +215,7 @@ class Session:
         """Why the day's loss halts trading, empty if it does not.
 
         Raises an `ExchangeError` or a `LedgerError`."""
-        return self.halts.daily_loss_reason(self.bookkeeper.mark(account.free_cash), daily_loss_limit)
+        return day_loss.reason(self.bookkeeper.mark(account.free_cash), daily_loss_limit)
 
     def count_cash(self, account: AccountSnapshot) -> None:
         """Record the cash for the report, if all of the account is known."""

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import market_bot
+from bot import day_loss
 from bot.connection import Connection, is_embedded, read_variables, require_environment
 from bot.halts import how_to_go_on
 from bot.observation import AccountSnapshot
@@ -75,10 +76,15 @@ def resume(args: argparse.Namespace) -> int:
     standing = standing_halts(file)
     print(f"Environment: {environment.value} ({file.name})")
     reasons = "".join(f"Halted since {one.at.astimezone():%Y-%m-%d %H:%M:%S}: {one.reason}\n" for one in standing)
+    loss = day_loss_text(file, is_private) if standing else ""
+    if loss:
+        reasons += f"{loss}\n"
     then = "a new session, which cancels every order and closes every position of the account"
     if standing and not context.agreed(args, f"{reasons}Resume the bot on {environment.value} with {then}?"):
         return ExitCode.MISCONFIGURED
     print(clear_halts(file))
+    if loss:
+        print(loss)
     if is_private:
         print(f"\n{context.sharing()}")
     return ExitCode.OK
@@ -93,6 +99,16 @@ def standing_halts(file: Path) -> list[Halt]:
         return []
     with closing(Ledger(file, read_only=True)) as ledger:
         return ledger.halts(standing=True)
+
+
+def day_loss_text(file: Path, is_private: bool) -> str:
+    """What to know before a resume on a day that lost too much, empty if it did not.
+
+    `is_private`: the ledger's times are simulated. Raises `LedgerError`, or `ConfigError` for a wrong setting."""
+    with closing(Ledger(file, read_only=True)) as ledger:
+        mark = ledger.last_mark()
+    now = mark.at if mark and is_private else datetime.now(timezone.utc)
+    return day_loss.still_halts(mark, market_bot.read_settings().daily_loss_limit, now)
 
 
 def clear_halts(file: Path) -> str:

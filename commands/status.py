@@ -41,7 +41,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import market_bot
-from bot import halts
+from bot import day_loss, halts
 from bot.log_events import trading_today
 from commands import context
 from commands.cash import in_words
@@ -107,7 +107,8 @@ def _bot(facts: StatusFacts) -> Iterator[str]:
         killed = f"began {_local(began)}, ended without a clean shutdown (killed, or power loss)"
         yield f"Last session: {f'ended {_local(ended)}, {how}' if ended else killed}"
     for halt in ledger_view.halts:
-        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halts.how_to_go_on()}"
+        then = halts.how_to_go_on() + day_loss.until_midnight(halt.reason, facts.at)
+        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {then}"
 
 
 def _cycle(cycle: CycleRecord | None, facts: StatusFacts) -> str:

@@ -21,13 +21,13 @@ from exchange.json_fields import PartialList
 from exchange.models import Market, MarketStatus, Order, Program
 from exchange.orderbook import Book
 from exchange.reserves import FreeCash, MakerRate, free_cash, reserved_by_shard, reserves
-from ledger import settlements
+from ledger import rebuilt_day, settlements
 from ledger.accrual import AccrualTracker
 from ledger.balance_reading import BalanceWatch
 from ledger.cash_reconciliation import cash_effect
-from ledger.daily_pnl import Marker, marked, midnight
+from ledger.daily_pnl import Marker, midnight
 from ledger.database import LedgerError
-from ledger.entries import EPOCH, AccountMark, CycleRecord, NewFill, PendingWrites
+from ledger.entries import EPOCH, AccountMark, CycleRecord, DayMark, NewFill, PendingWrites
 from ledger.ledger import Ledger
 from ledger.order_records import OVERLAP, OrderRecords
 from ledger.payouts import PayoutWatch
@@ -43,6 +43,9 @@ _WHOLE_SECOND = timedelta(seconds=1)
 """A read begins at a whole second, rounded down, so it lists up to this much more."""
 
 _PRUNE_EVERY = timedelta(hours=1)
+
+_LOOKS_BACK = 3
+"""A look at prices counts together with the one before it if that is at most this many `WAIT_TIME`s earlier."""
 
 
 class Bookkeeper:
@@ -71,9 +74,8 @@ class Bookkeeper:
         self._fills_since = EPOCH
         self._unread_fills: set[str] = set()
         self._held: dict[str, Decimal] = {}
-        self._held_books: Mapping[str, Book] = {}
         self._pruned = EPOCH
-        self._marker = Marker(client, ledger)
+        self._marker = Marker(client, ledger, _LOOKS_BACK * timedelta(seconds=wait_time))
         self._report_inputs = ReportInputs(client, ledger, longest, log)
         self.balance_watch = BalanceWatch(log, self._report_inputs.reread)
         self._payout_watch = PayoutWatch(client, ledger)
@@ -112,14 +114,29 @@ class Bookkeeper:
         Fills and settlements read before are history."""
         self._held = dict(held)
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
-        quotes = {ticker: book.best_bids() for ticker, book in books.items()}
         self._pending.at, self._pending.orders = now, self.order_records.changed
-        self._pending.opening = marked(self._held, quotes)
-        self._pending.prices |= quotes
+        opening = self._marker.open(self._pending, now, self._held, books)
+        self._pending.carried = self._carried(now, opening)
+        self._pending.opening = opening
         self._report_inputs.open()
         self._pending.traded, self._pending.markouts = self._report_inputs.traded, {}
         self._ledger.record(self._pending)
         self._written()
+
+    def _carried(self, now: datetime, opening: Mapping[str, DayMark]) -> Decimal:
+        """Dollars that the bot's orders brought today before this ledger.
+
+        Another ledger had counted it: it was lost, or another key begins a new one."""
+        day = now.date()
+        if self._ledger.begun and self._ledger.begun.date() != day:  # then the day counts from its beginning
+            return Decimal(0)
+        marks, start = self._pending.days[day], midnight(day)
+        fills = sorted((one for one in self._pending.fills.values() if one.time >= start), key=lambda one: one.time)
+        settled = [one for one in self._pending.settlements.values() if one.time >= start]
+        if not fills and not marks:
+            return Decimal(0)
+        ours = rebuilt_day.read_own_orders(self._client, start, fills)
+        return rebuilt_day.own_result(marks, fills, settled, ours, opening)
 
     def open_ledger(self) -> None:
         """Open the account's ledger, if it is not open yet.
@@ -140,6 +157,7 @@ class Bookkeeper:
         self._ledger.begin_session(now)
         self._held = self._ledger.positions()
         self._accrual.restore(self._ledger)
+        self._marker.restore()
         looked = self._accrual.last_look or now
         known = self._ledger.orders(looked)
         self.order_records.restore(known)
@@ -232,11 +250,11 @@ class Bookkeeper:
         """Count the seconds since the last look, with `AccrualTracker.accrue`.
 
         `held`: the books that value the positions. Raises `ExchangeError`."""
-        self._held_books = held
         self._accrual.accrue(
             self._pending, at, markets, books, self.order_records.known.values(), self._fills.values()
         )
         self._report_inputs.on_books(self._pending, at, {**held, **self._accrual.books})
+        self._marker.on_look(at, {**self._accrual.books, **held})
 
     def accrued_by_program(self) -> dict[str, float]:
         """Dollars accrued so far by program id, before floor and cap."""
@@ -306,8 +324,7 @@ class Bookkeeper:
         """Compute the account's mark: its state now, and the day's profit.
 
         Raises `LedgerError`."""
-        books = {**self._held_books, **self._accrual.books}
-        return self._marker.mark(self._pending, self._client.clock.now(), self._held, books, free_cash)
+        return self._marker.mark(self._pending, self._client.clock.now(), self._held, free_cash)
 
     def record_failed(self, cycle: CycleRecord) -> None:
         """Write the entry of a failed cycle. Raises nothing.
