@@ -14,7 +14,7 @@ from ledger.daily_pnl import midnight
 from ledger.entries import AccountMark
 
 LIMIT = "DAILY_LOSS_LIMIT"
-"""Part of a halt's reason that marks it as caused by the day's loss."""
+"""Part of a halt's reason that says that it is the day's loss."""
 
 
 def reason(mark: AccountMark, daily_loss_limit: Decimal) -> str:
@@ -22,14 +22,16 @@ def reason(mark: AccountMark, daily_loss_limit: Decimal) -> str:
 
     `daily_loss_limit`: dollars."""
     lost = -(mark.own_profit or Decimal(0))
-    return "" if lost < daily_loss_limit else f"lost ${lost:.4f} today, {LIMIT} is ${daily_loss_limit:.2f}"
+    if lost < daily_loss_limit:
+        return ""
+    return f"lost ${lost:.4f} today, {_name(mark.at)}, {LIMIT} is ${daily_loss_limit:.2f}"
 
 
 def until_midnight(halt_reason: str, now: datetime) -> str:
     """What a resume of a halt leads to today, as a sentence for logs.
 
-    Empty unless the day's loss is the halt's reason."""
-    if LIMIT not in halt_reason:
+    Empty unless the loss of this UTC day is the halt's reason."""
+    if LIMIT not in halt_reason or _name(now) not in halt_reason:
         return ""
     return f". Before 00:00 UTC (in {_left(now)}) the bot then halts again at once, unless {LIMIT} is raised"
 
@@ -45,6 +47,10 @@ def still_halts(mark: AccountMark | None, daily_loss_limit: Decimal, now: dateti
         f"The UTC day has lost ${lost:.2f}, {LIMIT} is ${daily_loss_limit:.2f}: the bot halts again at once, unless "
         f"you raise {LIMIT} and restart the bot, or wait until 00:00 UTC (in {_left(now)})."
     )
+
+
+def _name(when: datetime) -> str:
+    return f"{when:%Y-%m-%d} UTC"
 
 
 def _left(now: datetime) -> str:

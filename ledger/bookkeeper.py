@@ -97,16 +97,25 @@ class Bookkeeper:
         self._fills_since = self._ledger.last_fill() or midnight(begun.date())
         if self._ledger.opened:
             self.read_fills()
-        else:  # fills before the opening are history: `on_fills` does not get them
-            self._new_fills()
-        self._see_settlements(self._ledger.last_settlement() or midnight(begun.date()))
-        if self._ledger.opened:
+            self._see_settlements(self._ledger.last_settlement() or midnight(begun.date()))
             return
+        try:
+            self._open(now, self._read_history(midnight(begun.date())))
+        except ExchangeError:  # a failed cycle is written too, and would have history as trades since the opening
+            self._pending, self._fills = PendingWrites(EPOCH), {}
+            raise
+
+    def _read_history(self, since: datetime) -> dict[str, Decimal]:
+        """Read fills and settlements from before the opening, and the positions.
+
+        They are history: `on_fills` does not get them. Raises `ExchangeError`."""
+        self._new_fills()
+        self._see_settlements(since)
         positions = self._client.get_positions().all_or_raise()
         # A fill or a settlement between two reads would be in one of the lists only.
-        while self._new_fills() or self._see_settlements(midnight(begun.date())):
+        while self._new_fills() or self._see_settlements(since):
             positions = self._client.get_positions().all_or_raise()
-        self._open(now, {position.ticker: position.count for position in positions})
+        return {position.ticker: position.count for position in positions}
 
     def _open(self, now: datetime, held: Mapping[str, Decimal]) -> None:
         """Record the opening positions (`held`) with their prices now.

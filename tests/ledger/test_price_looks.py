@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -14,8 +13,7 @@ from exchange.models import Candle
 from ledger.entries import PriceLook, Quotes
 from ledger.price_looks import after_look, bids_at, higher
 from simulator import lifecycle
-from simulator.matching import HalfBook
-from tests.support.bench import STILL, Bench, MakeBench, buy_by_hand, trade_cycles
+from tests.support.bench import STILL, Bench, MakeBench, buy_by_hand, emptied, trade_cycles
 from tests.support.builders import NOW, D, later
 from tests.support.statements import ALL
 from tests.support.strategies import PRICES
@@ -83,22 +81,6 @@ def held(make_bench: MakeBench, is_bid: bool, size: float = 20) -> tuple[Bench, 
     bench.pass_time(MINUTE)
     trade_cycles(bench, 2)
     return bench, order.ticker
-
-
-def emptied(bench: Bench, ticker: str, is_bid: bool) -> Callable[[], None]:
-    """Take all bids for the held side away. Returns what brings them back."""
-    exchange = bench.exchange.api.exchange
-    market = exchange.markets[ticker]
-    half, name = market.book.half(is_bid), "bids" if is_bid else "asks"
-
-    def put(other: HalfBook) -> None:
-        bench.client.get_exchange_status()  # until now the exchange was as it is
-        setattr(market.book, name, other)
-        exchange.changed(market)
-        bench.client.get_exchange_status()
-
-    put(HalfBook(is_bid))
-    return lambda: put(half)
 
 
 def marked(bench: Bench) -> Decimal:
