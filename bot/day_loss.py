@@ -44,8 +44,8 @@ def still_halts(mark: AccountMark | None, daily_loss_limit: Decimal, now: dateti
         return ""
     lost = -(mark.own_profit or Decimal(0))
     return (
-        f"The UTC day has lost ${lost:.2f}, {LIMIT} is ${daily_loss_limit:.2f}: the bot halts again at once, unless "
-        f"you raise {LIMIT} and restart the bot, or wait until 00:00 UTC (in {_left(now)})."
+        f"The UTC day has lost ${lost:.2f}, {LIMIT} is ${daily_loss_limit:.2f}: the bot halts again at once, "
+        f"unless you raise {LIMIT} and restart the bot, or wait until 00:00 UTC (in {_left(now)})."
     )
 
 

@@ -19,8 +19,9 @@ from exchange.account import Position
 from exchange.models import Order
 from execution.cancel_reasons import CancelCause, CancelReason
 from execution.canceler import Canceler
-from ledger.bookkeeper import Bookkeeper, Mismatch
+from ledger.bookkeeper import Bookkeeper
 from ledger.database import LedgerError
+from ledger.entries import Mismatch
 from ledger.ledger import Ledger
 from risk import gate
 from runtime import log_format

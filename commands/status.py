@@ -24,8 +24,8 @@ value that is not known, or does not exist, is null.
     bot           `runs`, and `process`: which process, since when, in which folder
     ledger        `file`, and the `problem` if it has nothing on this account: then all further fields are null
     halts         each that stands: since, reason
-    day           date (UTC), as_of, trading (the bot's result), before_bot (the day's result before the ledger was
-                  begun), fills, accrued (an estimate before the $1.00 floor)
+    day           date (UTC), as_of, trading (the bot's result, which DAILY_LOSS_LIMIT counts), before_bot (the
+                  day's result before the bot), fills, accrued (an estimate before the $1.00 floor)
     last_cycle    began, seconds, requests, markets, orders (resting at its end), problem, and `without`: the calls
                   that failed and that it did without
     session       the last one: began, ended, how

@@ -27,7 +27,7 @@ from ledger.balance_reading import BalanceWatch
 from ledger.cash_reconciliation import cash_effect
 from ledger.daily_pnl import Marker, midnight
 from ledger.database import LedgerError
-from ledger.entries import EPOCH, AccountMark, CycleRecord, DayMark, NewFill, PendingWrites
+from ledger.entries import EPOCH, AccountMark, CycleRecord, Mismatch, NewFill, PendingWrites
 from ledger.ledger import Ledger
 from ledger.order_records import OVERLAP, OrderRecords
 from ledger.payouts import PayoutWatch
@@ -35,9 +35,6 @@ from ledger.report_inputs import ReportInputs
 from runtime.log_format import Log
 
 T = TypeVar("T")
-
-Mismatch = tuple[Decimal, Decimal]
-"""Contracts of a market according to the ledger, and according to the exchange, YES positive."""
 
 _WHOLE_SECOND = timedelta(seconds=1)
 """A read begins at a whole second, rounded down, so it lists up to this much more."""
@@ -125,27 +122,12 @@ class Bookkeeper:
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
         self._pending.at, self._pending.orders = now, self.order_records.changed
         opening = self._marker.open(self._pending, now, self._held, books)
-        self._pending.carried = self._carried(now, opening)
+        self._pending.carried = rebuilt_day.carried(self._client, self._ledger, self._pending, now, opening)
         self._pending.opening = opening
         self._report_inputs.open()
         self._pending.traded, self._pending.markouts = self._report_inputs.traded, {}
         self._ledger.record(self._pending)
         self._written()
-
-    def _carried(self, now: datetime, opening: Mapping[str, DayMark]) -> Decimal:
-        """Dollars that the bot's orders brought today before this ledger.
-
-        Another ledger had counted it: it was lost, or another key begins a new one."""
-        day = now.date()
-        if self._ledger.begun and self._ledger.begun.date() != day:  # then the day counts from its beginning
-            return Decimal(0)
-        marks, start = self._pending.days[day], midnight(day)
-        fills = sorted((one for one in self._pending.fills.values() if one.time >= start), key=lambda one: one.time)
-        settled = [one for one in self._pending.settlements.values() if one.time >= start]
-        if not fills and not marks:
-            return Decimal(0)
-        ours = rebuilt_day.read_own_orders(self._client, start, fills)
-        return rebuilt_day.own_result(marks, fills, settled, ours, opening)
 
     def open_ledger(self) -> None:
         """Open the account's ledger, if it is not open yet.
@@ -178,12 +160,16 @@ class Bookkeeper:
         self._is_open = True
 
     def accept_positions(self, mismatches: Mapping[str, Mismatch]) -> None:
-        """Adopt the exchange's positions at a session's start. Raises `LedgerError`."""
+        """Adopt the exchange's positions at a session's start.
+
+        Raises `LedgerError`, or `ExchangeError` if a price cannot be read."""
         changes = {ticker: there - here for ticker, (here, there) in mismatches.items()}
         if changes:
             now = self._client.clock.now()
+            books = {book.ticker: book for book in self._client.get_orderbooks(changes)}
+            adopted = self._marker.adopt(self._pending, now, mismatches, books)
             self._write(now, None, None)  # fills since the last write are stored before the adjustment
-            self._ledger.adjust(changes, now)
+            self._ledger.adjust(adopted)
             self._report_inputs.begin_anew()
             for ticker, change in changes.items():
                 self._held[ticker] = self._held.get(ticker, Decimal(0)) + change

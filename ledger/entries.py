@@ -59,8 +59,8 @@ class AccountMark(NamedTuple):
 
     `free_cash`: cash that is not tied up, None if the exchange did not give it. `held`: the positions' value at
     the best bids. `day_profit`, `accrued`: the UTC day's profit, and its rewards before floor and cap; None if
-    unknown. `own_profit`: the bot's part of `day_profit`, which `DAILY_LOSS_LIMIT` counts: its own orders, and what
-    it took over. It differs on the day only on which the ledger was begun."""
+    unknown. `own_profit`: the bot's part of `day_profit`, which `DAILY_LOSS_LIMIT` counts: its own orders, and
+    what it took over. It differs only on the day on which the ledger was begun."""
 
     at: datetime
     free_cash: Decimal | None
@@ -126,11 +126,26 @@ class NewFill(NamedTuple):
 class PositionAdjustment(NamedTuple):
     """Contracts (YES positive) that the exchange listed and no fill explains.
 
-    `time`: when the ledger adopted them."""
+    `time`: when the ledger adopted them. `price`: what one was worth then, in dollars of its side. None if an
+    older version wrote it: it counts as held since the day began."""
 
     time: datetime
     ticker: str
     change: Decimal
+    price: Decimal | None = None
+
+    @property
+    def as_fill(self) -> Fill | None:
+        """The trade that would have brought the contracts, None without a price."""
+        if self.price is None:
+            return None
+        side = Side.YES if self.change > 0 else Side.NO
+        nothing = Decimal(0)
+        return Fill("", "", self.ticker, side, self.price, abs(self.change), nothing, False, self.time)
+
+
+Mismatch = tuple[Decimal, Decimal]
+"""Contracts of a market according to the ledger, and according to the exchange, YES positive."""
 
 
 class Halt(NamedTuple):

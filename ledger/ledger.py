@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -195,16 +195,10 @@ class Ledger:
             )
         self._terms = None
 
-    def adjust(self, changes: Mapping[str, Decimal], now: datetime) -> None:
-        """Adopt contracts that no fill or settlement explains, by ticker, YES positive.
-
-        They count as held since the day began, so the day's opening marks are deleted, to be computed again."""
-        day = now.date()
+    def adjust(self, changes: Iterable[PositionAdjustment]) -> None:
+        """Adopt contracts that no fill or settlement explains."""
         with self._file.transaction() as db:
-            rows = ((sql_rows.to_micros(now), ticker, str(change)) for ticker, change in changes.items())
-            insert(db, "adopted", rows)
-            for table in ("day_marks", "days"):
-                db.execute(f"DELETE FROM {table} WHERE day = ?", (day.isoformat(),))  # noqa: S608  (no input)
+            insert(db, "adopted", map(sql_rows.adjustment_row, changes))
 
     def halt(self, now: datetime, reason: str) -> None:
         """Record a halt, which stays until a person clears it; it survives a power cut."""
@@ -325,8 +319,7 @@ class Ledger:
 
     def adjustments(self) -> list[PositionAdjustment]:
         """Adopted contracts that no fill explained, oldest first."""
-        rows = self._file.rows("SELECT at, ticker, count FROM adopted ORDER BY at")
-        return [PositionAdjustment(sql_rows.from_micros(at), ticker, Decimal(count)) for at, ticker, count in rows]
+        return list(map(sql_rows.adjustment_of, self._file.rows("SELECT * FROM adopted ORDER BY at")))
 
     def last_mark(self) -> AccountMark | None:
         rows = self._file.rows("SELECT * FROM marks ORDER BY at DESC LIMIT 1")

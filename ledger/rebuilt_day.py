@@ -17,8 +17,9 @@ import trade
 from clients import KalshiHttpClient
 from exchange.account import Fill, Settlement
 from exchange.orderbook import ONE_DOLLAR
-from ledger.daily_pnl import day_profit
-from ledger.entries import DayMark
+from ledger.daily_pnl import day_profit, midnight
+from ledger.entries import DayMark, PendingWrites
+from ledger.ledger import Ledger
 
 _BEFORE = timedelta(days=1)
 _LONGEST = timedelta(days=14)  # the exchange lists an ended order about that long
@@ -31,6 +32,24 @@ class OwnOrders(NamedTuple):
 
     ids: frozenset[str]
     at_midnight: frozenset[str]
+
+
+def carried(
+    client: KalshiHttpClient, ledger: Ledger, pending: PendingWrites, now: datetime, opening: Mapping[str, DayMark]
+) -> Decimal:
+    """Dollars that the bot's orders brought today before a ledger is begun.
+
+    Another ledger had counted it: it was lost, or was another key's. `pending` has the day's history, and the
+    positions at its beginning. `opening`: the positions now. Raises an `ExchangeError` or a `LedgerError`."""
+    day, start = now.date(), midnight(now.date())
+    begun = ledger.begun
+    if begun and begun.date() != day:  # the day began with this ledger: it counts all of it
+        return Decimal(0)
+    fills = sorted((one for one in pending.fills.values() if one.time >= start), key=lambda one: one.time)
+    settled = [one for one in pending.settlements.values() if one.time >= start]
+    if not fills and not pending.days[day]:
+        return Decimal(0)
+    return own_result(pending.days[day], fills, settled, read_own_orders(client, start, fills), opening)
 
 
 def read_own_orders(client: KalshiHttpClient, start: datetime, fills: Iterable[Fill]) -> OwnOrders:

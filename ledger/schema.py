@@ -172,6 +172,10 @@ UPDATE prices SET last_yes_bid = yes_bid, last_no_bid = no_bid;
 -- What the bot's orders had brought on the UTC day on which the ledger was begun, before it was begun, in dollars.
 -- It is a part of that day's `own_profit`.
 ALTER TABLE account ADD COLUMN carried TEXT NOT NULL DEFAULT '0';
+
+-- What a contract was worth when it was adopted, in dollars of its side. NULL if an older version wrote the row:
+-- it counts as held since the day began.
+ALTER TABLE adopted ADD COLUMN price TEXT;
 """
 
 MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)

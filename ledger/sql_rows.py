@@ -27,6 +27,7 @@ from ledger.entries import (
     CashFlow,
     CycleRecord,
     OrderRecord,
+    PositionAdjustment,
     PriceLook,
 )
 from ledger.markouts import BestBids, MarkoutPoint
@@ -151,6 +152,15 @@ def mark_of(row: Row) -> AccountMark:
     at, cash, held, profit, accrued, own = row
     money = optional(Decimal, cash), Decimal(held), optional(Decimal, profit)
     return AccountMark(from_micros(at), *money, accrued, optional(Decimal, own))
+
+
+def adjustment_row(one: PositionAdjustment) -> Row:
+    return (to_micros(one.time), one.ticker, str(one.change), optional(str, one.price))
+
+
+def adjustment_of(row: Row) -> PositionAdjustment:
+    at, ticker, count, price = row
+    return PositionAdjustment(from_micros(at), ticker, Decimal(count), optional(Decimal, price))
 
 
 def price_row(ticker: str, look: PriceLook) -> Row:

@@ -16,6 +16,7 @@ from commands import emergency
 from execution.plan import Exit
 from ledger.entries import AccountMark
 from simulator import lifecycle
+from simulator.account import Holding
 from tests.support.bench import (
     BUSY,
     STILL,
@@ -41,7 +42,9 @@ def at(hour: int, minute: int = 0, second: int = 0) -> datetime:
 
 def mark(own: str | None, when: datetime) -> AccountMark:
     """The day of the whole account was better by $40."""
-    return AccountMark(when, None, D(0), None if own is None else D(own) + 40, None, None if own is None else D(own))
+    return AccountMark(
+        when, None, D(0), None if own is None else D(own) + 40, None, None if own is None else D(own)
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +198,9 @@ def test_resume_says_first_that_the_bot_halts_again(
     asked: list[str] = []
     monkeypatch.setattr("bot.launch.keyboard", lambda: lambda question: bool(asked.append(question)) or True)
     assert emergency.resume(argparse.Namespace(command="resume", yes=False)) == 0
-    told = f"The UTC day has lost ${-own_result(bench):.2f}, DAILY_LOSS_LIMIT is $2.00: the bot halts again at once"
+    told = (
+        f"The UTC day has lost ${-own_result(bench):.2f}, DAILY_LOSS_LIMIT is $2.00: the bot halts again at once"
+    )
     assert told in asked[0]
     assert told in capsys.readouterr().out
 
@@ -205,7 +210,7 @@ CALLS = ["/portfolio/positions", "/portfolio/fills", "/markets/orderbooks", "/po
 
 @pytest.mark.parametrize("works", [0, 1, 2])
 @pytest.mark.parametrize("path", CALLS)
-def test_a_first_cycle_that_fails_makes_no_persons_trade_the_bots(
+def test_a_failed_first_cycle_makes_no_persons_trade_the_bots(
     make_bench: MakeBench, path: str, works: int
 ) -> None:
     """A call of the first cycle fails, at its first or at a later use. The next cycle begins the ledger anew: a
@@ -231,3 +236,41 @@ def test_a_first_cycle_that_fails_makes_no_persons_trade_the_bots(
     assert "[ERROR]" in failed.log
     assert before_bot(failed) == before_bot(clean) != 0
     assert failed.ledger.positions() == {ticker: D(count) / 100 for ticker, count in failed.held().items()}
+
+
+@pytest.mark.parametrize(
+    ("here", "there"), [(0, 500), (0, -500), (700, 300), (-700, -300), (300, 700), (300, -400), (-300, 400)]
+)
+def test_what_is_taken_over_at_a_start_brings_nothing_by_itself(
+    make_bench: MakeBench, here: int, there: int
+) -> None:
+    """At a start the exchange lists other positions than the fills explain. Their prices of midnight are not the
+    bot's business: they count from now on."""
+    bench = make_bench(programs=20, **STILL)
+    exchange = bench.exchange.api.exchange
+    bench.account.holdings.clear()
+    bench.bot.start_trading()
+    quoted = {order.ticker for order in bench.resting()}
+    market = next(
+        one for name, one in exchange.markets.items()
+        if name not in quoted and one.book.bids.best() and one.book.asks.best()
+    )  # fmt: skip
+    lifecycle.halt(exchange, market)
+    before = own_result(bench)
+    for count in (here, there):  # the first is adopted as well
+        holding = bench.account.holdings.setdefault(market.ticker, Holding())
+        holding.count, holding.cost = count, 1_000_000
+        bench.pass_time(MINUTE)
+        bench.restart()
+        trade_cycles(bench, 1)
+        assert own_result(bench) == before
+        assert bench.ledger.positions() == ({market.ticker: D(count) / 100} if count else {})
+    assert "positions are taken from the exchange" in bench.log
+    half = market.book.half(there > 0)
+    best = half.best()
+    assert best
+    while half.best() == best:
+        half.remove(half.first(best))
+    trade_cycles(bench, 2)
+    fell = abs(best - (half.best() or (0 if there > 0 else 10_000)))
+    assert own_result(bench) == before - D(fell) / 10_000 * abs(there) / 100

@@ -28,9 +28,7 @@ def worth(bid: Decimal | None) -> Decimal:
 
 
 @given(BIDS, BIDS, st.integers(1, 400))
-def test_a_side_counts_at_its_higher_bid_of_two_near_looks(
-    first: Quotes, second: Quotes, seconds: int
-) -> None:
+def test_a_side_counts_at_its_higher_bid_of_two_near_looks(first: Quotes, second: Quotes, seconds: int) -> None:
     look = after_look(PriceLook(NOW, first, first), NOW + later(seconds), second, LONGEST)
     assert look.bids == second
     for before, now, counted in zip(first, second, look.counted, strict=True):

@@ -70,7 +70,9 @@ def test_a_persons_day_is_not_the_bots(
 @given(FILLS, FILLS, QUOTES)
 def test_other_markets_change_nothing(ours: list[Fill], theirs: list[Fill], now: dict[str, Quotes]) -> None:
     """A person's trades in markets in which the bot has no order leave the bot's result as it is."""
-    elsewhere = [replace(one, ticker=f"X{one.ticker}", order_id="typed", fill_id=f"x{one.fill_id}") for one in theirs]
+    elsewhere = [
+        replace(one, ticker=f"X{one.ticker}", order_id="typed", fill_id=f"x{one.fill_id}") for one in theirs
+    ]
     alone = own_result({}, ours, [], OURS, marked(held_after({}, ours), now))
     both = marked(held_after({}, [*ours, *elsewhere]), {**now, **{f"X{name}": bids for name, bids in now.items()}})
     assert own_result({}, [*ours, *elsewhere], [], OURS, both) == alone
@@ -89,7 +91,7 @@ def test_what_a_person_bought_counts_from_the_bots_first_trade() -> None:
     assert own_result({}, [fills[0], fill(NO, "0.45", "4")], [], OURS, rest) == 6 * (D("0.05") - D("0.55"))
 
 
-def test_a_position_of_midnight_counts_from_midnight_if_the_bot_was_there() -> None:
+def test_a_position_counts_from_midnight_if_the_bot_was_there() -> None:
     """It fell from $0.50 to $0.10 without a trade. If no order of the bot is older than the day, it was a
     person's."""
     midnight, now = {"M": DayMark(D(10), D("0.50"))}, {"M": DayMark(D(10), D("0.10"))}
