@@ -39,7 +39,7 @@ from exchange.account import (
 from exchange.clock import Clock, ExchangeClock
 from exchange.errors import ExchangeError, Gone
 from exchange.json_fields import JsonObject, PartialList, read_list
-from exchange.market_data import BY_ID, BY_TICKER, LONGEST_PAGE, MarketData
+from exchange.market_data import BY_ID, BY_TICKER, LONGEST_PAGE
 from exchange.models import AmendResponse, Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.optional_calls import OptionalCall, optional
 from exchange.order_payloads import (
@@ -55,6 +55,7 @@ from exchange.orderbook import Bid
 from exchange.placement import OrderPlacement, OrderResult
 from exchange.rate_limits import COSTS, Endpoint, largest_batch
 from exchange.transport import Transport
+from exchange.user_calls import UserCalls
 
 if TYPE_CHECKING:
     from exchange.signing import Signer
@@ -96,7 +97,7 @@ class Environment(Enum):
         }[self]
 
 
-class KalshiHttpClient(MarketData):
+class KalshiHttpClient(UserCalls):
     """One account on one exchange, over one `requests.Session`. Not thread-safe.
 
     The constructor's `clock` is the machine's, or an embedded exchange's. The client's own `clock` is the

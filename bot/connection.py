@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,11 @@ from dotenv import dotenv_values
 from requests.utils import get_environ_proxies
 
 from clients import API_ROOT, Environment, KalshiHttpClient
+from exchange import order_payloads
 from exchange.clock import WallClock
 from exchange.errors import ConfigError
 from exchange.signing import Signer, key_file_warning, load_key
+from ledger.account_state import AccountState
 from runtime.console import HOME, in_project
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
@@ -43,12 +45,24 @@ class Connection:
     """A client, with facts about its exchange.
 
     `about`: facts for the person. `is_private`: the exchange lives and dies with this process. `warnings`: what
-    the person should fix although it works."""
+    the person should fix although it works. `hold_user`: holds the lock of the account's user, whose hash it gets,
+    and raises `AlreadyRuns` if another bot does."""
 
     client: KalshiHttpClient
     about: Mapping[str, str]
     is_private: bool = False
     warnings: tuple[str, ...] = ()
+    hold_user: Callable[[str], None] = lambda user: None
+
+
+def account_state(environment: Environment, connection: Connection) -> AccountState:
+    """The state of a connection's account.
+
+    Raises `LedgerError` as `AccountState.open` does."""
+    client = connection.client
+    return AccountState.open(
+        environment.value, order_payloads.PRIMARY_SUBACCOUNT, lambda: client.identity, connection.is_private
+    )
 
 
 class Variables(dict[str, str]):

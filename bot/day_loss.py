@@ -36,13 +36,13 @@ def until_midnight(halt_reason: str, now: datetime) -> str:
     return f". Before 00:00 UTC (in {_left(now)}) the bot then halts again at once, unless {LIMIT} is raised"
 
 
-def still_halts(mark: AccountMark | None, daily_loss_limit: Decimal, now: datetime) -> str:
+def still_halts(result: Decimal, daily_loss_limit: Decimal, now: datetime) -> str:
     """What to know before a resume after which the bot halts again at once.
 
-    Empty if it does not. `mark`: the ledger's last. `now`: of the clock that its times are by."""
-    if mark is None or mark.at.date() != now.date() or not reason(mark, daily_loss_limit):
+    Empty if it does not. `result`: dollars that the UTC day of `now` brought."""
+    lost = -result
+    if lost < daily_loss_limit:
         return ""
-    lost = -(mark.own_profit or Decimal(0))
     return (
         f"The UTC day has lost ${lost:.2f}, {LIMIT} is ${daily_loss_limit:.2f}: the bot halts again at once, "
         f"unless you raise {LIMIT} and restart the bot, or wait until 00:00 UTC (in {_left(now)})."

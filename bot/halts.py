@@ -1,8 +1,9 @@
 """Halt trading until you run `main.py resume`.
 
 Promise:
-- A halt is written to the ledger before the bot does anything else about it.
-- A halt stands through restarts until it is cleared in the ledger.
+- A halt is written to the account's state and to the ledger before the bot does anything else about it.
+- A halt stands through restarts, and for every key and ledger of the account, until a person clears it.
+- If one of the two cannot be written, the other holds the halt, and the log says so.
 
 A vanished order never halts, because a pause, an order group or a person can cancel it. Unexplained cash never
 halts, because rewards arrive without a label.
@@ -19,6 +20,7 @@ from exchange.account import Position
 from exchange.models import Order
 from execution.cancel_reasons import CancelCause, CancelReason
 from execution.canceler import Canceler
+from ledger.account_state import AccountState
 from ledger.bookkeeper import Bookkeeper
 from ledger.database import LedgerError
 from ledger.entries import Mismatch
@@ -35,27 +37,46 @@ def how_to_go_on() -> str:
 
 
 class Halts:
-    """The halts of a ledger, and the checks that lead to one."""
+    """The halts of an account, and the checks that lead to one."""
 
     def __init__(
-        self, client: KalshiHttpClient, ledger: Ledger, canceler: Canceler, bookkeeper: Bookkeeper, log: Log
+        self,
+        client: KalshiHttpClient,
+        ledger: Ledger,
+        state: AccountState,
+        canceler: Canceler,
+        bookkeeper: Bookkeeper,
+        log: Log,
     ) -> None:
-        self._client, self._ledger, self._canceler = client, ledger, canceler
+        self._client, self._ledger, self._state, self._canceler = client, ledger, state, canceler
         self._bookkeeper, self._log = bookkeeper, log
         self._told = self._unwritten = ""
+        self._problems: list[str] = []
         self._mismatches: dict[str, Mismatch] = {}
         self._strangers = False
 
     def reason(self) -> str:
         """Why nothing may be placed, empty if it may. Raises `LedgerError`."""
-        standing = self._ledger.halts(standing=True)
-        return self._unwritten or (standing[-1].reason if standing else "")
+        standing = [*self._state.halts(), *self._ledger.halts(standing=True)]
+        return self._unwritten or (max(standing, key=lambda one: one.at).reason if standing else "")
+
+    def share(self) -> None:
+        """Write halts that only the state or only the ledger has to the other.
+
+        A halt of the ledger that a person has cleared in the state is cleared. Raises `LedgerError` if one of them
+        cannot be read."""
+        problems = share_halts(self._state, self._ledger)
+        for problem in problems:
+            if problem not in self._problems:
+                self._log("ERROR", problem, ["The halt stands all the same; the bot writes it once that works"])
+        self._problems = problems
 
     def check(self) -> bool:
         """Whether a halt stands. Logs it once and cancels our resting orders.
 
         Nothing else is sent then. Raises an `ExchangeError` or a `LedgerError`."""
         self._write()
+        self.share()
         reason = self.reason()
         if not reason:
             if self._told:
@@ -70,25 +91,32 @@ class Halts:
     def halt(self, reason: str, positions: Collection[Position], free_cash: Decimal | None) -> None:
         """Halt trading until a person resumes it: cancel our orders, keep positions.
 
-        `free_cash`: dollars, for the ledger. If the ledger cannot be written, the halt stands while this process
-        runs. It is written once that works."""
+        `free_cash`: dollars, for the ledger. If neither the account's state nor the ledger can be written, the
+        halt stands while this process runs. It is written once that works."""
         self._unwritten = reason
-        error = self._write()
-        if error is not None:
-            more = "The halt stands while this process runs; the bot writes it to the ledger once that works"
-            self._log("ERROR", str(error), [more])
+        errors = self._write()
+        if errors:
+            stands = "while this process runs" if self._unwritten else "in the one that could be written"
+            more = f"The halt stands {stands}; the bot writes it to the others once that works"
+            self._log("ERROR", "; ".join(map(str, errors)), [more])
         self._bookkeeper.close_cycle(None, free_cash)
         self._tell(reason, positions)
         self._canceler.cancel_own(CancelCause(CancelReason.HALT, reason))
 
-    def _write(self) -> LedgerError | None:
-        if self._unwritten:
+    def _write(self) -> list[LedgerError]:
+        """Write a new halt to the state and the ledger. Returns what failed."""
+        if not self._unwritten:
+            return []
+        now, errors = self._client.clock.now(), list[LedgerError]()
+        for place in (self._state, self._ledger):
             try:
-                self._ledger.halt(self._client.clock.now(), self._unwritten)
+                place.halt(now, self._unwritten)
             except LedgerError as error:
-                return error
+                errors.append(error)
+        if len(errors) < 2:
             self._unwritten = ""
-        return None
+        self._problems = list(map(str, errors))
+        return errors
 
     def _tell(self, reason: str, positions: Collection[Position]) -> None:
         self._told = reason
@@ -122,6 +150,33 @@ class Halts:
     def forget(self) -> None:
         """Start the two-cycle checks from scratch."""
         self._mismatches, self._strangers = {}, False
+
+
+def share_halts(state: AccountState, ledger: Ledger) -> list[str]:
+    """Write halts that only the account's state or only the ledger has to the other.
+
+    A halt is the same one if its time and reason are. One that stands in the ledger, and that a person has cleared
+    in the state, is cleared. Returns what could not be written. Raises `LedgerError` if one cannot be read."""
+    of_account = {(one.at, one.reason): one for one in state.halts(standing=False, own=True)}
+    of_ledger = {(one.at, one.reason) for one in ledger.halts()}
+    standing = [(one.at, one.reason) for one in ledger.halts(standing=True)]
+    problems = []
+    try:
+        for known in standing:
+            if known not in of_account:
+                state.halt(*known)
+    except LedgerError as error:
+        problems.append(str(error))
+    try:
+        for known, one in of_account.items():
+            if one.cleared is None and known not in of_ledger:
+                ledger.halt(*known)
+        ends = [of_account[known] for known in standing if known in of_account and of_account[known].cleared]
+        if ends and len(ends) == len(standing) and ends[-1].cleared:
+            ledger.clear_halts(ends[-1].cleared, ends[-1].cleared_by or "")
+    except LedgerError as error:
+        problems.append(str(error))
+    return problems
 
 
 def held_risks(positions: Iterable[Position]) -> dict[str, Decimal]:

@@ -2,21 +2,24 @@
 
 Promise:
 - Each obstacle to a start gives one clear line and exit code 2, and nothing was sent.
-- No two bots of this user trade on one account or write to one folder.
+- No two bots of this user trade on one account, whatever keys they use, or write to one folder.
+- With real money, a state folder that cannot be read or written is such an obstacle.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from logging import Logger
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from bot.connection import Connection, connect, read_variables
+from bot.account_user import state_warning
+from bot.connection import Connection, account_state, connect, read_variables
 from bot.prod_confirmation import Confirm
 from bot.settings import Settings
 from clients import Environment
@@ -25,7 +28,7 @@ from exchange.errors import ConfigError
 from ledger.database import LedgerError
 from ledger.ledger import Ledger
 from runtime import lock, log_format, log_output
-from runtime.console import ExitCode
+from runtime.console import HOME, ExitCode
 from runtime.lock import AlreadyRuns, Lock
 from runtime.signals import Signals
 
@@ -90,6 +93,7 @@ def _ready(
         logger = log_output.open_log(paths.log, settings.log_size, settings.log_files)
         connection = connect(settings.env, read_variables(paths.dotenv))
         left_by, warning = _lock_account(settings, connection, held, left_by)
+        unkept = _check_state(settings, connection)
         ledger = held.enter_context(closing(Ledger(paths.ledger(settings.env))))
     except (ConfigError, LedgerError) as error:
         # The log belongs to the other process if one runs.
@@ -103,8 +107,9 @@ def _ready(
         if left_by
         else ""
     )
-    warnings = (*connection.warnings, *(one for one in (found, warning) if one))
-    return bot_class(settings, replace(connection, warnings=warnings), ledger, logger, confirm)
+    warnings = (*connection.warnings, *(one for one in (found, warning, unkept) if one))
+    connection = replace(connection, warnings=warnings, hold_user=partial(_lock_user, settings.env, held))
+    return bot_class(settings, connection, ledger, logger, confirm)
 
 
 def _lock(file: Path, what: str, held: ExitStack) -> str:
@@ -120,23 +125,59 @@ def _lock(file: Path, what: str, held: ExitStack) -> str:
 
 
 def _lock_account(settings: Settings, connection: Connection, held: ExitStack, left_by: str) -> tuple[str, str]:
-    """Hold the account's lock, unless only this process can reach the exchange.
+    """Hold the lock of the key's account.
 
-    Returns the process that left a lock behind, and a warning."""
-    if connection.is_private:
+    Not if only this process can reach the exchange. Returns the process that left a lock behind, and a warning.
+    Raises a `ConfigError`."""
+    environment = settings.env.value
+    if connection.is_private:  # the folder has its own lock; this one lets commands of other folders find the bot
+        with suppress(OSError, RuntimeError, AlreadyRuns):
+            file = lock.account_file(environment, f"folder {HOME}", order_payloads.PRIMARY_SUBACCOUNT)
+            held.callback(Lock(file, "runs in this folder").release)
         return left_by, ""
     try:
-        file = lock.account_file(
-            settings.env.value, connection.client.identity.key_id, order_payloads.PRIMARY_SUBACCOUNT
-        )
+        key_id = connection.client.identity.key_id
+        file = lock.account_file(environment, key_id, order_payloads.PRIMARY_SUBACCOUNT)
         taken = Lock(file, "trades on this account")
     except (OSError, RuntimeError) as error:
+        if settings.env is Environment.PROD:
+            raise _without_state_folder(error) from None
         return (
             left_by,
             f"Could not check for another bot on this account; the bot starts anyway ({error})",
         )
     held.callback(taken.release)
     return left_by or taken.left_by, ""
+
+
+def _check_state(settings: Settings, connection: Connection) -> str:
+    """Prove that the account's state can be read and written.
+
+    Returns a warning if it cannot, and the bot can do without it. Raises a `ConfigError` if it cannot."""
+    try:
+        state = account_state(settings.env, connection)
+        state.check()
+    except LedgerError as error:
+        raise _without_state_folder(error) from None
+    return state_warning(state.problem) if state.problem else ""
+
+
+def _without_state_folder(error: Exception) -> ConfigError:
+    needs = "With real money the bot keeps halts, and locks against a second bot, in its state folder"
+    return ConfigError(f"{error}. {needs}. Nothing was sent. Make the folder readable and writable to you.")
+
+
+def _lock_user(environment: Environment, held: ExitStack, user: str) -> None:
+    """Hold the lock of an account's user, by its hash.
+
+    Raises a `ConfigError`, such as `AlreadyRuns`."""
+    try:
+        taken = Lock(lock.lock_file(environment.value, user), "trades on this account, with another key")
+    except (OSError, RuntimeError) as error:
+        if environment is Environment.PROD:
+            raise _without_state_folder(error) from None
+        return  # the start has told it
+    held.callback(taken.release)
 
 
 def keyboard() -> Confirm | None:

@@ -17,7 +17,8 @@ from decimal import Decimal
 from functools import partial
 
 from bot import day_loss, log_events, prod_confirmation, recovery
-from bot.connection import Connection
+from bot.account_user import AccountUser
+from bot.connection import Connection, account_state
 from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
 from bot.observation import AccountSnapshot, look_at_account, read_markets
@@ -50,7 +51,8 @@ REPORT_LACKS_IT = "Trading continues; the report lacks this until it can be read
 class Session:
     """One account, with all that the bot keeps of it and sends to it.
 
-    `begun`: whether the account was cleared and quotes may rest. `memory`: what the loop remembers from cycle to
+    `account_state`: what is kept with the account and not in the ledger. `begun`: whether the account was cleared
+    and quotes may rest. `memory`: what the loop remembers from cycle to
     cycle. `on_fills` receives every fill."""
 
     def __init__(
@@ -63,11 +65,13 @@ class Session:
         on_fills: Callable[[Collection[NewFill]], None],
     ) -> None:
         self._client, self._ledger, self._log = connection.client, ledger, log
+        self.account_state = account_state(settings.env, connection)
         self._client.optional_calls.on_news = self._tell_of_call
         self._incentives = incentives
-        self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
+        self.bookkeeper = Bookkeeper(self._client, ledger, self.account_state, settings.wait_time, log, on_fills)
         self.canceler = Canceler(self._client, log, self.bookkeeper.order_records)
-        self.halts = Halts(self._client, ledger, self.canceler, self.bookkeeper, log)
+        self.halts = Halts(self._client, ledger, self.account_state, self.canceler, self.bookkeeper, log)
+        self._account_user = AccountUser(connection, self.account_state, log)
         self.order_groups = OrderGroups(self._client, settings.fill_limit, log)
         self.executor = Executor(
             self._client,
@@ -141,7 +145,7 @@ class Session:
     def may_take_over(self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
         """Announce real money, and ask before the account is cleared."""
         self._client.get_exchange_status()  # its answer names a simulator's run
-        self.bookkeeper.open_ledger()
+        self.open_ledger()
         found = prod_confirmation.find_foreign(
             self._client, self._ledger.opened_positions(), self.bookkeeper.balance_watch.known.rule
         )
@@ -151,16 +155,26 @@ class Session:
             return True
         return prod_confirmation.confirm(found, self._log, confirm)
 
+    def open_ledger(self) -> None:
+        """Find out whose the account is, and open its ledger.
+
+        The exchange must have answered before. Raises an `ExchangeError`, a `LedgerError`, or `AlreadyRuns` if
+        another bot of this user of the machine trades on the account."""
+        self._account_user.find()
+        self.bookkeeper.open_ledger(self.account_state.is_mine)
+        self.halts.share()
+
     def may_trade(self, status: ExchangeStatus) -> bool:
         """Whether a cycle may go on: not while a halt stands or the exchange pauses.
 
         If not, our resting orders are canceled. Raises an `ExchangeError` or a `LedgerError`."""
         try:
-            self.bookkeeper.open_ledger()
+            self.open_ledger()
+            is_halted = self.halts.check()
         except LedgerError:  # without it the bot cannot see a halt: cancel our orders
             self.canceler.cancel_own(cancel_reasons.LEDGER)
             raise
-        if self.halts.check():
+        if is_halted:
             self.end()
             return False
         return not self._pauses(status)

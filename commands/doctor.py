@@ -26,6 +26,7 @@ from bot import settings
 from bot.connection import Connection, Variables, connect, missing_text, read_variables
 from clients import Environment, KalshiHttpClient
 from commands import cash, context, optional_calls
+from commands.doctor_state import ACCOUNT_STATE, check_state
 from commands.status_facts import ledger_knowledge
 from exchange.account import Position
 from exchange.clock import how_to_set
@@ -43,7 +44,7 @@ from simulator.embedded import OPENED
 
 EXCHANGE, PAUSE, CLOCK, PROGRAMS, RULE = "Exchange", "Next pause", "Clock", "Programs", "Reward rule"
 SIGNATURE, LIMITS, CASH, START, OPTIONAL = "Signature", "Limits", "Cash", "At a start", "Other calls"
-BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, RULE, SIGNATURE, LIMITS, CASH, START, OPTIONAL)
+BEYOND_STATUS = (PAUSE, CLOCK, PROGRAMS, RULE, SIGNATURE, ACCOUNT_STATE, LIMITS, CASH, START, OPTIONAL)
 _SEE = f"not known, see {OPTIONAL}"
 
 _LISTED = 10  # orders, and positions, that are listed one by one
@@ -187,8 +188,9 @@ def exchange(checklist: Checklist, environment: Environment, connection: Connect
     programs = _programs(checklist, environment, client)
     _rule(checklist, environment, client)
     if not _signature(checklist, environment, client):
-        _unchecked(checklist, "it needs an accepted signature", LIMITS, CASH, START, OPTIONAL)
+        _unchecked(checklist, "it needs an accepted signature", ACCOUNT_STATE, LIMITS, CASH, START, OPTIONAL)
         return
+    check_state(checklist, environment, connection)
     _limits(checklist, client)
     account = _account(checklist, environment, client)
     if account is None:
@@ -348,7 +350,7 @@ def _cash(
         checklist.note(CASH, _SEE)
         return
     try:
-        rule = ledger_knowledge(market_bot.paths().ledger(environment), connection).cash_rule
+        rule = ledger_knowledge(market_bot.paths().ledger(environment), environment, connection).cash_rule
     except LedgerError:  # the bot would not start with it either, and says why
         rule = CashRule()
 

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the ranked board, or the numbers of one market. Returns the exit code."""
     environment, connection = context.connected()
     settings = market_bot.read_settings()
-    known = ledger_knowledge(market_bot.paths().ledger(environment), connection)
+    known = ledger_knowledge(market_bot.paths().ledger(environment), environment, connection)
     view = read_view(connection.client, settings, known)
     if args.why and not view.lists(args.why):
         where = ", opened for this command alone" if connection.is_private else ""

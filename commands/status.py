@@ -22,8 +22,9 @@ value that is not known, or does not exist, is null.
                   counts as if it alone were filled. Maker fees are not included
     unreadable    positions and orders that could not be read, and calls that failed just now
     bot           `runs`, and `process`: which process, since when, in which folder
-    ledger        `file`, and the `problem` if it has nothing on this account: then all further fields are null
-    halts         each that stands: since, reason
+    ledger        `file`, and the `problem` if it has nothing on this account: then all further fields are null,
+                  except halts of the account
+    halts         each that stands, for the account or in the ledger: since, reason
     day           date (UTC), as_of, trading (the bot's result, which DAILY_LOSS_LIMIT counts), before_bot (the
                   day's result before the bot), fills, accrued (an estimate before the $1.00 floor)
     last_cycle    began, seconds, requests, markets, orders (resting at its end), problem, and `without`: the calls
@@ -96,6 +97,9 @@ def _bot(facts: StatusFacts) -> Iterator[str]:
         yield f"Bot: unknown whether one runs {bot.where} ({bot.process})"
     else:
         yield f"Bot: one runs {bot.where} ({bot.process})" if bot.runs else f"Bot: none runs {bot.where}"
+    for halt in facts.halts or ():
+        then = halts.how_to_go_on() + day_loss.until_midnight(halt.reason, facts.at)
+        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {then}"
     if ledger_view is None:
         yield facts.problem if facts.is_broken else f"Ledger: {facts.problem}"
         return
@@ -106,9 +110,6 @@ def _bot(facts: StatusFacts) -> Iterator[str]:
         began, ended, how = ledger_view.session
         killed = f"began {_local(began)}, ended without a clean shutdown (killed, or power loss)"
         yield f"Last session: {f'ended {_local(ended)}, {how}' if ended else killed}"
-    for halt in ledger_view.halts:
-        then = halts.how_to_go_on() + day_loss.until_midnight(halt.reason, facts.at)
-        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {then}"
 
 
 def _cycle(cycle: CycleRecord | None, facts: StatusFacts) -> str:
@@ -200,7 +201,7 @@ def as_json(facts: StatusFacts) -> str:
         "unreadable": account.unreadable,
         "bot": {"runs": facts.bot.runs, "process": facts.bot.process or None},
         "ledger": {"file": facts.ledger, "problem": facts.problem or None},
-        "halts": [{"since": one.at, "reason": one.reason} for one in ledger_view.halts] if ledger_view else None,
+        "halts": None if facts.halts is None else [{"since": one.at, "reason": one.reason} for one in facts.halts],
         "day": _day(ledger_view.mark, ledger_view.fills) if ledger_view and ledger_view.mark else None,
         "last_cycle": _last(ledger_view.cycle) if ledger_view and ledger_view.cycle else None,
         "session": _session(ledger_view.session) if ledger_view and ledger_view.session else None,

@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import trade
-from bot.connection import Connection
+from bot.account_user import ask
+from bot.connection import Connection, account_state
 from bot.launch import Paths
 from clients import Environment, KalshiHttpClient
 from commands import optional_calls
 from commands.cash import read_events, read_free
-from exchange import order_payloads
+from commands.running_bots import locks_of
 from exchange.account import Fill, Position
 from exchange.models import Order
 from exchange.orderbook import Side
 from exchange.reserves import CashRule, FreeCash
+from ledger.account_state import AccountState
 from ledger.daily_pnl import midnight
 from ledger.database import LedgerError
 from ledger.entries import AccountMark, CycleRecord, Halt
@@ -89,7 +91,7 @@ class SessionFacts(NamedTuple):
 class LedgerView(NamedTuple):
     """What a ledger says about its bot.
 
-    `fills`: number of fills on the UTC day of `mark`, since the ledger was begun.
+    `fills`: number of fills on the UTC day of `mark`, since the ledger was begun. `halts`: those that stand.
     """
 
     mark: AccountMark | None
@@ -116,7 +118,8 @@ class StatusFacts:
     """All facts of the status.
 
     `is_remembered`: the account is from the ledger, because its exchange lives inside the bot. `problem`: why
-    there is no `ledger_view` of this account. `is_broken`: the problem must be fixed.
+    there is no `ledger_view` of this account. `is_broken`: the problem must be fixed. `halts`: those that stand,
+    None if neither the account's state nor a ledger knows the account.
     """
 
     environment: Environment
@@ -130,6 +133,7 @@ class StatusFacts:
     problem: str = ""
     is_remembered: bool = False
     is_broken: bool = False
+    halts: tuple[Halt, ...] | None = None
 
 
 def read_status(environment: Environment, connection: Connection, paths: Paths) -> StatusFacts:
@@ -140,9 +144,12 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
     """
     ledger_file = paths.ledger(environment)
     client, remembered, ledger_view, is_broken = connection.client, None, None, False
+    halts: tuple[Halt, ...] | None = None
     client.get_exchange_status()  # its answer has the time, and identifies a simulator's run
     try:
-        ledger_view, remembered, problem = _recall(ledger_file, connection)
+        state = known_state(environment, connection)
+        ledger_view, remembered, problem = _recall(ledger_file, connection, state)
+        halts = _halts(state, ledger_view)
     except LedgerError as error:
         problem, is_broken = str(error), True
     if remembered is None:
@@ -158,6 +165,7 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
         running(environment, connection, paths.lock), ledger_file.name, ledger_view, problem,
         remembered is not None,
         is_broken,
+        halts,
     )  # fmt: skip
 
 
@@ -171,7 +179,7 @@ class LedgerKnowledge(NamedTuple):
     cash_rule: CashRule = CashRule()
 
 
-def ledger_knowledge(ledger_file: Path, connection: Connection) -> LedgerKnowledge:
+def ledger_knowledge(ledger_file: Path, environment: Environment, connection: Connection) -> LedgerKnowledge:
     """What the account's ledger knows; nothing if no bot traded on this account.
 
     Raises `LedgerError`, or `ExchangeError` if the exchange does not answer.
@@ -180,7 +188,10 @@ def ledger_knowledge(ledger_file: Path, connection: Connection) -> LedgerKnowled
         return LedgerKnowledge()
     connection.client.get_exchange_status()  # its answer identifies a simulator's run
     with closing(Ledger(ledger_file, read_only=True)) as ledger:
-        if ledger.identity != connection.client.identity:
+        whose = ledger.identity
+        if whose is None or not (
+            whose == connection.client.identity or known_state(environment, connection).is_mine(whose)
+        ):
             return LedgerKnowledge()
         return LedgerKnowledge(ledger.accrued_by_program(), ledger.cash_rule().rule)
 
@@ -192,11 +203,11 @@ def running(environment: Environment, connection: Connection, lock_file: Path) -
     """
     where = "in this folder" if connection.is_private else "on this account, on this machine"
     try:
+        files = [lock_file]
         if not connection.is_private:
-            key_id = connection.client.identity.key_id
-            lock_file = lock.account_file(environment.value, key_id, order_payloads.PRIMARY_SUBACCOUNT)
-        holder = lock.current_holder(lock_file)
-    except (OSError, RuntimeError) as error:
+            files = locks_of(environment, connection, account_state(environment, connection))
+        holder = next(filter(None, map(lock.current_holder, files)), "")
+    except (OSError, RuntimeError, LedgerError) as error:
         return BotProcess(None, where, str(error))
     return BotProcess(bool(holder), where, holder)
 
@@ -235,10 +246,12 @@ def _counted(client: KalshiHttpClient, positions: tuple[Position, ...], orders: 
     return gate.Gate(state, {})
 
 
-# -- the ledger --------------------------------------------------------------------------------------------------
+# -- the ledger and the account's state --------------------------------------------------------------------------
 
 
-def _recall(file: Path, connection: Connection) -> tuple[LedgerView | None, AccountFacts | None, str]:
+def _recall(
+    file: Path, connection: Connection, state: AccountState
+) -> tuple[LedgerView | None, AccountFacts | None, str]:
     """Read the ledger: its view of the bot, the account, and a problem.
 
     The account is None unless the ledger is its only source. The problem says why there is no view, or is "".
@@ -253,9 +266,28 @@ def _recall(file: Path, connection: Connection) -> tuple[LedgerView | None, Acco
             return _ledger_view(ledger), None, ""
         if connection.is_private and whose.base_url == mine.base_url:
             return _ledger_view(ledger), _remembered(ledger), ""
-        if connection.is_private or whose != mine:
+        if connection.is_private or not (whose == mine or state.is_mine(whose)):
             return None, None, f"{file.name} belongs to another account, or to a simulator that was stopped since"
         return _ledger_view(ledger), None, ""
+
+
+def known_state(environment: Environment, connection: Connection) -> AccountState:
+    """The state of an account, whose user the exchange was asked for.
+
+    Nothing is written. Raises `LedgerError`, or `ExchangeError` if the exchange does not answer."""
+    state = account_state(environment, connection)
+    if not connection.is_private and not state.user:
+        ask(connection, state, writes=False)
+    return state
+
+
+def _halts(state: AccountState, ledger_view: LedgerView | None) -> tuple[Halt, ...] | None:
+    """The standing halts of the ledger and of the account. Raises `LedgerError`."""
+    of_ledger = ledger_view.halts if ledger_view else ()
+    found = {(one.at, one.reason): one for one in (*of_ledger, *state.halts())}
+    if ledger_view is None and not found:
+        return None
+    return tuple(sorted(found.values(), key=lambda one: one.at))
 
 
 def _ledger_view(ledger: Ledger) -> LedgerView:

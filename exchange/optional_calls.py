@@ -58,6 +58,7 @@ class OptionalCall(Enum):
     WITHDRAWALS = "GET /portfolio/withdrawals", _NO_CASH
     TRANSFERS = "GET /portfolio/intra_exchange_instance_transfers", _NO_CASH
     SUBACCOUNT_TRANSFERS = "GET /portfolio/subaccounts/transfers", _NO_CASH
+    API_KEYS = "GET /api_keys", "another key of the same user is known by the user's orders alone"
     AMEND = (
         "POST /portfolio/events/orders/{order_id}/amend",
         "orders are canceled and placed again instead of renewed or moved, at the end of the queue",

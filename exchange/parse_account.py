@@ -65,6 +65,15 @@ def order(f: JsonObject) -> Order:
     )
 
 
+def user_id(f: JsonObject) -> str:
+    """The user that an order names, empty if it names none."""
+    return f.optional("user_id", f.text) or ""
+
+
+def api_key_id(f: JsonObject) -> str:
+    return f.text("api_key_id")
+
+
 def order_response(f: JsonObject, asked: Decimal) -> OrderResponse:
     """Parse the answer to a create, and derive its status, which the answer lacks.
 

@@ -15,13 +15,14 @@ from decimal import Decimal
 from typing import TypeVar
 
 from clients import KalshiHttpClient
-from exchange.account import Fill, Position, Settlement
+from exchange.account import Fill, Identity, Position, Settlement
 from exchange.errors import ExchangeError
 from exchange.json_fields import PartialList
 from exchange.models import Market, MarketStatus, Order, Program
 from exchange.orderbook import Book
 from exchange.reserves import FreeCash, MakerRate, free_cash, reserved_by_shard, reserves
 from ledger import rebuilt_day, settlements
+from ledger.account_state import AccountState
 from ledger.accrual import AccrualTracker
 from ledger.balance_reading import BalanceWatch
 from ledger.cash_reconciliation import cash_effect
@@ -46,7 +47,7 @@ _LOOKS_BACK = 3
 
 
 class Bookkeeper:
-    """Keeps one account's ledger, cycle by cycle.
+    """Keeps one account's ledger, and its day's result in `account_state`, cycle by cycle.
 
     If two looks are more than twice `wait_time` apart, the seconds between them are unknown. `on_fills` is called
     once with each new fill. `balance_watch` finds out how the exchange counts cash. `order_records`: our
@@ -56,11 +57,13 @@ class Bookkeeper:
         self,
         client: KalshiHttpClient,
         ledger: Ledger,
+        account_state: AccountState,
         wait_time: float,
         log: Log,
         on_fills: Callable[[Collection[NewFill]], None],
     ) -> None:
-        self._client, self._ledger, self._log, self._on_fills = client, ledger, log, on_fills
+        self._client, self._ledger, self._account_state = client, ledger, account_state
+        self._log, self._on_fills = log, on_fills
         longest = timedelta(seconds=2 * wait_time)
         self._accrual = AccrualTracker(client, longest)
         self._pending = PendingWrites(EPOCH)
@@ -122,29 +125,32 @@ class Bookkeeper:
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
         self._pending.at, self._pending.orders = now, self.order_records.changed
         opening = self._marker.open(self._pending, now, self._held, books)
-        self._pending.carried = rebuilt_day.carried(self._client, self._ledger, self._pending, now, opening)
+        rebuilt = rebuilt_day.carried(self._client, self._ledger, self._pending, now, opening)
+        noted = self._account_state.day_result(now.date())
+        self._pending.carried = rebuilt if noted is None else min(rebuilt, noted)
         self._pending.opening = opening
         self._report_inputs.open()
         self._pending.traded, self._pending.markouts = self._report_inputs.traded, {}
         self._ledger.record(self._pending)
         self._written()
 
-    def open_ledger(self) -> None:
+    def open_ledger(self, is_mine: Callable[[Identity], bool] = lambda _: False) -> None:
         """Open the account's ledger, if it is not open yet.
 
-        The exchange must have answered before, because its answer completes the account's identity. Raises
-        `LedgerError`."""
+        The exchange must have answered before, because its answer completes the account's identity. `is_mine`:
+        whether an identity is the account's, under another key or address. Raises `LedgerError`."""
         if self._is_open:
             return
         now = self._client.clock.now()
-        aside = self._ledger.open_for(self._client.identity, now)
+        aside, again = self._ledger.open_for(self._client.identity, now, is_mine)
+        name = self._ledger.path.name
         if aside is not None:
-            self._log(
-                "INFO", {"Ledger": f"{self._ledger.path.name} was another account's; it is now {aside.name}"}
-            )
+            self._log("INFO", {"Ledger": f"{name} was another account's; it is now {aside.name}"})
+        if again is not None:
+            self._log("INFO", {"Ledger": f"{again.name} is this account's; it is {name} again"})
         begun = self._ledger.begun or now
         told = f"begun {begun:%Y-%m-%d %H:%M} UTC, continued" if self._ledger.opened else "new"
-        self._log("INFO", {"Ledger": f"{self._ledger.path.name}, {told}"})
+        self._log("INFO", {"Ledger": f"{name}, {told}"})
         self._ledger.begin_session(now)
         self._held = self._ledger.positions()
         self._accrual.restore(self._ledger)
@@ -313,7 +319,17 @@ class Bookkeeper:
             self._not_written(error)
             return AccountMark(self._client.clock.now(), free_cash, Decimal(0), None, None)
         self._write(mark.at, cycle, mark)
+        self._note_day(mark)
         return mark
+
+    def _note_day(self, mark: AccountMark) -> None:
+        """Keep the day's result with the account, for another ledger. Raises nothing."""
+        try:
+            if mark.own_profit is not None:
+                self._account_state.note_day_result(mark.at.date(), mark.own_profit)
+        except LedgerError as error:
+            kept = "The ledger has the day's loss, but a new ledger would only find what fills tell of it"
+            self._log("ERROR", str(error), [kept])
 
     def mark(self, free_cash: Decimal | None) -> AccountMark:
         """Compute the account's mark: its state now, and the day's profit.

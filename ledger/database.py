@@ -9,30 +9,42 @@ Promise:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from exchange.errors import BotError
-from ledger.schema import prepare
+from ledger import schema
 
 _BUSY_SECONDS = 2.0
 """Wait for another writer, such as a person's SQLite tool, up to this many seconds."""
 
 
+IN_MEMORY = Path(":memory:")
+"""The path of a file that exists only while it is open, and only for its `Database`."""
+
+
 class LedgerError(BotError):
-    """The ledger could not be opened, read or written."""
+    """The ledger, or the account's state, could not be opened, read or written."""
 
 
 class Database:
     """An open SQLite file.
 
-    With `read_only` the file is another process's. Only committed data is visible."""
+    With `read_only` the file is another process's. Only committed data is visible. `prepare` upgrades the tables.
+    `title` is the file's name in errors."""
 
-    def __init__(self, path: Path, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        read_only: bool = False,
+        prepare: Callable[[sqlite3.Connection, bool], None] = schema.prepare,
+        title: str = "",
+    ) -> None:
         self.path = path
-        self._read_only = read_only
+        self._read_only, self._prepare = read_only, prepare
+        self._title = title or f"The ledger {path.name}"
         self._db = self._open()
 
     def close(self) -> None:
@@ -86,12 +98,31 @@ class Database:
         self._db = self._open()
         return aside
 
+    def take_up(self, other: Path) -> None:
+        """Continue with another file, which gets this one's name. This one is deleted.
+
+        Neither may be open in another process."""
+        try:
+            with self._told(f"replaced by {other.name} (another bot may be using it; stop that bot)"):
+                with closing(sqlite3.connect(other, timeout=0.1, isolation_level=None)) as db:
+                    db.execute("PRAGMA journal_mode = DELETE")
+                    db.execute("BEGIN EXCLUSIVE")
+                    db.execute("ROLLBACK")
+                self._db.execute("PRAGMA busy_timeout = 100")
+                self._db.execute("PRAGMA journal_mode = DELETE")
+                self._db.close()
+                other.replace(self.path)
+        finally:
+            self._db.close()
+            self._db = self._open()
+
     def _open(self) -> sqlite3.Connection:
         with self._told("opened"):
-            where = f"{self.path.absolute().as_uri()}?mode={'ro' if self._read_only else 'rwc'}"
+            mode = "memory" if self.path == IN_MEMORY else "ro" if self._read_only else "rwc"
+            where = f"{self.path.absolute().as_uri()}?mode={mode}"
             db = sqlite3.connect(where, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
             try:
-                prepare(db, self._read_only)
+                self._prepare(db, self._read_only)
             except BaseException:
                 db.close()
                 raise
@@ -102,7 +133,7 @@ class Database:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise LedgerError(f"The ledger {self.path.name} cannot be {done}: {error}") from error
+            raise LedgerError(f"{self._title} cannot be {done}: {error}") from error
 
 
 def insert(db: sqlite3.Connection, table: str, rows: Iterable[Any], how: str = "") -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,7 +24,7 @@ from typing import Any
 from exchange.account import Fill, Identity, Settlement
 from exchange.models import Program
 from exchange.orderbook import Book
-from ledger import sql_rows
+from ledger import ownership, sql_rows
 from ledger.balance_reading import KnownCashRule
 from ledger.cash_reconciliation import ExplainedSpan
 from ledger.database import Database, insert
@@ -44,6 +44,7 @@ from ledger.entries import (
     Quotes,
 )
 from ledger.markouts import BestBids, MarkoutPoint
+from ledger.ownership import Renamed
 from ledger.sql_rows import Row
 
 DETAIL_KEPT = timedelta(days=2)
@@ -94,8 +95,7 @@ class Ledger:
     @property
     def identity(self) -> Identity | None:
         """The account of this ledger; None for a new one."""
-        rows = self._file.rows("SELECT base_url, key_id, run FROM account")
-        return Identity(*rows[0]) if rows else None
+        return ownership.identity_of(self._file)
 
     @property
     def begun(self) -> datetime | None:
@@ -109,21 +109,14 @@ class Ledger:
         rows = self._file.rows("SELECT opened FROM account")
         return sql_rows.optional(sql_rows.from_micros, rows[0][0]) if rows else None
 
-    def open_for(self, identity: Identity, now: datetime) -> Path | None:
+    def open_for(
+        self, identity: Identity, now: datetime, is_mine: Callable[[Identity], bool] = lambda _: False
+    ) -> Renamed:
         """Make sure that this is the account's ledger.
 
-        Another account's ledger is renamed, with the time it was begun in its name, and a new one is started.
-        Returns the renamed file's path, or None. Raises `LedgerError`, also if another process uses
-        the file to rename."""
-        found = self.identity
-        if found == identity:
-            return None
-        aside = self._file.put_aside(f"{self.path.stem}-{self.begun:%Y-%m-%d-%H%M%S}") if found else None
+        See `ownership.open_for`. Raises `LedgerError`."""
         self._terms = None
-        with self._file.transaction() as db:
-            begun = (*identity, sql_rows.to_micros(now))
-            db.execute("INSERT INTO account (base_url, key_id, run, begun) VALUES (?, ?, ?, ?)", begun)
-        return aside
+        return ownership.open_for(self._file, identity, now, is_mine)
 
     # -- writing -----------------------------------------------------------------------------------------------
 

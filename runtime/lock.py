@@ -4,6 +4,7 @@ Promise:
 - The operating system holds the lock (`flock`, on Windows `msvcrt.locking`) and releases it when the process ends,
   even after a crash.
 - A leftover lock file does not block the next start; its text says which process left it.
+- The locks of accounts are in one folder for all copies of the bot of this user of the machine.
 
 The text in the file is for people only.
 """
@@ -19,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 
 from exchange.errors import ConfigError
+from runtime.console import HOME
 
 _BEYOND = 1 << 20
 """Windows: offset of the locked byte, beyond any text. Other processes cannot read a locked byte."""
@@ -55,7 +57,7 @@ class Lock:
                     "in its terminal."
                 )
             self.left_by = found
-            self._write(f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}, in {Path.cwd()}")  # noqa: DTZ005
+            self._write(f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}, in {HOME}")  # noqa: DTZ005
         except BaseException:
             os.close(self._file)
             raise
@@ -92,11 +94,38 @@ def current_holder(path: Path) -> str:
 
 
 def account_file(environment: str, key_id: str, subaccount: int) -> Path:
-    """The path of an account's lock, the same for every copy of the bot of this user.
+    """The path of the lock of a key's account.
 
-    The file's name does not reveal the key. Raises `RuntimeError` if the user has no home folder."""
-    whose = hashlib.sha256(f"{environment}\n{key_id}\n{subaccount}".encode()).hexdigest()[:16]
-    return Path.home() / ".kalshi-bot" / f"{environment.lower()}-{whose}.lock"
+    It is the same for every copy of the bot of this user. The file's name does not reveal the key. Raises
+    `RuntimeError` if the user has no home folder."""
+    return lock_file(environment, hashed(environment, key_id, subaccount))
+
+
+def lock_file(environment: str, whose: str) -> Path:
+    """The path of a lock, by the hash of a key, a user or a folder.
+
+    Raises `RuntimeError` if the user has no home folder."""
+    return state_folder() / f"{environment.lower()}-{whose}.lock"
+
+
+def hashed(environment: str, name: str, subaccount: int) -> str:
+    """What stands for a name, such as a key's, and does not reveal it."""
+    return hashlib.sha256(f"{environment}\n{name}\n{subaccount}".encode()).hexdigest()[:16]
+
+
+def state_folder() -> Path:
+    """The folder of what all copies of the bot of this user share.
+
+    Raises `RuntimeError` if the user has no home folder."""
+    return Path.home() / ".kalshi-bot"
+
+
+def all_holders() -> dict[Path, str]:
+    """The held locks in the state folder, each with the text of its process.
+
+    Raises `OSError` or `RuntimeError` if they cannot be read."""
+    files = sorted(state_folder().glob("*.lock"))
+    return {file: holder for file in files if (holder := current_holder(file))}
 
 
 if sys.platform == "win32":

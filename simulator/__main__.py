@@ -15,7 +15,7 @@ from simulator.embedded import SEED
 from simulator.faults import UnusableFaults, read_faults
 from simulator.keyfile import UnusableKey, key_id, read_or_make
 from simulator.mishaps import Mishaps
-from simulator.opening import PROGRAMS, open_exchange
+from simulator.opening import CASH, OTHER_CUSTOMER, PROGRAMS, open_exchange
 from simulator.reading import READINGS, REAL
 from simulator.recorded import UnusableBooks
 from simulator.rewards import TopTick
@@ -41,6 +41,10 @@ def serve(arguments: argparse.Namespace) -> int:
     api = Api(exchange, {key_id(key): key.public_key()}, tier=TIERS[arguments.tier])
     if arguments.read_only:
         api.read_only.add(key_id(key))
+    more = {"the same user": arguments.second_key_file, "another user": arguments.other_user_key_file}
+    others = {whose: (file, _add_key(api, file, whose, arguments)) for whose, file in more.items() if file}
+    if arguments.no_key_list:
+        api.without_key_list.update(api.keys)
     control = Control(api, arguments.step)
     if arguments.step:
         # A client signs with its own clock, which keeps running while the exchange's stands still.
@@ -63,8 +67,23 @@ def serve(arguments: argparse.Namespace) -> int:
             print(f"{environment}_URL={url}")
             print(f"{environment}_KEYID={key_id(key)}")
             print(f"{environment}_KEYFILE={arguments.key_file.resolve()}", flush=True)
+        for whose, (file, name) in others.items():
+            print(
+                f"\n# or, with another key, of {whose}:\nSIM_KEYID={name}\nSIM_KEYFILE={file.resolve()}",
+                flush=True,
+            )
         server.serve_forever()
     return 0
+
+
+def _add_key(api: Api, file: Path, whose: str, arguments: argparse.Namespace) -> str:
+    """Let another key in. Returns its id."""
+    key = read_or_make(file, arguments.ed25519)
+    api.keys[key_id(key)] = key.public_key()
+    if whose == "another user":
+        api.exchange.open_account(OTHER_CUSTOMER, CASH)
+        api.owners[key_id(key)] = OTHER_CUSTOMER
+    return key_id(key)
 
 
 def _port(text: str) -> int:
@@ -143,6 +162,15 @@ def _arguments() -> argparse.Namespace:
         "--key-file", type=Path, metavar="FILE", default=Path("simulator-key.pem"),
         help="file of the customer's private key, created if absent (default simulator-key.pem)",
     )  # fmt: skip
+    parser.add_argument(
+        "--second-key-file", type=Path, metavar="FILE", help="file of a second key of the same user"
+    )
+    parser.add_argument(
+        "--other-user-key-file", type=Path, metavar="FILE", help="file of the key of another user with an account"
+    )
+    parser.add_argument(
+        "--no-key-list", action="store_true", help="no key may list the keys of its user (GET /api_keys: 403)"
+    )
     parser.add_argument("--read-only", action="store_true", help="the key may only read; writes are refused")
     parser.add_argument(
         "--ed25519", action="store_true", help="if a key is created, make it Ed25519 instead of RSA"

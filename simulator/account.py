@@ -8,6 +8,7 @@ Promise:
 from __future__ import annotations
 
 import copy
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -136,6 +137,9 @@ class OrderGroup:
 
 @dataclass(slots=True)
 class Account:
+    """A customer's account.
+    `user_id` is new in each run, even with the same seed: another run is another exchange."""
+
     owner: str
     cash: dict[int, int] = field(default_factory=dict)
     holdings: dict[str, Holding] = field(default_factory=lambda: defaultdict(Holding))
@@ -151,6 +155,7 @@ class Account:
     groups: dict[str, OrderGroup] = field(default_factory=dict)
     journal: list[CashEntry] = field(default_factory=list)
     cancel_all_until: float = 0.0
+    user_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def book(self, time: float, shard: int, amount: int, kind: str, about: str) -> None:
         """Change cash and write the reason to the journal."""

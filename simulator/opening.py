@@ -19,7 +19,7 @@ from simulator.reading import REAL, Reading
 from simulator.recorded import read_books
 from simulator.rewards import TopTick
 
-CUSTOMER = "customer"
+CUSTOMER, OTHER_CUSTOMER = "customer", "another customer"
 CASH = {0: 1_000 * DOLLAR, 1: 0, 2: 250 * DOLLAR, 3: 250 * DOLLAR}
 """Opening cash by shard, in 1/1,000,000 dollar."""
 

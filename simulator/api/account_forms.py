@@ -15,8 +15,6 @@ from simulator.api.listing_forms import Json, contracts, cost, dollars, moment, 
 from simulator.exchange import SHARDS, Exchange, account_value
 from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS, Order
 
-USER_ID = "00000000-0000-4000-8000-000000000000"
-
 
 def error(code: str, message: str, details: str = "", service: str = "") -> Json:
     optional = {"details": details, "service": service}
@@ -85,7 +83,7 @@ def positions(exchange: Exchange, account: Account, tickers: Iterable[str]) -> J
 def order(exchange: Exchange, o: Order) -> Json:
     form: Json = {
         "order_id": o.order_id,
-        "user_id": USER_ID,
+        "user_id": exchange.accounts[o.owner or ""].user_id,
         "client_order_id": o.client_order_id,
         "ticker": o.ticker,
         **_direction(o.is_bid),

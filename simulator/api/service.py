@@ -2,7 +2,7 @@
 
 Promise:
 - Every request gets an answer in the API's form.
-- Requests under `/portfolio` and `/account/limits` must be signed; market data is public.
+- Requests under `/portfolio`, `/account/limits` and `/api_keys` must be signed; market data is public.
 - A signed call is billed to its key's budget.
 """
 
@@ -34,7 +34,8 @@ RUN_HEADER = "Simulator-Run"
 class Route:
     """A call of the API.
 
-    A `public` call needs no key; any other gets the customer's account. A batch costs `cost` for each order."""
+    A `public` call needs no key; any other gets the account of the key's user. A batch costs `cost` for each
+    order."""
 
     method: str
     template: str
@@ -110,23 +111,26 @@ ROUTES = (
     Route("PUT", f"{_GROUPS}/{{order_group_id}}/trigger", order_calls.trigger_group, writes=True),
     Route("PUT", f"{_GROUPS}/{{order_group_id}}/limit", order_calls.limit_group, writes=True),
 )
-"""Every call except `LIMITS` and `COSTS`. Fixed paths come before those with parameters."""
+"""Every call except `LIMITS`, `COSTS` and `KEYS`. Fixed paths come before those with parameters."""
 
-LIMITS, COSTS = "/account/limits", "/account/endpoint_costs"
+LIMITS, COSTS, KEYS = "/account/limits", "/account/endpoint_costs", "/api_keys"
 
 
 @dataclass
 class Api:
     """Answers requests for one exchange.
 
-    `keys` maps key ids to the public keys of the customer's account; keys in `read_only` may not write.
+    `keys` maps key ids to public keys. `owners` names a key's account, if it is not the customer's. Keys in
+    `read_only` may not write, those in `without_key_list` may not list their user's keys.
     `read_account` returns the account that reads see. `clocks` returns the Unix seconds that a signature's
     timestamp may be near, instead of the exchange's own. `run` identifies this run of the exchange, even among
     runs with the same seed. Every answer carries it."""
 
     exchange: Exchange
     keys: dict[str, PublicKey] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
     read_only: set[str] = field(default_factory=set)
+    without_key_list: set[str] = field(default_factory=set)
     tier: Tier = TIERS["basic"]
     read_account: Callable[[], Account] | None = None
     clocks: Callable[[], list[float]] | None = None
@@ -155,11 +159,13 @@ class Api:
 
     def _answer(self, request: Request) -> Answer:
         path = request.path.removeprefix(ROOT) if request.path.startswith(f"{ROOT}/") else ""
-        key_id = self._authenticate(request, needed=path.startswith(("/portfolio", LIMITS)))
+        key_id = self._authenticate(request, needed=path.startswith(("/portfolio", LIMITS, KEYS)))
         if path in (COSTS, LIMITS) and request.method == "GET":
             if key_id is not None:
                 self._budget(key_id).take_read(DEFAULT_COST, self.exchange.now)
             return Answer(200, _costs() if path == COSTS else _limits(self.tier))
+        if (path, request.method) == (KEYS, "GET") and key_id is not None:
+            return self._keys_of_user(key_id)
         others = False
         for route in ROUTES:
             arguments = route.arguments(path)
@@ -174,7 +180,7 @@ class Api:
                 raise Refusal(403, "forbidden", "this API key may not write")
             if route.public:
                 return route.call(self.exchange, request, *arguments)
-            return route.call(self.exchange, self._account(route), request, *arguments)
+            return route.call(self.exchange, self._account(route, key_id), request, *arguments)
         raise _nothing_there(request.method, path, others)
 
     def _authenticate(self, request: Request, needed: bool) -> str | None:
@@ -187,10 +193,30 @@ class Api:
                 raise
             return None
 
-    def _account(self, route: Route) -> Account:
-        if route.method == "GET" and self.read_account is not None:
+    def _owner(self, key_id: str | None) -> str:
+        return self.owners.get(key_id or "", CUSTOMER)
+
+    def _account(self, route: Route, key_id: str | None) -> Account:
+        owner = self._owner(key_id)
+        if route.method == "GET" and self.read_account is not None and owner == CUSTOMER:
             return self.read_account()
-        return self.exchange.accounts[CUSTOMER]
+        return self.exchange.accounts[owner]
+
+    def _keys_of_user(self, key_id: str) -> Answer:
+        """All keys of the caller's user, or a 403 if the key may not list them."""
+        self._budget(key_id).take_read(DEFAULT_COST, self.exchange.now)
+        if key_id in self.without_key_list:
+            raise Refusal(403, "permission_denied")
+        found = [one for one in self.keys if self._owner(one) == self._owner(key_id)]
+        rows = [
+            {
+                "api_key_id": one,
+                "name": f"key {number}",
+                "scopes": ["read"] + ["write"] * (one not in self.read_only),
+            }
+            for number, one in enumerate(found, 1)
+        ]
+        return Answer(200, {"api_keys": rows})
 
     def _budget(self, key_id: str) -> Budget:
         return self._budgets.setdefault(key_id, Budget(self.tier))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from decimal import Decimal
 
 import pytest
@@ -14,6 +15,7 @@ import market_bot
 from bot import day_loss
 from commands import emergency
 from execution.plan import Exit
+from ledger.account_state import state_folder
 from ledger.entries import AccountMark
 from simulator import lifecycle
 from simulator.account import Holding
@@ -58,12 +60,10 @@ def test_the_limit_counts_the_bots_result_and_no_persons(own: str | None, halts:
     ("now", "left"), [(at(20, 48), "3 h 12 min"), (at(23, 59, 30), "0 h 1 min"), (at(0), "24 h 0 min")]
 )
 def test_who_resumes_is_told_how_long_the_loss_counts(now: datetime, left: str) -> None:
-    told = day_loss.still_halts(mark("-30.94", at(0)), D(25), now)
+    told = day_loss.still_halts(D("-30.94"), D(25), now)
     assert "The UTC day has lost $30.94, DAILY_LOSS_LIMIT is $25.00: the bot halts again at once" in told
     assert f"(in {left})" in told
-    assert day_loss.still_halts(mark("-30.94", at(0)), D(31), now) == "", "the limit was raised"
-    assert day_loss.still_halts(mark("-30.94", at(0)), D(25), now + timedelta(days=1)) == "", "another day"
-    assert day_loss.still_halts(None, D(25), now) == ""
+    assert day_loss.still_halts(D("-30.94"), D(31), now) == "", "the limit was raised"
 
 
 # -- a bot that lost too much ------------------------------------------------------------------------------------
@@ -101,9 +101,22 @@ def lost(make_bench: MakeBench, is_bid: bool = True) -> Bench:
 
 
 def loses_ledger(bench: Bench) -> None:
+    """The ledger is deleted, and the halt cleared."""
+    emergency.clear_halts(bench.ledger_file)
     bench.end()
     for file in bench.ledger_file.parent.glob(f"{bench.ledger_file.name}*"):
         file.unlink()
+    bench.restart()
+
+
+def moves_to_another_machine(bench: Bench) -> None:
+    """Neither the ledger nor the account's state is there."""
+    loses_ledger(bench)
+    shutil.rmtree(state_folder())
+
+
+def loses_state(bench: Bench) -> None:
+    shutil.rmtree(state_folder())
     bench.restart()
 
 
@@ -129,7 +142,16 @@ def resumes_with_money(bench: Bench) -> None:
 
 @pytest.mark.parametrize("is_bid", [True, False], ids=["YES", "NO"])
 @pytest.mark.parametrize(
-    "does", [loses_ledger, uses_another_key, resumes, resumes_and_restarts, resumes_with_money]
+    "does",
+    [
+        loses_ledger,
+        loses_state,
+        moves_to_another_machine,
+        uses_another_key,
+        resumes,
+        resumes_and_restarts,
+        resumes_with_money,
+    ],
 )
 def test_nothing_that_a_person_does_sets_the_days_loss_back(
     make_bench: MakeBench, does: Callable[[Bench], None], is_bid: bool
@@ -167,7 +189,7 @@ def test_a_higher_limit_lets_the_bot_lose_the_difference(make_bench: MakeBench) 
 
 
 @pytest.mark.parametrize("way", ["CROSS", "REST"])
-@pytest.mark.parametrize("does", [loses_ledger, uses_another_key])
+@pytest.mark.parametrize("does", [moves_to_another_machine, uses_another_key])
 def test_a_ledger_lost_in_a_busy_day_costs_no_digit(
     make_bench: MakeBench, does: Callable[[Bench], None], way: str
 ) -> None:

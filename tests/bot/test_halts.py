@@ -170,7 +170,7 @@ def test_a_halt_that_cannot_be_written_stands_all_the_same(make_bench: MakeBench
     bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))
     bench.run(cycles=3)
     assert own_resting(bench) == []
-    assert "The halt stands while this process runs" in bench.log
+    assert "The halt stands in the one that could be written" in bench.log
     assert bench.ledger.halts() == []
     assert len(bench.events("HALT")) == len(bench.events("NEW SESSION")) == 1
     bench.let_ledger_write(True)

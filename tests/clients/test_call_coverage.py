@@ -21,7 +21,7 @@ from exchange.clock import WallClock
 from exchange.errors import ExchangeError, Gone
 from exchange.models import OrderRequest, OrderStatus, SelfTradePrevention, TimeInForce
 from exchange.orderbook import Bid, Side
-from simulator.api.service import COSTS, LIMITS, ROUTES
+from simulator.api.service import COSTS, KEYS, LIMITS, ROUTES
 from tests.support.bench import Wire
 from tests.support.call_coverage import calls_of, public_methods
 from tests.support.processes import simulator
@@ -40,7 +40,7 @@ def test_no_call_is_without_a_test_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(public_methods()) - set(NO_CALL)))
 def test_no_docstring_sends_a_reader_to_a_path_that_is_not_there(name: str) -> None:
-    there = {(route.method, route.template) for route in ROUTES} | {("GET", LIMITS), ("GET", COSTS)}
+    there = {(route.method, route.template) for route in ROUTES} | {("GET", LIMITS), ("GET", COSTS), ("GET", KEYS)}
     named = calls_of(public_methods()[name])
     assert named, "a docstring names the call that is made"
     assert set(named) <= there

@@ -33,6 +33,7 @@ READS: dict[OptionalCall, Callable[[KalshiHttpClient], Any]] = {
     OptionalCall.WITHDRAWALS: lambda c: c.get_withdrawals(),
     OptionalCall.TRANSFERS: lambda c: c.get_transfers(),
     OptionalCall.SUBACCOUNT_TRANSFERS: lambda c: c.get_subaccount_transfers(),
+    OptionalCall.API_KEYS: lambda c: c.get_api_keys(),
     OptionalCall.ORDER_GROUPS: lambda c: c.create_order_group(Decimal(5), 0),
 }
 """The method that makes each call. Amends are in `tests/execution/test_no_amend.py`; costs are below."""

@@ -21,7 +21,7 @@ import trade
 from exchange import order_payloads
 from exchange.account import OrderGroup
 from simulator import lifecycle, pauses
-from simulator.api.service import COSTS, LIMITS, ROUTES
+from simulator.api.service import COSTS, KEYS, LIMITS, ROUTES
 from simulator.matching import MatchingBook
 from simulator.reading import READINGS, Reading
 from tests.support.bench import Bench, MakeBench
@@ -144,7 +144,12 @@ class Stranger:
             "/portfolio/positions": "settlement_status=all",
         }
         for places in (self.places, dict.fromkeys(self.places, "nobodys")):
-            for method, template in [*((r.method, r.template) for r in ROUTES), ("GET", LIMITS), ("GET", COSTS)]:
+            for method, template in [
+                *((r.method, r.template) for r in ROUTES),
+                ("GET", LIMITS),
+                ("GET", COSTS),
+                ("GET", KEYS),
+            ]:
                 path = re.sub(r"{(\w+)}", lambda found, places=places: places[found[1]], template)
                 query = queries.get(template)
                 self.send(method, f"{path}?{query}" if query else path, self._body(template, places["order_id"]))

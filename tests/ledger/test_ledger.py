@@ -38,6 +38,7 @@ from ledger.entries import (
 )
 from ledger.ledger import Ledger, file_name
 from ledger.markouts import BestBids, MarkoutPoint
+from ledger.ownership import Renamed
 from ledger.payouts import PayoutTimes
 from ledger.sql_rows import to_micros
 from report.facts import read_report_facts
@@ -182,7 +183,7 @@ def test_another_accounts_ledger_is_put_aside_whole(ours: Ledger, path: Path) ->
     for other in (replace_identity(key_id="key-2"), replace_identity(base_url="x"), replace_identity(run="2")):
         opened = Ledger(path)
         before = opened.identity
-        aside = opened.open_for(other, NOW + later(5))
+        aside = opened.open_for(other, NOW + later(5)).aside
         assert aside is not None
         assert opened.identity == other
         assert opened.fills() == []
@@ -214,7 +215,7 @@ def test_a_ledger_in_use_is_not_taken_from_under_a_running_bot(ours: Ledger, pat
 def test_the_same_account_goes_on_with_its_ledger(ours: Ledger, path: Path) -> None:
     ours.record(full_entry())
     again = Ledger(path)
-    assert again.open_for(US, NOW + later(999)) is None
+    assert again.open_for(US, NOW + later(999)) == Renamed()
     assert again.begun == NOW
     assert again.fills() == [ledger_fill()]
 
@@ -341,6 +342,7 @@ import sys
 from pathlib import Path
 from ledger.entries import AccruedSeconds, CycleRecord, PendingWrites
 from ledger.ledger import Ledger
+from ledger.ownership import Renamed
 from tests.support.builders import NOW, SECONDS, US, later, ledger_fill, ledger_order
 ledger = Ledger(Path(sys.argv[1]))
 ledger.open_for(US, NOW)

@@ -34,7 +34,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from simulator import embedded
-from simulator.api.service import COSTS, LIMITS, ROUTES
+from simulator.api.service import COSTS, KEYS, LIMITS, ROUTES
 from simulator.embedded import EmbeddedExchange
 from simulator.reading import READINGS, Reading
 from tests.support.project import SPECIFICATION, START, needs
@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.slow, needs(SPECIFICATION)]
 
 Json = dict[str, Any]
 
-OFFERED = [*((route.method, route.template) for route in ROUTES), ("GET", LIMITS), ("GET", COSTS)]
+OFFERED = [*((route.method, route.template) for route in ROUTES), ("GET", LIMITS), ("GET", COSTS), ("GET", KEYS)]
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
 ]  # fmt: skip
