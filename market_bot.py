@@ -116,7 +116,8 @@ FILL_COST = 0.03
 # rest an order on the other side, which earns that side's reward meanwhile; the price may run away.
 EXIT = "CROSS"
 
-# Dollars that a UTC day may lose. Beyond it the bot cancels all its orders and halts until `main.py resume`.
+# Dollars that the bot may lose in a UTC day. Then it cancels all its orders and halts until `main.py resume`.
+# Nothing sets the day's loss back before 00:00 UTC: after a resume on the same day it halts again at once.
 DAILY_LOSS_LIMIT = 25
 
 # Seconds that a side is not quoted after a fill. Repeated fills or a price jump: ten times this for the market.

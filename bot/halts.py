@@ -14,17 +14,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
+from bot import day_loss
 from clients import KalshiHttpClient
 from exchange.account import Position
 from exchange.models import Order
 from execution.cancel_reasons import CancelCause, CancelReason
 from execution.canceler import Canceler
 from ledger.account_state import AccountState
-from ledger.bookkeeper import Bookkeeper, Mismatch
-from ledger.daily_pnl import midnight
+from ledger.bookkeeper import Bookkeeper
 from ledger.database import LedgerError
-from ledger.entries import AccountMark
-from ledger.ledger import DAY_LOST, Ledger
+from ledger.entries import Mismatch
+from ledger.ledger import Ledger
 from risk import gate
 from runtime import log_format
 from runtime.console import typed
@@ -122,19 +122,9 @@ class Halts:
         self._told = reason
         risks = held_risks(positions)
         said = {"Reason": reason, "Orders": "our orders are canceled", "Positions": f"{len(positions)} kept"}
-        more = {"Worst case": worst_case(risks.items()), "Then": how_to_go_on()}
+        then = how_to_go_on() + day_loss.until_midnight(reason, self._client.clock.now())
+        more = {"Worst case": worst_case(risks.items()), "Then": then}
         self._log("HALT", said | more, listed(positions, risks))
-
-    def daily_loss_reason(self, mark: AccountMark, daily_loss_limit: Decimal) -> str:
-        """Why the day's loss halts trading, empty if it does not. Raises `LedgerError`.
-
-        A loss that a person accepted with `main.py resume` is not counted again."""
-        forgiven = self._ledger.accepted_loss(midnight(mark.at.date()))
-        lost = forgiven - (mark.day_profit or Decimal(0))
-        if lost < daily_loss_limit:
-            return ""
-        more = f" in addition to ${-forgiven:.4f} that you accepted" if forgiven else ""
-        return f"lost ${lost:.4f} today{more}, {DAY_LOST} is ${daily_loss_limit:.2f}"
 
     def check_positions(self, mismatches: Mapping[str, Mismatch], strangers: Collection[Order]) -> str:
         """Check a cycle for unexplained positions, and for `strangers`.

@@ -21,8 +21,8 @@ from exchange.orderbook import Book
 from exchange.reserves import FreeCash, MakerRate
 from execution.canceler import Canceler
 from incentive import BoardSnapshot
-from ledger.bookkeeper import Bookkeeper, Mismatch
-from ledger.entries import OrderRecord
+from ledger.bookkeeper import Bookkeeper
+from ledger.entries import Mismatch, OrderRecord
 from runtime.log_format import Log
 
 

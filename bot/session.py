@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from bot import agreement, expectations, log_events, prod_confirmation, recovery
+from bot import agreement, day_loss, expectations, log_events, prod_confirmation, recovery
 from bot.account_user import AccountUser
 from bot.connection import Connection, account_state
 from bot.decision import LoopMemory, flatten_plan
@@ -68,7 +68,7 @@ class Session:
         self.account_state = account_state(settings.env, connection)
         self._client.optional_calls.on_news = self._tell_of_call
         self._incentives = incentives
-        self.bookkeeper = Bookkeeper(self._client, ledger, settings.wait_time, log, on_fills)
+        self.bookkeeper = Bookkeeper(self._client, ledger, self.account_state, settings.wait_time, log, on_fills)
         self.canceler = Canceler(self._client, log, self.bookkeeper.order_records)
         self.halts = Halts(self._client, ledger, self.account_state, self.canceler, self.bookkeeper, log)
         self._account_user = AccountUser(connection, self.account_state, log)
@@ -237,7 +237,7 @@ class Session:
         """Why the day's loss halts trading, empty if it does not.
 
         Raises an `ExchangeError` or a `LedgerError`."""
-        return self.halts.daily_loss_reason(self.bookkeeper.mark(account.free_cash), daily_loss_limit)
+        return day_loss.reason(self.bookkeeper.mark(account.free_cash), daily_loss_limit)
 
     def count_cash(self, account: AccountSnapshot) -> None:
         """Record the cash for the report, if all of the account is known."""

@@ -15,10 +15,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
 import market_bot
+from bot import day_loss
 from bot.account_user import ask
 from bot.connection import Connection, account_state, is_embedded, read_variables, require_environment
 from bot.halts import how_to_go_on
@@ -94,10 +96,15 @@ def resume(args: argparse.Namespace) -> int:
     standing = standing_halts(file, state)
     print(f"Environment: {environment.value} ({file.name})")
     reasons = "".join(f"Halted since {one.at.astimezone():%Y-%m-%d %H:%M:%S}: {one.reason}\n" for one in standing)
+    loss = day_loss_text(file, state, is_private) if standing else ""
+    if loss:
+        reasons += f"{loss}\n"
     then = "a new session, which cancels every order and closes every position of the account"
     if standing and not context.agreed(args, f"{reasons}Resume the bot on {environment.value} with {then}?"):
         return ExitCode.MISCONFIGURED
     print(clear_halts(file, state))
+    if loss:
+        print(loss)
     if is_private:
         print(f"\n{context.sharing()}")
     elif connection is not None and state is not None and standing:
@@ -138,6 +145,23 @@ def state_of_ledger(file: Path, environment: Environment, key_id: str = "") -> A
     if identity is None or key_id not in ("", identity.key_id):
         return None
     return AccountState.open(environment.value, order_payloads.PRIMARY_SUBACCOUNT, lambda: identity)
+
+
+def day_loss_text(file: Path, state: AccountState | None, is_private: bool) -> str:
+    """What to know before a resume on a day that lost too much, empty if it did not.
+
+    It is by the account's state or the ledger, whichever knows the greater loss. `is_private`: the ledger's times
+    are simulated. Raises `LedgerError`, or `ConfigError` for a wrong setting."""
+    mark, now = None, datetime.now(timezone.utc)
+    if file.exists():
+        with closing(Ledger(file, read_only=True)) as ledger:
+            mark = ledger.last_mark()
+    if mark and is_private:
+        now = mark.at
+    noted = state.day_result(now.date()) if state else None
+    of_ledger = mark.own_profit if mark and mark.at.date() == now.date() else None
+    worst = min((one for one in (noted, of_ledger) if one is not None), default=Decimal(0))
+    return day_loss.still_halts(worst, market_bot.read_settings().daily_loss_limit, now)
 
 
 def standing_halts(file: Path, state: AccountState | None) -> list[Halt]:

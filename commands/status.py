@@ -25,8 +25,8 @@ value that is not known, or does not exist, is null.
     ledger        `file`, and the `problem` if it has nothing on this account: then all further fields are null,
                   except halts of the account
     halts         each that stands, for the account or in the ledger: since, reason
-    day           date (UTC), as_of, trading (the bot's result), before_bot (the day's result before the ledger was
-                  begun), fills, accrued (an estimate before the $1.00 floor)
+    day           date (UTC), as_of, trading (the bot's result, which DAILY_LOSS_LIMIT counts), before_bot (the
+                  day's result before the bot), fills, accrued (an estimate before the $1.00 floor)
     last_cycle    began, seconds, requests, markets, orders (resting at its end), problem, and `without`: the calls
                   that failed and that it did without
     session       the last one: began, ended, how
@@ -42,7 +42,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import market_bot
-from bot import halts
+from bot import day_loss, halts
 from bot.log_events import trading_today
 from commands import context
 from commands.cash import in_words
@@ -98,7 +98,8 @@ def _bot(facts: StatusFacts) -> Iterator[str]:
     else:
         yield f"Bot: one runs {bot.where} ({bot.process})" if bot.runs else f"Bot: none runs {bot.where}"
     for halt in facts.halts or ():
-        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {halts.how_to_go_on()}"
+        then = halts.how_to_go_on() + day_loss.until_midnight(halt.reason, facts.at)
+        yield f"HALTED since {_local(halt.at)}: {halt.reason}. {then}"
     if ledger_view is None:
         yield facts.problem if facts.is_broken else f"Ledger: {facts.problem}"
         return

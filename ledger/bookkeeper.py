@@ -21,13 +21,14 @@ from exchange.json_fields import PartialList
 from exchange.models import Market, MarketStatus, Order, Program
 from exchange.orderbook import Book
 from exchange.reserves import FreeCash, MakerRate, free_cash, reserved_by_shard, reserves
-from ledger import settlements
+from ledger import rebuilt_day, settlements
+from ledger.account_state import AccountState
 from ledger.accrual import AccrualTracker
 from ledger.balance_reading import BalanceWatch
 from ledger.cash_reconciliation import cash_effect
-from ledger.daily_pnl import Marker, marked, midnight
+from ledger.daily_pnl import Marker, midnight
 from ledger.database import LedgerError
-from ledger.entries import EPOCH, AccountMark, CycleRecord, NewFill, PendingWrites
+from ledger.entries import EPOCH, AccountMark, CycleRecord, Mismatch, NewFill, PendingWrites
 from ledger.ledger import Ledger
 from ledger.order_records import OVERLAP, OrderRecords
 from ledger.payouts import PayoutWatch
@@ -36,17 +37,17 @@ from runtime.log_format import Log
 
 T = TypeVar("T")
 
-Mismatch = tuple[Decimal, Decimal]
-"""Contracts of a market according to the ledger, and according to the exchange, YES positive."""
-
 _WHOLE_SECOND = timedelta(seconds=1)
 """A read begins at a whole second, rounded down, so it lists up to this much more."""
 
 _PRUNE_EVERY = timedelta(hours=1)
 
+_LOOKS_BACK = 3
+"""A look at prices counts together with the one before it if that is at most this many `WAIT_TIME`s earlier."""
+
 
 class Bookkeeper:
-    """Keeps one account's ledger, cycle by cycle.
+    """Keeps one account's ledger, and its day's result in `account_state`, cycle by cycle.
 
     If two looks are more than twice `wait_time` apart, the seconds between them are unknown. `on_fills` is called
     once with each new fill. `balance_watch` finds out how the exchange counts cash. `order_records`: our
@@ -56,11 +57,13 @@ class Bookkeeper:
         self,
         client: KalshiHttpClient,
         ledger: Ledger,
+        account_state: AccountState,
         wait_time: float,
         log: Log,
         on_fills: Callable[[Collection[NewFill]], None],
     ) -> None:
-        self._client, self._ledger, self._log, self._on_fills = client, ledger, log, on_fills
+        self._client, self._ledger, self._account_state = client, ledger, account_state
+        self._log, self._on_fills = log, on_fills
         longest = timedelta(seconds=2 * wait_time)
         self._accrual = AccrualTracker(client, longest)
         self._pending = PendingWrites(EPOCH)
@@ -71,9 +74,8 @@ class Bookkeeper:
         self._fills_since = EPOCH
         self._unread_fills: set[str] = set()
         self._held: dict[str, Decimal] = {}
-        self._held_books: Mapping[str, Book] = {}
         self._pruned = EPOCH
-        self._marker = Marker(client, ledger)
+        self._marker = Marker(client, ledger, _LOOKS_BACK * timedelta(seconds=wait_time))
         self._report_inputs = ReportInputs(client, ledger, longest, log)
         self.balance_watch = BalanceWatch(log, self._report_inputs.reread)
         self._payout_watch = PayoutWatch(client, ledger)
@@ -95,16 +97,25 @@ class Bookkeeper:
         self._fills_since = self._ledger.last_fill() or midnight(begun.date())
         if self._ledger.opened:
             self.read_fills()
-        else:  # fills before the opening are history: `on_fills` does not get them
-            self._new_fills()
-        self._see_settlements(self._ledger.last_settlement() or midnight(begun.date()))
-        if self._ledger.opened:
+            self._see_settlements(self._ledger.last_settlement() or midnight(begun.date()))
             return
+        try:
+            self._open(now, self._read_history(midnight(begun.date())))
+        except ExchangeError:  # a failed cycle is written too, and would have history as trades since the opening
+            self._pending, self._fills = PendingWrites(EPOCH), {}
+            raise
+
+    def _read_history(self, since: datetime) -> dict[str, Decimal]:
+        """Read fills and settlements from before the opening, and the positions.
+
+        They are history: `on_fills` does not get them. Raises `ExchangeError`."""
+        self._new_fills()
+        self._see_settlements(since)
         positions = self._client.get_positions().all_or_raise()
         # A fill or a settlement between two reads would be in one of the lists only.
-        while self._new_fills() or self._see_settlements(midnight(begun.date())):
+        while self._new_fills() or self._see_settlements(since):
             positions = self._client.get_positions().all_or_raise()
-        self._open(now, {position.ticker: position.count for position in positions})
+        return {position.ticker: position.count for position in positions}
 
     def _open(self, now: datetime, held: Mapping[str, Decimal]) -> None:
         """Record the opening positions (`held`) with their prices now.
@@ -112,10 +123,12 @@ class Bookkeeper:
         Fills and settlements read before are history."""
         self._held = dict(held)
         books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
-        quotes = {ticker: book.best_bids() for ticker, book in books.items()}
         self._pending.at, self._pending.orders = now, self.order_records.changed
-        self._pending.opening = marked(self._held, quotes)
-        self._pending.prices |= quotes
+        opening = self._marker.open(self._pending, now, self._held, books)
+        rebuilt = rebuilt_day.carried(self._client, self._ledger, self._pending, now, opening)
+        noted = self._account_state.day_result(now.date())
+        self._pending.carried = rebuilt if noted is None else min(rebuilt, noted)
+        self._pending.opening = opening
         self._report_inputs.open()
         self._pending.traded, self._pending.markouts = self._report_inputs.traded, {}
         self._ledger.record(self._pending)
@@ -141,6 +154,7 @@ class Bookkeeper:
         self._ledger.begin_session(now)
         self._held = self._ledger.positions()
         self._accrual.restore(self._ledger)
+        self._marker.restore()
         looked = self._accrual.last_look or now
         known = self._ledger.orders(looked)
         self.order_records.restore(known)
@@ -152,12 +166,16 @@ class Bookkeeper:
         self._is_open = True
 
     def accept_positions(self, mismatches: Mapping[str, Mismatch]) -> None:
-        """Adopt the exchange's positions at a session's start. Raises `LedgerError`."""
+        """Adopt the exchange's positions at a session's start.
+
+        Raises `LedgerError`, or `ExchangeError` if a price cannot be read."""
         changes = {ticker: there - here for ticker, (here, there) in mismatches.items()}
         if changes:
             now = self._client.clock.now()
+            books = {book.ticker: book for book in self._client.get_orderbooks(changes)}
+            adopted = self._marker.adopt(self._pending, now, mismatches, books)
             self._write(now, None, None)  # fills since the last write are stored before the adjustment
-            self._ledger.adjust(changes, now)
+            self._ledger.adjust(adopted)
             self._report_inputs.begin_anew()
             for ticker, change in changes.items():
                 self._held[ticker] = self._held.get(ticker, Decimal(0)) + change
@@ -233,11 +251,11 @@ class Bookkeeper:
         """Count the seconds since the last look, with `AccrualTracker.accrue`.
 
         `held`: the books that value the positions. Raises `ExchangeError`."""
-        self._held_books = held
         self._accrual.accrue(
             self._pending, at, markets, books, self.order_records.known.values(), self._fills.values()
         )
         self._report_inputs.on_books(self._pending, at, {**held, **self._accrual.books})
+        self._marker.on_look(at, {**self._accrual.books, **held})
 
     def accrued_by_program(self) -> dict[str, float]:
         """Dollars accrued so far by program id, before floor and cap."""
@@ -301,14 +319,23 @@ class Bookkeeper:
             self._not_written(error)
             return AccountMark(self._client.clock.now(), free_cash, Decimal(0), None, None)
         self._write(mark.at, cycle, mark)
+        self._note_day(mark)
         return mark
+
+    def _note_day(self, mark: AccountMark) -> None:
+        """Keep the day's result with the account, for another ledger. Raises nothing."""
+        try:
+            if mark.own_profit is not None:
+                self._account_state.note_day_result(mark.at.date(), mark.own_profit)
+        except LedgerError as error:
+            kept = "The ledger has the day's loss, but a new ledger would only find what fills tell of it"
+            self._log("ERROR", str(error), [kept])
 
     def mark(self, free_cash: Decimal | None) -> AccountMark:
         """Compute the account's mark: its state now, and the day's profit.
 
         Raises `LedgerError`."""
-        books = {**self._held_books, **self._accrual.books}
-        return self._marker.mark(self._pending, self._client.clock.now(), self._held, books, free_cash)
+        return self._marker.mark(self._pending, self._client.clock.now(), self._held, free_cash)
 
     def record_failed(self, cycle: CycleRecord) -> None:
         """Write the entry of a failed cycle. Raises nothing.

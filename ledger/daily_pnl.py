@@ -16,8 +16,9 @@ from clients import KalshiHttpClient
 from exchange.account import Fill, Settlement
 from exchange.errors import ExchangeError
 from exchange.models import Candle
-from exchange.orderbook import Book, Side
-from ledger.entries import AccountMark, DayMark, PendingWrites, Quotes
+from exchange.orderbook import ONE_DOLLAR, Book, Side
+from ledger import price_looks
+from ledger.entries import AccountMark, DayMark, Mismatch, PendingWrites, PositionAdjustment, PriceLook, Quotes
 from ledger.ledger import Ledger
 
 _NOTHING = Decimal(0)
@@ -85,10 +86,11 @@ def day_profit(
 
 
 def before_bot(ledger: Ledger, day: date, marks: Mapping[str, DayMark] | None = None) -> Decimal:
-    """The profit of a UTC day before the ledger was begun on it, in dollars.
+    """The profit of a UTC day that is not the bot's, in dollars.
 
-    It comes from a person's own trades, and from price changes of the positions until then. `marks`: positions at
-    the day's beginning, if the ledger does not have them yet. 0 on every other day, or if unknown."""
+    It comes from a person's own trades before the ledger was begun, and from price changes of the positions until
+    then. What the bot's orders brought with an earlier ledger is not in it. `marks`: positions at the day's
+    beginning, if the ledger does not have them yet. 0 on every other day, or if unknown."""
     begun = ledger.begun
     if begun is None or begun.date() != day:
         return _NOTHING
@@ -99,51 +101,98 @@ def before_bot(ledger: Ledger, day: date, marks: Mapping[str, DayMark] | None = 
     fills = [one for one in changes if isinstance(one, Fill)]
     settlements = [one for one in changes if isinstance(one, Settlement)]
     opened = sum((abs(count) * (known or _NOTHING) for count, known in opening.values()), start=_NOTHING)
-    taken_over = [one for one in ledger.adjustments() if one.time.date() == day and one.ticker in marks]
+    adopted = [one for one in ledger.adjustments() if one.price is None]
+    taken_over = [one for one in adopted if one.time.date() == day and one.ticker in marks]
     opened += sum((abs(one.change) * marks[one.ticker].price for one in taken_over), start=_NOTHING)
-    return day_profit(marks, fills, settlements, {}) + opened
+    return day_profit(marks, fills, settlements, {}) + opened - ledger.carried(day)
 
 
 _BEFORE_MIDNIGHT = timedelta(hours=6)
 
 
 class Marker:
-    """Computes an account's mark from its ledger and a pending entry.
+    """Computes an account's mark.
 
-    Prices and opening positions that it finds out are added to the entry."""
+    It takes the ledger, the looks at prices, and a pending entry. Prices and opening positions that it finds out
+    are added to the entry. A look counts together with the one before it, unless that is more than `longest`
+    earlier."""
 
-    def __init__(self, client: KalshiHttpClient, ledger: Ledger) -> None:
-        self._client, self._ledger = client, ledger
+    def __init__(self, client: KalshiHttpClient, ledger: Ledger, longest: timedelta) -> None:
+        self._client, self._ledger, self._longest = client, ledger, longest
+        self._looks: dict[str, PriceLook] = {}
+
+    def restore(self) -> None:
+        """Continue from the last looks in the ledger. Raises `LedgerError`."""
+        self._looks = self._ledger.price_looks()
+
+    def on_look(self, at: datetime, books: Mapping[str, Book]) -> None:
+        """Take the books of a look. An empty one says that nobody bids."""
+        for ticker, book in books.items():
+            self._see(ticker, at, book.best_bids())
+
+    def open(
+        self, pending: PendingWrites, now: datetime, held: Mapping[str, Decimal], books: Mapping[str, Book]
+    ) -> Mapping[str, DayMark]:
+        """The positions `held` when the ledger is begun, with their prices.
+
+        Adds those of the day's beginning to the entry. The price of a contract is the higher bid of its book and
+        of the last minute before: a lower one would make the day look better. What was read before, in `pending`,
+        is history."""
+        self._look_back(held, now)
+        self.on_look(now, books)
+        quotes = self._quotes(pending, held)
+        self._opening(pending, now.date(), held)
+        return marked(held, quotes)
+
+    def adopt(
+        self, pending: PendingWrites, now: datetime, mismatches: Mapping[str, Mismatch], books: Mapping[str, Book]
+    ) -> list[PositionAdjustment]:
+        """What makes the ledger's positions those of the exchange.
+
+        The contracts count at their price now, as those of `open` do: they bring no profit and no loss."""
+        self._look_back(mismatches, now)
+        self.on_look(now, books)
+        quotes, found = self._quotes(pending, mismatches), []
+        for ticker, (here, there) in mismatches.items():
+            kept = min(here, there, key=abs) if here * there > 0 else _NOTHING
+            if (
+                kept != here
+            ):  # what is gone was worth its bid: as if the other side had been bought at $1.00 less it
+                gone = ONE_DOLLAR - price(quotes, ticker, here)
+                found.append(PositionAdjustment(now, ticker, kept - here, gone))
+            if there != kept:
+                found.append(PositionAdjustment(now, ticker, there - kept, price(quotes, ticker, there)))
+        return found
 
     def mark(
-        self,
-        pending: PendingWrites,
-        now: datetime,
-        held: Mapping[str, Decimal],
-        books: Mapping[str, Book],
-        free_cash: Decimal | None,
+        self, pending: PendingWrites, now: datetime, held: Mapping[str, Decimal], free_cash: Decimal | None
     ) -> AccountMark:
-        """Mark `held` contracts (YES positive) at the best bids of `books`.
+        """Mark `held` contracts (YES positive) at the best bids of the last two looks.
 
         `free_cash`: dollars. Raises `LedgerError`."""
         held = {ticker: count for ticker, count in held.items() if count}
-        quotes = self._quotes(pending, held, books)
-        brought, accrued = self._day_profit(pending, now, held, quotes), self._accrued(pending, now.date())
-        own = brought - before_bot(self._ledger, now.date(), pending.days.get(now.date()))
+        day, quotes = now.date(), self._quotes(pending, held)
+        brought, accrued = self._day_profit(pending, day, held, quotes), self._accrued(pending, day)
+        own = brought - before_bot(self._ledger, day, pending.days.get(day))
         return AccountMark(now, free_cash, value(held, quotes), brought, accrued, own)
 
-    def _quotes(
-        self, pending: PendingWrites, held: Collection[str], books: Mapping[str, Book]
-    ) -> dict[str, Quotes]:
-        """Best bids of the markets with a position.
+    def _look_back(self, tickers: Collection[str], now: datetime) -> None:
+        """Take the last minutes' candles for the looks that there were none of."""
+        for candle in self._candles(tickers, now - self._longest, now) or ():
+            last = self._looks.get(candle.ticker)
+            if last is None or candle.end > last.at:
+                self._see(candle.ticker, candle.end, (candle.yes_bid, candle.no_bid))
 
-        If a book was not read, or is empty, the last known bids are used."""
-        known = self._ledger.prices() if held else {}
-        for ticker in held:
-            book = books.get(ticker)
-            if book and (book.yes or book.no):
-                known[ticker] = pending.prices[ticker] = book.best_bids()
-        return known
+    def _see(self, ticker: str, at: datetime, bids: Quotes) -> None:
+        self._looks[ticker] = price_looks.after_look(self._looks.get(ticker), at, bids, self._longest)
+
+    def _quotes(self, pending: PendingWrites, held: Collection[str]) -> dict[str, Quotes]:
+        """The bids at which positions count.
+
+        Those of a market whose book is not read any more stay."""
+        known = {ticker: self._looks[ticker] for ticker in held if ticker in self._looks}
+        pending.prices |= known
+        return {ticker: look.counted for ticker, look in known.items()}
 
     def _accrued(self, pending: PendingWrites, day: date) -> float:
         """Dollars accrued on a UTC day, before floor and cap."""
@@ -151,35 +200,44 @@ class Marker:
         return before + sum(one.reward for key, one in pending.seconds.items() if key.day == day)
 
     def _day_profit(
-        self, pending: PendingWrites, now: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
+        self, pending: PendingWrites, day: date, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
     ) -> Decimal:
-        day, start = now.date(), midnight(now.date())
+        known = self._ledger.day_marks(day)
+        opening = self._opening(pending, day, held) if known is None else known
+        return day_profit(opening, *self._changes(pending, midnight(day)), quotes)
+
+    def _changes(self, pending: PendingWrites, start: datetime) -> tuple[list[Fill], list[Settlement]]:
+        """The fills and settlements since `start`, of the ledger and of the entry.
+
+        Adopted contracts are among the fills."""
         fills = {fill.fill_id: fill for fill in self._ledger.fills(start)}
         fills |= {name: fill for name, fill in pending.fills.items() if fill.time >= start}
         settled = {(one.ticker, one.time): one for one in self._ledger.settlements(start)}
         settled |= {key: one for key, one in pending.settlements.items() if one.time >= start}
-        opening = self._ledger.day_marks(day)
-        if opening is None:
-            then = held_before(held, fills.values(), settled.values())
-            opening = pending.days[day] = self._opening(start, then, quotes)
-        return day_profit(opening, fills.values(), settled.values(), quotes)
+        adopted = [one.as_fill for one in self._ledger.adjustments() if one.time >= start]
+        return [*fills.values(), *(one for one in adopted if one)], list(settled.values())
 
-    def _opening(
-        self, start: datetime, held: Mapping[str, Decimal], quotes: Mapping[str, Quotes]
-    ) -> dict[str, DayMark]:
-        """Positions at the beginning of a day, with their prices then.
+    def _opening(self, pending: PendingWrites, day: date, held: Mapping[str, Decimal]) -> Mapping[str, DayMark]:
+        """Add the positions at the beginning of a day to an entry.
 
-        Prices are the best bids of the last one-minute candle before `start`, however late this is called. If the
-        exchange has none in the 6 hours before, the current best bids are used. If it gives no candles at all, the
-        ledger's are used first: its last ones are from before `start`, as each day's first mark calls this."""
-        then = dict(quotes)
+        Returns them, with their prices then. `held`: those now. A price is the higher bid of 23:59 and 00:00 UTC,
+        by the one-minute candles, however late this is called: one minute without a bid would make the day look
+        better. If the exchange has no candle in the 6 hours before, the bids at which the position counts now are
+        used. If it gives no candles at all, the ledger's are used first: its last ones are from before midnight,
+        as each day's first mark calls this."""
+        start = midnight(day)
+        before = held_before(held, *self._changes(pending, start))
+        candles = self._candles(before, start - _BEFORE_MIDNIGHT, start)
+        then = {ticker: look.counted for ticker, look in self._looks.items()}
+        then |= self._ledger.prices() if candles is None else price_looks.bids_at(start, candles)
+        pending.days[day] = marked(before, then)
+        return pending.days[day]
+
+    def _candles(self, tickers: Collection[str], start: datetime, end: datetime) -> Iterable[Candle] | None:
+        """One-minute candles, each market's oldest first; None if the exchange gives none."""
+        if not tickers:
+            return ()
         try:
-            candles: Iterable[Candle] = (
-                self._client.get_candles(held, start - _BEFORE_MIDNIGHT, start) if held else ()
-            )
+            return self._client.get_candles(tickers, start, end)
         except ExchangeError:  # the log says so when the call begins to fail
-            candles = ()
-            then |= self._ledger.prices()
-        for candle in candles:
-            then[candle.ticker] = candle.yes_bid, candle.no_bid
-        return marked(held, then)
+            return None

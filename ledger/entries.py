@@ -59,7 +59,8 @@ class AccountMark(NamedTuple):
 
     `free_cash`: cash that is not tied up, None if the exchange did not give it. `held`: the positions' value at
     the best bids. `day_profit`, `accrued`: the UTC day's profit, and its rewards before floor and cap; None if
-    unknown. `own_profit`: the part of `day_profit` since the ledger was begun; it differs on that day only."""
+    unknown. `own_profit`: the bot's part of `day_profit`, which `DAILY_LOSS_LIMIT` counts: its own orders, and
+    what it took over. It differs only on the day on which the ledger was begun."""
 
     at: datetime
     free_cash: Decimal | None
@@ -70,7 +71,7 @@ class AccountMark(NamedTuple):
 
     @property
     def before_bot(self) -> Decimal:
-        """The day's profit before the ledger was begun; 0 on every later day."""
+        """The day's profit that is not the bot's: before it began. 0 on every later day."""
         if self.day_profit is None or self.own_profit is None:
             return Decimal(0)
         return self.day_profit - self.own_profit
@@ -125,11 +126,26 @@ class NewFill(NamedTuple):
 class PositionAdjustment(NamedTuple):
     """Contracts (YES positive) that the exchange listed and no fill explains.
 
-    `time`: when the ledger adopted them."""
+    `time`: when the ledger adopted them. `price`: what one was worth then, in dollars of its side. None if an
+    older version wrote it: it counts as held since the day began."""
 
     time: datetime
     ticker: str
     change: Decimal
+    price: Decimal | None = None
+
+    @property
+    def as_fill(self) -> Fill | None:
+        """The trade that would have brought the contracts, None without a price."""
+        if self.price is None:
+            return None
+        side = Side.YES if self.change > 0 else Side.NO
+        nothing = Decimal(0)
+        return Fill("", "", self.ticker, side, self.price, abs(self.change), nothing, False, self.time)
+
+
+Mismatch = tuple[Decimal, Decimal]
+"""Contracts of a market according to the ledger, and according to the exchange, YES positive."""
 
 
 class Halt(NamedTuple):
@@ -195,6 +211,16 @@ Quotes = tuple[Decimal | None, Decimal | None]
 """Best bids of YES and NO, in dollars; None if there are no bids."""
 
 
+class PriceLook(NamedTuple):
+    """A market's best bids at its last look.
+
+    `counted`: what a position counts at, the higher bids of this look and the one before."""
+
+    at: datetime
+    bids: Quotes
+    counted: Quotes
+
+
 @dataclass
 class PendingWrites:
     """One entry, written in one transaction.
@@ -203,7 +229,8 @@ class PendingWrites:
     seconds) are added to the stored sums. `opening`: positions when the ledger is begun; the entry's fills and
     settlements are then from before it. `looked`: the time of `looks`, which replace all earlier ones. `traded`:
     change of the cash by all fills and settlements since the opening, in dollars. `payouts`: by program id.
-    `cash_rule`: how the exchange was found to count cash."""
+    `cash_rule`: how the exchange was found to count cash. `carried`: with `opening`, what the bot's orders had
+    brought on that day before."""
 
     at: datetime
     cycle: CycleRecord | None = None
@@ -214,7 +241,7 @@ class PendingWrites:
     settlements: dict[tuple[str, datetime], Settlement] = field(default_factory=dict)
     opening: Mapping[str, DayMark] | None = None
     days: dict[date, Mapping[str, DayMark]] = field(default_factory=dict)
-    prices: dict[str, Quotes] = field(default_factory=dict)
+    prices: dict[str, PriceLook] = field(default_factory=dict)
     seconds: dict[AccrualKey, AccruedSeconds] = field(default_factory=dict)
     looked: datetime | None = None
     looks: Mapping[str, Book] = field(default_factory=dict)
@@ -226,6 +253,7 @@ class PendingWrites:
     capital: dict[tuple[date, str], float] = field(default_factory=dict)
     payouts: dict[str, PayoutLook] = field(default_factory=dict)
     cash_rule: KnownCashRule | None = None
+    carried: Decimal = Decimal(0)
 
     def add(self, seconds: Mapping[AccrualKey, AccruedSeconds]) -> None:
         for key, more in seconds.items():

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -40,6 +40,7 @@ from ledger.entries import (
     OrderRecord,
     PendingWrites,
     PositionAdjustment,
+    PriceLook,
     Quotes,
 )
 from ledger.markouts import BestBids, MarkoutPoint
@@ -48,9 +49,6 @@ from ledger.sql_rows import Row
 
 DETAIL_KEPT = timedelta(days=2)
 """How long cycles, marks and ended orders without a fill are kept; programs, this long after their end."""
-
-DAY_LOST = "DAILY_LOSS_LIMIT"
-"""Part of a halt's reason that marks it as caused by the day's loss."""
 
 _CYCLE = "began, seconds, requests, markets, orders, problem, without"
 
@@ -148,7 +146,7 @@ class Ledger:
             insert(db, "orders", map(sql_rows.order_row, pending.orders.values()), "OR REPLACE")
             earlier = pending.opening is not None
             if earlier:
-                db.execute("UPDATE account SET opened = ?", (at,))
+                db.execute("UPDATE account SET opened = ?, carried = ?", (at, str(pending.carried)))
             if pending.traded is not None:
                 db.execute("UPDATE account SET traded = ?", (str(pending.traded),))
             if pending.cash_rule is not None:
@@ -162,10 +160,7 @@ class Ledger:
             for day, marks in pending.days.items():
                 insert(db, "days", [(day.isoformat(),)], "OR IGNORE")
                 insert(db, "day_marks", _mark_rows(marks, day.isoformat()), "OR IGNORE")
-            prices = (
-                (t, at, *(sql_rows.optional(str, bid) for bid in quotes)) for t, quotes in pending.prices.items()
-            )
-            insert(db, "prices", prices, "OR REPLACE")
+            insert(db, "prices", (sql_rows.price_row(*look) for look in pending.prices.items()), "OR REPLACE")
             db.executemany(_ADD_SECONDS, [sql_rows.seconds_row(*one) for one in pending.seconds.items()])
             if pending.looked is not None:
                 db.execute("UPDATE account SET looked = ?", (sql_rows.to_micros(pending.looked),))
@@ -193,16 +188,10 @@ class Ledger:
             )
         self._terms = None
 
-    def adjust(self, changes: Mapping[str, Decimal], now: datetime) -> None:
-        """Adopt contracts that no fill or settlement explains, by ticker, YES positive.
-
-        They count as held since the day began, so the day's opening marks are deleted, to be computed again."""
-        day = now.date()
+    def adjust(self, changes: Iterable[PositionAdjustment]) -> None:
+        """Adopt contracts that no fill or settlement explains."""
         with self._file.transaction() as db:
-            rows = ((sql_rows.to_micros(now), ticker, str(change)) for ticker, change in changes.items())
-            insert(db, "adopted", rows)
-            for table in ("day_marks", "days"):
-                db.execute(f"DELETE FROM {table} WHERE day = ?", (day.isoformat(),))  # noqa: S608  (no input)
+            insert(db, "adopted", map(sql_rows.adjustment_row, changes))
 
     def halt(self, now: datetime, reason: str) -> None:
         """Record a halt, which stays until a person clears it; it survives a power cut."""
@@ -225,15 +214,6 @@ class Ledger:
             for at, why, end, by in rows
         ]
         return [halt for halt in found if halt.cleared is None or not standing]
-
-    def accepted_loss(self, since: datetime) -> Decimal:
-        """The day's profit in dollars at the last daily-loss halt that a person cleared.
-
-        A loss up to it does not halt again. Only halts at `since` or later count. 0 if there was none."""
-        halts = [halt.at for halt in self.halts() if halt.cleared and halt.at >= since and DAY_LOST in halt.reason]
-        wanted = "SELECT day_profit FROM marks WHERE at >= ? AND day_profit IS NOT NULL ORDER BY at LIMIT 1"
-        rows = self._file.rows(wanted, sql_rows.to_micros(halts[-1])) if halts else []
-        return Decimal(rows[0][0]) if rows else Decimal(0)
 
     def sessions(self) -> list[tuple[datetime, datetime | None, str]]:
         """Each session's beginning, end (None if not recorded), and how it ended."""
@@ -321,10 +301,18 @@ class Ledger:
         rows = self._file.rows("SELECT ticker, count, price FROM opening_positions")
         return {ticker: (Decimal(count), sql_rows.optional(Decimal, price)) for ticker, count, price in rows}
 
+    def carried(self, day: date) -> Decimal:
+        """Dollars that the bot's orders brought before the ledger was begun.
+
+        Only on the UTC day on which it was begun; 0 on every other day."""
+        begun = self.begun
+        if begun is None or begun.date() != day:
+            return Decimal(0)
+        return Decimal(self._file.rows("SELECT carried FROM account")[0][0])
+
     def adjustments(self) -> list[PositionAdjustment]:
         """Adopted contracts that no fill explained, oldest first."""
-        rows = self._file.rows("SELECT at, ticker, count FROM adopted ORDER BY at")
-        return [PositionAdjustment(sql_rows.from_micros(at), ticker, Decimal(count)) for at, ticker, count in rows]
+        return list(map(sql_rows.adjustment_of, self._file.rows("SELECT * FROM adopted ORDER BY at")))
 
     def last_mark(self) -> AccountMark | None:
         rows = self._file.rows("SELECT * FROM marks ORDER BY at DESC LIMIT 1")
@@ -335,11 +323,12 @@ class Ledger:
         return [sql_rows.mark_of(row) for row in self._file.rows("SELECT * FROM marks ORDER BY at")]
 
     def prices(self) -> dict[str, Quotes]:
-        """The last known best bids of markets with a position, by ticker."""
-        rows = self._file.rows("SELECT ticker, yes_bid, no_bid FROM prices")
-        return {
-            ticker: (sql_rows.optional(Decimal, yes), sql_rows.optional(Decimal, no)) for ticker, yes, no in rows
-        }
+        """The best bids at which positions count, by ticker."""
+        return {ticker: look.counted for ticker, look in self.price_looks().items()}
+
+    def price_looks(self) -> dict[str, PriceLook]:
+        """The last looks at markets with a position, by ticker."""
+        return dict(map(sql_rows.price_of, self._file.rows("SELECT * FROM prices")))
 
     def looked(self) -> datetime | None:
         """The time of the bot's last look; seconds are counted up to it."""

@@ -162,7 +162,23 @@ _FIFTH = """
 ALTER TABLE cycles ADD COLUMN without TEXT NOT NULL DEFAULT '';
 """
 
-MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+_SIXTH = """
+-- `yes_bid` and `no_bid` are what positions count at: the higher bids of the last two looks. These are the last
+-- look's alone, at `at`.
+ALTER TABLE prices ADD COLUMN last_yes_bid TEXT;
+ALTER TABLE prices ADD COLUMN last_no_bid TEXT;
+UPDATE prices SET last_yes_bid = yes_bid, last_no_bid = no_bid;
+
+-- What the bot's orders had brought on the UTC day on which the ledger was begun, before it was begun, in dollars.
+-- It is a part of that day's `own_profit`.
+ALTER TABLE account ADD COLUMN carried TEXT NOT NULL DEFAULT '0';
+
+-- What a contract was worth when it was adopted, in dollars of its side. NULL if an older version wrote the row:
+-- it counts as held since the day began.
+ALTER TABLE adopted ADD COLUMN price TEXT;
+"""
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 """Item n upgrades a file from version n to n + 1. Version 0 is an empty file."""
 
 

@@ -19,7 +19,17 @@ from exchange.orderbook import Book, Level, Side
 from exchange.reserves import BalanceReading, CashRule
 from ledger.balance_reading import KnownCashRule
 from ledger.cash_reconciliation import CashReading, ExplainedSpan
-from ledger.entries import EPOCH, AccountMark, AccrualKey, AccruedSeconds, CashFlow, CycleRecord, OrderRecord
+from ledger.entries import (
+    EPOCH,
+    AccountMark,
+    AccrualKey,
+    AccruedSeconds,
+    CashFlow,
+    CycleRecord,
+    OrderRecord,
+    PositionAdjustment,
+    PriceLook,
+)
 from ledger.markouts import BestBids, MarkoutPoint
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -142,6 +152,25 @@ def mark_of(row: Row) -> AccountMark:
     at, cash, held, profit, accrued, own = row
     money = optional(Decimal, cash), Decimal(held), optional(Decimal, profit)
     return AccountMark(from_micros(at), *money, accrued, optional(Decimal, own))
+
+
+def adjustment_row(one: PositionAdjustment) -> Row:
+    return (to_micros(one.time), one.ticker, str(one.change), optional(str, one.price))
+
+
+def adjustment_of(row: Row) -> PositionAdjustment:
+    at, ticker, count, price = row
+    return PositionAdjustment(from_micros(at), ticker, Decimal(count), optional(Decimal, price))
+
+
+def price_row(ticker: str, look: PriceLook) -> Row:
+    return (ticker, to_micros(look.at), *(optional(str, bid) for bid in (*look.counted, *look.bids)))
+
+
+def price_of(row: Row) -> tuple[str, PriceLook]:
+    ticker, at, *bids = row
+    yes, no, last_yes, last_no = (optional(Decimal, bid) for bid in bids)
+    return ticker, PriceLook(from_micros(at), (last_yes, last_no), (yes, no))
 
 
 def seconds_row(key: AccrualKey, seconds: AccruedSeconds) -> Row:

@@ -31,6 +31,9 @@ _NOTHING, _CENT = Decimal(0), Decimal("0.01")
 _DAY = 86_400.0
 _FIRST_DAY = timedelta(days=1)
 
+EARLIER_LEDGER = "(earlier ledger)"
+"""In place of a market: what the bot's orders brought on the first day before this ledger was begun."""
+
 
 class Result(NamedTuple):
     """A result in dollars, by source.
@@ -248,6 +251,8 @@ def _cells(facts: ReportFacts, accrued: _Earned, rewards: Rewards) -> _Cells:
     )  # fmt: skip
     for cell, parts in traded.items():
         found[cell].append(Row("", Result(**parts._asdict())))
+    if facts.carried:
+        found[facts.begun.date(), EARLIER_LEDGER].append(Row("", Result(moves=facts.carried)))
     for one in rewards.of_series:
         found[one.until.date(), one.series].append(Row("", Result(credited=one.amount)))
     for window in rewards.windows:

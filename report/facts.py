@@ -67,6 +67,7 @@ def read_report_facts(ledger: Ledger) -> ReportFacts:
             },
             marks=ledger.marks(),
             before_bot=before_bot(ledger, begun.date()),
+            carried=ledger.carried(begun.date()),
         )
 
 
@@ -84,8 +85,9 @@ class ReportFacts:
     `opening`: positions when the ledger was begun, and the dollars that a contract would have brought (None: no
     price was read). `changes`: fills, settlements and adjustments since then. `days`: positions at 00:00 UTC.
     `prices`: the last best bids for positions. `marks`: the account at the end of each cycle of the last two days.
-    `before_bot`: the trading result of the first UTC day, up to the time the ledger was begun. `payouts`: by
-    program id, when it was seen not paid out, and paid out.
+    `before_bot`: the part of the first UTC day's trading result that is not the bot's. `payouts`: by
+    program id, when it was seen not paid out, and paid out. `carried`: what the bot's orders brought on the first
+    UTC day with an earlier ledger, in dollars.
     """
 
     ledger: str
@@ -106,4 +108,5 @@ class ReportFacts:
     capital: Mapping[tuple[date, str], float]
     marks: Sequence[AccountMark] = ()
     before_bot: Decimal = Decimal(0)
+    carried: Decimal = Decimal(0)
     payouts: Mapping[str, PayoutTimes] = field(default_factory=dict)

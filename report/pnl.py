@@ -56,7 +56,7 @@ def attribute_pnl(
     UTC. `prices`: the best bids now.
 
     A day that is not in `days` belongs to the day before it, because no price was read between them. Adopted
-    positions have the price of the start of their day.
+    positions have the price at which they were adopted, or else that of the start of their day.
     """
     starts = [begun, *sorted(day for day in days if day > begun)]
     happened: dict[tuple[str, date], list[PositionChange]] = defaultdict(list)
@@ -77,10 +77,11 @@ def attribute_pnl(
         for day, next_day in zip(starts, [*starts[1:], None], strict=True):
             cash, today = _NOTHING, happened[ticker, day]
             for one in today:
-                if isinstance(one, PositionAdjustment):
+                traded = one.as_fill if isinstance(one, PositionAdjustment) else one
+                if traded is None:
                     cash -= abs(one.change) * price(ticker, day, one.change)
                 else:
-                    cash += cash_effect(held, one)
+                    cash += cash_effect(held, traded)
                 held += one.change
             ends = abs(held) * price(ticker, next_day, held)
             parts = _parts(cash + ends - worth, (one for one in today if isinstance(one, Fill)), markouts)

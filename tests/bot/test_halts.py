@@ -124,32 +124,40 @@ def test_a_restart_while_halted_stays_halted(make_bench: MakeBench) -> None:
     assert len(bench.events("NEW SESSION")) == 1
 
 
+def raise_limit(bench: Bench, dollars: str) -> None:
+    bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D(dollars))
+
+
 def test_resume_begins_a_new_session_at_the_next_cycle(make_bench: MakeBench) -> None:
-    """After a resume the bot quotes again, and the losses from before do not halt it again. With no halt or no
-    ledger, resume says so."""
+    """After a resume the bot quotes again, if the limit is above what the day lost. With no halt or no ledger,
+    resume says so."""
     bench = halted(make_bench)
     told = emergency.clear_halts(bench.ledger_file)
     assert "DAILY_LOSS_LIMIT" in told
+    raise_limit(bench, "1")
     bench.run(cycles=2)
     assert len(bench.events("NEW SESSION")) == 2
     assert_quoting_once(bench)
-    assert len(bench.events("HALT")) == 1, "what was lost before was accepted"
+    assert len(bench.events("HALT")) == 1
     assert emergency.clear_halts(bench.ledger_file) == "The bot is not halted."
     assert emergency.clear_halts(bench.ledger_file.with_name("none.db")).startswith("There is no ledger")
 
 
-def test_after_resume_the_limit_holds_for_new_losses(make_bench: MakeBench) -> None:
-    """A resume accepts the losses so far. A further loss over DAILY_LOSS_LIMIT halts the bot again, and that
+def test_after_resume_the_limit_holds_for_the_whole_day(make_bench: MakeBench) -> None:
+    """A resume accepts no loss: with the limit raised, the losses before and after it count together, and that
     halt outlasts a restart."""
     bench = halted(make_bench)
+    lost = number(r"lost \$([\d.]+) today", bench.events("HALT")[0])
     emergency.clear_halts(bench.ledger_file)
+    raise_limit(bench, str(lost + D("0.01")))
     bench.run(cycles=2)
+    assert len(bench.events("HALT")) == 1
     markets = bench.exchange.api.exchange.markets
     dear = next(ticker for ticker, one in markets.items() if one.book.asks.best() and one.book.bids.best())
     buy_by_hand(bench, dear)  # buys at the ask what the bot then sells at the bid
     bench.run(cycles=2)
     _, line = bench.events("HALT")
-    assert "that you accepted, DAILY_LOSS_LIMIT is $0.01" in line
+    assert number(r"lost \$([\d.]+) today", line) > lost + D("0.01")
     bench.restart()
     bench.run(cycles=1)
     assert len(bench.events("HALT")) == 3, "and stands"

@@ -34,6 +34,7 @@ from ledger.entries import (
     Outcome,
     PayoutLook,
     PendingWrites,
+    PriceLook,
 )
 from ledger.ledger import Ledger, file_name
 from ledger.markouts import BestBids, MarkoutPoint
@@ -79,7 +80,7 @@ def full_entry() -> PendingWrites:
         {"f": ledger_fill()},
         {("M", NOW + later(60)): settlement("1.00")},
         days={NOW.date(): {"M": DayMark(D("-3.00"), D("0.8400"))}},
-        prices={"M": (D("0.3800"), None)},
+        prices={"M": PriceLook(NOW + later(1), (None, D("0.6100")), (D("0.3800"), D("0.6100")))},
         seconds={SECONDS: AccruedSeconds(60, 50, 10, 0, 0.25, 0.001, 0.002)},
         looked=NOW + timedelta(seconds=1),
         looks={"M": book(cents((50, 100.5), (49, 3)), ())._replace(ticker="M")},
@@ -105,7 +106,8 @@ def test_what_goes_in_comes_out_to_the_last_digit(ours: Ledger, path: Path) -> N
         assert read.fills() == [ledger_fill()]
         assert read.settlements() == [settlement("1.00")]
         assert read.day_marks(NOW.date()) == entry.days[NOW.date()]
-        assert read.prices() == entry.prices
+        assert read.price_looks() == entry.prices
+        assert read.prices() == {"M": (D("0.3800"), D("0.6100"))}
         assert read.seconds() == entry.seconds
         assert (read.looked(), read.looks()) == (entry.looked, entry.looks)
         assert read.accrued_by_program() == {"p": 0.001}

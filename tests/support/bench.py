@@ -37,7 +37,7 @@ from market_bot import MarketBot
 from selection.ranking import Selection
 from simulator.account import Account
 from simulator.embedded import EmbeddedExchange
-from simulator.matching import Order
+from simulator.matching import HalfBook, Order
 from simulator.opening import CUSTOMER
 from simulator.people import EVERYBODY
 from tests.support.raw_client import RawClient
@@ -304,6 +304,22 @@ def fill_quote(bench: Bench, is_bid: bool = True, part: float = 1.0) -> tuple[st
     """A trader takes from one of our quotes. Returns the market and the 1/100 contracts."""
     order = next(one for one in bench.resting() if one.is_bid == is_bid and one.group_id)
     return order.ticker, take(bench.exchange.api.exchange, order, part)
+
+
+def emptied(bench: Bench, ticker: str, is_bid: bool) -> Callable[[], None]:
+    """Take all bids for the held side away. Returns what brings them back."""
+    exchange = bench.exchange.api.exchange
+    market = exchange.markets[ticker]
+    half, name = market.book.half(is_bid), "bids" if is_bid else "asks"
+
+    def put(other: HalfBook) -> None:
+        bench.client.get_exchange_status()  # until now the exchange was as it is
+        setattr(market.book, name, other)
+        exchange.changed(market)
+        bench.client.get_exchange_status()
+
+    put(HalfBook(is_bid))
+    return lambda: put(half)
 
 
 def own_resting(bench: Bench) -> list[Order]:
