@@ -18,6 +18,7 @@ from bot.halts import worst_case
 from exchange.models import ExchangeStatus, Program
 from exchange.optional_calls import ASKED_AGAIN, LONGEST, FailingCall
 from exchange.trading_hours import Span
+from execution.outcome import Outcome
 from incentive import Board, ProgramChange
 from ledger.entries import AccountMark, CycleRecord
 from rewards import rule_2026_07_30 as rule
@@ -45,13 +46,16 @@ class CycleReport(NamedTuple):
     """The outcome of a cycle.
 
     `kept`: orders that rest as before. `some_unread`: whether an order or a position of the account could not be
-    read; no figure counts it then."""
+    read; no figure counts it then. `outcome`: what rests now. `quotes`: the chosen markets, with the bids that
+    rest there."""
 
     number: int
     record: CycleRecord
     kept: int
     some_unread: bool
     decision: Decision
+    outcome: Outcome
+    quotes: tuple[Candidate, ...]
     mark: AccountMark
 
 
@@ -233,13 +237,13 @@ def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
 
 
 def cycle_details(done: CycleReport) -> list[str]:
-    """What is tied up and free after the plan, the quotes' estimate, the cycle's cost."""
-    plan, state, record = done.decision.plan, done.decision.state, done.record
+    """What is tied up and free after the cycle, the resting quotes' estimate, the cycle's cost."""
+    rests, state, record = done.outcome, done.decision.state, done.record
     free = reserved = "not known"
     if state.cash:
-        free = f"${state.cash.total - plan.spends:,.4f}"
-        reserved = f"${state.cash.reserved + plan.spends:,.4f}"
-    tied_up = f"${plan.tied_up:.2f} of ${state.limits.max_capital:.2f}"
+        free = f"${state.cash.total - rests.spent:,.4f}"
+        reserved = f"${state.cash.reserved + rests.spent:,.4f}"
+    tied_up = f"${rests.tied_up:.2f} of ${state.limits.max_capital:.2f}"
     work = {"Requests": str(record.requests), "Took": f"{record.seconds:.1f} s"}
     if record.without:
         many = len(record.without.splitlines())
@@ -250,7 +254,7 @@ def cycle_details(done: CycleReport) -> list[str]:
                 "Tied up": tied_up,
                 "Reserved": reserved,
                 "Free cash": free,
-                "Worst case": worst_case(plan.risks.items()),
+                "Worst case": worst_case(rests.risks.items()),
             }
         ),
         pairs({"Estimate": expected(*_estimate(done))} | work),
@@ -258,23 +262,23 @@ def cycle_details(done: CycleReport) -> list[str]:
 
 
 def _estimate(done: CycleReport) -> tuple[float, Decimal]:
-    """The estimate of all quotes.
+    """The estimate of all quotes that rest.
 
     Dollars a day before the floor, and dollars payable by the windows' ends."""
-    chosen = done.decision.selection.chosen
-    per_day = sum(candidate.estimate.dollars_per_day for candidate in chosen)
-    return per_day, sum((candidate.estimate.payable for candidate in chosen), start=Decimal(0))
+    estimates = [quote.estimate for quote in done.quotes]
+    per_day = sum(estimate.dollars_per_day for estimate in estimates)
+    return per_day, sum((estimate.payable for estimate in estimates), start=Decimal(0))
 
 
 def _total_risk(done: CycleReport) -> Decimal:
-    return sum(done.decision.plan.risks.values(), start=Decimal(0))
+    return sum(done.outcome.risks.values(), start=Decimal(0))
 
 
 def _amounts(done: CycleReport) -> tuple[float, ...]:
     """The amounts whose change makes the log repeat a cycle's details."""
-    record, plan = done.record, done.decision.plan
+    record = done.record
     per_day, payable = _estimate(done)
-    dollars = float(plan.tied_up), float(_total_risk(done)), per_day, float(payable)
+    dollars = float(done.outcome.tied_up), float(_total_risk(done)), per_day, float(payable)
     return record.markets, record.orders, *dollars
 
 
