@@ -241,6 +241,7 @@ class MarketBot:
         self.incentive_program.adopt(decision.selection, decision.stay, decision.board)
         self.plan = decision.plan
         self._log_all(self._announcements.selection(decision.selection, decision.stay))
+        self._log_all(self._announcements.blocked_sales(decision.plan, decision.state))
         self._executor.execute(decision.plan, decision.state)
         self.place_order(decision, due)
         if decision.plan.exits:

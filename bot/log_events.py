@@ -13,20 +13,33 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from bot.blocked_sales import BlockedSale, blocked_sales
 from bot.decision import Decision
 from bot.halts import worst_case
 from exchange.models import ExchangeStatus, Program
 from exchange.optional_calls import ASKED_AGAIN, LONGEST, FailingCall
 from exchange.trading_hours import Span
 from execution.outcome import Outcome
+from execution.plan import Plan
 from incentive import Board, ProgramChange
 from ledger.entries import AccountMark, CycleRecord
 from rewards import rule_2026_07_30 as rule
 from rewards import rule_dates
 from rewards.estimate import Candidate, dollars_per_day
 from rewards.skips import Reason, contracts
+from risk import exposure
+from risk.gate import TradingState
 from runtime.console import typed
-from runtime.log_format import Fields, local_time, pairs, short_dollars, signed_dollars, span_text
+from runtime.log_format import (
+    Fields,
+    count_text,
+    local_time,
+    pairs,
+    price_text,
+    short_dollars,
+    signed_dollars,
+    span_text,
+)
 from selection.ranking import Selection
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
@@ -74,6 +87,7 @@ class Announcements:
         self._is_empty = self._told_beyond = False
         self._counts: Fields = {}
         self._skipped: dict[str, Reason] = {}
+        self._blocked: dict[str, BlockedSale] = {}
         self._amounts: tuple[float, ...] = ()
         self._amounts_at: datetime | None = None
 
@@ -152,6 +166,22 @@ class Announcements:
         self._quoted = frozenset(chosen) | (stay & self._quoted)
         self._skipped = {ticker: reason for ticker, reason in self._skipped.items() if ticker not in chosen}
 
+    def blocked_sales(self, plan: Plan, state: TradingState) -> Iterator[Event]:
+        """Which orders of the account's owner newly stand in the way of a sale, and which do no longer."""
+        resting = {order.order_id for order in state.orders}
+        held = {position.ticker for position in state.positions if position.count}
+        for name, sale in list(self._blocked.items()):
+            if name not in resting or sale.position.ticker not in held:
+                del self._blocked[name]
+                yield (
+                    "INFO",
+                    {"Ticker": sale.position.ticker, "Sale": f"your order {name[:8]}... is out of its way"},
+                )
+        for sale in blocked_sales(plan, state):
+            if sale.order.order_id not in self._blocked:
+                self._blocked[sale.order.order_id] = sale
+                yield blocked_sale(sale)
+
     def cycle(self, done: CycleReport, next_cycle: datetime) -> Iterator[Event]:
         """The outcome of a cycle, with details if they changed and once an hour."""
         began = done.record.began
@@ -161,6 +191,23 @@ class Announcements:
         if is_told:
             self._amounts, self._amounts_at = amounts, began
         yield "CYCLE", cycle(done, next_cycle), cycle_details(done) if is_told else []
+
+
+def blocked_sale(sale: BlockedSale) -> Event:
+    """An order of the account's owner stands in the way of a sale: which, and what to do."""
+    position, order = sale
+    what = f"{order.ticker}, {order.side.value}, {count_text(order.remaining)} at {price_text(order.price)}"
+    held = f"{count_text(position.size)} {position.side.value}"
+    loss = max(exposure.position_losses(position))
+    return (
+        "ERROR",
+        f"An order of your own stands in the way of a sale: {what}, order {order.order_id[:8]}...",
+        [
+            f"The bot keeps {held} there, which may lose ${loss:.2f}, and sells it once that order is gone",
+            "Cancel that order on the exchange's website. "
+            f"Or {typed('main.py cancel-all')} cancels all orders of the account, and halts the bot",
+        ],
+    )
 
 
 def no_programs(now: datetime) -> str:
