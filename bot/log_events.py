@@ -199,13 +199,13 @@ def blocked_sale(sale: BlockedSale) -> Event:
     what = f"{order.ticker}, {order.side.value}, {count_text(order.remaining)} at {price_text(order.price)}"
     held = f"{count_text(position.size)} {position.side.value}"
     loss = max(exposure.position_losses(position))
+    instead = f"{typed('main.py cancel-all')} cancels all orders of the account, and halts the bot"
     return (
         "ERROR",
         f"An order of your own stands in the way of a sale: {what}, order {order.order_id[:8]}...",
         [
             f"The bot keeps {held} there, which may lose ${loss:.2f}, and sells it once that order is gone",
-            "Cancel that order on the exchange's website. "
-            f"Or {typed('main.py cancel-all')} cancels all orders of the account, and halts the bot",
+            f"Cancel that order on the exchange's website. Or {instead}",
         ],
     )
 
