@@ -115,7 +115,7 @@ def test_a_market_whose_position_cannot_be_sold_gives_up_its_slot(make_bench: Ma
     assert ticker in guard
     assert "NOT_CLEARED" in guard
     bench.raw.cancel(theirs)
-    trade_cycles(bench, 1)
+    trade_cycles(bench, 2)
     assert bench.held() == {}
 
 
