@@ -141,6 +141,23 @@ def test_an_old_refusal_is_forgotten_once_the_market_takes_orders(make_bench: Ma
     assert lasted[0] == lasted[1] <= 7
 
 
+def test_a_market_that_accepts_orders_and_cancels_them_at_once_refuses_them(make_bench: MakeBench) -> None:
+    """A post-only order that would cross may be answered with success, and rest nowhere."""
+    bench, (first, other) = started(make_bench)
+    nowhere = {"order_id": "gone", "fill_count": "0.00", "remaining_count": "0.00", "ts_ms": 1}
+
+    def fault(request: requests.PreparedRequest, _: int) -> Any:
+        found = refuse({first}, calls=("create",))(request, _)
+        return found and answer(201, json.dumps(nowhere))
+
+    bench.wire.fault = fault
+    trade_cycles(bench, REFUSED_CYCLES + 1)
+    assert "the exchange canceled it at once" in guards(bench, first)[0]
+    assert len(quoted(bench)) == 2
+    assert first not in quoted(bench)
+    assert other in quoted(bench)
+
+
 @pytest.mark.parametrize("size", [20, "AUTO"])
 def test_two_markets_that_refuse_are_both_replaced(make_bench: MakeBench, size: object) -> None:
     bench, tickers = started(make_bench, TRADE_SIZE=size)
