@@ -1,4 +1,4 @@
-"""Positions that cannot be sold because an order of the account's owner stands in the way.
+"""Positions whose sale an order of the account's owner blocks.
 
 Promise:
 - Pure.
@@ -29,7 +29,7 @@ class BlockedSale(NamedTuple):
 
 
 def blocked_sales(plan: Plan, state: TradingState) -> tuple[BlockedSale, ...]:
-    """The positions that `plan` cannot sell because of an order of the account's owner.
+    """The positions whose sale an order of the account's owner blocks in `plan`.
 
     Of several orders, the one with the highest price is named: a sale would meet it first."""
     kept = {one.position.ticker for one in plan.unsold if _IN_THE_WAY in one.reason}

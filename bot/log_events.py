@@ -167,7 +167,7 @@ class Announcements:
         self._skipped = {ticker: reason for ticker, reason in self._skipped.items() if ticker not in chosen}
 
     def blocked_sales(self, plan: Plan, state: TradingState) -> Iterator[Event]:
-        """Which orders of the account's owner newly stand in the way of a sale, and which do no longer."""
+        """Which orders of the owner newly block a sale, and which no longer do."""
         resting = {order.order_id for order in state.orders}
         held = {position.ticker for position in state.positions if position.count}
         for name, sale in list(self._blocked.items()):
@@ -194,7 +194,7 @@ class Announcements:
 
 
 def blocked_sale(sale: BlockedSale) -> Event:
-    """An order of the account's owner stands in the way of a sale: which, and what to do."""
+    """An order of the owner blocks a sale: which, and what to do."""
     position, order = sale
     what = f"{order.ticker}, {order.side.value}, {count_text(order.remaining)} at {price_text(order.price)}"
     held = f"{count_text(position.size)} {position.side.value}"
@@ -284,7 +284,7 @@ def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
 
 
 def cycle_details(done: CycleReport) -> list[str]:
-    """What is tied up and free after the cycle, the resting quotes' estimate, the cycle's cost."""
+    """Tied up and free after the cycle, the resting quotes' estimate, its cost."""
     rests, state, record = done.outcome, done.decision.state, done.record
     free = reserved = "not known"
     if state.cash:

@@ -43,7 +43,7 @@ def cooldowns(
     strategy: Strategy,
     now: datetime,
 ) -> list[Fields]:
-    """Start cooldowns on shards and markets that take no orders, or refuse them again and again.
+    """Start cooldowns on shards and markets that take no orders.
 
     `quotes`: as `resting_quotes` returns them. Returns the log's fields."""
     paid = {one.ticker for one in quotes if _is_paid(one, strategy)}
@@ -59,6 +59,6 @@ def cooldowns(
 
 
 def _is_paid(quote: Candidate, strategy: Strategy) -> bool:
-    """Whether a market is expected to pay for what rests there, and more than its fills cost."""
+    """Whether what rests in a market is paid, and more than its fills cost."""
     decided = quote.conservative
     return 0 < decided.payable >= strategy.rules.min_reward and decided.net_per_day > 0

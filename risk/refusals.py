@@ -56,7 +56,7 @@ class MarketAside(NamedTuple):
 
 
 class _Taken(NamedTuple):
-    """How often a market was put aside, and since when it takes orders again (None: it does not)."""
+    """How often a market was put aside. `since`: when it began to take orders again."""
 
     times: int
     since: datetime | None = None

@@ -192,7 +192,7 @@ def _instead(exchange: Exchange, by_kind: Mapping[str, Rule], path: str, dice: r
 
 
 def _is_its(rule: Rule, request: Request, path: str) -> bool:
-    """Whether a request's order is one that a rule may strike; also if it is not about that."""
+    """Whether a rule may strike a request, by the request's order."""
     if rule.do != "order_refused":
         return True
     if not any(fnmatchcase(f"{request.method} {path}", one) for one in ORDER_WRITES):

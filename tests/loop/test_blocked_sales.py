@@ -92,7 +92,7 @@ def test_the_end_is_told_and_so_is_another_order(make_bench: MakeBench) -> None:
     assert [name[:8] in line for name, line in zip((first, second), ended, strict=True)] == [True, True]
 
 
-def test_an_order_on_the_other_side_or_behind_the_best_bid_is_not_told(make_bench: MakeBench) -> None:
+def test_an_order_that_a_sale_would_not_meet_is_not_told(make_bench: MakeBench) -> None:
     bench, ticker = blocked(make_bench, True)
     stand_in_front(bench, ticker, True, 10, ticks=-3)
     stand_in_front(bench, ticker, False, 10, ticks=-3)
@@ -101,7 +101,7 @@ def test_an_order_on_the_other_side_or_behind_the_best_bid_is_not_told(make_benc
     assert bench.held() == {}
 
 
-def test_a_market_whose_position_cannot_be_sold_gives_up_its_slot(make_bench: MakeBench) -> None:
+def test_a_market_whose_position_is_stuck_gives_up_its_slot(make_bench: MakeBench) -> None:
     """Its quotes are gone, and new ones are refused while the sale is blocked. The sale is tried on, and is made
     once the order is gone."""
     bench, ticker = blocked(make_bench, True)
@@ -141,7 +141,7 @@ def test_the_first_order_that_a_sale_would_meet_is_named(side: Side, count: str)
 
 
 @pytest.mark.parametrize(("price", "is_met"), [("0.54", False), ("0.55", True), ("0.60", True)])
-def test_an_exit_that_the_gate_refuses_names_the_order_that_it_would_meet(price: str, is_met: bool) -> None:
+def test_an_exit_that_the_gate_refuses_names_the_order_it_meets(price: str, is_met: bool) -> None:
     position = held("KXA-1", "5")
     refused = Refusal(
         quote_order(market(ticker="KXA-1"), bid(NO, "0.45", 5), "", UNTIL), RefusalCode.OWN_ORDER, "yes side"

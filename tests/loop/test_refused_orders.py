@@ -77,7 +77,7 @@ def guards(bench: Bench, ticker: str = "") -> list[str]:
         (409, "market_inactive", {"TRADE_SIZE": "AUTO", "EXIT": "REST", "MIN_REWARD": 1}),
     ],
 )
-def test_a_market_that_refuses_every_order_gives_its_slot_to_another(
+def test_a_market_that_refuses_all_gives_its_slot_to_another(
     make_bench: MakeBench, status: int, code: str, changed: dict[str, Any]
 ) -> None:
     """In the next cycle, told once with the reason and the end. The slot of the other market stays."""
@@ -110,7 +110,7 @@ def test_a_market_that_takes_orders_again_gets_its_slot_back(make_bench: MakeBen
     assert first in ended
 
 
-def test_a_market_that_goes_on_refusing_is_put_aside_longer_each_time(make_bench: MakeBench) -> None:
+def test_a_market_that_goes_on_refusing_is_put_aside_longer(make_bench: MakeBench) -> None:
     """Another uses the slot meanwhile: of 48 minutes the market that refuses has it for twelve."""
     bench, (first, other) = started(make_bench)
     bench.wire.fault = refuse({first})
@@ -124,7 +124,7 @@ def test_a_market_that_goes_on_refusing_is_put_aside_longer_each_time(make_bench
     assert held.count(1) == 4 * REFUSED_CYCLES
 
 
-def test_an_old_refusal_is_forgotten_once_the_market_takes_orders(make_bench: MakeBench) -> None:
+def test_an_old_refusal_is_forgotten_once_orders_are_taken(make_bench: MakeBench) -> None:
     bench, (first, _) = started(make_bench)
     lasted = []
     for _ in range(2):
@@ -141,7 +141,7 @@ def test_an_old_refusal_is_forgotten_once_the_market_takes_orders(make_bench: Ma
     assert lasted[0] == lasted[1] <= 7
 
 
-def test_a_market_that_accepts_orders_and_cancels_them_at_once_refuses_them(make_bench: MakeBench) -> None:
+def test_a_market_that_cancels_what_it_accepts_is_replaced(make_bench: MakeBench) -> None:
     """A post-only order that would cross may be answered with success, and rest nowhere."""
     bench, (first, other) = started(make_bench)
     nowhere = {"order_id": "gone", "fill_count": "0.00", "remaining_count": "0.00", "ts_ms": 1}
@@ -168,7 +168,7 @@ def test_two_markets_that_refuse_are_both_replaced(make_bench: MakeBench, size: 
     assert not set(quoted(bench)) & set(tickers)
 
 
-def test_if_all_markets_refuse_the_bot_comes_back_once_they_do_not(make_bench: MakeBench) -> None:
+def test_if_all_markets_refuse_the_bot_comes_back_afterwards(make_bench: MakeBench) -> None:
     """It tries the next ones, and is not caught in ever longer cooldowns."""
     bench, _ = started(make_bench)
     bench.wire.fault = refuse(None)
@@ -225,7 +225,7 @@ def test_amends_that_are_refused_for_good_cost_the_slot(make_bench: MakeBench) -
     assert len(guards(bench, first)) == 1
 
 
-def test_amends_alone_that_are_refused_cost_no_slot_while_orders_are_taken(make_bench: MakeBench) -> None:
+def test_refused_amends_cost_no_slot_if_orders_are_taken(make_bench: MakeBench) -> None:
     """What expires unrenewed is placed again, and taken."""
     bench = make_bench(**STILL)
     trade_cycles(bench, 1)

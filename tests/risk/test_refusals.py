@@ -129,7 +129,7 @@ def test_a_cycle_that_sends_nothing_neither_counts_nor_forgives() -> None:
     assert len(cycles.run(A_YES)) == 1
 
 
-def test_a_refusal_of_one_order_counts_not_if_the_side_has_another() -> None:
+def test_a_refusal_does_not_count_if_the_side_has_an_order() -> None:
     cycles = Cycles()
     for _ in range(3 * REFUSED_CYCLES):
         assert cycles.run(A_YES, taken={A_YES}) == []
@@ -160,7 +160,7 @@ def test_a_market_without_a_slot_is_not_counted() -> None:
     assert cycles.until_aside(A_YES).lasts == FIRST
 
 
-def test_a_market_that_is_paid_for_its_other_side_keeps_its_slot_until_it_is_not() -> None:
+def test_a_market_whose_other_side_is_paid_keeps_its_slot() -> None:
     cycles = Cycles()
     for _ in range(4 * REFUSED_CYCLES):
         assert cycles.run(A_YES, taken={A_NO}, paid={"KXA-1"}) == []
@@ -210,7 +210,7 @@ PLACES = st.sets(st.sampled_from([A_YES, A_NO, B_YES]))
 
 
 @given(st.lists(st.tuples(PLACES, PLACES, st.booleans()), max_size=60))
-def test_no_market_is_put_aside_without_three_refusals_since_it_last_took_an_order(
+def test_only_three_refusals_since_the_last_order_put_aside(
     history: list[tuple[set[Place], set[Place], bool]],
 ) -> None:
     """Whatever happens in between, and no market that refused three times running on a side keeps its slot."""
