@@ -43,9 +43,6 @@ MARKETS_OWN = frozenset(
 )
 """Codes of the gate that are due to the market, or to what the account has there."""
 
-_NO_SUCH_CALL = {404, 405, 410}
-"""Statuses of a call that does not exist, unless the exchange's code names the market."""
-
 
 class MarketAside(NamedTuple):
     """A market to put aside: why, and for how long."""
@@ -65,13 +62,10 @@ class _Taken(NamedTuple):
 def is_markets_own(error: ExchangeError) -> bool:
     """Whether the exchange refused an order for a reason of its market.
 
-    The kinds of `Refused` have causes of their own, such as cash or a pause. So has a refusal by an order group,
-    and an answer without the exchange's code, which comes from a proxy."""
-    if type(error) is not Refused or not 400 <= error.status < 500 or not error.code:
-        return False
-    if "order_group" in f"{error.code} {error.message} {error.details}".lower().replace(" ", "_"):
-        return False
-    return error.status not in _NO_SUCH_CALL or error.has_code("market")
+    Each 4xx counts that has no known cause elsewhere: the kinds of `Refused` have one, such as cash or a pause,
+    and so have refusals by an order group."""
+    said = f"{error.code} {error.message} {error.details}".lower().replace(" ", "_")
+    return type(error) is Refused and 400 <= error.status < 500 and "order_group" not in said
 
 
 class Refusals:
