@@ -31,6 +31,7 @@ from bot.log_events import CycleReport
 from bot.observation import AccountSnapshot, MarketView, early_cancels, look_at_held
 from bot.prod_confirmation import Confirm
 from bot.recovery import Failure
+from bot.resting_quotes import cooldowns, resting_quotes
 from bot.session import REPORT_LACKS_IT, Session
 from bot.settings import AUTO as AUTO  # a value of the settings below
 from bot.settings import Settings, check_settings, lookalikes, strategy_of
@@ -163,7 +164,8 @@ class MarketBot:
         self._client, self._clock = connection.client, connection.client.clock
         self._trade_log, self._confirm = TradeLog(logger, self._clock.now, settings.log_detail), confirm
         self._announcements = log_events.Announcements(settings.log_detail)
-        self.incentive_program = IncentiveProgram(self._client, strategy_of(settings))
+        self._strategy = strategy_of(settings)
+        self.incentive_program = IncentiveProgram(self._client, self._strategy)
         self.session = Session(settings, connection, ledger, self.incentive_program, self.log, self._on_fills)
         self._bookkeeper, self._executor = self.session.bookkeeper, self.session.executor
         self._retry_policy = self.session.retry_policy
@@ -241,15 +243,20 @@ class MarketBot:
         self.incentive_program.adopt(decision.selection, decision.stay, decision.board)
         self.plan = decision.plan
         self._log_all(self._announcements.selection(decision.selection, decision.stay))
+        self._log_all(self._announcements.blocked_sales(decision.plan, decision.state))
         self._executor.execute(decision.plan, decision.state)
-        resting = self.place_order(decision, due)
+        self.place_order(decision, due)
         if decision.plan.exits:
             self._bookkeeper.read_fills()
-        self._stay_out_of_refused()
-        cycle = self._cycle_record(began, sent_before, len(self.incentive_program.quoted), resting)
+        outcome = self._executor.outcome()
+        quotes = resting_quotes(decision.selection.chosen, outcome.resting, self._strategy)
+        now = self._clock.now()
+        self._log_guards(cooldowns(self.session.memory, self._executor, outcome, quotes, self._strategy, now))
+        markets = self.incentive_program.quoted & outcome.resting.keys()
+        cycle = self._cycle_record(began, sent_before, len(markets), outcome.orders)
         mark = self._bookkeeper.close_cycle(cycle, account.free_cash)
         kept = self._executor.kept(decision.plan)
-        done = CycleReport(self._cycle, cycle, kept, bool(account.unread), decision, mark)
+        done = CycleReport(self._cycle, cycle, kept, bool(account.unread), decision, outcome, quotes, mark)
         self._log_all(self._announcements.cycle(done, began + timedelta(seconds=self.settings.wait_time)))
         return decision.selection
 
@@ -373,14 +380,6 @@ class MarketBot:
         self._log_guards(guards.on_books(view.markets, view.snapshot.rivals, self.incentive_program.quoted, now))
         for shard, why in early_cancels(account.early, view.markets, status).items():
             self._log_guards(guards.on_group_triggered(shard, why, now))
-
-    def _stay_out_of_refused(self) -> None:
-        """Start cooldowns on shards and markets that were found to take no orders."""
-        guards = self.session.memory.guards
-        for shard, why in self._executor.triggered_shards.items():
-            self._log_guards(guards.on_group_triggered(shard, why, self._clock.now()))
-        for ticker, why in self._executor.closed_markets.items():
-            self._log_guards(guards.on_refused(ticker, why, self._clock.now()))
 
     def _on_fills(self, fills: Collection[NewFill]) -> None:
         """Log new fills, and start cooldowns on the filled sides."""

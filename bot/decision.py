@@ -27,6 +27,7 @@ from risk import exposure, gate
 from risk.exposure import Headroom
 from risk.gate import Place, TradingState
 from risk.guards import Guards, TargetGrace
+from risk.refusals import Refusals
 from runtime.log_format import local_time
 from selection.ranking import Selection
 from trade import Trade
@@ -69,6 +70,7 @@ class LoopMemory:
     guards: Guards
     target_grace: TargetGrace
     order_groups: OrderGroups
+    refusals: Refusals
 
     def forget(self) -> None:
         """Drop all traded markets. The next books are not compared with the last ones."""

@@ -13,19 +13,33 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from bot.blocked_sales import BlockedSale, blocked_sales
 from bot.decision import Decision
 from bot.halts import worst_case
 from exchange.models import ExchangeStatus, Program
 from exchange.optional_calls import ASKED_AGAIN, LONGEST, FailingCall
 from exchange.trading_hours import Span
+from execution.outcome import Outcome
+from execution.plan import Plan
 from incentive import Board, ProgramChange
 from ledger.entries import AccountMark, CycleRecord
 from rewards import rule_2026_07_30 as rule
 from rewards import rule_dates
 from rewards.estimate import Candidate, dollars_per_day
 from rewards.skips import Reason, contracts
+from risk import exposure
+from risk.gate import TradingState
 from runtime.console import typed
-from runtime.log_format import Fields, local_time, pairs, short_dollars, signed_dollars, span_text
+from runtime.log_format import (
+    Fields,
+    count_text,
+    local_time,
+    pairs,
+    price_text,
+    short_dollars,
+    signed_dollars,
+    span_text,
+)
 from selection.ranking import Selection
 
 SKIPS_IN_DETAIL = CHANGES_IN_DETAIL = 20
@@ -45,13 +59,16 @@ class CycleReport(NamedTuple):
     """The outcome of a cycle.
 
     `kept`: orders that rest as before. `some_unread`: whether an order or a position of the account could not be
-    read; no figure counts it then."""
+    read; no figure counts it then. `outcome`: what rests now. `quotes`: the chosen markets, with the bids that
+    rest there."""
 
     number: int
     record: CycleRecord
     kept: int
     some_unread: bool
     decision: Decision
+    outcome: Outcome
+    quotes: tuple[Candidate, ...]
     mark: AccountMark
 
 
@@ -70,6 +87,7 @@ class Announcements:
         self._is_empty = self._told_beyond = False
         self._counts: Fields = {}
         self._skipped: dict[str, Reason] = {}
+        self._blocked: dict[str, BlockedSale] = {}
         self._amounts: tuple[float, ...] = ()
         self._amounts_at: datetime | None = None
 
@@ -148,6 +166,22 @@ class Announcements:
         self._quoted = frozenset(chosen) | (stay & self._quoted)
         self._skipped = {ticker: reason for ticker, reason in self._skipped.items() if ticker not in chosen}
 
+    def blocked_sales(self, plan: Plan, state: TradingState) -> Iterator[Event]:
+        """Which orders of the owner newly block a sale, and which no longer do."""
+        resting = {order.order_id for order in state.orders}
+        held = {position.ticker for position in state.positions if position.count}
+        for name, sale in list(self._blocked.items()):
+            if name not in resting or sale.position.ticker not in held:
+                del self._blocked[name]
+                yield (
+                    "INFO",
+                    {"Ticker": sale.position.ticker, "Sale": f"your order {name[:8]}... is out of its way"},
+                )
+        for sale in blocked_sales(plan, state):
+            if sale.order.order_id not in self._blocked:
+                self._blocked[sale.order.order_id] = sale
+                yield blocked_sale(sale)
+
     def cycle(self, done: CycleReport, next_cycle: datetime) -> Iterator[Event]:
         """The outcome of a cycle, with details if they changed and once an hour."""
         began = done.record.began
@@ -157,6 +191,23 @@ class Announcements:
         if is_told:
             self._amounts, self._amounts_at = amounts, began
         yield "CYCLE", cycle(done, next_cycle), cycle_details(done) if is_told else []
+
+
+def blocked_sale(sale: BlockedSale) -> Event:
+    """An order of the owner blocks a sale: which, and what to do."""
+    position, order = sale
+    what = f"{order.ticker}, {order.side.value}, {count_text(order.remaining)} at {price_text(order.price)}"
+    held = f"{count_text(position.size)} {position.side.value}"
+    loss = max(exposure.position_losses(position))
+    instead = f"{typed('main.py cancel-all')} cancels all orders of the account, and halts the bot"
+    return (
+        "ERROR",
+        f"An order of your own stands in the way of a sale: {what}, order {order.order_id[:8]}...",
+        [
+            f"The bot keeps {held} there, which may lose ${loss:.2f}, and sells it once that order is gone",
+            f"Cancel that order on the exchange's website. Or {instead}",
+        ],
+    )
 
 
 def no_programs(now: datetime) -> str:
@@ -233,13 +284,13 @@ def cycle(done: CycleReport, next_cycle: datetime) -> Fields:
 
 
 def cycle_details(done: CycleReport) -> list[str]:
-    """What is tied up and free after the plan, the quotes' estimate, the cycle's cost."""
-    plan, state, record = done.decision.plan, done.decision.state, done.record
+    """Tied up and free after the cycle, the resting quotes' estimate, its cost."""
+    rests, state, record = done.outcome, done.decision.state, done.record
     free = reserved = "not known"
     if state.cash:
-        free = f"${state.cash.total - plan.spends:,.4f}"
-        reserved = f"${state.cash.reserved + plan.spends:,.4f}"
-    tied_up = f"${plan.tied_up:.2f} of ${state.limits.max_capital:.2f}"
+        free = f"${state.cash.total - rests.spent:,.4f}"
+        reserved = f"${state.cash.reserved + rests.spent:,.4f}"
+    tied_up = f"${rests.tied_up:.2f} of ${state.limits.max_capital:.2f}"
     work = {"Requests": str(record.requests), "Took": f"{record.seconds:.1f} s"}
     if record.without:
         many = len(record.without.splitlines())
@@ -250,7 +301,7 @@ def cycle_details(done: CycleReport) -> list[str]:
                 "Tied up": tied_up,
                 "Reserved": reserved,
                 "Free cash": free,
-                "Worst case": worst_case(plan.risks.items()),
+                "Worst case": worst_case(rests.risks.items()),
             }
         ),
         pairs({"Estimate": expected(*_estimate(done))} | work),
@@ -258,23 +309,23 @@ def cycle_details(done: CycleReport) -> list[str]:
 
 
 def _estimate(done: CycleReport) -> tuple[float, Decimal]:
-    """The estimate of all quotes.
+    """The estimate of all quotes that rest.
 
     Dollars a day before the floor, and dollars payable by the windows' ends."""
-    chosen = done.decision.selection.chosen
-    per_day = sum(candidate.estimate.dollars_per_day for candidate in chosen)
-    return per_day, sum((candidate.estimate.payable for candidate in chosen), start=Decimal(0))
+    estimates = [quote.estimate for quote in done.quotes]
+    per_day = sum(estimate.dollars_per_day for estimate in estimates)
+    return per_day, sum((estimate.payable for estimate in estimates), start=Decimal(0))
 
 
 def _total_risk(done: CycleReport) -> Decimal:
-    return sum(done.decision.plan.risks.values(), start=Decimal(0))
+    return sum(done.outcome.risks.values(), start=Decimal(0))
 
 
 def _amounts(done: CycleReport) -> tuple[float, ...]:
     """The amounts whose change makes the log repeat a cycle's details."""
-    record, plan = done.record, done.decision.plan
+    record = done.record
     per_day, payable = _estimate(done)
-    dollars = float(plan.tied_up), float(_total_risk(done)), per_day, float(payable)
+    dollars = float(done.outcome.tied_up), float(_total_risk(done)), per_day, float(payable)
     return record.markets, record.orders, *dollars
 
 

@@ -42,6 +42,7 @@ from ledger.entries import NewFill
 from ledger.ledger import Ledger
 from rewards import fees
 from risk.guards import Guards, TargetGrace
+from risk.refusals import Refusals
 from runtime import signals
 from runtime.log_format import Log
 
@@ -83,7 +84,8 @@ class Session:
             self.bookkeeper.balance_watch.refused,
         )
         guards = Guards(timedelta(seconds=settings.fill_pause))
-        self.memory = LoopMemory(incentives, guards, TargetGrace(), self.order_groups)
+        refusals = Refusals(timedelta(seconds=settings.wait_time))
+        self.memory = LoopMemory(incentives, guards, TargetGrace(), self.order_groups, refusals)
         self.retry_policy = RetryPolicy()
         self.begun = False
         self._is_paused = False

@@ -25,12 +25,14 @@ from exchange.account import Position
 from exchange.errors import ExchangeError, Gone, Paused, Recovery, ShortOfCash, Unavailable, Unreadable
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.optional_calls import OptionalCall
-from exchange.orderbook import ONE_DOLLAR, Book
+from exchange.orderbook import ONE_DOLLAR, Bid, Book
 from execution.cancel_reasons import NO_AMEND, CancelCause, CancelReason
 from execution.canceler import Canceler, OrderRecorder
 from execution.order_groups import NEW_GROUP, OrderGroups
+from execution.outcome import Outcome
 from execution.plan import AmendKind, Amendment, ExitOrder, Plan
-from risk.gate import Gate, Refusal, TradingState
+from risk import refusals
+from risk.gate import Gate, Place, Refusal, RefusalCode, TradingState
 from runtime import log_format
 from runtime.log_format import Log
 
@@ -61,7 +63,9 @@ class Executor:
         self._name = f"{trade.OWN_PREFIX}{uuid.uuid4().hex[:8]}-"
         self._sent: deque[float] = deque()
         self._gate: Gate | None = None
-        self._resting: set[str] = set()
+        self._resting: dict[str, tuple[str, Bid]] = {}
+        self._refused: dict[Place, str] = {}
+        self._taken: set[Place] = set()
         self.triggered_shards: dict[int, str] = {}
         self.closed_markets: dict[str, str] = {}
         self._short_shards: set[int] = set()
@@ -86,7 +90,9 @@ class Executor:
         the markets that were found to accept no orders. Raises an `ExchangeError` if a failure concerns more than
         its order."""
         gate = self._gate = Gate(state, plan.sizes)
-        self._resting = {order.order_id for order in plan.stays}
+        self._resting = {one.order_id: (one.ticker, one.bid) for one in state.orders if trade.is_own(one)}
+        self._taken = {(order.ticker, order.side) for order in plan.stays}
+        self._refused = {}
         self.triggered_shards, self.closed_markets, self._short_shards = {}, {}, set()
         self._said_gone &= {amendment.order.order_id for amendment in plan.amendments}
         for kept in plan.unsold:
@@ -94,6 +100,8 @@ class Executor:
             self._log("SKIP POSITION", log_format.kept_position(kept.position, kept.reason))
         for refusal in plan.refused:
             self._tell(refusal)
+            if refusal.code in refusals.MARKETS_OWN:
+                self._refused[refusal.order.ticker, refusal.order.bid.side] = refusal.code.value
         failed = self._cancel(plan, gate)
         for order in plan.stays:
             self._log("KEEP ORDER", log_format.kept_order(order, order.bid, order.expires))
@@ -135,7 +143,19 @@ class Executor:
     def kept(self, plan: Plan) -> int:
         """The number of orders that the plan left as they were and that still rest."""
         renewed = {one.order.order_id for one in plan.amended(AmendKind.RENEW)}
-        return len(self._resting & (renewed | {order.order_id for order in plan.stays}))
+        return len(self._resting.keys() & (renewed | {order.order_id for order in plan.stays}))
+
+    def outcome(self) -> Outcome:
+        """What the cycle's requests came to, after `execute` and `place`."""
+        if self._gate is None:
+            raise ValueError("call execute() first")
+        gate = self._gate
+        resting: dict[str, tuple[Bid, ...]] = {}
+        for ticker, bid in self._resting.values():
+            resting[ticker] = (*resting.get(ticker, ()), bid)
+        return Outcome(
+            resting, gate.risks(), gate.tied_up, gate.spent, dict(self._refused), frozenset(self._taken)
+        )
 
     def _send(self, order: OrderRequest, gate: Gate) -> OrderResponse | None:
         """Send one order through the gate and log the outcome.
@@ -160,9 +180,13 @@ class Executor:
             return None
         self._recorder.placed(order, response)
         self._log("ORDER RESPONSE", log_format.order_response(response))
+        place = order.ticker, order.bid.side
         if response.status is OrderStatus.RESTING:
-            gate.rests(order.ticker, response.order_id, order.bid)
-            self._resting.add(response.order_id)
+            self._rests(gate, order.ticker, response.order_id, order.bid)
+        if response.status is OrderStatus.RESTING or response.filled:
+            self._taken.add(place)
+        elif order.post_only:
+            self._refused[place] = f"the exchange {response.status.value} it at once"
         return response
 
     def _refusal(self, order: OrderRequest, gate: Gate, instead_of: Order | None = None) -> Refusal | None:
@@ -173,6 +197,9 @@ class Executor:
         refusal = gate.check(order, instead_of)
         if refusal is not None:
             self._tell(refusal)
+            # what blocked the market since it was planned, such as an unknown outcome, is not its fault
+            if refusal.code in refusals.MARKETS_OWN and refusal.code is not RefusalCode.NOT_CLEARED:
+                self._refused[order.ticker, order.bid.side] = refusal.code.value
         return refusal
 
     # -- the steps of a plan -----------------------------------------------------------------------------------
@@ -186,7 +213,7 @@ class Executor:
             except ExchangeError as error:
                 gone, failed = False, error
             if gone:
-                gate.gone(order.ticker, order.order_id)
+                self._is_gone(gate, order)
             else:
                 gate.block(order.ticker)
         return failed
@@ -218,7 +245,7 @@ class Executor:
                 return
             if isinstance(error, Gone):
                 self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
-                gate.gone(order.ticker, order.order_id)
+                self._is_gone(gate, order)
                 return
             if error.recovery is not Recovery.SKIP:
                 raise
@@ -226,13 +253,14 @@ class Executor:
                 self._on_short(order.shard, gate.only_closes(order.ticker, bid))
             if not self._note_pause(order.ticker, error):
                 self._log("ERROR", str(error), ["It stays as it was, and expires unless it is renewed"])
+                self._note_refusal((order.ticker, order.side), error)
             gate.block(order.ticker)
         else:
             self._client.optional_calls.note_success(OptionalCall.AMEND)
             self._amend_was_unavailable = False
             self._recorder.amended(order, bid, until)
-            gate.rests(order.ticker, order.order_id, bid)
-        self._resting.add(order.order_id)
+            self._rests(gate, order.ticker, order.order_id, bid)
+            self._taken.add((order.ticker, order.side))
 
     def _place_again(self, amendment: Amendment, gate: Gate) -> None:
         """Cancel an order, and place what it was to become.
@@ -243,12 +271,10 @@ class Executor:
         again = trade.quote_order(order, bid, "", until, order.group_id)
         refusal = self._refusal(again, gate, instead_of=order)
         if refusal is not None:
-            if change is AmendKind.RENEW:
-                self._resting.add(order.order_id)
-            else:
+            if change is not AmendKind.RENEW:
                 self._take_down(order, refusal, gate)
         elif self._canceler.cancel_one(order, NO_AMEND):
-            gate.gone(order.ticker, order.order_id)
+            self._is_gone(gate, order)
             self._log("OPEN ORDER", log_format.new_order(order.ticker, bid))
             self._send(again, gate)
         else:
@@ -256,7 +282,7 @@ class Executor:
 
     def _take_down(self, order: Order, refusal: Refusal, gate: Gate) -> None:
         if self._canceler.cancel_one(order, CancelCause(CancelReason.LIMIT, refusal.text)):
-            gate.gone(order.ticker, order.order_id)
+            self._is_gone(gate, order)
 
     def _amends_nothing(self, order: Order, error: ExchangeError) -> bool:
         """Whether an error means that the exchange amends no orders for now.
@@ -279,6 +305,8 @@ class Executor:
         gate.sold(position.ticker, sold)
         if sold < position.size:
             gate.block(position.ticker)
+        if response is not None and not sold:
+            self._refused[position.ticker, order.bid.side] = "nothing could be sold"
         if response is not None and sold and rivals is not None:
             self._log("INFO", sale_cost(position, order, response, rivals))
 
@@ -294,6 +322,7 @@ class Executor:
             self._short_shards.add(shard)
             self._on_short(shard, gate.only_closes(order.ticker, order.bid))
             out = f"the bot places nothing more on shard {shard} in this cycle"
+        self._note_refusal((order.ticker, order.bid.side), error)
         self._log("ERROR", str(error), [f"Ticker: {order.ticker}; {out}"])
 
     def _note_pause(self, ticker: str, error: ExchangeError) -> bool:
@@ -301,6 +330,19 @@ class Executor:
         if isinstance(error, Paused):
             self.closed_markets[ticker] = f"the market accepts no orders ({error.message or error.code})"
         return isinstance(error, Paused)
+
+    def _note_refusal(self, place: Place, error: ExchangeError) -> None:
+        """Remember a refusal of the exchange if it is due to the market."""
+        if refusals.is_markets_own(error):
+            self._refused[place] = " ".join(filter(None, (str(error.status), error.code, error.details)))
+
+    def _rests(self, gate: Gate, ticker: str, order_id: str, bid: Bid) -> None:
+        gate.rests(ticker, order_id, bid)
+        self._resting[order_id] = ticker, bid
+
+    def _is_gone(self, gate: Gate, order: Order) -> None:
+        gate.gone(order.ticker, order.order_id)
+        self._resting.pop(order.order_id, None)
 
     def _count(self, gate: Gate) -> None:
         self._sent.append(self._client.clock.monotonic())

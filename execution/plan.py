@@ -106,9 +106,7 @@ class Plan:
     """The requests of a cycle, in the order in which they are sent.
 
     New orders have no client order id yet. `places`: the sides with an order of the bot afterwards. `sizes`: the
-    quote's size by side. `largest`: the largest quote by shard. `risks`: dollars at risk by event afterwards, at
-    its worst outcome, whether the exits are filled or not. `tied_up`: dollars tied up afterwards, of which the
-    plan's orders take `spends` from the cash."""
+    quote's size by side. `largest`: the largest quote by shard."""
 
     cancels: tuple[tuple[Order, CancelCause], ...] = ()
     amendments: tuple[Amendment, ...] = ()
@@ -120,9 +118,6 @@ class Plan:
     places: frozenset[Place] = frozenset()
     sizes: Mapping[Place, Decimal] = field(default_factory=dict)
     largest: Mapping[int, Decimal] = field(default_factory=dict)
-    risks: Mapping[str, Decimal] = field(default_factory=dict)
-    tied_up: Decimal = _NOTHING
-    spends: Decimal = _NOTHING
 
     @property
     def is_empty(self) -> bool:
@@ -222,9 +217,6 @@ class _Planner:
             places=frozenset(self._places),
             sizes=sizes,
             largest=self._largest,
-            risks=gate.risks(),
-            tied_up=gate.tied_up,
-            spends=gate.spent,
         )
 
     def _unwanted(self, place: Place) -> CancelCause:

@@ -121,10 +121,13 @@ class Guards:
         self._shards[shard] = Cooldown(now + self._fill_pause, why)
         return [{"Shard": str(shard)} | _begins(self._shards[shard])]
 
-    def on_refused(self, ticker: str, why: str, now: datetime) -> list[Fields]:
-        """Start the cooldown of a market that accepts no orders for now."""
-        self._markets[ticker] = Cooldown(now + NO_ORDERS_TAKEN, why)
-        return [{"Ticker": ticker} | _begins(self._markets[ticker])]
+    def on_refused(self, ticker: str, why: str, now: datetime, lasts: timedelta = NO_ORDERS_TAKEN) -> list[Fields]:
+        """Start the cooldown of a market that refuses orders. One that lasts longer stays."""
+        cooldown, known = Cooldown(now + lasts, why), self._markets.get(ticker)
+        if known and known.until > cooldown.until:
+            return []
+        self._markets[ticker] = cooldown
+        return [{"Ticker": ticker} | _begins(cooldown)]
 
     def due(self, now: datetime) -> list[int]:
         """Return the shards whose cooldown is over."""

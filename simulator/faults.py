@@ -12,7 +12,9 @@ A script is a JSON list of rules. Each has a `do`, the name of its fault (see `s
   each with this probability. A rule that strikes at its time refuses these three: it has no requests to count.
 - `from`, `until`: strike only between these simulated seconds after the opening.
 - The fault's own parameters: `seconds`, `field`, `ticker`, `shards`, `result`, `value`, `grid`, `part`, `amount`,
-  `fee`, `source`, `destination`, `acted`.
+  `fee`, `source`, `destination`, `acted`, `status`, `code`, `side`.
+
+`order_refused` without `on` strikes creates and amends.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ from simulator.exchange import SHARDS
 
 ANY = "*"
 
+ORDER_WRITES = ("POST /portfolio/events/orders", "POST /portfolio/events/orders/*/amend")
+"""The requests that `order_refused` may strike."""
+
 LARGEST = 1e9
 """The largest number that a script may have. NaN is refused."""
 
@@ -42,11 +47,11 @@ PARAMETERS: Mapping[str, type | tuple[type, ...]] = {
     "seconds": (int, float), "field": str, "ticker": str, "shards": list, "result": str, "value": int,
     "grid": str,
     "part": (int, float), "amount": (int, float), "fee": (int, float), "source": int, "destination": int,
-    "acted": bool,
+    "acted": bool, "status": int, "code": str, "side": str,
 }  # fmt: skip
 
 WIRE = ("refused", "reset_before", "reset_after", "timeout_before", "timeout_after", "latency")
-INSTEAD = ("429", "500", "503", "503_html")
+INSTEAD = ("429", "500", "503", "503_html", "order_refused")
 MISSING = ("403", "404", "404_html", "501", "501_text", "html", "nonsense")
 GARBLED = ("truncated", "no_order", "unknown_status", "missing_field", "repeated_cursor")
 READS = ("stale", "clock_jump")
@@ -86,11 +91,14 @@ class Rule:
         """Whether it strikes at its time `from` instead of on requests."""
         return self.do in EVENTS and self.on == ANY
 
-    def strikes(self, method: str, path: str, elapsed: float, dice: random.Random) -> bool:
-        """Whether it strikes a request that arrives `elapsed` s after the opening."""
+    def strikes(self, method: str, path: str, elapsed: float, dice: random.Random, is_its: bool = True) -> bool:
+        """Whether it strikes a request that arrives `elapsed` s after the opening.
+
+        `is_its`: whether the request's order is one that the rule may strike."""
         spared = dice.random() >= self.chance
         if (
-            self.at_a_time
+            not is_its
+            or self.at_a_time
             or not self.starts <= elapsed < self.until
             or not fnmatchcase(f"{method} {path}", self.on)
         ):
@@ -175,6 +183,8 @@ def _wrong(rule: Rule) -> str | None:
         (given.get("result", "yes") in ("yes", "no"), "result must be yes or no"),
         (0 <= given.get("value", 0) <= 100, "value must be 0 to 100 cents"),
         (not {"result", "value"} <= given.keys(), "result and value exclude each other"),
+        (400 <= given.get("status", 400) < 500, "status must be 400 to 499"),
+        (given.get("side", "bid") in ("bid", "ask"), "side must be bid or ask"),
         (0 < given.get("part", 1) <= 1, "part must be more than 0 and at most 1"),
         (given.get("amount", 1) > 0, "amount must be more than 0"),
         (0 <= given.get("fee", 0) < given.get("amount", 100), "fee must be at least 0 and less than amount"),

@@ -9,6 +9,8 @@ The faults of `simulator.faults`, with their parameters:
   `timeout_after`: the exchange acts, and the answer is lost. `latency`: the answer arrives `seconds` late.
 - `429`, `500`, `503`, `503_html`: the client gets this error and the exchange does nothing. With `acted` the
   exchange acts in addition to the error.
+- `order_refused`: a create or an amend is refused with `status` (400) and `code` (`invalid_price`), as the engine
+  refuses it: any order, or those of the market `ticker`, and of the `side` (bid or ask). Nothing else is struck.
 - `403`, `404`, `404_html`, `501`, `501_text`, `html`, `nonsense`: likewise, for an endpoint that is not there for
   this client. See `simulator.missing_endpoint`.
 - The exchange acts, but its answer is damaged: `truncated` (cut in half), `no_order` (a success without the
@@ -36,6 +38,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from simulator import lifecycle, missing_endpoint, order_groups, pauses
@@ -44,7 +47,7 @@ from simulator.api import listing_forms
 from simulator.api.service import ROOT, Api
 from simulator.api.wire import Answer, BodyRefused, Request
 from simulator.exchange import Exchange, Refusal
-from simulator.faults import EVENTS, MISSING, Rule, UnusableFaults
+from simulator.faults import EVENTS, MISSING, ORDER_WRITES, Rule, UnusableFaults
 from simulator.listing import DECI, LINEAR, TAPERED, ListedMarket
 from simulator.matching import DOLLAR, DOLLAR_PIPS, Order
 from simulator.opening import CUSTOMER
@@ -81,7 +84,11 @@ class Mishaps:
         self._exchange.advance(now)
         path = request.path.removeprefix(ROOT)
         elapsed = now - self._exchange.opened
-        struck = [rule for rule in self._rules if rule.strikes(request.method, path, elapsed, self._dice)]
+        struck = [
+            rule
+            for rule in self._rules
+            if rule.strikes(request.method, path, elapsed, self._dice, _is_its(rule, request, path))
+        ]
         by_kind = {rule.do: rule for rule in struck}
         for rule in struck:
             if rule.do in EVENTS:
@@ -175,8 +182,23 @@ def _instead(exchange: Exchange, by_kind: Mapping[str, Rule], path: str, dice: r
         return Answer(503, listing_forms.exchange_status(exchange))
     if "503_html" in by_kind:
         return Answer(503, HTML, content_type="text/html")
+    if "order_refused" in by_kind:
+        given = by_kind["order_refused"].given
+        code = given.get("code", "invalid_price")
+        told = {"code": code, "message": code.replace("_", " "), "service": "exchange"}
+        return Answer(given.get("status", 400), {"error": told})
     missing = next((kind for kind in MISSING if kind in by_kind), None)
     return missing_endpoint.answer(missing, path, dice) if missing else None
+
+
+def _is_its(rule: Rule, request: Request, path: str) -> bool:
+    """Whether a rule may strike a request, by the request's order."""
+    if rule.do != "order_refused":
+        return True
+    if not any(fnmatchcase(f"{request.method} {path}", one) for one in ORDER_WRITES):
+        return False
+    given = rule.given
+    return all(name not in given or given[name] in _named(request, name) for name in ("ticker", "side"))
 
 
 def _spoil(answer: Answer, by_kind: Mapping[str, Rule], request: Request, time: float) -> Answer:

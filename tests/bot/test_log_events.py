@@ -14,6 +14,7 @@ import pytest
 
 from bot.decision import Decision
 from bot.log_events import Announcements, CycleReport, Event, trading_today
+from execution.outcome import Outcome
 from execution.plan import Plan
 from incentive import Board
 from ledger.entries import AccountMark, CycleRecord
@@ -52,13 +53,12 @@ def report(
     some_unread: bool = False,
 ) -> CycleReport:
     """A cycle of so many markets, with both sides of each quoted."""
-    selection = Selection(cast(Any, tuple(earns)), ())
-    plan = Plan(risks={"KXA-1": D(risk)}, tied_up=D(tied_up))
-    decision = Decision(selection, frozenset(), Board(at), TradingState(Limits(D(100), D(20), 60)), plan)
+    selection, quotes = Selection((), ()), cast(Any, tuple(earns))
+    decision = Decision(selection, frozenset(), Board(at), TradingState(Limits(D(100), D(20), 60)), Plan())
+    outcome = Outcome(risks={"KXA-1": D(risk)}, tied_up=D(tied_up))
     record = CycleRecord(at, 0.6, 12, markets, 2 * markets)
-    return CycleReport(
-        number, record, kept, some_unread, decision, mark or AccountMark(at, D(1), D(0), D(-1), 0.1, D(-1))
-    )
+    mark = mark or AccountMark(at, D(1), D(0), D(-1), 0.1, D(-1))
+    return CycleReport(number, record, kept, some_unread, decision, outcome, quotes, mark)
 
 
 def lines(told: Iterable[Event]) -> list[list[str]]:

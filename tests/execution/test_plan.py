@@ -16,7 +16,7 @@ from exchange.models import Market, MarketStatus, Order
 from exchange.orderbook import NO, SIDES, YES, Bid, Book, Level, Side
 from exchange.reserves import FreeCash
 from execution.plan import AmendKind, Exit, Plan, TargetQuote, Targets, make_plan
-from risk.gate import Limits, RefusalCode, TradingState
+from risk.gate import Gate, Limits, RefusalCode, TradingState
 from tests.support.builders import (
     AMPLE,
     BOOK,
@@ -343,7 +343,7 @@ def test_no_plan_breaks_a_limit_even_if_its_sales_fail(world: tuple[TradingState
     decided = [one for one in ours(then.orders) if one.ticker not in wanted.leave]
     for event in {one.ticker.partition("-")[0] for one in decided}:
         assert worst(then, event) <= now.limits.max_event_loss
-        assert made.risks[event] == worst(then, event)
+        assert Gate(then, {}).risks()[event] == worst(then, event)
     if decided:
         tied = sum(tied_by_shard(then, then.orders).values(), D(0))
         assert tied + sum((one.exposure for one in now.positions), D(0)) <= now.limits.max_capital

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import pytest
 import requests
 
-from tests.support.faulty_exchange import CANCEL, CREATE, LATENCY, MARKET, PATIENCE, open_with, said, shows
+from tests.support.faulty_exchange import CANCEL, CREATE, LATENCY, MARKET, OTHER, PATIENCE, open_with, said, shows
+from tests.support.raw_client import ORDERS
 
 # -- lost on the wire ------------------------------------------------------------------------------------------
 
@@ -125,6 +127,51 @@ def test_an_error_can_come_late_or_never() -> None:
     with pytest.raises(requests.exceptions.ConnectionError):
         client.create()
     assert client.resting() == []
+
+
+@shows("order_refused")
+@pytest.mark.parametrize(
+    ("given", "answered"),
+    [
+        ({}, (400, "invalid_price")),
+        ({"code": "invalid_order_size"}, (400, "invalid_order_size")),
+        ({"status": 409, "code": "exceeded_per_market_risk_limit"}, (409, "exceeded_per_market_risk_limit")),
+    ],
+)
+def test_a_refused_order_is_answered_as_the_engine_does(given: dict[str, Any], answered: tuple[int, str]) -> None:
+    """Creates and amends, not reads and cancels. Nothing is placed or changed."""
+    client = open_with({"do": "order_refused", "skip": 1} | given)
+    order_id = client.place()
+    assert said(client.create()) == answered
+    lower = {"ticker": MARKET, "side": "bid", "price": "0.5100", "count": "10.00"}
+    assert said(client.send("POST", f"{ORDERS}/{order_id}/amend", json=lower)) == answered
+    assert [order.order_id for order in client.resting()] == [order_id]
+    assert client.resting()[0].price == 5_200
+    assert client.send("GET", "/exchange/status").status_code == 200
+    client.cancel(order_id)
+    assert client.resting() == []
+
+
+@shows("order_refused")
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"ticker": MARKET}, {(MARKET, "bid"), (MARKET, "ask")}),
+        ({"ticker": MARKET, "side": "ask"}, {(MARKET, "ask")}),
+        ({"side": "bid"}, {(MARKET, "bid"), (OTHER, "bid")}),
+    ],
+)
+def test_orders_of_one_market_or_side_are_refused(given: dict[str, str], refused: set[tuple[str, str]]) -> None:
+    """Others neither are, nor do they count for `times`."""
+    client = open_with({"do": "order_refused", "times": len(refused)} | given)
+    prices = {"bid": "0.5200", "ask": "0.5700"}
+    found = {
+        (ticker, side)
+        for side in ("bid", "ask") for ticker in (OTHER, MARKET)
+        if client.create(ticker=ticker, side=side, price=prices[side]).status_code == 400
+    }  # fmt: skip
+    assert found == refused
+    assert client.create().status_code == 201
 
 
 # -- an endpoint that is not there -----------------------------------------------------------------------------

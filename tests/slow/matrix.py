@@ -46,8 +46,8 @@ _A_QUOTED_MARKET = {"ticker": ""}
 GIVEN: Mapping[str, tuple[dict[str, Any], ...]] = {
     "refused": ({},), "reset_before": ({},), "reset_after": ({},), "timeout_before": ({},), "timeout_after": ({},),
     "latency": ({"seconds": 8.0},), "429": _ACTED_OR_NOT, "500": _ACTED_OR_NOT, "503": _ACTED_OR_NOT,
-    "503_html": _ACTED_OR_NOT, **dict.fromkeys(MISSING, ({},)), "truncated": ({},), "no_order": ({},),
-    "unknown_status": ({},),
+    "503_html": _ACTED_OR_NOT, "order_refused": ({},), **dict.fromkeys(MISSING, ({},)), "truncated": ({},),
+    "no_order": ({},), "unknown_status": ({},),
     "missing_field": ({"field": ""},), "repeated_cursor": ({},), "stale": ({"seconds": 20.0},),
     "clock_jump": ({"seconds": 30.0},), "trading_paused": ({},), "exchange_paused": ({},),
     "halted": (_A_QUOTED_MARKET,), "closes": (_A_QUOTED_MARKET,), "settles": (_A_QUOTED_MARKET,),
