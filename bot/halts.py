@@ -15,7 +15,6 @@ from decimal import Decimal
 
 from clients import KalshiHttpClient
 from exchange.account import Position
-from exchange.models import Order
 from execution.cancel_reasons import CancelCause, CancelReason
 from execution.canceler import Canceler
 from ledger.bookkeeper import Bookkeeper, Mismatch
@@ -44,7 +43,6 @@ class Halts:
         self._bookkeeper, self._log = bookkeeper, log
         self._told = self._unwritten = ""
         self._mismatches: dict[str, Mismatch] = {}
-        self._strangers = False
 
     def reason(self) -> str:
         """Why nothing may be placed, empty if it may. Raises `LedgerError`."""
@@ -108,30 +106,23 @@ class Halts:
         more = f" in addition to ${-forgiven:.4f} that you accepted" if forgiven else ""
         return f"lost ${lost:.4f} today{more}, {DAY_LOST} is ${daily_loss_limit:.2f}"
 
-    def check_positions(self, mismatches: Mapping[str, Mismatch], strangers: Collection[Order]) -> str:
-        """Check a cycle for unexplained positions, and for `strangers`.
+    def check_positions(self, mismatches: Mapping[str, Mismatch]) -> str:
+        """Check a cycle for unexplained positions.
 
-        `strangers`: orders with our prefix that this process never sent. Returns the reason to halt if the cycle
-        before showed the same, else empty."""
+        Returns the reason to halt if the cycle before showed the same, else empty."""
         both = {ticker: pair for ticker, pair in mismatches.items() if self._mismatches.get(ticker) == pair}
-        again = bool(strangers) and self._strangers
-        self._mismatches, self._strangers = dict(mismatches), bool(strangers)
+        self._mismatches = dict(mismatches)
         if both:
             told = ", ".join(
                 f"{ticker}: {here:+} by the ledger, {there:+} on the exchange"
                 for ticker, (here, there) in both.items()
             )
             return f"a position that no fill, settlement or transfer explains ({told})"
-        if again:
-            where = ", ".join(sorted({order.ticker for order in strangers}))
-            return (
-                f"orders with our prefix that this process never sent, in {where}: is a second bot trading here?"
-            )
         return ""
 
     def forget(self) -> None:
-        """Start the two-cycle checks from scratch."""
-        self._mismatches, self._strangers = {}, False
+        """Start the two-cycle check from scratch."""
+        self._mismatches = {}
 
 
 def held_risks(positions: Iterable[Position]) -> dict[str, Decimal]:

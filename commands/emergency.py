@@ -31,6 +31,7 @@ from execution.plan import Exit
 from ledger.database import LedgerError
 from ledger.entries import Halt
 from ledger.ledger import Ledger
+from ledger.own_tags import OwnTags
 from runtime import log_format
 from runtime.console import ExitCode
 from simulator.embedded import THE_BOTS
@@ -142,7 +143,8 @@ class ManualTrader:
 
     def __init__(self, connection: Connection) -> None:
         self._client = connection.client
-        self._canceler = Canceler(self._client, self._log, NullRecorder())
+        self._own = OwnTags()
+        self._canceler = Canceler(self._client, self._log, NullRecorder(), self._own)
 
     def cancel_all(self) -> None:
         """Cancel every order of the account and verify it. Raises `ExchangeError`."""

@@ -30,6 +30,7 @@ from ledger.database import LedgerError
 from ledger.entries import EPOCH, AccountMark, CycleRecord, NewFill, PendingWrites
 from ledger.ledger import Ledger
 from ledger.order_records import OVERLAP, OrderRecords
+from ledger.own_tags import OwnTags
 from ledger.payouts import PayoutWatch
 from ledger.report_inputs import ReportInputs
 from runtime.log_format import Log
@@ -50,7 +51,7 @@ class Bookkeeper:
 
     If two looks are more than twice `wait_time` apart, the seconds between them are unknown. `on_fills` is called
     once with each new fill. `balance_watch` finds out how the exchange counts cash. `order_records`: our
-    orders."""
+    orders. `own`: which orders those are."""
 
     def __init__(
         self,
@@ -66,7 +67,8 @@ class Bookkeeper:
         self._pending = PendingWrites(EPOCH)
         self._is_open = False
         self._is_written = True
-        self.order_records = OrderRecords(client, log)
+        self.own = OwnTags()
+        self.order_records = OrderRecords(client, log, self.own)
         self._fills: dict[str, Fill] = {}
         self._fills_since = EPOCH
         self._unread_fills: set[str] = set()
@@ -137,6 +139,7 @@ class Bookkeeper:
         begun = self._ledger.begun or now
         told = f"begun {begun:%Y-%m-%d %H:%M} UTC, continued" if self._ledger.opened else "new"
         self._log("INFO", {"Ledger": f"{self._ledger.path.name}, {told}"})
+        self.own.register(self._ledger, now)
         self._ledger.begin_session(now)
         self._held = self._ledger.positions()
         self._accrual.restore(self._ledger)
