@@ -87,7 +87,7 @@ class Session:
         self._is_paused = False
         self._strangers = another_bot.Watch(settings.wait_time)
         self._left_over = FoundAtStart(())
-        self._is_waiting_at_start = False
+        self._is_waiting_at_start = self._was_alone = False
         self._limits: AccountLimits | None = None
 
     def _tell_of_call(self, call: FailingCall, fails: bool) -> None:
@@ -125,10 +125,9 @@ class Session:
         def meet() -> None:
             self.read_limits()
             self.log_clock()
-            may = self._is_alone(settings.wait_time)
-            agreed.append(
-                may and (settings.env is not Environment.PROD or self.may_take_over(settings, about, confirm))
-            )
+            self._was_alone = self._was_alone or self._is_alone(settings.wait_time)
+            is_real = settings.env is Environment.PROD
+            agreed.append(self._was_alone and (not is_real or self.may_take_over(settings, about, confirm)))
 
         while True:
             failure = recovery.attempt(meet)
@@ -147,9 +146,9 @@ class Session:
             self._log("INFO", {"Clock": news})
 
     def _is_alone(self, wait_time: float) -> bool:
-        """Whether no other copy of the bot trades on the account, as far as its orders show.
+        """Whether no other copy of the bot trades on the account.
 
-        Waits for a sign of it if such orders rest. Raises an `ExchangeError`."""
+        If such a copy's orders rest, waits for it to renew them. Raises an `ExchangeError`."""
         self._is_waiting_at_start = False
         if not any(map(trade.is_own, self._client.get_resting_orders())):
             return True
@@ -181,7 +180,7 @@ class Session:
         return True
 
     def _resting_strangers(self) -> list[Order]:
-        """Other bots' orders that rest, without those that a start found to be left over."""
+        """Other bots' orders that rest, except those that this start found left over."""
         return list(filter(self._is_strange, self._client.get_resting_orders()))
 
     def _is_strange(self, order: Order) -> bool:

@@ -72,7 +72,9 @@ class Shutdown(NamedTuple):
 
 
 class Canceler:
-    """Cancels the account's orders, and verifies it. `own`: which of them are the bot's."""
+    """Cancels the account's orders, and verifies it.
+
+    `own`: which of them are the bot's."""
 
     def __init__(self, client: KalshiHttpClient, log: Log, recorder: OrderRecorder, own: OwnTags) -> None:
         self._client, self._log, self._recorder, self.own = client, log, recorder, own

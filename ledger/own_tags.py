@@ -1,4 +1,4 @@
-"""Which orders are the bot's own: those of this process and of the ledger's earlier ones.
+"""Which orders are the bot's own, by the tags in their client order ids.
 
 Promise:
 - An order is own only if its tag is in the ledger. Another copy's order has the bot's prefix and another tag.
@@ -17,22 +17,22 @@ from ledger.ledger import Ledger
 
 
 class OwnTags:
-    """The tags of a ledger's processes. Until `register`, only the tag of this process.
+    """The tags of a ledger's processes.
 
-    `process`: this process. Its start is known after `register`."""
+    `process`: this process. Until `register`, only its tag is known, and not its start."""
 
     def __init__(self) -> None:
         self.process = Process(client_ids.new_tag())
         self._tags = frozenset({self.process.tag})
 
     def register(self, ledger: Ledger, now: datetime) -> None:
-        """Write this process's tag to the ledger, and read the earlier ones.
+        """Read the earlier processes' tags from the ledger, and write this one's.
 
         `now`: by the exchange's clock. The first one is the start. Raises `LedgerError`."""
         if not self.process.started:
             self.process = self.process._replace(started=int(now.timestamp()))
+        self._tags = ledger.tags() | {self.process.tag}  # first: if nothing can be written, these can be canceled
         ledger.add_tag(self.process.tag, now)
-        self._tags = ledger.tags() | {self.process.tag}
 
     def is_own(self, order: Order) -> bool:
         """Whether this process, or an earlier one of the ledger, sent the order."""
