@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -58,7 +58,7 @@ def cancel_or_close(args: argparse.Namespace) -> int:
         then = "Once halted, it cancels its orders in its next cycle, and keeps its positions."
         print(f"{then}\n\n{context.sharing()}")
         return ExitCode.FAILED if sells else ExitCode.OK
-    by_hand = ManualTrader(connection)
+    by_hand = ManualTrader(connection, paths.ledger(environment))
     if settings:
         return by_hand.close_all(settings)
     by_hand.cancel_all()
@@ -139,12 +139,16 @@ def _answers(connection: Connection) -> bool:
 
 
 class ManualTrader:
-    """Cancels and sells, and prints what it does in the log's format."""
+    """Cancels and sells, and prints what it does in the log's format.
 
-    def __init__(self, connection: Connection) -> None:
+    `ledger_file`: the bot's, so that the sales count as the bot's own."""
+
+    def __init__(self, connection: Connection, ledger_file: Path) -> None:
         self._client = connection.client
-        self._own = OwnTags()
-        self._canceler = Canceler(self._client, self._log, NullRecorder(), self._own)
+        own = OwnTags()
+        self._canceler = Canceler(self._client, self._log, NullRecorder(), own)
+        with suppress(LedgerError), closing(Ledger(ledger_file)) as ledger:  # the halt has told the error
+            own.register(ledger, self._client.clock.now())
 
     def cancel_all(self) -> None:
         """Cancel every order of the account and verify it. Raises `ExchangeError`."""

@@ -88,6 +88,7 @@ class Bookkeeper:
         The caller has canceled all of our orders. Raises `LedgerError`, or `ExchangeError` if a read fails."""
         now = self._client.clock.now()
         self.open_ledger()
+        self.own.reload(self._ledger)
         last = self._ledger.last_mark()
         begun = self._ledger.begun or now
         since = min(

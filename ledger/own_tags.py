@@ -31,8 +31,12 @@ class OwnTags:
         `now`: by the exchange's clock. The first one is the start. Raises `LedgerError`."""
         if not self.process.started:
             self.process = self.process._replace(started=int(now.timestamp()))
-        self._tags = ledger.tags() | {self.process.tag}  # first: if nothing can be written, these can be canceled
+        self.reload(ledger)  # first: if nothing can be written, earlier orders can still be canceled
         ledger.add_tag(self.process.tag, now)
+
+    def reload(self, ledger: Ledger) -> None:
+        """Read the tags again: a command such as `close-all` has its own. Raises `LedgerError`."""
+        self._tags = ledger.tags() | {self.process.tag}
 
     def is_own(self, order: Order) -> bool:
         """Whether this process, or an earlier one of the ledger, sent the order."""

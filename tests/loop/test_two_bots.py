@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from clients import Environment
 from exchange import client_ids
 from execution import cancel_reasons
-from tests.support.bench import MakeBench, assert_quoting_once, fill_quote
+from ledger import schema
+from tests.support.bench import (
+    Bench,
+    Killed,
+    MakeBench,
+    Said,
+    assert_quoting_once,
+    fill_quote,
+    is_quote,
+    own_resting,
+    share,
+)
 from tests.support.two_bots import Pair, join, start_at
 
 pytestmark = pytest.mark.slow
@@ -58,7 +71,16 @@ def assert_first_goes_on(pair: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("first", "second", "offset"),
-    [(60, 60, 1), (60, 60, 30), (60, 60, 59), (60, 20, 7), (20, 60, 7), (60, 180, 50), (180, 60, 50), (60, 47, 13)],
+    [
+        (60, 60, 1),
+        (60, 60, 30),
+        (60, 60, 59),
+        (60, 20, 7),
+        (20, 60, 7),
+        (60, 180, 50),
+        (180, 60, 50),
+        (60, 47, 13),
+    ],
 )
 def test_the_bot_that_started_later_halts_and_the_other_goes_on(
     make_pair: Any, first: float, second: float, offset: float
@@ -146,11 +168,10 @@ def test_a_bot_of_an_older_version_counts_as_the_earlier(make_pair: Any, name: s
     bench = pair.first
     pair.turn(bench)
     bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=name)
-    for number in range(2):
+    for _ in range(2):
         bench.pass_time(60)
         assert len(bench.events("HALT")) == 0
         pair.turn(bench)
-    assert number == 1
     assert "started earlier, at a time that is not known" in bench.events("HALT")[0]
     assert len(bench.resting()) == 1
 
@@ -223,7 +244,7 @@ def test_a_bot_may_start_while_the_other_sleeps_and_only_one_trades(make_pair: A
 
 
 @pytest.mark.parametrize(
-    ("wait", "lives", "waits"), [(60, 60, (112, 120)), (200, 60, (200, 200)), (20, 3_600, (300, 300))]
+    ("wait", "lives", "waits"), [(60, 60, (105, 120)), (200, 60, (200, 200)), (20, 3_600, (300, 300))]
 )
 def test_after_a_lost_ledger_the_orders_are_left_over_and_not_another_bot(
     make_pair: Any, wait: float, lives: float, waits: tuple[int, int]
@@ -242,3 +263,133 @@ def test_after_a_lost_ledger_the_orders_are_left_over_and_not_another_bot(
     assert ("4 are left over and will be canceled" if wait != 200 else "their orders are gone") in lines[1]
     canceled = [line for line in pair.second.events("CANCEL ORDER") if "NEW_SESSION" in line]
     assert len(canceled) == (4 if wait != 200 else 0)
+
+
+def test_ctrl_c_while_a_start_waits_stops_at_once(make_pair: Any) -> None:
+    """Nothing was sent, and no time is spent on canceling."""
+    pair = make_pair()
+    pair.turn(pair.first)
+    sent, now = len(pair.first.wire.sent), pair.first.exchange.clock.now()
+    assert pair.second.run(cycles=1, end=KeyboardInterrupt) == 0
+    assert {request.method for request in pair.first.wire.sent[sent:]} == {"GET"}
+    assert (pair.first.exchange.clock.now() - now).total_seconds() < 2
+    assert "[SHUTDOWN] Nothing was placed or canceled" in pair.second.log
+    assert len(pair.of(pair.first)) == 4
+
+
+def test_real_money_lists_what_another_copy_left(make_pair: Any) -> None:
+    pair = make_pair(EXPIRATION_TS=30)
+    pair.turn(pair.first)
+    pair.second.restart(env=Environment.PROD)
+    asked: list[int] = []
+    pair.second.bot._confirm = lambda _: bool(asked.append(len(pair.of(pair.first))))
+    assert pair.second.bot.run() == 2
+    assert asked == [4], "nothing was canceled before"
+    found = pair.second.events("FOUND ORDER")
+    assert len(found) == 4
+    assert all("another copy of the bot left it" in line for line in found)
+
+
+def test_a_start_that_finds_a_halt_leaves_strangers_alone(make_pair: Any) -> None:
+    """A halted bot waits for nothing and cancels only its own orders."""
+    pair = make_pair()
+    pair.turn(pair.second)
+    pair.second.bot.session.halts.halt("python main.py cancel-all", (), None)
+    pair.first.pass_time(5)
+    pair.turn(pair.first)
+    assert len(pair.of(pair.first)) == 4
+    pair.second.restart()
+    assert pair.sleep_beside(pair.second, 50, 0) is None
+    assert len(pair.of(pair.first)) == 4
+    assert "Waits: " not in pair.second.log
+
+
+# -- earlier runs of the same bot --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late", [0, 1, 3])
+def test_an_order_of_an_earlier_run_that_turns_up_late_is_canceled(bench: Bench, late: int) -> None:
+    """The bot was killed in the middle of placing it. It halts nobody, however late it is listed."""
+
+    def kill(request: Any, _: int) -> None:
+        if is_quote(request):
+            raise Killed
+
+    bench.wire.after = kill
+    with pytest.raises(Killed):
+        bench.bot.start_trading()
+    (order,) = own_resting(bench)
+    bench.wire.after = None
+    bench.let_expire([order])
+    bench.restart()
+    for _ in range(late):
+        bench.bot.start_trading()
+        bench.pass_time(60)
+    name = client_ids.sender(order.client_order_id)
+    assert name is not None
+    bench.raw.place(ticker=order.ticker, client_order_id=name.new_id(), post_only=True)
+    for _ in range(3):
+        bench.bot.start_trading()
+        bench.pass_time(60)
+    reason = "NEW_SESSION" if late == 0 else "EARLIER_RUN"
+    assert len([line for line in bench.events("CANCEL ORDER") if reason in line and "0.0100" in line]) == 1
+    assert_quoting_once(bench)
+    assert bench.events("HALT") == []
+    assert "Another bot" not in bench.log
+
+
+def test_a_tag_is_in_the_ledger_before_the_first_order(bench: Bench) -> None:
+    """Nothing is placed while the ledger cannot keep the tag, and the log says so."""
+    bench.let_ledger_write(False)
+    bench.run(cycles=2)
+    assert own_resting(bench) == []
+    assert "trade-sim-1.db cannot be written" in bench.events("ERROR")[0]
+    bench.let_ledger_write(True)
+
+    def look(request: Any, _: int) -> None:
+        if is_quote(request):
+            assert bench.bot.session.bookkeeper.own.process.tag in bench.ledger.tags()
+
+    bench.wire.fault = look
+    bench.run(cycles=1)
+    assert_quoting_once(bench)
+
+
+def test_the_orders_of_an_older_version_are_own_after_an_upgrade(bench: Bench) -> None:
+    """That version wrote no tags. Its orders that rest after the upgrade halt nobody, and the start does not
+    wait for them."""
+    bench.run(cycles=1)
+    bench.end()
+    tag, before = "0a1b2c3d", schema.MIGRATIONS.index(next(one for one in schema.MIGRATIONS if "own_tags" in one))
+    db = sqlite3.connect(bench.ledger_file)
+    db.execute("DROP TABLE own_tags")
+    older = f"lipbot-{tag}-"
+    db.execute("UPDATE orders SET client_order_id = ? || substr(client_order_id, 26)", (older,))
+    db.execute(f"PRAGMA user_version = {before}")
+    db.commit()
+    db.close()
+    for order in own_resting(bench):
+        bench.let_expire([order])
+    bench.pass_time(5)
+    bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", client_order_id=f"lipbot-{tag}-{'0' * 32}", post_only=True)
+    bench.restart()
+    assert tag in bench.ledger.tags()
+    bench.run(cycles=2)
+    assert "Waits: " not in bench.log
+    assert_quoting_once(bench)
+
+
+def test_the_sales_of_close_all_are_the_bots_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, typed: Callable[..., Said]
+) -> None:
+    """What the command sold counts against what the bot opened, also with real money."""
+    share(bench, monkeypatch)
+    bench.run(cycles=1)
+    ticker, _ = fill_quote(bench)
+    bench.bot.session.bookkeeper.read_fills()
+    assert typed("close-all", "--yes").code == 0
+    bench.run(cycles=1)
+    assert typed("resume", "--yes").code == 0
+    bench.run(cycles=1)
+    assert bench.held().get(ticker) is None
+    assert bench.ledger.opened_positions().get(ticker) is None
