@@ -29,11 +29,11 @@ _REMEMBERED = timedelta(minutes=10)
 
 _LONGEST_WAIT = 300.0
 _BEFORE_EXPIRY = 5.0
-"""A start waits until this many seconds before the strangers' orders expire, but no longer than `_LONGEST_WAIT`."""
+"""A start waits until this many seconds before the strangers' orders expire, at most `_LONGEST_WAIT` s."""
 
 HOW_TO_STOP = (
-    "It runs on another machine, as another user, or with another key of this account. Stop it with Ctrl-C "
-    "in its terminal. If you cannot find it, delete its API key on the website"
+    "It runs on another machine, as another user, or with another key of this account. Stop it with "
+    "Ctrl-C in its terminal. If you cannot find it, delete its API key on the website"
 )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness import read_variables
 from simulator.people import EVERYBODY
-from tests.support.processes import python, read, stop, wait_for
+from tests.support.processes import python, read, wait_for
 from tests.support.project import PROJECT, copy_of_the_product
 
 BEGIN = (
@@ -47,10 +47,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def test_a_second_machine_does_not_start_beside_a_running_bot(tmp_path: Path, start: Start) -> None:
-    """Exit code 2, also with --yes and real money, and the first bot goes on. If the first is killed, the second
-    starts after its wait, and the first's orders are left over or gone."""
-    log, other = tmp_path / "one" / "trade.log", tmp_path / "two" / "trade.log"
-    first = start("one", "--yes", environment="PROD")
+    """Exit code 2, also with --yes and real money, and the first bot goes on undisturbed."""
+    log = tmp_path / "one" / "trade.log"
+    start("one", "--yes", environment="PROD")
     wait_for(lambda: "[CYCLE] Number: 2 " in read(log), 20, "quotes")
     second = start("two", "--yes", environment="PROD")
     output, _ = second.communicate(timeout=30)
@@ -61,8 +60,3 @@ def test_a_second_machine_does_not_start_beside_a_running_bot(tmp_path: Path, st
     cycles = read(log).count("[CYCLE]")
     wait_for(lambda: read(log).count("[CYCLE]") > cycles + 1, 10, "more cycles of the first")
     assert "[ERROR]" not in read(log)
-    assert stop(first, 9)[0] == -9
-    second = start("two", "--yes", environment="PROD")
-    wait_for(lambda: "[CYCLE] Number: 1 " in read(other), 30, "quotes of the second")
-    assert "Another bot: does not run" in read(other)
-    assert stop(second)[0] == 0
