@@ -35,7 +35,9 @@ class OwnTags:
         ledger.add_tag(self.process.tag, now)
 
     def reload(self, ledger: Ledger) -> None:
-        """Read the tags again: a command such as `close-all` has its own. Raises `LedgerError`."""
+        """Read the tags again: a command such as `close-all` has its own.
+
+        Raises `LedgerError`."""
         self._tags = ledger.tags() | {self.process.tag}
 
     def is_own(self, order: Order) -> bool:

@@ -132,8 +132,7 @@ def test_a_ledger_that_cannot_be_begun_leaves_no_order_resting(bench: Bench, is_
         bench.ledger_file = bench.ledger_file.with_name("another.db")
     bench.restart()
     bench.let_ledger_write(False)
-    bench.run(cycles=3)
-    bench.pass_time(60 if is_lost else 0)
+    bench.run(cycles=7 if is_lost else 3)
     assert bench.resting() == []
     assert "cannot be written" in bench.events("ERROR")[0]
     assert "Orders: the bot has placed none" in bench.log

@@ -73,7 +73,7 @@ def assert_first_goes_on(pair: Pair) -> None:
     ("first", "second", "offset"),
     [(60, 60, 1), (60, 60, 30), (60, 60, 59), (60, 20, 7), (20, 60, 7), (60, 180, 50), (180, 60, 50)],
 )
-def test_the_bot_that_started_later_halts_and_the_other_goes_on(
+def test_the_later_bot_halts_and_the_other_goes_on(
     make_pair: Any, first: float, second: float, offset: float
 ) -> None:
     """Whatever the phase and the ratio of their cycles, one bot halts and the other quotes at the end."""
@@ -198,6 +198,30 @@ def test_a_halt_an_outage_and_a_stop_cancel_no_strangers_order(make_pair: Any) -
     assert [order.order_id for order in bench.resting()] == [order_id]
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_session_start_spares_an_order_that_comes_meanwhile(bench: Bench, number: int) -> None:
+    """Another bot places at this look of the start. Its order stays, the positions are kept, nothing is placed."""
+    looks: list[str] = []
+    held = bench.held()
+
+    def come(request: Any, _: int) -> None:
+        looks.extend(["look"] if "/portfolio/orders" in request.path_url and request.method == "GET" else [])
+        if len(looks) == number:
+            bench.wire.after = None
+            name = client_ids.Process("feedbeef", 2**31).new_id()
+            bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=name)
+
+    bench.wire.after = come
+    for _ in range(3):
+        bench.bot.start_trading()
+        bench.pass_time(60)
+    (order,) = own_resting(bench)
+    assert order.client_order_id.startswith("lipbot-feedbeef-")
+    assert bench.held() == held
+    assert bench.events("HALT") == bench.events("OPEN ORDER") == []
+    assert len([line for line in bench.events("ERROR") if "Another bot trades on this account" in line]) == 1
+
+
 # -- starts ------------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +240,7 @@ def test_a_bot_does_not_start_next_to_one_that_renews(make_pair: Any, first: flo
     assert pair.second.events("NEW SESSION") == []
 
 
-def test_a_bot_may_start_while_the_other_sleeps_and_only_one_trades(make_pair: Any) -> None:
+def test_one_trades_if_the_other_slept_through_its_start(make_pair: Any) -> None:
     """The other's orders are not renewed while its machine sleeps. When it wakes, it does not trade beside the
     new one."""
     pair = make_pair()
@@ -237,7 +261,7 @@ def test_a_bot_may_start_while_the_other_sleeps_and_only_one_trades(make_pair: A
 @pytest.mark.parametrize(
     ("wait", "lives", "waits"), [(60, 60, (105, 120)), (200, 60, (200, 200)), (20, 3_600, (300, 300))]
 )
-def test_after_a_lost_ledger_the_orders_are_left_over_and_not_another_bot(
+def test_after_a_lost_ledger_the_orders_are_left_over(
     make_pair: Any, wait: float, lives: float, waits: tuple[int, int]
 ) -> None:
     """They are canceled after a wait, or have expired, and the bot quotes without a halt."""
@@ -271,9 +295,9 @@ def test_ctrl_c_while_a_start_waits_stops_at_once(make_pair: Any) -> None:
 def test_real_money_lists_what_another_copy_left(make_pair: Any) -> None:
     pair = make_pair(EXPIRATION_TS=30)
     pair.turn(pair.first)
-    pair.second.restart(env=Environment.PROD)
     asked: list[int] = []
-    pair.second.bot._confirm = lambda _: bool(asked.append(len(pair.of(pair.first))))
+    pair.second.confirm = lambda _: asked.append(len(pair.of(pair.first))) is not None
+    pair.second.restart(env=Environment.PROD)
     assert pair.second.bot.run() == 2
     assert asked == [4], "nothing was canceled before"
     found = pair.second.events("FOUND ORDER")
@@ -299,7 +323,7 @@ def test_a_start_that_finds_a_halt_leaves_strangers_alone(make_pair: Any) -> Non
 
 
 @pytest.mark.parametrize("late", [0, 1, 3])
-def test_an_order_of_an_earlier_run_that_turns_up_late_is_canceled(bench: Bench, late: int) -> None:
+def test_a_late_order_of_an_earlier_run_is_canceled(bench: Bench, late: int) -> None:
     """The bot was killed in the middle of placing it. It halts nobody, however late it is listed."""
 
     def kill(request: Any, _: int) -> None:
@@ -346,7 +370,7 @@ def test_a_tag_is_in_the_ledger_before_the_first_order(bench: Bench) -> None:
     assert_quoting_once(bench)
 
 
-def test_the_orders_of_an_older_version_are_own_after_an_upgrade(bench: Bench) -> None:
+def test_orders_of_an_older_version_are_own_after_an_upgrade(bench: Bench) -> None:
     """That version wrote no tags. Its orders that rest after the upgrade halt nobody, and the start does not
     wait for them."""
     bench.run(cycles=1)

@@ -234,7 +234,7 @@ def test_an_order_can_be_half_taken_at_a_time_with_nobody_asking() -> None:
 
 
 @shows("stranger")
-def test_another_program_of_the_owner_rests_an_order_until_it_expires() -> None:
+def test_another_program_rests_an_order_until_it_expires() -> None:
     """At a time in a named market, or in the market of a request. The order is the account's, and is listed as
     any other."""
     client = open_with(
