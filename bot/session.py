@@ -170,6 +170,7 @@ class Session:
             strangers = self._resting_strangers()
             if not found.are_unchanged(strangers):
                 self._log("ERROR", *another_bot.trades_here(strangers))
+                self.bookkeeper.end_session("did not start: another bot trades on this account")
                 return False
         self._is_waiting_at_start = False
         self._left_over = found

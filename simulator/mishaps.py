@@ -28,8 +28,8 @@ The faults of `simulator.faults`, with their parameters:
   `cash_deposited`: `amount` less `fee` (0) arrives as a deposit. `cash_given`: the amount arrives without an entry
   in any list.
 - `stranger`: another program of the account's owner bids for a contract at the market's lowest price, until
-  `until` (or for good). It is the market `ticker`, or else that of the struck request. The client order id is `name`
-  and a number.
+  `until` (or for good). It is the market `ticker`, or else that of the struck request. The client order id is
+  `name` and a number.
 - `group_triggered`: all order groups trigger. `key_revoked`: all keys are revoked.
 """
 

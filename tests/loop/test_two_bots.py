@@ -10,6 +10,7 @@ import pytest
 
 from clients import Environment
 from exchange import client_ids
+from exchange.client_ids import Process
 from execution import cancel_reasons
 from ledger import schema
 from tests.support.bench import (
@@ -130,7 +131,7 @@ def test_nothing_is_sold_while_a_strangers_order_rests(make_pair: Any) -> None:
     pair = make_pair()
     bench = pair.first
     pair.turn(bench)
-    later = client_ids.Process("feedbeef", 2**31).new_id()
+    later = Process("feedbeef", 2**31).new_id()
     order_id = bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=later)
     ticker, _ = fill_quote(bench)
     resting = {order.order_id for order in pair.of(bench)}
@@ -151,6 +152,10 @@ def test_nothing_is_sold_while_a_strangers_order_rests(make_pair: Any) -> None:
     pair.turn(bench)
     assert_quoting_once(bench)
     assert (bench.events("HALT"), pair.misdeeds) == ([], [])
+    bench.restart()
+    pair.turn(bench)  # a session's start reads the orders that ended, too
+    senders = {client_ids.sender(record.client_order_id) for record in bench.ledger.orders()}
+    assert Process("feedbeef", 2**31) not in senders, "its seconds are not the bot's"
 
 
 @pytest.mark.parametrize("name", ["lipbot-0a1b2c3d-0123456789abcdef0123456789abcdef", "lipbot-x", "lipbot-"])
@@ -174,7 +179,7 @@ def test_two_looks_count_together_only_if_they_are_near(make_pair: Any, minutes:
     bench = pair.first
     pair.turn(bench)
     for number in range(2):
-        name = client_ids.Process(f"feedbee{number}", 1_000).new_id()
+        name = Process(f"feedbee{number}", 1_000).new_id()
         found = bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=name)
         pair.turn(bench)
         bench.let_expire([order for order in bench.resting() if order.order_id == found])
@@ -188,7 +193,7 @@ def test_a_halt_an_outage_and_a_stop_cancel_no_strangers_order(make_pair: Any) -
     pair = make_pair()
     bench = pair.first
     pair.turn(bench)
-    name = client_ids.Process("feedbeef", 2**31).new_id()
+    name = Process("feedbeef", 2**31).new_id()
     order_id = bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=name)
     session = bench.bot.session
     session.halts.halt("python main.py cancel-all", (), None)
@@ -208,7 +213,7 @@ def test_a_session_start_spares_an_order_that_comes_meanwhile(bench: Bench, numb
         looks.extend(["look"] if "/portfolio/orders" in request.path_url and request.method == "GET" else [])
         if len(looks) == number:
             bench.wire.after = None
-            name = client_ids.Process("feedbeef", 2**31).new_id()
+            name = Process("feedbeef", 2**31).new_id()
             bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=name)
 
     bench.wire.after = come
