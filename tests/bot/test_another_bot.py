@@ -9,16 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.another_bot import FoundAtStart, Watch
+import market_bot
+from bot.another_bot import FoundAtStart, Watch, blocked
+from bot.decision import headroom
+from bot.observation import AccountSnapshot
 from exchange import client_ids
+from exchange.account import Position
 from exchange.client_ids import Process
+from exchange.json_fields import PartialList
 from exchange.models import Order
 from exchange.orderbook import Side
 from tests.support import builders
 
 D = Decimal
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=timezone.utc)
-OURS = Process("aaaaaaaa", 2_000)
+OURS, THEIRS = Process("aaaaaaaa", 2_000), Process("bbbbbbbb", 1_000)
 
 
 def later(seconds: float) -> datetime:
@@ -118,9 +123,24 @@ def test_one_earlier_stranger_among_later_ones_halts(started: int) -> None:
     assert watch.look(found, OURS, later(60), quiet)
 
 
-# -- at a start --------------------------------------------------------------------------------------------------
+def test_a_strangers_order_counts_like_a_persons() -> None:
+    """It ties up what the bot may not commit, and blocks new orders by its market's name."""
+    ours, theirs, typed = (
+        order(OURS, "1"),
+        order(THEIRS, "2"),
+        builders.order("KXA-1", Side.NO, "0.30", 2, "3", False),
+    )
+    held: PartialList[Position] = PartialList(())
+    account = AccountSnapshot((ours, theirs, typed), held, None, (), frozenset(), {}, frozenset({"2"}))
+    assert account.ours == (ours,)
+    assert account.theirs == (theirs, typed)
+    assert blocked(account) == "another bot's orders rest in KXA-1"
+    settings = market_bot.read_settings({"MAX_CAPITAL": 10})
+    assert headroom(settings, account).capital == D(10) - D("0.50") * 2 - D("0.30") * 2
+    assert blocked(account._replace(strangers=frozenset())) == ""
 
-THEIRS = Process("bbbbbbbb", 1_000)
+
+# -- at a start --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_plan_touches_no_strangers_order(side: Side, way: Exit) -> None:
 
 
 @pytest.mark.parametrize("way", list(Exit))
-def test_while_a_strangers_order_rests_own_orders_only_stay_or_shrink(way: Exit) -> None:
+def test_own_orders_only_stay_or_shrink_beside_a_strangers(way: Exit) -> None:
     """Nothing is sold, placed, moved or enlarged. What cannot stay is canceled."""
     theirs = order("KXA-1", YES, "0.30", 5, "theirs")
     blocked = "another bot's orders rest in KXA-1"
