@@ -14,12 +14,13 @@ itself down.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from exchange import client_ids
 from exchange.account import Position
 from exchange.models import Market, MarketStatus, Order, OrderRequest, SelfTradePrevention, TimeInForce
 from exchange.orderbook import NO, ONE_DOLLAR, SIDES, YES, Bid, Book, Level, PriceGrid, Side
@@ -28,8 +29,8 @@ from rewards.estimate import Candidate, EstimateRules, RewardedMarket, Scored, c
 from rewards.rule_2026_07_30 import TopTick
 from rewards.skips import Reason, Skip, contracts
 
-OWN_PREFIX = "lipbot-"
-"""The prefix of our client order ids. No dots: the exchange refuses them in ids."""
+OWN_PREFIX = client_ids.PREFIX
+"""The prefix of our client order ids."""
 
 _NOTHING = Decimal(0)
 
@@ -334,6 +335,8 @@ def bids_by_ticker(orders: Iterable[Order]) -> dict[str, list[Bid]]:
     return dict(found)
 
 
-def is_own(order: Order) -> bool:
-    """Whether this bot sent the order, in this run or an earlier one."""
-    return order.client_order_id.startswith(OWN_PREFIX)
+def is_own(order: Order, strangers: Collection[str] = ()) -> bool:
+    """Whether an order has the bot's prefix and is not one of `strangers`.
+
+    `strangers`: ids of orders that another copy of the bot sent. Without them it is any copy's order."""
+    return order.client_order_id.startswith(OWN_PREFIX) and order.order_id not in strangers

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from bot import another_bot
 from bot.observation import AccountSnapshot, MarketView
 from bot.settings import Settings, strategy_of
 from exchange.models import ExchangeStatus, Market
@@ -179,6 +180,8 @@ def trading_state(
         cost=lambda ticker, bid: _cost(known.get(ticker), bid),
         fill_limits=fill_limits,
         sent_lately=inputs.sent_lately,
+        halted=another_bot.blocked(account),
+        strangers=account.strangers,
     )
 
 
@@ -214,7 +217,8 @@ def flatten_plan(
 
     `rivals`: the books of their `markets`, without the account's orders."""
     state = TradingState(
-        _limits(settings), account.orders, account.positions.items, account.cash, markets, rivals, status
-    )
+        _limits(settings), account.orders, account.positions.items, account.cash, markets, rivals, status,
+        halted=another_bot.blocked(account), strangers=account.strangers,
+    )  # fmt: skip
     leave = {order.ticker for order in account.ours} | account.unread
     return make_plan(state, Targets(leave=leave, until=until, exit=settings.exit)), state

@@ -17,7 +17,6 @@ from decimal import Decimal
 from bot import day_loss
 from clients import KalshiHttpClient
 from exchange.account import Position
-from exchange.models import Order
 from execution.cancel_reasons import CancelCause, CancelReason
 from execution.canceler import Canceler
 from ledger.account_state import AccountState
@@ -53,7 +52,6 @@ class Halts:
         self._told = self._unwritten = ""
         self._problems: list[str] = []
         self._mismatches: dict[str, Mismatch] = {}
-        self._strangers = False
 
     def reason(self) -> str:
         """Why nothing may be placed, empty if it may. Raises `LedgerError`."""
@@ -126,30 +124,23 @@ class Halts:
         more = {"Worst case": worst_case(risks.items()), "Then": then}
         self._log("HALT", said | more, listed(positions, risks))
 
-    def check_positions(self, mismatches: Mapping[str, Mismatch], strangers: Collection[Order]) -> str:
-        """Check a cycle for unexplained positions, and for `strangers`.
+    def check_positions(self, mismatches: Mapping[str, Mismatch]) -> str:
+        """Check a cycle for unexplained positions.
 
-        `strangers`: orders with our prefix that this process never sent. Returns the reason to halt if the cycle
-        before showed the same, else empty."""
+        Returns the reason to halt if the cycle before showed the same, else empty."""
         both = {ticker: pair for ticker, pair in mismatches.items() if self._mismatches.get(ticker) == pair}
-        again = bool(strangers) and self._strangers
-        self._mismatches, self._strangers = dict(mismatches), bool(strangers)
+        self._mismatches = dict(mismatches)
         if both:
             told = ", ".join(
                 f"{ticker}: {here:+} by the ledger, {there:+} on the exchange"
                 for ticker, (here, there) in both.items()
             )
             return f"a position that no fill, settlement or transfer explains ({told})"
-        if again:
-            where = ", ".join(sorted({order.ticker for order in strangers}))
-            return (
-                f"orders with our prefix that this process never sent, in {where}: is a second bot trading here?"
-            )
         return ""
 
     def forget(self) -> None:
-        """Start the two-cycle checks from scratch."""
-        self._mismatches, self._strangers = {}, False
+        """Start the two-cycle check from scratch."""
+        self._mismatches = {}
 
 
 def share_halts(state: AccountState, ledger: Ledger) -> list[str]:

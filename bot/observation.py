@@ -31,7 +31,7 @@ class AccountSnapshot(NamedTuple):
 
     `cash`: what is free of it, None if that is not known. `early`: our orders that were canceled before their
     expiry, but not by the bot. `unread`: markets in which an order or a position of the account could not be read.
-    `mismatches`: positions that fills and settlements do not explain."""
+    `mismatches`: positions that fills and settlements do not explain. `strangers`: ids of another bot's orders."""
 
     orders: tuple[Order, ...]
     positions: PartialList[Position]
@@ -39,6 +39,7 @@ class AccountSnapshot(NamedTuple):
     early: tuple[OrderRecord, ...]
     unread: frozenset[str]
     mismatches: Mapping[str, Mismatch]
+    strangers: frozenset[str] = frozenset()
 
     @property
     def free_cash(self) -> Decimal | None:
@@ -47,11 +48,11 @@ class AccountSnapshot(NamedTuple):
 
     @property
     def ours(self) -> tuple[Order, ...]:
-        return tuple(order for order in self.orders if trade.is_own(order))
+        return tuple(order for order in self.orders if trade.is_own(order, self.strangers))
 
     @property
     def theirs(self) -> tuple[Order, ...]:
-        return tuple(order for order in self.orders if not trade.is_own(order))
+        return tuple(order for order in self.orders if not trade.is_own(order, self.strangers))
 
 
 def look_at_account(
@@ -63,7 +64,8 @@ def look_at_account(
     if an unreadable item does not name its market. Cash that is not known is None."""
     canceler.wait_for_lists()
     orders = client.get_resting_orders()
-    early = bookkeeper.order_records.sync_resting([order for order in orders if trade.is_own(order)])
+    own = bookkeeper.own
+    early = bookkeeper.order_records.sync_resting([order for order in orders if own.is_own(order)])
     bookkeeper.read_fills()
     positions = client.get_positions()
     bookkeeper.check_settlements(positions)
@@ -73,7 +75,8 @@ def look_at_account(
         mismatches = bookkeeper.position_mismatches(positions)
     unread = frozenset(_unread(orders, log) | _unread(positions, log))
     cash = bookkeeper.read_cash(orders, positions, maker_rate)
-    return AccountSnapshot(orders.items, positions, cash, tuple(early), unread, mismatches)
+    strangers = frozenset(order.order_id for order in orders if own.is_stranger(order))
+    return AccountSnapshot(orders.items, positions, cash, tuple(early), unread, mismatches, strangers)
 
 
 def _unread(found: PartialList[Order] | PartialList[Position], log: Log) -> set[str]:

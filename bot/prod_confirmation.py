@@ -23,6 +23,7 @@ from exchange.errors import ExchangeError
 from exchange.models import Order
 from exchange.orderbook import Book
 from exchange.reserves import CashRule, FreeCash, free_cash, reserves
+from ledger.own_tags import OwnTags
 from rewards import fees
 from rewards.fees import TAKER_RATE
 from runtime import log_format
@@ -56,8 +57,10 @@ class ForeignHoldings(NamedTuple):
     cash: FreeCash | None
 
 
-def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal], known: CashRule) -> ForeignHoldings:
-    """Find orders without our prefix, and positions that the bot did not open.
+def find_foreign(
+    client: KalshiHttpClient, opened: Mapping[str, Decimal], known: CashRule, own: OwnTags
+) -> ForeignHoldings:
+    """Find orders and positions that the bot of this ledger did not open.
 
     `opened`: contracts that the bot opened, by ticker, YES positive. `known`: how the exchange counts cash. Raises
     an `ExchangeError`."""
@@ -65,7 +68,7 @@ def find_foreign(client: KalshiHttpClient, opened: Mapping[str, Decimal], known:
     held = client.get_positions().all_or_raise()
     positions = tuple(one for one in held if opened.get(one.ticker) != one.count)
     books = client.get_orderbooks([position.ticker for position in positions])
-    foreign = tuple(order for order in orders if not trade.is_own(order))
+    foreign = tuple(order for order in orders if not own.is_own(order))
     rivals = trade.books_without_own(books, orders)
     reserved = reserves(orders, held, lambda _: fees.exact(fees.UNKNOWN_MAKER_RATE))
     try:
@@ -118,7 +121,8 @@ def confirm(
 def _list(found: ForeignHoldings, log: Log) -> None:
     for order in found.orders:
         said = log_format.resting_order(order) | {"Count": log_format.count_text(order.remaining)}
-        log("FOUND ORDER", said | {"Closing": "it is canceled"})
+        closing = "it is canceled; another copy of the bot left it" if trade.is_own(order) else "it is canceled"
+        log("FOUND ORDER", said | {"Closing": closing})
     for position in found.positions:
         log(
             "FOUND POSITION",

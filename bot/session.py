@@ -16,8 +16,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from bot import agreement, day_loss, expectations, log_events, prod_confirmation, recovery
+import trade
+from bot import agreement, another_bot, day_loss, expectations, log_events, prod_confirmation, recovery
 from bot.account_user import AccountUser
+from bot.another_bot import FoundAtStart
 from bot.connection import Connection, account_state
 from bot.decision import LoopMemory, flatten_plan
 from bot.halts import Halts
@@ -28,7 +30,7 @@ from bot.settings import Settings
 from clients import Environment, KalshiHttpClient
 from exchange.account import AccountLimits
 from exchange.errors import ExchangeError, Recovery, Unauthorized
-from exchange.models import ExchangeStatus
+from exchange.models import ExchangeStatus, Order
 from exchange.optional_calls import FailingCall, OptionalCall
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause
@@ -70,7 +72,7 @@ class Session:
         self._client.optional_calls.on_news = self._tell_of_call
         self._incentives = incentives
         self.bookkeeper = Bookkeeper(self._client, ledger, self.account_state, settings.wait_time, log, on_fills)
-        self.canceler = Canceler(self._client, log, self.bookkeeper.order_records)
+        self.canceler = Canceler(self._client, log, self.bookkeeper.order_records, self.bookkeeper.own)
         self.halts = Halts(self._client, ledger, self.account_state, self.canceler, self.bookkeeper, log)
         self._account_user = AccountUser(connection, self.account_state, log)
         self.order_groups = OrderGroups(self._client, settings.fill_limit, log)
@@ -89,6 +91,9 @@ class Session:
         self.retry_policy = RetryPolicy()
         self.begun = False
         self._is_paused = False
+        self._strangers = another_bot.Watch(settings.wait_time)
+        self._left_over = FoundAtStart(())
+        self._is_waiting_at_start = self._was_alone = False
         self._limits: AccountLimits | None = None
 
     def _tell_of_call(self, call: FailingCall, fails: bool) -> None:
@@ -119,14 +124,16 @@ class Session:
     ) -> Failure | bool:
         """Read the account's limits, retrying until the exchange answers.
 
-        With real money, ask before the account is touched. Returns whether the bot may trade, or the failure that
-        only a person can fix."""
+        Make sure that no other bot trades on the account. With real money, ask before the account is touched.
+        Returns whether the bot may trade, or the failure that only a person can fix."""
         agreed: list[bool] = []
 
         def meet() -> None:
             self.read_limits()
             self.log_clock()
-            agreed.append(settings.env is not Environment.PROD or self.may_take_over(settings, about, confirm))
+            self._was_alone = self._was_alone or self._is_alone(settings.wait_time)
+            is_real = settings.env is Environment.PROD
+            agreed.append(self._was_alone and (not is_real or self.may_take_over(settings, about, confirm)))
 
         while True:
             failure = recovery.attempt(meet)
@@ -144,12 +151,57 @@ class Session:
         if news:
             self._log("INFO", {"Clock": news})
 
+    def _is_alone(self, wait_time: float) -> bool:
+        """Whether no other copy of the bot trades on the account.
+
+        If such a copy's orders rest, waits for it to renew them. Raises an `ExchangeError`."""
+        self._is_waiting_at_start = False
+        if not any(map(trade.is_own, self._client.get_resting_orders())):
+            return True
+        self._client.get_exchange_status()  # its answer names a simulator's run, and so the ledger
+        try:
+            self.bookkeeper.open_ledger()
+            halted = self.halts.reason()
+        except LedgerError:  # the first cycle tells it, and places nothing
+            return True
+        found = FoundAtStart(self._resting_strangers())
+        if halted or not found.orders:
+            return True
+        seconds = found.seconds_to_wait(wait_time, self._client.clock.now())
+        self._log("INFO", *found.waiting(seconds))
+        self._is_waiting_at_start = True
+        strangers, until = list(found.orders), self._client.clock.monotonic() + seconds
+        while strangers and (left := until - self._client.clock.monotonic()) > 0:
+            self._client.clock.sleep(min(left, another_bot.LOOK_SECONDS))
+            strangers = self._resting_strangers()
+            if not found.are_unchanged(strangers):
+                self._log("ERROR", *another_bot.trades_here(strangers))
+                self.bookkeeper.end_session("did not start: another bot trades on this account")
+                return False
+        self._is_waiting_at_start = False
+        self._left_over = found
+        left_over = (
+            f"{len(strangers)} are left over and will be canceled" if strangers else "their orders are gone"
+        )
+        self._log("INFO", {"Another bot": f"does not run; {left_over}"})
+        return True
+
+    def _resting_strangers(self) -> list[Order]:
+        """Other bots' orders that rest, except those that this start found left over."""
+        return list(filter(self._is_strange, self._client.get_resting_orders()))
+
+    def _is_strange(self, order: Order) -> bool:
+        return self.bookkeeper.own.is_stranger(order) and not self._left_over.is_unchanged(order)
+
     def may_take_over(self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None) -> bool:
         """Announce real money, and ask for what nobody agreed to yet."""
         status = self._client.get_exchange_status()  # its answer names a simulator's run
         self.open_ledger()
         found = prod_confirmation.find_foreign(
-            self._client, self._ledger.opened_positions(), self.bookkeeper.balance_watch.known.rule
+            self._client,
+            self._ledger.opened_positions(),
+            self.bookkeeper.balance_watch.known.rule,
+            self.bookkeeper.own,
         )
         for said in prod_confirmation.real_money(settings, about, found):
             self._log("REAL MONEY", said)
@@ -208,22 +260,40 @@ class Session:
         self.end()
         return True
 
-    def begin(self, settings: Settings, status: ExchangeStatus) -> None:
+    def begin(self, settings: Settings, status: ExchangeStatus) -> bool:
         """Clear the account: cancel every order and close the positions.
 
-        Includes orders that the bot did not send. Raises an `ExchangeError` or a `LedgerError`."""
+        Includes orders that a person sent. While another bot's orders rest, no session begins: returns False.
+        Raises an `ExchangeError` or a `LedgerError`."""
+        strangers = self._resting_strangers()
+        if strangers:
+            self.canceler.cancel_own(cancel_reasons.EARLIER_RUN)
+            reason = self._look_at(strangers)
+            if reason:
+                self.end()
+                self.halts.halt(reason, self._client.get_positions().items, None)
+            return False
         self._log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
-        self.canceler.cancel_all(cancel_reasons.NEW_SESSION)
+        self.canceler.cancel_all(cancel_reasons.NEW_SESSION, spares=self._is_strange)
         self.bookkeeper.begin_session()
         account = self.look_at_account()
         self.bookkeeper.accept_positions(account.mismatches)
         flatten(self._client, self.executor, settings, account, status)
         self.bookkeeper.read_fills()
         self.begun = True
+        return True
 
     def look_at_account(self) -> AccountSnapshot:
-        """Read the account, as `look_at_account` of `bot/observation.py` does."""
-        return look_at_account(self._client, self.canceler, self.bookkeeper, self._maker_rate, self._log)
+        """Read the account, as `look_at_account` of `bot/observation.py` does.
+
+        Orders of an earlier run that turn up after the session's start are canceled first."""
+        read = partial(look_at_account, self._client, self.canceler, self.bookkeeper, self._maker_rate, self._log)
+        account = read()
+        late = [order for order in account.orders if self.bookkeeper.own.is_earlier(order)]
+        if not late:
+            return account
+        self.canceler.cancel(late, cancel_reasons.EARLIER_RUN)
+        return read()
 
     def _maker_rate(self, ticker: str) -> Decimal:
         """The maker fee rate of a market, by the last scan; assumed before the first."""
@@ -232,8 +302,12 @@ class Session:
 
     def suspicion(self, account: AccountSnapshot) -> str:
         """Why the account as it was found halts trading, empty if it does not."""
-        strangers = [order for order in account.ours if not self.executor.is_mine(order)]
-        return self.halts.check_positions(account.mismatches, strangers)
+        strangers = [order for order in account.orders if order.order_id in account.strangers]
+        return self.halts.check_positions(account.mismatches) or self._look_at(strangers)
+
+    def _look_at(self, strangers: Collection[Order]) -> str:
+        """Why another bot's orders halt trading, empty if they do not."""
+        return self._strangers.look(strangers, self.bookkeeper.own.process, self._client.clock.now(), self._log)
 
     def loss(self, account: AccountSnapshot, daily_loss_limit: Decimal) -> str:
         """Why the day's loss halts trading, empty if it does not.
@@ -279,8 +353,10 @@ class Session:
 
     def stop(self, why: str) -> int:
         """Cancel our orders, then finish the ledger. Returns the process's exit code."""
-        if not self._client.requests_sent:
-            self._log("SHUTDOWN", "Nothing was sent")
+        if not self._client.requests_sent or self._is_waiting_at_start:
+            self._log(
+                "SHUTDOWN", "Nothing was placed or canceled" if self._client.requests_sent else "Nothing was sent"
+            )
             return 0
         if self._account_user.is_taken and self.executor.last_expiry is None:
             self._log("SHUTDOWN", "Nothing was changed: what rests is the other bot's")

@@ -42,6 +42,7 @@ from ledger.account_state import AccountState
 from ledger.database import LedgerError
 from ledger.entries import Halt
 from ledger.ledger import Ledger
+from ledger.own_tags import OwnTags
 from runtime import lock, log_format
 from runtime.console import ExitCode
 from simulator.embedded import THE_BOTS
@@ -71,10 +72,12 @@ def cancel_or_close(args: argparse.Namespace) -> int:
         then = "Once halted, it cancels its orders in its next cycle, and keeps its positions."
         print(f"{then}\n\n{context.sharing()}")
         code = ExitCode.FAILED if sells else ExitCode.OK
-    elif settings:
-        code = ManualTrader(connection).close_all(settings)
     else:
-        ManualTrader(connection).cancel_all()
+        by_hand = ManualTrader(connection, paths.ledger(environment))
+        if settings:
+            code = by_hand.close_all(settings)
+        else:
+            by_hand.cancel_all()
     if halted.going_on:  # last, to be seen
         print("\n".join(halted.going_on))
     return max(code, ExitCode.FAILED) if halted.going_on else code
@@ -295,11 +298,16 @@ def where_it_runs(environment: Environment, connection: Connection, state: Accou
 
 
 class ManualTrader:
-    """Cancels and sells, and prints what it does in the log's format."""
+    """Cancels and sells, and prints what it does in the log's format.
 
-    def __init__(self, connection: Connection) -> None:
+    `ledger_file`: the bot's, so that the sales count as the bot's own."""
+
+    def __init__(self, connection: Connection, ledger_file: Path) -> None:
         self._client = connection.client
-        self._canceler = Canceler(self._client, self._log, NullRecorder())
+        own = OwnTags()
+        self._canceler = Canceler(self._client, self._log, NullRecorder(), own)
+        with suppress(LedgerError), closing(Ledger(ledger_file)) as ledger:  # the halt has told the error
+            own.register(ledger, self._client.clock.now())
 
     def cancel_all(self) -> None:
         """Cancel every order of the account and verify it. Raises `ExchangeError`."""

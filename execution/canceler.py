@@ -9,16 +9,16 @@ Promise:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-import trade
 from clients import KalshiHttpClient
 from exchange.errors import ExchangeError, Gone, OutcomeUnknown, Recovery, StillResting
 from exchange.models import Order, OrderRequest, OrderResponse
 from exchange.orderbook import Bid
 from execution.cancel_reasons import CancelCause, CancelReason
+from ledger.own_tags import OwnTags
 from runtime import log_format, signals
 from runtime.console import ExitCode
 from runtime.log_format import Log
@@ -72,21 +72,25 @@ class Shutdown(NamedTuple):
 
 
 class Canceler:
-    """Cancels the account's orders, and verifies it."""
+    """Cancels the account's orders, and verifies it.
 
-    def __init__(self, client: KalshiHttpClient, log: Log, recorder: OrderRecorder) -> None:
-        self._client, self._log, self._recorder = client, log, recorder
+    `own`: which of them are the bot's."""
 
-    def cancel_all(self, cause: CancelCause) -> None:
+    def __init__(self, client: KalshiHttpClient, log: Log, recorder: OrderRecorder, own: OwnTags) -> None:
+        self._client, self._log, self._recorder, self.own = client, log, recorder, own
+
+    def cancel_all(self, cause: CancelCause, spares: Callable[[Order], bool] = lambda _: False) -> None:
         """Cancel every order of the account and verify it. Raises `StillResting`.
 
-        The check waits, because lists lag behind orders."""
+        `spares`: whether an order is left alone. The check waits, because lists lag behind orders."""
         told: set[str] = set()
         for attempt in range(VERIFY_TRIES + 1):
             current = self._client.lists_are_current()
-            left = self._client.get_resting_orders()
+            found = self._client.get_resting_orders()
+            left = [order for order in found if not spares(order)]
             self.cancel(left, cause, told)
-            if not left.all_or_raise() and attempt and current:
+            found.all_or_raise()
+            if not left and attempt and current:
                 return
             self._client.clock.sleep(VERIFY_SECONDS)
         where = ", ".join(sorted({order.ticker for order in left})) or "markets that the lists do not show yet"
@@ -96,7 +100,7 @@ class Canceler:
         """Cancel the bot's orders, only in `tickers` if given. Returns their number."""
         self.wait_for_lists()
         resting = self._client.get_resting_orders()
-        own = [order for order in resting if trade.is_own(order) and (tickers is None or order.ticker in tickers)]
+        own = [one for one in resting if self.own.is_own(one) and (tickers is None or one.ticker in tickers)]
         self.cancel(own, cause)
         return len(own)
 
@@ -170,7 +174,7 @@ class Canceler:
             try:
                 current = self._lists_are_current()
                 resting = self._client.get_resting_orders()
-                own = [order for order in resting if trade.is_own(order)]
+                own = [order for order in resting if self.own.is_own(order)]
                 end.saw(own, len(resting.unreadable))
                 if attempt and current and settled and not end.left:
                     end.problem = ""

@@ -13,7 +13,6 @@ Promise:
 
 from __future__ import annotations
 
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -60,7 +59,6 @@ class Executor:
         self._on_short = on_short
         self._client, self._canceler, self._recorder = client, canceler, recorder
         self._halted, self._log, self._order_groups = halted, log, order_groups
-        self._name = f"{trade.OWN_PREFIX}{uuid.uuid4().hex[:8]}-"
         self._sent: deque[float] = deque()
         self._gate: Gate | None = None
         self._resting: dict[str, tuple[str, Bid]] = {}
@@ -78,10 +76,6 @@ class Executor:
         while self._sent and self._sent[0] <= self._client.clock.monotonic() - _MINUTE:
             self._sent.popleft()
         return len(self._sent)
-
-    def is_mine(self, order: Order) -> bool:
-        """Whether this process sent an order."""
-        return order.client_order_id.startswith(self._name)
 
     def execute(self, plan: Plan, state: TradingState) -> None:
         """Send all of a plan except its new orders, which `place` sends.
@@ -166,7 +160,7 @@ class Executor:
             order = order._replace(group_id=self._order_groups.group_on(order.shard))
         if self._refusal(order, gate):
             return None
-        order = order._replace(client_order_id=f"{self._name}{uuid.uuid4().hex}")
+        order = order._replace(client_order_id=self._canceler.own.process.new_id())
         self._count(gate)
         if order.expires is not None:
             self.last_expiry = max(self.last_expiry or order.expires, order.expires)

@@ -167,13 +167,12 @@ class _Planner:
     def __init__(self, state: TradingState, targets: Targets, groups: Mapping[int, str | None]) -> None:
         self._state, self._wanted, self._groups = state, targets, groups
         self._ours: dict[Place, list[Order]] = defaultdict(list)
-        beside: list[Order] = []
+        self._left: list[Order] = []
         for order in state.orders:
-            if trade.is_own(order) and order.ticker not in targets.leave:
+            if trade.is_own(order, state.strangers) and order.ticker in targets.leave:
+                self._left.append(order)
+            elif trade.is_own(order, state.strangers):
                 self._ours[order.ticker, order.side].append(order)
-            else:
-                beside.append(order)
-        self._beside = tuple(beside)
         self._held = {(one.ticker, one.side): one.size for one in state.positions if one.count}
         self._cancels: list[tuple[Order, CancelCause]] = []
         self._amendments: list[Amendment] = []
@@ -181,13 +180,13 @@ class _Planner:
         self._refused: list[Refusal] = []
         self._stays: list[Order] = []
         self._largest: dict[int, Decimal] = {}
-        self._places: set[Place] = {(order.ticker, order.side) for order in beside if trade.is_own(order)}
+        self._places: set[Place] = {(order.ticker, order.side) for order in self._left}
 
     def plan(self) -> Plan:
         exits, unsold, resting_exits = self._exits()
         targets = self._targets(resting_exits, {sale.position.ticker: sale.position.side for sale in exits})
         sizes = {place: target.size for place, target in targets.items()}
-        sizes |= {(one.ticker, one.side): one.remaining for one in self._beside if trade.is_own(one)}
+        sizes |= {(one.ticker, one.side): one.remaining for one in self._left}
         gate = Gate(self._state, sizes)
         for (ticker, _), orders in self._ours.items():  # frees their money until it is decided which of them stay
             gate.gone(ticker, *[order.order_id for order in orders])
@@ -228,7 +227,8 @@ class _Planner:
 
     def _exits(self) -> tuple[list[ExitOrder], list[UnsoldPosition], list[TargetQuote]]:
         """Exit orders, positions that cannot be sold now, and resting exits."""
-        theirs = trade.bids_by_ticker(order for order in self._state.orders if not trade.is_own(order))
+        state = self._state
+        theirs = trade.bids_by_ticker(one for one in state.orders if not trade.is_own(one, state.strangers))
         exits: list[ExitOrder] = []
         unsold: list[UnsoldPosition] = []
         resting_exits: list[TargetQuote] = []

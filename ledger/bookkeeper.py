@@ -31,6 +31,7 @@ from ledger.database import LedgerError
 from ledger.entries import EPOCH, AccountMark, CycleRecord, Mismatch, NewFill, PendingWrites
 from ledger.ledger import Ledger
 from ledger.order_records import OVERLAP, OrderRecords
+from ledger.own_tags import OwnTags
 from ledger.payouts import PayoutWatch
 from ledger.report_inputs import ReportInputs
 from runtime.log_format import Log
@@ -51,7 +52,7 @@ class Bookkeeper:
 
     If two looks are more than twice `wait_time` apart, the seconds between them are unknown. `on_fills` is called
     once with each new fill. `balance_watch` finds out how the exchange counts cash. `order_records`: our
-    orders."""
+    orders. `own`: which orders those are."""
 
     def __init__(
         self,
@@ -69,7 +70,8 @@ class Bookkeeper:
         self._pending = PendingWrites(EPOCH)
         self._is_open = False
         self._is_written = True
-        self.order_records = OrderRecords(client, log)
+        self.own = OwnTags()
+        self.order_records = OrderRecords(client, log, self.own)
         self._fills: dict[str, Fill] = {}
         self._fills_since = EPOCH
         self._unread_fills: set[str] = set()
@@ -88,6 +90,7 @@ class Bookkeeper:
         The caller has canceled all of our orders. Raises `LedgerError`, or `ExchangeError` if a read fails."""
         now = self._client.clock.now()
         self.open_ledger()
+        self.own.reload(self._ledger)
         last = self._ledger.last_mark()
         begun = self._ledger.begun or now
         since = min(
@@ -151,6 +154,7 @@ class Bookkeeper:
         begun = self._ledger.begun or now
         told = f"begun {begun:%Y-%m-%d %H:%M} UTC, continued" if self._ledger.opened else "new"
         self._log("INFO", {"Ledger": f"{name}, {told}"})
+        self.own.register(self._ledger, now)
         self._ledger.begin_session(now)
         self._held = self._ledger.positions()
         self._accrual.restore(self._ledger)

@@ -12,7 +12,6 @@ the exchange is right.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,11 +60,6 @@ INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (progra
 """
 
 _SEE_UNPAID = "UPDATE programs SET seen = ? WHERE id = (SELECT max(id) FROM programs WHERE program_id = ?)"
-
-_ADD_CAPITAL = """
-INSERT INTO capital VALUES (?, ?, ?) ON CONFLICT (day, ticker) DO UPDATE SET
-    dollar_seconds = capital.dollar_seconds + excluded.dollar_seconds
-"""
 
 
 def file_name(environment: str, subaccount: int) -> str:
@@ -166,7 +160,7 @@ class Ledger:
                 db.execute("UPDATE account SET looked = ?", (sql_rows.to_micros(pending.looked),))
                 db.execute("DELETE FROM looks")
                 insert(db, "looks", map(sql_rows.look_row, pending.looks.values()))
-            _record_watched(db, pending)
+            sql_rows.insert_watched(db, pending)
         if self._terms is not None:
             self._terms.update({program.id: program for program in changed})
 
@@ -204,7 +198,16 @@ class Ledger:
             cleared = "UPDATE halts SET cleared = ?, cleared_by = ? WHERE cleared IS NULL"
             return db.execute(cleared, (sql_rows.to_micros(now), by)).rowcount
 
+    def add_tag(self, tag: str, now: datetime) -> None:
+        """Record that orders with this tag are the bot's own; it survives a power cut."""
+        with self._file.transaction(durable=True) as db:
+            insert(db, "own_tags", [(tag, sql_rows.to_micros(now))], "OR IGNORE")
+
     # -- reading -----------------------------------------------------------------------------------------------
+
+    def tags(self) -> frozenset[str]:
+        """The tags of the client order ids of this ledger's processes."""
+        return frozenset(row[0] for row in self._file.rows("SELECT tag FROM own_tags"))
 
     def halts(self, standing: bool = False) -> list[Halt]:
         """Halts, oldest first. With `standing`, only those that are not cleared."""
@@ -414,16 +417,6 @@ class Ledger:
     def _latest(self, table: str) -> datetime | None:
         rows = self._file.rows(f"SELECT max(time) FROM {table}")  # noqa: S608  (no input is in it)
         return sql_rows.optional(sql_rows.from_micros, rows[0][0])
-
-
-def _record_watched(db: sqlite3.Connection, pending: PendingWrites) -> None:
-    insert(db, "cash", map(sql_rows.stretch_row, pending.cash.values()), "OR REPLACE")
-    insert(db, "payments", map(sql_rows.flow_row, pending.flows.values()), "OR REPLACE")
-    insert(db, "markouts", (sql_rows.markout_row(*one) for one in pending.markouts.items()), "OR IGNORE")
-    outcomes = ((t, sql_rows.to_micros(one.at), str(one.yes_payout)) for t, one in pending.outcomes.items())
-    insert(db, "outcomes", outcomes, "OR REPLACE")
-    capital = [(day.isoformat(), ticker, of) for (day, ticker), of in pending.capital.items()]
-    db.executemany(_ADD_CAPITAL, capital)
 
 
 def _mark_rows(marks: Mapping[str, DayMark], *day: str) -> Iterator[Row]:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-import trade
 from clients import KalshiHttpClient
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.orderbook import Bid
 from ledger.entries import OrderRecord
+from ledger.own_tags import OwnTags
 from runtime.log_format import Log
 
 OVERLAP = timedelta(seconds=60)
@@ -30,8 +30,8 @@ class OrderRecords:
 
     `known`: those that rest, or whose seconds are not counted yet. `changed`: those to be written."""
 
-    def __init__(self, client: KalshiHttpClient, log: Log) -> None:
-        self._client, self._log = client, log
+    def __init__(self, client: KalshiHttpClient, log: Log, own: OwnTags) -> None:
+        self._client, self._log, self._own = client, log, own
         self.known: dict[str, OrderRecord] = {}
         self.changed: dict[str, OrderRecord] = {}
         self._canceled_by_us: set[str] = set()
@@ -72,7 +72,7 @@ class OrderRecords:
 
     def canceled(self, order: Order) -> None:
         """Record that an order was canceled just now, if it is our own."""
-        if trade.is_own(order):
+        if self._own.is_own(order):
             now = self._client.clock.now()
             record = self.known.get(order.order_id, OrderRecord.of(order, now))
             self._record(record._replace(status=OrderStatus.CANCELED, ended=now))
@@ -103,7 +103,7 @@ class OrderRecords:
         for error in listed.unreadable:
             means = "How long one of our orders rested is unknown; its seconds are counted until its expiry"
             self._log("ERROR", str(error), [means])
-        for order in filter(trade.is_own, listed):
+        for order in filter(self._own.is_own, listed):
             known = self.known.get(order.order_id)
             if known is None or known.ended is None or order.status is not OrderStatus.RESTING:
                 self._record(OrderRecord.of(order, now))

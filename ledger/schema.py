@@ -178,7 +178,15 @@ ALTER TABLE account ADD COLUMN carried TEXT NOT NULL DEFAULT '0';
 ALTER TABLE adopted ADD COLUMN price TEXT;
 """
 
-MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
+_SEVENTH = """
+-- The tags in the client order ids of this ledger's processes, and since when. An order with another tag is
+-- another bot's. Earlier versions wrote no tags; their orders show them.
+CREATE TABLE own_tags (tag TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO own_tags SELECT substr(client_order_id, 8, 8), min(created) FROM orders
+    WHERE client_order_id LIKE 'lipbot-________-%' GROUP BY 1;
+"""
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
 """Item n upgrades a file from version n to n + 1. Version 0 is an empty file."""
 
 

@@ -8,6 +8,7 @@ Promise:
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from exchange.orderbook import Book, Level, Side
 from exchange.reserves import BalanceReading, CashRule
 from ledger.balance_reading import KnownCashRule
 from ledger.cash_reconciliation import CashReading, ExplainedSpan
+from ledger.database import insert
 from ledger.entries import (
     EPOCH,
     AccountMark,
@@ -27,12 +29,18 @@ from ledger.entries import (
     CashFlow,
     CycleRecord,
     OrderRecord,
+    PendingWrites,
     PositionAdjustment,
     PriceLook,
 )
 from ledger.markouts import BestBids, MarkoutPoint
 
 _MICROSECOND = timedelta(microseconds=1)
+
+_ADD_CAPITAL = """
+INSERT INTO capital VALUES (?, ?, ?) ON CONFLICT (day, ticker) DO UPDATE SET
+    dollar_seconds = capital.dollar_seconds + excluded.dollar_seconds
+"""
 
 Row = Sequence[Any]
 T = TypeVar("T")
@@ -226,3 +234,14 @@ def markout_of(row: Row) -> tuple[MarkoutPoint, BestBids]:
     return MarkoutPoint(fill_id, name), BestBids(
         from_micros(at), optional(Decimal, yes_bid), optional(Decimal, no_bid), bool(is_candle)
     )
+
+
+def insert_watched(db: sqlite3.Connection, pending: PendingWrites) -> None:
+    """Insert what only a report needs."""
+    insert(db, "cash", map(stretch_row, pending.cash.values()), "OR REPLACE")
+    insert(db, "payments", map(flow_row, pending.flows.values()), "OR REPLACE")
+    insert(db, "markouts", (markout_row(*one) for one in pending.markouts.items()), "OR IGNORE")
+    outcomes = ((t, to_micros(one.at), str(one.yes_payout)) for t, one in pending.outcomes.items())
+    insert(db, "outcomes", outcomes, "OR REPLACE")
+    capital = [(day.isoformat(), ticker, of) for (day, ticker), of in pending.capital.items()]
+    db.executemany(_ADD_CAPITAL, capital)

@@ -101,7 +101,7 @@ class TradingState:
     - `fill_limits`: by shard, contracts of quotes that may rest there without an order group. Absent: no limit.
     - `cost`: returns the dollars that a bid in a market ties up.
     - `sent_lately`: orders sent or moved in the last minute.
-    - `halted`: the reason that orders are blocked, or "".
+    - `halted`: the reason that orders are blocked, or "". `strangers`: ids of orders of another copy of the bot.
     """
 
     limits: Limits
@@ -116,6 +116,7 @@ class TradingState:
     cost: Callable[[str, Bid], Decimal] = price_without_fee
     sent_lately: int = 0
     halted: str = ""
+    strangers: frozenset[str] = frozenset()
 
 
 class _Resting(NamedTuple):
@@ -149,7 +150,7 @@ class Gate:
             self._exposure[position.ticker] = position.exposure
         self._held_losses = {position.ticker: exposure.position_losses(position) for position in state.positions}
         for order in state.orders:
-            is_ours = trade.is_own(order)
+            is_ours = trade.is_own(order, state.strangers)
             self._resting[order.ticker][order.order_id] = self._as_resting(order.ticker, order.bid, is_ours)
         for ticker in self._held.keys() | self._resting.keys():
             self._count(ticker)

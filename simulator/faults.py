@@ -12,7 +12,7 @@ A script is a JSON list of rules. Each has a `do`, the name of its fault (see `s
   each with this probability. A rule that strikes at its time refuses these three: it has no requests to count.
 - `from`, `until`: strike only between these simulated seconds after the opening.
 - The fault's own parameters: `seconds`, `field`, `ticker`, `shards`, `result`, `value`, `grid`, `part`, `amount`,
-  `fee`, `source`, `destination`, `acted`, `status`, `code`, `side`.
+  `fee`, `source`, `destination`, `acted`, `status`, `code`, `side`, `name`.
 
 `order_refused` without `on` strikes creates and amends.
 """
@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -47,7 +48,7 @@ PARAMETERS: Mapping[str, type | tuple[type, ...]] = {
     "seconds": (int, float), "field": str, "ticker": str, "shards": list, "result": str, "value": int,
     "grid": str,
     "part": (int, float), "amount": (int, float), "fee": (int, float), "source": int, "destination": int,
-    "acted": bool, "status": int, "code": str, "side": str,
+    "acted": bool, "status": int, "code": str, "side": str, "name": str,
 }  # fmt: skip
 
 WIRE = ("refused", "reset_before", "reset_after", "timeout_before", "timeout_after", "latency")
@@ -58,11 +59,17 @@ READS = ("stale", "clock_jump")
 EVENTS = (
     "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "cash_moved",
     "cash_deposited", "cash_withdrawn", "cash_set_aside", "cash_given", "group_triggered", "key_revoked",
+    "stranger",
 )  # fmt: skip
 KINDS = (*WIRE, *INSTEAD, *MISSING, *GARBLED, *READS, *EVENTS)
 
-_NEEDED = {"latency": ("seconds",), "missing_field": ("field",), "stale": ("seconds",), "clock_jump": ("seconds",)}
-_NEEDED_AT_A_TIME = dict.fromkeys(("halted", "closes", "settles", "new_grid", "partial_fill"), ("ticker",))
+_NEEDED = {
+    "latency": ("seconds",), "missing_field": ("field",), "stale": ("seconds",), "clock_jump": ("seconds",),
+    "stranger": ("name",),
+}  # fmt: skip
+_NEEDED_AT_A_TIME = dict.fromkeys(
+    ("halted", "closes", "settles", "new_grid", "partial_fill", "stranger"), ("ticker",)
+)
 
 GRIDS = ("linear", "tapered", "deci")
 
@@ -151,7 +158,7 @@ def _rule(number: int, given: Any) -> Rule:
         raise refuse(f"unknown fault {do!r}; choose from {', '.join(KINDS)}")
     if on != ANY and " /" not in on:
         raise refuse('on must be like "POST /portfolio/events/orders"')
-    needed = _NEEDED.get(do, ()) or (_NEEDED_AT_A_TIME.get(do, ()) if on == ANY else ())
+    needed = (*(_NEEDED_AT_A_TIME.get(do, ()) if on == ANY else ()), *_NEEDED.get(do, ()))
     missing = _missing(needed, given)
     if missing:
         raise refuse(f"{do} needs {', '.join(missing)}")
@@ -185,6 +192,10 @@ def _wrong(rule: Rule) -> str | None:
         (not {"result", "value"} <= given.keys(), "result and value exclude each other"),
         (400 <= given.get("status", 400) < 500, "status must be 400 to 499"),
         (given.get("side", "bid") in ("bid", "ask"), "side must be bid or ask"),
+        (
+            re.fullmatch(r"[\w:+=/-]{1,32}", given.get("name", "a"), re.ASCII) is not None,
+            "name must be 1 to 32 characters of a-z, A-Z, 0-9 and _:+=/-",
+        ),
         (0 < given.get("part", 1) <= 1, "part must be more than 0 and at most 1"),
         (given.get("amount", 1) > 0, "amount must be more than 0"),
         (0 <= given.get("fee", 0) < given.get("amount", 100), "fee must be at least 0 and less than amount"),

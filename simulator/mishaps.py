@@ -29,6 +29,9 @@ The faults of `simulator.faults`, with their parameters:
   `cash_withdrawn`, `cash_set_aside`: that amount leaves the account, or goes to another subaccount.
   `cash_deposited`: `amount` less `fee` (0) arrives as a deposit. `cash_given`: the amount arrives without an entry
   in any list.
+- `stranger`: another program of the account's owner bids for a contract at the market's lowest price, until
+  `until` (or for good). It is the market `ticker`, or else that of the struck request. The client order id is
+  `name` and a number.
 - `group_triggered`: all order groups trigger. `key_revoked`: all keys are revoked.
 """
 
@@ -37,11 +40,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from simulator import lifecycle, missing_endpoint, order_groups, pauses
+from simulator import lifecycle, missing_endpoint, order_entry, order_groups, pauses
 from simulator.account import Account
 from simulator.api import listing_forms
 from simulator.api.service import ROOT, Api
@@ -49,8 +53,9 @@ from simulator.api.wire import Answer, BodyRefused, Request
 from simulator.exchange import Exchange, Refusal
 from simulator.faults import EVENTS, MISSING, ORDER_WRITES, Rule, UnusableFaults
 from simulator.listing import DECI, LINEAR, TAPERED, ListedMarket
-from simulator.matching import DOLLAR, DOLLAR_PIPS, Order
+from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS, Order
 from simulator.opening import CUSTOMER
+from simulator.order_entry import OrderTerms
 
 GRIDS = {"linear": LINEAR, "tapered": TAPERED, "deci": DECI}
 
@@ -307,6 +312,12 @@ def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Orde
         lifecycle.settle_now(exchange, market, result)
     elif rule.do == "new_grid":
         lifecycle.change_grid(exchange, market, GRIDS[given.get("grid", "deci")])
+    elif rule.do == "stranger":
+        expires = exchange.opened + rule.until if rule.until < float("inf") else None
+        name = f"{given['name']}{exchange.next_number():032d}"
+        terms = OrderTerms(market.ticker, True, market.grid.prices[0], CONTRACT, name, expires=expires)
+        with suppress(Refusal):  # the market takes no orders, or no cash is left
+            order_entry.create(exchange, CUSTOMER, terms)
     elif rule.do == "partial_fill":
         taken = order or next(iter(market.owned.values()), None)
         if taken is not None and exchange.trades_in(market):

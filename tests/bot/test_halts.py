@@ -21,7 +21,6 @@ from tests.support.bench import (
     own_resting,
     place_by_hand,
 )
-from trade import OWN_PREFIX
 
 pytestmark = pytest.mark.slow
 
@@ -231,18 +230,6 @@ def test_an_unreadable_fill_causes_no_halt(make_bench: MakeBench) -> None:
     assert bench.ledger.positions() == {ticker: D(count) / 100 for ticker, count in bench.held().items()}
     true = {str(fill["fill_id"]) for fill in statement(bench.exchange.api.exchange, CUSTOMER)["fills"]}
     assert {fill.fill_id for fill in bench.ledger.fills()} == true
-
-
-def test_a_second_bot_on_the_same_account_halts_this_one(make_bench: MakeBench) -> None:
-    bench = make_bench(who=())
-    bench.run(cycles=2)
-    for number in range(2):
-        name = f"{OWN_PREFIX}another-{number}"
-        bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=name)
-        bench.run(cycles=1)
-        assert len(bench.events("HALT")) == number
-    assert "is a second bot trading here?" in bench.events("HALT")[0]
-    assert own_resting(bench) == []
 
 
 def test_vanished_orders_and_missing_cash_halt_nobody(make_bench: MakeBench) -> None:

@@ -236,7 +236,7 @@ def test_a_ledger_that_cannot_be_opened_takes_quotes_down(make_bench: MakeBench)
     bench.run(cycles=1)
     assert len(left(bench)) == 4
     bench.restart()
-    bench.end()
+    bench.let_ledger_write(False)
     bench.run(cycles=1)
     assert left(bench) == []
     assert facts(bench, CancelReason.LEDGER) == "the ledger, which records halts, cannot be opened"

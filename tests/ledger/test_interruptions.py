@@ -122,14 +122,17 @@ def test_a_full_disk_does_not_stop_the_renewal_of_orders(
     assert_as_stated(bench)
 
 
-def test_a_ledger_that_cannot_be_begun_leaves_no_order_resting(bench: Bench) -> None:
-    """If the bot cannot begin its ledger, it cancels its orders, places none and logs the error."""
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_ledger_that_cannot_be_begun_leaves_no_order_resting(bench: Bench, is_lost: bool) -> None:
+    """If the bot cannot begin its ledger, it cancels its orders, places none and logs the error. If the ledger
+    that names them is lost, they expire."""
     trade_cycles(bench, 1)
     assert len(bench.resting()) == 4
-    bench.ledger_file = bench.ledger_file.with_name("another.db")
+    if is_lost:
+        bench.ledger_file = bench.ledger_file.with_name("another.db")
     bench.restart()
     bench.let_ledger_write(False)
-    bench.run(cycles=3)
+    bench.run(cycles=7 if is_lost else 3)
     assert bench.resting() == []
     assert "cannot be written" in bench.events("ERROR")[0]
     assert "Orders: the bot has placed none" in bench.log

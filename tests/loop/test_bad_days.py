@@ -367,7 +367,7 @@ def test_one_unreadable_market_does_not_cost_the_whole_board(bench: Bench) -> No
 def test_nothing_is_placed_while_trading_is_paused(bench: Bench) -> None:
     paused = answer(200, '{"exchange_active": true, "trading_active": false}')
     bench.wire.fault = lambda request, _: (
-        paused if "status" in (request.url or "") and len(bench.waits) < 2 else None
+        paused if "/exchange/status" in (request.url or "") and len(bench.waits) < 2 else None
     )
     bench.run(cycles=2)
     assert {line.partition(" ")[0] for line in bench.wire.asked()} == {"GET"}

@@ -233,6 +233,28 @@ def test_an_order_can_be_half_taken_at_a_time_with_nobody_asking() -> None:
     assert [(order.order_id, order.remaining) for order in client.resting()] == [(order_id, 500)]
 
 
+@shows("stranger")
+def test_another_program_rests_an_order_until_it_expires() -> None:
+    """At a time in a named market, or in the market of a request. The order is the account's, and is listed as
+    any other."""
+    client = open_with(
+        {"do": "stranger", "ticker": MARKET, "from": 10, "until": 40, "name": "bot-7-"},
+        {"do": "stranger", "on": CREATE, "times": 1, "name": "bot-8-"},
+    )
+    client.wait_until(10)
+    listed = client.get("/portfolio/orders?status=resting")["orders"]
+    (order,) = [row for row in listed if row["client_order_id"].startswith("bot-")]
+    assert (order["ticker"], order["remaining_count_fp"]) == (MARKET, "1.00")
+    client.place()
+
+    def names() -> list[str]:
+        return [one.client_order_id[:6] for one in client.resting() if one.client_order_id.startswith("bot-")]
+
+    assert names() == ["bot-7-", "bot-8-"]
+    client.wait_until(41)
+    assert names() == ["bot-8-"]
+
+
 @shows("cash_moved")
 def test_cash_moved_to_another_shard_cannot_be_spent() -> None:
     """The total balance stays the same, the transfer is listed, and a new order on the old shard is refused. A

@@ -115,6 +115,9 @@ def test_what_one_rule_strikes_another_counts_for_itself() -> None:
         ),
         ('{"do": "cash_deposited", "amount": 5, "fee": 5}', "fee must be at least 0 and less than amount"),
         ('{"do": "new_grid", "ticker": "KXM-1", "grid": "round"}', "grid must be one of linear, tapered, deci"),
+        ('{"do": "stranger", "ticker": "KXM-1"}', "stranger needs name"),
+        ('{"do": "stranger", "name": "a"}', "stranger needs ticker"),
+        ('{"do": "stranger", "ticker": "KXM-1", "name": "a.b"}', "name must be 1 to 32 characters"),
         ('{"do": "partial_fill", "ticker": "KXM-1", "part": 0}', "part must be more than 0"),
         ('{"do": "partial_fill", "ticker": "KXM-1", "part": 1.5}', "at most 1"),
         ('{"do": "cash_moved", "amount": NaN}', "amount may not be nan"),
@@ -162,7 +165,7 @@ def test_a_file_that_is_no_script_is_refused_by_its_name(tmp_path: Path, text: b
 
 
 def test_a_script_of_every_kind_is_taken(tmp_path: Path) -> None:
-    needs = {"seconds": 5, "field": "order_id"}
+    needs = {"seconds": 5, "field": "order_id", "name": "bot-7-"}
     rules = [{"do": kind, "on": CREATE} | needs for kind in KINDS]
     script = tmp_path / "faults.json"
     script.write_text(json.dumps(rules))

@@ -38,6 +38,7 @@ from tests.support.fault_scenarios import (
     episode,
     to_the_end,
 )
+from tests.support.strangers import NAME
 from tests.support.verdict import conclude
 
 _ACTED_OR_NOT: tuple[dict[str, Any], ...] = ({}, {"acted": True})
@@ -54,7 +55,7 @@ GIVEN: Mapping[str, tuple[dict[str, Any], ...]] = {
     "new_grid": ({**_A_QUOTED_MARKET, "grid": ""},), "partial_fill": (_A_QUOTED_MARKET,),
     "cash_moved": ({"amount": 20},), "cash_deposited": ({"amount": 20, "fee": 0.4},),
     "cash_withdrawn": ({"amount": 20},), "cash_set_aside": ({"amount": 20},), "cash_given": ({"amount": 20},),
-    "group_triggered": ({},), "key_revoked": ({},),
+    "group_triggered": ({},), "key_revoked": ({},), "stranger": ({**_A_QUOTED_MARKET, "name": NAME},),
 }  # fmt: skip
 """What each kind of fault takes. A market is one that the bot quotes, a field the one that the step needs most, a
 grid another than the market has."""

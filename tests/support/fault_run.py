@@ -43,6 +43,7 @@ from simulator.matching import CONTRACT, Order
 from simulator.mishaps import Mishaps
 from simulator.opening import CUSTOMER
 from simulator.transport import ExchangeAdapter
+from tests.support import strangers
 from tests.support.account_limits import RULES, exceeded
 from tests.support.bench import Killed
 from tests.support.project import START as OPENING
@@ -266,6 +267,7 @@ class Stage:
         if any(rule.do.startswith("cash_") for rule, _ in self._aimed):
             self.account.cash[0] = max(self.account.cash[0], self._cash)
         self._aimed = []
+        strangers.leave(self.exchange)
         self.api.clocks = self.api.read_account = None
         self._front = ExchangeAdapter(self.api, self.clock, embedded.LATENCY)
 
@@ -317,7 +319,8 @@ class Stage:
 
     def own(self) -> list[Order]:
         """The bot's live orders, by the exchange's record."""
-        return [one for one in self.account.resting.values() if one.client_order_id.startswith(OWN_PREFIX)]
+        live = [one for one in self.account.resting.values() if not strangers.is_stranger(one)]
+        return [one for one in live if one.client_order_id.startswith(OWN_PREFIX)]
 
     def quotes(self) -> set[Place]:
         """Sides on which the bot has an order that can be filled. If exits rest, also the sides whose full size is
@@ -363,7 +366,7 @@ class Stage:
     def look(self) -> None:
         """Record broken limits and a halt of the bot, after each cycle."""
         exchange = self.exchange
-        resting = list(self.account.resting.values())
+        resting = [one for one in self.account.resting.values() if not strangers.is_stranger(one)]
         held = [ticker for ticker, one in self.account.holdings.items() if one.count]
         rows = account_forms.positions(exchange, self.account, held)["market_positions"]
         orders = [

@@ -224,6 +224,8 @@ def _any_read(method: str, *_: object) -> bool:
 def _rule(stage: Stage, cell: Cell, step: Step, ticker: str, soon: float) -> Rule:
     do, elapsed, duration = cell.given["do"], stage.elapsed, cell.lasts(step)
     given: dict[str, Any] = dict(cell.given) | {"on": "GET /named/later"}
+    if do == "stranger":
+        given["until"] = elapsed + soon + PAUSED_SECONDS[OUTAGE]
     if do in ("trading_paused", "exchange_paused", "halted"):
         lasts = PAUSED_SECONDS[CYCLE if do == "halted" and duration == ONCE else duration]
         given["until"] = elapsed + soon + lasts + (step.reach - 1) * WAIT
@@ -237,7 +239,7 @@ def _rule(stage: Stage, cell: Cell, step: Step, ticker: str, soon: float) -> Rul
         given["field"] = step.field
     if "grid" in given:
         given["grid"] = _another(stage.exchange.markets[ticker].grid)
-    if duration == ONCE or do == "key_revoked":
+    if duration == ONCE or do in ("key_revoked", "stranger"):
         given["times"] = 1
     return parse_faults([given])[0]
 
