@@ -160,7 +160,7 @@ class Session:
             return True
         self._client.get_exchange_status()  # its answer names a simulator's run, and so the ledger
         try:
-            self.bookkeeper.open_ledger()
+            self.open_ledger()
             halted = self.halts.reason()
         except LedgerError:  # the first cycle tells it, and places nothing
             return True
