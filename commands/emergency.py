@@ -19,7 +19,7 @@ import market_bot
 from bot.connection import Connection, is_embedded, read_variables, require_environment
 from bot.halts import how_to_go_on
 from bot.observation import AccountSnapshot
-from bot.session import flatten
+from bot.second_look import flatten
 from bot.settings import Settings
 from commands import context
 from commands.status_facts import running
@@ -27,10 +27,11 @@ from exchange.errors import ExchangeError
 from execution import cancel_reasons
 from execution.canceler import Canceler, NullRecorder
 from execution.executor import Executor
-from execution.plan import Exit
+from execution.exits import Exit
 from ledger.database import LedgerError
 from ledger.entries import Halt
 from ledger.ledger import Ledger
+from risk.holes import Holes
 from runtime import log_format
 from runtime.console import ExitCode
 from simulator.embedded import THE_BOTS
@@ -150,7 +151,7 @@ class ManualTrader:
         print("The account has no resting orders now.")
 
     def close_all(self, settings: Settings) -> int:
-        """Cancel all orders, then sell every position at the best bids, never worse.
+        """Cancel all orders, then sell every position to the bids of two looks later, at any price.
 
         Returns the exit code. Raises `ExchangeError`.
         """
@@ -160,7 +161,8 @@ class ManualTrader:
         positions.all_or_raise()
         account = AccountSnapshot((), positions, None, (), frozenset(), {})
         executor = Executor(client, self._canceler, NullRecorder(), lambda: "", self._log)
-        flatten(client, executor, replace(settings, exit=Exit.CROSS), account, status)
+        holes, crossing = Holes(settings.exit_limit), replace(settings, exit=Exit.CROSS)
+        flatten(client, executor, crossing, account, status, holes, self._log, at_any_price=True)
         self._canceler.wait_for_lists()
         left = client.get_positions()
         print(f"{len(positions) - len(left)} of {len(positions)} positions are closed.")

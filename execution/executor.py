@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -25,11 +25,12 @@ from exchange.account import Position
 from exchange.errors import ExchangeError, Gone, Paused, Recovery, ShortOfCash, Unavailable, Unreadable
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.optional_calls import OptionalCall
-from exchange.orderbook import ONE_DOLLAR, Book
+from exchange.orderbook import Book
 from execution.cancel_reasons import NO_AMEND, CancelCause, CancelReason
 from execution.canceler import Canceler, OrderRecorder
+from execution.exits import ExitOrder, UnsoldPosition
 from execution.order_groups import NEW_GROUP, OrderGroups
-from execution.plan import AmendKind, Amendment, ExitOrder, Plan
+from execution.plan import AmendKind, Amendment, Plan
 from risk.gate import Gate, Refusal, TradingState
 from runtime import log_format
 from runtime.log_format import Log
@@ -67,6 +68,7 @@ class Executor:
         self._short_shards: set[int] = set()
         self._amend_was_unavailable = False
         self._said_gone: set[str] = set()
+        self._said_kept: set[str] = set()
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
@@ -91,7 +93,7 @@ class Executor:
         self._said_gone &= {amendment.order.order_id for amendment in plan.amendments}
         for kept in plan.unsold:
             gate.block(kept.position.ticker)
-            self._log("SKIP POSITION", log_format.kept_position(kept.position, kept.reason))
+        self._tell_unsold(plan.unsold)
         for refusal in plan.refused:
             self._tell(refusal)
         failed = self._cancel(plan, gate)
@@ -273,6 +275,7 @@ class Executor:
 
     def _exit(self, sale: ExitOrder, rivals: Book | None, gate: Gate) -> None:
         position, order = sale
+        self._said_kept.discard(position.ticker)
         self._log("CLOSE POSITION", log_format.exit_order(position, order))
         response = self._send(order, gate)
         sold = response.filled if response else Decimal(0)
@@ -306,6 +309,14 @@ class Executor:
         self._sent.append(self._client.clock.monotonic())
         gate.count_order()
 
+    def _tell_unsold(self, unsold: Iterable[UnsoldPosition]) -> None:
+        """Log the positions that are not sold. One that is kept is logged once, until it may be sold again."""
+        unsold = tuple(unsold)
+        for one in unsold:
+            if not (one.is_kept and one.position.ticker in self._said_kept):
+                self._log("SKIP POSITION", log_format.kept_position(one.position, one.reason))
+        self._said_kept |= {one.position.ticker for one in unsold if one.is_kept}
+
     def _tell(self, refusal: Refusal) -> None:
         self._log("REFUSED ORDER", log_format.requested_order(refusal.order) | {"Reason": refusal.text})
 
@@ -313,8 +324,12 @@ class Executor:
 def sale_cost(
     position: Position, order: OrderRequest, response: OrderResponse, rivals: Book
 ) -> Mapping[str, object]:
-    """The cost of an exit for the log: the spread against the mid price, and the fee."""
-    spread = trade.exit_spread(position, rivals, ONE_DOLLAR - order.bid.price) * response.filled
+    """The cost of an exit for the log: the spread against the mid price, and the fee.
+
+    The bids of `rivals` are taken best first, down to the order's price."""
+    bids = trade.walk(rivals.side(position.side), response.filled, order.bid.other_price)
+    price = bids.dollars / bids.size if bids.size else order.bid.other_price
+    spread = trade.exit_spread(position, rivals, price) * response.filled
     fee = (response.average_fee or Decimal(0)) * response.filled
     said = {
         "Ticker": position.ticker,
