@@ -131,8 +131,7 @@ def _held_back(
     if sale is None or (sale.wait and sale.again is None):
         return UnsoldPosition(position, "its market could not be looked at")
     if sale.again is not None:
-        seconds = "a second look, 10 s after the first, decides"
-        return UnsoldPosition(position, f"{sale.wait}; {seconds}", sale.again)
+        return UnsoldPosition(position, f"waits for a second look ({sale.wait})", sale.again)
     if way is Exit.REST and sale.is_wide:
         return UnsoldPosition(position, "its book is a hole, from which the exit order takes no price")
     below = kept_below(position, book, sale, way)

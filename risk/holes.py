@@ -181,7 +181,7 @@ class _Seen:
         spread, middle, whys = ONE_DOLLAR - yes - no, (ONE_DOLLAR + yes - no) / 2, {}
         usual = median(self.spreads) if self.spreads else None
         if self.is_first:
-            whys[_FIRST] = "this is the first look at its market since a start, a pause, an outage or a sleep"
+            whys[_FIRST] = "the first since a start, a pause, an outage or a sleep"
         self.is_wide = spread > max(NARROW, WIDER * (usual or _NOTHING))
         if self.is_wide:
             than = "" if usual is None else f", usual are {usual:.4f}"
