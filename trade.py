@@ -275,7 +275,9 @@ def not_trading(market: Market | None) -> NoExit | None:
 
 
 class Walk(NamedTuple):
-    """What a walk down a side's bids finds: `size` contracts for `dollars`, the last at the price `worst`."""
+    """What a walk down a side's bids finds.
+
+    `size` contracts for `dollars`, the last of them at the price `worst`."""
 
     size: Decimal
     dollars: Decimal
@@ -303,7 +305,7 @@ def exit_order(
     client_order_id: str,
     lowest: Decimal = _NOTHING,
 ) -> OrderRequest | NoExit:
-    """The order that sells of `position` what the rivals bid for, at `lowest` dollars or more.
+    """The order that sells what the rivals bid for at `lowest` dollars or more.
 
     Its price is that of the worst level that the whole position needs. If less rests down to `lowest`, no more is
     sold. The order is immediate-or-cancel, and reduce-only, so that it cannot open a position. Selling a side at p

@@ -126,7 +126,9 @@ def decide(
 def _kept(
     settings: Settings, account: AccountSnapshot, view: MarketView, sales: Mapping[str, Sale]
 ) -> dict[str, Skip]:
-    """The markets that are not quoted because their position is kept: only prices below its limit are left."""
+    """The markets that are not quoted because their position is kept.
+
+    Only prices below its limit are left."""
     found = {}
     for position in account.positions:
         sale = sales.get(position.ticker)

@@ -32,7 +32,7 @@ def flatten(
     log: Log,
     at_any_price: bool = False,
 ) -> None:
-    """Close the account's positions, as the settings say, after two looks at their books.
+    """Close the account's positions, as the settings say, after two looks.
 
     `at_any_price`: sell all that the books take, whatever `EXIT_LIMIT`. Raises an `ExchangeError`."""
     held = [one for one in account.positions if one.count]
@@ -55,10 +55,10 @@ def flatten(
 
 
 def wait(client: KalshiHttpClient, holes: Holes, decision: Decision, due: float) -> frozenset[str]:
-    """Wait for the second look that positions of a decision need. Returns their markets.
+    """Wait for the second look that positions of a decision need.
 
-    `due`: the monotonic time of the next cycle. Returns nothing, without a wait, if that comes first, and nothing
-    if the machine slept meanwhile."""
+    Returns their markets. `due`: the monotonic time of the next cycle. Returns nothing, without a wait, if that
+    comes first, and nothing if the machine slept meanwhile."""
     again = {one.position.ticker: one.again for one in decision.plan.unsold if one.again is not None}
     if not again:
         return frozenset()
@@ -79,9 +79,9 @@ def sell(
     account: AccountSnapshot,
     tickers: frozenset[str],
 ) -> bool:
-    """Look at these markets, and sell what may be sold there. Returns whether anything was sent.
+    """Look at these markets, and sell what may be sold there.
 
-    `account`: as it is now. Raises an `ExchangeError`."""
+    Returns whether anything was sent. `account`: as it is now. Raises an `ExchangeError`."""
     held = tuple(one for one in account.positions if one.count and one.ticker in tickers - account.unread)
     if not held:
         return False

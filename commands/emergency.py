@@ -151,7 +151,7 @@ class ManualTrader:
         print("The account has no resting orders now.")
 
     def close_all(self, settings: Settings) -> int:
-        """Cancel all orders, then sell every position to the bids of two looks later, at any price.
+        """Cancel all orders, then sell every position at any price, after two looks.
 
         Returns the exit code. Raises `ExchangeError`.
         """

@@ -310,7 +310,9 @@ class Executor:
         gate.count_order()
 
     def _tell_unsold(self, unsold: Iterable[UnsoldPosition]) -> None:
-        """Log the positions that are not sold. One that is kept is logged once, until it may be sold again."""
+        """Log the positions that are not sold.
+
+        One that is kept is logged once, until a part of it is sold."""
         unsold = tuple(unsold)
         for one in unsold:
             if not (one.is_kept and one.position.ticker in self._said_kept):

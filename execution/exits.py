@@ -1,4 +1,4 @@
-"""Plan how positions are closed: by selling now, or by an order that rests on the other side.
+"""Plan how positions are closed: sold now, or by an order on the other side.
 
 Promise:
 - Pure: the same positions, books and answers of `risk/holes.py` give the same exits.
@@ -51,7 +51,7 @@ class ExitOrder(NamedTuple):
 
 
 class Exits(NamedTuple):
-    """Orders that sell now, positions that are not sold, and bids that are to rest in order to sell."""
+    """Orders that sell now, positions that are not sold, bids that rest to sell."""
 
     crossing: tuple[ExitOrder, ...]
     unsold: tuple[UnsoldPosition, ...]

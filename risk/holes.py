@@ -64,14 +64,14 @@ class Sale(NamedTuple):
 
 
 def lowest_price(middle: Decimal, exit_limit: Decimal) -> Decimal:
-    """Return the lowest price of a sale, for a sane mid price of the side that is held.
+    """Return the lowest price of a sale, for a sane mid price.
 
-    All in dollars a contract."""
+    Both are of the side that is held, in dollars a contract."""
     return middle - min(exit_limit, middle / 2)
 
 
 def stand_in(position: Position, last: Quotes | None) -> Decimal:
-    """Return what stands for the sane mid price of a position that was not looked at yet.
+    """Return what stands for the sane mid price before the looks have shown one.
 
     `last`: the market's bids that the ledger knows. It is the middle of these, if their spread is narrow, or the
     cost of a contract if that is higher. In dollars of the side that is held."""
@@ -97,7 +97,9 @@ class Holes:
         self._last: Mapping[str, Quotes] = {}
 
     def on_start(self, last: Mapping[str, Quotes]) -> None:
-        """Take the bids that the ledger knows, by ticker, for markets that were not looked at yet."""
+        """Take the bids that the ledger knows, by ticker.
+
+        They stand for looks at markets that were not looked at yet."""
         self._last = last
 
     def on_books(
@@ -108,9 +110,10 @@ class Holes:
         status: ExchangeStatus,
         now: datetime,
     ) -> None:
-        """Count a look at the rivals' `books`. `positions`: those whose markets were looked at.
+        """Count a look at the rivals' `books`.
 
-        A market that takes no orders, or whose book was not read, begins with a first look when it is back."""
+        `positions`: those whose markets were looked at. A market that takes no orders, or whose book was not read,
+        begins with a first look when it is back."""
         held = {one.ticker: one for one in positions if one.count}
         for ticker in books.keys() | held.keys():
             seen, market, book = self._seen.setdefault(ticker, _Seen()), markets.get(ticker), books.get(ticker)

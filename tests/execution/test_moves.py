@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from exchange.models import Order
 from exchange.orderbook import NO, SIDES, YES, Bid, Book, Level, PriceGrid, Side
 from execution.cancel_reasons import CancelReason
-from execution.plan import AmendKind, Exit, Plan, TargetQuote, Targets, make_plan
+from execution.exits import Exit
+from execution.plan import AmendKind, Plan, TargetQuote, Targets, make_plan
 from risk.gate import RefusalCode, TradingState
 from risk.guards import Guards
 from simulator.listing import CENTI_EDGE, DECI, LINEAR, TAPERED, Grid, ListedMarket
@@ -131,7 +132,8 @@ def test_more_contracts_do_not_make_a_near_move_allowed() -> None:
     to = Bid(YES, D("0.54"), D(9))
     assert_placed_again(plan(*world(to, across(YES, "0.45"))), to)
     now, targets = world(to, across(YES, "0.45"))
-    made = plan(replace(now, positions=(held(TICKER, -3),)), replace(targets, exit=Exit.REST))
+    touch = replace(now, books={TICKER: across(YES, "0.45")._replace(yes=(Level(D("0.54"), D(900)),))})
+    made = plan(replace(touch, positions=(held(TICKER, -3),)), replace(targets, exit=Exit.REST))
     assert_placed_again(made, Bid(YES, D("0.54"), D(12)))
 
 
@@ -175,10 +177,12 @@ def test_no_move_is_near_the_ask_and_none_is_left_out(
     becomes a post-only order, which the gate refuses only if it would cross."""
     price_grid, to, best, now, targets = case
     asked = 1 - best if best is not None else D(1)
-    on_the_way = [b - a for a, b in pairwise(prices_of(price_grid, to.side)) if a < asked and b > to.price]
-    is_clear = asked - to.price >= max([D("0.02"), *(2 * step for step in on_the_way)])
     made = plan(now, targets)
     (resting, *_) = now.orders
+    if now.positions:  # quote and exit in one rest at the exit's price, the side's best bid
+        to = replace(to, price=D("0.05"))
+    on_the_way = [b - a for a, b in pairwise(prices_of(price_grid, to.side)) if a < asked and b > to.price]
+    is_clear = asked - to.price >= max([D("0.02"), *(2 * step for step in on_the_way)])
     wanted = replace(to, count=to.count + sum(one.size for one in now.positions))
     if resting.price == to.price:
         assert not made.cancels
@@ -229,7 +233,9 @@ def test_a_book_that_comes_a_cent_nearer_makes_no_taker(
 ) -> None:
     """The rivals' best bid rises to `ticks` before the ask, and the bot follows. Between its look and its request
     all traders come a cent against it. It pays no taker's fee, whether it moves the order or places it again."""
-    bench = make_bench(who=(), TRADE_SIZE=5, TRADE_DELTA=0, EXIT="REST", MAX_CAPITAL=500, MAX_EVENT_LOSS=500)
+    bench = make_bench(
+        who=(), TRADE_SIZE=5, TRADE_DELTA=0, INCENTIVE_SIZE=None, MAX_CAPITAL=500, MAX_EVENT_LOSS=500
+    )
     best = price_grid.nearest(ask, -ticks)
     for one in bench.exchange.api.exchange.markets.values():
         one.grid = price_grid
