@@ -12,7 +12,7 @@ A script is a JSON list of rules. Each has a `do`, the name of its fault (see `s
   each with this probability. A rule that strikes at its time refuses these three: it has no requests to count.
 - `from`, `until`: strike only between these simulated seconds after the opening.
 - The fault's own parameters: `seconds`, `field`, `ticker`, `shards`, `result`, `value`, `grid`, `part`, `amount`,
-  `fee`, `source`, `destination`, `acted`.
+  `fee`, `source`, `destination`, `acted`, `side`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PARAMETERS: Mapping[str, type | tuple[type, ...]] = {
     "seconds": (int, float), "field": str, "ticker": str, "shards": list, "result": str, "value": int,
     "grid": str,
     "part": (int, float), "amount": (int, float), "fee": (int, float), "source": int, "destination": int,
-    "acted": bool,
+    "acted": bool, "side": str,
 }  # fmt: skip
 
 WIRE = ("refused", "reset_before", "reset_after", "timeout_before", "timeout_after", "latency")
@@ -51,13 +51,13 @@ MISSING = ("403", "404", "404_html", "501", "501_text", "html", "nonsense")
 GARBLED = ("truncated", "no_order", "unknown_status", "missing_field", "repeated_cursor")
 READS = ("stale", "clock_jump")
 EVENTS = (
-    "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "cash_moved",
+    "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "hole", "cash_moved",
     "cash_deposited", "cash_withdrawn", "cash_set_aside", "cash_given", "group_triggered", "key_revoked",
 )  # fmt: skip
 KINDS = (*WIRE, *INSTEAD, *MISSING, *GARBLED, *READS, *EVENTS)
 
 _NEEDED = {"latency": ("seconds",), "missing_field": ("field",), "stale": ("seconds",), "clock_jump": ("seconds",)}
-_NEEDED_AT_A_TIME = dict.fromkeys(("halted", "closes", "settles", "new_grid", "partial_fill"), ("ticker",))
+_NEEDED_AT_A_TIME = dict.fromkeys(("halted", "closes", "settles", "new_grid", "partial_fill", "hole"), ("ticker",))
 
 GRIDS = ("linear", "tapered", "deci")
 
@@ -173,6 +173,7 @@ def _wrong(rule: Rule) -> str | None:
         (given.get("seconds", 0) >= 0 or rule.do == "clock_jump", "seconds must not be negative"),
         (given.get("grid", "linear") in GRIDS, f"grid must be one of {', '.join(GRIDS)}"),
         (given.get("result", "yes") in ("yes", "no"), "result must be yes or no"),
+        (given.get("side", "yes") in ("yes", "no"), "side must be yes or no"),
         (0 <= given.get("value", 0) <= 100, "value must be 0 to 100 cents"),
         (not {"result", "value"} <= given.keys(), "result and value exclude each other"),
         (0 < given.get("part", 1) <= 1, "part must be more than 0 and at most 1"),

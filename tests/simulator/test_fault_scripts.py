@@ -117,6 +117,8 @@ def test_what_one_rule_strikes_another_counts_for_itself() -> None:
         ('{"do": "new_grid", "ticker": "KXM-1", "grid": "round"}', "grid must be one of linear, tapered, deci"),
         ('{"do": "partial_fill", "ticker": "KXM-1", "part": 0}', "part must be more than 0"),
         ('{"do": "partial_fill", "ticker": "KXM-1", "part": 1.5}', "at most 1"),
+        ('{"do": "hole", "from": 5}', "hole needs ticker"),
+        ('{"do": "hole", "ticker": "KXM-1", "side": "both"}', "side must be yes or no"),
         ('{"do": "cash_moved", "amount": NaN}', "amount may not be nan"),
         ('{"do": "cash_moved", "amount": -5}', "amount must be more than 0"),
         ('{"do": "cash_moved", "source": 1}', "source and destination must be two of"),
