@@ -24,6 +24,8 @@ from risk.gate import TradingState
 from risk.holes import Sale
 from runtime.console import typed
 
+_NOTHING = Decimal(0)
+
 
 class Exit(Enum):
     """How positions are closed: take bids, or rest on the other side."""
@@ -81,17 +83,21 @@ def plan_exits(
             unsold.append(UnsoldPosition(position, "trading is paused there"))
             continue
         held_back = _held_back(position, market, book, sales, way)
-        if held_back is not None:
-            unsold.append(held_back)
-            last = _last_exit(position, state.orders) if way is Exit.REST else None
-            resting += [(market, last)] if market and last else []
-        elif way is Exit.CROSS:
-            lowest = Decimal(0) if sales is None else sales[ticker].lowest
-            order = trade.exit_order(position, market, book, theirs.get(ticker, []), "", lowest)
+        if way is Exit.CROSS:
+            own, lowest = theirs.get(ticker, []), _NOTHING
+            if sales is not None and held_back is None:
+                lowest = sales[ticker].lowest
+            order = trade.exit_order(position, market, book, own, "", lowest)
             if isinstance(order, trade.NoExit):
-                unsold.append(UnsoldPosition(position, order.reason))
+                unsold.append(UnsoldPosition(position, order.reason, held_back.again if held_back else None))
+            elif held_back is not None:
+                unsold.append(held_back)
             else:
                 crossing.append(ExitOrder(position, order))
+        elif held_back is not None:
+            unsold.append(held_back)
+            last = _last_exit(position, state.orders)
+            resting += [(market, last)] if market and last else []
         else:
             price = trade.resting_exit_price(position, market, book)
             if isinstance(price, trade.NoExit):

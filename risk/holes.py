@@ -70,15 +70,16 @@ def lowest_price(middle: Decimal, exit_limit: Decimal) -> Decimal:
     return middle - min(exit_limit, middle / 2)
 
 
-def stand_in(position: Position, last: Quotes | None) -> Decimal:
+def stand_in(position: Position, last: Quotes | None) -> Decimal | None:
     """Return what stands for the sane mid price before the looks have shown one.
 
     `last`: the market's bids that the ledger knows. It is the middle of these, if their spread is narrow, or the
-    cost of a contract if that is higher. In dollars of the side that is held."""
-    cost = position.exposure / position.size
-    if last is None or last[0] is None or last[1] is None or ONE_DOLLAR - last[0] - last[1] > NARROW:
-        return cost
-    return max(cost, _of_side(position.side, (ONE_DOLLAR + last[0] - last[1]) / 2))
+    cost of a contract if that is higher. In dollars of the side that is held. None if neither is known."""
+    found = [position.exposure / position.size] if position.exposure > 0 else []
+    yes, no = last or (None, None)
+    if yes is not None and no is not None and ONE_DOLLAR - yes - no <= NARROW:
+        found.append(_of_side(position.side, (ONE_DOLLAR + yes - no) / 2))
+    return max(found, default=None)
 
 
 def bid_down_to(book: Book, side: Side, lowest: Decimal) -> Decimal:
@@ -119,7 +120,8 @@ class Holes:
             seen, market, book = self._seen.setdefault(ticker, _Seen()), markets.get(ticker), books.get(ticker)
             position = held.get(ticker)
             if position is not None and seen.sane is None:
-                seen.sane = _of_side(position.side, stand_in(position, self._last.get(ticker)))
+                stands = stand_in(position, self._last.get(ticker))
+                seen.sane = None if stands is None else _of_side(position.side, stands)
             takes_orders = market is not None and market.status is MarketStatus.ACTIVE
             if market is None or book is None or not takes_orders or not status.trades(market.exchange_index):
                 seen.begin_again()
@@ -142,14 +144,16 @@ class Holes:
 
     def _sale(self, position: Position, now: datetime) -> Sale:
         seen = self._seen.get(position.ticker, _Seen())
-        sane = stand_in(position, self._last.get(position.ticker))
-        middle = sane if seen.sane is None else _of_side(position.side, seen.sane)
-        wait, again = "", None
         if seen.is_first:
-            wait = "its market could not be looked at"
-        elif seen.doubted is not None and now < seen.doubted + SECOND_LOOK:
-            wait, again = seen.why, seen.doubted + SECOND_LOOK
-        return Sale(middle, lowest_price(middle, self._exit_limit), wait, again, seen.is_wide)
+            return Sale(ONE_DOLLAR, ONE_DOLLAR, "its market could not be looked at")
+        again = None if seen.doubted is None else seen.doubted + SECOND_LOOK
+        if seen.sane is None:  # two looks at books that are no hole show one
+            return Sale(
+                ONE_DOLLAR, ONE_DOLLAR, "no sane mid price is known yet", max(again or now, now + SECOND_LOOK)
+            )
+        middle = _of_side(position.side, seen.sane)
+        sale = Sale(middle, lowest_price(middle, self._exit_limit), is_wide=seen.is_wide)
+        return sale if again is None or now >= again else sale._replace(wait=seen.why, again=again)
 
 
 _FIRST, _WIDE, _THIN, _JUMPED = "first", "wide", "thin", "jumped"

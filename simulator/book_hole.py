@@ -2,7 +2,8 @@
 
 Promise:
 - The orders of customers stay.
-- The others' orders leave the book and come back to their prices, at the end of the queue. One that would then trade
+- The others' orders leave the book and come back to their prices, at the end of the queue. One that would then
+  trade
   stays away.
 """
 

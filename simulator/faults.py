@@ -51,7 +51,8 @@ MISSING = ("403", "404", "404_html", "501", "501_text", "html", "nonsense")
 GARBLED = ("truncated", "no_order", "unknown_status", "missing_field", "repeated_cursor")
 READS = ("stale", "clock_jump")
 EVENTS = (
-    "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "hole", "cash_moved",
+    "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "hole",
+    "cash_moved",
     "cash_deposited", "cash_withdrawn", "cash_set_aside", "cash_given", "group_triggered", "key_revoked",
 )  # fmt: skip
 KINDS = (*WIRE, *INSTEAD, *MISSING, *GARBLED, *READS, *EVENTS)

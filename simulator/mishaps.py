@@ -23,7 +23,8 @@ The faults of `simulator.faults`, with their parameters:
   struck request is about.
 - `partial_fill`: a simulated trader takes `part` (0.5) of an order just before its cancel, or before any other
   struck request. It is the order that the request names, or else the oldest that rests in the market.
-- `hole`: for `seconds` (30) others bid nothing for `side` (yes) of a market but one order at a cent; then they come
+- `hole`: for `seconds` (30) others bid nothing for `side` (yes) of a market but one order at a cent; then they
+  come
   back. The market is chosen as for `closes`.
 - `cash_moved`: `amount` dollars, or the free cash if that is less, move from shard `source` to `destination`.
   `cash_withdrawn`, `cash_set_aside`: that amount leaves the account, or goes to another subaccount.
@@ -288,7 +289,9 @@ def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Orde
     elif rule.do == "new_grid":
         lifecycle.change_grid(exchange, market, GRIDS[given.get("grid", "deci")])
     elif rule.do == "hole":
-        book_hole.tear(exchange, market, given.get("side", "yes") == "yes", given.get("seconds", book_hole.SECONDS))
+        book_hole.tear(
+            exchange, market, given.get("side", "yes") == "yes", given.get("seconds", book_hole.SECONDS)
+        )
     elif rule.do == "partial_fill":
         taken = order or next(iter(market.owned.values()), None)
         if taken is not None and exchange.trades_in(market):

@@ -19,12 +19,11 @@ from execution.exits import Exit
 from execution.plan import AmendKind, Plan, TargetQuote, Targets, make_plan
 from risk.gate import RefusalCode, TradingState
 from risk.guards import Guards
-from simulator.listing import CENTI_EDGE, DECI, LINEAR, TAPERED, Grid, ListedMarket
-from simulator.matching import CONTRACT
-from simulator.matching import Order as SimulatedOrder
+from simulator.listing import CENTI_EDGE, DECI, LINEAR, TAPERED, Grid
 from tests.support import builders
-from tests.support.bench import Bench, MakeBench
+from tests.support.bench import MakeBench
 from tests.support.builders import CENTS, TENTHS, UNTIL, grid, held, market, order, prices_of, state
+from tests.support.crowds import crowd
 
 D = Decimal
 TICKER = "KXA-1"
@@ -200,26 +199,6 @@ def test_no_move_is_near_the_ask_and_none_is_left_out(
 
 
 # -- on a simulated exchange -----------------------------------------------------------------------------------
-
-
-def crowd(bench: Bench, one: ListedMarket, bid: int, ask: int) -> None:
-    """All simulated traders leave and come back: ten levels of 3,000 contracts, the best at `bid` and at `ask`.
-
-    Both are YES prices in pips. Orders of the account that they cross are filled."""
-    exchange = bench.exchange.api.exchange
-    for is_bid, best in ((True, bid), (False, ask)):
-        half, tick = one.book.half(is_bid), one.grid.tick(best)
-        for other in half.everyone():
-            if other.owner is None:
-                half.remove(other)
-        for step in range(10):
-            price = one.grid.price(tick - step if is_bid else tick + step)
-            if price is not None:
-                came = SimulatedOrder(one.ticker, is_bid, price, 3_000 * CONTRACT)
-                exchange.execute(one, came)
-                if came.remaining:
-                    exchange.rest(one, came)
-    exchange.changed(one)
 
 
 @pytest.mark.parametrize(
