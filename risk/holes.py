@@ -216,13 +216,17 @@ class _Seen:
         self.twice_the_middle = self.twice_the_middle if twice is None else twice
 
     def _doubt(self, whys: Mapping[str, str], now: datetime) -> None:
-        """Begin or end a doubt. A new kind of doubt begins it again."""
+        """Begin or end a doubt. A new kind of doubt begins it again.
+
+        A first look at a hole stands for a jump into it, so that the jump out of it is nothing new."""
         if whys.keys() - self.doubts:
             self.doubted = now
             self.why = "; ".join(whys.values())
         elif not whys and self.doubted is not None and now - self.doubted >= SECOND_LOOK:
             self.doubted = None
         self.doubts = frozenset(whys)
+        if _FIRST in whys and whys.keys() & {_WIDE, _THIN}:
+            self.doubts |= {_JUMPED}
 
     def _note_whole(self, middle: Decimal, is_hole: bool, now: datetime) -> None:
         if is_hole:

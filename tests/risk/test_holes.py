@@ -224,6 +224,13 @@ def test_a_hole_at_the_second_look_after_a_start_is_not_sold_into(side: Side) ->
 
 
 @pytest.mark.parametrize("side", SIDES)
+def test_a_hole_at_the_first_look_after_a_start_costs_ten_seconds(side: Side) -> None:
+    seen = watch(side)
+    assert seen.look(0, torn(side, "0.53")).wait
+    assert not seen.look(10, whole(side, "0.52")).wait
+
+
+@pytest.mark.parametrize("side", SIDES)
 def test_before_any_look_the_cost_or_the_ledgers_last_price_is_sane(side: Side) -> None:
     """The higher of the two: a position that was kept at a low price is not sold there by a restart. Last bids
     that were those of a hole do not count."""

@@ -13,11 +13,12 @@ def crowd(bench: Bench, one: ListedMarket, bid: int, ask: int, contracts: int = 
 
     Both are YES prices in pips. Orders of the account that they cross are filled."""
     exchange = bench.exchange.api.exchange
-    for is_bid, best in ((True, bid), (False, ask)):
-        half, tick = one.book.half(is_bid), one.grid.tick(best)
+    for half in (one.book.bids, one.book.asks):
         for other in half.everyone():
             if other.owner is None:
                 half.remove(other)
+    for is_bid, best in ((True, bid), (False, ask)):
+        tick = one.grid.tick(best)
         for step in range(10):
             price = one.grid.price(tick - step if is_bid else tick + step)
             if price is not None:
