@@ -5,7 +5,7 @@ Promise:
   sends only the changes from resting orders to wanted quotes. trade.log records what the bot does and why.
 - A failed cycle is logged and retried. The bot stops on an error that only a person can fix.
 - A position that nothing explains, or a day's loss above the limit, halts trading until `main.py resume`.
-- All waits between cycles are in this module.
+- All waits between cycles are in this module, except the one for a second look (`bot/second_look.py`).
 """
 
 from __future__ import annotations
@@ -113,9 +113,13 @@ TRUST_RULE = None
 # Dollars that a filled contract is expected to lose, charged against the reward when markets are ranked and sized.
 FILL_COST = 0.03
 
-# How positions are closed. "CROSS": sell at once at the best bid; this costs the spread and the taker fee. "REST":
-# rest an order on the other side, which earns that side's reward meanwhile; the price may run away.
+# How positions are closed. "CROSS": sell at once to the best bids; this costs the spread and the taker fee.
+# "REST": rest an order on the other side, which earns that side's reward meanwhile; the price may run away.
 EXIT = "CROSS"
+
+# Dollars a contract below the sane mid price at which a position is still sold; never below half that price.
+# Beyond that it is kept. Selling 20 contracts loses up to $2.00 against that price, and the fee.
+EXIT_LIMIT = 0.10
 
 # Dollars that the bot may lose in a UTC day. Then it cancels all its orders and halts until `main.py resume`.
 # Nothing sets the day's loss back before 00:00 UTC: after a resume on the same day it halts again at once.
@@ -171,6 +175,7 @@ class MarketBot:
         self._retry_policy = self.session.retry_policy
         self._account: AccountSnapshot | None = None
         self._cycle = 0
+        self._decision: Decision | None = None
         self.plan: Plan | None = None
 
     # -- the loop ----------------------------------------------------------------------------------------------
@@ -211,6 +216,8 @@ class MarketBot:
             else:
                 recovery.log_recovered(self.log, self._retry_policy, self._clock.now())
                 self._retry_policy.on_success()
+                again = partial(self.session.sell_at_second_look, self._decision, due)
+                recovery.try_or_log(again, self.log, "The next cycle looks again")
                 self._use_slack()
             self.session.log_clock()
             self._wait(due)
@@ -223,7 +230,7 @@ class MarketBot:
         blindly, and resting orders expire."""
         sent_before = self._client.requests_sent
         self._cycle += 1
-        self.plan = None
+        self.plan = self._decision = None
         status = self._client.get_exchange_status()
         began = self._clock.now()  # the answer has corrected the clock, however wrong the machine's is
         due = self._clock.monotonic() + self.settings.wait_time
@@ -248,6 +255,7 @@ class MarketBot:
         self.place_order(decision, due)
         if decision.plan.exits:
             self._bookkeeper.read_fills()
+        self._decision = decision
         outcome = self._executor.outcome()
         quotes = resting_quotes(decision.selection.chosen, outcome.resting, self._strategy)
         now = self._clock.now()
@@ -331,6 +339,7 @@ class MarketBot:
         asleep = self._clock.sleep(max(left, 0.0))
         if asleep:
             self._log_all([log_events.awake_again(asleep)])
+            self.session.memory.holes.forget_looks()
 
     # -- within a cycle ----------------------------------------------------------------------------------------
 
@@ -376,6 +385,7 @@ class MarketBot:
         """End expired cooldowns; start new ones after price jumps and early cancels."""
         guards, now = self.session.memory.guards, view.snapshot.at
         self.session.renew_groups(now)
+        self.session.memory.holes.on_books(view.markets, view.rivals, account.positions, status, now)
         self._log_guards(guards.ended(now))
         self._log_guards(guards.on_books(view.markets, view.snapshot.rivals, self.incentive_program.quoted, now))
         for shard, why in early_cancels(account.early, view.markets, status).items():

@@ -268,36 +268,70 @@ class NoExit:
     reason: str
 
 
-def _not_trading(market: Market | None) -> NoExit | None:
+def not_trading(market: Market | None) -> NoExit | None:
     """Why positions in a market cannot be closed, None if they can."""
     if market is not None and market.status is MarketStatus.ACTIVE:
         return None
     return NoExit(f"market is {market.status.value if market else 'not listed'}")
 
 
-def exit_order(
-    position: Position, market: Market | None, rivals: Book | None, own: Sequence[Bid], client_order_id: str
-) -> OrderRequest | NoExit:
-    """The order that sells `position` at the rivals' best bid, never worse.
+class Walk(NamedTuple):
+    """What a walk down a side's bids finds.
 
-    It is immediate-or-cancel, and reduce-only, so that it cannot open a position. Selling a side at p is bidding
-    1 - p for the other.
+    `size` contracts for `dollars`, the last of them at the price `worst`."""
+
+    size: Decimal
+    dollars: Decimal
+    worst: Decimal
+
+
+def walk(levels: Sequence[Level], count: Decimal, lowest: Decimal = _NOTHING) -> Walk:
+    """Walk down bids, best first, for `count` contracts, at `lowest` dollars or more.
+
+    Without such bids all figures are 0."""
+    found, dollars, worst = _NOTHING, _NOTHING, _NOTHING
+    for level in levels:
+        part = min(level.size, count - found)
+        if level.price < lowest or part <= 0:
+            break
+        found, dollars, worst = found + part, dollars + part * level.price, level.price
+    return Walk(found, dollars, worst)
+
+
+def exit_order(
+    position: Position,
+    market: Market | None,
+    rivals: Book | None,
+    own: Sequence[Bid],
+    client_order_id: str,
+    lowest: Decimal = _NOTHING,
+) -> OrderRequest | NoExit:
+    """The order that sells what the rivals bid for at `lowest` dollars or more.
+
+    Its price is that of the worst level that the whole position needs. If less rests down to `lowest`, no more is
+    sold. The order is immediate-or-cancel, and reduce-only, so that it cannot open a position. Selling a side at p
+    is bidding 1 - p for the other.
 
     `own`: a person's resting bids in the market, from the same account. A sale would cancel such a bid instead of
-    trading with it, so the position is kept if one is in the way."""
-    if market is None or market.status is not MarketStatus.ACTIVE:
-        return NoExit(f"market is {market.status.value if market else 'not listed'}")
-    best = rivals.best(position.side) if rivals else None
-    if best is None:
-        return NoExit(f"there are no bids for {position.side.value}")
-    in_the_way = [bid.price for bid in own if bid.side is position.side and bid.price >= best.price]
-    if in_the_way:
-        return NoExit(f"an order of your own, {position.side.value} at {max(in_the_way):.4f}, stands in the way")
+    trading with it, so nothing is sold at its price or below."""
+    closed = not_trading(market)
+    if closed is not None or market is None:
+        return closed or NoExit("market is not listed")
+    side = position.side
+    levels = rivals.side(side) if rivals else ()
+    if not levels:
+        return NoExit(f"there are no bids for {side.value}")
+    in_the_way = max((bid.price for bid in own if bid.side is side), default=_NOTHING)
+    if in_the_way >= levels[0].price:
+        return NoExit(f"an order of your own, {side.value} at {in_the_way:.4f}, stands in the way")
+    found = walk([level for level in levels if level.price > in_the_way], position.size, lowest)
+    if not found.size:
+        return NoExit(f"the best bid for {side.value}, {levels[0].price:.4f}, is below the limit of {lowest:.4f}")
     return OrderRequest(
         ticker=position.ticker,
         exchange_index=market.exchange_index,
         client_order_id=client_order_id,
-        bid=Bid(position.side.other, ONE_DOLLAR - best.price, position.size),
+        bid=Bid(side.other, ONE_DOLLAR - found.worst, found.size),
         time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL,
         self_trade_prevention=SelfTradePrevention.MAKER,
         reduce_only=True,
@@ -309,7 +343,7 @@ def resting_exit_price(position: Position, market: Market | None, rivals: Book |
 
     In dollars of the other side. The order joins the rivals' best bid there, so that it is next to be filled and
     earns that side's reward meanwhile."""
-    closed = _not_trading(market)
+    closed = not_trading(market)
     if closed is not None:
         return closed
     best = rivals.best(position.side.other) if rivals else None

@@ -19,15 +19,17 @@ from exchange.models import ExchangeStatus, Market
 from exchange.orderbook import Bid, Book
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause, CancelReason
+from execution.exits import kept_below
 from execution.order_groups import OrderGroups
 from execution.plan import Plan, TargetQuote, Targets, make_plan
 from incentive import Board, IncentiveProgram
 from rewards.estimate import RewardedMarket
-from rewards.skips import Reason, Skip
+from rewards.skips import Reason, Skip, contracts
 from risk import exposure, gate
 from risk.exposure import Headroom
 from risk.gate import Place, TradingState
 from risk.guards import Guards, TargetGrace
+from risk.holes import Holes, Sale
 from risk.refusals import Refusals
 from runtime.log_format import local_time
 from selection.ranking import Selection
@@ -69,6 +71,7 @@ class LoopMemory:
 
     incentive_program: IncentiveProgram
     guards: Guards
+    holes: Holes
     target_grace: TargetGrace
     order_groups: OrderGroups
     refusals: Refusals
@@ -77,6 +80,7 @@ class LoopMemory:
         """Drop all traded markets. The next books are not compared with the last ones."""
         self.incentive_program.drop(self.incentive_program.quoted)
         self.guards.forget_books()
+        self.holes.forget_looks()
 
 
 def decide(
@@ -88,6 +92,8 @@ def decide(
     aside = guards.skips(snapshot.markets.values(), snapshot.at)
     unread = "an order or a position of the account could not be read"
     aside |= {ticker: Skip(ticker, Reason.UNREADABLE, "What", unread) for ticker in account.unread}
+    sales = memory.holes.sales(account.positions, snapshot.at)
+    aside |= _kept(settings, account, view, sales)
     selection, after = incentive_program.choose(
         snapshot, headroom(settings, account), inputs.accrued_by_program, aside
     )
@@ -114,10 +120,25 @@ def decide(
     ours = {(order.ticker, order.side) for order in account.ours}
     gone = [place for place in ours - places if place[0] not in keep]
     unwanted = _unwanted(gone, selection, guards, strategy_of(settings).trade)
-    targets = Targets(wanted, keep, blind | account.unread, inputs.until, settings.exit, unwanted)
+    targets = Targets(wanted, keep, blind | account.unread, inputs.until, settings.exit, sales, unwanted)
     shards = {market.shard for market in view.markets.values()}
     plan = make_plan(state, targets, memory.order_groups.group_ids(shards))
     return Decision(selection, stay, after, state, plan)
+
+
+def _kept(
+    settings: Settings, account: AccountSnapshot, view: MarketView, sales: Mapping[str, Sale]
+) -> dict[str, Skip]:
+    """The markets that are not quoted because their position is kept.
+
+    Only prices below its limit are left."""
+    found = {}
+    for position in account.positions:
+        sale = sales.get(position.ticker)
+        if sale and kept_below(position, view.rivals.get(position.ticker), sale, settings.exit):
+            number = f"{contracts(position.size)}, the limit is {sale.lowest:.4f}"
+            found[position.ticker] = Skip(position.ticker, Reason.EXIT_LIMIT, "Contracts kept", number)
+    return found
 
 
 def _unwanted(
@@ -212,13 +233,15 @@ def flatten_plan(
     rivals: Mapping[str, Book],
     status: ExchangeStatus,
     until: datetime,
+    sales: Mapping[str, Sale] | None,
 ) -> tuple[Plan, TradingState]:
     """The plan that closes the positions of an account, before anything is quoted.
 
-    `rivals`: the books of their `markets`, without the account's orders."""
+    `rivals`: the books of their `markets`, without the account's orders. `sales`: what may be sold, by market;
+    None: everything, at any price."""
     state = TradingState(
         _limits(settings), account.orders, account.positions.items, account.cash, markets, rivals, status,
         halted=another_bot.blocked(account), strangers=account.strangers,
     )  # fmt: skip
     leave = {order.ticker for order in account.ours} | account.unread
-    return make_plan(state, Targets(leave=leave, until=until, exit=settings.exit)), state
+    return make_plan(state, Targets(leave=leave, until=until, exit=settings.exit, sales=sales)), state

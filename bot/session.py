@@ -5,9 +5,8 @@ Promise:
   say.
 - The next session finds every quote that an ended session may have left.
 
-The loop's waits are in `market_bot.py`. This module waits only until the exchange answers for the first time, and
-until cancels are confirmed.
-"""
+The loop's waits are in `market_bot.py`. This module waits only until the exchange answers for the first time,
+until cancels are confirmed, and for a second look at positions."""
 
 from __future__ import annotations
 
@@ -17,17 +16,17 @@ from decimal import Decimal
 from functools import partial
 
 import trade
-from bot import agreement, another_bot, day_loss, expectations, log_events, prod_confirmation, recovery
+from bot import agreement, another_bot, day_loss, expectations, log_events, prod_confirmation, recovery, second_look
 from bot.account_user import AccountUser
 from bot.another_bot import FoundAtStart
 from bot.connection import Connection, account_state
-from bot.decision import LoopMemory, flatten_plan
+from bot.decision import Decision, LoopMemory
 from bot.halts import Halts
-from bot.observation import AccountSnapshot, look_at_account, read_markets
+from bot.observation import AccountSnapshot, look_at_account
 from bot.prod_confirmation import Confirm
 from bot.recovery import Failure, RetryPolicy
 from bot.settings import Settings
-from clients import Environment, KalshiHttpClient
+from clients import Environment
 from exchange.account import AccountLimits
 from exchange.errors import ExchangeError, Recovery, Unauthorized
 from exchange.models import ExchangeStatus, Order
@@ -36,6 +35,7 @@ from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause
 from execution.canceler import Canceler
 from execution.executor import Executor
+from execution.exits import Exit
 from execution.order_groups import OrderGroups
 from incentive import IncentiveProgram
 from ledger.bookkeeper import Bookkeeper
@@ -44,6 +44,7 @@ from ledger.entries import NewFill
 from ledger.ledger import Ledger
 from rewards import fees
 from risk.guards import Guards, TargetGrace
+from risk.holes import Holes
 from risk.refusals import Refusals
 from runtime import signals
 from runtime.log_format import Log
@@ -86,9 +87,10 @@ class Session:
             self.bookkeeper.balance_watch.refused,
         )
         guards = Guards(timedelta(seconds=settings.fill_pause))
-        refusals = Refusals(timedelta(seconds=settings.wait_time))
-        self.memory = LoopMemory(incentives, guards, TargetGrace(), self.order_groups, refusals)
+        holes, refusals = Holes(settings.exit_limit), Refusals(timedelta(seconds=settings.wait_time))
+        self.memory = LoopMemory(incentives, guards, holes, TargetGrace(), self.order_groups, refusals)
         self.retry_policy = RetryPolicy()
+        self._exit = settings.exit
         self.begun = False
         self._is_paused = False
         self._strangers = another_bot.Watch(settings.wait_time)
@@ -278,10 +280,25 @@ class Session:
         self.bookkeeper.begin_session()
         account = self.look_at_account()
         self.bookkeeper.accept_positions(account.mismatches)
-        flatten(self._client, self.executor, settings, account, status)
+        self.memory.holes.on_start(self._ledger.prices())
+        second_look.flatten(self._client, self.executor, settings, account, status, self.memory.holes, self._log)
         self.bookkeeper.read_fills()
         self.begun = True
         return True
+
+    def sell_at_second_look(self, decision: Decision | None, due: float) -> None:
+        """Wait for the second look that positions of a decision need, and sell them then.
+
+        `due`: the monotonic time of the next cycle, which comes first if it is sooner. Raises an `ExchangeError`
+        or a `LedgerError`."""
+        if decision is None or self._exit is not Exit.CROSS or not self.begun:
+            return
+        tickers = second_look.wait(self._client, self.memory.holes, decision, due)
+        account = self.look_at_account() if tickers else None
+        if account is None or account.mismatches or any(not self.executor.is_mine(one) for one in account.ours):
+            return  # the next cycle sees what is strange
+        if second_look.sell(self._client, self.executor, self.memory.holes, decision, account, tickers):
+            self.bookkeeper.read_fills()
 
     def look_at_account(self) -> AccountSnapshot:
         """Read the account, as `look_at_account` of `bot/observation.py` does.
@@ -386,16 +403,3 @@ class Session:
         orders, positions = self._client.get_resting_orders(), self._client.get_positions()
         cash = self.bookkeeper.read_cash(orders, positions, self._maker_rate)
         self.bookkeeper.close_cycle(None, cash.total if cash else None)
-
-
-def flatten(
-    client: KalshiHttpClient,
-    executor: Executor,
-    settings: Settings,
-    account: AccountSnapshot,
-    status: ExchangeStatus,
-) -> None:
-    """Close the account's positions, as the settings say. Raises an `ExchangeError`."""
-    markets, rivals = read_markets(client, [one.ticker for one in account.positions], account.orders)
-    now = client.clock.now()
-    executor.execute(*flatten_plan(settings, account, markets, rivals, status, settings.expiry(now, now)))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from clients import Environment
 from exchange.errors import ConfigError
-from execution.plan import Exit
+from execution.exits import Exit
 from incentive import Strategy
 from rewards.rule_dates import KNOWN_RULES, Beyond
 from selection.ranking import SelectionRules
@@ -171,6 +171,13 @@ def _cost(value: object) -> float:
     return float(number)
 
 
+def _part_of_a_dollar(value: object) -> Decimal:
+    number = _number(value)
+    if not 0 < number <= 1:
+        raise ValueError("must be a number of dollars a contract, above 0 and at most 1")
+    return number
+
+
 def _hours(value: object) -> float:
     number = float(_number(value))
     if not 0 <= number <= LONGEST_HOURS:
@@ -246,6 +253,7 @@ class Settings:
     trust_rule: str | None = field(metadata=_as(_rule, lambda name: name or "none"))
     fill_cost: float = field(metadata=_as(_cost, lambda dollars: f"${dollars:g}"))
     exit: Exit = field(metadata=_as(_exit, lambda exit: exit.value))
+    exit_limit: Decimal = field(metadata=_as(_part_of_a_dollar, lambda dollars: f"${dollars} a contract"))
     daily_loss_limit: Decimal = field(metadata=_as(_dollars, _in_dollars))
     fill_pause: float = field(metadata=_as(_no_or_some_seconds, _in_seconds))
     fill_limit: Decimal | None = field(

@@ -26,7 +26,7 @@ from bot.connection import Connection, account_state, is_embedded, read_variable
 from bot.halts import how_to_go_on
 from bot.launch import Paths
 from bot.observation import AccountSnapshot
-from bot.session import flatten
+from bot.second_look import flatten
 from bot.settings import Settings
 from clients import Environment
 from commands import context
@@ -37,12 +37,13 @@ from exchange.errors import ConfigError, ExchangeError
 from execution import cancel_reasons
 from execution.canceler import Canceler, NullRecorder
 from execution.executor import Executor
-from execution.plan import Exit
+from execution.exits import Exit
 from ledger.account_state import AccountState
 from ledger.database import LedgerError
 from ledger.entries import Halt
 from ledger.ledger import Ledger
 from ledger.own_tags import OwnTags
+from risk.holes import Holes
 from runtime import lock, log_format
 from runtime.console import ExitCode
 from simulator.embedded import THE_BOTS
@@ -315,7 +316,7 @@ class ManualTrader:
         print("The account has no resting orders now.")
 
     def close_all(self, settings: Settings) -> int:
-        """Cancel all orders, then sell every position at the best bids, never worse.
+        """Cancel all orders, then sell every position at any price, after two looks.
 
         Returns the exit code. Raises `ExchangeError`.
         """
@@ -325,7 +326,8 @@ class ManualTrader:
         positions.all_or_raise()
         account = AccountSnapshot((), positions, None, (), frozenset(), {})
         executor = Executor(client, self._canceler, NullRecorder(), lambda: "", self._log)
-        flatten(client, executor, replace(settings, exit=Exit.CROSS), account, status)
+        holes, crossing = Holes(settings.exit_limit), replace(settings, exit=Exit.CROSS)
+        flatten(client, executor, crossing, account, status, holes, self._log, at_any_price=True)
         self._canceler.wait_for_lists()
         left = client.get_positions()
         print(f"{len(positions) - len(left)} of {len(positions)} positions are closed.")

@@ -14,7 +14,7 @@ Promise:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -24,12 +24,13 @@ from exchange.account import Position
 from exchange.errors import ExchangeError, Gone, Paused, Recovery, ShortOfCash, Unavailable, Unreadable
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.optional_calls import OptionalCall
-from exchange.orderbook import ONE_DOLLAR, Bid, Book
+from exchange.orderbook import Bid, Book
 from execution.cancel_reasons import NO_AMEND, CancelCause, CancelReason
 from execution.canceler import Canceler, OrderRecorder
+from execution.exits import ExitOrder, UnsoldPosition
 from execution.order_groups import NEW_GROUP, OrderGroups
 from execution.outcome import Outcome
-from execution.plan import AmendKind, Amendment, ExitOrder, Plan
+from execution.plan import AmendKind, Amendment, Plan
 from risk import refusals
 from risk.gate import Gate, Place, Refusal, RefusalCode, TradingState
 from runtime import log_format
@@ -69,6 +70,7 @@ class Executor:
         self._short_shards: set[int] = set()
         self._amend_was_unavailable = False
         self._said_gone: set[str] = set()
+        self._said_kept: set[str] = set()
         self.last_expiry: datetime | None = None
 
     def sent_lately(self) -> int:
@@ -91,7 +93,7 @@ class Executor:
         self._said_gone &= {amendment.order.order_id for amendment in plan.amendments}
         for kept in plan.unsold:
             gate.block(kept.position.ticker)
-            self._log("SKIP POSITION", log_format.kept_position(kept.position, kept.reason))
+        self._tell_unsold(plan.unsold)
         for refusal in plan.refused:
             self._tell(refusal)
             if refusal.code in refusals.MARKETS_OWN:
@@ -293,6 +295,7 @@ class Executor:
 
     def _exit(self, sale: ExitOrder, rivals: Book | None, gate: Gate) -> None:
         position, order = sale
+        self._said_kept.discard(position.ticker)
         self._log("CLOSE POSITION", log_format.exit_order(position, order))
         response = self._send(order, gate)
         sold = response.filled if response else Decimal(0)
@@ -342,6 +345,16 @@ class Executor:
         self._sent.append(self._client.clock.monotonic())
         gate.count_order()
 
+    def _tell_unsold(self, unsold: Iterable[UnsoldPosition]) -> None:
+        """Log the positions that are not sold.
+
+        One that is kept is logged once, until a part of it is sold."""
+        unsold = tuple(unsold)
+        for one in unsold:
+            if not (one.is_kept and one.position.ticker in self._said_kept):
+                self._log("SKIP POSITION", log_format.kept_position(one.position, one.reason))
+        self._said_kept |= {one.position.ticker for one in unsold if one.is_kept}
+
     def _tell(self, refusal: Refusal) -> None:
         self._log("REFUSED ORDER", log_format.requested_order(refusal.order) | {"Reason": refusal.text})
 
@@ -349,8 +362,12 @@ class Executor:
 def sale_cost(
     position: Position, order: OrderRequest, response: OrderResponse, rivals: Book
 ) -> Mapping[str, object]:
-    """The cost of an exit for the log: the spread against the mid price, and the fee."""
-    spread = trade.exit_spread(position, rivals, ONE_DOLLAR - order.bid.price) * response.filled
+    """The cost of an exit for the log: the spread against the mid price, and the fee.
+
+    The bids of `rivals` are taken best first, down to the order's price."""
+    bids = trade.walk(rivals.side(position.side), response.filled, order.bid.other_price)
+    price = bids.dollars / bids.size if bids.size else order.bid.other_price
+    spread = trade.exit_spread(position, rivals, price) * response.filled
     fee = (response.average_fee or Decimal(0)) * response.filled
     said = {
         "Ticker": position.ticker,

@@ -9,10 +9,9 @@ Promise:
   price is too near the other side's best bid (`is_clear`), or the order is in the wrong order group.
 - Orders that the bot did not send are not touched.
 
-Prices come from `trade.py`. Positions are sold. With `CROSS` an exit order takes the best bid now, and the
-position's side is not quoted before the position is gone. With `REST` an order on the other side sells it,
-together with that side's quote.
-"""
+Prices come from `trade.py`. Positions are sold (`execution/exits.py`). With `CROSS` an exit order takes bids now,
+and the position's side is not quoted before the position is gone. With `REST` an order on the other side sells it,
+together with that side's quote."""
 
 from __future__ import annotations
 
@@ -25,27 +24,21 @@ from enum import Enum
 from typing import NamedTuple
 
 import trade
-from exchange.account import Position
 from exchange.models import Market, Order, OrderRequest
 from exchange.order_payloads import unix_seconds_up
 from exchange.orderbook import ONE_DOLLAR, Bid, PriceGrid
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause, CancelReason
+from execution.exits import Exit, ExitOrder, Exits, UnsoldPosition, plan_exits
 from rewards.skips import contracts
 from risk.gate import Gate, Place, Refusal, RefusalCode, TradingState
+from risk.holes import Sale
 
 CLEARANCE = 2
 """Steps of the grid, each counted as one cent at least, between a moved order and the other side's best bid."""
 
 _CENT = Decimal("0.01")
 _NOTHING = Decimal(0)
-
-
-class Exit(Enum):
-    """How positions are closed: take the best bid, or rest on the other side."""
-
-    CROSS = "CROSS"
-    REST = "REST"
 
 
 class TargetQuote(NamedTuple):
@@ -87,20 +80,6 @@ class Amendment(NamedTuple):
     kind: AmendKind
 
 
-class UnsoldPosition(NamedTuple):
-    """A position that cannot be closed now, and why."""
-
-    position: Position
-    reason: str
-
-
-class ExitOrder(NamedTuple):
-    """A position and the order that sells it now."""
-
-    position: Position
-    order: OrderRequest
-
-
 @dataclass(frozen=True)
 class Plan:
     """The requests of a cycle, in the order in which they are sent.
@@ -134,13 +113,15 @@ class Targets:
 
     `quotes`: the most important first. `keep`: markets whose orders stay as they are and are renewed. `leave`:
     markets that could not be read. The plan does not touch them: their orders expire. `until`: the expiry of new
-    and renewed orders. `unwanted`: why a side is no longer quoted."""
+    and renewed orders. `sales`: what may be sold, by market; None: everything, at any price. `unwanted`: why a
+    side is no longer quoted."""
 
     quotes: Sequence[TargetQuote] = ()
     keep: Collection[str] = ()
     leave: Collection[str] = ()
     until: datetime | None = None
     exit: Exit = Exit.CROSS
+    sales: Mapping[str, Sale] | None = None
     unwanted: Mapping[Place, CancelCause] = field(default_factory=dict)
 
 
@@ -163,6 +144,20 @@ def make_plan(state: TradingState, targets: Targets, groups: Mapping[int, str | 
     return _Planner(state, targets, groups or {}).plan()
 
 
+def plan_sales(state: TradingState, sales: Mapping[str, Sale]) -> Plan:
+    """Plan to sell positions with `CROSS`, and nothing else. Orders stay as they are."""
+    exits, gate = plan_exits(state, Exit.CROSS, sales), Gate(state, {})
+    passed, refused = _pass(gate, exits)
+    return Plan(exits=passed, unsold=exits.unsold, refused=refused)
+
+
+def _pass(gate: Gate, exits: Exits) -> tuple[tuple[ExitOrder, ...], tuple[Refusal, ...]]:
+    """The exits that pass the gate, and the refusals of the others."""
+    answers = [(sale, gate.check(sale.order)) for sale in exits.crossing]
+    passed = tuple(sale for sale, refusal in answers if refusal is None)
+    return passed, tuple(refusal for _, refusal in answers if refusal is not None)
+
+
 class _Planner:
     def __init__(self, state: TradingState, targets: Targets, groups: Mapping[int, str | None]) -> None:
         self._state, self._wanted, self._groups = state, targets, groups
@@ -183,8 +178,9 @@ class _Planner:
         self._places: set[Place] = {(order.ticker, order.side) for order in self._left}
 
     def plan(self) -> Plan:
-        exits, unsold, resting_exits = self._exits()
-        targets = self._targets(resting_exits, {sale.position.ticker: sale.position.side for sale in exits})
+        wanted = self._wanted
+        exits = plan_exits(self._state, wanted.exit, wanted.sales, wanted.leave)
+        unsold, targets = exits.unsold, self._targets(exits)
         sizes = {place: target.size for place, target in targets.items()}
         sizes |= {(one.ticker, one.side): one.remaining for one in self._left}
         gate = Gate(self._state, sizes)
@@ -197,20 +193,15 @@ class _Planner:
             self._fill(gate, place, target, target.market.ticker in blocked)
         for place, orders in self._ours.items():
             self._cancels += [(order, self._unwanted(place)) for order in orders]
-        passed = []
-        for sale in exits:
-            refusal = gate.check(sale.order)
-            if refusal is None:
-                passed.append(sale)
-            else:
-                self._refused.append(refusal)
+        passed, refused = _pass(gate, exits)
+        self._refused += refused
         self._amendments.sort(key=self._rank)
         return Plan(
             cancels=tuple(self._cancels),
             amendments=tuple(self._amendments),
-            exits=tuple(passed),
+            exits=passed,
             orders=tuple(self._orders),
-            unsold=tuple(unsold),
+            unsold=unsold,
             refused=tuple(self._refused),
             stays=tuple(self._stays),
             places=frozenset(self._places),
@@ -223,50 +214,13 @@ class _Planner:
         held = f"{contracts(self._held.get(place, _NOTHING))} contracts of this side are held and being sold"
         return self._wanted.unwanted.get(place) or CancelCause(CancelReason.POSITION, held)
 
-    # -- exits -----------------------------------------------------------------------------------------------
-
-    def _exits(self) -> tuple[list[ExitOrder], list[UnsoldPosition], list[TargetQuote]]:
-        """Exit orders, positions that cannot be sold now, and resting exits."""
-        state = self._state
-        theirs = trade.bids_by_ticker(one for one in state.orders if not trade.is_own(one, state.strangers))
-        exits: list[ExitOrder] = []
-        unsold: list[UnsoldPosition] = []
-        resting_exits: list[TargetQuote] = []
-        for position in self._state.positions:
-            ticker = position.ticker
-            if not position.count:
-                continue
-            if ticker in self._wanted.leave:
-                unsold.append(UnsoldPosition(position, "its orders could not be read"))
-                continue
-            market, book = self._state.markets.get(ticker), self._state.books.get(ticker)
-            if not self._state.status.trades(market.exchange_index if market else None):
-                unsold.append(UnsoldPosition(position, "trading is paused there"))
-                continue
-            own = theirs.get(ticker, [])
-            if self._wanted.exit is Exit.CROSS:
-                order = trade.exit_order(position, market, book, own, "")
-                if isinstance(order, trade.NoExit):
-                    unsold.append(UnsoldPosition(position, order.reason))
-                else:
-                    exits.append(ExitOrder(position, order))
-                continue
-            price = trade.resting_exit_price(position, market, book)
-            if isinstance(price, trade.NoExit):
-                unsold.append(UnsoldPosition(position, price.reason))
-            elif market is not None and self._wanted.until is not None:
-                bid = Bid(position.side.other, price, position.size)
-                resting_exits.append(TargetQuote(market, bid, self._wanted.until, size=_NOTHING))
-        return exits, unsold, resting_exits
-
     # -- targets -----------------------------------------------------------------------------------------------
 
-    def _targets(
-        self, resting_exits: Iterable[TargetQuote], sold: Mapping[str, object]
-    ) -> dict[Place, TargetQuote]:
+    def _targets(self, exits: Exits) -> dict[Place, TargetQuote]:
         """Targets by side, the most important first.
 
-        `sold`: the side of each exit, by market."""
+        A side whose position is sold now, or at the second look, is not quoted. An order that is a quote and an
+        exit in one rests at the exit's price."""
         found: dict[Place, TargetQuote] = {}
         for quote in self._wanted.quotes:
             side, price, count = quote.bid.side, quote.bid.price, quote.bid.count
@@ -275,17 +229,24 @@ class _Planner:
             found.setdefault(quote.place, quote._replace(bid=rest, group_id=group))
         for place, kept in self._as_they_are():
             found.setdefault(place, kept)
-        for ticker, side in [place for place in found if sold.get(place[0]) is place[1]]:
-            del found[ticker, side]
-        for one in resting_exits:
-            quoted = found.get(one.place)
+        selling = [one.position for one in exits.crossing]
+        if self._wanted.exit is Exit.CROSS:
+            selling += [one.position for one in exits.unsold if one.again is not None]
+        for position in selling:
+            found.pop((position.ticker, position.side), None)
+        until = self._wanted.until
+        for market, bid in exits.resting:
+            if until is None:
+                break
+            place = market.ticker, bid.side
+            quoted = found.get(place)
             if quoted is None:
-                found[one.place] = one
+                found[place] = TargetQuote(market, bid, until, size=_NOTHING)
                 continue
-            count, sells = quoted.bid.count, one.bid.count
-            count = max(count, sells) if one.market.ticker in self._wanted.keep else count + sells
-            both = Bid(quoted.bid.side, quoted.bid.price, count)
-            found[one.place] = quoted._replace(bid=both, size=max(quoted.size, count - sells))
+            count, sells = quoted.bid.count, bid.count
+            count = max(count, sells) if market.ticker in self._wanted.keep else count + sells
+            both = Bid(bid.side, bid.price, count)
+            found[place] = quoted._replace(bid=both, size=max(quoted.size, count - sells))
         return found
 
     def _as_they_are(self) -> Iterable[tuple[Place, TargetQuote]]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from exchange.account import Fill
 from exchange.models import Market
-from exchange.orderbook import NO, ONE_DOLLAR, YES, Book
+from exchange.orderbook import ONE_DOLLAR, YES, Book, PriceGrid
 from rewards.skips import Reason, Skip
 from risk.gate import Place
 from runtime.log_format import Fields, local_time
@@ -100,11 +100,10 @@ class Guards:
         told = []
         middles: dict[str, int] = {}
         for ticker, book in books.items():
-            market, yes, no = markets.get(ticker), book.best(YES), book.best(NO)
-            if market is None or yes is None or no is None:
+            market = markets.get(ticker)
+            middle = twice_the_middle(market.grid, book) if market else None
+            if middle is None:
                 continue
-            grid = market.grid
-            middle = grid.ticks(YES, yes.price) + grid.ticks(YES, ONE_DOLLAR - no.price)  # twice, to stay whole
             moved = abs(middle - self._mid_prices.get(ticker, middle))
             if moved > 2 * JUMP:
                 why = f"its mid price moved by {moved / 2:g} ticks"
@@ -189,6 +188,12 @@ class TargetGrace:
         }
         self._missed = missed
         return frozenset(ticker for ticker, looks in missed.items() if looks < LOOKS_MISSED)
+
+
+def twice_the_middle(grid: PriceGrid, book: Book) -> int | None:
+    """Twice the mid price in ticks of YES, to stay whole. None if a side has no bids."""
+    yes, no = book.best_bids()
+    return None if yes is None or no is None else grid.ticks(YES, yes) + grid.ticks(YES, ONE_DOLLAR - no)
 
 
 def _begins(cooldown: Cooldown) -> Fields:

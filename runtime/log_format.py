@@ -142,10 +142,12 @@ def order_response(response: OrderResponse) -> Fields:
 
 
 def exit_order(position: Position, order: OrderRequest) -> Fields:
-    """An order that sells a position: the position's side, the selling price."""
+    """An order that sells a position, or a part of it.
+
+    The side is the position's, the price the lowest at which it sells."""
     sold_at = {"Price": price_text(order.bid.other_price)}
     return (
-        {"Ticker": position.ticker, "Side": position.side.value} | sold_at | {"Count": count_text(position.size)}
+        {"Ticker": position.ticker, "Side": position.side.value} | sold_at | {"Count": count_text(order.bid.count)}
     )
 
 

@@ -57,7 +57,8 @@ MISSING = ("403", "404", "404_html", "501", "501_text", "html", "nonsense")
 GARBLED = ("truncated", "no_order", "unknown_status", "missing_field", "repeated_cursor")
 READS = ("stale", "clock_jump")
 EVENTS = (
-    "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "cash_moved",
+    "trading_paused", "exchange_paused", "halted", "closes", "settles", "new_grid", "partial_fill", "hole",
+    "cash_moved",
     "cash_deposited", "cash_withdrawn", "cash_set_aside", "cash_given", "group_triggered", "key_revoked",
     "stranger",
 )  # fmt: skip
@@ -68,7 +69,7 @@ _NEEDED = {
     "stranger": ("name",),
 }  # fmt: skip
 _NEEDED_AT_A_TIME = dict.fromkeys(
-    ("halted", "closes", "settles", "new_grid", "partial_fill", "stranger"), ("ticker",)
+    ("halted", "closes", "settles", "new_grid", "partial_fill", "hole", "stranger"), ("ticker",)
 )
 
 GRIDS = ("linear", "tapered", "deci")
@@ -188,6 +189,7 @@ def _wrong(rule: Rule) -> str | None:
         (given.get("seconds", 0) >= 0 or rule.do == "clock_jump", "seconds must not be negative"),
         (given.get("grid", "linear") in GRIDS, f"grid must be one of {', '.join(GRIDS)}"),
         (given.get("result", "yes") in ("yes", "no"), "result must be yes or no"),
+        (given.get("side", "yes") in ("yes", "no"), "side must be yes or no"),
         (0 <= given.get("value", 0) <= 100, "value must be 0 to 100 cents"),
         (not {"result", "value"} <= given.keys(), "result and value exclude each other"),
         (400 <= given.get("status", 400) < 500, "status must be 400 to 499"),

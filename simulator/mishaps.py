@@ -25,6 +25,9 @@ The faults of `simulator.faults`, with their parameters:
   struck request is about.
 - `partial_fill`: a simulated trader takes `part` (0.5) of an order just before its cancel, or before any other
   struck request. It is the order that the request names, or else the oldest that rests in the market.
+- `hole`: for `seconds` (30) others bid nothing for `side` (yes) of a market but one order at a cent; then they
+  come
+  back. The market is chosen as for `closes`.
 - `cash_moved`: `amount` dollars, or the free cash if that is less, move from shard `source` to `destination`.
   `cash_withdrawn`, `cash_set_aside`: that amount leaves the account, or goes to another subaccount.
   `cash_deposited`: `amount` less `fee` (0) arrives as a deposit. `cash_given`: the amount arrives without an entry
@@ -45,7 +48,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from simulator import lifecycle, missing_endpoint, order_entry, order_groups, pauses
+from simulator import book_hole, lifecycle, missing_endpoint, order_entry, order_groups, pauses
 from simulator.account import Account
 from simulator.api import listing_forms
 from simulator.api.service import ROOT, Api
@@ -318,6 +321,10 @@ def _happen_to(exchange: Exchange, rule: Rule, market: ListedMarket, order: Orde
         terms = OrderTerms(market.ticker, True, market.grid.prices[0], CONTRACT, name, expires=expires)
         with suppress(Refusal):  # the market takes no orders, or no cash is left
             order_entry.create(exchange, CUSTOMER, terms)
+    elif rule.do == "hole":
+        book_hole.tear(
+            exchange, market, given.get("side", "bid") == "bid", given.get("seconds", book_hole.SECONDS)
+        )
     elif rule.do == "partial_fill":
         taken = order or next(iter(market.owned.values()), None)
         if taken is not None and exchange.trades_in(market):

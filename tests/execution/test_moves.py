@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from exchange.models import Order
 from exchange.orderbook import NO, SIDES, YES, Bid, Book, Level, PriceGrid, Side
 from execution.cancel_reasons import CancelReason
-from execution.plan import AmendKind, Exit, Plan, TargetQuote, Targets, make_plan
+from execution.exits import Exit
+from execution.plan import AmendKind, Plan, TargetQuote, Targets, make_plan
 from risk.gate import RefusalCode, TradingState
 from risk.guards import Guards
-from simulator.listing import CENTI_EDGE, DECI, LINEAR, TAPERED, Grid, ListedMarket
-from simulator.matching import CONTRACT
-from simulator.matching import Order as SimulatedOrder
+from simulator.listing import CENTI_EDGE, DECI, LINEAR, TAPERED, Grid
 from tests.support import builders
-from tests.support.bench import Bench, MakeBench
+from tests.support.bench import MakeBench
 from tests.support.builders import CENTS, TENTHS, UNTIL, grid, held, market, order, prices_of, state
+from tests.support.crowds import crowd
 
 D = Decimal
 TICKER = "KXA-1"
@@ -131,7 +131,8 @@ def test_more_contracts_do_not_make_a_near_move_allowed() -> None:
     to = Bid(YES, D("0.54"), D(9))
     assert_placed_again(plan(*world(to, across(YES, "0.45"))), to)
     now, targets = world(to, across(YES, "0.45"))
-    made = plan(replace(now, positions=(held(TICKER, -3),)), replace(targets, exit=Exit.REST))
+    touch = replace(now, books={TICKER: across(YES, "0.45")._replace(yes=(Level(D("0.54"), D(900)),))})
+    made = plan(replace(touch, positions=(held(TICKER, -3),)), replace(targets, exit=Exit.REST))
     assert_placed_again(made, Bid(YES, D("0.54"), D(12)))
 
 
@@ -175,10 +176,12 @@ def test_no_move_is_near_the_ask_and_none_is_left_out(
     becomes a post-only order, which the gate refuses only if it would cross."""
     price_grid, to, best, now, targets = case
     asked = 1 - best if best is not None else D(1)
-    on_the_way = [b - a for a, b in pairwise(prices_of(price_grid, to.side)) if a < asked and b > to.price]
-    is_clear = asked - to.price >= max([D("0.02"), *(2 * step for step in on_the_way)])
     made = plan(now, targets)
     (resting, *_) = now.orders
+    if now.positions:  # quote and exit in one rest at the exit's price, the side's best bid
+        to = replace(to, price=D("0.05"))
+    on_the_way = [b - a for a, b in pairwise(prices_of(price_grid, to.side)) if a < asked and b > to.price]
+    is_clear = asked - to.price >= max([D("0.02"), *(2 * step for step in on_the_way)])
     wanted = replace(to, count=to.count + sum(one.size for one in now.positions))
     if resting.price == to.price:
         assert not made.cancels
@@ -198,26 +201,6 @@ def test_no_move_is_near_the_ask_and_none_is_left_out(
 # -- on a simulated exchange -----------------------------------------------------------------------------------
 
 
-def crowd(bench: Bench, one: ListedMarket, bid: int, ask: int) -> None:
-    """All simulated traders leave and come back: ten levels of 3,000 contracts, the best at `bid` and at `ask`.
-
-    Both are YES prices in pips. Orders of the account that they cross are filled."""
-    exchange = bench.exchange.api.exchange
-    for is_bid, best in ((True, bid), (False, ask)):
-        half, tick = one.book.half(is_bid), one.grid.tick(best)
-        for other in half.everyone():
-            if other.owner is None:
-                half.remove(other)
-        for step in range(10):
-            price = one.grid.price(tick - step if is_bid else tick + step)
-            if price is not None:
-                came = SimulatedOrder(one.ticker, is_bid, price, 3_000 * CONTRACT)
-                exchange.execute(one, came)
-                if came.remaining:
-                    exchange.rest(one, came)
-    exchange.changed(one)
-
-
 @pytest.mark.parametrize(
     ("price_grid", "ask"),
     [(LINEAR, 6_000), (DECI, 6_000), (TAPERED, 1_000), (TAPERED, 1_100), (CENTI_EDGE, 200), (CENTI_EDGE, 9_950)],
@@ -229,7 +212,9 @@ def test_a_book_that_comes_a_cent_nearer_makes_no_taker(
 ) -> None:
     """The rivals' best bid rises to `ticks` before the ask, and the bot follows. Between its look and its request
     all traders come a cent against it. It pays no taker's fee, whether it moves the order or places it again."""
-    bench = make_bench(who=(), TRADE_SIZE=5, TRADE_DELTA=0, EXIT="REST", MAX_CAPITAL=500, MAX_EVENT_LOSS=500)
+    bench = make_bench(
+        who=(), TRADE_SIZE=5, TRADE_DELTA=0, INCENTIVE_SIZE=None, MAX_CAPITAL=500, MAX_EVENT_LOSS=500
+    )
     best = price_grid.nearest(ask, -ticks)
     for one in bench.exchange.api.exchange.markets.values():
         one.grid = price_grid

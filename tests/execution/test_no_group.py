@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.orderbook import NO, YES, Bid, Side
-from execution.plan import Exit, Plan, TargetQuote, Targets, make_plan
+from execution.exits import Exit
+from execution.plan import Plan, TargetQuote, Targets, make_plan
 from risk.gate import Limits, RefusalCode
 from tests.support.bench import STILL, MakeBench, lose, own_resting, trade_cycles
 from tests.support.builders import BOOK, UNTIL, held, market, order, state

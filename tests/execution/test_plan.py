@@ -15,7 +15,8 @@ from exchange.account import Position
 from exchange.models import Market, MarketStatus, Order
 from exchange.orderbook import NO, SIDES, YES, Bid, Book, Level, Side
 from exchange.reserves import FreeCash
-from execution.plan import AmendKind, Exit, Plan, TargetQuote, Targets, make_plan
+from execution.exits import Exit
+from execution.plan import AmendKind, Plan, TargetQuote, Targets, make_plan
 from risk.gate import Gate, Limits, RefusalCode, TradingState
 from tests.support.builders import (
     AMPLE,
@@ -271,15 +272,25 @@ def after(now: TradingState, made: Plan, sold: bool = True) -> TradingState:
         bid = new.bid
         orders.append(order(new.ticker, bid.side, bid.price, bid.count, f"new-{number}", True,
                             new.exchange_index or 0, 120, 0, new.group_id))  # fmt: skip
-    closed = {one.position.ticker for one in made.exits} if sold else set()
-    positions = tuple(one for one in now.positions if one.ticker not in closed)
+    closed = {one.position.ticker: one.order.bid.count / one.position.size for one in made.exits if sold}
+    left = {one: 1 - closed.get(one.ticker, D(0)) for one in now.positions}
+    positions = tuple(
+        replace(one, count=one.count * part, exposure=one.exposure * part) for one, part in left.items() if part
+    )
     balance = now.cash
     if balance is not None:
         before, then = tied_by_shard(now, now.orders), tied_by_shard(now, orders)
         by_shard = {shard: cash + before[shard] - then[shard] for shard, cash in balance.by_shard.items()}
         freed = sum(before.values(), D(0)) - sum(then.values(), D(0))
         balance = FreeCash(balance.total + freed, by_shard)
-    return replace(now, orders=tuple(orders), positions=positions, cash=balance)
+    books = dict(now.books)
+    for sale in made.exits if sold else ():  # what it took rests no more
+        ticker, side, left_to_take = sale.position.ticker, sale.position.side, sale.order.bid.count
+        for level in books[ticker].side(side):
+            part = min(level.size, left_to_take)
+            books[ticker] = books[ticker].without_bids([Bid(side, level.price, part)])
+            left_to_take -= part
+    return replace(now, orders=tuple(orders), positions=positions, cash=balance, books=books)
 
 
 def holding(now: TradingState, ticker: str, side: Side) -> Decimal:
@@ -358,7 +369,7 @@ def test_no_plan_crosses_or_leaves_two_orders_on_one_side(
     world: tuple[TradingState, Targets],
 ) -> None:
     """No new order crosses the book or could trade with another order of the account. No two orders of one
-    intent rest, and a sale takes the best bid."""
+    intent rest, and a sale takes the best bids, down to the one that its whole position needs."""
     now, wanted = world
     made = make_plan(now, wanted, GROUPS)
     then = after(now, made, sold=False)
@@ -380,12 +391,14 @@ def test_no_plan_crosses_or_leaves_two_orders_on_one_side(
         assert new.post_only
         assert new.expires == UNTIL
     for sale in made.exits:
-        assert sale.order.bid.count == sale.position.size
-        best = now.books[sale.position.ticker].best(sale.position.side)
-        assert best is not None
-        assert sale.order.bid.other_price == best.price
+        count, worst = sale.order.bid.count, sale.order.bid.other_price
+        levels = now.books[sale.position.ticker].side(sale.position.side)
+        assert count == min(sale.position.size, sum((one.size for one in levels if one.price >= worst), D(0)))
+        assert sum((one.size for one in levels if one.price > worst), D(0)) < count, "no level is needed less"
         staying = [o for o in then.orders if o.ticker == sale.position.ticker and o.side is sale.position.side]
-        assert all(one.price < best.price for one in staying)
+        assert all(one.price < worst for one in staying)
+        below = [one.price for one in levels if one.price < worst]
+        assert count == sale.position.size or not below or any(one.price >= below[0] for one in staying)
 
 
 @settings(max_examples=70)

@@ -14,7 +14,16 @@ import trade
 from rewards.skips import Reason
 from simulator.account import Account
 from simulator.listing import ListedProgram
-from tests.support.bench import Bench, MakeBench, answer, assert_quoting_once, cut_before, is_quote, unavailable
+from tests.support.bench import (
+    Bench,
+    MakeBench,
+    answer,
+    assert_quoting_once,
+    cut_before,
+    fill_quote,
+    is_quote,
+    unavailable,
+)
 from tests.support.project import START
 
 pytestmark = pytest.mark.slow
@@ -30,7 +39,7 @@ def test_a_hiccup_costs_no_cycle(make_bench: MakeBench) -> None:
         bench.wire.fault = lambda _, number, broken=broken, fault=fault: fault if number == broken else None
         bench.run(cycles=2)
         assert bench.events("ERROR") == [], f"request {broken}"
-        assert all(wait > 50 for wait in bench.waits), (broken, bench.waits)
+        assert all(wait > 40 for wait in bench.waits), (broken, bench.waits)
         assert_quoting_once(bench)
 
 
@@ -91,7 +100,7 @@ def test_a_failed_cycle_is_tried_again_before_the_orders_expire(bench: Bench) ->
     bench.wire.fault = lambda *_: None if bench.waits else unavailable
     bench.run(cycles=3)
     assert bench.waits[0] == 10
-    assert 55 < bench.waits[1] < 60
+    assert 40 < bench.waits[1] < 60, "ten seconds of it were for a second look at the positions"
 
 
 def test_ctrl_c_leaves_none_of_our_orders_behind(bench: Bench) -> None:
@@ -268,7 +277,7 @@ def test_a_wrong_machine_clock_does_not_shift_the_ledgers_start(make_bench: Make
         bench.run(cycles=1)
         begun = bench.ledger.begun
         assert begun is not None
-        assert abs((begun - bench.exchange.clock.now()).total_seconds() - seconds) < 5
+        assert abs((begun - bench.exchange.clock.now()).total_seconds() - seconds) < 20
 
 
 def test_lists_that_never_catch_up_are_not_taken_for_empty_ones(make_bench: MakeBench) -> None:
@@ -340,9 +349,8 @@ def test_orders_known_to_rest_are_never_reported_as_gone(bench: Bench) -> None:
 
 
 def test_a_fill_is_sold_even_where_the_board_cannot_be_read(bench: Bench) -> None:
-    choice = bench.bot.start_trading()
-    assert choice is not None
-    bench.exchange.api.exchange.accounts["customer"].holdings[choice.chosen[0].ticker].count = 500
+    bench.run(cycles=1)
+    fill_quote(bench)
     bench.wire.fault = lambda request, _: unavailable if "incentive_programs" in (request.url or "") else None
     bench.run(cycles=1)
     assert bench.held() == {}

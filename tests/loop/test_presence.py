@@ -19,6 +19,7 @@ from simulator.opening import CUSTOMER
 from simulator.people import EVERYBODY
 from tests.slow import limits
 from tests.support.bench import MakeBench, answer, assert_quoting_once, fill_quote, unavailable
+from tests.support.small_exchange import take
 from trade import OWN_PREFIX
 
 pytestmark = pytest.mark.slow
@@ -119,13 +120,14 @@ def test_a_resting_exit_sells_as_a_maker(make_bench: MakeBench) -> None:
     """The exit and the quote of its side are one order. It pays no taker fee."""
     bench = make_bench(who=(), TRADE_SIZE=5, EXIT="REST")
     bench.run(cycles=1)
+    bench.pass_time(10)
     ticker, size = fill_quote(bench)
     bench.run(cycles=1)
     assert bench.held()[ticker] == size
     (exit_,) = [order for order in bench.resting() if order.ticker == ticker]
     assert not exit_.is_bid
     assert exit_.remaining == 2 * size, "the quote and what it sells, one order"
-    assert fill_quote(bench, is_bid=False, part=0.5) == (ticker, size)
+    assert take(bench.exchange.api.exchange, exit_, part=0.5) == size
     assert ticker not in bench.held()
     assert not bench.account.fills[-1].is_taker, "it pays no taker's fee"
 

@@ -120,6 +120,8 @@ def test_what_one_rule_strikes_another_counts_for_itself() -> None:
         ('{"do": "stranger", "ticker": "KXM-1", "name": "a.b"}', "name must be 1 to 32 characters"),
         ('{"do": "partial_fill", "ticker": "KXM-1", "part": 0}', "part must be more than 0"),
         ('{"do": "partial_fill", "ticker": "KXM-1", "part": 1.5}', "at most 1"),
+        ('{"do": "hole", "from": 5}', "hole needs ticker"),
+        ('{"do": "hole", "ticker": "KXM-1", "side": "both"}', "side must be bid or ask"),
         ('{"do": "cash_moved", "amount": NaN}', "amount may not be nan"),
         ('{"do": "order_refused", "status": 500}', "status must be 400 to 499"),
         ('{"do": "order_refused", "side": "yes"}', "side must be bid or ask"),

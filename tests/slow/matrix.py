@@ -53,6 +53,7 @@ GIVEN: Mapping[str, tuple[dict[str, Any], ...]] = {
     "clock_jump": ({"seconds": 30.0},), "trading_paused": ({},), "exchange_paused": ({},),
     "halted": (_A_QUOTED_MARKET,), "closes": (_A_QUOTED_MARKET,), "settles": (_A_QUOTED_MARKET,),
     "new_grid": ({**_A_QUOTED_MARKET, "grid": ""},), "partial_fill": (_A_QUOTED_MARKET,),
+    "hole": ({**_A_QUOTED_MARKET, "seconds": 30.0},),
     "cash_moved": ({"amount": 20},), "cash_deposited": ({"amount": 20, "fee": 0.4},),
     "cash_withdrawn": ({"amount": 20},), "cash_set_aside": ({"amount": 20},), "cash_given": ({"amount": 20},),
     "group_triggered": ({},), "key_revoked": ({},), "stranger": ({**_A_QUOTED_MARKET, "name": NAME},),
