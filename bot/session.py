@@ -16,7 +16,16 @@ from decimal import Decimal
 from functools import partial
 
 import trade
-from bot import agreement, another_bot, day_loss, expectations, log_events, prod_confirmation, recovery, second_look
+from bot import (
+    agreement,
+    another_bot,
+    day_loss,
+    expectations,
+    log_events,
+    prod_confirmation,
+    recovery,
+    second_look,
+)
 from bot.account_user import AccountUser
 from bot.another_bot import FoundAtStart
 from bot.connection import Connection, account_state
@@ -295,7 +304,7 @@ class Session:
             return
         tickers = second_look.wait(self._client, self.memory.holes, decision, due)
         account = self.look_at_account() if tickers else None
-        if account is None or account.mismatches or any(not self.executor.is_mine(one) for one in account.ours):
+        if account is None or account.mismatches or account.strangers:
             return  # the next cycle sees what is strange
         if second_look.sell(self._client, self.executor, self.memory.holes, decision, account, tickers):
             self.bookkeeper.read_fills()

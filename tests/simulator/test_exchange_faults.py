@@ -363,16 +363,16 @@ def test_a_revoked_key_is_refused_and_its_orders_stay() -> None:
 
 
 @shows("hole")
-@pytest.mark.parametrize("side", ["yes", "no"])
+@pytest.mark.parametrize("side", ["bid", "ask"])
 def test_a_hole_takes_the_others_from_a_side_and_brings_them_back(side: str) -> None:
     """The order of a customer stays. The other side is not touched."""
     client = open_with({"do": "hole", "ticker": MARKET, "side": side, "from": 10, "seconds": 20})
     book = client.exchange.markets[MARKET].book
-    torn, other = book.half(side == "yes"), book.half(side != "yes")
+    torn, other = book.half(side == "bid"), book.half(side != "bid")
     before, beside = torn.levels(), other.levels()
-    order_id = client.place(side="bid" if side == "yes" else "ask", price="0.0200" if side == "yes" else "0.9800")
+    order_id = client.place(side="bid" if side == "bid" else "ask", price="0.0200" if side == "bid" else "0.9800")
     client.wait_until(10)
-    assert [price for price, _ in torn.levels()] == ([100, 200] if side == "yes" else [9_800, 9_900])
+    assert [price for price, _ in torn.levels()] == ([100, 200] if side == "bid" else [9_800, 9_900])
     assert other.levels() == beside
     client.cancel(order_id)
     client.wait_until(30)
