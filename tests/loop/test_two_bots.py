@@ -15,6 +15,7 @@ from execution import cancel_reasons
 from ledger import schema
 from tests.support.bench import (
     Bench,
+    Beside,
     Killed,
     MakeBench,
     Said,
@@ -413,3 +414,14 @@ def test_the_sales_of_close_all_are_the_bots_own(
     bench.run(cycles=1)
     assert bench.held().get(ticker) is None
     assert bench.ledger.opened_positions().get(ticker) is None
+
+
+def test_status_tells_another_bots_orders_from_the_bots(beside: Beside) -> None:
+    bench, typed = beside
+    bench.run(cycles=1)
+    name = Process("feedbeef", 1).new_id()
+    bench.raw.place(ticker=bench.resting()[0].ticker, post_only=True, client_order_id=name)
+    bench.restart()  # its own orders are those of an earlier run
+    orders = typed("--json").json["orders"]
+    assert sorted(row["is_ours"] for row in orders) == [False, True, True, True, True]
+    assert [row["price"] for row in orders if not row["is_ours"]] == ["0.0100"]
