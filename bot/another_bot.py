@@ -66,7 +66,7 @@ class Watch:
         earlier = [one for one in seen if one.started <= this.started]
         if earlier and last is not None and now - last <= self._remembered:
             self._last_look = None
-            told = f"another bot trades on this account and started earlier, {earlier[0].started_text}"
+            told = f"another bot trades on this account and started no later, {earlier[0].started_text}"
             return f"{told}; its orders rest in {_tickers(strangers)}"
         if not frozenset(seen) <= self._told:
             self._tell(strangers, seen, this, log)

@@ -182,7 +182,7 @@ class Session:
         self._log("INFO", *found.waiting(seconds))
         self._is_waiting_at_start = True
         strangers, until = list(found.orders), self._client.clock.monotonic() + seconds
-        while strangers and (left := until - self._client.clock.monotonic()) > 0:
+        while (left := until - self._client.clock.monotonic()) > 0:  # also if all are gone: they may come again
             self._client.clock.sleep(min(left, another_bot.LOOK_SECONDS))
             strangers = self._resting_strangers()
             if not found.are_unchanged(strangers):

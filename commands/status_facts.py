@@ -17,7 +17,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-import trade
 from bot.account_user import ask
 from bot.connection import Connection, account_state
 from bot.launch import Paths
@@ -25,6 +24,7 @@ from clients import Environment, KalshiHttpClient
 from commands import optional_calls
 from commands.cash import read_events, read_free
 from commands.running_bots import locks_of
+from exchange import client_ids, order_payloads
 from exchange.account import Fill, Position
 from exchange.models import Order
 from exchange.orderbook import Side
@@ -91,7 +91,8 @@ class SessionFacts(NamedTuple):
 class LedgerView(NamedTuple):
     """What a ledger says about its bot.
 
-    `fills`: number of fills on the UTC day of `mark`, since the ledger was begun. `halts`: those that stand.
+    `fills`: number of fills on the UTC day of `mark`, since the ledger was begun. `halts`: those that stand. `tags`:
+    those of its orders.
     """
 
     mark: AccountMark | None
@@ -100,6 +101,7 @@ class LedgerView(NamedTuple):
     cycle: CycleRecord | None
     session: SessionFacts | None
     cash_rule: CashRule
+    tags: frozenset[str]
 
 
 class BotProcess(NamedTuple):
@@ -153,9 +155,9 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
     except LedgerError as error:
         problem, is_broken = str(error), True
     if remembered is None:
-        rule = ledger_view.cash_rule if ledger_view else CashRule()
+        rule, tags = (ledger_view.cash_rule, ledger_view.tags) if ledger_view else (CashRule(), frozenset[str]())
         account, exchange = (
-            _account(client, rule),
+            _account(client, rule, tags),
             OPENED if connection.is_private else connection.about["Exchange"],
         )
     else:
@@ -215,7 +217,7 @@ def running(environment: Environment, connection: Connection, lock_file: Path) -
 # -- the exchange ------------------------------------------------------------------------------------------------
 
 
-def _account(client: KalshiHttpClient, rule: CashRule) -> AccountFacts:
+def _account(client: KalshiHttpClient, rule: CashRule, tags: frozenset[str]) -> AccountFacts:
     positions, orders = client.get_positions(), client.get_resting_orders()
     counted = _counted(client, positions.items, orders.items)
     return AccountFacts(
@@ -226,13 +228,19 @@ def _account(client: KalshiHttpClient, rule: CashRule) -> AccountFacts:
             for one in positions
         ),
         tuple(
-            RestingOrder(one.ticker, one.side, one.remaining, one.price, one.expires, trade.is_own(one))
+            RestingOrder(one.ticker, one.side, one.remaining, one.price, one.expires, _is_ours(one, tags))
             for one in orders
         ),
         counted.tied_up,
         counted.risks(),
         (*map(str, (*positions.unreadable, *orders.unreadable)), *optional_calls.failing(client)),
     )
+
+
+def _is_ours(order: Order, tags: frozenset[str]) -> bool:
+    """Whether a process of the ledger sent an order: `tags` are theirs."""
+    sender = client_ids.sender(order.client_order_id)
+    return sender is not None and sender.tag in tags
 
 
 def _counted(client: KalshiHttpClient, positions: tuple[Position, ...], orders: tuple[Order, ...]) -> gate.Gate:
@@ -299,6 +307,7 @@ def _ledger_view(ledger: Ledger) -> LedgerView:
         ledger.last_cycle(),
         SessionFacts(*sessions[-1]) if sessions else None,
         ledger.cash_rule().rule,
+        ledger.tags(),
     )
 
 

@@ -112,7 +112,7 @@ def test_a_bot_that_restarts_again_and_again_is_one_stranger() -> None:
     """Each of its runs has another tag."""
     watch = Watch(60)
     assert watch.look([order(Process("bbbbbbbb", 1_000))], OURS, NOW, quiet) == ""
-    assert "started earlier" in watch.look([order(Process("cccccccc", 1_500))], OURS, later(60), quiet)
+    assert "started no later" in watch.look([order(Process("cccccccc", 1_500))], OURS, later(60), quiet)
 
 
 @pytest.mark.parametrize("started", [0, 1_000, 2_000])

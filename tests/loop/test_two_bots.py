@@ -15,6 +15,7 @@ from execution import cancel_reasons
 from ledger import schema
 from tests.support.bench import (
     Bench,
+    Beside,
     Killed,
     MakeBench,
     Said,
@@ -64,7 +65,7 @@ def assert_first_goes_on(pair: Pair) -> None:
     assert pair.misdeeds == []
     assert pair.of(pair.second) == []
     (halt,) = pair.second.events("HALT")
-    assert "another bot trades on this account and started earlier" in halt
+    assert "another bot trades on this account and started no later" in halt
     assert pair.first.events("HALT") == []
     assert len(pair.of(pair.first)) == 4
     assert_quoting_once(pair.first)
@@ -168,7 +169,7 @@ def test_a_bot_of_an_older_version_counts_as_the_earlier(make_pair: Any, name: s
         bench.pass_time(60)
         assert len(bench.events("HALT")) == 0
         pair.turn(bench)
-    assert "started earlier, at a time that is not known" in bench.events("HALT")[0]
+    assert "started no later, at a time that is not known" in bench.events("HALT")[0]
     assert len(bench.resting()) == 1
 
 
@@ -242,6 +243,28 @@ def test_a_bot_does_not_start_next_to_one_that_renews(make_pair: Any, first: flo
     assert [order.order_id for order in pair.first.resting()] == before
     assert pair.misdeeds == []
     assert "Another bot trades on this account: it renewed or placed orders in" in pair.second.events("ERROR")[0]
+    assert pair.second.events("NEW SESSION") == []
+
+
+@pytest.mark.parametrize("back", [7, 20, 58])
+def test_a_bot_that_clears_its_account_is_a_running_one(make_pair: Any, back: int) -> None:
+    """All its orders are gone for a while, because it begins a new session. The start goes on looking."""
+    pair = make_pair()
+    bench, clock = pair.first, pair.first.exchange.clock
+    pair.turn(bench)
+    gone, sleep, began = bench.resting(), clock.sleep, clock.now()
+
+    def watched(seconds: float) -> None:
+        sleep(seconds)
+        since = (clock.now() - began).total_seconds()
+        bench.let_expire([order for order in gone if order.status == "resting"])
+        if since >= back and not pair.of(bench):
+            name = bench.bot.session.bookkeeper.own.process.new_id()
+            bench.raw.place(ticker="KXRAINCHI-26DEC09-T1", post_only=True, client_order_id=name)
+
+    clock.sleep = watched
+    assert pair.second.bot.run() == 2
+    clock.sleep = sleep
     assert pair.second.events("NEW SESSION") == []
 
 
@@ -413,3 +436,14 @@ def test_the_sales_of_close_all_are_the_bots_own(
     bench.run(cycles=1)
     assert bench.held().get(ticker) is None
     assert bench.ledger.opened_positions().get(ticker) is None
+
+
+def test_status_tells_another_bots_orders_from_the_bots(beside: Beside) -> None:
+    bench, typed = beside
+    bench.run(cycles=1)
+    name = Process("feedbeef", 1).new_id()
+    bench.raw.place(ticker=bench.resting()[0].ticker, post_only=True, client_order_id=name)
+    bench.restart()  # its own orders are those of an earlier run
+    orders = typed("--json").json["orders"]
+    assert sorted(row["is_ours"] for row in orders) == [False, True, True, True, True]
+    assert [row["price"] for row in orders if not row["is_ours"]] == ["0.0100"]
