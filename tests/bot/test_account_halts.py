@@ -87,7 +87,7 @@ def test_no_other_key_or_ledger_loses_a_halt(
 
 
 @pytest.mark.parametrize("address", ADDRESSES[1:])
-def test_an_address_written_another_way_loses_neither_halt_nor_ledger(make_bench: MakeBench, address: str) -> None:
+def test_another_address_loses_neither_halt_nor_ledger(make_bench: MakeBench, address: str) -> None:
     bench = halted(make_bench)
     begun = bench.ledger.begun
     start_with(bench, first_key(bench.exchange), address)
@@ -96,7 +96,7 @@ def test_an_address_written_another_way_loses_neither_halt_nor_ledger(make_bench
     assert "another account's" not in bench.log
 
 
-def test_back_at_the_first_key_the_halted_ledger_is_taken_up_again(make_bench: MakeBench) -> None:
+def test_the_halted_ledger_of_the_first_key_is_taken_up_again(make_bench: MakeBench) -> None:
     """Another user's bot used the folder meanwhile: it is not halted, and has a ledger of its own."""
     bench = halted(make_bench)
     begun, first = bench.ledger.begun, first_key(bench.exchange)
@@ -129,7 +129,7 @@ def test_a_user_without_an_order_is_known_by_the_list_of_keys(make_bench: MakeBe
     assert first.key_id != second.key_id
 
 
-def test_an_unknown_user_is_halted_and_released_once_it_is_another(make_bench: MakeBench) -> None:
+def test_an_unknown_user_is_released_once_it_is_another(make_bench: MakeBench) -> None:
     bench = halted(make_bench)
     other = add_key(bench.exchange, "other-key", is_other_user=True)
     bench.exchange.api.without_key_list.add("other-key")
@@ -184,7 +184,7 @@ def removed(file: Path) -> None:
 
 
 @pytest.mark.parametrize("break_it", [a_folder, garbage, removed])
-def test_a_state_that_breaks_while_it_runs_leaves_the_ledgers_halt(
+def test_a_state_that_breaks_meanwhile_leaves_the_ledgers_halt(
     make_bench: MakeBench, break_it: Callable[[Path], None]
 ) -> None:
     bench = make_bench(programs=12, who=())

@@ -96,7 +96,8 @@ def folders(tmp_path: Path) -> Iterator[Callable[..., Folders]]:
 
 def test_cancel_all_in_the_wrong_folder_stops_the_bot(folders: Callable[..., Folders]) -> None:
     """The bot runs in the first folder. `cancel-all` in the second one, with another key of the same user, halts
-    it and says where it runs. `resume` there, with the same key, lets it trade again. A second bot is turned away."""
+    it and says where it runs. `resume` there, with the same key, lets it trade again. A second bot is turned
+    away."""
     both = folders()
     both.use(both.first, 1)
     both.use(both.second, 2)
