@@ -48,11 +48,12 @@ _LOOKS_BACK = 3
 
 
 class Bookkeeper:
-    """Keeps one account's ledger, and its day's result in `account_state`, cycle by cycle.
+    """Keeps one account's ledger, cycle by cycle.
 
-    If two looks are more than twice `wait_time` apart, the seconds between them are unknown. `on_fills` is called
-    once with each new fill. `balance_watch` finds out how the exchange counts cash. `order_records`: our
-    orders. `own`: which orders those are."""
+    `account_state` keeps the day's result for other ledgers of the account. If two looks are more than twice
+    `wait_time` apart, the seconds between them are unknown. `on_fills` is called once with each new fill.
+    `balance_watch` finds out how the exchange counts cash. `order_records`: our orders. `own`: which orders those
+    are."""
 
     def __init__(
         self,
