@@ -19,7 +19,7 @@ from exchange.models import ExchangeStatus, Market
 from exchange.orderbook import Bid, Book
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause, CancelReason
-from execution.exits import kept_below
+from execution.exits import Exit, kept_below
 from execution.order_groups import OrderGroups
 from execution.plan import Plan, TargetQuote, Targets, make_plan
 from incentive import Board, IncentiveProgram
@@ -132,10 +132,10 @@ def _kept(
     """The markets that are not quoted because their position is kept.
 
     Only prices below its limit are left."""
-    found = {}
-    for position in account.positions:
+    found: dict[str, Skip] = {}
+    for position in account.positions if settings.exit is Exit.CROSS else ():
         sale = sales.get(position.ticker)
-        if sale and kept_below(position, view.rivals.get(position.ticker), sale, settings.exit):
+        if sale and kept_below(position, view.rivals.get(position.ticker), sale):
             number = f"{contracts(position.size)}, the limit is {sale.lowest:.4f}"
             found[position.ticker] = Skip(position.ticker, Reason.EXIT_LIMIT, "Contracts kept", number)
     return found

@@ -24,7 +24,7 @@ from clients import Environment, KalshiHttpClient
 from commands import optional_calls
 from commands.cash import read_events, read_free
 from commands.running_bots import locks_of
-from exchange import client_ids, order_payloads
+from exchange import client_ids
 from exchange.account import Fill, Position
 from exchange.models import Order
 from exchange.orderbook import Side

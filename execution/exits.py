@@ -2,8 +2,8 @@
 
 Promise:
 - Pure: the same positions, books and answers of `risk/holes.py` give the same exits.
-- Nothing is sold below a position's limit, or while its book needs a second look. No exit takes its price from a
-  hole.
+- Nothing is sold below a position's limit, or while its book needs a second look. No exit order that rests takes
+  its price from a hole.
 - A position that is not sold has its reason.
 """
 
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import trade
 from exchange.account import Position
 from exchange.models import Market, Order, OrderRequest
-from exchange.orderbook import ONE_DOLLAR, Bid, Book
+from exchange.orderbook import Bid, Book
 from rewards.skips import contracts
 from risk.gate import TradingState
 from risk.holes import Sale
@@ -107,30 +107,27 @@ def plan_exits(
     return Exits(tuple(crossing), tuple(unsold), tuple(resting))
 
 
-def kept_below(position: Position, book: Book | None, sale: Sale | None, way: Exit) -> str:
-    """Why a position is kept because only prices below its limit are left, or "".
-
-    `CROSS` sells at the best bid, `REST` at the other side's best bid, which it joins."""
-    best = book.best(position.side if way is Exit.CROSS else position.side.other) if book else None
-    if sale is None or sale.wait or book is None or best is None or (way is Exit.REST and sale.is_wide):
-        return ""
-    price = best.price if way is Exit.CROSS else ONE_DOLLAR - best.price
-    if price >= sale.lowest:
+def kept_below(position: Position, book: Book | None, sale: Sale | None) -> str:
+    """Why a position is kept because all bids for it are below its limit, or ""."""
+    best = book.best(position.side) if book else None
+    if sale is None or sale.wait or book is None or best is None or best.price >= sale.lowest:
         return ""
     bids = trade.walk(book.side(position.side), position.size)
     loses = sale.middle * bids.size - bids.dollars
-    what = f"the best bid, {price:.4f}," if way is Exit.CROSS else f"the price to rest at, {price:.4f},"
     return (
-        f"{what} is below the limit, {sale.lowest:.4f} (EXIT_LIMIT); the sane mid price is {sale.middle:.4f}. "
-        f"Selling {contracts(bids.size)} of {contracts(position.size)} at the bids now would lose ${loses:.2f} "
-        f"against it. The bot tries again at each look; {typed('main.py close-all')} sells at any price"
+        f"the best bid, {best.price:.4f}, is below the limit, {sale.lowest:.4f} (EXIT_LIMIT); the sane mid price "
+        f"is {sale.middle:.4f}. Selling {contracts(bids.size)} of {contracts(position.size)} at the bids now "
+        f"would lose ${loses:.2f} against it. The bot tries again at each look; {typed('main.py close-all')} "
+        "sells at any price"
     )
 
 
 def _held_back(
     position: Position, market: Market | None, book: Book | None, sales: Mapping[str, Sale] | None, way: Exit
 ) -> UnsoldPosition | None:
-    """Why a position may not be sold at this look, None if it may."""
+    """Why a position may not be sold at this look, None if it may.
+
+    The limit is for sales with `CROSS`. An order that rests waits for somebody to pay its price."""
     if sales is None or trade.not_trading(market) is not None:
         return None
     sale = sales.get(position.ticker)
@@ -138,9 +135,10 @@ def _held_back(
         return UnsoldPosition(position, "its market could not be looked at")
     if sale.again is not None:
         return UnsoldPosition(position, f"waits for a second look ({sale.wait})", sale.again)
-    if way is Exit.REST and sale.is_wide:
-        return UnsoldPosition(position, "its book is a hole, from which the exit order takes no price")
-    below = kept_below(position, book, sale, way)
+    if way is Exit.REST:
+        hole = "its book is a hole, from which the exit order takes no price"
+        return UnsoldPosition(position, hole) if sale.is_wide else None
+    below = kept_below(position, book, sale)
     return UnsoldPosition(position, below, is_kept=True) if below else None
 
 
