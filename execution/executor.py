@@ -32,7 +32,7 @@ from execution.order_groups import NEW_GROUP, OrderGroups
 from execution.outcome import Outcome
 from execution.plan import AmendKind, Amendment, Plan
 from risk import refusals
-from risk.gate import Gate, Place, Refusal, RefusalCode, TradingState
+from risk.gate import Gate, Place, Refusal, TradingState
 from runtime import log_format
 from runtime.log_format import Log
 
@@ -96,7 +96,7 @@ class Executor:
         self._tell_unsold(plan.unsold)
         for refusal in plan.refused:
             self._tell(refusal)
-            if refusal.code in refusals.MARKETS_OWN:
+            if refusal.code in refusals.MARKETS_OWN:  # only here: what blocks a market later is not its fault
                 self._refused[refusal.order.ticker, refusal.order.bid.side] = refusal.code.value
         failed = self._cancel(plan, gate)
         for order in plan.stays:
@@ -193,9 +193,6 @@ class Executor:
         refusal = gate.check(order, instead_of)
         if refusal is not None:
             self._tell(refusal)
-            # what blocked the market since it was planned, such as an unknown outcome, is not its fault
-            if refusal.code in refusals.MARKETS_OWN and refusal.code is not RefusalCode.NOT_CLEARED:
-                self._refused[order.ticker, order.bid.side] = refusal.code.value
         return refusal
 
     # -- the steps of a plan -----------------------------------------------------------------------------------

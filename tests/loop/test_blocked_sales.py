@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from bot.blocked_sales import blocked_sales
+from bot.log_events import Announcements
 from exchange.models import Order
 from exchange.orderbook import NO, YES, Side
 from execution.plan import Plan, UnsoldPosition
 from risk.gate import Refusal, RefusalCode
 from risk.refusals import REFUSED_CYCLES
 from simulator.matching import DOLLAR_PIPS
-from tests.support.bench import STILL, Bench, MakeBench, own_resting, trade_cycles
+from tests.support.bench import STILL, Bench, MakeBench, answer, own_resting, trade_cycles
 from tests.support.builders import UNTIL, bid, held, market, order, state
 from trade import quote_order
 
@@ -119,6 +120,22 @@ def test_a_market_whose_position_is_stuck_gives_up_its_slot(make_bench: MakeBenc
     assert bench.held() == {}
 
 
+def test_a_market_in_which_nothing_can_be_sold_gives_up_its_slot(make_bench: MakeBench) -> None:
+    """The exchange takes the sale and fills nothing of it, again and again."""
+    bench, ticker = blocked(make_bench, True)
+    bench.let_expire(own_resting(bench))
+    nothing = answer(201, '{"order_id": "sold-nothing", "fill_count": "0.00", "remaining_count": "0.00"}')
+    bench.wire.fault = lambda request, _: nothing if b'"reduce_only": true' in (request.body or b"") else None
+    trade_cycles(bench, REFUSED_CYCLES + 2)
+    (guard,) = [line for line in bench.events("GUARD") if "refused in" in line]
+    assert f"Ticker: {ticker} |" in guard
+    assert "nothing could be sold" in guard
+    assert ticker not in {order.ticker for order in own_resting(bench)}
+    bench.wire.fault = None
+    trade_cycles(bench, 1)
+    assert bench.held() == {}
+
+
 # -- which order -----------------------------------------------------------------------------------------------
 
 
@@ -135,9 +152,12 @@ def test_the_first_order_that_a_sale_would_meet_is_named(side: Side, count: str)
     )  # fmt: skip
     position = held("KXA-1", count)
     plan = Plan(unsold=(UnsoldPosition(position, "an order of your own, yes at 0.45, stands in the way"),))
-    (found,) = blocked_sales(plan, state(orders=orders, positions=(position,)))
+    known = state(orders=orders, positions=(position,))
+    (found,) = blocked_sales(plan, known)
+    announcements = Announcements()
+    assert [len(list(announcements.blocked_sales(plan, known))) for _ in range(3)] == [1, 0, 0]
     assert (found.position, found.order.order_id) == (position, "high")
-    assert blocked_sales(Plan(), state(orders=orders, positions=(position,))) == ()
+    assert blocked_sales(Plan(), known) == ()
 
 
 @pytest.mark.parametrize(("price", "is_met"), [("0.54", False), ("0.55", True), ("0.60", True)])

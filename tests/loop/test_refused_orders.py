@@ -215,15 +215,17 @@ def test_one_side_alone_keeps_the_slot_only_if_it_is_paid(make_bench: MakeBench,
 
 
 def test_amends_that_are_refused_for_good_cost_the_slot(make_bench: MakeBench) -> None:
-    """The quotes are neither renewed nor placed again. They expire, and another market is quoted."""
+    """The quotes are neither renewed nor placed again. Another market is quoted as soon as they expire: the amends
+    that were refused before count."""
     bench = make_bench(**STILL)
     trade_cycles(bench, 1)
     first = quoted(bench)[0]
     bench.wire.fault = refuse({first}, 400, "invalid_order")
-    trade_cycles(bench, REFUSED_CYCLES + 3)
+    trade_cycles(bench, REFUSED_CYCLES)
+    assert len(guards(bench, first)) == 1
+    trade_cycles(bench, 1)
     assert first not in quoted(bench)
     assert len(quoted(bench)) == 2
-    assert len(guards(bench, first)) == 1
 
 
 def test_refused_amends_cost_no_slot_if_orders_are_taken(make_bench: MakeBench) -> None:
@@ -258,6 +260,17 @@ def test_want_of_cash_and_pauses_are_not_counted(make_bench: MakeBench, status: 
     bench.wire.fault = None
     trade_cycles(bench, 6)
     assert len(quoted(bench)) == 2
+
+
+def test_what_an_amend_without_cash_blocks_is_not_counted(make_bench: MakeBench) -> None:
+    """The market's other order is not sent then, and the gate says `NOT_CLEARED`."""
+    bench = make_bench(**STILL, EXPIRATION_TS=10)
+    trade_cycles(bench, 1)
+    bench.let_expire(order for order in own_resting(bench) if order.is_bid)
+    bench.wire.fault = refuse(None, 400, "insufficient_balance", calls=("amend",))
+    trade_cycles(bench, REFUSED_CYCLES + 1)
+    assert [line for line in bench.events("REFUSED ORDER") if "NOT_CLEARED" in line]
+    assert guards(bench) == []
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
