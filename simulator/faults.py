@@ -189,7 +189,6 @@ def _wrong(rule: Rule) -> str | None:
         (given.get("seconds", 0) >= 0 or rule.do == "clock_jump", "seconds must not be negative"),
         (given.get("grid", "linear") in GRIDS, f"grid must be one of {', '.join(GRIDS)}"),
         (given.get("result", "yes") in ("yes", "no"), "result must be yes or no"),
-        (given.get("side", "yes") in ("yes", "no"), "side must be yes or no"),
         (0 <= given.get("value", 0) <= 100, "value must be 0 to 100 cents"),
         (not {"result", "value"} <= given.keys(), "result and value exclude each other"),
         (400 <= given.get("status", 400) < 500, "status must be 400 to 499"),
