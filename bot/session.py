@@ -236,19 +236,11 @@ class Session:
         self.end()
         return True
 
-    def begin(self, settings: Settings, status: ExchangeStatus) -> bool:
+    def begin(self, settings: Settings, status: ExchangeStatus) -> None:
         """Clear the account: cancel every order and close the positions.
 
-        Includes orders that a person sent. While another bot's orders rest, no session begins: returns False.
-        Raises an `ExchangeError` or a `LedgerError`."""
-        strangers = self._resting_strangers()
-        if strangers:
-            self.canceler.cancel_own(cancel_reasons.EARLIER_RUN)
-            reason = self._look_at(strangers)
-            if reason:
-                self.end()
-                self.halts.halt(reason, self._client.get_positions().items, None)
-            return False
+        Includes orders that a person sent. Another bot's orders are left alone, and while they rest no position is
+        closed. Raises an `ExchangeError` or a `LedgerError`."""
         self._log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
         self.canceler.cancel_all(cancel_reasons.NEW_SESSION, spares=self._is_strange)
         self.bookkeeper.begin_session()
@@ -257,7 +249,6 @@ class Session:
         flatten(self._client, self.executor, settings, account, status)
         self.bookkeeper.read_fills()
         self.begun = True
-        return True
 
     def look_at_account(self) -> AccountSnapshot:
         """Read the account, as `look_at_account` of `bot/observation.py` does.
