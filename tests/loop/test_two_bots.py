@@ -324,9 +324,14 @@ def test_real_money_lists_what_another_copy_left(make_pair: Any) -> None:
     pair = make_pair(EXPIRATION_TS=30)
     pair.turn(pair.first)
     asked: list[int] = []
-    pair.second.confirm = lambda _: asked.append(len(pair.of(pair.first))) is not None
+
+    def refuse(_: str) -> bool:
+        asked.append(len(pair.of(pair.first)))
+        return False
+
+    pair.second.confirm = refuse
     pair.second.restart(env=Environment.PROD)
-    assert pair.second.bot.run() == 2
+    assert pair.sleep_beside(pair.second, 600, 0) == 2
     assert asked == [4], "nothing was canceled before"
     found = pair.second.events("FOUND ORDER")
     assert len(found) == 4
