@@ -237,8 +237,8 @@ class MarketBot:
         if not self.session.may_trade(status):
             return None
         self._log_all(self._announcements.shards(status))
-        if not self.session.begun and not self.session.begin(self.settings, status):
-            return None
+        if not self.session.begun:
+            self.session.begin(self.settings, status)
         if self.incentive_program.board is None:  # a scan may take 40 s: it precedes the decision's account read
             self._scan(status, self.session.look_at_account())
         self._account = account = self.session.look_at_account()

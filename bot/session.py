@@ -271,19 +271,11 @@ class Session:
         self.end()
         return True
 
-    def begin(self, settings: Settings, status: ExchangeStatus) -> bool:
+    def begin(self, settings: Settings, status: ExchangeStatus) -> None:
         """Clear the account: cancel every order and close the positions.
 
-        Includes orders that a person sent. While another bot's orders rest, no session begins: returns False.
-        Raises an `ExchangeError` or a `LedgerError`."""
-        strangers = self._resting_strangers()
-        if strangers:
-            self.canceler.cancel_own(cancel_reasons.EARLIER_RUN)
-            reason = self._look_at(strangers)
-            if reason:
-                self.end()
-                self.halts.halt(reason, self._client.get_positions().items, None)
-            return False
+        Includes orders that a person sent. Another bot's orders are left alone, and while they rest no position is
+        closed. Raises an `ExchangeError` or a `LedgerError`."""
         self._log("NEW SESSION", "All resting orders are canceled and all positions closed before trading")
         self.canceler.cancel_all(cancel_reasons.NEW_SESSION, spares=self._is_strange)
         self.bookkeeper.begin_session()
@@ -293,7 +285,6 @@ class Session:
         second_look.flatten(self._client, self.executor, settings, account, status, self.memory.holes, self._log)
         self.bookkeeper.read_fills()
         self.begun = True
-        return True
 
     def sell_at_second_look(self, decision: Decision | None, due: float) -> None:
         """Wait for the second look that positions of a decision need, and sell them then.

@@ -52,5 +52,5 @@ NO_AMEND = CancelCause(CancelReason.NO_AMEND, "placed again, because the exchang
 PAUSE = CancelCause(CancelReason.PAUSE, "the exchange pauses")
 OUTAGE = CancelCause(CancelReason.OUTAGE, "too many cycles in a row failed")
 LEDGER = CancelCause(CancelReason.LEDGER, "the ledger, which records halts, cannot be opened")
-EARLIER_RUN = CancelCause(CancelReason.EARLIER_RUN, "an earlier run or session of the bot sent it")
+EARLIER_RUN = CancelCause(CancelReason.EARLIER_RUN, "an earlier run of the bot sent it, and it turned up late")
 BY_HAND = CancelCause(CancelReason.BY_HAND, "a person asked for it")
