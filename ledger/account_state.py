@@ -4,7 +4,7 @@ Promise:
 - It keeps the account's halts, its day's result, and what a person agreed to.
 - A halt holds for every bot of this user on this machine that trades on the account, until a person resumes it.
 - While a key's user is not known, every standing halt of its exchange holds for it, and its halts for all.
-- A change survives a power cut. The file is opened for each use, so that a lost or damaged one is noticed.
+- A change survives a power cut. Each use looks whether the file is there, and notices a lost or damaged one.
 
 An account is a user of an environment's exchange with a subaccount; of a simulator, of one run of it. Users and
 keys are kept as hashes. The file is `accounts.db` in the state folder, next to the accounts' locks.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -80,6 +80,8 @@ class AccountState:
         self._file, self._environment, self._subaccount = file, environment, subaccount
         self._identity, self._is_needed = identity, is_needed
         self._own: Database | None = None
+        self._kept: Database | None = None
+        self._kept_inode = -1
         self._user, self._key_ids = "", frozenset[str]()
         self.problem = ""
 
@@ -329,6 +331,7 @@ class AccountState:
 
     @contextmanager
     def _opened(self) -> Iterator[Database]:
+        """The file, opened again if another one is in its place, or if it failed."""
         if self._file == IN_MEMORY:
             yield self._memory()
             return
@@ -337,8 +340,28 @@ class AccountState:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise LedgerError(f"{title} cannot be opened: {error}") from error
-        with closing(Database(self._file, prepare=_prepare, title=title)) as db:
-            yield db
+        if self._kept is not None and self._inode() != self._kept_inode:
+            self._forget()
+        try:
+            if self._kept is None:
+                self._kept = Database(self._file, prepare=_prepare, title=title)
+                self._kept_inode = self._inode()
+            yield self._kept
+        except LedgerError:
+            self._forget()
+            raise
+
+    def _inode(self) -> int:
+        """What tells a file from another one in its place; -1 if there is none."""
+        try:
+            return self._file.stat().st_ino
+        except OSError:
+            return -1
+
+    def _forget(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def _memory(self) -> Database:
         if self._own is None:
