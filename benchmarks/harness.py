@@ -103,7 +103,7 @@ def desk(
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "trade-sim.db")
         try:
-            bot = bot_class(checked, Connection(client, exchange.about), ledger, logger)
+            bot = bot_class(checked, Connection(client, exchange.about, is_private=True), ledger, logger)
             yield Desk(bot, exchange, client, kept.lines, checked.wait_time)
         finally:
             ledger.close()

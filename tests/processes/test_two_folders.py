@@ -144,10 +144,14 @@ def test_a_bot_that_goes_on_is_named_and_fails_the_command(folders: Callable[...
     assert "[HALT]" not in read(both.first / "trade.log")[since:]
 
 
-def test_with_real_money_nothing_starts_without_a_state_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", ["folder", "file"])
+def test_with_real_money_nothing_starts_without_a_state_folder(tmp_path: Path, broken: str) -> None:
     """PROD exits with 2 and one line, and sends nothing: no exchange is there to answer."""
     folder = copy_of_the_product(tmp_path / "only")
-    (tmp_path / ".kalshi-bot").write_text("not a folder")
+    if broken == "folder":
+        (tmp_path / ".kalshi-bot").write_text("not a folder")
+    else:
+        (tmp_path / ".kalshi-bot" / "accounts.db").mkdir(parents=True)
     read_or_make(tmp_path / "key.pem", make_ed25519=True)
     address = "PROD_URL=http://127.0.0.1:9/trade-api/v2"
     (folder / ".env").write_text(f"{address}\nPROD_KEYID=a-key\nPROD_KEYFILE={tmp_path / 'key.pem'}\n")

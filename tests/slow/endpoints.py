@@ -9,6 +9,7 @@ its second cycle on. Without `--all` each endpoint meets two of them, as in the 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -164,6 +165,7 @@ def main() -> int:
         name, kind, phase, most = asked.cell
         cells = [EndpointCell(name, kind, phase, None if most == "None" else SIZE * 2)]
     folder = Path(tempfile.mkdtemp(prefix="endpoints-"))
+    os.environ["HOME"] = str(folder)  # your own state folder stays as it is
     began = time.monotonic()
     tally = try_all([*HEALTHY, *cells], folder)
     return conclude([*tally.table(), *tally.thin()], tally.broken(), tally.totals(), began, folder)

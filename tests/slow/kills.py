@@ -263,6 +263,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
+    os.environ["HOME"] = str(folder)  # your own state folder stays as it is
     tally = run(folder, asked.times, asked.seed)
     print(tally.told())
     if tally.broken:

@@ -10,6 +10,7 @@ their combinations do. A cell in which nothing was struck shows as `-` and is no
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -253,6 +254,7 @@ def main() -> int:
         several = tuple(STEPS[name] for name in names.split("+"))
         cells = [Cell(fault, FAULTS[fault], several, length, way, who == "nobody", int(which))]
     folder = Path(tempfile.mkdtemp(prefix="matrix-"))
+    os.environ["HOME"] = str(folder)  # your own state folder stays as it is
     began = time.monotonic()
     tally = try_all(cells, folder, asked.markets or (2 if asked.all else 1))
     progress("")

@@ -405,6 +405,7 @@ def main() -> int:
     if asked.bot:
         return trade(asked.bot, asked.rules, os.environ, until(asked.until, asked.bot))
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    os.environ["HOME"] = str(folder)  # your own state folder stays as it is
     rules = {**(PAID if asked.paid else {}), **asked.rules}
     looking_on = 2.0 if asked.paid else 0.0
     # Often enough that a gift and a reward seldom come between the same two looks: then both are unexplained.
