@@ -12,15 +12,18 @@ from contextlib import suppress
 from bot.connection import Connection
 from exchange.errors import ExchangeError
 from ledger.account_state import AccountState
+from runtime.lock import AlreadyRuns
 from runtime.log_format import Log
 
 
 class AccountUser:
-    """The user of a connection's key, as far as the exchange tells it."""
+    """The user of a connection's key, as far as the exchange tells it.
+
+    `is_taken`: another bot of this user of the machine trades on the account, with another key."""
 
     def __init__(self, connection: Connection, state: AccountState, log: Log) -> None:
         self._connection, self._state, self._log = connection, state, log
-        self._holds = False
+        self._holds = self.is_taken = False
         self._problem = ""
 
     def find(self) -> None:
@@ -33,8 +36,12 @@ class AccountUser:
         user = self._state.user or ask(self._connection, self._state)
         self._tell()
         if user and not self._holds:
-            self._connection.hold_user(user)
-            self._holds = True
+            try:
+                self._connection.hold_user(user)
+            except AlreadyRuns:
+                self.is_taken = True
+                raise
+            self._holds, self.is_taken = True, False
 
     def _tell(self) -> None:
         """Log once that the state fails, if the bot can do without it."""

@@ -272,6 +272,9 @@ class Session:
         if not self._client.requests_sent:
             self._log("SHUTDOWN", "Nothing was sent")
             return 0
+        if self._account_user.is_taken and self.executor.last_expiry is None:
+            self._log("SHUTDOWN", "Nothing was changed: what rests is the other bot's")
+            return 0
         more = "the bot cancels its orders; a second Ctrl-C stops at once"
         self._log("INFO", {"Stopping": why, "Then": more})
         end = self.canceler.shut_down(self.executor.last_expiry, why)

@@ -4,7 +4,7 @@ Promise:
 - It keeps the account's halts, its day's result, and what a person agreed to.
 - A halt holds for every bot of this user on this machine that trades on the account, until a person resumes it.
 - While a key's user is not known, every standing halt of its exchange holds for it, and its halts for all.
-- A change survives a power cut. The file is opened for each use, so that a lost or damaged one is noticed.
+- A change survives a power cut. Each use looks whether the file is there, and notices a lost or damaged one.
 
 An account is a user of an environment's exchange with a subaccount; of a simulator, of one run of it. Users and
 keys are kept as hashes. The file is `accounts.db` in the state folder, next to the accounts' locks.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from exchange.account import Identity
 from ledger import sql_rows
+from ledger.account_tables import prepare, unite
 from ledger.database import IN_MEMORY, Database, LedgerError
 from ledger.entries import Halt
 from runtime.lock import hashed, state_folder
@@ -30,31 +31,6 @@ from runtime.lock import hashed, state_folder
 FILE_NAME = "accounts.db"
 
 T = TypeVar("T")
-
-_VERSION = 1
-
-_TABLES = """
--- `scope`: environment, subaccount and a simulator's run. `user`: hash of the user id, NULL if not known.
-CREATE TABLE IF NOT EXISTS accounts (
-    id INTEGER PRIMARY KEY, scope TEXT NOT NULL, user TEXT, UNIQUE (scope, user)
-);
-CREATE TABLE IF NOT EXISTS keys (
-    scope TEXT NOT NULL, key TEXT NOT NULL, account INTEGER NOT NULL REFERENCES accounts, PRIMARY KEY (scope, key)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS halts (
-    id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES accounts, at INTEGER NOT NULL,
-    reason TEXT NOT NULL, cleared INTEGER, cleared_by TEXT
-);
--- `dollars`: the result of a UTC day.
-CREATE TABLE IF NOT EXISTS days (
-    account INTEGER NOT NULL REFERENCES accounts, day TEXT NOT NULL, dollars TEXT NOT NULL,
-    PRIMARY KEY (account, day)
-) WITHOUT ROWID;
--- `limits`: what a person agreed to, dollars by name, as JSON.
-CREATE TABLE IF NOT EXISTS agreements (
-    account INTEGER PRIMARY KEY REFERENCES accounts, at INTEGER NOT NULL, limits TEXT NOT NULL
-);
-"""
 
 _HELD_HALTS = "account IN (SELECT id FROM accounts WHERE scope = ? AND (? OR user IS NULL OR id = ?))"
 """Halts that hold for an account: its own, those of keys without a known user, and all if its own is not known.
@@ -80,6 +56,8 @@ class AccountState:
         self._file, self._environment, self._subaccount = file, environment, subaccount
         self._identity, self._is_needed = identity, is_needed
         self._own: Database | None = None
+        self._kept: Database | None = None
+        self._kept_inode = -1
         self._user, self._key_ids = "", frozenset[str]()
         self.problem = ""
 
@@ -325,10 +303,11 @@ class AccountState:
 
     def _found_or_begun(self, db: sqlite3.Connection) -> int:
         """The number of the account, with all that is known of its user written down."""
-        return _unite(db, self._scope(), self._user_hash() if self._user else None, self._hashes())
+        return unite(db, self._scope(), self._user_hash() if self._user else None, self._hashes())
 
     @contextmanager
     def _opened(self) -> Iterator[Database]:
+        """The file, opened again if another one is in its place, or if it failed."""
         if self._file == IN_MEMORY:
             yield self._memory()
             return
@@ -337,12 +316,32 @@ class AccountState:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise LedgerError(f"{title} cannot be opened: {error}") from error
-        with closing(Database(self._file, prepare=_prepare, title=title)) as db:
-            yield db
+        if self._kept is not None and self._inode() != self._kept_inode:
+            self._forget()
+        try:
+            if self._kept is None:
+                self._kept = Database(self._file, prepare=prepare, title=title)
+                self._kept_inode = self._inode()
+            yield self._kept
+        except LedgerError:
+            self._forget()
+            raise
+
+    def _inode(self) -> int:
+        """What tells a file from another one in its place; -1 if there is none."""
+        try:
+            return self._file.stat().st_ino
+        except OSError:
+            return -1
+
+    def _forget(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def _memory(self) -> Database:
         if self._own is None:
-            self._own = Database(IN_MEMORY, prepare=_prepare, title="The account's state")
+            self._own = Database(IN_MEMORY, prepare=prepare, title="The account's state")
         return self._own
 
 
@@ -354,58 +353,3 @@ def key_hash(environment: str, key_id: str, subaccount: int) -> str:
 def user_hash(environment: str, user_id: str, subaccount: int) -> str:
     """What stands for a user with a subaccount, and does not reveal the user's id."""
     return hashed(environment, f"user {user_id}", subaccount)
-
-
-def _unite(db: sqlite3.Connection, scope: str, user: str | None, keys: Collection[str]) -> int:
-    """Make the account of a user and of its keys one. Returns its number.
-
-    An account of another known user keeps what it has; a key leaves it."""
-    places = ", ".join("?" * len(keys))
-    wanted = f"""
-        SELECT id, user FROM accounts WHERE scope = ? AND (user = ? OR id IN (
-            SELECT account FROM keys WHERE scope = ? AND key IN ({places}))) ORDER BY user IS NULL, id
-    """  # noqa: S608  (no input)
-    found = db.execute(wanted, (scope, user, scope, *keys)).fetchall()
-    whose = user or next((one for _, one in found if one), None)
-    same = [number for number, one in found if one in (None, whose)]
-    if not same:
-        same = [db.execute("INSERT INTO accounts (scope) VALUES (?)", (scope,)).lastrowid or 0]
-    into: int = same[0]
-    for other in same[1:]:
-        _move(db, other, into)
-    db.execute("UPDATE accounts SET user = ? WHERE id = ? AND user IS NOT ?", (whose, into, whose))
-    db.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", [(scope, key, into) for key in keys])
-    return into
-
-
-def _move(db: sqlite3.Connection, other: int, into: int) -> None:
-    """Move what an account has to another.
-
-    The worse result of a day counts, and the later agreement."""
-    for table in ("keys", "halts"):
-        db.execute(f"UPDATE {table} SET account = ? WHERE account = ?", (into, other))  # noqa: S608  (no input)
-    for day, dollars in db.execute("SELECT day, dollars FROM days WHERE account = ?", (other,)).fetchall():
-        known = db.execute("SELECT dollars FROM days WHERE account = ? AND day = ?", (into, day)).fetchone()
-        worse = min((dollars, *(known or ())), key=Decimal)
-        db.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?)", (into, day, worse))
-    rows = db.execute(
-        "SELECT at, limits FROM agreements WHERE account IN (?, ?) ORDER BY at", (into, other)
-    ).fetchall()
-    if rows:
-        db.execute("INSERT OR REPLACE INTO agreements VALUES (?, ?, ?)", (into, *rows[-1]))
-    for table in ("days", "agreements"):
-        db.execute(f"DELETE FROM {table} WHERE account = ?", (other,))  # noqa: S608  (no input)
-    db.execute("DELETE FROM accounts WHERE id = ?", (other,))
-
-
-def _prepare(db: sqlite3.Connection, read_only: bool) -> None:
-    """Make the tables of a new file.
-
-    Raises `sqlite3.Error`, also if the file is newer than this version."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > _VERSION:
-        raise sqlite3.DatabaseError(f"it was written by a newer version of the bot (schema {version})")
-    if (
-        version < _VERSION and not read_only
-    ):  # another process may do the same: each table is made if it is missing
-        db.executescript(f"BEGIN IMMEDIATE;{_TABLES};PRAGMA user_version = {_VERSION};COMMIT;")

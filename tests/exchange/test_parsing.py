@@ -154,6 +154,8 @@ PARSERS: dict[str, tuple[Callable[[JsonObject], Any], str, tuple[Any, ...]]] = {
     "subaccount_transfer": (parse_account.subaccount_transfer, "get_subaccount_transfers", ("transfers", 0)),
     "balance": (parse_account.balance, "get_balance", ()),
     "limits": (parse_account.limits, "read_limits", ()),
+    "user_id": (parse_account.user_id, "get_user_id", ("orders", 0)),
+    "api_key_id": (parse_account.api_key_id, "get_api_keys", ("api_keys", 0)),
     "endpoint_costs": (parse_account.endpoint_costs, "read_limits", ()),
 }
 

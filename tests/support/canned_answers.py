@@ -92,6 +92,8 @@ CALLS: dict[str, Callable[[KalshiHttpClient], Any]] = {
     "get_subaccount_transfers": lambda c: c.get_subaccount_transfers(),
     "get_transfers": lambda c: c.get_transfers(),
     "get_withdrawals": lambda c: c.get_withdrawals(),
+    "get_user_id": lambda c: c.get_user_id(),
+    "get_api_keys": lambda c: c.get_api_keys(),
     "limit_order_group": lambda c: c.limit_order_group(GROUP, D(6)),
     "lists_are_current": since_a_write,
     "read_limits": lambda c: c.read_limits(),

@@ -13,6 +13,7 @@ from simulator.api.service import ROOT
 from simulator.embedded import HOST, EmbeddedExchange
 from simulator.opening import CASH, OTHER_CUSTOMER
 from tests.support.bench import Bench
+from tests.support.raw_client import RawClient
 
 ADDRESSES = (HOST + ROOT, f"{HOST}.{ROOT}", f"{HOST.upper()}{ROOT}", f"{HOST}:80{ROOT}")
 """One exchange's address, written in several ways."""
@@ -27,6 +28,12 @@ def add_key(exchange: EmbeddedExchange, key_id: str, is_other_user: bool = False
             exchange.api.exchange.open_account(OTHER_CUSTOMER, CASH)
         exchange.api.owners[key_id] = OTHER_CUSTOMER
     return Signer(key_id, key)
+
+
+def place_as(exchange: EmbeddedExchange, signer: Signer, ticker: str = "KXODD-26NOV23-EMPTY") -> str:
+    """A person places an order with a key. Returns its id."""
+    client = RawClient(exchange.base_url, signer, exchange.session, exchange.clock.now, ticker)
+    return client.place(client_order_id=f"by-hand-{signer.key_id}", post_only=True)
 
 
 def first_key(exchange: EmbeddedExchange) -> Signer:
