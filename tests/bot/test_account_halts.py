@@ -25,6 +25,7 @@ def by_loss(bench: Bench) -> None:
     bench.bot.settings = replace(bench.bot.settings, daily_loss_limit=D("0.01"))  # the opening sales cost more
     bench.run(cycles=1)
     bench.settings = replace(bench.settings, daily_loss_limit=D(25))
+    bench.bot.settings = bench.settings  # a limit above what the day lost: else a resume halts again at once
 
 
 def by_mismatch(bench: Bench) -> None:

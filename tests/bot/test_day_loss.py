@@ -192,8 +192,8 @@ def test_a_higher_limit_lets_the_bot_lose_the_difference(make_bench: MakeBench) 
 
 
 def test_what_the_account_noted_counts_where_fills_tell_less(make_bench: MakeBench) -> None:
-    """A position was taken over and fell; no fill of the bot tells of it. On this machine its loss is known all the
-    same, whatever becomes of the ledger."""
+    """A position was taken over and fell; no fill of the bot tells of it. On this machine its loss is known all
+    the same, whatever becomes of the ledger."""
     bench = make_bench(programs=20, **STILL | {"DAILY_LOSS_LIMIT": 2})
     markets = bench.exchange.api.exchange.markets
     market = next(one for one in markets.values() if (one.book.bids.best() or 0) > 3_000 and one.book.asks.best())

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.account import Fill, Settlement
 from exchange.orderbook import NO, YES
-from ledger.daily_pnl import day_profit, marked
+from ledger.daily_pnl import day_profit, marked, midnight
 from ledger.entries import DayMark, Quotes
-from ledger.rebuilt_day import OwnOrders, own_result
+from ledger.rebuilt_day import OwnOrders, own_result, read_own_orders
+from tests.support.bench import MakeBench
 from tests.support.builders import D, fill, later, settlement
 from tests.support.strategies import FILLS, PRICES
+from trade import OWN_PREFIX
 
 TICKERS = ("A-1", "A-2", "B-1")
 POSITIONS = st.dictionaries(st.sampled_from(TICKERS), st.integers(-500, 500).filter(bool).map(D), max_size=3)
@@ -46,14 +49,14 @@ def test_one_ledger_and_two_see_the_same_day(
     settles: set[str],
 ) -> None:
     """All trades are ours: whenever the ledger is lost, what is rebuilt and the rest add up to the whole day."""
-    fills, midnight = in_order(traded), {ticker: DayMark(count, price) for ticker, count in start.items()}
+    fills, began = in_order(traded), {ticker: DayMark(count, price) for ticker, count in start.items()}
     first, second = fills[:lost_after], fills[lost_after:]
     quiet = {one.ticker for one in second}
-    held = held_after(midnight, first)
+    held = held_after(began, first)
     settled = [settlement(str(held[t]), str(abs(held[t])), t) for t in sorted(settles - quiet) if t in held]
-    at_noon = marked(held_after(midnight, [*first, *settled]), noon)
-    rebuilt = own_result(midnight, first, settled, OwnOrders(frozenset({"o"}), frozenset(TICKERS)), at_noon)
-    whole = day_profit(midnight, fills, settled, now)
+    at_noon = marked(held_after(began, [*first, *settled]), noon)
+    rebuilt = own_result(began, first, settled, OwnOrders(frozenset({"o"}), frozenset(TICKERS)), at_noon)
+    whole = day_profit(began, fills, settled, now)
     assert rebuilt + day_profit(at_noon, second, [], now) == whole
 
 
@@ -62,9 +65,9 @@ def test_a_persons_day_is_not_the_bots(
     start: dict[str, Decimal], price: Decimal, traded: list[Fill], now: dict[str, Quotes]
 ) -> None:
     """A new user of the bot has traded all day by hand: nothing of it counts."""
-    midnight = {ticker: DayMark(count, price) for ticker, count in start.items()}
-    at_noon = marked(held_after(midnight, traded), now)
-    assert own_result(midnight, traded, [], NONE, at_noon) == 0
+    began = {ticker: DayMark(count, price) for ticker, count in start.items()}
+    at_noon = marked(held_after(began, traded), now)
+    assert own_result(began, traded, [], NONE, at_noon) == 0
 
 
 @given(FILLS, FILLS, QUOTES)
@@ -94,12 +97,12 @@ def test_what_a_person_bought_counts_from_the_bots_first_trade() -> None:
 def test_a_position_counts_from_midnight_if_the_bot_was_there() -> None:
     """It fell from $0.50 to $0.10 without a trade. If no order of the bot is older than the day, it was a
     person's."""
-    midnight, now = {"M": DayMark(D(10), D("0.50"))}, {"M": DayMark(D(10), D("0.10"))}
-    assert own_result(midnight, [], [], OwnOrders(frozenset(), frozenset({"M"})), now) == -4
-    assert own_result(midnight, [], [], NONE, now) == 0
+    began, now = {"M": DayMark(D(10), D("0.50"))}, {"M": DayMark(D(10), D("0.10"))}
+    assert own_result(began, [], [], OwnOrders(frozenset(), frozenset({"M"})), now) == -4
+    assert own_result(began, [], [], NONE, now) == 0
     sold = [fill(NO, "0.80", "10")]
-    assert own_result(midnight, sold, [], OwnOrders(frozenset({"o"}), frozenset({"M"})), {}) == -3
-    assert own_result(midnight, sold, [], OURS, {}) == 0, "taken over today, and sold at once"
+    assert own_result(began, sold, [], OwnOrders(frozenset({"o"}), frozenset({"M"})), {}) == -3
+    assert own_result(began, sold, [], OURS, {}) == 0, "taken over today, and sold at once"
 
 
 def test_a_settlement_of_the_day_counts_with_the_fills_before_it() -> None:
@@ -107,3 +110,26 @@ def test_a_settlement_of_the_day_counts_with_the_fills_before_it() -> None:
     assert own_result({}, bought, [settlement("4", "0")], OURS, {}) == D("-2.47")
     assert own_result({}, bought, [settlement("4", "4")], OURS, {}) == D("1.53")
     assert own_result({}, [typed(one) for one in bought], [settlement("4", "0")], OURS, {}) == 0
+
+
+@pytest.mark.parametrize("days", [0, 1, 5])
+@pytest.mark.parametrize("name", [f"{OWN_PREFIX}old", "typed"])
+def test_an_order_of_days_ago_is_known_when_it_is_filled(make_bench: MakeBench, days: int, name: str) -> None:
+    """A quote that is renewed in place rests for days: its fills of today are the bot's."""
+    bench = make_bench(who=())
+    exchange, ticker = bench.exchange.api.exchange, "KXRAINCHI-26DEC09-T1"
+    bench.raw.place(ticker=ticker, client_order_id=name)
+    bench.pass_time(days * 86_400)
+    bench.client.get_exchange_status()  # the exchange lives until now
+    now = bench.exchange.clock.now()
+    start = midnight(now.date())
+    (order,) = [one for one in bench.resting() if one.client_order_id == name]
+    half = exchange.markets[ticker].book.bids
+    while half.best() != order.price:
+        half.remove(half.first(half.best() or 0))
+    exchange.crowd_take(exchange.markets[ticker], False, order.price, order.size)
+    fills = [one for one in bench.client.get_fills(start) if one.order_id == order.order_id]
+    ours = read_own_orders(bench.client, start, fills)
+    assert len(fills) == 1
+    assert (order.order_id in ours.ids) == name.startswith(OWN_PREFIX)
+    assert (ticker in ours.at_midnight) == (name.startswith(OWN_PREFIX) and days > 0)

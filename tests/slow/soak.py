@@ -40,7 +40,7 @@ from simulator.people import EVERYBODY
 from tests.support import process_health
 from tests.support.process_health import Health
 from tests.support.project import PROJECT
-from tests.support.statements import present, traded_since
+from tests.support.statements import above_last_look, present, traded_since
 
 DAY = 86_400.0
 PROGRAMS = 20
@@ -302,7 +302,7 @@ def compare(folder: Path, statement: Mapping[str, Any], opening: Mapping[str, An
     seconds = sum(ledger.seconds().values(), start=AccruedSeconds())
     logs = list(folder.glob("trade.log*"))
     log = "".join(path.read_text(encoding="utf-8") for path in logs)
-    day = mark.at.date()
+    day, above = mark.at.date(), above_last_look(ledger)
     told = build_report(read_report_facts(ledger))
     watched = told.cash.until if told.cash else mark.at
     mixed = with_gifts(statement, read_report_facts(ledger).cash_spans)
@@ -315,9 +315,9 @@ def compare(folder: Path, statement: Mapping[str, Any], opening: Mapping[str, An
             "settled": sum(one.revenue for one in ledger.settlements()),
             "positions": ledger.positions(),
             "cash": mark.free_cash,
-            "held": mark.held,
-            "today": None if ledger.day_marks(day) else mark.day_profit,
-            "trading": told.total.money.trading,
+            "held": mark.held - above,
+            "today": None if ledger.day_marks(day) or mark.day_profit is None else mark.day_profit - above,
+            "trading": told.total.money.trading - above,
             "fees since": told.total.money.fees,
             "credited": told.total.money.credited,
             "unexplained": told.cash.unexplained if told.cash else None,
