@@ -11,7 +11,8 @@ Promise:
 
 Prices come from `trade.py`. Positions are sold (`execution/exits.py`). With `CROSS` an exit order takes bids now,
 and the position's side is not quoted before the position is gone. With `REST` an order on the other side sells it,
-together with that side's quote."""
+at its own price, instead of that side's quote.
+"""
 
 from __future__ import annotations
 
@@ -219,8 +220,8 @@ class _Planner:
     def _targets(self, exits: Exits) -> dict[Place, TargetQuote]:
         """Targets by side, the most important first.
 
-        A side whose position is sold now, or at the second look, is not quoted. An order that is a quote and an
-        exit in one rests at the exit's price."""
+        A side whose position is sold now, or at the second look, is not quoted. Nor is one on which an exit rests:
+        a quote at the exit's price would be nearer the best bid than `TRADE_DELTA` permits."""
         found: dict[Place, TargetQuote] = {}
         for quote in self._wanted.quotes:
             side, price, count = quote.bid.side, quote.bid.price, quote.bid.count
@@ -239,14 +240,8 @@ class _Planner:
             if until is None:
                 break
             place = market.ticker, bid.side
-            quoted = found.get(place)
-            if quoted is None:
-                found[place] = TargetQuote(market, bid, until, size=_NOTHING)
-                continue
-            count, sells = quoted.bid.count, bid.count
-            count = max(count, sells) if market.ticker in self._wanted.keep else count + sells
-            both = Bid(bid.side, bid.price, count)
-            found[place] = quoted._replace(bid=both, size=max(quoted.size, count - sells))
+            alone = TargetQuote(market, bid, until, size=_NOTHING)
+            found[place] = found.get(place, alone)._replace(bid=bid)
         return found
 
     def _as_they_are(self) -> Iterable[tuple[Place, TargetQuote]]:

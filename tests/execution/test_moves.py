@@ -127,13 +127,13 @@ def test_an_own_order_does_not_hide_the_bids_beside_it(ours: bool) -> None:
 
 
 def test_more_contracts_do_not_make_a_near_move_allowed() -> None:
-    """An amend of price and size together is a move. So is that of an exit that rests with a quote."""
+    """An amend of price and size together is a move. So is that of an exit in a quote's place."""
     to = Bid(YES, D("0.54"), D(9))
     assert_placed_again(plan(*world(to, across(YES, "0.45"))), to)
     now, targets = world(to, across(YES, "0.45"))
     touch = replace(now, books={TICKER: across(YES, "0.45")._replace(yes=(Level(D("0.54"), D(900)),))})
-    made = plan(replace(touch, positions=(held(TICKER, -3),)), replace(targets, exit=Exit.REST))
-    assert_placed_again(made, Bid(YES, D("0.54"), D(12)))
+    made = plan(replace(touch, positions=(held(TICKER, -7),)), replace(targets, exit=Exit.REST))
+    assert_placed_again(made, Bid(YES, D("0.54"), D(7)))
 
 
 @pytest.mark.parametrize(("count", "kind"), [(5, AmendKind.RENEW), (3, AmendKind.REDUCE), (9, AmendKind.REPLACE)])
@@ -178,21 +178,20 @@ def test_no_move_is_near_the_ask_and_none_is_left_out(
     asked = 1 - best if best is not None else D(1)
     made = plan(now, targets)
     (resting, *_) = now.orders
-    if now.positions:  # quote and exit in one rest at the exit's price, the side's best bid
-        to = replace(to, price=D("0.05"))
+    if now.positions:  # the exit takes the quote's place, at the side's best bid
+        to = Bid(to.side, D("0.05"), sum((one.size for one in now.positions), D(0)))
     on_the_way = [b - a for a, b in pairwise(prices_of(price_grid, to.side)) if a < asked and b > to.price]
     is_clear = asked - to.price >= max([D("0.02"), *(2 * step for step in on_the_way)])
-    wanted = replace(to, count=to.count + sum(one.size for one in now.positions))
     if resting.price == to.price:
         assert not made.cancels
     elif is_clear:
-        assert moved(made) == [wanted]
+        assert moved(made) == [to]
         assert not made.cancels
     else:
         assert not made.amendments
         assert [one for one, _ in made.cancels] == [resting]
         if to.price < asked:
-            assert [(one.bid, one.post_only) for one in made.orders] == [(wanted, True)]
+            assert [(one.bid, one.post_only) for one in made.orders] == [(to, True)]
         else:
             assert {one.code for one in made.refused} <= {RefusalCode.WOULD_CROSS, RefusalCode.OWN_ORDER}
             assert not made.orders

@@ -9,7 +9,6 @@ import pytest
 import requests
 
 from exchange.optional_calls import LONGEST
-from simulator.matching import CONTRACT
 from tests.support.bench import (
     Bench,
     MakeBench,
@@ -79,7 +78,7 @@ def test_quotes_rest_without_amends_and_are_amended_after_them(
 
 
 def test_a_resized_quote_is_placed_again_with_its_size(make_bench: MakeBench) -> None:
-    """A filled part is topped up by a new order, which is post-only too."""
+    """The exit that takes a quote's place is a new order, which is post-only too."""
     bench = make_bench(who=(), TRADE_SIZE=5, EXIT="REST")
     bench.run(cycles=1)
     amends_are(bench, GONE["501"])
@@ -87,7 +86,7 @@ def test_a_resized_quote_is_placed_again_with_its_size(make_bench: MakeBench) ->
     ticker, size = fill_quote(bench)
     bench.run(cycles=2)
     (exit_,) = [order for order in own_resting(bench) if order.ticker == ticker and not order.is_bid]
-    assert exit_.remaining == 5 * CONTRACT + size, "the quote and what it sells"
+    assert exit_.remaining == size
     creates = [
         one for one in bench.wire.sent if one.method == "POST" and (one.url or "").endswith("/events/orders")
     ]

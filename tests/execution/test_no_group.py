@@ -48,7 +48,7 @@ def test_the_most_important_quotes_rest_up_to_the_limit() -> None:
 
 
 def test_what_sells_a_position_rests_beyond_the_limit() -> None:
-    """A quote took all of the limit. The order of another market that would quote and sell only sells."""
+    """A quote took all of the limit. The exit of another market rests in its quote's place."""
     quotes = [quote(TICKERS[0], YES, 5), quote(TICKERS[1], NO, 5)]
     made = planned(quotes, {0: 5}, positions=(held(TICKERS[1], 7),))
     assert {(one.ticker, one.bid.side, one.bid.count) for one in made.orders} == {

@@ -148,14 +148,14 @@ def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted() -> None:
     assert [one.order.order_id for one in made.amendments] == ["2"]
 
 
-def test_a_resting_exit_is_one_order_with_that_sides_quote() -> None:
-    """The order has the size of the quote and, beyond it, no more than what is held. The quote on the held side
-    is smaller by what is held."""
+def test_a_resting_exit_takes_the_place_and_not_the_price_of_that_sides_quote() -> None:
+    """The quote waits ticks behind the best bid, which the exit joins with what is held, and no more. The quote on
+    the held side is smaller by what is held."""
     resting = order("KXA-1", NO, "0.44", 5)
     rest = targets(quote(YES, "0.49"), quote(NO, "0.44"), exit=Exit.REST)
     made = make_plan(state(orders=(resting,), positions=(held("KXA-1", 3),)), rest, GROUPS)
     assert not made.exits
-    assert [(one.kind, one.bid.count) for one in made.amendments] == [(AmendKind.REPLACE, D(8))]
+    assert [(one.kind, one.bid) for one in made.amendments] == [(AmendKind.REPLACE, Bid(NO, D("0.45"), D(3)))]
     assert [(one.bid.side, one.bid.count) for one in made.orders] == [(YES, D(2))], "3 are held of 5"
 
 

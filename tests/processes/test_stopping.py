@@ -22,6 +22,7 @@ from runtime.lock import AlreadyRuns, Lock, account_file
 from simulator.people import EVERYBODY
 from tests.support.processes import heed_signals, python, read, stop, wait_for
 from tests.support.project import PROJECT
+from tests.support.raw_client import sell_all
 from tests.support.statements import own_orders
 
 ON = (
@@ -47,6 +48,8 @@ class Served:
         command += ["--without", ",".join(EVERYBODY), *options]
         self.process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
         self._variables = read_variables(self.process)
+        if not faults:
+            sell_all(self._variables)
 
     def env(self, environment: str) -> str:
         return "".join(f"{name.replace('SIM', environment)}={value}\n" for name, value in self._variables.items())

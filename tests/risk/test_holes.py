@@ -9,7 +9,7 @@ from decimal import Decimal
 from statistics import median
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import trade
@@ -271,6 +271,7 @@ def books(draw: st.DrawFn) -> Book:
 LOOKS = st.lists(st.tuples(st.sampled_from((4, 10, 60)), books()), min_size=2, max_size=14)
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(SIDES), st.sampled_from((1, 20, 300)), LOOKS)
 def test_nothing_is_sold_below_the_limit_or_beyond_what_rests_within_it(
     side: Side, size: int, looks: list[tuple[int, Book]]
@@ -288,6 +289,7 @@ def test_nothing_is_sold_below_the_limit_or_beyond_what_rests_within_it(
         assert count == min(D(size), sum((one.size for one in book.side(side) if one.price >= sale.lowest), D(0)))
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(SIDES), st.sampled_from((1, 20, 300)), LOOKS)
 def test_the_sane_mid_price_moves_by_whole_books_alone(
     side: Side, size: int, looks: list[tuple[int, Book]]
@@ -311,6 +313,7 @@ def test_the_sane_mid_price_moves_by_whole_books_alone(
         spreads.append(spread)
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(SIDES), st.sampled_from((1, 20, 300)), LOOKS)
 def test_what_may_be_sold_was_looked_at_ten_seconds_before(
     side: Side, size: int, looks: list[tuple[int, Book]]

@@ -72,18 +72,23 @@ class Step:
 
 
 def _act(stage: Stage, method: str, path: str, body: Mapping[str, Any]) -> str:
-    """The bot's action on an order by a request: cancel, renew, move, sell or place. A resting exit is sold by
-    raising the size of a quote on the other side."""
+    """The bot's action on an order by a request: cancel, renew, move, sell or place. With `REST`, an order sells
+    that takes the place of a quote on the other side of a position."""
     if method == "DELETE" and fnmatchcase(path, f"{_ORDERS}/*"):
         return "cancel"
     if method == "POST" and path == _ORDERS:
         return "place" if body.get("post_only") else "sell"
     if method == "POST" and path.endswith("/amend"):
         order = stage.account.resting.get(path.split("/")[-2])
+        held = (
+            stage.account.holdings[order.ticker].count if order and order.ticker in stage.account.holdings else 0
+        )
+        if order and stage.way == "REST" and held and (held > 0) is not order.is_bid:
+            return "renew" if Decimal(body["count"]) * CONTRACT == order.size else "sell"
         if order is None or Decimal(body["price"]) * DOLLAR_PIPS != order.price:
             return "move"
         more = Decimal(body["count"]) * CONTRACT > order.size
-        return ("sell" if stage.way == "REST" else "place") if more else "renew"
+        return "place" if more else "renew"
     return ""
 
 

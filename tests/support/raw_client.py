@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from exchange.signing import Signer
@@ -116,3 +118,19 @@ class RawClient:
 
     def cancel(self, order_id: str) -> requests.Response:
         return self.send("DELETE", f"{ORDERS}/{order_id}?market_ticker={self.ticker}")
+
+
+def sell_all(variables: Mapping[str, str]) -> None:
+    """Sell all that the account of a served simulator holds, by the `SIM_` variables that the simulator told.
+
+    A bot that starts with positions waits ten seconds for the second look at their books."""
+    key = serialization.load_pem_private_key(Path(variables["SIM_KEYFILE"]).read_bytes(), None)
+    assert isinstance(key, ed25519.Ed25519PrivateKey)
+    signer = Ed25519Signer(variables["SIM_KEYID"], key)
+    client = RawClient(variables["SIM_URL"], signer, requests.Session(), lambda: datetime.now(timezone.utc))
+    for held in client.get("/portfolio/positions")["market_positions"]:
+        count = float(held["position_fp"])
+        client.place(
+            ticker=held["ticker"], side="ask" if count > 0 else "bid", price="0.0100" if count > 0 else "0.9900",
+            count=f"{abs(count):.2f}", time_in_force="immediate_or_cancel", reduce_only=True,
+        )  # fmt: skip
