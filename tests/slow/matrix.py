@@ -69,6 +69,9 @@ FAULTS: Mapping[str, dict[str, Any]] = {
 }
 """By name. A kind of the simulator's that has no entry above fails."""
 
+ORDERS_ALONE = frozenset({"order_refused"})
+"""Faults that find nothing to strike at a step that sends or amends no order."""
+
 WAYS = ("CROSS", "REST")
 PEOPLE = (NOISE, RIVALS)
 
