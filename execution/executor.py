@@ -86,7 +86,9 @@ class Executor:
         the markets that were found to accept no orders. Raises an `ExchangeError` if a failure concerns more than
         its order."""
         gate = self._gate = Gate(state, plan.sizes)
-        self._resting = {one.order_id: (one.ticker, one.bid) for one in state.orders if trade.is_own(one, state.strangers)}
+        self._resting = {
+            one.order_id: (one.ticker, one.bid) for one in state.orders if trade.is_own(one, state.strangers)
+        }
         self._taken = {(order.ticker, order.side) for order in plan.stays}
         self._refused = {}
         self.triggered_shards, self.closed_markets, self._short_shards = {}, {}, set()
