@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
+import market_bot
 import trade
 from bot.connection import Connection
 from bot.launch import Paths
 from clients import Environment, KalshiHttpClient
 from commands import optional_calls
 from commands.cash import read_events, read_free
+from commands.kept_positions import kept
 from exchange import order_payloads
 from exchange.account import Fill, Position
 from exchange.models import Order
@@ -66,7 +69,8 @@ class AccountFacts(NamedTuple):
     """What an account has.
 
     `cash`: what is free and reserved. `tied_up`: dollars. `risks`: worst-case loss by event. They are None if the
-    ledger is the only source and does not know them. `reading`: how the balance was read.
+    ledger is the only source and does not know them. `reading`: how the balance was read. `kept`: why a position
+    is kept with `EXIT = "CROSS"`, by market.
     """
 
     cash: FreeCash | None
@@ -76,6 +80,7 @@ class AccountFacts(NamedTuple):
     tied_up: Decimal | None = None
     risks: Mapping[str, Decimal] | None = None
     unreadable: tuple[str, ...] = ()
+    kept: Mapping[str, str] = MappingProxyType({})
 
 
 class SessionFacts(NamedTuple):
@@ -221,6 +226,7 @@ def _account(client: KalshiHttpClient, rule: CashRule) -> AccountFacts:
         counted.tied_up,
         counted.risks(),
         (*map(str, (*positions.unreadable, *orders.unreadable)), *optional_calls.failing(client)),
+        kept(client, positions, orders, Decimal(str(market_bot.EXIT_LIMIT))) if market_bot.EXIT == "CROSS" else {},
     )
 
 
