@@ -1,4 +1,4 @@
-"""Which positions a bot keeps because all bids for them are below `EXIT_LIMIT`, as `status` tells it.
+"""Which positions a bot keeps because all bids are below `EXIT_LIMIT`.
 
 Promise:
 - It only reads. A book that cannot be read hides no other fact.
