@@ -20,6 +20,7 @@ value that is not known, or does not exist, is null.
     orders        each resting order: ticker, side, contracts, price, expires, is_ours (the bot's)
     worst_case    dollars that may be lost, `total` and `by_event`, from positions and resting orders. Each order
                   counts as if it alone were filled. Maker fees are not included
+    kept          positions that the bot keeps below `EXIT_LIMIT`, by market, and why
     unreadable    positions and orders that could not be read, and calls that failed just now
     bot           `runs`, and `process`: which process, since when, in which folder
     ledger        `file`, and the `problem` if it has nothing on this account: then all further fields are null,
@@ -85,6 +86,8 @@ def text(facts: StatusFacts) -> str:
     ]
     if account.risks:
         parts.append(table("Worst case by event", ("Event", "Dollars"), _events(account.risks)))
+    if account.kept:
+        parts.append(table("Positions that the bot keeps", ("Ticker", "Because"), list(account.kept.items())))
     if account.unreadable:
         parts.append(table("Could not be read", ("",), [[one] for one in account.unreadable]))
     return "\n\n".join(parts)
@@ -198,6 +201,7 @@ def as_json(facts: StatusFacts) -> str:
         "positions": account.held,
         "orders": account.resting,
         "worst_case": _worst_case(account.risks) if account.risks is not None else None,
+        "kept": dict(account.kept),
         "unreadable": account.unreadable,
         "bot": {"runs": facts.bot.runs, "process": facts.bot.process or None},
         "ledger": {"file": facts.ledger, "problem": facts.problem or None},

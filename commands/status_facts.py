@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
+import market_bot
 from bot.account_user import ask
 from bot.connection import Connection, account_state
 from bot.launch import Paths
 from clients import Environment, KalshiHttpClient
 from commands import optional_calls
 from commands.cash import read_events, read_free
+from commands.kept_positions import kept
 from commands.running_bots import locks_of
 from exchange import client_ids
 from exchange.account import Fill, Position
@@ -68,7 +71,8 @@ class AccountFacts(NamedTuple):
     """What an account has.
 
     `cash`: what is free and reserved. `tied_up`: dollars. `risks`: worst-case loss by event. They are None if the
-    ledger is the only source and does not know them. `reading`: how the balance was read.
+    ledger is the only source and does not know them. `reading`: how the balance was read. `kept`: why a position
+    is kept with `EXIT = "CROSS"`, by market.
     """
 
     cash: FreeCash | None
@@ -78,6 +82,7 @@ class AccountFacts(NamedTuple):
     tied_up: Decimal | None = None
     risks: Mapping[str, Decimal] | None = None
     unreadable: tuple[str, ...] = ()
+    kept: Mapping[str, str] = MappingProxyType({})
 
 
 class SessionFacts(NamedTuple):
@@ -234,6 +239,7 @@ def _account(client: KalshiHttpClient, rule: CashRule, tags: frozenset[str]) -> 
         counted.tied_up,
         counted.risks(),
         (*map(str, (*positions.unreadable, *orders.unreadable)), *optional_calls.failing(client)),
+        kept(client, positions, orders, Decimal(str(market_bot.EXIT_LIMIT))) if market_bot.EXIT == "CROSS" else {},
     )
 
 

@@ -1,4 +1,4 @@
-"""A hole in a book: for some seconds others bid nothing on a side but one order at a cent.
+"""A hole in a book: for some seconds one bid at a cent is all that others leave.
 
 Promise:
 - The orders of customers stay.
@@ -23,7 +23,9 @@ _CENT = DOLLAR_PIPS // 100
 
 
 def tear(exchange: Exchange, market: ListedMarket, is_bid: bool, seconds: float = SECONDS) -> None:
-    """Take the others' bids for YES (`is_bid`) or NO out of a market's book for so many seconds."""
+    """Take the others' bids out of a market's book for so many seconds.
+
+    `is_bid`: those for YES, else those for NO."""
     half = market.book.half(is_bid)
     away = [order for order in half.everyone() if order.owner is None]
     for order in away:

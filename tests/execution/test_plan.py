@@ -148,7 +148,7 @@ def test_a_sale_takes_the_best_bid_and_its_side_is_not_quoted() -> None:
     assert [one.order.order_id for one in made.amendments] == ["2"]
 
 
-def test_a_resting_exit_takes_the_place_and_not_the_price_of_that_sides_quote() -> None:
+def test_a_resting_exit_takes_its_quotes_place() -> None:
     """The quote waits ticks behind the best bid, which the exit joins with what is held, and no more. The quote on
     the held side is smaller by what is held."""
     resting = order("KXA-1", NO, "0.44", 5)

@@ -72,7 +72,7 @@ def test_a_board_that_comes_back_empty_ends_all_quotes(bench: Bench) -> None:
     assert quoted(bench) == set()
 
 
-@pytest.mark.parametrize("left", [100, 30, 5])
+@pytest.mark.parametrize("left", [100, 30, 15])
 def test_no_quote_outlasts_its_window(make_bench: MakeBench, left: int) -> None:
     """What rests longer is filled and not paid."""
     bench = make_bench(who=())

@@ -77,7 +77,7 @@ def test_the_account_is_read_after_the_first_scan(make_bench: MakeBench) -> None
             bench.pass_time(40)
 
     bench.wire.after = meanwhile
-    bench.bot.start_trading()
+    bench.run(cycles=1)
     asked = bench.wire.asked()
     (scanned,) = (number for number, call in enumerate(asked) if call.endswith("/incentive_programs"))
     account = ("/portfolio/orders", "/portfolio/fills", "/portfolio/positions", "/portfolio/balance")

@@ -76,9 +76,7 @@ def skips(bench: Bench) -> list[str]:
 
 @BOTH_SIDES
 @pytest.mark.parametrize(("size", "grid"), [(1, LINEAR), (300, LINEAR), (20, DECI)])
-def test_a_quote_filled_into_a_hole_is_sold_when_the_others_are_back(
-    make_bench: MakeBench, is_bid: bool, size: int, grid: Grid
-) -> None:
+def test_a_fill_in_a_hole_is_sold_after_it(make_bench: MakeBench, is_bid: bool, size: int, grid: Grid) -> None:
     """In the same cycle, ten seconds later, and not at a cent in the cycle in which the guard has seen the
     jump."""
     bench = quoting(make_bench, grid, size)
@@ -106,7 +104,7 @@ def test_a_hole_that_lasts_is_never_sold_into(make_bench: MakeBench, is_bid: boo
 
 
 @BOTH_SIDES
-def test_only_what_rests_within_the_limit_is_sold_in_a_look(make_bench: MakeBench, is_bid: bool) -> None:
+def test_no_more_is_sold_than_rests_within_the_limit(make_bench: MakeBench, is_bid: bool) -> None:
     """A large position in a thin book goes level by level, none of it below the limit."""
     bench = quoting(make_bench, size=300)
     one = filled(bench, is_bid)
@@ -123,9 +121,7 @@ def test_only_what_rests_within_the_limit_is_sold_in_a_look(make_bench: MakeBenc
 
 @BOTH_SIDES
 @pytest.mark.parametrize("cents", [6, 8])
-def test_a_whole_collapse_within_the_limit_is_sold_within_three_cycles(
-    make_bench: MakeBench, is_bid: bool, cents: int
-) -> None:
+def test_a_collapse_within_the_limit_is_sold_soon(make_bench: MakeBench, is_bid: bool, cents: int) -> None:
     bench = quoting(make_bench)
     one = filled(bench, is_bid)
     moved(bench, one, cents * 100)
@@ -134,9 +130,7 @@ def test_a_whole_collapse_within_the_limit_is_sold_within_three_cycles(
 
 
 @BOTH_SIDES
-def test_beyond_the_limit_a_position_is_kept_told_once_and_sold_when_the_price_is_back(
-    make_bench: MakeBench, is_bid: bool
-) -> None:
+def test_beyond_the_limit_a_position_is_kept_and_told(make_bench: MakeBench, is_bid: bool) -> None:
     bench = quoting(make_bench)
     one = filled(bench, is_bid)
     moved(bench, one, 2_000)
@@ -190,7 +184,7 @@ def sleep(bench: Bench) -> None:
 @BOTH_SIDES
 @pytest.mark.parametrize("happens", [pause, outage, sleep, Bench.restart], ids=lambda one: one.__name__)
 @pytest.mark.parametrize("seconds", [8, 300])
-def test_the_first_look_after_a_break_sells_nothing_into_a_hole(
+def test_a_hole_after_a_break_is_not_sold_into(
     make_bench: MakeBench, is_bid: bool, happens: Callable[[Bench], None], seconds: float
 ) -> None:
     """The position was bought just before."""
@@ -223,7 +217,7 @@ def test_short_cycles_wait_ten_seconds_too(make_bench: MakeBench) -> None:
 
 
 @BOTH_SIDES
-def test_an_exit_that_rests_takes_no_price_from_a_hole(make_bench: MakeBench, is_bid: bool) -> None:
+def test_a_resting_exit_takes_no_price_from_a_hole(make_bench: MakeBench, is_bid: bool) -> None:
     """The side that the exit joins is torn: it would rest at a cent, and sell for 99. It keeps its last price."""
     bench = quoting(make_bench, EXIT="REST")
     one = filled(bench, is_bid)
@@ -241,7 +235,7 @@ def test_an_exit_that_rests_takes_no_price_from_a_hole(make_bench: MakeBench, is
 
 
 @BOTH_SIDES
-def test_an_exit_on_a_quoted_side_rests_at_its_own_price(make_bench: MakeBench, is_bid: bool) -> None:
+def test_an_exit_on_a_quoted_side_has_its_own_price(make_bench: MakeBench, is_bid: bool) -> None:
     """`TRADE_DELTA` behind the best bid it would wait for two ticks more. The quote does not come to the touch."""
     bench = quoting(make_bench, EXIT="REST")
     bench.restart(trade_delta=2)
@@ -261,7 +255,7 @@ def test_an_exit_on_a_quoted_side_rests_at_its_own_price(make_bench: MakeBench, 
 @pytest.mark.parametrize(
     ("seconds", "cents"), [(8, 0), (FOR_EVER, 0), (None, 20)], ids=["hole", "for ever", "kept"]
 )
-def test_close_all_sells_at_any_price_after_two_looks(
+def test_close_all_sells_at_any_price(
     make_bench: MakeBench,
     monkeypatch: pytest.MonkeyPatch,
     typed: Callable[..., Said],

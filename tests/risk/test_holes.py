@@ -91,14 +91,14 @@ def calm(side: Side, size: float = 20, grid: PriceGrid = CENTS) -> Watch:
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("size", [1, 20, 300])
 @pytest.mark.parametrize("grid", [CENTS, TENTHS])
-def test_a_fill_in_a_whole_book_is_sold_at_the_next_look(side: Side, size: int, grid: PriceGrid) -> None:
+def test_a_fill_in_a_whole_book_is_sold_at_once(side: Side, size: int, grid: PriceGrid) -> None:
     sale = calm(side, size, grid).look(60, whole(side, "0.52"))
     assert (sale.wait, sale.middle, sale.lowest) == ("", D("0.52"), D("0.42"))
 
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("size", [1, 20, 300])
-def test_a_hole_is_not_sold_into_at_its_first_look_and_never_below_the_limit(side: Side, size: int) -> None:
+def test_a_hole_is_never_sold_into_below_the_limit(side: Side, size: int) -> None:
     """However long it lasts. Afterwards one more look is needed, because the mid price jumps back."""
     seen = calm(side, size)
     first = seen.look(60, torn(side, "0.53"))
@@ -131,7 +131,7 @@ def test_a_second_look_that_comes_too_soon_is_none(side: Side) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_position_larger_than_what_is_bid_near_waits_for_a_second_look(side: Side) -> None:
+def test_a_large_position_waits_for_a_second_look(side: Side) -> None:
     """A book that is thin at its usual spread is a hole for a large position, and none for a small one."""
     thin = whole(side, "0.52", size=50)
     assert "50 of 300" not in watch(side, 100, [thin] * 3).look(60, thin).wait
@@ -155,7 +155,7 @@ def test_a_jump_is_not_sold_in_its_own_look(side: Side) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_tenths_of_a_cent_that_move_at_every_look_do_not_keep_a_position_for_ever(side: Side) -> None:
+def test_jumpy_tenths_of_a_cent_do_not_block_a_sale(side: Side) -> None:
     seen = calm(side, grid=TENTHS)
     middles = ["0.527", "0.52"] * 3
     waits = [bool(seen.look(60, whole(side, middle, "0.001")).wait) for middle in middles]
@@ -163,7 +163,7 @@ def test_tenths_of_a_cent_that_move_at_every_look_do_not_keep_a_position_for_eve
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_whole_collapse_within_the_limit_is_sold_at_its_second_look(side: Side) -> None:
+def test_a_collapse_within_the_limit_is_sold(side: Side) -> None:
     seen = calm(side)
     assert seen.look(60, whole(side, "0.44")).wait
     sale = seen.look(10, whole(side, "0.44"))
@@ -173,7 +173,7 @@ def test_a_whole_collapse_within_the_limit_is_sold_at_its_second_look(side: Side
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("middle", ["0.42", "0.30", "0.05"])
-def test_a_whole_collapse_beyond_the_limit_never_moves_the_limit(side: Side, middle: str) -> None:
+def test_a_collapse_beyond_the_limit_moves_it_never(side: Side, middle: str) -> None:
     """The sane mid price would otherwise follow it, and the position would be sold at any price."""
     seen = calm(side)
     for _ in range(60):
@@ -216,7 +216,7 @@ def test_the_first_look_after_a_break_sells_nothing(side: Side, why: str) -> Non
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_hole_at_the_second_look_after_a_start_is_not_sold_into(side: Side) -> None:
+def test_a_hole_at_the_second_look_is_not_sold_into(side: Side) -> None:
     """The first look was fine. The second shows something new, so a third one is needed."""
     seen = watch(side)
     seen.look(0, whole(side, "0.52"))
@@ -224,14 +224,14 @@ def test_a_hole_at_the_second_look_after_a_start_is_not_sold_into(side: Side) ->
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_hole_at_the_first_look_after_a_start_costs_ten_seconds(side: Side) -> None:
+def test_a_hole_at_the_first_look_costs_ten_seconds(side: Side) -> None:
     seen = watch(side)
     assert seen.look(0, torn(side, "0.53")).wait
     assert not seen.look(10, whole(side, "0.52")).wait
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_before_any_look_the_cost_or_the_ledgers_last_price_is_sane(side: Side) -> None:
+def test_before_any_look_cost_or_last_price_is_sane(side: Side) -> None:
     """The higher of the two: a position that was kept at a low price is not sold there by a restart. Last bids
     that were those of a hole do not count."""
     for bid, ask, sane in (("0.60", "0.62", "0.61"), ("0.20", "0.22", "0.51"), ("0.01", "0.99", "0.51")):
@@ -246,7 +246,7 @@ def test_before_any_look_the_cost_or_the_ledgers_last_price_is_sane(side: Side) 
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_cheap_contract_is_not_sold_for_a_fraction_of_its_price(side: Side) -> None:
+def test_a_cheap_contract_is_not_sold_for_a_fraction(side: Side) -> None:
     """Ten cents below eight would be any price."""
     seen = watch(side, looks=[whole(side, "0.08")] * 3, cost="0.08")
     seen.look(60, torn(side, "0.09"))
@@ -273,9 +273,7 @@ LOOKS = st.lists(st.tuples(st.sampled_from((4, 10, 60)), books()), min_size=2, m
 
 @settings(max_examples=40)
 @given(st.sampled_from(SIDES), st.sampled_from((1, 20, 300)), LOOKS)
-def test_nothing_is_sold_below_the_limit_or_beyond_what_rests_within_it(
-    side: Side, size: int, looks: list[tuple[int, Book]]
-) -> None:
+def test_no_sale_is_below_the_limit_or_too_large(side: Side, size: int, looks: list[tuple[int, Book]]) -> None:
     seen = watch(side, size)
     for seconds, book in looks:
         sale = seen.look(seconds, book)
@@ -291,9 +289,7 @@ def test_nothing_is_sold_below_the_limit_or_beyond_what_rests_within_it(
 
 @settings(max_examples=40)
 @given(st.sampled_from(SIDES), st.sampled_from((1, 20, 300)), LOOKS)
-def test_the_sane_mid_price_moves_by_whole_books_alone(
-    side: Side, size: int, looks: list[tuple[int, Book]]
-) -> None:
+def test_the_sane_mid_price_moves_by_whole_books(side: Side, size: int, looks: list[tuple[int, Book]]) -> None:
     """By two of them without a hole between, ten seconds apart, and not beyond either."""
     seen, sane, wholes = watch(side, size), D("0.51"), list[tuple[datetime, Decimal]]()
     spreads: list[Decimal] = []
@@ -315,9 +311,7 @@ def test_the_sane_mid_price_moves_by_whole_books_alone(
 
 @settings(max_examples=40)
 @given(st.sampled_from(SIDES), st.sampled_from((1, 20, 300)), LOOKS)
-def test_what_may_be_sold_was_looked_at_ten_seconds_before(
-    side: Side, size: int, looks: list[tuple[int, Book]]
-) -> None:
+def test_a_sale_was_looked_at_ten_seconds_before(side: Side, size: int, looks: list[tuple[int, Book]]) -> None:
     seen, times = watch(side, size), list[datetime]()
     for seconds, book in looks:
         sale = seen.look(seconds, book)

@@ -364,7 +364,7 @@ def test_a_revoked_key_is_refused_and_its_orders_stay() -> None:
 
 @shows("hole")
 @pytest.mark.parametrize("side", ["bid", "ask"])
-def test_a_hole_takes_the_others_from_a_side_and_brings_them_back(side: str) -> None:
+def test_a_hole_takes_the_others_and_brings_them_back(side: str) -> None:
     """The order of a customer stays. The other side is not touched."""
     client = open_with({"do": "hole", "ticker": MARKET, "side": side, "from": 10, "seconds": 20})
     book = client.exchange.markets[MARKET].book
