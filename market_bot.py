@@ -24,14 +24,13 @@ from logging import Logger
 from pathlib import Path
 from types import MappingProxyType
 
-from bot import launch, log_events, recovery
+from bot import cooldowns, launch, log_events, recovery
 from bot.connection import DOTENV_FILE, Connection
-from bot.decision import CycleInputs, Decision, decide, headroom
+from bot.decision import CycleInputs, Decision, decide, headroom, resting_quotes
 from bot.log_events import CycleReport
-from bot.observation import AccountSnapshot, MarketView, early_cancels, look_at_held
+from bot.observation import AccountSnapshot, look_at_held
 from bot.prod_confirmation import Confirm
 from bot.recovery import Failure
-from bot.resting_quotes import cooldowns, resting_quotes
 from bot.session import REPORT_LACKS_IT, Session
 from bot.settings import AUTO as AUTO  # a value of the settings below
 from bot.settings import Settings, check_settings, lookalikes, strategy_of
@@ -256,16 +255,7 @@ class MarketBot:
         if decision.plan.exits:
             self._bookkeeper.read_fills()
         self._decision = decision
-        outcome = self._executor.outcome()
-        quotes = resting_quotes(decision.selection.chosen, outcome.resting, self._strategy)
-        now = self._clock.now()
-        self._log_guards(cooldowns(self.session.memory, self._executor, outcome, quotes, self._strategy, now))
-        markets = self.incentive_program.quoted & outcome.resting.keys()
-        cycle = self._cycle_record(began, sent_before, len(markets), outcome.orders)
-        mark = self._bookkeeper.close_cycle(cycle, account.free_cash)
-        kept = self._executor.kept(decision.plan)
-        done = CycleReport(self._cycle, cycle, kept, bool(account.unread), decision, outcome, quotes, mark)
-        self._log_all(self._announcements.cycle(done, began + timedelta(seconds=self.settings.wait_time)))
+        self._close_cycle(account, decision, began, sent_before)
         return decision.selection
 
     def place_order(self, decision: Decision, due: float) -> int:
@@ -375,21 +365,29 @@ class MarketBot:
         view = look_at_held(self._client, self.incentive_program.refresh(status, account.orders, until), account)
         self._bookkeeper.accrue(view.snapshot.at, view.snapshot.markets, view.without(account.ours), view.rivals)
         recovery.try_or_log(partial(self.session.count_cash, account), self.log, REPORT_LACKS_IT)
-        self._update_guards(account, view, status)
+        memory, at = self.session.memory, view.snapshot.at
+        self.session.renew_groups(at)
+        memory.holes.on_books(view.markets, view.rivals, account.positions, status, at)
+        self._log_guards(cooldowns.after_look(memory, account, view, status))
         now = CycleInputs(status, self._bookkeeper.accrued_by_program(), until, self._executor.sent_lately())
-        decision = decide(self.settings, self.session.memory, account, view, now)
+        decision = decide(self.settings, memory, account, view, now)
         self._log_all(log_events.problems(decision.board))
         return decision
 
-    def _update_guards(self, account: AccountSnapshot, view: MarketView, status: ExchangeStatus) -> None:
-        """End expired cooldowns; start new ones after price jumps and early cancels."""
-        guards, now = self.session.memory.guards, view.snapshot.at
-        self.session.renew_groups(now)
-        self.session.memory.holes.on_books(view.markets, view.rivals, account.positions, status, now)
-        self._log_guards(guards.ended(now))
-        self._log_guards(guards.on_books(view.markets, view.snapshot.rivals, self.incentive_program.quoted, now))
-        for shard, why in early_cancels(account.early, view.markets, status).items():
-            self._log_guards(guards.on_group_triggered(shard, why, now))
+    def _close_cycle(
+        self, account: AccountSnapshot, decision: Decision, began: datetime, sent_before: int
+    ) -> None:
+        """Begin cooldowns after what was refused, write the cycle down, and log it."""
+        outcome, memory = self._executor.outcome(), self.session.memory
+        quotes = resting_quotes(decision.selection.chosen, outcome.resting, self._strategy)
+        told = cooldowns.after_requests(memory, self._executor, outcome, quotes, self._strategy, self._clock.now())
+        self._log_guards(told)
+        markets = self.incentive_program.quoted & outcome.resting.keys()
+        cycle = self._cycle_record(began, sent_before, len(markets), outcome.orders)
+        mark = self._bookkeeper.close_cycle(cycle, account.free_cash)
+        kept = self._executor.kept(decision.plan)
+        done = CycleReport(self._cycle, cycle, kept, bool(account.unread), decision, outcome, quotes, mark)
+        self._log_all(self._announcements.cycle(done, began + timedelta(seconds=self.settings.wait_time)))
 
     def _on_fills(self, fills: Collection[NewFill]) -> None:
         """Log new fills, and start cooldowns on the filled sides."""
@@ -444,11 +442,7 @@ def main() -> int:
 
     Returns 2, with nothing sent, if a setting, a variable or a key is missing."""
     parser = argparse.ArgumentParser(prog="python market_bot.py", description="Trade until Ctrl-C.")
-    parser.add_argument(
-        "--yes",
-        action="store_true",
-        help="with real money: agree to the limits, and clear the account, without asking",
-    )
+    parser.add_argument("--yes", action="store_true", help="with real money: agree, and clear the account unasked")
     parser.add_argument("--version", action="version", version=VERSION)
     confirm = (lambda _: True) if parser.parse_args().yes else launch.keyboard()
     return launch.start(read_settings, paths(), confirm, MarketBot)

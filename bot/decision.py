@@ -22,8 +22,8 @@ from execution.cancel_reasons import CancelCause, CancelReason
 from execution.exits import Exit, kept_below
 from execution.order_groups import OrderGroups
 from execution.plan import Plan, TargetQuote, Targets, make_plan
-from incentive import Board, IncentiveProgram
-from rewards.estimate import RewardedMarket
+from incentive import Board, IncentiveProgram, Strategy
+from rewards.estimate import Candidate, RewardedMarket
 from rewards.skips import Reason, Skip, contracts
 from risk import exposure, gate
 from risk.exposure import Headroom
@@ -139,6 +139,22 @@ def _kept(
             number = f"{contracts(position.size)}, the limit is {sale.lowest:.4f}"
             found[position.ticker] = Skip(position.ticker, Reason.EXIT_LIMIT, "Contracts kept", number)
     return found
+
+
+def resting_quotes(
+    chosen: Iterable[Candidate], resting: Mapping[str, tuple[Bid, ...]], strategy: Strategy
+) -> tuple[Candidate, ...]:
+    """The chosen markets in which an order of the bot rests, with the bids that rest, and their estimate.
+
+    `resting`: the bids by ticker."""
+    found = []
+    for candidate in chosen:
+        bids = resting.get(candidate.ticker)
+        if bids:
+            scored = candidate.incentive.score(candidate.rivals, bids)
+            decided = candidate.incentive.estimate(scored, candidate.at, strategy.estimate_rules)
+            found.append(candidate._replace(scored=scored, conservative=decided))
+    return tuple(found)
 
 
 def _unwanted(

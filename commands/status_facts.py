@@ -96,8 +96,8 @@ class SessionFacts(NamedTuple):
 class LedgerView(NamedTuple):
     """What a ledger says about its bot.
 
-    `fills`: number of fills on the UTC day of `mark`, since the ledger was begun. `halts`: those that stand. `tags`:
-    those of its orders.
+    `fills`: number of fills on the UTC day of `mark`, since the ledger was begun. `halts`: those that stand.
+    `tags`: those of its orders.
     """
 
     mark: AccountMark | None

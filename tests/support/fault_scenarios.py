@@ -80,9 +80,8 @@ def _act(stage: Stage, method: str, path: str, body: Mapping[str, Any]) -> str:
         return "place" if body.get("post_only") else "sell"
     if method == "POST" and path.endswith("/amend"):
         order = stage.account.resting.get(path.split("/")[-2])
-        held = (
-            stage.account.holdings[order.ticker].count if order and order.ticker in stage.account.holdings else 0
-        )
+        holding = stage.account.holdings.get(order.ticker) if order else None
+        held = holding.count if holding else 0
         if order and stage.way == "REST" and held and (held > 0) is not order.is_bid:
             return "renew" if Decimal(body["count"]) * CONTRACT == order.size else "sell"
         if order is None or Decimal(body["price"]) * DOLLAR_PIPS != order.price:

@@ -1,17 +1,18 @@
-"""The quotes that rest after a cycle, and the markets that refuse them.
+"""Begin and end cooldowns after a look, and after a cycle's requests.
 
 Promise:
-- An estimate counts the bids that rest, at the prices and sizes at which they rest.
+- It sends nothing and logs nothing: the log's fields are returned.
 - A market loses its slot only to refusals of its own, and only if what rests there would not be paid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 from bot.decision import LoopMemory
-from exchange.orderbook import Bid
+from bot.observation import AccountSnapshot, MarketView, early_cancels
+from exchange.models import ExchangeStatus
 from execution.executor import Executor
 from execution.outcome import Outcome
 from incentive import Strategy
@@ -19,23 +20,19 @@ from rewards.estimate import Candidate
 from runtime.log_format import Fields
 
 
-def resting_quotes(
-    chosen: Iterable[Candidate], resting: Mapping[str, tuple[Bid, ...]], strategy: Strategy
-) -> tuple[Candidate, ...]:
-    """The chosen markets in which an order of the bot rests, with the bids that rest.
-
-    `resting`: the bids by ticker. `strategy`: the rules for the estimate that decides."""
-    found = []
-    for candidate in chosen:
-        bids = resting.get(candidate.ticker)
-        if bids:
-            scored = candidate.incentive.score(candidate.rivals, bids)
-            decided = candidate.incentive.estimate(scored, candidate.at, strategy.estimate_rules)
-            found.append(candidate._replace(scored=scored, conservative=decided))
-    return tuple(found)
+def after_look(
+    memory: LoopMemory, account: AccountSnapshot, view: MarketView, status: ExchangeStatus
+) -> list[Fields]:
+    """End cooldowns that are over; begin new ones after price jumps and early cancels."""
+    guards, now, rivals = memory.guards, view.snapshot.at, view.snapshot.rivals
+    told = guards.ended(now)
+    told += guards.on_books(view.markets, rivals, memory.incentive_program.quoted, now)
+    for shard, why in early_cancels(account.early, view.markets, status).items():
+        told += guards.on_group_triggered(shard, why, now)
+    return told
 
 
-def cooldowns(
+def after_requests(
     memory: LoopMemory,
     executor: Executor,
     outcome: Outcome,
@@ -43,9 +40,9 @@ def cooldowns(
     strategy: Strategy,
     now: datetime,
 ) -> list[Fields]:
-    """Start cooldowns on shards and markets that take no orders.
+    """Begin cooldowns on shards and markets that take no orders.
 
-    `quotes`: as `resting_quotes` returns them. Returns the log's fields."""
+    `quotes`: those that rest, as `resting_quotes` returns them."""
     paid = {one.ticker for one in quotes if _is_paid(one, strategy)}
     quoted = memory.incentive_program.quoted
     told: list[Fields] = []
