@@ -214,13 +214,13 @@ class Bench:
         sleep = clock.sleep
         self.waits = []
 
-        def watched(seconds: float) -> None:
+        def watched(seconds: float) -> float | None:
             looks_again = sys._getframe(2).f_code.co_filename.endswith("second_look.py")
             if seconds > 2 and not looks_again:  # shorter ones are the client's own
                 self.waits.append(seconds)
                 if len(self.waits) == cycles:
                     raise end
-            sleep(seconds)
+            return sleep(seconds)
 
         clock.sleep = watched  # type: ignore[method-assign]
         try:
