@@ -144,9 +144,9 @@ def _kept(
 def resting_quotes(
     chosen: Iterable[Candidate], resting: Mapping[str, tuple[Bid, ...]], strategy: Strategy
 ) -> tuple[Candidate, ...]:
-    """The chosen markets in which an order of the bot rests, with the bids that rest, and their estimate.
+    """The chosen markets in which an order of the bot rests, with what rests.
 
-    `resting`: the bids by ticker."""
+    Their estimates count the bids that rest. `resting`: the bids by ticker."""
     found = []
     for candidate in chosen:
         bids = resting.get(candidate.ticker)

@@ -77,15 +77,15 @@ def test_the_account_is_read_after_the_first_scan(make_bench: MakeBench) -> None
             bench.pass_time(40)
 
     bench.wire.after = meanwhile
-    bench.run(cycles=1)
+    bench.bot.start_trading()
     asked = bench.wire.asked()
     (scanned,) = (number for number, call in enumerate(asked) if call.endswith("/incentive_programs"))
     account = ("/portfolio/orders", "/portfolio/fills", "/portfolio/positions", "/portfolio/balance")
     last = [max(number for number, call in enumerate(asked) if call.endswith(path)) for path in account]
     assert min(last) > scanned
-    closed = bench.events("CLOSE POSITION")[-1]
-    assert f"Ticker: {ticker} | Side: yes" in closed
-    assert "Count: 3" in closed
+    seen = bench.events("SKIP POSITION")[-1]
+    assert f"Ticker: {ticker} | Side: yes" in seen
+    assert "Count: 3 | Reason: waits for a second look" in seen
 
 
 def test_only_spares_the_books_of_all_the_others(make_bench: MakeBench) -> None:

@@ -131,7 +131,7 @@ def test_a_collapse_within_the_limit_is_sold_soon(make_bench: MakeBench, is_bid:
 
 @BOTH_SIDES
 def test_beyond_the_limit_a_position_is_kept_and_told(make_bench: MakeBench, is_bid: bool) -> None:
-    bench = quoting(make_bench)
+    bench = quoting(make_bench, FILL_PAUSE=0)  # no cooldown: the limit alone keeps the market out
     one = filled(bench, is_bid)
     moved(bench, one, 2_000)
     bench.run(5)
@@ -175,14 +175,8 @@ def outage(bench: Bench) -> None:
     bench.wire.fault = None
 
 
-def sleep(bench: Bench) -> None:
-    bench.bot.session.memory.holes.forget_looks()
-    bench.pass_time(3_600)
-    bench.client.get_exchange_status()  # the exchange's time passes with its next request
-
-
 @BOTH_SIDES
-@pytest.mark.parametrize("happens", [pause, outage, sleep, Bench.restart], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("happens", [pause, outage, Bench.restart], ids=lambda one: one.__name__)
 @pytest.mark.parametrize("seconds", [8, 300])
 def test_a_hole_after_a_break_is_not_sold_into(
     make_bench: MakeBench, is_bid: bool, happens: Callable[[Bench], None], seconds: float
@@ -198,6 +192,25 @@ def test_a_hole_after_a_break_is_not_sold_into(
     assert sold(bench) == (expected if seconds == 8 else [])
     bench.run(7)
     assert sold(bench) == expected
+
+
+def test_a_machine_that_slept_looks_twice(make_bench: MakeBench) -> None:
+    """The quote was filled just before, in a book that is whole when the machine wakes up."""
+    bench = quoting(make_bench)
+    clock, usual = bench.exchange.clock, bench.exchange.clock.sleep
+
+    def suspended(seconds: float) -> float | None:
+        if seconds <= 10:
+            return usual(seconds)
+        clock.sleep = usual  # type: ignore[method-assign]
+        filled(bench, True)
+        clock.advance(300)
+        return 300.0
+
+    clock.sleep = suspended  # type: ignore[assignment, method-assign]
+    bench.run(2)
+    assert "waits for a second look (the first since" in skips(bench)[0]
+    assert sold(bench) == [(20, BID)]
 
 
 def test_short_cycles_wait_ten_seconds_too(make_bench: MakeBench) -> None:

@@ -214,13 +214,13 @@ class Bench:
         sleep = clock.sleep
         self.waits = []
 
-        def watched(seconds: float) -> None:
+        def watched(seconds: float) -> float | None:
             waits_in = sys._getframe(2).f_code.co_name  # the caller of the client's clock
             if seconds > 2 and waits_in in _BETWEEN_CYCLES:
                 self.waits.append(seconds)
                 if len(self.waits) == cycles:
                     raise end
-            sleep(seconds)
+            return sleep(seconds)
 
         clock.sleep = watched  # type: ignore[method-assign]
         try:
