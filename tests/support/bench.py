@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sqlite3 import connect
@@ -105,9 +105,15 @@ class Wire(BaseAdapter):
         return [f"{request.method} {request.path_url.partition('?')[0]}" for request in self.sent]
 
 
+BETWEEN_CYCLES = frozenset({"_wait", "first_contact"})
+"""The functions that wait for the next cycle, or for the next try of a start. Other waits are within these."""
+
+
 @dataclass
 class Bench:
-    """A bot, the exchange it trades on, the wire between them, and the log."""
+    """A bot, the exchange it trades on, the wire between them, and the log.
+
+    `home`: the home of the machine's user, None: the test's."""
 
     exchange: EmbeddedExchange
     wire: Wire
@@ -118,6 +124,7 @@ class Bench:
     ledger_file: Path
     confirm: Confirm | None = None
     waits: list[float] = field(default_factory=list)
+    home: Path | None = None
 
     def __post_init__(self) -> None:
         self.connection = Connection(self.client, self.exchange.about)
@@ -133,7 +140,9 @@ class Bench:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sqlite3, "connect", self._connect)
             self._ledger = Ledger(self.ledger_file)
-        self.bot = MarketBot(self.settings, self.connection, self._ledger, self.logger, self.confirm)
+            if self.home:
+                patch.setenv("HOME", str(self.home))
+            self.bot = MarketBot(self.settings, self.connection, self._ledger, self.logger, self.confirm)
 
     def know_balance(self, reading: str = "gross") -> None:
         """An earlier session of this account found out how the exchange counts cash."""
@@ -207,16 +216,19 @@ class Bench:
     def pass_time(self, seconds: float) -> None:
         self.exchange.clock.advance(seconds)
 
-    def run(self, cycles: int, end: type[BaseException] = Killed) -> int | None:
+    def run(
+        self, cycles: int, end: type[BaseException] = Killed, waits_in: Collection[str] = BETWEEN_CYCLES
+    ) -> int | None:
         """Run the real loop. `end` is raised in the wait after `cycles` cycles. Returns the exit code, or None if
-        the process was killed. Waits between cycles are kept in `waits`."""
+        the process was killed. Waits between cycles are kept in `waits`. `waits_in`: the functions whose waits
+        count."""
         clock = self.exchange.clock
         sleep = clock.sleep
         self.waits = []
 
         def watched(seconds: float) -> float | None:
-            waits_in = sys._getframe(2).f_code.co_name  # the caller of the client's clock
-            if seconds > 2 and waits_in in _BETWEEN_CYCLES:
+            caller = sys._getframe(2).f_code.co_name  # of the client's clock
+            if seconds > 2 and caller in waits_in:
                 self.waits.append(seconds)
                 if len(self.waits) == cycles:
                     raise end
@@ -235,9 +247,6 @@ def lose(bench: Bench, *paths: str) -> None:
     """From now on the exchange does not have the calls whose path ends so."""
     bench.wire.fault = lambda request, _: not_there if request.path_url.partition("?")[0].endswith(paths) else None
 
-
-_BETWEEN_CYCLES = frozenset({"_wait", "first_contact"})
-"""The functions that wait for the next cycle, or for the next try of a start. Other waits are within a cycle."""
 
 MakeBench = Callable[..., Bench]
 """Opens a bench. Keyword arguments are settings, except those for the exchange."""

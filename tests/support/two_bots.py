@@ -17,7 +17,7 @@ from tests.support.documented_log import assert_documented
 
 
 def join(bench: Bench, name: str = "other", **changed: Any) -> Bench:
-    """A second bot on the account of `bench`, in a folder and with settings of its own."""
+    """A second bot on the account of `bench`, on a machine and with settings of its own."""
     log_file = bench.log_file.with_name(f"trade-{name}.log")
     return Bench(
         bench.exchange,
@@ -27,6 +27,7 @@ def join(bench: Bench, name: str = "other", **changed: Any) -> Bench:
         log_output.open_log(log_file),
         log_file,
         bench.ledger_file.with_name(f"trade-sim-{name}.db"),
+        home=bench.log_file.with_name(f"home-{name}"),
     )
 
 
