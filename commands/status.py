@@ -48,7 +48,9 @@ from bot.log_events import trading_today
 from commands import context
 from commands.cash import in_words
 from commands.status_facts import AccountFacts, HeldPosition, RestingOrder, SessionFacts, StatusFacts, read_status
+from exchange.errors import ConfigError
 from exchange.reserves import FreeCash
+from execution.exits import Exit
 from ledger.entries import AccountMark, CycleRecord
 from runtime.console import ExitCode, table, to_json
 from runtime.log_format import pairs, signed_dollars
@@ -57,7 +59,7 @@ from runtime.log_format import pairs, signed_dollars
 def run(args: argparse.Namespace) -> int:
     """Print the state of the account and of its bot. Returns the exit code."""
     environment, connection = context.connected()
-    found = read_status(environment, connection, market_bot.paths())
+    found = read_status(environment, connection, market_bot.paths(), _exit_limit())
     print(as_json(found) if args.json else text(found))
     context.warn(connection)
     if connection.is_private:
@@ -66,6 +68,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"main: {found.problem}", file=sys.stderr)
         return ExitCode.MISCONFIGURED
     return ExitCode.OK
+
+
+def _exit_limit() -> Decimal | None:
+    """The setting, if positions are sold at once. A wrong setting does not keep the status from being shown."""
+    try:
+        settings = market_bot.read_settings()
+    except ConfigError:
+        return None
+    return settings.exit_limit if settings.exit is Exit.CROSS else None
 
 
 # -- as text ---------------------------------------------------------------------------------------------------

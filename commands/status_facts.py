@@ -18,7 +18,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-import market_bot
 from bot.account_user import ask
 from bot.connection import Connection, account_state
 from bot.launch import Paths
@@ -143,9 +142,12 @@ class StatusFacts:
     halts: tuple[Halt, ...] | None = None
 
 
-def read_status(environment: Environment, connection: Connection, paths: Paths) -> StatusFacts:
+def read_status(
+    environment: Environment, connection: Connection, paths: Paths, exit_limit: Decimal | None
+) -> StatusFacts:
     """Read all facts of the status.
 
+    `exit_limit`: dollars a contract below the sane mid price at which the bot still sells, None if it only rests.
     If the exchange lives inside a process, the bot's ledger replaces it, if there is one. Raises `ExchangeError`
     if the exchange does not answer.
     """
@@ -162,7 +164,7 @@ def read_status(environment: Environment, connection: Connection, paths: Paths) 
     if remembered is None:
         rule, tags = (ledger_view.cash_rule, ledger_view.tags) if ledger_view else (CashRule(), frozenset[str]())
         account, exchange = (
-            _account(client, rule, tags),
+            _account(client, rule, tags, exit_limit),
             OPENED if connection.is_private else connection.about["Exchange"],
         )
     else:
@@ -222,7 +224,9 @@ def running(environment: Environment, connection: Connection, lock_file: Path) -
 # -- the exchange ------------------------------------------------------------------------------------------------
 
 
-def _account(client: KalshiHttpClient, rule: CashRule, tags: frozenset[str]) -> AccountFacts:
+def _account(
+    client: KalshiHttpClient, rule: CashRule, tags: frozenset[str], exit_limit: Decimal | None
+) -> AccountFacts:
     positions, orders = client.get_positions(), client.get_resting_orders()
     counted = _counted(client, positions.items, orders.items)
     return AccountFacts(
@@ -239,7 +243,7 @@ def _account(client: KalshiHttpClient, rule: CashRule, tags: frozenset[str]) -> 
         counted.tied_up,
         counted.risks(),
         (*map(str, (*positions.unreadable, *orders.unreadable)), *optional_calls.failing(client)),
-        kept(client, positions, orders, Decimal(str(market_bot.EXIT_LIMIT))) if market_bot.EXIT == "CROSS" else {},
+        {} if exit_limit is None else kept(client, positions, orders, exit_limit),
     )
 
 
