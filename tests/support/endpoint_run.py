@@ -28,10 +28,11 @@ from ledger.entries import PendingWrites
 from ledger.ledger import Ledger
 from report.build import Report, build_report
 from report.facts import read_report_facts
-from simulator import lifecycle, order_entry, order_groups
+from simulator import lifecycle, order_groups
 from simulator.faults import MISSING, Rule
 from simulator.matching import CONTRACT, DOLLAR, Order
 from simulator.opening import CUSTOMER
+from tests.support import by_hand
 from tests.support.fault_run import SIZE, Ended, Stage
 from tests.support.fault_scenarios import BotEnded, Script, turn
 
@@ -178,9 +179,10 @@ class EndpointStage(Stage):
         return [order for several in self._quotes_by_shard().values() for order, _ in several]
 
     def sides(self) -> int:
-        """Sides of quoted markets on which an order may open a position, or whose whole size is held already."""
+        """Sides of quoted markets on which an order rests, or whose whole size is held already."""
         held = [(name, one.count > 0) for name, one in self.account.holdings.items() if abs(one.count) >= _FULL]
-        return len({*held, *((one.ticker, one.is_bid) for one in self.opening_quotes())})
+        quoted = {one.ticker for one in self.opening_quotes()} | {name for name, _ in held}
+        return len({*held, *((one.ticker, one.is_bid) for one in self.own() if one.ticker in quoted)})
 
     def unguarded(self) -> int:
         """Quotes that are in no order group."""
@@ -214,22 +216,6 @@ class EndpointStage(Stage):
         super().close()
 
     # -- what happens meanwhile --------------------------------------------------------------------------------
-
-    def buy_by_hand(self) -> str:
-        """The account's owner buys three contracts in a market of its own event. Returns its ticker."""
-        used = {self.exchange.markets[ticker].event for ticker in {*self.account.holdings, *self._tickers()}}
-        for market in self.exchange.markets.values():
-            bid, ask = market.book.bids.best(), market.book.asks.best()
-            if market.event not in used and bid and ask and ask < 9_000 and self.exchange.trades_in(market):
-                terms = order_entry.OrderTerms(
-                    market.ticker, True, ask, 3 * CONTRACT, "by-hand", "immediate_or_cancel"
-                )
-                order_entry.create(self.exchange, CUSTOMER, terms)
-                return market.ticker
-        raise RuntimeError("no market is there to buy in")
-
-    def _tickers(self) -> set[str]:
-        return {order.ticker for order in self.account.resting.values()}
 
     def move_cash(self) -> None:
         """A deposit, a withdrawal, a transfer between shards and one between subaccounts, each listed, and a gift
@@ -310,7 +296,7 @@ class Episode:
             self._strike()
 
     def _buy(self) -> None:
-        self._bought = self._stage.buy_by_hand()
+        self._bought = by_hand.buy_elsewhere(self._stage.exchange)
 
     def _strike(self) -> None:
         self._rules = {name: Rule(self._cell.kind) for name in self._cell.names}
@@ -322,11 +308,13 @@ class Episode:
         self._is_dead, self._grace = bool(self._rules), GRACE
 
     def _fill(self) -> None:
-        """A trader takes the first quote that rests, whole."""
+        """A trader takes the first quote that rests, whole. To need a wider order group, the owner buys more."""
         quotes = self._stage.opening_quotes()
         if quotes and not self._is_filled:
             self._is_filled = True
             self._stage.take(quotes[0])
+            if self._cell.endpoint == "limit":
+                by_hand.buy_beside(self._stage.exchange, quotes[0])
 
     def _settle(self) -> None:
         if not self._stage.account.holdings[self._bought].count:
