@@ -45,7 +45,7 @@ from simulator.opening import CUSTOMER
 from simulator.transport import ExchangeAdapter
 from tests.support import strangers
 from tests.support.account_limits import RULES, exceeded
-from tests.support.bench import Killed
+from tests.support.bench import BETWEEN_CYCLES, Killed
 from tests.support.project import START as OPENING
 from tests.support.small_exchange import take
 from trade import OWN_PREFIX
@@ -150,7 +150,7 @@ class Stage:
         self._since_wait = self._read = 0
         self.broken: list[str] = []
         self.kill_after: Callable[[], bool] = lambda: False
-        self.is_running = False
+        self.is_running = self.is_starting = False
         self.left = 0.0
         self.full = 2 * markets
         """Quotes that rest in normal operation."""
@@ -179,7 +179,7 @@ class Stage:
         self._ledger = Ledger(self._ledger_file)
         connection = Connection(embedded_client(self.opened), self.opened.about)
         bot = MarketBot(self._settings, connection, self._ledger, self._logger)
-        self.is_running, self._since_wait = True, 0
+        self.is_running, self.is_starting, self._since_wait = True, True, 0
         try:
             return Ended(bot.run())
         except Killed:
@@ -192,9 +192,9 @@ class Stage:
             self.is_running, self.kill_after = False, lambda: False
 
     def _slept(self, seconds: float) -> None:
-        """A wait. Only a wait that `market_bot.py` asks for is the loop's own."""
-        frame = sys._getframe(2)
-        if not frame.f_code.co_filename.endswith("market_bot.py"):
+        caller = sys._getframe(2).f_code.co_name
+        self.is_starting = caller == "first_contact"
+        if caller not in BETWEEN_CYCLES:
             self._sleep(seconds)
             return
         self.cycles, self.left, self._since_wait = self.cycles + 1, seconds, 0

@@ -287,7 +287,7 @@ def recover(stage: Stage, before: Collection[Place]) -> Script:
     """The fault is over and the loop waits. Within two cycles the bot must quote as `before`, and the ledger must
     match the positions."""
     for _ in range(12):
-        if not stage.is_paused:
+        if not (stage.is_paused or stage.is_starting):
             break
         yield from turn(stage)
     for cycle in range(CYCLES_TO_RECOVER + 1):
