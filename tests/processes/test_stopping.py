@@ -38,9 +38,12 @@ Run = Callable[..., subprocess.Popen[str]]
 
 
 class Served:
-    """A simulator in a process of its own."""
+    """A simulator in a process of its own. `is_used`: whether its account holds positions. If there are faults, it
+    does."""
 
-    def __init__(self, folder: Path, *options: str, faults: list[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, faults: list[dict[str, Any]] | None = None, is_used: bool = False
+    ) -> None:
         script = folder / "faults.json"
         script.write_text(json.dumps(faults or []))
         command = [sys.executable, "-m", "simulator", "--port", "0", "--ed25519", "--programs", "20"]
@@ -48,7 +51,7 @@ class Served:
         command += ["--without", ",".join(EVERYBODY), *options]
         self.process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
         self._variables = read_variables(self.process)
-        if not faults:
+        if not (faults or is_used):
             sell_all(self._variables)
 
     def env(self, environment: str) -> str:
@@ -154,7 +157,7 @@ def test_a_terminal_that_is_closed_is_noticed_by_itself(
 def test_stopping_does_not_wait_for_an_answer_that_does_not_come(
     clone: Path, serve: Callable[..., Served], run: Run
 ) -> None:
-    hangs = {"do": "timeout_before", "on": "GET /markets/orderbooks", "skip": 4, "times": 1}
+    hangs = {"do": "timeout_before", "on": "GET /markets/orderbooks", "skip": 8, "times": 1}
     served = serve(faults=[hangs])
     bot = run(served, "m.WAIT_TIME = 2")
     wait_for(lambda: "[CYCLE] Number: 1 " in read(clone / "trade.log"), 30, "first cycle")
@@ -277,7 +280,7 @@ def test_real_money_is_announced_before_anything_is_touched(
 ) -> None:
     """The bot logs the limits and the worst case. The simulated account was in use, so the bot asks at the
     keyboard, where it can be stopped before it sends or cancels an order."""
-    served = serve()
+    served = serve(is_used=True)
     near, far = pty.openpty()
     bot = run(served, environment="PROD", stdin=far)
     wait_for(lambda: "[FOUND POSITION]" in read(clone / "trade.log"), 30, "question")

@@ -16,8 +16,10 @@ from tests.support.project import PROJECT, copy_of_the_product
 
 BEGIN = (
     "import market_bot as m; m.env = m.Environment.{}; m.WAIT_TIME = {}; m.EXPIRATION_TS = 0.1; "
+    "m.TRADE_SIZE = m.AUTO; m.MAX_CAPITAL = 500; m.MAX_EVENT_LOSS = 250; m.FILL_COST = 0; "
     "raise SystemExit(m.main())"
 )
+"""With sizes that are paid, as real money needs them."""
 
 Start = Callable[..., subprocess.Popen[str]]
 
