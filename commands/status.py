@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _exit_limit() -> Decimal | None:
-    """The setting, if positions are sold at once. A wrong setting does not keep the status from being shown."""
+    """The setting, None if it is wrong or if positions are not sold at once."""
     try:
         settings = market_bot.read_settings()
     except ConfigError:
