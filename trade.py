@@ -263,9 +263,12 @@ def quote_order(
 
 @dataclass(frozen=True, slots=True)
 class NoExit:
-    """The reason why a position cannot be closed now."""
+    """The reason why a position cannot be closed now.
+
+    `is_blocked`: an order of the account's owner stands in the way."""
 
     reason: str
+    is_blocked: bool = False
 
 
 def not_trading(market: Market | None) -> NoExit | None:
@@ -323,7 +326,7 @@ def exit_order(
         return NoExit(f"there are no bids for {side.value}")
     in_the_way = max((bid.price for bid in own if bid.side is side), default=_NOTHING)
     if in_the_way >= levels[0].price:
-        return NoExit(f"an order of your own, {side.value} at {in_the_way:.4f}, stands in the way")
+        return NoExit(f"an order of your own, {side.value} at {in_the_way:.4f}, stands in the way", True)
     found = walk([level for level in levels if level.price > in_the_way], position.size, lowest)
     if not found.size:
         return NoExit(f"the best bid for {side.value}, {levels[0].price:.4f}, is below the limit of {lowest:.4f}")

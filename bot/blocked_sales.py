@@ -17,9 +17,6 @@ from exchange.orderbook import ONE_DOLLAR
 from execution.plan import Plan
 from risk.gate import Place, RefusalCode, TradingState
 
-_IN_THE_WAY = "stands in the way"
-"""In the reason of `trade.exit_order`."""
-
 
 class BlockedSale(NamedTuple):
     """A position, and the order that its sale would meet."""
@@ -32,7 +29,7 @@ def blocked_sales(plan: Plan, state: TradingState) -> tuple[BlockedSale, ...]:
     """The positions whose sale an order of the account's owner blocks in `plan`.
 
     Of several orders, the one with the highest price is named: a sale would meet it first."""
-    kept = {one.position.ticker for one in plan.unsold if _IN_THE_WAY in one.reason}
+    kept = {one.position.ticker for one in plan.unsold if one.is_blocked}
     asks: dict[Place, Decimal] = {}
     for refusal in plan.refused:
         bid = refusal.order.bid

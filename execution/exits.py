@@ -37,12 +37,14 @@ class Exit(Enum):
 class UnsoldPosition(NamedTuple):
     """A position that is not sold now, and why.
 
-    `again`: when a second look settles it, None if none does. `is_kept`: only bids below its limit are left."""
+    `again`: when a second look settles it, None if none does. `is_kept`: only bids below its limit are left.
+    `is_blocked`: an order of the account's owner stands in the way."""
 
     position: Position
     reason: str
     again: datetime | None = None
     is_kept: bool = False
+    is_blocked: bool = False
 
 
 class ExitOrder(NamedTuple):
@@ -89,7 +91,8 @@ def plan_exits(
                 lowest = sales[ticker].lowest
             order = trade.exit_order(position, market, book, own, "", lowest)
             if isinstance(order, trade.NoExit):
-                unsold.append(UnsoldPosition(position, order.reason, held_back.again if held_back else None))
+                again = held_back.again if held_back else None
+                unsold.append(UnsoldPosition(position, order.reason, again, is_blocked=order.is_blocked))
             elif held_back is not None:
                 unsold.append(held_back)
             else:

@@ -151,7 +151,7 @@ def test_the_first_order_that_a_sale_would_meet_is_named(side: Side, count: str)
         by_hand(side, "0.60", "elsewhere")._replace(ticker="KXB-1"), order("KXA-1", side, "0.60", 10),
     )  # fmt: skip
     position = held("KXA-1", count)
-    plan = Plan(unsold=(UnsoldPosition(position, "an order of your own, yes at 0.45, stands in the way"),))
+    plan = Plan(unsold=(UnsoldPosition(position, "in the way", is_blocked=True),))
     known = state(orders=orders, positions=(position,))
     (found,) = blocked_sales(plan, known)
     announcements = Announcements()
