@@ -40,7 +40,7 @@ def blocked_sales(plan: Plan, state: TradingState) -> tuple[BlockedSale, ...]:
         place = position.ticker, position.side
         least = Decimal(0) if position.ticker in kept else asks.get(place, ONE_DOLLAR)
         met = [order for order in state.orders if (order.ticker, order.side) == place and order.price >= least]
-        theirs = [order for order in met if not trade.is_own(order, state.strangers)]
+        theirs = [order for order in met if not trade.is_own(order)]
         if position.count and theirs:
             found.append(BlockedSale(position, max(theirs, key=lambda order: (order.price, order.order_id))))
     return tuple(found)

@@ -235,7 +235,6 @@ class Session:
         another bot of this user of the machine trades on the account."""
         self._account_user.find()
         self.bookkeeper.open_ledger(self.account_state.is_mine)
-        self.halts.share()
 
     def may_trade(self, status: ExchangeStatus) -> bool:
         """Whether a cycle may go on: not while a halt stands or the exchange pauses.

@@ -69,7 +69,7 @@ def plan_exits(
 
     `sales`: what may be sold, by market; None: everything, at any price. `leave`: markets that could not be
     read."""
-    theirs = trade.bids_by_ticker(one for one in state.orders if not trade.is_own(one, state.strangers))
+    theirs = trade.bids_by_ticker(one for one in state.orders if not trade.is_own(one))
     crossing: list[ExitOrder] = []
     unsold: list[UnsoldPosition] = []
     resting: list[tuple[Market, Bid]] = []

@@ -11,6 +11,7 @@ from simulator import book_hole, pauses
 from simulator.account import Fill
 from simulator.listing import DECI, LINEAR, Grid, ListedMarket
 from simulator.matching import CONTRACT, Order
+from tests.support import strangers
 from tests.support.bench import Bench, MakeBench, Said, fill_quote, own_resting, share, unavailable
 from tests.support.crowds import crowd
 
@@ -212,6 +213,26 @@ def test_a_machine_that_slept_looks_twice(make_bench: MakeBench) -> None:
     bench.run(2)
     assert "waits for a second look (the first since" in skips(bench)[0]
     assert sold(bench) == [(20, BID)]
+
+
+def test_another_bot_that_comes_meanwhile_stops_the_sale(make_bench: MakeBench) -> None:
+    """Its order rests at the second look."""
+    bench = quoting(make_bench)
+    one = filled(bench, True)
+    torn(bench, one, 8)
+    clock, usual = bench.exchange.clock, bench.exchange.clock.sleep
+    others: list[str] = []
+
+    def meanwhile(seconds: float) -> float | None:
+        if skips(bench) and not others:
+            name = f"{strangers.NAME}1"
+            others.append(bench.raw.place(ticker=one.ticker, post_only=True, client_order_id=name))
+        return usual(seconds)
+
+    clock.sleep = meanwhile  # type: ignore[assignment, method-assign]
+    bench.run(1)
+    assert others
+    assert sold(bench) == []
 
 
 def test_short_cycles_wait_ten_seconds_too(make_bench: MakeBench) -> None:

@@ -134,6 +134,7 @@ def test_nothing_is_sold_while_a_strangers_order_rests(make_pair: Any) -> None:
         pair.turn(bench)
         assert bench.held()[ticker] > 0
         assert {order.order_id for order in pair.of(bench)} <= resting
+        assert f"Orders: {len(pair.of(bench))} (" in bench.events("CYCLE")[-1], "the other's is not among them"
     assert len(pair.of(bench)) >= 2, "the others are renewed"
     assert len([line for line in bench.events("ERROR") if "Another bot trades on this account" in line]) == 1
     assert any("Reason: HALT | another bot's orders rest in KXRAINCHI" in x for x in bench.events("REFUSED ORDER"))
