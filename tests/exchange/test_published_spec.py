@@ -38,14 +38,14 @@ D = Decimal
 def test_every_request_and_answer_of_the_bot_is_as_published(
     make_bench: MakeBench,
 ) -> None:
-    """In three cycles the bot makes 17 kinds of request. Each request and each answer fits the exchange's
+    """In three cycles the bot makes 18 kinds of request. Each request and each answer fits the exchange's
     published specification, and all succeed."""
     bench = make_bench(TRADE_TICKER_SIZE=6, TRADE_SIZE=2.5)
     for _ in range(3):
         bench.bot.start_trading()
         bench.pass_time(60)
     asked = {re.sub(r"[0-9a-f-]{36}", "ID", line) for line in bench.wire.asked()}
-    assert len(asked) == 17, asked
+    assert len(asked) == 18, asked
     assert {response.status_code for response in bench.wire.answers} == {200, 201}
     assert_all_published(bench.wire)
 

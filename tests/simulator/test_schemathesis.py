@@ -38,7 +38,7 @@ from simulator.api.service import COSTS, KEYS, LIMITS, ROUTES
 from simulator.embedded import EmbeddedExchange
 from simulator.reading import READINGS, Reading
 from tests.support.project import SPECIFICATION, START, needs
-from tests.support.published_spec import FORBIDDEN as FORBIDDEN_PATH
+from tests.support.published_spec import FORBIDDEN as FORBIDDEN_PATHS
 from tests.support.raw_client import ORDERS, RawClient, create_body
 
 pytestmark = [pytest.mark.slow, needs(SPECIFICATION)]
@@ -58,7 +58,7 @@ EVERYWHERE = {"400": "BadRequestError", "429": "RateLimitError"}
 """Refusals that any operation of the real exchange may give, listed or not: a query that does not validate was
 answered with 400 by each that was tried, and every request is counted against the limits."""
 
-FORBIDDEN = {FORBIDDEN_PATH: {"403": "ForbiddenError"}}
+FORBIDDEN = {path: {"403": "ForbiddenError"} for path in FORBIDDEN_PATHS}
 """What an ordinary account may not read, listed or not."""
 
 PAUSED = {"409": "ConflictError"}

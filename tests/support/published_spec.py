@@ -29,8 +29,9 @@ CREATES = ("CreateOrderV2Request", "BatchCreateOrdersV2Request")
 BODIES = (*CREATES, "AmendOrderV2Request", "BatchCancelOrdersV2Request", "CreateOrderGroupRequest",
           "UpdateOrderGroupLimitRequest", "EmptyResponse")  # fmt: skip
 PLACES = {"exchange_index", "market_ticker", "subaccount"}
-FORBIDDEN = "/portfolio/summary/total_resting_order_value"
-"""What ordinary accounts may not read. That is not published: they saw it."""
+FORBIDDEN = ("/portfolio/summary/total_resting_order_value", "/api_keys")
+"""What some keys may not read, which is not published. Ordinary accounts saw that for the first; for the second, the
+simulator answers so to a key without the permission."""
 
 FILTERS = {"/portfolio/balance", "/portfolio/orders", "/portfolio/fills", "/portfolio/positions"}
 """Reads that `exchange_index` would narrow to one shard. The bot wants all: "Omit to return results from all
@@ -68,7 +69,8 @@ def published() -> tuple[dict[str, Any], OpenAPI]:
         for method in {"get", "post", "put", "delete"} & set(methods):
             for status in ("400", "429", *(() if method == "get" else ("409",))):
                 methods[method]["responses"].setdefault(status, refusal)
-    document["paths"][FORBIDDEN]["get"]["responses"]["403"] = refusal
+    for path in FORBIDDEN:
+        document["paths"][path]["get"]["responses"]["403"] = refusal
     return document, OpenAPI.from_dict(document, config=Config(spec_validator_cls=None))
 
 
