@@ -30,8 +30,8 @@ BODIES = (*CREATES, "AmendOrderV2Request", "BatchCancelOrdersV2Request", "Create
           "UpdateOrderGroupLimitRequest", "EmptyResponse")  # fmt: skip
 PLACES = {"exchange_index", "market_ticker", "subaccount"}
 FORBIDDEN = ("/portfolio/summary/total_resting_order_value", "/api_keys")
-"""What some keys may not read, which is not published. Ordinary accounts saw that for the first; for the second the
-simulator answers a key so that lacks the permission."""
+"""What some keys may not read. That is not published. Ordinary accounts saw it for the first path; for the second
+the simulator answers so to a key that lacks the permission."""
 
 FILTERS = {"/portfolio/balance", "/portfolio/orders", "/portfolio/fills", "/portfolio/positions"}
 """Reads that `exchange_index` would narrow to one shard. The bot wants all: "Omit to return results from all
