@@ -174,6 +174,8 @@ class Marker:
         day, quotes = now.date(), self._quotes(pending, held)
         brought, accrued = self._day_profit(pending, day, held, quotes), self._accrued(pending, day)
         own = brought - before_bot(self._ledger, day, pending.days.get(day))
+        seen = self._looks.items()  # of the markets that are not held, only looks that may still count
+        self._looks = {name: look for name, look in seen if name in held or now - look.at <= self._longest}
         return AccountMark(now, free_cash, value(held, quotes), brought, accrued, own)
 
     def _look_back(self, tickers: Collection[str], now: datetime) -> None:
