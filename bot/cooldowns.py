@@ -18,6 +18,7 @@ from execution.outcome import Outcome
 from incentive import Strategy
 from rewards.estimate import Candidate
 from runtime.log_format import Fields
+from selection.ranking import is_worth_it
 
 
 def after_look(
@@ -43,7 +44,7 @@ def after_requests(
     """Begin cooldowns on shards and markets that take no orders.
 
     `quotes`: those that rest, as `resting_quotes` returns them."""
-    paid = {one.ticker for one in quotes if _is_paid(one, strategy)}
+    paid = {one.ticker for one in quotes if is_worth_it(one.conservative, strategy.rules)}
     quoted = memory.incentive_program.quoted
     told: list[Fields] = []
     for shard, why in executor.triggered_shards.items():
@@ -53,9 +54,3 @@ def after_requests(
     for aside in memory.refusals.on_cycle(outcome.refused, outcome.taken, quoted, paid.__contains__, now):
         told += memory.guards.on_refused(aside.ticker, aside.why, now, aside.lasts)
     return told
-
-
-def _is_paid(quote: Candidate, strategy: Strategy) -> bool:
-    """Whether what rests in a market is paid, and more than its fills cost."""
-    decided = quote.conservative
-    return 0 < decided.payable >= strategy.rules.min_reward and decided.net_per_day > 0

@@ -22,7 +22,7 @@ from execution.canceler import Canceler
 from ledger.account_state import AccountState
 from ledger.bookkeeper import Bookkeeper
 from ledger.database import LedgerError
-from ledger.entries import Mismatch
+from ledger.entries import Halt, Mismatch
 from ledger.ledger import Ledger
 from risk import gate
 from runtime import log_format
@@ -55,8 +55,8 @@ class Halts:
 
     def reason(self) -> str:
         """Why nothing may be placed, empty if it may. Raises `LedgerError`."""
-        standing = [*self._state.halts(), *self._ledger.halts(standing=True)]
-        return self._unwritten or (max(standing, key=lambda one: one.at).reason if standing else "")
+        standing = merged(self._state.halts(), self._ledger.halts(standing=True))
+        return self._unwritten or (standing[-1].reason if standing else "")
 
     def share(self) -> None:
         """Write halts that only the state or only the ledger has to the other.
@@ -168,6 +168,14 @@ def share_halts(state: AccountState, ledger: Ledger) -> list[str]:
     except LedgerError as error:
         problems.append(str(error))
     return problems
+
+
+def merged(*several: Iterable[Halt]) -> list[Halt]:
+    """The halts of several places, each once, oldest first.
+
+    One is the same everywhere if its time and reason are."""
+    found = {(one.at, one.reason): one for halts in several for one in halts}
+    return sorted(found.values(), key=lambda one: one.at)
 
 
 def held_risks(positions: Iterable[Position]) -> dict[str, Decimal]:

@@ -23,7 +23,7 @@ import market_bot
 from bot import day_loss
 from bot.account_user import ask
 from bot.connection import Connection, account_state, is_embedded, read_variables, require_environment
-from bot.halts import how_to_go_on
+from bot.halts import how_to_go_on, merged
 from bot.launch import Paths
 from bot.observation import AccountSnapshot
 from bot.second_look import flatten
@@ -170,11 +170,11 @@ def day_loss_text(file: Path, state: AccountState | None, is_private: bool) -> s
 
 def standing_halts(file: Path, state: AccountState | None) -> list[Halt]:
     """The standing halts of an account and of a ledger. Raises `LedgerError`."""
-    found = {(one.at, one.reason): one for one in (state.halts() if state else ())}
+    of_account, of_ledger = state.halts() if state else [], list[Halt]()
     if file.exists():
         with closing(Ledger(file, read_only=True)) as ledger:
-            found |= {(one.at, one.reason): one for one in ledger.halts(standing=True)}
-    return sorted(found.values(), key=lambda one: one.at)
+            of_ledger = ledger.halts(standing=True)
+    return merged(of_account, of_ledger)
 
 
 def clear_halts(file: Path, state: AccountState | None = None) -> str:
@@ -256,15 +256,22 @@ def _halted(
         bots = running_bots(environment, connection, state)
         here = pid_of(lock.current_holder(folder_lock))
     except (OSError, RuntimeError, LedgerError) as error:
-        return Halted("\n".join([*said, f"It is not known whether a bot runs on this machine ({error})."]))
+        return Halted("\n".join([*said, _not_known(error)]))
     by_ledger = written.in_ledger and here
     reached = [
         one for one in bots if (one.is_reached and written.in_state) or (one.is_mine and by_ledger == one.pid)
     ]
     said += [f"It runs as {one.process}. It takes the halt over in its next cycle." for one in reached]
     if not any(one.is_mine for one in bots) and not connection.is_private:
-        said.append("No bot runs on this account, on this machine. The halt holds for the next start.")
+        said.append(f"{_NONE_RUNS} The halt holds for the next start.")
     return Halted("\n".join(said), _going_on([one for one in bots if one not in reached]))
+
+
+_NONE_RUNS = "No bot runs on this account, on this machine."
+
+
+def _not_known(error: Exception) -> str:
+    return f"It is not known whether a bot runs on this machine ({error})."
 
 
 def told_of_others(environment: Environment, connection: Connection, state: AccountState) -> tuple[str, ...]:
@@ -272,7 +279,7 @@ def told_of_others(environment: Environment, connection: Connection, state: Acco
     try:
         return _going_on(running_bots(environment, connection, state))
     except (OSError, RuntimeError, LedgerError) as error:
-        return (f"It is not known whether a bot runs on this machine ({error}).",)
+        return (_not_known(error),)
 
 
 def _going_on(bots: Iterable[RunningBot]) -> tuple[str, ...]:
@@ -289,9 +296,9 @@ def where_it_runs(environment: Environment, connection: Connection, state: Accou
     try:
         mine = [one for one in running_bots(environment, connection, state) if one.is_mine]
     except (OSError, RuntimeError, LedgerError) as error:
-        return f"It is not known whether a bot runs on this machine ({error})."
+        return _not_known(error)
     if not mine:
-        return "No bot runs on this account, on this machine."
+        return _NONE_RUNS
     return "\n".join(f"It runs as {one.process}." for one in mine)
 
 

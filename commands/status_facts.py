@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from bot.account_user import ask
 from bot.connection import Connection, account_state
+from bot.halts import merged
 from bot.launch import Paths
 from clients import Environment, KalshiHttpClient
 from commands import optional_calls
@@ -301,11 +302,8 @@ def known_state(environment: Environment, connection: Connection) -> AccountStat
 
 def _halts(state: AccountState, ledger_view: LedgerView | None) -> tuple[Halt, ...] | None:
     """The standing halts of the ledger and of the account. Raises `LedgerError`."""
-    of_ledger = ledger_view.halts if ledger_view else ()
-    found = {(one.at, one.reason): one for one in (*of_ledger, *state.halts())}
-    if ledger_view is None and not found:
-        return None
-    return tuple(sorted(found.values(), key=lambda one: one.at))
+    found = merged(ledger_view.halts if ledger_view else (), state.halts())
+    return None if ledger_view is None and not found else tuple(found)
 
 
 def _ledger_view(ledger: Ledger) -> LedgerView:

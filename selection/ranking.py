@@ -74,12 +74,12 @@ def choose(
     refused: list[Skip] = []
     for candidate in candidates:
         decided = candidate.conservative
-        if _is_worth_it(decided, rules):
+        if is_worth_it(decided, rules):
             paid.append(candidate)
             continue
         if rules.must_pay and candidate.ticker in quoted:
             lenient = _with_fewer_rivals(candidate, rules)
-            if _is_worth_it(lenient.conservative, rules):
+            if is_worth_it(lenient.conservative, rules):
                 near.append(lenient)
                 continue
         if decided.payable > 0 and decided.payable >= rules.min_reward:
@@ -116,7 +116,7 @@ def choose(
     return Selection(tuple(chosen), (*beyond, *refused, *skipped), none_paid, tuple(runners_up))
 
 
-def _is_worth_it(decided: Estimate, rules: SelectionRules) -> bool:
+def is_worth_it(decided: Estimate, rules: SelectionRules) -> bool:
     """Whether a market is paid, not less than the minimum, and nets more than nothing."""
     return decided.payable > 0 and decided.payable >= rules.min_reward and decided.net_per_day > 0
 

@@ -31,12 +31,12 @@ from tests.support.bench import (
     buy_by_hand,
     emptied,
     fill_quote,
+    hold_paused,
     own_resting,
     trade_cycles,
     unavailable,
 )
 from tests.support.builders import D
-from tests.support.statements import ALL
 
 MINUTE, HOUR = 60, 3_600
 
@@ -89,14 +89,10 @@ def lost(make_bench: MakeBench, is_bid: bool = True) -> Bench:
     """A bot that halted: a quote was filled, its market paused, and its price fell for good."""
     bench = make_bench(programs=20, **STILL | {"DAILY_LOSS_LIMIT": 2})
     bench.bot.start_trading()
-    exchange = bench.exchange.api.exchange
-    order = next(one for one in bench.resting() if one.is_bid == is_bid)
-    market = exchange.markets[order.ticker]
-    exchange.crowd_take(market, not is_bid, order.price, ALL)
-    lifecycle.halt(exchange, market)
+    ticker = hold_paused(bench, is_bid)
     bench.pass_time(MINUTE)
     trade_cycles(bench, 1)
-    emptied(bench, order.ticker, is_bid)
+    emptied(bench, ticker, is_bid)
     trade_cycles(bench, 2)
     assert len(bench.events("HALT")) == 1
     assert own_result(bench) < -2

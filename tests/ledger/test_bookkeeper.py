@@ -11,10 +11,20 @@ import pytest
 from benchmarks.harness import accrued
 from ledger.entries import AccruedSeconds
 from simulator import lifecycle
-from tests.support.bench import BUSY, STILL, Bench, MakeBench, buy_by_hand, fill_quote, trade_cycles, unavailable
+from tests.support.bench import (
+    ALL,
+    BUSY,
+    STILL,
+    Bench,
+    MakeBench,
+    buy_by_hand,
+    fill_quote,
+    trade_cycles,
+    unavailable,
+)
 from tests.support.boards import with_windows
 from tests.support.project import START
-from tests.support.statements import ALL, assert_as_stated, present, total, truth
+from tests.support.statements import assert_as_stated, present, total, truth
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 import market_bot
 from ledger.ledger import Ledger
 from simulator import lifecycle
-from tests.support.bench import BUSY, STILL, Bench, Killed, MakeBench, fill_quote, is_quote, trade_cycles
+from tests.support.bench import ALL, BUSY, STILL, Bench, Killed, MakeBench, fill_quote, is_quote, trade_cycles
 from tests.support.statements import (
-    ALL,
     assert_as_stated,
     present,
     stated_orders,

@@ -13,9 +13,8 @@ from exchange.models import Candle
 from ledger.entries import PriceLook, Quotes
 from ledger.price_looks import after_look, bids_at, higher
 from simulator import lifecycle
-from tests.support.bench import STILL, Bench, MakeBench, buy_by_hand, emptied, trade_cycles
+from tests.support.bench import STILL, Bench, MakeBench, buy_by_hand, emptied, hold_paused, trade_cycles
 from tests.support.builders import NOW, D, later
-from tests.support.statements import ALL
 from tests.support.strategies import PRICES
 
 LONGEST = timedelta(seconds=180)
@@ -71,14 +70,10 @@ def held(make_bench: MakeBench, is_bid: bool, size: float = 20) -> tuple[Bench, 
     """A bot that holds a filled quote in a market that is paused: its book can be read, nothing can be sold."""
     bench = make_bench(programs=20, **STILL | {"DAILY_LOSS_LIMIT": LIMIT, "TRADE_SIZE": size})
     bench.bot.start_trading()
-    exchange = bench.exchange.api.exchange
-    order = next(one for one in bench.resting() if one.is_bid == is_bid)
-    market = exchange.markets[order.ticker]
-    exchange.crowd_take(market, not is_bid, order.price, ALL)
-    lifecycle.halt(exchange, market)
+    ticker = hold_paused(bench, is_bid)
     bench.pass_time(MINUTE)
     trade_cycles(bench, 2)
-    return bench, order.ticker
+    return bench, ticker
 
 
 def marked(bench: Bench) -> Decimal:

@@ -36,9 +36,10 @@ from ledger.entries import PendingWrites
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from selection.ranking import Selection
+from simulator import lifecycle
 from simulator.account import Account
 from simulator.embedded import EmbeddedExchange
-from simulator.matching import HalfBook, Order
+from simulator.matching import CONTRACT, HalfBook, Order
 from simulator.opening import CUSTOMER
 from simulator.people import EVERYBODY
 from tests.support.raw_client import RawClient
@@ -318,6 +319,21 @@ def fill_quote(bench: Bench, is_bid: bool = True, part: float = 1.0) -> tuple[st
     """A trader takes from one of our quotes. Returns the market and the 1/100 contracts."""
     order = next(one for one in bench.resting() if one.is_bid == is_bid and one.group_id)
     return order.ticker, take(bench.exchange.api.exchange, order, part)
+
+
+ALL = 1_000_000 * CONTRACT
+"""More 1/100 contracts than rest anywhere: orders ahead of the bot are taken too."""
+
+
+def hold_paused(bench: Bench, is_bid: bool) -> str:
+    """All of a quote is filled, and its market paused: its book can be read, and nothing can be sold. Returns its
+    ticker."""
+    exchange = bench.exchange.api.exchange
+    order = next(one for one in bench.resting() if one.is_bid == is_bid)
+    market = exchange.markets[order.ticker]
+    exchange.crowd_take(market, not is_bid, order.price, ALL)
+    lifecycle.halt(exchange, market)
+    return order.ticker
 
 
 def emptied(bench: Bench, ticker: str, is_bid: bool) -> Callable[[], None]:

@@ -14,7 +14,6 @@ from ledger.daily_pnl import value
 from ledger.entries import AccruedSeconds
 from ledger.ledger import Ledger
 from simulator import statement
-from simulator.matching import CONTRACT
 from simulator.opening import CUSTOMER
 from tests.support.bench import Bench
 from tests.support.builders import D
@@ -90,7 +89,3 @@ def stated_orders(bench: Bench) -> set[str]:
 
 def total(bench: Bench) -> AccruedSeconds:
     return sum(bench.ledger.seconds().values(), start=AccruedSeconds())
-
-
-ALL = 1_000_000 * CONTRACT
-"""More 1/100 contracts than rest anywhere: orders ahead of the bot are taken too."""
