@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import functools
-import io
-import os
 import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from runtime import standard_streams
 from runtime.console import HOME, Checklist, ExitCode, typed
 from runtime.preflight import check_machine, startup_problem
 from runtime.version import VERSION
@@ -37,8 +36,6 @@ line), or you did not agree"""
 
 def doctor() -> int:
     """`doctor`: check and print what a first run needs. Returns the exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a path may contain characters that the terminal cannot show
     checklist = Checklist()
     check_machine(checklist)
     problem = "" if checklist.code else startup_problem()
@@ -180,11 +177,19 @@ def main() -> int:
     return run_command(parse(sys.argv[1:]))
 
 
+def _reported(code: int) -> int:
+    """The exit code of a command that ended with `code`: not OK if its output could not be written."""
+    problem = standard_streams.lost_output()
+    if not problem:
+        return code
+    print(f"main: the output could not be written ({problem}). The command ran to its end", file=sys.stderr)
+    return max(code, ExitCode.FAILED)
+
+
 if __name__ == "__main__":
+    standard_streams.secure()
     try:
-        sys.exit(main())
+        sys.exit(_reported(main()))
     except KeyboardInterrupt:
         print("main: interrupted before it was done", file=sys.stderr)
         sys.exit(ExitCode.FAILED)
-    except BrokenPipeError:  # the reader of the output has closed it, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

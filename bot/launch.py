@@ -27,7 +27,7 @@ from exchange import order_payloads
 from exchange.errors import ConfigError
 from ledger.database import LedgerError
 from ledger.ledger import Ledger
-from runtime import lock, log_format, log_output
+from runtime import lock, log_format, log_output, standard_streams
 from runtime.console import HOME, ExitCode
 from runtime.lock import AlreadyRuns, Lock
 from runtime.signals import Signals
@@ -181,14 +181,18 @@ def _lock_user(environment: Environment, held: ExitStack, user: str) -> None:
 
 
 def keyboard() -> Confirm | None:
-    """A function that asks the person at the keyboard, None if there is no keyboard."""
-    if sys.stdin is None or not sys.stdin.isatty():
+    """A function that asks the person at the keyboard.
+
+    None if there is no keyboard, or if nobody would see the question."""
+    if sys.stdin is None or not sys.stdin.isatty() or not standard_streams.shows_questions():
         return None
 
     def ask(question: str) -> bool:
+        if not standard_streams.shows_questions():  # its reader left
+            return False
         try:
             return input(f"{question} Type yes: ").strip().lower() == "yes"
-        except EOFError:  # Ctrl-D
+        except (EOFError, OSError):  # Ctrl-D, or the terminal is gone
             return False
 
     return ask

@@ -69,7 +69,8 @@ def agreed(args: argparse.Namespace, question: str) -> bool:
         return True
     if ask is None:
         told = (
-            f"there is no keyboard to confirm it. To confirm in advance: {typed(f'main.py {args.command} --yes')}"
+            "there is no keyboard to confirm it, or no place to show the question. To confirm in advance: "
+            f"{typed(f'main.py {args.command} --yes')}"
         )
         print(f"main: nothing was done: {told}", file=sys.stderr)
         return False

@@ -17,6 +17,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from runtime import standard_streams
 from runtime.console import HOME, Checklist, ExitCode, in_project, typed
 from runtime.signals import stop_signals
 from runtime.version import VERSION
@@ -31,7 +32,9 @@ PYTHON_NEEDED = (3, 10)
 def prepare(program: str) -> None:
     """Check that `program` can be imported, and let its startup be stopped.
 
-    If the rest of the project cannot be imported, prints one line and exits."""
+    Secures the standard streams first. If the rest of the project cannot be imported, prints one line and exits.
+    """
+    standard_streams.secure()
     for number in stop_signals():
         signal.signal(number, lambda *_: _stopped(program))
     problem = startup_problem()
@@ -172,6 +175,7 @@ def _installed(package: str) -> str | None:
 
 
 if __name__ == "__main__":
+    standard_streams.secure()
     found = syntax_problem("market_bot")
     if found:
         print(f"market_bot: {found}", file=sys.stderr)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -57,21 +59,18 @@ def serve(arguments: argparse.Namespace) -> int:
     with listening as server:
         url = f"http://{HOST}:{server.server_port}{ROOT}"
         count = len(exchange.markets)
-        print(f"A simulated exchange with {count:,} markets (seed {arguments.seed}) at {url}")
-        print("No real money is involved. Ctrl-C stops it, and all its state is lost.")
-        print(f"Full statement of the account: http://{HOST}:{server.server_port}/simulator/statement")
+        _say(f"A simulated exchange with {count:,} markets (seed {arguments.seed}) at {url}")
+        _say("No real money is involved. Ctrl-C stops it, and all its state is lost.")
+        _say(f"Full statement of the account: http://{HOST}:{server.server_port}/simulator/statement")
         if arguments.step:
-            print("Its clock stands still until POST /simulator/advance moves it.")
+            _say("Its clock stands still until POST /simulator/advance moves it.")
         for environment in ("SIM", "DEMO"):
-            print(f"\n# in .env, for env = Environment.{environment}:")
-            print(f"{environment}_URL={url}")
-            print(f"{environment}_KEYID={key_id(key)}")
-            print(f"{environment}_KEYFILE={arguments.key_file.resolve()}", flush=True)
+            _say(f"\n# in .env, for env = Environment.{environment}:")
+            _say(f"{environment}_URL={url}")
+            _say(f"{environment}_KEYID={key_id(key)}")
+            _say(f"{environment}_KEYFILE={arguments.key_file.resolve()}")
         for whose, (file, name) in others.items():
-            print(
-                f"\n# or, with another key, of {whose}:\nSIM_KEYID={name}\nSIM_KEYFILE={file.resolve()}",
-                flush=True,
-            )
+            _say(f"\n# or, with another key, of {whose}:\nSIM_KEYID={name}\nSIM_KEYFILE={file.resolve()}")
         server.serve_forever()
     return 0
 
@@ -178,15 +177,34 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _open_closed_streams() -> None:
+    """Open the null device for each standard stream that is closed.
+
+    Its number, 0 to 2, would be that of the next socket, and a message would be sent to a client."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  (never closed)
+
+
+def _say(text: str) -> None:
+    """Print a text at once. When nobody reads the output any more (`| head`), go on without."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  (never closed)
+
+
 def main() -> int:
+    _open_closed_streams()
     arguments = _arguments()
     try:
         return serve(arguments)
     except (UnusableBooks, UnusableFaults, UnusableKey, PortTaken) as error:
-        print(f"simulator: {error}", file=sys.stderr)
+        with suppress(OSError):  # the exit code tells it too
+            print(f"simulator: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped")
+        _say("stopped")
         return 0
 
 

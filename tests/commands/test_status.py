@@ -212,7 +212,8 @@ def test_a_command_that_acts_does_nothing_without_consent(
     refused = typed(command)
     assert (alone.code, refused.code) == (2, 2)
     assert (
-        "main: nothing was done: there is no keyboard to confirm it. To confirm in advance: "
+        "main: nothing was done: there is no keyboard to confirm it, or no place to show the question. "
+        "To confirm in advance: "
         + console.typed(f"main.py {command} --yes")
     ) in alone.err
     assert refused.err == "main: nothing was done\n"
