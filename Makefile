@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run status report doctor test quick soak format clean help
+.PHONY: run status report doctor test quick soak format lock clean help
 
 run: .venv/.run-installed  ## start the bot, on the embedded exchange as shipped; Ctrl-C stops it
 	@$(BIN)/python -m runtime.preflight
@@ -48,6 +48,11 @@ format: .venv/.test-installed  ## lint and format the code in place
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+lock: .venv/.test-installed  ## renew requirements.lock, after a change of requirements.txt or for newer packages
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --only-binary :all: \
+	  --emit-build-options --generate-hashes --custom-compile-command "make lock" \
+	  --output-file requirements.lock requirements.txt
+
 clean:  ## remove the virtual environment and the caches
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
@@ -58,10 +63,14 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed, this is %d.%d: say make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
-.venv/.run-installed: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $@
+# Each file must have a hash that the lock lists, and nothing is built here: build tools have no hashes.
+.venv/.run-installed: requirements.lock | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || { \
+	  echo 'make: the packages could not be installed, so nothing was started. pip says why, above. No connection:' \
+	  'check the network or the proxy, then try again. Hashes that do not match: a file is not the one that was' \
+	  'tested, do not install it. More: docs/troubleshooting.md' >&2; exit 1; }
+	@touch $@
 
-.venv/.test-installed: requirements.txt requirements-dev.txt | $(BIN)/python
+.venv/.test-installed: requirements-dev.txt .venv/.run-installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $@ .venv/.run-installed
+	touch $@

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 PYTHON_NEEDED = (3, 10)
+LOCKED = "pip install --require-hashes -r requirements.lock"
 
 
 def prepare(program: str) -> None:
@@ -110,12 +111,12 @@ def startup_problem() -> str:
 def remedy() -> str:
     """How to install the packages."""
     if sys.prefix != sys.base_prefix:
-        return f"Install them: {typed('-m pip install -r requirements.txt')}"
+        return f"Install them: {typed(f'-m {LOCKED}')}"
     python = Path(".venv", "Scripts" if os.name == "nt" else "bin", "python")
     if (HOME / python).parent.is_dir():
         command = " ".join([str(python), Path(sys.argv[0]).name, *sys.argv[1:]])
         return f"Use the Python of the project's environment: {in_project(command)}"
-    installed = f"python3 -m venv .venv && {python} -m pip install -r requirements.txt"
+    installed = f"python3 -m venv .venv && {python} -m {LOCKED}"
     return f"With make: {in_project('make run')}. Without: {in_project(f'{installed} && {python} market_bot.py')}"
 
 

@@ -213,8 +213,7 @@ def test_a_command_that_acts_does_nothing_without_consent(
     assert (alone.code, refused.code) == (2, 2)
     assert (
         "main: nothing was done: there is no keyboard to confirm it, or no place to show the question. "
-        "To confirm in advance: "
-        + console.typed(f"main.py {command} --yes")
+        "To confirm in advance: " + console.typed(f"main.py {command} --yes")
     ) in alone.err
     assert refused.err == "main: nothing was done\n"
     assert "Environment: SIM (" in alone.out

@@ -65,7 +65,7 @@ def test_make_run_starts_the_bot() -> None:
     assert "\nmake run\n" in start
     assert re.search(r"^run:.*\n\t@.*\n\t\$\(BIN\)/python market_bot\.py$", MAKEFILE, re.MULTILINE)
     by_hand = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
-    assert ".venv/bin/pip install -r requirements.txt" in by_hand
+    assert f".venv/bin/{preflight.LOCKED}" in by_hand
     assert ".venv/bin/python market_bot.py" in by_hand
     assert f"Python {'.'.join(map(str, preflight.PYTHON_NEEDED))} or newer" in start
     assert f"`tail -F {market_bot.paths().log.name}`" in start
@@ -248,7 +248,7 @@ def test_every_command_can_be_typed_as_it_stands() -> None:
             elif command == "cp":
                 assert (PROJECT / arguments[0]).exists(), line
             elif command == "pip":
-                files = [name for name in arguments if name.endswith(".txt")]
+                files = [name for name in arguments if name.endswith((".txt", ".lock"))]
                 assert all((PROJECT / name).exists() for name in files), line
             elif command in ("ruff", "mypy", "pytest"):
                 assert re.search(rf"^{command}==", DEVELOPMENT, re.MULTILINE), line

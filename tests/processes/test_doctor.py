@@ -369,7 +369,7 @@ def test_missing_packages_are_one_line_and_no_traceback(clone: Path) -> None:
     found = python(clone, "-S", "main.py", "doctor")
     assert found.code == 2
     assert found.line("Packages").startswith("FAIL requests, cryptography, python-dotenv missing.")
-    assert "pip install -r requirements.txt" in found.line("Packages")
+    assert "pip install --require-hashes -r requirements.lock" in found.line("Packages")
     assert found.line("The rest").startswith("- not checked")
     (clone / ".venv" / "bin").mkdir(parents=True)
     assert ".venv/bin/python main.py doctor" in python(clone, "-S", "main.py", "doctor").line("Packages")

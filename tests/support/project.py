@@ -19,7 +19,13 @@ LIP_VECTORS = SHARED / "kalshi" / "lip_vectors.json"
 RECORDED_BOOKS = SHARED / "data" / "books-2026-07-23.jsonl.gz"
 
 PACKAGES = sorted(file.parent.name for file in PROJECT.glob("*/__init__.py") if file.parent.name != "benchmarks")
-PRODUCT = ["*.py", *(f"{name}/**/*.py" for name in PACKAGES), "requirements.txt", ".env.example"]
+PRODUCT = [
+    "*.py",
+    *(f"{name}/**/*.py" for name in PACKAGES),
+    "requirements.txt",
+    "requirements.lock",
+    ".env.example",
+]
 
 
 def needs(file: Path) -> pytest.MarkDecorator:
