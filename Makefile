@@ -68,7 +68,7 @@ $(BIN)/python:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || { \
 	  echo 'make: the packages could not be installed, so nothing was started. pip says why, above. No connection:' \
 	  'check the network or the proxy, then try again. Hashes that do not match: a file is not the one that was' \
-	  'tested, do not install it. More: docs/troubleshooting.md' >&2; exit 1; }
+	  'tested, do not install it. More: docs/troubleshooting.md#packages' >&2; exit 1; }
 	@touch $@
 
 .venv/.test-installed: requirements-dev.txt .venv/.run-installed

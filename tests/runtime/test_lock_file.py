@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +46,21 @@ def test_every_installation_for_a_user_is_from_the_lock() -> None:
     assert [line for line in installs if "requirements-dev.txt" not in line]
     for told in (*installs, preflight.LOCKED):
         assert ("--require-hashes -r requirements.lock" in told) != ("requirements-dev.txt" in told), told
+
+
+def test_a_failed_installation_starts_nothing_and_says_what_to_do(tmp_path: Path) -> None:
+    """pip's own words may be many lines; the last one is for the person at the keyboard."""
+    for name in ("Makefile", "market_bot.py"):
+        shutil.copy(PROJECT / name, tmp_path / name)
+    (tmp_path / "requirements.lock").write_text("--no-such-option\n")
+    command = ["make", f"BIN={Path(sys.executable).parent}", "run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    (told,) = [line for line in done.stderr.splitlines() if "nothing was started" in line]
+    assert "check the network or the proxy" in told
+    assert "not the one that was tested, do not install it" in told
+    assert not (tmp_path / ".venv").exists()
+    assert not done.stdout
 
 
 HASH = f"--hash=sha256:{'0' * 64}"

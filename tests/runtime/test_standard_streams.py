@@ -91,7 +91,8 @@ def test_a_question_needs_a_place_where_it_is_seen() -> None:
             "terminal": far, "pipe": subprocess.PIPE, "null": subprocess.DEVNULL, "no reader": writer, "full": full,
         }  # fmt: skip
         seen = {name: run(asks, stdout=stream).stderr for name, stream in places.items()}
-    assert seen == {"terminal": "True", "pipe": "True", "null": "False", "no reader": "False", "full": "False"}
+    assert [name for name, answer in seen.items() if answer == "True"] == ["terminal", "pipe"]
+    assert set(seen.values()) == {"True", "False"}
     assert run(asks, closed=(1,)).stderr == "False"
     os.close(near)
     assert run(asks, stdout=far).stderr == "False", "its terminal is gone"
