@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _EXIT_CODES = """\
-exit code: 0 nothing failed, 1 the exchange does not answer as it should, or orders or positions remain, 2
-something on this machine is missing or wrong (Python, packages, settings, .env, key file, log, ledger, command
-line), or you did not agree"""
+exit code: 0 nothing failed, 1 the exchange does not answer as it should, or orders or positions remain, or the
+output could not be written, 2 something on this machine is missing or wrong (Python, packages, settings, .env,
+key file, log, ledger, command line), or you did not agree"""
 
 
 def doctor() -> int:
@@ -178,7 +178,7 @@ def main() -> int:
 
 
 def _reported(code: int) -> int:
-    """The exit code of a command that ended with `code`: not OK if its output could not be written."""
+    """`code`, or at least `FAILED` if the output could not be written."""
     problem = standard_streams.lost_output()
     if not problem:
         return code

@@ -37,7 +37,7 @@ TAKE_OVER = "Cancel these orders and sell these positions, and treat the account
 
 
 def no_keyboard() -> str:
-    """The error if there is no keyboard to ask at, or no output that shows the question."""
+    """The error if nobody can be asked, or would see the question."""
     told = "Not confirmed: no keyboard to ask at, or no place to show the question. Nothing was touched"
     return f"{told}. Start once at a keyboard, or with --yes: {typed('market_bot.py --yes')}"
 

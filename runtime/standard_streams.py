@@ -47,7 +47,7 @@ def lost_output() -> str:
 
 
 def shows_questions() -> bool:
-    """Whether stdout leads somewhere: to a terminal, a pipe or a file that takes text."""
+    """Whether stdout leads to a terminal, a file, or a pipe that is read."""
     with suppress(BlockingIOError):
         sys.stdout.flush()  # notices a reader that left
     try:
@@ -99,5 +99,5 @@ def _unfailing(stream: TextIO) -> TextIO:
 
 
 def _reader_left(error: OSError) -> bool:
-    """Whether a pipe was closed at its other end. Windows calls that an invalid argument."""
+    """Whether a pipe was closed at its other end: EINVAL on Windows."""
     return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)

@@ -187,7 +187,7 @@ def _open_closed_streams() -> None:
 
 
 def _say(text: str) -> None:
-    """Print a text at once. When nobody reads the output any more (`| head`), go on without."""
+    """Print a text at once, as long as something reads the output."""
     try:
         print(text, flush=True)
     except OSError:

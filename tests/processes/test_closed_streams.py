@@ -55,9 +55,7 @@ def pipe_without_reader() -> Iterator[int]:
     os.close(writer)
 
 
-def test_the_bot_trades_and_stops_clean_without_an_output(
-    tmp_path: Path, start: Start, pipe_without_reader: int
-) -> None:
+def test_the_bot_needs_no_output(tmp_path: Path, start: Start, pipe_without_reader: int) -> None:
     """Closed, or a pipe without a reader and a full device: the log has everything from the first line to the
     last, Ctrl-C ends the bot with 0, and no file or socket got the number of a closed stream."""
     full = os.open("/dev/full", os.O_WRONLY)
@@ -84,9 +82,7 @@ def test_the_bot_trades_and_stops_clean_without_an_output(
     assert bots["closed"].communicate()[1] == ""
 
 
-def test_a_start_that_fails_keeps_its_exit_code_without_an_output(
-    clone: Path, start: Start, pipe_without_reader: int
-) -> None:
+def test_a_failed_start_needs_no_output(clone: Path, start: Start, pipe_without_reader: int) -> None:
     """A typo in the settings is exit code 2, whether or not somebody can read why."""
     program = clone / "market_bot.py"
     program.write_text(program.read_text().replace("\nWAIT_TIME = 60\n", "\nWAIT_TIME = sixty\n"))

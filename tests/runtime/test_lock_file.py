@@ -48,7 +48,7 @@ def test_every_installation_for_a_user_is_from_the_lock() -> None:
         assert ("--require-hashes -r requirements.lock" in told) != ("requirements-dev.txt" in told), told
 
 
-def test_a_failed_installation_starts_nothing_and_says_what_to_do(tmp_path: Path) -> None:
+def test_a_failed_installation_starts_nothing(tmp_path: Path) -> None:
     """pip's own words may be many lines; the last one is for the person at the keyboard."""
     for name in ("Makefile", "market_bot.py"):
         shutil.copy(PROJECT / name, tmp_path / name)
