@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -135,10 +136,11 @@ def test_commands_do_their_work_when_nobody_reads(
     (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in account.variables.items()))
     assert account.resting() > 0
 
+    near, far = pty.openpty()
     with Path("/dev/full").open("w") as full:
         looks = {
             "full": start(clone, "main.py", "status", "--json", stdout=full, stderr=subprocess.PIPE),
-            "unasked": start(clone, "main.py", "cancel-all", closed=(0, 1), stderr=subprocess.PIPE),
+            "unasked": start(clone, "main.py", "cancel-all", closed=(1,), stdin=far, stderr=subprocess.PIPE),
         }
     said = {name: process.communicate(timeout=30)[1] for name, process in looks.items()}
     assert {name: process.returncode for name, process in looks.items()} == {"full": 1, "unasked": 2}, said
@@ -147,6 +149,8 @@ def test_commands_do_their_work_when_nobody_reads(
     )
     assert said["unasked"].startswith("main: nothing was done: there is no keyboard to confirm it, or no place")
     assert account.resting() > 0, "nothing was done without an agreement"
+    os.close(near)
+    os.close(far)
 
     cancel = start(clone, "main.py", "cancel-all", "--yes", stdout=pipe_without_reader, stderr=subprocess.PIPE)
     assert cancel.communicate(timeout=30)[1] == ""

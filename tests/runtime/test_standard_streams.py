@@ -63,7 +63,8 @@ BROKEN = "print('x' * 100_000); print('y', flush=True); print('z', file=sys.stde
 
 
 def test_a_broken_output_changes_no_exit_code() -> None:
-    """No traceback either. A reader that left is no loss; a full disk and a stream that cannot be written are, and are named."""
+    """No traceback either. A reader that left is no loss. A full disk and a stream that cannot be written are one,
+    and named."""
     reader, writer = os.pipe()
     os.close(reader)
     full, readable = os.open("/dev/full", os.O_WRONLY), os.open(os.devnull, os.O_RDONLY)
