@@ -108,3 +108,30 @@ def test_a_question_needs_a_place_where_it_is_seen() -> None:
 def test_a_character_that_the_output_cannot_show_is_no_error() -> None:
     done = run("print('\u2514\u2500 \u00e9'); sys.exit(4)", encoding="ascii")
     assert (done.returncode, done.stdout, done.stderr) == (4, "?? ?\n", "")
+
+
+def test_a_warning_of_the_log_needs_no_output(tmp_path: Path) -> None:
+    """Neither place takes a line: the program goes on, and the file says later how many it misses."""
+    script = (
+        "from pathlib import Path; from runtime.log_output import open_log; "
+        "file = Path(sys.argv[1]) / 'a.log'; log = open_log(file); log.info('one'); "
+        "file.rename(file.with_suffix('.old')); file.mkdir(); log.info('two'); log.info('three'); "
+        "file.rmdir(); log.info('four'); sys.exit(6)"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    with Path("/dev/full").open("w") as full:
+        ways: dict[str, dict[str, Any]] = {
+            "closed": {"closed": (0, 1)},
+            "reader": {"stdout": writer},
+            "full": {"stdout": full},
+        }
+        for name, way in ways.items():
+            folder = tmp_path / name
+            folder.mkdir()
+            done = run(script, str(folder), **way)
+            assert (name, done.returncode, done.stderr) == (name, 6, "")
+            assert (folder / "a.old").read_text() == "one\n"
+            assert (folder / "a.log").read_text().endswith("four\n")
+            assert "2 entries are missing here" in (folder / "a.log").read_text()
+    os.close(writer)
