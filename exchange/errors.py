@@ -161,8 +161,8 @@ class Answered(ExchangeError):
 class Intercepted(Answered):
     """Not the exchange answered, but something on the way to it.
 
-    That may be a firewall, a proxy or a login page. The exchange may still have had the request: a firewall may block only the answer. `status` is the answer's,
-    also 200. `message` tells what came."""
+    That may be a firewall, a proxy or a login page. The exchange may still have had the request: a firewall may
+    block only the answer. `status` is the answer's, also 200. `message` tells what came."""
 
     def __init__(self, request: str, status: int, said: str, advice: str) -> None:
         self.status, self.message = status, said

@@ -1,4 +1,4 @@
-"""Tell the exchange's own answers from those of a firewall, a proxy or a login page.
+"""Tell the exchange's own answers from a firewall's or a login page's.
 
 Promise:
 - A refusal is the exchange's own only if its body has the form of the exchange's errors. What else refuses is
@@ -78,7 +78,7 @@ def refusal_in_between(
 
 
 def page_in_between(source: str, response: requests.Response, clean: Callable[[str], str]) -> Intercepted | None:
-    """Return the error for a success that is a web page, None if it is something else."""
+    """Return the error for a success that is a web page, else None."""
     if not _PAGE.match(response.content[:4_000]):
         return None
     said = f"a web page: {clean(beginning(response))}"

@@ -1,4 +1,4 @@
-"""Tell what an exception of the HTTP library means: what failed, and whether the request was sent.
+"""What an exception of the HTTP library means, and if the request was sent.
 
 Promise:
 - Any exception becomes `NotSent` if the request certainly did not leave this machine, otherwise `NoAnswer`.
@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 from exchange.errors import NoAnswer, NotSent, Unreachable
 
@@ -51,7 +53,7 @@ class _Meaning(NamedTuple):
 def no_answer(
     source: str, error: Exception, host: str, proxy: str | None = None, has_begun: bool = False
 ) -> Unreachable:
-    """Return the error for a request that raised `error` instead of giving an answer.
+    """Return the error for a request that raised `error`.
 
     `host`: of the exchange. `proxy`: the address of the proxy in use, None if there is none. `has_begun`: whether
     an answer had begun to come."""
@@ -60,8 +62,17 @@ def no_answer(
     return kind(source, meaning.said, meaning.advice)
 
 
+def is_proxy_address(text: str) -> bool:
+    """Whether `text` is the address of a proxy, as far as its form shows."""
+    try:
+        address = parse_url(text if "://" in text else f"http://{text}")
+    except LocationParseError:
+        return False
+    return bool(address.host) and (address.scheme or "").startswith(("http", "socks"))
+
+
 def _meaning(error: Exception, host: str, proxy: str | None, has_begun: bool) -> _Meaning:
-    """The kinds with the most exact words come first. Most of them derive from those that follow."""
+    """The most exact kinds come first: most of them derive from those that follow."""
     causes = list(_causes(error))
     name = type(error).__name__
     if has_begun:
@@ -86,7 +97,7 @@ def _meaning(error: Exception, host: str, proxy: str | None, has_begun: bool) ->
 def _before_connection(
     error: Exception, causes: list[BaseException], host: str, proxy: str | None
 ) -> _Meaning | None:
-    """What failed before there was a connection to the exchange; None if it may have been later."""
+    """What failed before there was a connection; None if it may have been later."""
     name = type(error).__name__
     certificate = _first(causes, ssl.SSLCertVerificationError)
     if certificate is not None:
@@ -108,7 +119,7 @@ def _before_connection(
         sought = through if proxy else host
         advice = "check the network or DNS, and HTTPS_PROXY" if proxy else "check the network or DNS"
         return _Meaning(f"the name of {sought} could not be looked up", advice, may_be_sent=False)
-    if any(isinstance(cause, _UNUSABLE) for cause in causes):
+    if any(isinstance(cause, _UNUSABLE) for cause in causes) or (proxy and not is_proxy_address(proxy)):
         said, advice = f"the address of {host} cannot be used", "check the address in .env"
         if proxy:
             said, advice = "the address of the proxy cannot be used", "check HTTPS_PROXY"
@@ -175,7 +186,7 @@ def _first(causes: list[BaseException], kind: type[E]) -> E | None:
 
 
 def _host_of(proxy: str) -> str:
-    """The host of a proxy's address, without its user and password, whatever characters these have."""
+    """The host of a proxy's address, without its user and password."""
     try:
         return urlsplit(f"//{proxy.rpartition('@')[2].rpartition('//')[2]}").hostname or "of this machine"
     except ValueError:

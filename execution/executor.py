@@ -21,7 +21,16 @@ from decimal import Decimal
 import trade
 from clients import KalshiHttpClient
 from exchange.account import Position
-from exchange.errors import ExchangeError, Gone, Intercepted, Paused, Recovery, ShortOfCash, Unavailable, Unreadable
+from exchange.errors import (
+    ExchangeError,
+    Gone,
+    Intercepted,
+    Paused,
+    Recovery,
+    ShortOfCash,
+    Unavailable,
+    Unreadable,
+)
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.optional_calls import OptionalCall
 from exchange.orderbook import Bid, Book
@@ -282,8 +291,8 @@ class Executor:
     def _amends_nothing(self, order: Order, error: ExchangeError) -> bool:
         """Whether an error means that the exchange amends no orders for now.
 
-        A 5xx, or what answers in the exchange's place, means it the second time: at first it looks like an outage,
-        in which the reads before an amend fail too. So does an order that is said to be gone and is listed again."""
+        A 5xx, or an answer in the exchange's place, means it the second time: at first it looks like an outage, in
+        which the reads before an amend fail too. So does an order that is said to be gone and is listed again."""
         if isinstance(error, Gone):
             listed_again = order.order_id in self._said_gone
             self._said_gone.add(order.order_id)
