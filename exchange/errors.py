@@ -166,7 +166,9 @@ class Intercepted(Answered):
 
     def __init__(self, request: str, status: int, said: str, advice: str) -> None:
         self.status, self.message = status, said
-        ExchangeError.__init__(self, request, f"{status} that does not come from the exchange: {said}", advice)
+        ExchangeError.__init__(
+            self, request, f"{status} that does not come from the exchange's API: {said}", advice
+        )
 
 
 class Unavailable(Answered):

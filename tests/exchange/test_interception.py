@@ -26,7 +26,9 @@ from exchange.interception import is_own_refusal
 from tests.exchange.test_transport import VERBS, assert_outcome, assert_true, do, scene, strikes
 from tests.support.bench import MakeBench, answer, own_resting
 from tests.support.canned_answers import CALLS, KEY_ID, client_and_wire, client_that_hears, give
+from tests.support.faulty_exchange import open_with
 from tests.support.project import SPECIFICATION, needs
+from tests.support.raw_client import ORDERS
 
 STATUSES = (301, 302, 307, 308, 400, 401, 402, 403, 404, 405, 407, 410, 418, 451, 511)
 BODIES = {
@@ -44,7 +46,7 @@ BODIES = {
     "a number": '{"code":"1020","msg":"no"}',
     "null": "null",
     "a list": '["not_found"]',
-    "no UTF-8": "\u00ff".encode("latin-1").decode("latin-1") + "\ud83d\ude00",
+    "no UTF-8": "\ud83d\ude00",
 }
 KEYS_OWN = '{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}'
 
@@ -68,7 +70,7 @@ def test_no_status_of_somebody_else_is_taken_for_the_exchanges_refusal(body: str
         assert error.recovery is Recovery.RETRY
         assert error.maybe_done is False, "a read"
         assert error.status == status
-        assert f"{status} that does not come from the exchange: " in str(error)
+        assert f"{status} that does not come from the exchange's API: " in str(error)
         assert "\n" not in str(error)
         assert "write permission" not in str(error)
         placed = raised(client_that_hears(given), "create_order")
@@ -77,7 +79,7 @@ def test_no_status_of_somebody_else_is_taken_for_the_exchanges_refusal(body: str
 
 
 def test_a_page_is_told_by_its_title() -> None:
-    assert "from the exchange: Access denied (" in str(
+    assert "from the exchange's API: Access denied (" in str(
         raised(client_that_hears(give(403, BODIES["a page"].encode())))
     )
 
@@ -109,6 +111,28 @@ OWN: list[tuple[int, str, type[Answered]]] = [
 @pytest.mark.parametrize(("status", "body", "kind"), OWN)
 def test_the_exchanges_own_refusal_is_taken_at_its_word(status: int, body: str, kind: type[Answered]) -> None:
     assert type(raised(client_that_hears(give(status, body.encode())))) is kind
+
+
+def test_every_refusal_of_the_simulator_is_the_exchanges_own() -> None:
+    """It refuses as the exchange does: by the query, the body, the path, the signature and the account's state."""
+    client, seen = open_with(), set()
+    asks: list[tuple[str, str, Any, bool]] = [
+        ("GET", "/markets?limit=0", None, False), ("GET", "/markets?limit=x", None, False),
+        ("GET", "/no/such/path", None, True), ("PUT", "/exchange/status", None, True),
+        ("GET", "/portfolio/balance", None, False), ("POST", ORDERS, {"count": 1}, True),
+        ("POST", ORDERS, {"ticker": "NO-SUCH"}, True), ("DELETE", f"{ORDERS}/none", None, True),
+        ("POST", "/portfolio/orders", {}, True), ("GET", "/markets/NO-SUCH/orderbook", None, False),
+    ]  # fmt: skip
+    answers = [
+        client.session.request(method, client.base + path, json=body, auth=client.sign if signed else None)
+        for method, path, body, signed in asks
+    ]
+    answers += [client.create(price="0.5255"), client.create(post_only=True, price="0.9900")]
+    for one in answers:
+        assert one.status_code >= 400, one.url
+        assert is_own_refusal(one.status_code, one.json()), (one.url, one.text)
+        seen.add(one.status_code)
+    assert seen >= {400, 401, 404, 405}
 
 
 @needs(SPECIFICATION)
@@ -145,10 +169,9 @@ PAGES = {
 @pytest.mark.parametrize("what", PAGES)
 def test_a_login_page_is_not_told_as_a_new_api(what: str) -> None:
     client = client_that_hears(give(200, PAGES[what].encode(), "text/html"))
-    client.clock.synchronize({}, 0.1)
     error = raised(client)
     assert type(error) is Intercepted
-    assert "200 that does not come from the exchange: a web page: " in str(error)
+    assert "200 that does not come from the exchange's API: a web page: " in str(error)
     assert "sign in to this network in a browser" in str(error)
     assert "changed its API" not in str(error)
     assert raised(client, "create_order").maybe_done
@@ -173,8 +196,9 @@ def test_a_redirect_tells_its_host_and_never_its_query(status: int) -> None:
     client, wire = client_and_wire(redirect)
     error = raised(client)
     assert type(error) is Intercepted
-    assert f"{status} that does not come from the exchange: it sends the bot on to login.hotel.example (" in str(
-        error
+    assert (
+        f"{status} that does not come from the exchange's API: it sends the bot on to login.hotel.example ("
+        in str(error)
     )
     assert "sign in to this network in a browser" in str(error)
     assert "private-words" not in f"{error} {vars(error)}"
@@ -249,7 +273,7 @@ def test_a_firewall_at_the_start_is_waited_out(make_bench: MakeBench, what: str)
     bench.wire.fault = lambda *_: BLOCKS[what]
     assert bench.run(cycles=5) is None, "it goes on"
     assert all(request.method == "GET" for request in bench.wire.sent)
-    assert all("does not come from the exchange" in line for line in bench.events("ERROR"))
+    assert all("does not come from the exchange's API" in line for line in bench.events("ERROR"))
     bench.wire.fault = None
     bench.run(cycles=2)
     assert len(own_resting(bench)) == 4

@@ -209,7 +209,7 @@ def test_a_bad_proxy_address_is_told_at_the_start_and_sends_nothing(
     for variable in ("http_proxy", "all_proxy", "no_proxy", "https_proxy"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", address)
-    with pytest.raises(ConfigError, match="^HTTPS_PROXY .*Nothing was sent") as wrong:
+    with pytest.raises(ConfigError, match=r"^HTTPS_PROXY .*Nothing was sent") as wrong:
         session_to(f"https://{HOST}/trade-api/v2", {}, False)
     assert PASSWORD not in str(wrong.value)
     assert USER not in str(wrong.value)
