@@ -74,7 +74,7 @@ def refusal_in_between(
     advice = _NOT_THERE if status in NO_SUCH_PATH else _PROXY if status == 407 else _REFUSES
     if status == LOGIN_NEEDED:
         advice = SIGN_IN
-    return Intercepted(source, status, clean(beginning(response)) or "nothing else was said", advice)
+    return Intercepted(source, status, clean(beginning(response)) or "no message", advice)
 
 
 def page_in_between(source: str, response: requests.Response, clean: Callable[[str], str]) -> Intercepted | None:

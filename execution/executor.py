@@ -291,15 +291,14 @@ class Executor:
     def _amends_nothing(self, order: Order, error: ExchangeError) -> bool:
         """Whether an error means that the exchange amends no orders for now.
 
-        A 5xx, or an answer in the exchange's place, means it the second time: at first it looks like an outage, in
-        which the reads before an amend fail too. So does an order that is said to be gone and is listed again."""
+        A 5xx means it the second time: at first it looks like an outage of the exchange, in which the reads before
+        an amend fail too. So does an order that is said to be gone and is listed again."""
         if isinstance(error, Gone):
             listed_again = order.order_id in self._said_gone
             self._said_gone.add(order.order_id)
             return listed_again or self._client.optional_calls.fails(OptionalCall.AMEND)
-        is_unavailable = isinstance(error, (Unavailable, Intercepted))
-        was_unavailable, self._amend_was_unavailable = self._amend_was_unavailable, is_unavailable
-        is_missing = error.status in _NO_SUCH_CALL or isinstance(error, Unreadable)
+        was_unavailable, self._amend_was_unavailable = self._amend_was_unavailable, isinstance(error, Unavailable)
+        is_missing = error.status in _NO_SUCH_CALL or isinstance(error, (Unreadable, Intercepted))
         return is_missing or (was_unavailable and self._amend_was_unavailable)
 
     def _exit(self, sale: ExitOrder, rivals: Book | None, gate: Gate) -> None:
