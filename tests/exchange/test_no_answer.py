@@ -83,7 +83,7 @@ def test_a_wrong_certificate_is_told_with_its_remedy(authority: Authority, what:
     assert server.paths == []
 
 
-def test_a_companys_certificate_is_told_with_the_variable_that_trusts_it(authority: Authority) -> None:
+def test_a_companys_certificate_is_told_with_its_variable(authority: Authority) -> None:
     with front(authority.issue("localhost")) as server:
         server.instead = page(200, "{}")
         address = f"https://localhost:{server.port}"
@@ -107,7 +107,7 @@ TRUSTED_FILES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("what", TRUSTED_FILES)
-def test_a_trusted_file_that_breaks_while_the_bot_runs_costs_requests_and_no_more(
+def test_a_trusted_file_that_breaks_costs_requests_and_no_more(
     authority: Authority, through: tuple[Front, Proxy], tmp_path: Path, what: str
 ) -> None:
     """Nothing is sent, the error says so, and the next request after it is back is answered. The connection that
@@ -135,7 +135,7 @@ def test_a_trusted_file_that_breaks_while_the_bot_runs_costs_requests_and_no_mor
 
 @pytest.mark.parametrize("what", TRUSTED_FILES)
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_a_trusted_file_that_is_wrong_at_the_start_is_told_at_once(tmp_path: Path, what: str, name: str) -> None:
+def test_a_wrong_trusted_file_is_told_at_the_start(tmp_path: Path, what: str, name: str) -> None:
     path = tmp_path / "bundle.pem"
     TRUSTED_FILES[what](path)
     with pytest.raises(
@@ -198,9 +198,7 @@ BAD_PROXIES = {
 
 
 @pytest.mark.parametrize("what", BAD_PROXIES)
-def test_a_bad_proxy_address_is_told_at_the_start_and_sends_nothing(
-    monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_a_bad_proxy_address_is_told_and_sends_nothing(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """The start refuses it. A script that takes it all the same hears that nothing was sent."""
     address = BAD_PROXIES[what]
     if what.startswith("socks"):  # the package may be here as a part of another one

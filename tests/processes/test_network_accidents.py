@@ -80,7 +80,7 @@ def start(clone: Path) -> Iterator[Start]:
         process.stdout.close()
 
 
-def test_a_firewall_and_a_lost_ca_file_are_outages_that_end_by_themselves(
+def test_a_firewall_and_a_lost_ca_file_end_no_bot(
     clone: Path, network: Front, start: Start, authority: Authority, tmp_path: Path
 ) -> None:
     """A company's firewall refuses for a while, then the file with its certificate is away for a while. The bot
