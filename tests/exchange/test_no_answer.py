@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -284,6 +285,28 @@ def test_whatever_the_library_raises_is_an_error_of_ours(raised: Exception) -> N
         raise raised
 
     assert_told(client_that_hears(fail), NoAnswer, rf"^GET /exchange/status: .*{type(raised).__name__}")
+
+
+UNSENT: list[Exception] = [
+    requests.exceptions.InvalidURL("odd"), socket.gaierror(-2, "odd"), requests.exceptions.ProxyError("odd"),
+    requests.exceptions.ConnectTimeout("odd"), urllib3.exceptions.LocationParseError("odd"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("raised", UNSENT, ids=lambda raised: type(raised).__name__)
+def test_once_an_answer_has_begun_nothing_is_told_as_unsent(raised: Exception) -> None:
+    """By itself each of these says that nothing was sent. While a body is read, it cannot mean that."""
+
+    def fail(request: requests.PreparedRequest) -> requests.Response:
+        raise raised
+
+    def begin(request: requests.PreparedRequest) -> requests.Response:
+        response = give(200, b"{}")(request)
+        response.raw = SimpleNamespace(stream=lambda *_, **__: fail(request), close=lambda: None)
+        return response
+
+    assert_told(client_that_hears(fail), NotSent, "^GET /exchange/status: ")
+    assert_told(client_that_hears(begin), NoAnswer, rf"the answer was .*{type(raised).__name__}")
 
 
 @pytest.mark.parametrize("location", ["http://[::1", "http://h:99999/", "http://\xff\xfe", "http:///x", "x:y"])
