@@ -17,10 +17,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from warnings import warn
 
-import requests
 from dotenv import dotenv_values
-from requests.utils import get_environ_proxies
 
+from bot.network_settings import session_to
 from clients import API_ROOT, Environment, KalshiHttpClient
 from exchange import order_payloads
 from exchange.clock import WallClock
@@ -129,7 +128,8 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     """Connect to `environment` by its variables. Raises a `ConfigError`.
 
     They are `<ENV>_KEYID`, `<ENV>_KEYFILE` and the optional `<ENV>_URL`. `SIM` without `SIM_URL` is the embedded
-    exchange and needs none. A relative key file is in the project's folder."""
+    exchange and needs none. A relative key file is in the project's folder. `REQUESTS_CA_BUNDLE` may name the
+    certificates to trust."""
     name = require_environment(environment).value
     hidden = variables.warnings(environment) if isinstance(variables, Variables) else ()
     if is_embedded(environment, variables):
@@ -144,7 +144,7 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     money = "REAL MONEY" if environment is Environment.PROD else "no real money is involved"
     host = urlsplit(base_url).hostname or ""
     return Connection(
-        KalshiHttpClient(base_url, signer, WallClock(), _session(base_url, host)),
+        KalshiHttpClient(base_url, signer, WallClock(), session_to(base_url, variables, _is_loopback(host))),
         {"Money": money, "Exchange": host},
         warnings=(*hidden, *([f"{name}_KEYFILE: {open_to_others}"] if open_to_others else ())),
     )
@@ -160,18 +160,6 @@ def open_client(environment: Environment, dotenv_file: Path = DOTENV_FILE) -> Ka
     for warning in connection.warnings:
         warn(warning, stacklevel=2)
     return connection.client
-
-
-def _session(base_url: str, host: str) -> requests.Session:
-    """A session with this machine's current proxies and certificates.
-
-    By default `requests` looks for them, and for a password, again for each request."""
-    session = requests.Session()
-    session.trust_env = False
-    if not _is_loopback(host):  # an outside proxy must not see requests to this machine
-        session.proxies.update(get_environ_proxies(base_url))
-    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-    return session
 
 
 def _embedded(warnings: tuple[str, ...]) -> Connection:

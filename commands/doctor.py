@@ -27,11 +27,12 @@ from bot.connection import Connection, Variables, connect, missing_text, read_va
 from clients import Environment, KalshiHttpClient
 from commands import cash, context, optional_calls, real_money
 from commands.doctor_state import ACCOUNT_STATE, check_state
+from commands.explained import explained, may_be_misaddressed
 from commands.real_money import EXPECTED
 from commands.status_facts import ledger_knowledge
 from exchange.account import Position
 from exchange.clock import how_to_set
-from exchange.errors import ConfigError, ExchangeError, NotSent, Unauthorized
+from exchange.errors import ConfigError, ExchangeError
 from exchange.json_fields import PartialList
 from exchange.models import Market, Order, Program
 from exchange.reserves import CashRule, FreeCash
@@ -217,9 +218,8 @@ def _status(checklist: Checklist, environment: Environment, connection: Connecti
         remedy = f"In another terminal: {typed('-m simulator')}, or remove SIM_URL from .env"
         if environment is not Environment.SIM:
             remedy = f"Check {environment.value}_URL, if .env sets it"
-        nobody_there = isinstance(error, NotSent) or error.status == 404
-        said = f"{name}: {_explained(error, environment)}"
-        checklist.fail(EXCHANGE, f"{said}. {remedy}" if nobody_there else said, ExitCode.FAILED)
+        said = f"{name}: {explained(error, environment)}"
+        checklist.fail(EXCHANGE, f"{said}. {remedy}" if may_be_misaddressed(error) else said, ExitCode.FAILED)
         return False
     shards = sorted(shard for shard, trading in status.trading_by_shard.items() if not trading)
     if status.trading and not shards:
@@ -420,27 +420,8 @@ def _asked(checklist: Checklist, what: str, environment: Environment, ask: Calla
     try:
         return ask()
     except ExchangeError as error:
-        checklist.fail(what, _explained(error, environment), ExitCode.FAILED)
+        checklist.fail(what, explained(error, environment), ExitCode.FAILED)
         return None
-
-
-def _explained(error: ExchangeError, environment: Environment) -> str:
-    """An error with its remedy. For a refused key: what may be wrong with it."""
-    key_id, key_file = f"{environment.value}_KEYID", f"{environment.value}_KEYFILE"
-    if not isinstance(error, Unauthorized):
-        return str(error)
-    said = f"{error.code} {error.details}"
-    if error.by_clock:
-        return f"refused: this machine's clock is wrong, and could not be corrected. Set it{how_to_set()}"
-    if "INCORRECT_API_KEY_SIGNATURE" in said:
-        remedy = "Put both lines of the same API key into .env"
-        return f"refused: the key in {key_file} is not the private key of the id in {key_id}. {remedy}"
-    if "NOT_FOUND" in said:
-        remedy = "Put the lines that this simulator printed into .env"
-        if environment is not Environment.SIM:
-            remedy = f"Is it the other environment's? Those keys are separate: make a {environment.value} key"
-        return f"refused: this exchange does not know the id in {key_id}. {remedy}"
-    return str(error)
 
 
 def _local(when: datetime) -> str:

@@ -5,14 +5,15 @@ Promise:
 - It contains no key, signature, header or account number.
 
     BotError                                                                       carried out?  the bot
-    ├── ConfigError            a setting, a variable or the key file is wrong      nothing sent  stops
+    ├── ConfigError            a setting, a variable or a file is wrong            nothing sent  stops
     ├── LedgerError            the ledger cannot be opened, read or written                      retries
     └── ExchangeError          a request failed
         ├── Unreachable        no answer
         │   ├── NotSent        no connection: nothing left this machine            no            retries
         │   └── NoAnswer       sent, then a timeout or a lost connection           maybe         retries
         ├── Unreadable         a success whose content breaks the API's promise    maybe         skips (or retries)
-        ├── Answered           an error status, with the exchange's own words
+        ├── Answered           an error status, with the words that came with it
+        │   ├── Intercepted    not the exchange's own: a firewall, a login page    maybe         retries
         │   ├── Unavailable    5xx                                                 maybe         retries
         │   └── Refused        3xx or 4xx                                          no            skips
         │       ├── RateLimited    429: too many requests                          no            retries
@@ -93,7 +94,7 @@ class Unreachable(ExchangeError):
 
 
 class NotSent(Unreachable):
-    """No connection could be made. Nothing left this machine."""
+    """Certainly not sent: there was no connection to the exchange."""
 
     maybe_done = False
 
@@ -139,7 +140,7 @@ class StillResting(ExchangeError):
 
 
 class Answered(ExchangeError):
-    """The exchange answered with an error status."""
+    """An answer came that is no success."""
 
     def __init__(self, request: str, status: int, code: str = "", message: str = "", details: str = "") -> None:
         self.status = status
@@ -147,13 +148,27 @@ class Answered(ExchangeError):
         self.message = message
         self.details = details
         said = " · ".join(part for part in (code, message, details) if part) or "no message"
-        super().__init__(request, f"{status} {said}", _ADVICE.get(status, ""))
+        advice = _READ_FORBIDDEN if status == 403 and request.startswith("GET ") else _ADVICE.get(status, "")
+        super().__init__(request, f"{status} {said}", advice)
 
     def has_code(self, code: str) -> bool:
         """Whether the exchange's code begins with `code`.
 
         An id may follow it (`user_not_found:_<id>`)."""
         return self.code.startswith(code)
+
+
+class Intercepted(Answered):
+    """Not the exchange answered, but something on the way to it.
+
+    That may be a firewall, a proxy or a login page. The exchange may still have had the request: a firewall may
+    block only the answer. `status` is the answer's, also 200. `message` tells what came."""
+
+    def __init__(self, request: str, status: int, said: str, advice: str) -> None:
+        self.status, self.message = status, said
+        ExchangeError.__init__(
+            self, request, f"{status} that does not come from the exchange's API: {said}", advice
+        )
 
 
 class Unavailable(Answered):
@@ -212,6 +227,7 @@ class AlreadyExists(Refused):
     """The client order id is used already, because an earlier attempt arrived."""
 
 
+_READ_FORBIDDEN = "this key may not read this: look at its permissions; it must be a key of the primary account"
 _ADVICE = {
     401: "check that the key id and key file in .env belong together and to this environment, "
     "and that this machine's clock is right",

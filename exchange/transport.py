@@ -3,8 +3,8 @@
 Promise:
 - Any request is repeated after `NotSent` (no connection) or `RateLimited` (429): it was not carried out.
 - An idempotent request (read, cancel or amend) is also repeated after `NoAnswer` (timeout, lost connection),
-  `Unavailable` (5xx, but not 501: the exchange does not have the call) or `Unreadable` (a success without a JSON
-  object).
+  `Unavailable` (5xx, but not 501: the exchange does not have the call), `Unreadable` (a success without a JSON
+  object) or `Intercepted` (a firewall or a login page answered, but not with 404, 405 or 410).
 - The create of an order or a batch is never repeated after those errors: it could take effect twice.
 
 Repeats back off with jitter: first up to 0.25 s, then doubling to up to 2 s. None begins later than `PATIENCE`
@@ -26,26 +26,28 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from requests.utils import select_proxy
 
 from exchange import json_fields
 from exchange.clock import TOLERANCE, Clock, ExchangeClock
 from exchange.errors import (
     ExchangeError,
     Gone,
+    Intercepted,
     NoAnswer,
     NotSent,
     RateLimited,
     Unauthorized,
     Unavailable,
-    Unreachable,
     Unreadable,
     error_for_status,
 )
-from exchange.json_fields import JsonObject, decode, shorten_ids
+from exchange.interception import NO_SUCH_PATH, beginning, page_in_between, refusal_in_between
+from exchange.json_fields import JsonObject, decode
+from exchange.no_answer import no_answer
 from exchange.rate_limits import Endpoint, RateLimiter
 
 if TYPE_CHECKING:  # the caller passes the signer, so this module runs without the cryptography package
@@ -60,7 +62,11 @@ TIMEOUTS = (5.0, 10.0)
 RUN_HEADER = "Simulator-Run"
 """Header that names a simulator's run: its ids and times start again with each run."""
 
-NOT_IMPLEMENTED = 501
+NO_SUCH_CALL = NO_SUCH_PATH | {501}
+"""Statuses that a repeat does not change."""
+
+_ANSWERED = (Unavailable, Unreadable, Intercepted)
+"""Errors of a request that has been answered, though it may have been carried out."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 """Backoff in seconds: before the second attempt, and the maximum. It doubles with each attempt."""
@@ -158,7 +164,7 @@ class Transport:
             if endpoint.bucket == "write" and getattr(error, "maybe_done", True):
                 if endpoint.changes_lists:
                     self._note_write(None)
-                if not endpoint.idempotent and not isinstance(error, (Unavailable, Unreadable)):
+                if not endpoint.idempotent and not isinstance(error, _ANSWERED):
                     self.unanswered_until = self.clock.monotonic() + TIMEOUTS[1]
             raise
         if endpoint.bucket == "write" and endpoint.changes_lists:
@@ -168,12 +174,18 @@ class Transport:
     def _answer(self, source: str, about_order: bool, response: requests.Response, took: float) -> JsonObject:
         status = response.status_code
         if not 200 <= status < 300:
+            intercepted = refusal_in_between(source, response, self.clean)
+            if intercepted is not None:
+                raise intercepted
             words = _error_words(response)
             code, message, details = map(self.clean, words)
             error = error_for_status(source, status, code, message, details, about_order)
             if isinstance(error, Unauthorized) and error.by_clock:
                 self.clock.synchronize(response.headers, took, refused=True)
             raise error  # its `Date` is not used: a proxy may have sent the error, by its own clock
+        intercepted = page_in_between(source, response, self.clean)
+        if intercepted is not None:
+            raise intercepted
         self.clock.synchronize(response.headers, took)
         self.simulator_run = response.headers.get(RUN_HEADER, self.simulator_run)
         if status == 204:
@@ -181,8 +193,8 @@ class Transport:
         try:
             return JsonObject(source, decode(response.content))
         except ValueError:
-            start = self.clean(_start(response))
-            raise Unreadable(source, f"answered {status} with no JSON: {start}") from None
+            said = self.clean(beginning(response))
+            raise Unreadable(source, f"answered {status} with no JSON: {said}") from None
 
     @property
     def last_write(self) -> datetime | None:
@@ -209,6 +221,7 @@ class Transport:
 
     def _sent(self, method: str, path: str, query: Mapping[str, object] | None, body: object) -> requests.Response:
         self.requests_sent += 1
+        begun: list[requests.Response] = []
         try:
             return self._session.request(
                 method,
@@ -217,12 +230,13 @@ class Transport:
                 json=body,
                 auth=self._sign,
                 timeout=self.timeouts,
+                hooks={"response": lambda response, **_: begun.append(response)},
                 allow_redirects=False,  # a redirect would send the signature to another host
             )
-        except requests.RequestException as error:
-            raise _unreachable(f"{method} {path}", error) from None
-        except ValueError as error:  # a malformed redirect, for instance
-            raise NoAnswer(f"{method} {path}", f"the answer was malformed ({type(error).__name__})") from None
+        except Exception as error:  # not all that the library raises is its own kind
+            url = self.base_url + path
+            host, proxy = urlsplit(url).hostname or "", select_proxy(url, self._session.proxies)
+            raise no_answer(f"{method} {path}", error, host, proxy, bool(begun)) from None
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Sign the path as `requests` encodes it, because that is the path that is sent."""
@@ -236,7 +250,7 @@ def _may_repeat(endpoint: Endpoint, error: ExchangeError) -> bool:
     """Whether the same call may be sent again after `error`."""
     if isinstance(error, (NotSent, RateLimited)):
         return True
-    is_passing = isinstance(error, (NoAnswer, Unavailable, Unreadable)) and error.status != NOT_IMPLEMENTED
+    is_passing = isinstance(error, (NoAnswer, *_ANSWERED)) and error.status not in NO_SUCH_CALL
     return endpoint.idempotent and is_passing
 
 
@@ -245,34 +259,4 @@ def _error_words(response: requests.Response) -> tuple[str, str, str]:
         words = json_fields.error_words(decode(response.content))
     except ValueError:
         words = "", "", ""
-    return words if any(words) else ("", _start(response), "")
-
-
-def _start(response: requests.Response) -> str:
-    return shorten_ids(" ".join(response.content[:400].decode("utf-8", "replace").split()))[:200]
-
-
-def _unreachable(source: str, error: requests.RequestException) -> Unreachable:
-    """Return the error for a request without an answer.
-
-    It is `NotSent` only if there was certainly no connection. The exception's own text is not used, because it
-    repeats the address and nests four deep."""
-    reason = error.args[0] if error.args else None
-    reason = reason.reason if isinstance(reason, MaxRetryError) else reason
-    unconnected = isinstance(reason, (NewConnectionError, ConnectTimeoutError))
-    if "CERTIFICATE_VERIFY_FAILED" in str(reason):
-        return NotSent(source, "the exchange's certificate could not be verified", "does a proxy intercept it?")
-    kinds: list[tuple[type[requests.RequestException], type[Unreachable], str]] = [
-        (requests.exceptions.ConnectTimeout, NotSent, "no connection in time"),
-        (requests.exceptions.ReadTimeout, NoAnswer, "no answer in time"),
-        (requests.exceptions.SSLError, NoAnswer, "the encrypted connection failed"),
-        (requests.exceptions.ProxyError, NotSent, "the proxy of this machine could not be reached"),
-        (
-            requests.exceptions.ConnectionError,
-            NotSent if unconnected else NoAnswer,
-            "no connection could be made" if unconnected else "the connection was cut",
-        ),
-    ]
-    fallback = (requests.RequestException, NoAnswer, "the request failed")
-    _, kind, said = next((found for found in kinds if isinstance(error, found[0])), fallback)
-    return kind(source, f"{said} ({type(error).__name__})")
+    return words if any(words) else ("", beginning(response), "")

@@ -21,7 +21,16 @@ from decimal import Decimal
 import trade
 from clients import KalshiHttpClient
 from exchange.account import Position
-from exchange.errors import ExchangeError, Gone, Paused, Recovery, ShortOfCash, Unavailable, Unreadable
+from exchange.errors import (
+    ExchangeError,
+    Gone,
+    Intercepted,
+    Paused,
+    Recovery,
+    ShortOfCash,
+    Unavailable,
+    Unreadable,
+)
 from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.optional_calls import OptionalCall
 from exchange.orderbook import Bid, Book
@@ -289,7 +298,7 @@ class Executor:
             self._said_gone.add(order.order_id)
             return listed_again or self._client.optional_calls.fails(OptionalCall.AMEND)
         was_unavailable, self._amend_was_unavailable = self._amend_was_unavailable, isinstance(error, Unavailable)
-        is_missing = error.status in _NO_SUCH_CALL or isinstance(error, Unreadable)
+        is_missing = error.status in _NO_SUCH_CALL or isinstance(error, (Unreadable, Intercepted))
         return is_missing or (was_unavailable and self._amend_was_unavailable)
 
     def _exit(self, sale: ExitOrder, rivals: Book | None, gate: Gate) -> None:

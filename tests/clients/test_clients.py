@@ -14,6 +14,7 @@ from clients import KalshiHttpClient
 from exchange.errors import (
     ExchangeError,
     Gone,
+    Intercepted,
     NotSent,
     OutcomeUnknown,
     RateLimited,
@@ -126,6 +127,8 @@ BODIES = [
     ('{"error":{"code":"invalid_order","message":"m","details":"d"}}', "invalid_order · m · d"),
     ('{"code":"bad_request","message":"m","details":"d"}', "bad_request · m · d"),
     ('{"msg":"query is off"}', "query is off"),
+]
+OTHERS_WORDS = [
     ('{"error":"too many requests"}', "too many requests"),
     ("<html><h1>Bad gateway</h1></html>", "<html><h1>Bad gateway</h1></html>"),
     ("", "no message"),
@@ -143,24 +146,43 @@ def test_the_exchanges_own_words_are_kept_whatever_their_form(bench: Bench, body
     assert refused.value.maybe_done is False
 
 
+@pytest.mark.parametrize(("body", "said"), OTHERS_WORDS)
+@pytest.mark.parametrize(("status", "kind"), [(400, Intercepted), (429, RateLimited), (503, Unavailable)])
+def test_words_in_no_form_of_the_exchange_are_kept_too(
+    bench: Bench, status: int, kind: type[ExchangeError], body: str, said: str
+) -> None:
+    bench.wire.fault = lambda *_: answer(status, body)
+    with pytest.raises(kind) as failed:
+        bench.client.get_exchange_status()
+    assert said in str(failed.value)
+    assert failed.value.maybe_done is False
+
+
+OWN = '{"error":{"code":"some_code"}}'
+
+
 @pytest.mark.parametrize(
-    ("status", "kind", "maybe_done"),
+    ("status", "body", "kind", "maybe_done"),
     [
-        (302, Refused, False),
-        (401, Unauthorized, False),
-        (404, Refused, False),
-        (410, Refused, False),
-        (429, RateLimited, False),
-        (500, Unavailable, True),
-        (503, Unavailable, True),
+        (302, OWN, Refused, False),
+        (401, OWN, Unauthorized, False),
+        (404, OWN, Refused, False),
+        (410, OWN, Refused, False),
+        (302, "{}", Intercepted, True),
+        (401, "{}", Intercepted, True),
+        (404, "{}", Intercepted, True),
+        (410, "{}", Intercepted, True),
+        (429, "{}", RateLimited, False),
+        (500, "{}", Unavailable, True),
+        (503, "{}", Unavailable, True),
     ],
 )
 def test_an_error_says_whether_the_request_may_be_done(
-    bench: Bench, status: int, kind: type[ExchangeError], maybe_done: bool
+    bench: Bench, status: int, body: str, kind: type[ExchangeError], maybe_done: bool
 ) -> None:
-    """The HTTP status decides the kind of the error. Only a 5xx says that the exchange may have carried the
-    request out."""
-    bench.wire.fault = lambda *_: answer(status, "{}")
+    """The HTTP status decides the kind of the error, if the exchange sent it. A 5xx, and what is not the
+    exchange's own, says that the exchange may have carried the request out."""
+    bench.wire.fault = lambda *_: answer(status, body)
     with pytest.raises(kind) as error:
         bench.client.cancel_all_orders()
     assert type(error.value) is kind
@@ -168,17 +190,17 @@ def test_an_error_says_whether_the_request_may_be_done(
 
 
 def test_a_redirect_does_not_send_the_signature_elsewhere(bench: Bench) -> None:
-    """The client does not follow a redirect. It sends one request and raises an error."""
+    """The client does not follow a redirect. It asks again at the same place, and then raises an error."""
 
     def elsewhere(request: requests.PreparedRequest) -> requests.Response:
         response = answer(302, "{}")(request)
-        response.headers["Location"] = f"{bench.exchange.base_url}/exchange/status"
+        response.headers["Location"] = f"{bench.exchange.base_url}/exchange/schedule"
         return response
 
-    bench.wire.fault = lambda _, number: elsewhere if number == 0 else None
-    with pytest.raises(Refused):
+    bench.wire.fault = lambda *_: elsewhere
+    with pytest.raises(Intercepted):
         bench.client.get_exchange_status()
-    assert len(bench.wire.sent) == 1
+    assert set(bench.wire.asked()) == {"GET /trade-api/v2/exchange/status"}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +242,7 @@ def test_a_failure_before_the_wire_is_known_as_not_sent() -> None:
         ('{"balance_dollars": "NaN"}', "balance_dollars should be a decimal"),
         ('{"balance": 12}', "balance_dollars should be a decimal number in a string, is None"),
         ("[]", "expected a JSON object"),
-        ("<html>", "no JSON"),
+        ("{", "no JSON"),
     ],
 )
 def test_an_unreadable_answer_is_not_guessed(bench: Bench, body: str, told: str) -> None:

@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from clients import KalshiHttpClient
 from exchange.errors import (
     AlreadyExists,
+    Answered,
     ExchangeError,
     Gone,
     Refused,
@@ -43,20 +44,22 @@ from tests.support.canned_answers import (
 )
 from tests.support.project import START
 
-HTML = b"<html><h1>Bad gateway</h1>\n</html>"
 SHAPES: list[tuple[bytes, tuple[str, str, str]]] = [
     (b'{"error":{"code":"c","message":"m","details":"d"}}', ("c", "m", "d")),
     (b'{"code":"c","message":"m","details":"d"}', ("c", "m", "d")),
     (b'{"msg":"m"}', ("", "m", "")),
-    (b'{"error":"m"}', ("", "m", "")),
     (b'{"error":{"code":"some_code_of_tomorrow"}}', ("some_code_of_tomorrow", "", "")),
     (b'{"error":{"code":"c","msg":"m"}}', ("c", "m", "")),
     (b'{"trading_active":false,"exchange_active":true}', ("", "exchange active: True, trading active: False", "")),
-    (HTML, ("", "<html><h1>Bad gateway</h1> </html>", "")),
+]
+WORDLESS: list[tuple[bytes, tuple[str, str, str]]] = [
+    (b"<html><h1>Bad gateway</h1>\n</html>", ("", "<html><h1>Bad gateway</h1> </html>", "")),
     (b"", ("", "", "")),
     (b"\xff\xfe", ("", "\ufffd\ufffd", "")),
     (b'{"error":{}}', ("", '{"error":{}}', "")),
+    (b'{"error":"m"}', ("", "m", "")),
 ]
+"""Bodies that are not the exchange's at a 400. At a 503 what they say is kept all the same."""
 
 
 @pytest.mark.parametrize(("payload", "words"), SHAPES)
@@ -72,13 +75,23 @@ def test_the_exchanges_words_are_kept_whole_in_all_their_forms(
     assert error.status == 400
 
 
+@pytest.mark.parametrize(("payload", "words"), WORDLESS)
+def test_what_a_broken_exchange_says_is_kept_too(payload: bytes, words: tuple[str, str, str]) -> None:
+    with pytest.raises(Unavailable) as down:
+        CALLS["cancel_order"](client_that_hears(give(503, payload)))
+    error = down.value
+    assert (error.code, error.message, error.details) == words
+    assert str(error).startswith(f"DELETE /portfolio/events/orders/{ORDER.order_id}: 503 ")
+    assert all(word in str(error) for word in words)
+
+
 @pytest.mark.parametrize("prefix", ["user_not_found:_", "user_not_found:", "user ", ""])
 @pytest.mark.parametrize("spelled", [USER, USER.upper()])
 def test_a_users_id_is_cut_from_an_error_code(prefix: str, spelled: str) -> None:
     """The client still knows the code by its prefix. Neither the error's text nor its code shows the id, in any
     spelling."""
     payload = json.dumps({"error": {"code": f"{prefix}{spelled}", "message": "m"}}).encode()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Answered) as refused:
         CALLS["get_balance"](client_that_hears(give(404, payload)))
     assert refused.value.code.startswith(prefix)
     assert refused.value.has_code(prefix)

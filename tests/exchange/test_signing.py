@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 
-from bot.connection import connect
+from bot.connection import connect, read_variables
 from clients import Environment, KalshiHttpClient
 from exchange.errors import NoAnswer
 from exchange.signing import PrivateKey, Signer, load_key
 from simulator.clock import SimulatedClock
 from tests.support.bench import Bench
 from tests.support.canned_answers import ORDER
+from tests.support.network import Authority
 from tests.support.project import START
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -127,8 +128,10 @@ def test_a_machines_proxy_is_used_and_its_passwords_are_not_sent(
     netrc.write_text("default login somebody password hunter2\n")
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/our-own.pem")
-    client = connect(Environment.DEMO, {"DEMO_KEYID": "an-id", "DEMO_KEYFILE": str(path)}).client
+    trusted = str(Authority(tmp_path).file)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
+    variables = read_variables(tmp_path / ".env").with_value("DEMO_KEYID", "an-id")
+    client = connect(Environment.DEMO, variables.with_value("DEMO_KEYFILE", str(path))).client
     seen = Seen()
     monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: seen)
     client.shorten_timeouts()
@@ -136,5 +139,5 @@ def test_a_machines_proxy_is_used_and_its_passwords_are_not_sent(
         client.cancel_all_orders()
     request, options = seen.sent[0]
     assert options["proxies"]["https"] == "http://proxy.example:3128"
-    assert options["verify"] == "/etc/our-own.pem"
+    assert options["verify"] == trusted
     assert "Authorization" not in request.headers

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.slow
 ERRORS = {
     "unsent": errors.NotSent, "silence": errors.NoAnswer, "garbled": errors.Unreadable, "down": errors.Unavailable,
     "limited": errors.RateLimited, "denied": errors.Unauthorized, "refused": errors.Refused, "gone": errors.Gone,
-    "unknown": errors.OutcomeUnknown, "paused": errors.Paused,
+    "unknown": errors.OutcomeUnknown, "paused": errors.Paused, "between": errors.Intercepted,
 }  # fmt: skip
 VERBS = {
     "read": "GET /portfolio/orders", "create": f"POST {ORDERS}", "create 3": f"POST {ORDERS}*",
@@ -55,6 +55,7 @@ RESTS_BEFORE = {"read": 2, "amend": 1, "cancel": 1, "cancel 3": 3, "cancel all":
 
 ANSWERS = {
     "400": (400, '{"error":{"code":"invalid_order","message":"invalid order"}}'),
+    "403_page": (403, "<html><title>Access denied</title></html>"),
     "404_page": (404, "404 page not found"),
     "404_path": (404, '{"error":{"code":"not_found","message":"not found"}}'),
     "409": (409, '{"error":{"code":"trading_is_paused","message":"trading is paused"}}'),
@@ -111,7 +112,8 @@ key_revoked            denied 1 2   denied 1 0   denied 1 0   denied 1 old   den
 trading_paused         ok 1 2       paused 1 0   paused 1 0   paused 1 old   ok 1 0       ok 1 0       ok 1 0
 exchange_paused        ok 1 2       paused 1 0   paused 1 0   paused 1 old   paused 1 1   paused 1 3   ok 1 3
 400                    refused 1 2  refused 1 0  refused 1 0  refused 1 old  refused 1 1  refused 1 3  refused 1 3
-404_page               refused 1 2  refused 1 0  refused 1 0  refused 1 old  refused 1 1  refused 1 3  refused 1 3
+403_page               between n 2  unknown n 0  unknown n 0  between n old  between n 1  between n 3  between n 3
+404_page               between 1 2  unknown n 0  unknown n 0  between 1 old  between 1 1  between 1 3  between 1 3
 404_path               refused 1 2  refused 1 0  refused 1 0  -              -            refused 1 3  refused 1 3
 409                    paused 1 2   paused 1 0   paused 1 0   paused 1 old   paused 1 1   paused 1 3   paused 1 3
 410                    refused 1 2  refused 1 0  refused 1 0  refused 1 old  refused 1 1  refused 1 3  refused 1 3
