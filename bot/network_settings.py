@@ -50,7 +50,7 @@ def _trusted_certificates(variables: Mapping[str, str]) -> str | bool:
     if problem:
         raise ConfigError(
             f"{name} names {path}, which {problem}. It must be a file of CA certificates in PEM form. To trust "
-            f"only the usual ones: unset {name}. Nothing was sent."
+            f"only the usual ones: unset {name}, and remove it from .env. Nothing was sent."
         )
     return str(path.absolute())
 

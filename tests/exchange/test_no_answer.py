@@ -140,7 +140,8 @@ def test_a_wrong_trusted_file_is_told_at_the_start(tmp_path: Path, what: str, na
     path = tmp_path / "bundle.pem"
     TRUSTED_FILES[what](path)
     with pytest.raises(
-        ConfigError, match=rf"^{name} names {path}, which .* unset {name}. Nothing was sent"
+        ConfigError,
+        match=rf"^{name} names {path}, which .* unset {name}, and remove it from .env. Nothing was sent",
     ) as wrong:
         session_to("https://localhost/trade-api/v2", {name: str(path)}, True)
     assert "\n" not in str(wrong.value)
