@@ -25,6 +25,7 @@ from clients import API_ROOT, Environment, KalshiHttpClient
 from exchange import order_payloads
 from exchange.clock import WallClock
 from exchange.errors import ConfigError
+from exchange.http_session import open_session
 from exchange.signing import Signer, key_file_warning, load_key
 from ledger.account_state import AccountState
 from runtime.console import HOME, in_project
@@ -166,7 +167,7 @@ def _session(base_url: str, host: str) -> requests.Session:
     """A session with this machine's current proxies and certificates.
 
     By default `requests` looks for them, and for a password, again for each request."""
-    session = requests.Session()
+    session = open_session()
     session.trust_env = False
     if not _is_loopback(host):  # an outside proxy must not see requests to this machine
         session.proxies.update(get_environ_proxies(base_url))

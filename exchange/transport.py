@@ -45,6 +45,7 @@ from exchange.errors import (
     Unreadable,
     error_for_status,
 )
+from exchange.http_session import CutShort
 from exchange.json_fields import JsonObject, decode, shorten_ids
 from exchange.rate_limits import Endpoint, RateLimiter
 
@@ -55,7 +56,9 @@ PATIENCE = 12.0
 """Seconds after the call in which a repeat may begin."""
 
 TIMEOUTS = (5.0, 10.0)
-"""Seconds to wait for a connection, and for an answer."""
+"""Seconds to wait for a connection, and for a byte of the answer.
+
+A whole answer may take 1.5 times as long (`exchange/http_session.py`)."""
 
 RUN_HEADER = "Simulator-Run"
 """Header that names a simulator's run: its ids and times start again with each run."""
@@ -219,6 +222,8 @@ class Transport:
                 timeout=self.timeouts,
                 allow_redirects=False,  # a redirect would send the signature to another host
             )
+        except CutShort as error:
+            raise NoAnswer(f"{method} {path}", str(error)) from None
         except requests.RequestException as error:
             raise _unreachable(f"{method} {path}", error) from None
         except ValueError as error:  # a malformed redirect, for instance
