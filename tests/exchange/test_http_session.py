@@ -17,7 +17,13 @@ from typing import Any
 import pytest
 import requests
 
+from exchange.clock import WallClock
+from exchange.errors import NoAnswer
 from exchange.http_session import LONGEST_ANSWER, WHOLE, CutShort, open_session
+from exchange.rate_limits import Endpoint
+from exchange.signing import Signer
+from exchange.transport import Transport
+from tests.support.faulty_exchange import KEY
 from tests.support.slow_server import Answer, SlowServer, page
 
 CONNECT, SILENCE = 1.0, 0.8
@@ -39,7 +45,9 @@ DRIPS = {
     "a chunk's length": Answer(CHUNKED, b"0"),
     "chunks": Answer(CHUNKED, b"1\r\nx\r\n"),
     "a trailer": Answer(CHUNKED + b"1\r\nx\r\n0\r\nX-Slow: ", b"z"),
-    "a compressed body": Answer(STATUS + LONG + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"1")[:10], b"\0"),
+    "a compressed body": Answer(
+        STATUS + LONG + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"1")[:10], b"\0"
+    ),
     "a body that stops": Answer(STATUS + LONG + b"\r\n" + b"x" * 5_000),
 }
 
@@ -72,7 +80,9 @@ def end_of(act: Callable[[], object]) -> str:
         ("proxy", ["the status line", "a body"]),
     ],
 )
-def test_an_answer_that_drips_does_not_hold_the_bot_for_minutes(tmp_path: Path, kind: str, parts: list[str]) -> None:
+def test_an_answer_that_drips_does_not_hold_the_bot_for_minutes(
+    tmp_path: Path, kind: str, parts: list[str]
+) -> None:
     """Whichever part drips, the request ends, and says that an answer had begun. Its connection is not used again:
     the next request is answered over another."""
 
@@ -103,7 +113,14 @@ def test_silence_is_not_taken_for_a_slow_answer() -> None:
         ("https", Answer()),
         ("proxy", Answer()),
     ],
-    ids=["TLS drips", "a proxy drips", "TLS drips behind a proxy", "a proxy's headers", "no TLS", "a silent proxy"],
+    ids=[
+        "TLS drips",
+        "a proxy drips",
+        "TLS drips behind a proxy",
+        "a proxy's headers",
+        "no TLS",
+        "a silent proxy",
+    ],
 )
 def test_a_connection_that_is_not_made_in_time_carried_nothing_out(
     tmp_path: Path, kind: str, greeting: Answer
@@ -123,7 +140,7 @@ def test_a_request_that_is_not_taken_ends(tmp_path: Path, kind: str) -> None:
         assert ended == "CutShort: the request took too long to send"
 
 
-BOMB = gzip.compress(b"\0" * (LONGEST_ANSWER + 1))
+BOMB, DEFLATED = (pack(b"\0" * (LONGEST_ANSWER + 1)) for pack in (gzip.compress, zlib.compress))
 PACKED = STATUS + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"")[:10]
 FLOODS = {
     "a body whose length is not known": Answer(STATUS + b"\r\n", flood=b"x" * 65_536),
@@ -132,8 +149,8 @@ FLOODS = {
     "interim answers": Answer(flood=b"HTTP/1.1 100 Continue\r\n\r\n" * 3_000),
     "what unpacks to nothing": Answer(PACKED, flood=b"\0\0\0\xff\xff" * 13_000),
     "a body that unpacks to more": Answer(page(BOMB, "Content-Encoding: gzip\r\n")),
-    "the same without a head": Answer(page(zlib.compress(b"\0" * (LONGEST_ANSWER + 1)), "Content-Encoding: deflate\r\n")),
-}  # fmt: skip
+    "the same, packed by deflate": Answer(page(DEFLATED, "Content-Encoding: deflate\r\n")),
+}
 
 
 @pytest.mark.parametrize("flood", FLOODS)
@@ -159,6 +176,28 @@ def test_a_healthy_exchange_is_read_whole_over_one_connection(tmp_path: Path, ki
         while time.monotonic() < time_limit:
             assert ask(server, session, timeout=(0.3, 0.3)).content == b"{}"
         assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sent", "maybe_done"),
+    [
+        (Endpoint("GET", "/markets"), 2, False),
+        (Endpoint("DELETE", "/portfolio/events/orders", "write"), 2, True),
+        (Endpoint("POST", "/portfolio/events/orders", "write", idempotent=False), 1, True),
+    ],
+    ids=["a read", "a cancel", "a create"],
+)
+def test_only_what_may_be_repeated_is_sent_again_after_an_answer_that_drips(
+    endpoint: Endpoint, sent: int, maybe_done: bool
+) -> None:
+    """A create could take effect twice. The error says whether the request may have been carried out."""
+    with SlowServer([DRIPS["a body"]]) as server:
+        transport = Transport(server.url, Signer("a-key", KEY), WallClock(), open_session())
+        transport.timeouts, transport.patience = (CONNECT, 0.3), 1.2
+        with pytest.raises(NoAnswer, match=r"the answer took too long to come whole: \d+ bytes came") as ended:
+            transport.request(endpoint)
+        assert ended.value.request == f"{endpoint.method} {endpoint.path}"
+        assert (len(server.requests), ended.value.maybe_done) == (sent, maybe_done)
 
 
 # -- the addresses of a host -------------------------------------------------------------------------------------

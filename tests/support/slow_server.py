@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from ipaddress import ip_address
+from pathlib import Path
 from types import TracebackType
 
 from cryptography import x509
@@ -45,8 +45,9 @@ WHOLE = Answer(page())
 class SlowServer:
     """Gives `answers` one after another, the last again and again. A context manager.
 
-    `kind`: "http", "https" (TLS), or "proxy" (a CONNECT proxy that is also the exchange behind it). `greeting`: what
-    a connection gets instead of TLS or instead of the proxy's consent. `reads`: whether a request is read at all."""
+    `kind`: "http", "https" (TLS), or "proxy" (a CONNECT proxy that is also the exchange behind it). `greeting`:
+    what a connection gets instead of TLS or instead of the proxy's consent. `reads`: whether a request is read at
+    all."""
 
     def __init__(
         self,
@@ -85,7 +86,9 @@ class SlowServer:
     def __enter__(self) -> SlowServer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self._ended.set()
         self._listener.close()
 
