@@ -131,9 +131,9 @@ class _Connection(HTTPConnection):
             raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
 
     def _connected(self, found: Iterable[tuple[int, Any]]) -> socket.socket:
-        """A connection to the first address that accepts one. Each but the last gets half of the time left.
+        """A connection to the first address that accepts one.
 
-        The two families of addresses take turns, because one of them may lead nowhere."""
+        Each but the last gets half of the time left. The two families of addresses take turns, because one of them may lead nowhere."""
         turns: defaultdict[int, Iterator[int]] = defaultdict(itertools.count)
         addresses = [address for _, address in sorted(found, key=lambda one: next(turns[one[0]]))]
         failed = OSError("the name has no address")
@@ -150,7 +150,9 @@ class _Connection(HTTPConnection):
 
     @property
     def _limit(self) -> float:
-        """Seconds for the present step, as `urllib3` sets them before each: to connect and send, or to answer."""
+        """Seconds for the present step.
+
+        `urllib3` sets them before each: to connect and send, then to answer."""
         assert self.timeout is not None, "a request must have a timeout"  # noqa: S101
         return self.timeout
 
@@ -221,4 +223,4 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        return super().build_response(req, _Body(resp))  # type: ignore[arg-type]  # it passes for one
+        return super().build_response(req, _Body(resp))  # type: ignore[arg-type]

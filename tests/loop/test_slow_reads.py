@@ -29,7 +29,7 @@ def drip(bench: Bench, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("path", READS)
-def test_an_answer_that_drips_costs_no_order_its_place_in_the_queue(make_bench: MakeBench, path: str) -> None:
+def test_a_dripping_answer_costs_no_order_its_place(make_bench: MakeBench, path: str) -> None:
     """If one answer of a cycle never comes whole, the log says so. The cycle goes on without it or is tried again,
     and renews the orders before they expire."""
     bench = make_bench(who=())

@@ -38,7 +38,7 @@ def on_exit() -> Iterator[ExitStack]:
         yield stack
 
 
-def test_an_answer_that_drips_holds_up_neither_trading_nor_a_stop(
+def test_a_dripping_answer_delays_neither_trading_nor_a_stop(
     clone: Path, tmp_path: Path, on_exit: ExitStack
 ) -> None:
     """An answer that comes byte by byte is given up, and the log says so. The cycle goes on if the bot can do
