@@ -18,9 +18,9 @@ import io
 import itertools
 import socket
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -35,6 +35,8 @@ WHOLE = 1.5
 LONGEST_ANSWER = 32 * 2**20
 """Bytes. The longest answers are lists that come as one page: of 10,000 programs, of all series. They have a few
 million bytes."""
+
+T = TypeVar("T")
 
 _PIECE = 16_384
 """Bytes that are sent at once: one TLS record. TLS would give each record the whole timeout."""
@@ -51,6 +53,14 @@ def open_session() -> requests.Session:
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     return session
+
+
+def in_turns(found: Iterable[tuple[int, T]]) -> list[T]:
+    """Addresses with their families' numbers, in an order in which the families take turns.
+
+    All addresses of one family may lead nowhere."""
+    turns: defaultdict[int, Iterator[int]] = defaultdict(itertools.count)
+    return [address for _, address in sorted(found, key=lambda one: next(turns[one[0]]))]
 
 
 def _left(until: float) -> float:
@@ -124,21 +134,19 @@ class _Connection(HTTPConnection):
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
         self._until = monotonic() + self._limit
         try:
-            return self._connected([(one[0], one[4][:2]) for one in found])
+            return self._connected(in_turns([(one[0], (str(one[4][0]), int(one[4][1]))) for one in found]))
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "no connection in time") from error
         except OSError as error:
             raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
 
-    def _connected(self, found: Iterable[tuple[int, Any]]) -> socket.socket:
+    def _connected(self, addresses: Sequence[tuple[str, int]]) -> socket.socket:
         """A connection to the first address that accepts one.
 
-        Each but the last gets half of the time left. The two families of addresses take turns, because one of them may lead nowhere."""
-        turns: defaultdict[int, Iterator[int]] = defaultdict(itertools.count)
-        addresses = [address for _, address in sorted(found, key=lambda one: next(turns[one[0]]))]
+        Each but the last gets half of the time left."""
         failed = OSError("the name has no address")
-        for address in addresses:
-            share = _left(self._until) / (1 if address is addresses[-1] else 2)
+        for number, address in enumerate(addresses, start=1):
+            share = _left(self._until) / (1 if number == len(addresses) else 2)
             try:
                 sock = create_connection(address, share, socket_options=self.socket_options)
                 sock.settimeout(_left(self._until))

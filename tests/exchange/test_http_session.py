@@ -1,6 +1,6 @@
 """A request has an end as a whole, whatever the other side does. Times are real: sockets know no other.
 
-A drip goes on for minutes, if the client lets it.
+A drip goes on for `LONGEST_DRIP`, if the client lets it, which is longer than `SOON`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import requests
 
 from exchange.clock import WallClock
 from exchange.errors import NoAnswer
-from exchange.http_session import LONGEST_ANSWER, WHOLE, CutShort, open_session
+from exchange.http_session import LONGEST_ANSWER, WHOLE, CutShort, in_turns, open_session
 from exchange.rate_limits import Endpoint
 from exchange.signing import Signer
 from exchange.transport import Transport
@@ -127,11 +127,12 @@ def test_a_connection_not_made_in_time_carried_nothing_out(tmp_path: Path, kind:
         assert server.requests == []
 
 
+@pytest.mark.parametrize("takes", [0, 16_384])
 @pytest.mark.parametrize("kind", ["http", "https"])
-def test_a_request_that_is_not_taken_ends(tmp_path: Path, kind: str) -> None:
-    """The other side does not read. What does not fit into the buffers between is sent for no longer than a
-    connection may take."""
-    with SlowServer(kind=kind, folder=tmp_path, reads=False) as server:
+def test_a_request_that_is_not_taken_ends(tmp_path: Path, kind: str, takes: int) -> None:
+    """The other side reads nothing, or a little at a time. What does not fit into the buffers between is sent for
+    no longer than a connection may take."""
+    with SlowServer(kind=kind, folder=tmp_path, takes=takes) as server:
         ended = end_of(lambda: ask(server, method="POST", data=b"x" * 20_000_000, timeout=(0.5, 9.0)))
         assert ended == "CutShort: the request took too long to send"
 
@@ -241,6 +242,14 @@ def test_a_dead_address_does_not_hide_one_that_answers(
         resolve(monkeypatch, *[("127.0.0.2", nowhere)] * dead, ("127.0.0.1", server.port))
         got = open_session().get("http://exchange.test", timeout=(CONNECT, 9.0))
         assert got.status_code == 200
+
+
+def test_a_dead_family_of_addresses_does_not_take_all_the_time() -> None:
+    """Eight addresses of one family would leave the other 1/256 of the time. They take turns instead, each in the
+    system's order."""
+    six, four = [(10, f"::{n}") for n in range(8)], [(2, f"10.0.0.{n}") for n in range(2)]
+    assert in_turns([*six, *four])[:5] == ["::0", "10.0.0.0", "::1", "10.0.0.1", "::2"]
+    assert in_turns([*four, *six])[:2] == ["10.0.0.0", "::0"]
 
 
 def test_a_refused_address_does_not_hide_one_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:

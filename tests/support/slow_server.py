@@ -21,13 +21,16 @@ from cryptography.x509.oid import NameOID
 DRIP = 0.05
 """Seconds from one byte of a drip to the next."""
 
+LONGEST_DRIP = 6.0
+"""Seconds after which the server closes a connection, so that a client without limits fails and does not hang."""
+
 HOST = "exchange.test"
 """The name in the certificate, besides 127.0.0.1. It can be reached through a proxy only."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent: `begin` at once, then `drip` byte by byte without end, then `flood` without end. After an
+    """What is sent: `begin` at once, then `drip` byte by byte, again and again, or `flood` without end. After an
     answer without drip and flood the connection stays open for the next request."""
 
     begin: bytes = b""
@@ -46,8 +49,8 @@ class SlowServer:
     """Gives `answers` one after another, the last again and again. A context manager.
 
     `kind`: "http", "https" (TLS), or "proxy" (a CONNECT proxy that is also the exchange behind it). `greeting`:
-    what a connection gets instead of TLS or instead of the proxy's consent. `reads`: whether a request is read at
-    all."""
+    what a connection gets instead of TLS or instead of the proxy's consent. `takes`: the bytes of a
+    request that are read in each `DRIP` seconds; None: it is read at once, and answered."""
 
     def __init__(
         self,
@@ -55,9 +58,9 @@ class SlowServer:
         kind: str = "http",
         folder: Path | None = None,
         greeting: Answer | None = None,
-        reads: bool = True,
+        takes: int | None = None,
     ) -> None:
-        self.kind, self.greeting, self.reads = kind, greeting, reads
+        self.kind, self.greeting, self.takes = kind, greeting, takes
         self.requests: list[str] = []
         self.connections = 0
         *first, last = answers
@@ -119,18 +122,20 @@ class SlowServer:
         if self.kind != "http":
             connection = self._tls.wrap_socket(connection, server_side=True)
         with connection:
-            if not self.reads:
-                self._ended.wait()
+            while self.takes is not None and not self._ended.wait(DRIP):
+                connection.recv(self.takes)
             while request := _request(connection):
                 self.requests.append(request)
                 self._give(connection, next(self._answers))
 
     def _give(self, connection: socket.socket, answer: Answer) -> None:
         connection.sendall(answer.begin)
-        for byte in itertools.cycle(answer.drip):
+        for byte in itertools.islice(itertools.cycle(answer.drip), int(LONGEST_DRIP / DRIP)):
             if self._ended.wait(DRIP):
                 return
             connection.sendall(bytes((byte,)))
+        if answer.drip:
+            connection.close()
         while answer.flood and not self._ended.is_set():
             connection.sendall(answer.flood)
 
