@@ -140,7 +140,8 @@ class KalshiHttpClient(UserCalls):
     def shorten_timeouts(self, answer_seconds: float = 2.0) -> None:
         """Shorten all later waits, because a person is waiting.
 
-        Wait `answer_seconds` for an answer and half of that for a connection. Repeat almost nothing."""
+        Wait `answer_seconds` for a byte of an answer, 1.5 times that for all of it, and half of
+        `answer_seconds` for a connection. Repeat almost nothing."""
         self._transport.timeouts = answer_seconds / 2, answer_seconds
         self._transport.patience = _HURRIED_PATIENCE
 

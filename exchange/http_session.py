@@ -128,8 +128,9 @@ class _Connection(HTTPConnection):
             raise ConnectTimeoutError(self, "no connection in time") from error
 
     def _new_conn(self) -> socket.socket:
+        host = self._dns_host.strip("[]")
         try:
-            found = socket.getaddrinfo(self._dns_host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+            found = socket.getaddrinfo(host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
         self._until = monotonic() + self._limit
@@ -182,8 +183,9 @@ class _Connection(HTTPConnection):
         self._until = monotonic() + self._limit * WHOLE
         return super().getresponse()
 
-    def response_class(self, sock: Any, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
-        return http.client.HTTPResponse(_Source(sock, self._limit, self._until), **options)  # type: ignore[arg-type]
+    def response_class(self, sock: Any, *rest: Any, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
+        source: Any = _Source(sock, self._limit, self._until)
+        return http.client.HTTPResponse(source, *rest, **options)
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

@@ -123,7 +123,7 @@ def test_silence_is_not_taken_for_a_slow_answer() -> None:
 def test_a_connection_not_made_in_time_carried_nothing_out(tmp_path: Path, kind: str, greeting: Answer) -> None:
     """No request was sent, so an order may safely be sent again."""
     with SlowServer(kind=kind, folder=tmp_path, greeting=greeting) as server:
-        assert end_of(lambda: ask(server, timeout=(0.4, 9.0), method="POST")).startswith("ConnectTimeout")
+        assert end_of(lambda: ask(server, timeout=(0.3, 9.0), method="POST")).startswith("ConnectTimeout")
         assert server.requests == []
 
 
@@ -133,7 +133,7 @@ def test_a_request_that_is_not_taken_ends(tmp_path: Path, kind: str, takes: int)
     """The other side reads nothing, or a little at a time. What does not fit into the buffers between is sent for
     no longer than a connection may take."""
     with SlowServer(kind=kind, folder=tmp_path, takes=takes) as server:
-        ended = end_of(lambda: ask(server, method="POST", data=b"x" * 20_000_000, timeout=(0.5, 9.0)))
+        ended = end_of(lambda: ask(server, method="POST", data=b"x" * 20_000_000, timeout=(0.3, 9.0)))
         assert ended == "CutShort: the request took too long to send"
 
 
@@ -234,7 +234,7 @@ def test_a_host_of_many_dead_addresses_ends_like_one(monkeypatch: pytest.MonkeyP
     assert ended.startswith("ConnectTimeout")
 
 
-@pytest.mark.parametrize("dead", [1, 2, 4])
+@pytest.mark.parametrize("dead", [1, 4])
 def test_a_dead_address_does_not_hide_one_that_answers(
     monkeypatch: pytest.MonkeyPatch, nowhere: int, dead: int
 ) -> None:
