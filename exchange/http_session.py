@@ -56,9 +56,9 @@ def open_session() -> requests.Session:
 
 
 def in_turns(found: Iterable[tuple[int, T]]) -> list[T]:
-    """Addresses with their families' numbers, in an order in which the families take turns.
+    """Addresses in an order in which their families take turns.
 
-    All addresses of one family may lead nowhere."""
+    `found`: each with its family's number. All addresses of one family may lead nowhere."""
     turns: defaultdict[int, Iterator[int]] = defaultdict(itertools.count)
     return [address for _, address in sorted(found, key=lambda one: next(turns[one[0]]))]
 
