@@ -38,6 +38,7 @@ from exchange.account import (
 )
 from exchange.clock import Clock, ExchangeClock
 from exchange.errors import ExchangeError, Gone
+from exchange.http_session import open_session
 from exchange.json_fields import JsonObject, PartialList, read_list
 from exchange.market_data import BY_ID, BY_TICKER, LONGEST_PAGE
 from exchange.models import AmendResponse, Order, OrderRequest, OrderResponse, OrderStatus
@@ -107,7 +108,7 @@ class KalshiHttpClient(UserCalls):
     def __init__(
         self, base_url: str, signer: Signer, clock: Clock, session: requests.Session | None = None
     ) -> None:
-        super().__init__(Transport(base_url, signer, clock, session or requests.Session()))
+        super().__init__(Transport(base_url, signer, clock, session or open_session()))
         self._resting: dict[str, int] = {}
         self._placement = OrderPlacement(self._create, self._orders_of, self.lists_are_current, self.clock)
 
@@ -139,7 +140,8 @@ class KalshiHttpClient(UserCalls):
     def shorten_timeouts(self, answer_seconds: float = 2.0) -> None:
         """Shorten all later waits, because a person is waiting.
 
-        Wait `answer_seconds` for an answer and half of that for a connection. Repeat almost nothing."""
+        Wait `answer_seconds` for a byte of an answer, 1.5 times that for all of it, and half of
+        `answer_seconds` for a connection. Repeat almost nothing."""
         self._transport.timeouts = answer_seconds / 2, answer_seconds
         self._transport.patience = _HURRIED_PATIENCE
 

@@ -17,6 +17,7 @@ import requests
 from requests.utils import get_environ_proxies, select_proxy
 
 from exchange.errors import ConfigError
+from exchange.http_session import open_session
 from exchange.no_answer import is_proxy_address
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -30,7 +31,7 @@ def session_to(base_url: str, variables: Mapping[str, str], is_loopback: bool) -
     """A session with this machine's current proxies and certificates.
 
     By default `requests` looks for them, and for a password, again for each request. Raises a `ConfigError`."""
-    session = requests.Session()
+    session = open_session()
     session.trust_env = False
     if not is_loopback:  # an outside proxy must not see requests to this machine
         session.proxies.update(get_environ_proxies(base_url))

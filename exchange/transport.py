@@ -45,6 +45,7 @@ from exchange.errors import (
     Unreadable,
     error_for_status,
 )
+from exchange.http_session import CutShort
 from exchange.interception import NO_SUCH_PATH, beginning, page_in_between, refusal_in_between
 from exchange.json_fields import JsonObject, decode
 from exchange.no_answer import no_answer
@@ -57,7 +58,9 @@ PATIENCE = 12.0
 """Seconds after the call in which a repeat may begin."""
 
 TIMEOUTS = (5.0, 10.0)
-"""Seconds to wait for a connection, and for an answer."""
+"""Seconds to wait for a connection, and for a byte of the answer.
+
+A whole answer may take 1.5 times as long (`exchange/http_session.py`)."""
 
 RUN_HEADER = "Simulator-Run"
 """Header that names a simulator's run: its ids and times start again with each run."""
@@ -233,6 +236,8 @@ class Transport:
                 hooks={"response": lambda response, **_: begun.append(response)},
                 allow_redirects=False,  # a redirect would send the signature to another host
             )
+        except CutShort as error:
+            raise NoAnswer(f"{method} {path}", str(error)) from None
         except Exception as error:  # not all that the library raises is its own kind
             url = self.base_url + path
             host, proxy = urlsplit(url).hostname or "", select_proxy(url, self._session.proxies)

@@ -45,6 +45,9 @@ from risk.gate import Gate, Place, Refusal, TradingState
 from runtime import log_format
 from runtime.log_format import Log
 
+LEAST_SECONDS = 5.0
+"""For how long a cycle places new orders, even if the next one is due."""
+
 _MINUTE = 60.0
 _NO_SUCH_CALL = {301, 302, 303, 307, 308, 403, 404, 405, 410, 501}
 """Statuses with which a call is answered that does not exist (any more)."""
@@ -127,11 +130,12 @@ class Executor:
         """Place a plan's new orders, after `execute`.
 
         `books`: the rivals' books, for the log. `until`: the monotonic time of the next cycle, which places the
-        orders that this one could not. Returns the number of the bot's resting orders. Raises an `ExchangeError`
+        orders that this one could not. Each cycle places for `LEAST_SECONDS`, because slow reads may take all the
+        time of every cycle. Returns the number of the bot's resting orders. Raises an `ExchangeError`
         like `execute`."""
         if self._gate is None:
             raise ValueError("call execute() first")
-        shown = set()
+        shown, until = set(), max(until, self._client.clock.monotonic() + LEAST_SECONDS)
         for number, order in enumerate(plan.orders):
             if self._client.clock.monotonic() >= until:
                 left = f"{len(plan.orders) - number} orders are left for the next cycle, which is due"
