@@ -4,12 +4,13 @@ Promise:
 - Each obstacle to a start gives one clear line and exit code 2, and nothing was sent.
 - No two bots of this user trade on one account, whatever keys they use, or write to one folder.
 - With real money, a state folder that cannot be read or written is such an obstacle.
+- A lock whose file is removed while the bot runs is held anew: a second bot still finds it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -82,9 +83,9 @@ def _ready(
     """A bot that is ready to run, or None if something prevents it.
 
     `held` keeps its locks and its ledger. The obstacle is logged or printed."""
-    left_by, logger = "", None
+    left_by, logger, locks = "", None, _Locks(held)
     try:
-        left_by = _lock(paths.lock, "runs in this folder", held)
+        left_by = _lock(paths.lock, "runs in this folder", locks)
         try:
             settings = read_settings()
         except ConfigError:  # log it, at the default log size
@@ -92,7 +93,7 @@ def _ready(
             raise
         logger = log_output.open_log(paths.log, settings.log_size, settings.log_files)
         connection = connect(settings.env, read_variables(paths.dotenv))
-        left_by, warning = _lock_account(settings, connection, held, left_by)
+        left_by, warning = _lock_account(settings, connection, locks, left_by)
         unkept = _check_state(settings, connection)
         ledger = held.enter_context(closing(Ledger(paths.ledger(settings.env))))
     except (ConfigError, LedgerError) as error:
@@ -108,23 +109,37 @@ def _ready(
         else ""
     )
     warnings = (*connection.warnings, *(one for one in (found, warning, unkept) if one))
-    connection = replace(connection, warnings=warnings, hold_user=partial(_lock_user, settings.env, held))
+    hold_user, keep = partial(_lock_user, settings.env, locks), partial(_keep_locks, settings.env, locks)
+    connection = replace(connection, warnings=warnings, hold_user=hold_user, keep_locks=keep)
     return bot_class(settings, connection, ledger, logger, confirm)
 
 
-def _lock(file: Path, what: str, held: ExitStack) -> str:
+class _Locks:
+    """The locks that a bot holds until its process ends: `held` releases them."""
+
+    def __init__(self, held: ExitStack) -> None:
+        self._held = held
+        self.all: list[Lock] = []
+
+    def hold(self, file: Path, what: str) -> Lock:
+        """Hold one more. Raises `AlreadyRuns` or `OSError` as `Lock` does."""
+        taken = Lock(file, what)
+        self.all.append(taken)
+        self._held.callback(taken.release)
+        return taken
+
+
+def _lock(file: Path, what: str, locks: _Locks) -> str:
     """Hold a lock until the process ends. Returns the process that left it behind.
 
     Raises a `ConfigError`."""
     try:
-        taken = Lock(file, what)
+        return locks.hold(file, what).left_by
     except OSError as error:
         raise ConfigError(f"{file} cannot be locked ({error.strerror}): make its folder writable.") from None
-    held.callback(taken.release)
-    return taken.left_by
 
 
-def _lock_account(settings: Settings, connection: Connection, held: ExitStack, left_by: str) -> tuple[str, str]:
+def _lock_account(settings: Settings, connection: Connection, locks: _Locks, left_by: str) -> tuple[str, str]:
     """Hold the lock of the key's account.
 
     Not if only this process can reach the exchange. Returns the process that left a lock behind, and a warning.
@@ -133,12 +148,12 @@ def _lock_account(settings: Settings, connection: Connection, held: ExitStack, l
     if connection.is_private:  # the folder has its own lock; this one lets commands of other folders find the bot
         with suppress(OSError, RuntimeError, AlreadyRuns):
             file = lock.account_file(environment, f"folder {HOME}", order_payloads.PRIMARY_SUBACCOUNT)
-            held.callback(Lock(file, "runs in this folder").release)
+            locks.hold(file, "runs in this folder")
         return left_by, ""
     try:
         key_id = connection.client.identity.key_id
         file = lock.account_file(environment, key_id, order_payloads.PRIMARY_SUBACCOUNT)
-        taken = Lock(file, "trades on this account")
+        taken = locks.hold(file, "trades on this account")
     except (OSError, RuntimeError) as error:
         if settings.env is Environment.PROD:
             raise _without_state_folder(error) from None
@@ -146,7 +161,6 @@ def _lock_account(settings: Settings, connection: Connection, held: ExitStack, l
             left_by,
             f"Could not check for another bot on this account; the bot starts anyway ({error})",
         )
-    held.callback(taken.release)
     return left_by or taken.left_by, ""
 
 
@@ -167,17 +181,33 @@ def _without_state_folder(error: Exception) -> ConfigError:
     return ConfigError(f"{error}. {needs}. Nothing was sent. Make the folder readable and writable to you.")
 
 
-def _lock_user(environment: Environment, held: ExitStack, user: str) -> None:
+def _lock_user(environment: Environment, locks: _Locks, user: str) -> None:
     """Hold the lock of an account's user, by its hash.
 
     Raises a `ConfigError`, such as `AlreadyRuns`."""
     try:
-        taken = Lock(lock.lock_file(environment.value, user), "trades on this account, with another key")
+        locks.hold(lock.lock_file(environment.value, user), "trades on this account, with another key")
     except (OSError, RuntimeError) as error:
         if environment is Environment.PROD:
             raise _without_state_folder(error) from None
         return  # the start has told it
-    held.callback(taken.release)
+
+
+def _keep_locks(environment: Environment, locks: _Locks) -> Mapping[str, str]:
+    """Hold locks anew whose files were removed. Returns what to log.
+
+    Empty if all are in place. Raises `AlreadyRuns` if another bot has one of them, or a `LedgerError` if one cannot
+    be held and real money is at stake."""
+    gone = []
+    try:
+        gone = [one.path.name for one in locks.all if one.renew()]
+    except OSError as error:
+        told = f"The bot's locks were removed while it ran, and cannot be held again: {error}"
+        if environment is Environment.PROD:
+            then = "The bot places nothing without them. Make the folder writable to you"
+            raise LedgerError(f"{told}. {then}") from None
+        return {"Warning": f"{told}. The bot goes on; a second bot would not find it"}
+    return {"Locks": f"{', '.join(gone)}: removed while the bot ran; it holds them again"} if gone else {}
 
 
 def keyboard() -> Confirm | None:
