@@ -59,9 +59,11 @@ class AccountUser:
             self._holds = True
 
     def _tell(self) -> None:
-        """Log once that the state fails, if the bot can do without it."""
-        if self._state.problem and self._state.problem != self._problem:
+        """Log when the state begins to fail, if the bot can do without it, and when it works again."""
+        if self._state.problem and not self._problem:
             self._log("INFO", {"Warning": state_warning(self._state.problem)})
+        if self._problem and not self._state.problem:
+            self._log("INFO", {"Account's state": "can be read and written again"})
         self._problem = self._state.problem
 
 
