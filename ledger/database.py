@@ -23,6 +23,12 @@ _BUSY_SECONDS = 2.0
 """Wait for another writer, such as a person's SQLite tool, up to this many seconds."""
 
 
+_MEANS = {
+    "disk I/O error": "the disk may be full or damaged",
+    "unable to open database file": "its folder may be gone or not writable, or this process may open no more files",
+}
+"""What SQLite's words may mean, if they do not say it."""
+
 IN_MEMORY = Path(":memory:")
 """The path of a file that exists only while it is open, and only for its `Database`."""
 
@@ -186,7 +192,8 @@ class Database:
             yield
         except (sqlite3.Error, OSError, MemoryError) as error:
             why = str(error) or "this machine has no memory left for it"
-            raise LedgerError(f"{self._title} cannot be {done}: {why}") from error
+            means = _MEANS.get(why)
+            raise LedgerError(f"{self._title} cannot be {done}: {why}{f' ({means})' if means else ''}") from error
 
 
 def insert(db: sqlite3.Connection, table: str, rows: Iterable[Any], how: str = "") -> None:
