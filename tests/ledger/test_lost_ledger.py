@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ledger.database import Database
 from ledger.ledger import Ledger
 from tests.support.bench import BUSY, Bench, MakeBench, assert_quoting_once, own_resting, trade_cycles
 from tests.support.statements import assert_as_stated
@@ -64,6 +65,24 @@ def test_a_ledger_that_is_removed_is_written_again(make_bench: MakeBench, lose: 
     trade_cycles(bench, 2)
     assert "another bot" not in bench.log.lower()
     assert_as_stated(bench)
+
+
+def test_the_removed_files_log_does_not_spoil_the_new_file(tmp_path: Path) -> None:
+    """SQLite keeps the latest changes in a second file, and would add them to the new ledger, page by page."""
+    file = tmp_path / "trade.db"
+    with closing(Database(file)) as data:
+        add = "INSERT INTO days VALUES (?)"
+        with data.transaction() as db:
+            db.executemany(add, [(f"{day:01000}",) for day in range(2_000)])
+            db.execute("DELETE FROM days WHERE CAST(day AS INTEGER) % 3")
+        data.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        with data.transaction() as db:
+            db.executemany(add, [(f"{day:01000}",) for day in range(5_000, 5_030)])
+        before = data.rows("SELECT * FROM days")
+        file.unlink()
+        assert data.keep_in_place()
+        assert data.rows("PRAGMA integrity_check") == [("ok",)]
+        assert data.rows("SELECT * FROM days") == before
 
 
 def copy_in_its_place(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,10 @@ def rename_the_folder(file: Path) -> None:
 LOSSES: list[Callable[[Path], None]] = [remove, remove_the_folder, replace, rename_the_folder]
 
 
+def handles() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "state" / "demo-1.lock"
@@ -41,6 +46,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("lose", LOSSES)
 def test_a_lock_whose_file_is_lost_is_held_again(file: Path, lose: Callable[[Path], None]) -> None:
+    before = handles()
     first = Lock(file, WHAT)
     assert not first.renew(), "it is in place"
     text = current_holder(file)
@@ -51,6 +57,7 @@ def test_a_lock_whose_file_is_lost_is_held_again(file: Path, lose: Callable[[Pat
     with pytest.raises(AlreadyRuns):
         Lock(file, WHAT)
     first.release()
+    assert handles() == before
     second = Lock(file, WHAT)
     assert second.left_by == "", "a clean end leaves no text"
     second.release()
