@@ -13,7 +13,7 @@ import pytest
 
 from ledger.database import Database
 from ledger.ledger import Ledger
-from tests.support.bench import BUSY, Bench, MakeBench, assert_quoting_once, own_resting, trade_cycles
+from tests.support.bench import STILL, Bench, MakeBench, assert_quoting_once, fill_quote, own_resting, trade_cycles
 from tests.support.statements import assert_as_stated
 
 pytestmark = pytest.mark.slow
@@ -49,8 +49,10 @@ def facts(bench: Bench) -> list[Any]:
 def test_a_ledger_that_is_removed_is_written_again(make_bench: MakeBench, lose: Callable[[Path], None]) -> None:
     """With the next cycle its file is back, with all that was in it. The orders stay, and the next process knows
     them as its own."""
-    bench = make_bench(**BUSY)
-    bench.run(cycles=3)
+    bench = make_bench(programs=12, **STILL)
+    bench.run(cycles=1)
+    fill_quote(bench)
+    bench.run(cycles=1)
     assert bench.ledger.fills()
     before, resting = facts(bench), {order.order_id for order in bench.resting()}
     lose(bench.ledger_file)
@@ -140,11 +142,13 @@ def test_a_halt_in_a_new_file_at_the_ledgers_place_stops_the_bot(make_bench: Mak
 
 def test_a_ledger_that_cannot_be_written_again_is_kept_until_it_can(make_bench: MakeBench) -> None:
     """Its whole folder is gone. The bot cancels its orders and waits; nothing that it knows is lost."""
-    bench = make_bench(**BUSY)
+    bench = make_bench(programs=12, **STILL)
     bench.ledger_file = bench.ledger_file.parent / "folder" / "trade-sim.db"
     bench.ledger_file.parent.mkdir()
     bench.restart()
-    bench.run(cycles=3)
+    bench.run(cycles=1)
+    fill_quote(bench)
+    bench.run(cycles=1)
     before = facts(bench)
     shutil.rmtree(bench.ledger_file.parent)
     bench.run(cycles=4)

@@ -184,12 +184,11 @@ def test_handles_do_not_leak_over_failing_cycles(make_bench: MakeBench) -> None:
     bench = make_bench(programs=12, who=())
     bench.run(cycles=2)
     file, before = state_folder() / FILE_NAME, len(os.listdir("/proc/self/fd"))
-    for _ in range(3):
+    for _ in range(2):
         with no_handles(bench):
-            bench.run(cycles=3)
+            bench.run(cycles=2)
         file.unlink(missing_ok=True)
         bench.ledger_file.unlink()
-        bench.run(cycles=3)
         bench.wire.fault = cut
         bench.run(cycles=3)
         bench.wire.fault = None

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ if sys.platform != "linux":
 
 BEGIN = (
     "from runtime import preflight; preflight.prepare('market_bot'); import market_bot as m, bot.recovery as r; "
-    "m.env = m.Environment.DEMO; r.RETRY_SECONDS = 0.3; m.WAIT_TIME = 1; m.EXPIRATION_TS = 60; "
+    "m.env = m.Environment.DEMO; r.RETRY_SECONDS = 0.3; m.WAIT_TIME = 1; m.EXPIRATION_TS = 60; m.SCAN_TIME = 3; "
     "raise SystemExit(m.main())"
 )
 
@@ -37,10 +37,9 @@ NO_HANDLES, NO_BYTES = (resource.RLIMIT_NOFILE, 3), (resource.RLIMIT_FSIZE, 0)
 class Place:
     """A bot in a folder, with a home, on a simulator of its own. `said`: what it printed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *options: str) -> None:
         self.path = path
-        command = [sys.executable, "-m", "simulator", "--port", "0", "--ed25519", "--programs", "12"]
-        command += ["--tier", "expert"]
+        command = [sys.executable, "-m", "simulator", "--port", "0", "--ed25519", "--tier", "expert", *options]
         command += ["--key-file", str(path / "sim.pem"), "--without", ",".join(EVERYBODY)]
         self._simulator = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
         variables = read_variables(self._simulator)
@@ -95,14 +94,22 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    one = Place(tmp_path)
-    yield one
-    one.close()
+def begin(tmp_path: Path) -> Iterator[Callable[[int], Place]]:
+    """Starts a bot on a board of some programs."""
+    begun: list[Place] = []
+
+    def start(programs: int) -> Place:
+        begun.append(Place(tmp_path, "--programs", str(programs)))
+        return begun[-1]
+
+    yield start
+    for place in begun:
+        place.close()
 
 
-def test_nothing_that_vanishes_or_runs_short_takes_the_bot_down(place: Place) -> None:
+def test_nothing_that_vanishes_or_runs_short_takes_the_bot_down(begin: Callable[[int], Place]) -> None:
     """Each accident is one line. The bot then trades on, a second bot does not start, and Ctrl-C ends it clean."""
+    place = begin(12)
     place.trades_on()
     handles = place.handles()
 
@@ -140,3 +147,17 @@ def test_nothing_that_vanishes_or_runs_short_takes_the_bot_down(place: Place) ->
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         assert len(ledger.tags()) == 1, "the next start knows whose orders these were"
         assert ledger.orders(), "and those of before the accidents"
+
+
+def test_a_lack_of_memory_is_one_line_and_ctrl_c_still_cancels(begin: Callable[[int], Place]) -> None:
+    """The process may have no more memory than it has, and reads a long board."""
+    place = begin(600)
+    place.wait_for(r"\[OPEN ORDER\]")
+    has = re.search(r"VmSize:\s+(\d+) kB", Path(f"/proc/{place.bot.pid}/status").read_text())
+    assert has
+    with place.lacking(resource.RLIMIT_AS, int(has[1]) * 1024):
+        place.wait_for("This machine has no memory left for the bot")
+        code, _ = stop(place.bot)
+    assert (code, "None of our orders rests any more" in place.said.splitlines()[-1]) == (0, True), place.said
+    assert "Traceback" not in place.said
+    assert place.said.count("[ERROR]") == 1
