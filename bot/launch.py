@@ -4,13 +4,12 @@ Promise:
 - Each obstacle to a start gives one clear line and exit code 2, and nothing was sent.
 - No two bots of this user trade on one account, whatever keys they use, or write to one folder.
 - With real money, a state folder that cannot be read or written is such an obstacle.
-- A lock whose file is removed while the bot runs is held anew: a second bot still finds it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 from bot.account_user import state_warning
 from bot.connection import Connection, account_state, connect, read_variables
+from bot.held_locks import HeldLocks
 from bot.prod_confirmation import Confirm
 from bot.settings import Settings
 from clients import Environment
@@ -30,7 +30,7 @@ from ledger.database import LedgerError
 from ledger.ledger import Ledger
 from runtime import lock, log_format, log_output
 from runtime.console import HOME, ExitCode
-from runtime.lock import AlreadyRuns, Lock
+from runtime.lock import AlreadyRuns
 from runtime.signals import Signals
 
 
@@ -83,7 +83,7 @@ def _ready(
     """A bot that is ready to run, or None if something prevents it.
 
     `held` keeps its locks and its ledger. The obstacle is logged or printed."""
-    left_by, logger, locks = "", None, _Locks(held)
+    left_by, logger, locks = "", None, HeldLocks(held)
     try:
         left_by = _lock(paths.lock, "runs in this folder", locks)
         try:
@@ -109,27 +109,12 @@ def _ready(
         else ""
     )
     warnings = (*connection.warnings, *(one for one in (found, warning, unkept) if one))
-    hold_user, keep = partial(_lock_user, settings.env, locks), partial(_keep_locks, settings.env, locks)
+    hold_user, keep = partial(_lock_user, settings.env, locks), partial(locks.keep, settings.env)
     connection = replace(connection, warnings=warnings, hold_user=hold_user, keep_locks=keep)
     return bot_class(settings, connection, ledger, logger, confirm)
 
 
-class _Locks:
-    """The locks that a bot holds until its process ends: `held` releases them."""
-
-    def __init__(self, held: ExitStack) -> None:
-        self._held = held
-        self.all: list[Lock] = []
-
-    def hold(self, file: Path, what: str) -> Lock:
-        """Hold one more. Raises `AlreadyRuns` or `OSError` as `Lock` does."""
-        taken = Lock(file, what)
-        self.all.append(taken)
-        self._held.callback(taken.release)
-        return taken
-
-
-def _lock(file: Path, what: str, locks: _Locks) -> str:
+def _lock(file: Path, what: str, locks: HeldLocks) -> str:
     """Hold a lock until the process ends. Returns the process that left it behind.
 
     Raises a `ConfigError`."""
@@ -139,7 +124,7 @@ def _lock(file: Path, what: str, locks: _Locks) -> str:
         raise ConfigError(f"{file} cannot be locked ({error.strerror}): make its folder writable.") from None
 
 
-def _lock_account(settings: Settings, connection: Connection, locks: _Locks, left_by: str) -> tuple[str, str]:
+def _lock_account(settings: Settings, connection: Connection, locks: HeldLocks, left_by: str) -> tuple[str, str]:
     """Hold the lock of the key's account.
 
     Not if only this process can reach the exchange. Returns the process that left a lock behind, and a warning.
@@ -181,7 +166,7 @@ def _without_state_folder(error: Exception) -> ConfigError:
     return ConfigError(f"{error}. {needs}. Nothing was sent. Make the folder readable and writable to you.")
 
 
-def _lock_user(environment: Environment, locks: _Locks, user: str) -> None:
+def _lock_user(environment: Environment, locks: HeldLocks, user: str) -> None:
     """Hold the lock of an account's user, by its hash.
 
     Raises a `ConfigError`, such as `AlreadyRuns`."""
@@ -191,23 +176,6 @@ def _lock_user(environment: Environment, locks: _Locks, user: str) -> None:
         if environment is Environment.PROD:
             raise _without_state_folder(error) from None
         return  # the start has told it
-
-
-def _keep_locks(environment: Environment, locks: _Locks) -> Mapping[str, str]:
-    """Hold locks anew whose files were removed. Returns what to log.
-
-    Empty if all are in place. Raises `AlreadyRuns` if another bot has one of them, or a `LedgerError` if one cannot
-    be held and real money is at stake."""
-    gone = []
-    try:
-        gone = [one.path.name for one in locks.all if one.renew()]
-    except OSError as error:
-        told = f"The bot's locks were removed while it ran, and cannot be held again: {error}"
-        if environment is Environment.PROD:
-            then = "The bot places nothing without them. Make the folder writable to you"
-            raise LedgerError(f"{told}. {then}") from None
-        return {"Warning": f"{told}. The bot goes on; a second bot would not find it"}
-    return {"Locks": f"{', '.join(gone)}: removed while the bot ran; it holds them again"} if gone else {}
 
 
 def keyboard() -> Confirm | None:

@@ -25,7 +25,7 @@ _BUSY_SECONDS = 2.0
 
 _MEANS = {
     "disk I/O error": "the disk may be full or damaged",
-    "unable to open database file": "its folder may be gone or not writable, or this process may open no more files",
+    "unable to open database file": "its folder may be gone or not writable, or the limit of open files is reached",
 }
 """What SQLite's words may mean, if they do not say it."""
 

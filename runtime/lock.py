@@ -146,7 +146,11 @@ def all_holders() -> dict[Path, str]:
     """The held locks in the state folder, each with the text of its process.
 
     Raises `OSError` or `RuntimeError` if they cannot be read."""
-    files = sorted(state_folder().glob("*.lock"))
+    try:
+        files = sorted(state_folder().iterdir())  # `glob` would find nothing in a folder that it cannot read
+    except FileNotFoundError:
+        return {}
+    files = [file for file in files if file.suffix == ".lock"]
     return {file: holder for file in files if (holder := current_holder(file))}
 
 

@@ -183,7 +183,7 @@ def test_a_state_that_fails_in_several_ways_is_told_once(make_bench: MakeBench) 
 def test_handles_do_not_leak_over_failing_cycles(make_bench: MakeBench) -> None:
     bench = make_bench(programs=12, who=())
     bench.run(cycles=2)
-    file, before = state_folder() / FILE_NAME, len(os.listdir("/proc/self/fd"))
+    file, before = state_folder() / FILE_NAME, len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(2):
         with no_handles(bench):
             bench.run(cycles=2)
@@ -193,7 +193,7 @@ def test_handles_do_not_leak_over_failing_cycles(make_bench: MakeBench) -> None:
         bench.run(cycles=3)
         bench.wire.fault = None
         bench.run(cycles=2)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def cut(request: requests.PreparedRequest, number: int) -> None:

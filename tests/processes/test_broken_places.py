@@ -71,7 +71,7 @@ class Place:
         self.wait_for(r"\[CYCLE\]", len(re.findall(r"\[CYCLE\]", self.said)) + 2)
 
     def handles(self) -> int:
-        return len(os.listdir(f"/proc/{self.bot.pid}/fd"))
+        return len(list(Path(f"/proc/{self.bot.pid}/fd").iterdir()))
 
     @contextmanager
     def lacking(self, limit: int, value: int) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +35,7 @@ LOSSES: list[Callable[[Path], None]] = [remove, remove_the_folder, replace, rena
 
 
 def handles() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def test_a_lock_that_cannot_be_held_again_is_tried_until_it_can(file: Path) -> N
     shutil.rmtree(file.parent)
     file.parent.write_text("not a folder")
     for _ in range(2):
-        with pytest.raises(OSError, match="[Nn]ot a directory"):
+        with pytest.raises(OSError, match=r"[Nn]ot a directory"):
             lock.renew()
     file.parent.unlink()
     assert lock.renew()
