@@ -18,7 +18,6 @@ from logging import Logger
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from bot.account_user import state_warning
 from bot.connection import Connection, account_state, connect, read_variables
 from bot.held_locks import HeldLocks
 from bot.prod_confirmation import Confirm
@@ -94,7 +93,7 @@ def _ready(
         logger = log_output.open_log(paths.log, settings.log_size, settings.log_files)
         connection = connect(settings.env, read_variables(paths.dotenv))
         left_by, warning = _lock_account(settings, connection, locks, left_by)
-        unkept = _check_state(settings, connection)
+        _check_state(settings, connection)
         ledger = held.enter_context(closing(Ledger(paths.ledger(settings.env))))
     except (ConfigError, LedgerError) as error:
         # The log belongs to the other process if one runs.
@@ -108,7 +107,7 @@ def _ready(
         if left_by
         else ""
     )
-    warnings = (*connection.warnings, *(one for one in (found, warning, unkept) if one))
+    warnings = (*connection.warnings, *(one for one in (found, warning) if one))
     hold_user, keep = partial(_lock_user, settings.env, locks), partial(locks.keep, settings.env)
     connection = replace(connection, warnings=warnings, hold_user=hold_user, keep_locks=keep)
     return bot_class(settings, connection, ledger, logger, confirm)
@@ -149,21 +148,20 @@ def _lock_account(settings: Settings, connection: Connection, locks: HeldLocks, 
     return left_by or taken.left_by, ""
 
 
-def _check_state(settings: Settings, connection: Connection) -> str:
+def _check_state(settings: Settings, connection: Connection) -> None:
     """Prove that the account's state can be read and written.
 
-    Returns a warning if it cannot, and the bot can do without it. Raises a `ConfigError` if it cannot."""
+    If it cannot, and the bot can do without it, the first cycle says so. Raises a `ConfigError` if it cannot."""
     try:
-        state = account_state(settings.env, connection)
-        state.check()
+        account_state(settings.env, connection).check()
     except LedgerError as error:
         raise _without_state_folder(error) from None
-    return state_warning(state.problem) if state.problem else ""
 
 
 def _without_state_folder(error: Exception) -> ConfigError:
     needs = "With real money the bot keeps halts, and locks against a second bot, in its state folder"
-    return ConfigError(f"{error}. {needs}. Nothing was sent. Make the folder readable and writable to you.")
+    problem = f"The state folder cannot be used: {error}" if isinstance(error, OSError) else error
+    return ConfigError(f"{problem}. {needs}. Nothing was sent. Make the folder readable and writable to you.")
 
 
 def _lock_user(environment: Environment, locks: HeldLocks, user: str) -> None:

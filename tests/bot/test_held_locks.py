@@ -56,7 +56,9 @@ def test_a_removed_state_folder_does_not_let_a_second_bot_start(
     assert_quoting_once(bench)
 
 
-def test_with_real_money_nothing_is_placed_while_no_lock_can_be_held(make_bench: MakeBench, held: ExitStack) -> None:
+def test_with_real_money_nothing_is_placed_while_no_lock_can_be_held(
+    make_bench: MakeBench, held: ExitStack
+) -> None:
     bench = make_bench(programs=12, who=())
     locked(bench, held, Environment.PROD)
     a_file(state_folder())

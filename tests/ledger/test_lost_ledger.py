@@ -160,3 +160,21 @@ def test_a_ledger_that_cannot_be_written_again_is_kept_until_it_can(make_bench: 
     bench.run(cycles=2)
     assert own_resting(bench)
     assert_as_stated(bench)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
+def test_a_ledger_that_the_bot_may_no_longer_reach_ends_quoting(make_bench: MakeBench) -> None:
+    """Somebody took the folder's permissions away: it cannot be seen whether a halt is written there."""
+    bench = make_bench(who=(), programs=12)
+    bench.run(cycles=2)
+    bench.ledger_file.parent.chmod(0o700)
+    os.seteuid(65_534)
+    try:
+        bench.run(cycles=5)
+    finally:
+        os.seteuid(0)
+    assert own_resting(bench) == []
+    bench.run(cycles=1)
+    assert "entries are missing here" in bench.log, "the log is in that folder too"
+    assert "Bug in the bot" not in bench.log
+    assert_quoting_once(bench)
