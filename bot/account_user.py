@@ -59,7 +59,7 @@ class AccountUser:
             self._holds = True
 
     def _tell(self) -> None:
-        """Log when the state begins to fail, if the bot can do without it, and when it works again."""
+        """Log when a state that the bot can do without begins or ceases to fail."""
         if self._state.problem and not self._problem:
             self._log("INFO", {"Warning": state_warning(self._state.problem)})
         if self._problem and not self._state.problem:

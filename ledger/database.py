@@ -25,7 +25,7 @@ _BUSY_SECONDS = 2.0
 
 _MEANS = {
     "disk I/O error": "the disk may be full or damaged",
-    "unable to open database file": "its folder may be gone or not writable, or the limit of open files is reached",
+    "unable to open database file": "its folder may be gone or not writable, or too many files are open",
 }
 """What SQLite's words may mean, if they do not say it."""
 

@@ -56,9 +56,7 @@ def test_a_removed_state_folder_does_not_let_a_second_bot_start(
     assert_quoting_once(bench)
 
 
-def test_with_real_money_nothing_is_placed_while_no_lock_can_be_held(
-    make_bench: MakeBench, held: ExitStack
-) -> None:
+def test_real_money_places_nothing_without_a_lock(make_bench: MakeBench, held: ExitStack) -> None:
     bench = make_bench(programs=12, who=())
     locked(bench, held, Environment.PROD)
     a_file(state_folder())
@@ -83,10 +81,8 @@ def test_without_real_money_it_trades_on_and_says_it_once(
     assert len([line for line in bench.events("INFO") if "a second bot would not find it" in line]) == 1
 
 
-def test_a_bot_whose_account_another_one_took_cancels_its_orders_and_ends(
-    make_bench: MakeBench, held: ExitStack
-) -> None:
-    """A second bot started while the lock's file was gone. Exit code 2, and none of the first one's orders rests."""
+def test_a_bot_whose_account_was_taken_cancels_and_ends(make_bench: MakeBench, held: ExitStack) -> None:
+    """A second bot started while the lock's file was gone. None of the first one's orders rests."""
     bench = make_bench(programs=12, who=())
     file = locked(bench, held, Environment.DEMO)
     shutil.rmtree(state_folder())
@@ -125,7 +121,7 @@ def test_a_command_reaches_a_bot_whose_state_folder_is_broken(
     assert_quoting_once(bench)
 
 
-def test_a_folder_of_locks_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+def test_an_unreadable_folder_of_locks_is_not_empty(tmp_path: Path) -> None:
     """`cancel-all` would say that no bot runs."""
     assert all_holders() == {}
     state_folder().write_text("not a folder")

@@ -140,7 +140,7 @@ def test_a_halt_in_a_new_file_at_the_ledgers_place_stops_the_bot(make_bench: Mak
     assert own_resting(bench) == [], "the next start finds the halt"
 
 
-def test_a_ledger_that_cannot_be_written_again_is_kept_until_it_can(make_bench: MakeBench) -> None:
+def test_a_ledger_without_a_folder_is_kept_until_it_has_one(make_bench: MakeBench) -> None:
     """Its whole folder is gone. The bot cancels its orders and waits; nothing that it knows is lost."""
     bench = make_bench(programs=12, **STILL)
     bench.ledger_file = bench.ledger_file.parent / "folder" / "trade-sim.db"

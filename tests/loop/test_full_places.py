@@ -142,9 +142,7 @@ def test_a_fill_is_not_lost_while_the_disk_is_full(
     then(bench, full(small_disk))
 
 
-def test_a_bot_that_cannot_write_its_tag_places_nothing_and_says_it_once(
-    make_bench: MakeBench, small_disk: Path
-) -> None:
+def test_a_bot_that_cannot_write_its_tag_places_nothing(make_bench: MakeBench, small_disk: Path) -> None:
     """After a crash its orders could not be told from another bot's. At a start, the error says what to do."""
     bench = make_bench(programs=12, who=())
     bench.ledger_file = small_disk / "trade-sim.db"

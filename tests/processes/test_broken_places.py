@@ -107,7 +107,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[[int], Place]]:
         place.close()
 
 
-def test_nothing_that_vanishes_or_runs_short_takes_the_bot_down(begin: Callable[[int], Place]) -> None:
+def test_lost_files_and_lacks_do_not_take_the_bot_down(begin: Callable[[int], Place]) -> None:
     """Each accident is one line. The bot then trades on, a second bot does not start, and Ctrl-C ends it clean."""
     place = begin(12)
     place.trades_on()
@@ -149,7 +149,7 @@ def test_nothing_that_vanishes_or_runs_short_takes_the_bot_down(begin: Callable[
         assert ledger.orders(), "and those of before the accidents"
 
 
-def test_a_lack_of_memory_is_one_line_and_ctrl_c_still_cancels(begin: Callable[[int], Place]) -> None:
+def test_without_memory_ctrl_c_still_cancels(begin: Callable[[int], Place]) -> None:
     """The process may have no more memory than it has, and reads a long board."""
     place = begin(600)
     place.wait_for(r"\[OPEN ORDER\]")
