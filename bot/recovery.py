@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from exchange.errors import BotError, ExchangeError, Recovery
+from exchange.machine_trouble import machine_trouble
 from exchange.trading_hours import Span
 from runtime.log_format import Log, local_time
-from runtime.machine_trouble import machine_trouble
 
 RETRY_SECONDS = 10.0
 LONGEST_RETRY = 300.0
