@@ -3,10 +3,12 @@
 Promise:
 - Two keys of one user are known as one account before anything is placed, if the exchange tells it.
 - It asks until the user is known, and not after that.
+- Locks that were removed are held again, or the bot stops because another one holds them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from bot.connection import Connection
@@ -25,28 +27,43 @@ class AccountUser:
         self._connection, self._state, self._log = connection, state, log
         self._holds = self.is_taken = False
         self._problem = ""
+        self._locks: Mapping[str, str] = {}
 
     def find(self) -> None:
         """Ask whose the key is, and hold the user's lock.
 
         An exchange that lives in this process is not asked: no other process can reach it. Raises an
         `ExchangeError`, a `LedgerError`, or `AlreadyRuns`."""
+        try:
+            self._keep_locks()
+            self._find_user()
+        except AlreadyRuns:
+            self.is_taken = True
+            raise
+        self.is_taken = False
+
+    def _keep_locks(self) -> None:
+        """Hold the locks again if they were removed, and log it once."""
+        told = self._connection.keep_locks()
+        if told and told != self._locks:
+            self._log("INFO", told)
+        self._locks = told
+
+    def _find_user(self) -> None:
         if self._connection.is_private:
             return
         user = self._state.user or ask(self._connection, self._state)
         self._tell()
         if user and not self._holds:
-            try:
-                self._connection.hold_user(user)
-            except AlreadyRuns:
-                self.is_taken = True
-                raise
-            self._holds, self.is_taken = True, False
+            self._connection.hold_user(user)
+            self._holds = True
 
     def _tell(self) -> None:
-        """Log once that the state fails, if the bot can do without it."""
-        if self._state.problem and self._state.problem != self._problem:
+        """Log when a state that the bot can do without begins or ceases to fail."""
+        if self._state.problem and not self._problem:
             self._log("INFO", {"Warning": state_warning(self._state.problem)})
+        if self._problem and not self._state.problem:
+            self._log("INFO", {"Account's state": "can be read and written again"})
         self._problem = self._state.problem
 
 

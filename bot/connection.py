@@ -45,13 +45,16 @@ class Connection:
 
     `about`: facts for the person. `is_private`: the exchange lives and dies with this process. `warnings`: what
     the person should fix although it works. `hold_user`: holds the lock of the account's user, whose hash it gets,
-    and raises `AlreadyRuns` if another bot does."""
+    and raises `AlreadyRuns` if another bot does. `keep_locks`: holds new locks if the files of those held were
+    removed, and returns what to log; it raises `AlreadyRuns` likewise, and a `LedgerError` if it cannot and real
+    money is at stake."""
 
     client: KalshiHttpClient
     about: Mapping[str, str]
     is_private: bool = False
     warnings: tuple[str, ...] = ()
     hold_user: Callable[[str], None] = lambda user: None
+    keep_locks: Callable[[], Mapping[str, str]] = dict
 
 
 def account_state(environment: Environment, connection: Connection) -> AccountState:

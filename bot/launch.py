@@ -18,8 +18,8 @@ from logging import Logger
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from bot.account_user import state_warning
 from bot.connection import Connection, account_state, connect, read_variables
+from bot.held_locks import HeldLocks
 from bot.prod_confirmation import Confirm
 from bot.settings import Settings
 from clients import Environment
@@ -29,7 +29,7 @@ from ledger.database import LedgerError
 from ledger.ledger import Ledger
 from runtime import lock, log_format, log_output, standard_streams
 from runtime.console import HOME, ExitCode
-from runtime.lock import AlreadyRuns, Lock
+from runtime.lock import AlreadyRuns
 from runtime.signals import Signals
 
 
@@ -82,9 +82,9 @@ def _ready(
     """A bot that is ready to run, or None if something prevents it.
 
     `held` keeps its locks and its ledger. The obstacle is logged or printed."""
-    left_by, logger = "", None
+    left_by, logger, locks = "", None, HeldLocks(held)
     try:
-        left_by = _lock(paths.lock, "runs in this folder", held)
+        left_by = _lock(paths.lock, "runs in this folder", locks)
         try:
             settings = read_settings()
         except ConfigError:  # log it, at the default log size
@@ -92,8 +92,8 @@ def _ready(
             raise
         logger = log_output.open_log(paths.log, settings.log_size, settings.log_files)
         connection = connect(settings.env, read_variables(paths.dotenv))
-        left_by, warning = _lock_account(settings, connection, held, left_by)
-        unkept = _check_state(settings, connection)
+        left_by, warning = _lock_account(settings, connection, locks, left_by)
+        _check_state(settings, connection)
         ledger = held.enter_context(closing(Ledger(paths.ledger(settings.env))))
     except (ConfigError, LedgerError) as error:
         # The log belongs to the other process if one runs.
@@ -107,24 +107,23 @@ def _ready(
         if left_by
         else ""
     )
-    warnings = (*connection.warnings, *(one for one in (found, warning, unkept) if one))
-    connection = replace(connection, warnings=warnings, hold_user=partial(_lock_user, settings.env, held))
+    warnings = (*connection.warnings, *(one for one in (found, warning) if one))
+    hold_user, keep = partial(_lock_user, settings.env, locks), partial(locks.keep, settings.env)
+    connection = replace(connection, warnings=warnings, hold_user=hold_user, keep_locks=keep)
     return bot_class(settings, connection, ledger, logger, confirm)
 
 
-def _lock(file: Path, what: str, held: ExitStack) -> str:
+def _lock(file: Path, what: str, locks: HeldLocks) -> str:
     """Hold a lock until the process ends. Returns the process that left it behind.
 
     Raises a `ConfigError`."""
     try:
-        taken = Lock(file, what)
+        return locks.hold(file, what).left_by
     except OSError as error:
         raise ConfigError(f"{file} cannot be locked ({error.strerror}): make its folder writable.") from None
-    held.callback(taken.release)
-    return taken.left_by
 
 
-def _lock_account(settings: Settings, connection: Connection, held: ExitStack, left_by: str) -> tuple[str, str]:
+def _lock_account(settings: Settings, connection: Connection, locks: HeldLocks, left_by: str) -> tuple[str, str]:
     """Hold the lock of the key's account.
 
     Not if only this process can reach the exchange. Returns the process that left a lock behind, and a warning.
@@ -133,12 +132,12 @@ def _lock_account(settings: Settings, connection: Connection, held: ExitStack, l
     if connection.is_private:  # the folder has its own lock; this one lets commands of other folders find the bot
         with suppress(OSError, RuntimeError, AlreadyRuns):
             file = lock.account_file(environment, f"folder {HOME}", order_payloads.PRIMARY_SUBACCOUNT)
-            held.callback(Lock(file, "runs in this folder").release)
+            locks.hold(file, "runs in this folder")
         return left_by, ""
     try:
         key_id = connection.client.identity.key_id
         file = lock.account_file(environment, key_id, order_payloads.PRIMARY_SUBACCOUNT)
-        taken = Lock(file, "trades on this account")
+        taken = locks.hold(file, "trades on this account")
     except (OSError, RuntimeError) as error:
         if settings.env is Environment.PROD:
             raise _without_state_folder(error) from None
@@ -146,38 +145,35 @@ def _lock_account(settings: Settings, connection: Connection, held: ExitStack, l
             left_by,
             f"Could not check for another bot on this account; the bot starts anyway ({error})",
         )
-    held.callback(taken.release)
     return left_by or taken.left_by, ""
 
 
-def _check_state(settings: Settings, connection: Connection) -> str:
+def _check_state(settings: Settings, connection: Connection) -> None:
     """Prove that the account's state can be read and written.
 
-    Returns a warning if it cannot, and the bot can do without it. Raises a `ConfigError` if it cannot."""
+    If it cannot, and the bot can do without it, the first cycle says so. Raises a `ConfigError` if it cannot."""
     try:
-        state = account_state(settings.env, connection)
-        state.check()
+        account_state(settings.env, connection).check()
     except LedgerError as error:
         raise _without_state_folder(error) from None
-    return state_warning(state.problem) if state.problem else ""
 
 
 def _without_state_folder(error: Exception) -> ConfigError:
     needs = "With real money the bot keeps halts, and locks against a second bot, in its state folder"
-    return ConfigError(f"{error}. {needs}. Nothing was sent. Make the folder readable and writable to you.")
+    problem = f"The state folder cannot be used: {error}" if isinstance(error, OSError) else error
+    return ConfigError(f"{problem}. {needs}. Nothing was sent. Make the folder readable and writable to you.")
 
 
-def _lock_user(environment: Environment, held: ExitStack, user: str) -> None:
+def _lock_user(environment: Environment, locks: HeldLocks, user: str) -> None:
     """Hold the lock of an account's user, by its hash.
 
     Raises a `ConfigError`, such as `AlreadyRuns`."""
     try:
-        taken = Lock(lock.lock_file(environment.value, user), "trades on this account, with another key")
+        locks.hold(lock.lock_file(environment.value, user), "trades on this account, with another key")
     except (OSError, RuntimeError) as error:
         if environment is Environment.PROD:
             raise _without_state_folder(error) from None
         return  # the start has told it
-    held.callback(taken.release)
 
 
 def keyboard() -> Confirm | None:

@@ -1,7 +1,8 @@
 """Decide what follows a failure: retry, outage, announced pause, or the end.
 
 Promise:
-- Each error is logged with what it means for the request; a bug in the bot is logged with its traceback.
+- Each error is logged with what it means for the request; a bug in the bot is logged with its traceback. What the
+  machine lacks, such as memory, is no bug.
 - A failed cycle is retried after 10 s. In an outage the wait doubles with each failure, up to 300 s.
 - An announced pause is waited out without errors in the log.
 - Nothing here waits.
@@ -15,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from exchange.errors import BotError, ExchangeError, Recovery
+from exchange.machine_trouble import machine_trouble
 from exchange.trading_hours import Span
 from runtime.log_format import Log, local_time
 
@@ -43,6 +45,8 @@ def attempt(step: Callable[[], object]) -> Failure | None:
         in_doubt = isinstance(error, ExchangeError) and error.maybe_done
         return Failure(str(error), (looked_for,) if in_doubt else (), error.recovery)
     except Exception as error:
+        if lacking := machine_trouble(error):
+            return Failure(lacking, (), Recovery.RETRY)
         told = f"Bug in the bot, please report it: {type(error).__name__}: {error}"
         return Failure(told, tuple(traceback.format_exc().splitlines()), Recovery.RETRY)
     return None

@@ -234,6 +234,9 @@ class Session:
         The exchange must have answered before. Raises an `ExchangeError`, a `LedgerError`, or `AlreadyRuns` if
         another bot of this user of the machine trades on the account."""
         self._account_user.find()
+        if self._ledger.keep_in_place():
+            again = f"{self._ledger.path.name} was removed while the bot ran; it is written again, with all of it"
+            self._log("INFO", {"Ledger": again})
         self.bookkeeper.open_ledger(self.account_state.is_mine)
 
     def may_trade(self, status: ExchangeStatus) -> bool:

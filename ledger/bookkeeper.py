@@ -154,9 +154,9 @@ class Bookkeeper:
             self._log("INFO", {"Ledger": f"{again.name} is this account's; it is {name} again"})
         begun = self._ledger.begun or now
         told = f"begun {begun:%Y-%m-%d %H:%M} UTC, continued" if self._ledger.opened else "new"
-        self._log("INFO", {"Ledger": f"{name}, {told}"})
         self.own.register(self._ledger, now)
         self._ledger.begin_session(now)
+        self._log("INFO", {"Ledger": f"{name}, {told}"})  # once: without room it is tried in each cycle
         self._held = self._ledger.positions()
         self._accrual.restore(self._ledger)
         self._marker.restore()

@@ -84,6 +84,12 @@ class Ledger:
     def close(self) -> None:
         self._file.close()
 
+    def keep_in_place(self) -> bool:
+        """Write the file again if it was removed. Returns whether it was.
+
+        See `Database.keep_in_place`. Raises `LedgerError`."""
+        return self._file.keep_in_place()
+
     # -- account -----------------------------------------------------------------------------------------------
 
     @property

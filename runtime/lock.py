@@ -5,6 +5,7 @@ Promise:
   even after a crash.
 - A leftover lock file does not block the next start; its text says which process left it.
 - The locks of accounts are in one folder for all copies of the bot of this user of the machine.
+- A lock file that is removed or replaced while its lock is held is noticed by `renew`, which holds a new one.
 
 The text in the file is for people only.
 """
@@ -42,40 +43,61 @@ class Lock:
     file cannot be opened or locked."""
 
     def __init__(self, path: Path, what: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            is_free = _lock(self._file)
-            if not is_free:  # another process may only be checking it, see `current_holder`
-                time.sleep(_A_LOOK)
-                is_free = _lock(self._file)
-            found = os.read(self._file, 1_000).decode(errors="replace").strip()
-            if not is_free:
-                raise AlreadyRuns(
-                    f"Another bot {what}: {found or 'process unknown'}. Nothing was sent: two bots would cancel "
-                    "each other's orders and sell each other's positions. Stop the other one first, with Ctrl-C "
-                    "in its terminal."
-                )
-            self.left_by = found
-            self._write(f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}, in {HOME}")  # noqa: DTZ005
-        except BaseException:
-            os.close(self._file)
-            raise
+        self.path, self._what = path, what
+        self._text = f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}, in {HOME}"  # noqa: DTZ005
+        self._file, self.left_by = self._taken("Nothing was sent")
+
+    def renew(self) -> bool:
+        """Hold a new lock if the file was removed or replaced.
+
+        Returns whether it was.
+        Without it, a bot that starts then would find the account free. Raises `AlreadyRuns` if one has, and
+        `OSError` as the creation does; the lock on the old file stays."""
+        with suppress(FileNotFoundError):
+            if os.path.samestat(self.path.stat(), os.fstat(self._file)):
+                return False
+        lost, (self._file, _) = self._file, self._taken("This one places nothing more")
+        os.close(lost)
+        return True
 
     def release(self) -> None:
         """Release the lock.
 
         Clears the file's text, so that it does not look like one left by a crash."""
-        with suppress(OSError):
-            self._write("")
+        _write(self._file, "")
         os.close(self._file)
 
-    def _write(self, text: str) -> None:
-        """Replace the file's text. A failure to write is ignored."""
-        os.lseek(self._file, 0, os.SEEK_SET)
-        os.ftruncate(self._file, 0)
-        with suppress(OSError):
-            os.write(self._file, text.encode())
+    def _taken(self, then: str) -> tuple[int, str]:
+        """The file, locked, and the text that was in it.
+
+        Raises `AlreadyRuns` or `OSError`. `then`: what an error says that this bot does."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            is_free = _lock(file)
+            if not is_free:  # another process may only be checking it, see `current_holder`
+                time.sleep(_A_LOOK)
+                is_free = _lock(file)
+            found = os.read(file, 1_000).decode(errors="replace").strip()
+            if not is_free:
+                raise AlreadyRuns(
+                    f"Another bot {self._what}: {found or 'process unknown'}. {then}: two bots would cancel "
+                    "each other's orders and sell each other's positions. Stop the other one first, with Ctrl-C "
+                    "in its terminal."
+                )
+            _write(file, self._text)
+        except BaseException:
+            os.close(file)
+            raise
+        return file, found
+
+
+def _write(file: int, text: str) -> None:
+    """Replace a file's text. A failure is ignored: the text is for people only."""
+    with suppress(OSError):
+        os.lseek(file, 0, os.SEEK_SET)
+        os.ftruncate(file, 0)
+        os.write(file, text.encode())
 
 
 def current_holder(path: Path) -> str:
@@ -124,7 +146,11 @@ def all_holders() -> dict[Path, str]:
     """The held locks in the state folder, each with the text of its process.
 
     Raises `OSError` or `RuntimeError` if they cannot be read."""
-    files = sorted(state_folder().glob("*.lock"))
+    try:
+        files = sorted(state_folder().iterdir())  # `glob` would find nothing in a folder that it cannot read
+    except FileNotFoundError:
+        return {}
+    files = [file for file in files if file.suffix == ".lock"]
     return {file: holder for file in files if (holder := current_holder(file))}
 
 

@@ -168,6 +168,10 @@ class Bench:
         """Let SQLite write to the bot's ledger, or make it refuse with "readonly database"."""
         self._database.execute(f"PRAGMA query_only = {int(not can)}")
 
+    def limit_ledger(self, pages: int) -> None:
+        """Let the bot's ledger have at most so many pages, or the number that it has."""
+        self._database.execute(f"PRAGMA max_page_count = {pages}")
+
     @property
     def ledger(self) -> Ledger:
         """The ledger as another program reads it now."""
