@@ -21,6 +21,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from runtime import signals
 from runtime.console import HOME, Checklist, ExitCode, typed
 from runtime.preflight import check_machine, startup_problem
 from runtime.version import VERSION
@@ -181,10 +182,12 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signals.heed()
+    code = [ExitCode.FAILED]
     try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("main: interrupted before it was done", file=sys.stderr)
-        sys.exit(ExitCode.FAILED)
+        if signals.until_stopped(lambda: code.append(main())):
+            signals.ignore()
+            print("main: interrupted before it was done. To finish it, type the command again", file=sys.stderr)
+        sys.exit(code[-1])
     except BrokenPipeError:  # the reader of the output has closed it, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

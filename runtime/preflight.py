@@ -15,6 +15,7 @@ import re
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from runtime.console import HOME, Checklist, ExitCode, in_project, typed
@@ -117,11 +118,14 @@ def remedy() -> str:
 
 
 def _stopped(program: str) -> None:
-    """End at once with a line.
+    """End at once with one line, however many signals came.
 
     An exception raised in the middle of an import may be swallowed there, and nothing is open yet that would have
     to be closed."""
-    print(f"{program}: stopped at its start; nothing was sent", file=sys.stderr, flush=True)
+    for number in stop_signals():
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError):  # without a buffer, which another signal may have found half written
+        os.write(2, f"{program}: stopped at its start; nothing was sent\n".encode())
     os._exit(0)
 
 
