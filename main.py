@@ -183,11 +183,11 @@ def main() -> int:
 
 if __name__ == "__main__":
     signals.heed()
-    code = [ExitCode.FAILED]
+    codes: list[int] = []
     try:
-        if signals.until_stopped(lambda: code.append(main())):
-            signals.ignore()
+        signals.until_stopped(lambda: codes.append(main()))
+        if not codes:
             print("main: interrupted before it was done. To finish it, type the command again", file=sys.stderr)
-        sys.exit(code[-1])
+        sys.exit(codes[0] if codes else ExitCode.FAILED)
     except BrokenPipeError:  # the reader of the output has closed it, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -257,8 +257,9 @@ class _ShutdownState:
         self._known, self._listed, self._unreadable = known, frozenset[str](), 0
 
     def saw(self, own: Collection[Order], unreadable: int) -> None:
-        self.left, self._known, self._unreadable = len(own) + unreadable, 0, unreadable
+        self.left, self._unreadable = len(own) + unreadable, unreadable
         self._listed = frozenset(order.order_id for order in own)
+        self._known = 0  # after what replaces it: a hurry may come between two lines
         self.until = max((at for at in (self.until, *(order.expires for order in own)) if at), default=None)
 
     def outcome(self, now: datetime) -> tuple[str, int]:
@@ -272,6 +273,5 @@ class _ShutdownState:
             return f"All our orders have expired by now, but the bot could not verify it ({self.problem})", 0
         until = f"until {log_format.local_time(self.until)} at the latest" if self.until else "until they are canceled"
         rest = self._known + self._unreadable + sum(not self.told.get(one) for one in self._listed)
-        seen = f"{rest} as far as the bot knows; " if rest else ""
         how = f"Cancel them: {typed('main.py cancel-all')}, or on the website"
-        return f"OUR ORDERS MAY STILL REST {until} ({seen}{self.problem}). {how}", ExitCode.ORDERS_MAY_REST
+        return f"OUR ORDERS MAY STILL REST {until} ({rest} as far as the bot knows; {self.problem}). {how}", ExitCode.ORDERS_MAY_REST

@@ -35,7 +35,9 @@ _NAMES = {"SIGINT": "Ctrl-C", "SIGHUP": "its terminal was closed", "SIGBREAK": "
 
 
 class Stopped(KeyboardInterrupt):
-    """The process, or what it does now, must stop; the text says which signal asked for it."""
+    """The process, or what it does now, must stop.
+
+    The text says which signal asked for it."""
 
 
 class _Ends(Enum):
@@ -116,7 +118,9 @@ _process = _Process()
 
 
 def heed(monotonic: Callable[[], float] = time.monotonic) -> None:
-    """Handle the stop signals from now on, until `ignore`. `monotonic` returns seconds."""
+    """Handle the stop signals from now on, until `ignore`.
+
+    `monotonic` returns seconds."""
     global _process
     _process = _Process(monotonic)
     for number in stop_signals():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from datetime import datetime, timezone
@@ -178,8 +179,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _stop(*_: object) -> None:
+    """Handle Ctrl-C, once: two in the same moment are one wish."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     arguments = _arguments()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
     try:
         return serve(arguments)
     except (UnusableBooks, UnusableFaults, UnusableKey, PortTaken) as error:

@@ -1,0 +1,211 @@
+"""However a run ends, and whatever is raised while it does: no order is left resting without a word."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+import urllib3
+
+from bot import ending
+from bot.ending import End
+from ledger.database import LedgerError
+from runtime import signals
+from tests.support.bench import Bench, MakeBench, own_resting
+from tests.support.moments import assert_ended, at_call, at_line, send
+
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+TOGETHER = ((INT, INT), (INT, TERM), (TERM, HUP), (HUP, INT), (TERM, INT, HUP))
+
+
+class Seconds:
+    """The time of the signals."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def seconds() -> Iterator[Seconds]:
+    found = Seconds()
+    before = signal.getsignal(signal.SIGALRM)
+    signals.heed(found)
+    yield found
+    signals.ignore()
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def quoting(make_bench: MakeBench) -> Bench:
+    """A bot with four orders, in the wait after its first cycle."""
+    bench = make_bench(programs=12, who=())
+    bench.run(cycles=1)
+    assert len(own_resting(bench)) == 4
+    return bench
+
+
+def quote_again(bench: Bench, seconds: Seconds) -> None:
+    """Four orders rest again, and nobody has asked for anything yet."""
+    signals.heed(seconds)
+    if not own_resting(bench):
+        bench.bot.start_trading()
+    if len(own_resting(bench)) != 4:  # the stop has left the session unfit for more
+        bench.restart()
+        bench.run(cycles=1)
+    assert len(own_resting(bench)) == 4
+
+
+def moments(lines: int, count: int) -> list[int]:
+    return [1 + lines * number // count for number in range(count)]
+
+
+def test_signals_at_any_moment_of_a_run_are_one_wish(make_bench: MakeBench, seconds: Seconds) -> None:
+    """Wherever the bot is, in its first cycle or in a request of it: the signals that come there together stop it
+    once, and it takes its orders down."""
+    bench = make_bench(programs=12, who=())
+    bench.run(cycles=1, end=KeyboardInterrupt)
+    bench.restart()
+    _, lines = at_line(0, lambda: None, lambda: bench.run(cycles=1))
+    bench.restart()
+    bench.run(cycles=1, end=KeyboardInterrupt)
+    for number, moment in enumerate(moments(lines, 15)):
+        signals.heed(seconds)
+        bench.restart()
+        since = len(bench.log)
+        both = TOGETHER[number % len(TOGETHER)]
+        code, _ = at_line(moment, lambda both=both: send(*both), lambda: bench.run(cycles=2))  # type: ignore[misc]
+        assert_ended(bench, code, since)
+
+
+def test_signals_in_the_first_second_of_a_stop_do_not_end_it(quoting: Bench, seconds: Seconds) -> None:
+    """Keys that bounce, two signals of `timeout`: at whatever line of the stop the second comes, all orders go."""
+    _, lines = at_line(0, lambda: None, lambda: quoting.bot.session.stop("Ctrl-C"))
+    for number, moment in enumerate(moments(lines, 15)):
+        quote_again(quoting, seconds)
+        send(INT)
+        seconds.now += 0.99
+        since = len(quoting.log)
+        again = (INT, TERM, HUP)[number % 3]
+        code, _ = at_line(moment, lambda again=again: send(again), lambda: quoting.bot.session.stop("Ctrl-C"))  # type: ignore[misc]
+        assert_ended(quoting, code, since)
+
+
+def test_a_deliberate_second_ctrl_c_ends_any_moment_of_a_stop_with_words(
+    quoting: Bench, seconds: Seconds
+) -> None:
+    """Also inside a write to the ledger or to the log. What it leaves behind is told, with how many and the remedy."""
+    _, lines = at_line(0, lambda: None, lambda: quoting.bot.session.stop("Ctrl-C"))
+    codes = []
+    for moment in moments(lines, 25):
+        quote_again(quoting, seconds)
+        send(INT)
+        seconds.now += 1.2
+        since = len(quoting.log)
+        code, _ = at_line(moment, lambda: send(INT), lambda: quoting.bot.session.stop("Ctrl-C"))
+        assert_ended(quoting, code, since, may_rest=True)
+        codes.append(code)
+    assert {0, 3} == set(codes)
+    assert "4 as far as the bot knows; Ctrl-C a second time" in quoting.log
+
+
+def test_keys_that_are_held_are_one_wish(quoting: Bench, seconds: Seconds) -> None:
+    """A key that repeats 30 times a second, for three seconds: no repeat counts. One a second after counts."""
+    signals.heed(seconds)
+    hurried = []
+
+    def hold() -> None:
+        for _ in range(90):
+            seconds.now += 1 / 30
+            send(INT)
+        hurried.append("")
+        seconds.now += 1.0
+        send(INT)
+        hurried.append("never")
+
+    send(INT)
+    assert signals.until_hurried(hold) == "Ctrl-C"
+    assert hurried == [""]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "after", "counts"),
+    [
+        (INT, INT, 0.9, False), (INT, INT, 1.1, True), (TERM, INT, 0.9, False), (TERM, INT, 1.1, True),
+        (INT, TERM, 9.0, False), (INT, TERM, 11.0, True), (TERM, TERM, 9.0, False), (HUP, HUP, 9.0, False),
+        (TERM, HUP, 11.0, True), (HUP, INT, 1.1, True),
+    ],
+)  # fmt: skip
+def test_which_second_signal_ends_a_stop(
+    seconds: Seconds, first: int, second: int, after: float, counts: bool
+) -> None:
+    def step() -> None:
+        seconds.now += after
+        send(second)
+
+    send(first)
+    assert bool(signals.until_hurried(step)) is counts
+    assert bool(signals.until_hurried(lambda: None)) is counts, "a later step of the stop does not begin"
+
+
+def test_a_first_ctrl_c_while_an_error_stops_the_bot_does_not_end_the_stop(
+    quoting: Bench, seconds: Seconds
+) -> None:
+    """You press it because you see the error. The stop that you want is under way."""
+    quoting.wire.fault = lambda request, _: send(INT) if request.method == "DELETE" else None
+    since = len(quoting.log)
+    assert_ended(quoting, quoting.bot.session.stop("an error that only you can fix"), since)
+
+
+# -- errors in a stop --------------------------------------------------------------------------------------------
+
+RAISED: tuple[Callable[[], Exception], ...] = (
+    lambda: ValueError("a bug"),
+    lambda: MemoryError(),
+    lambda: OSError(errno.EMFILE, "Too many open files"),
+    lambda: LedgerError("The ledger cannot be written"),
+    lambda: sqlite3.OperationalError("disk I/O error"),
+    lambda: urllib3.exceptions.LocationParseError("nowhere"),
+    lambda: requests.exceptions.ChunkedEncodingError("cut"),
+    lambda: RecursionError("too deep"),
+)
+
+_THE_STOP_ITSELF = ("bot/ending.py", "runtime/last_words.py", "runtime/signals.py")
+
+
+def may_fail(name: str) -> bool:
+    """Whether a function is not of those that keep a stop going."""
+    keeps_going = ("stop", "shut_down", "take_down", "_tell", "attempt", "try_or_log", "log_failure", "outcome")
+    file, function, _ = name.split(":")
+    return file not in _THE_STOP_ITSELF and function not in (*keeps_going, "held_text")
+
+
+def test_no_error_in_a_stop_leaves_orders_resting_without_a_word(
+    quoting: Bench, seconds: Seconds, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each function that a stop calls fails once, with errors of all kinds. The orders go all the same, or the
+    last line says that they may rest, and an error is told before it."""
+    _, called = at_call("", lambda: None, lambda: quoting.bot.session.stop("Ctrl-C"))
+    failing = [name for name in called if may_fail(name)]
+    assert len(failing) > 60
+    for number, name in enumerate(failing[::4]):
+        quote_again(quoting, seconds)
+        since = len(quoting.log)
+        error = RAISED[number % len(RAISED)]()
+
+        def fail(error: Exception = error) -> None:
+            raise error
+
+        stop = quoting.bot.session.stop
+        code, _ = at_call(name, fail, lambda: ending.run(lambda: End("a test", 0), stop, quoting.bot.log))
+        log = quoting.log[since:]
+        assert code in (0, 3), name
+        assert log.count('[SHUTDOWN]') + capfd.readouterr().err.count('[SHUTDOWN]') == 1, name
+        if code == 0:
+            assert own_resting(quoting) == [], name
