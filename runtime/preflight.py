@@ -9,7 +9,6 @@ Promise:
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import re
 import signal
@@ -169,6 +168,8 @@ def requirements() -> dict[str, str]:
 
 
 def _installed(package: str) -> str | None:
+    import importlib.metadata  # here: it is slow, and a Ctrl-C before `prepare` is a traceback
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

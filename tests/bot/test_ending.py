@@ -16,7 +16,7 @@ from bot import ending
 from bot.ending import End
 from ledger.database import LedgerError
 from runtime import signals
-from tests.support.bench import Bench, MakeBench, own_resting
+from tests.support.bench import Bench, MakeBench, own_resting, unavailable
 from tests.support.moments import assert_ended, at_call, at_line, send
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
@@ -75,7 +75,7 @@ def test_signals_at_any_moment_of_a_run_are_one_wish(make_bench: MakeBench, seco
     _, lines = at_line(0, lambda: None, lambda: bench.run(cycles=1))
     bench.restart()
     bench.run(cycles=1, end=KeyboardInterrupt)
-    for number, moment in enumerate(moments(lines, 15)):
+    for number, moment in enumerate(moments(lines, 8)):
         signals.heed(seconds)
         bench.restart()
         since = len(bench.log)
@@ -87,7 +87,7 @@ def test_signals_at_any_moment_of_a_run_are_one_wish(make_bench: MakeBench, seco
 def test_signals_in_the_first_second_of_a_stop_do_not_end_it(quoting: Bench, seconds: Seconds) -> None:
     """Keys that bounce, two signals of `timeout`: at whatever line of the stop the second comes, all orders go."""
     _, lines = at_line(0, lambda: None, lambda: quoting.bot.session.stop("Ctrl-C"))
-    for number, moment in enumerate(moments(lines, 15)):
+    for number, moment in enumerate(moments(lines, 8)):
         quote_again(quoting, seconds)
         send(INT)
         seconds.now += 0.99
@@ -103,7 +103,7 @@ def test_a_deliberate_second_ctrl_c_ends_any_moment_of_a_stop_with_words(
     """Also inside a write to the ledger or to the log. What it leaves behind is told, with how many and the remedy."""
     _, lines = at_line(0, lambda: None, lambda: quoting.bot.session.stop("Ctrl-C"))
     codes = []
-    for moment in moments(lines, 25):
+    for moment in moments(lines, 16):
         quote_again(quoting, seconds)
         send(INT)
         seconds.now += 1.2
@@ -194,7 +194,7 @@ def test_no_error_in_a_stop_leaves_orders_resting_without_a_word(
     _, called = at_call("", lambda: None, lambda: quoting.bot.session.stop("Ctrl-C"))
     failing = [name for name in called if may_fail(name)]
     assert len(failing) > 60
-    for number, name in enumerate(failing[::4]):
+    for number, name in enumerate(failing[::8]):
         quote_again(quoting, seconds)
         since = len(quoting.log)
         error = RAISED[number % len(RAISED)]()
@@ -209,3 +209,64 @@ def test_no_error_in_a_stop_leaves_orders_resting_without_a_word(
         assert log.count('[SHUTDOWN]') + capfd.readouterr().err.count('[SHUTDOWN]') == 1, name
         if code == 0:
             assert own_resting(quoting) == [], name
+
+
+@pytest.mark.parametrize("error", RAISED)
+def test_an_error_that_lasts_ends_a_stop_with_words(quoting: Bench, error: Callable[[], Exception]) -> None:
+    """What the HTTP library or the machine raises at every request. It is told once, before the last line."""
+
+    def fail(*_: object) -> None:
+        raise error()
+
+    quoting.wire.fault = fail
+    since = len(quoting.log)
+    assert_ended(quoting, quoting.bot.session.stop("Ctrl-C"), since, may_rest=True)
+    assert len(own_resting(quoting)) == 4
+    assert "(4 as far as the bot knows" in quoting.log[since:].splitlines()[-1]
+
+
+class _Broken(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise MemoryError
+
+
+def test_a_log_that_fails_keeps_no_order_up(quoting: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    """The last line then goes to stderr."""
+    broken = _Broken()
+    quoting.logger.handlers.insert(0, broken)
+    assert quoting.bot.session.stop("Ctrl-C") == 0
+    quoting.logger.removeHandler(broken)
+    assert own_resting(quoting) == []
+    assert "market_bot: [SHUTDOWN] None of our orders rests any more" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["_wait", "log_clock", "_use_slack", "_scan_is_due", "log_recovered", "on_success", "log_failed_cycle",
+     "record_failed", "on_failure", "monotonic", "in_words"],
+)  # fmt: skip
+def test_an_error_between_two_cycles_leaves_no_order_resting(
+    make_bench: MakeBench, seconds: Seconds, function: str
+) -> None:
+    """The bot trades on, or stops and cancels its orders. It never ends with a traceback and orders resting."""
+    bench = make_bench(programs=12, who=())
+    if function in ("log_failed_cycle", "record_failed", "on_failure"):  # after the first orders
+
+        def fault(request: requests.PreparedRequest, _: int) -> object:
+            return unavailable if len(bench.waits) == 1 and "exchange/status" in (request.url or "") else None
+
+        bench.wire.fault = fault
+    _, called = at_call("", lambda: None, lambda: bench.run(cycles=3, end=KeyboardInterrupt))
+    name = next(one for one in called if one.split(":")[1] == function)
+    bench.restart()
+
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    since = len(bench.log)
+    code, _ = at_call(name, fail, lambda: bench.run(cycles=3, end=KeyboardInterrupt))
+    log = bench.log[since:]
+    assert "Bug in the bot, please report it: ValueError: a bug" in log
+    assert code == 0
+    assert own_resting(bench) == []
+    assert log.count("[SHUTDOWN]") == 1
