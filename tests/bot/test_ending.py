@@ -115,45 +115,6 @@ def test_a_deliberate_second_ctrl_c_ends_any_moment_of_a_stop_with_words(
     assert "4 as far as the bot knows; Ctrl-C a second time" in quoting.log
 
 
-def test_keys_that_are_held_are_one_wish(quoting: Bench, seconds: Seconds) -> None:
-    """A key that repeats 30 times a second, for three seconds: no repeat counts. One a second after counts."""
-    signals.heed(seconds)
-    hurried = []
-
-    def hold() -> None:
-        for _ in range(90):
-            seconds.now += 1 / 30
-            send(INT)
-        hurried.append("")
-        seconds.now += 1.0
-        send(INT)
-        hurried.append("never")
-
-    send(INT)
-    assert signals.until_hurried(hold) == "Ctrl-C"
-    assert hurried == [""]
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "after", "counts"),
-    [
-        (INT, INT, 0.9, False), (INT, INT, 1.1, True), (TERM, INT, 0.9, False), (TERM, INT, 1.1, True),
-        (INT, TERM, 9.0, False), (INT, TERM, 11.0, True), (TERM, TERM, 9.0, False), (HUP, HUP, 9.0, False),
-        (TERM, HUP, 11.0, True), (HUP, INT, 1.1, True),
-    ],
-)  # fmt: skip
-def test_which_second_signal_ends_a_stop(
-    seconds: Seconds, first: int, second: int, after: float, counts: bool
-) -> None:
-    def step() -> None:
-        seconds.now += after
-        send(second)
-
-    send(first)
-    assert bool(signals.until_hurried(step)) is counts
-    assert bool(signals.until_hurried(lambda: None)) is counts, "a later step of the stop does not begin"
-
-
 def test_a_first_ctrl_c_while_an_error_stops_the_bot_does_not_end_the_stop(
     quoting: Bench, seconds: Seconds
 ) -> None:
@@ -223,6 +184,23 @@ def test_an_error_that_lasts_ends_a_stop_with_words(quoting: Bench, error: Calla
     assert_ended(quoting, quoting.bot.session.stop("Ctrl-C"), since, may_rest=True)
     assert len(own_resting(quoting)) == 4
     assert "(4 as far as the bot knows" in quoting.log[since:].splitlines()[-1]
+
+
+@pytest.mark.parametrize("error", RAISED)
+def test_an_order_whose_cancel_breaks_keeps_no_other_order_up(
+    quoting: Bench, error: Callable[[], Exception]
+) -> None:
+    stuck = own_resting(quoting)[0].order_id
+
+    def fail(request: requests.PreparedRequest, _: int) -> None:
+        if request.method == "DELETE" and stuck in (request.url or ""):
+            raise error()
+
+    quoting.wire.fault = fail
+    since = len(quoting.log)
+    assert_ended(quoting, quoting.bot.session.stop("Ctrl-C"), since, may_rest=True)
+    assert [order.order_id for order in own_resting(quoting)] == [stuck]
+    assert "(1 as far as the bot knows" in quoting.log[since:].splitlines()[-1]
 
 
 class _Broken(logging.Handler):
