@@ -14,6 +14,8 @@ import urllib3
 
 from bot import ending
 from bot.ending import End
+from exchange.models import Order
+from execution.canceler import Canceler, NullRecorder
 from ledger.database import LedgerError
 from runtime import signals
 from tests.support.bench import Bench, MakeBench, own_resting, unavailable
@@ -186,11 +188,9 @@ def test_an_error_that_lasts_ends_a_stop_with_words(quoting: Bench, error: Calla
     assert "(4 as far as the bot knows" in quoting.log[since:].splitlines()[-1]
 
 
-@pytest.mark.parametrize("error", RAISED)
-def test_an_order_whose_cancel_breaks_keeps_no_other_order_up(
-    quoting: Bench, error: Callable[[], Exception]
-) -> None:
-    stuck = own_resting(quoting)[0].order_id
+@pytest.mark.parametrize("number", range(len(RAISED)))
+def test_an_order_whose_cancel_breaks_keeps_no_other_order_up(quoting: Bench, number: int) -> None:
+    stuck, error = own_resting(quoting)[number % 4].order_id, RAISED[number]
 
     def fail(request: requests.PreparedRequest, _: int) -> None:
         if request.method == "DELETE" and stuck in (request.url or ""):
@@ -201,6 +201,22 @@ def test_an_order_whose_cancel_breaks_keeps_no_other_order_up(
     assert_ended(quoting, quoting.bot.session.stop("Ctrl-C"), since, may_rest=True)
     assert [order.order_id for order in own_resting(quoting)] == [stuck]
     assert "(1 as far as the bot knows" in quoting.log[since:].splitlines()[-1]
+
+
+class _BrokenRecorder(NullRecorder):
+    def canceling(self, order: Order) -> None:
+        raise ValueError("a bug")
+
+    canceled = canceling
+
+
+def test_records_that_fail_keep_no_order_up(quoting: Bench) -> None:
+    """The order is canceled first, and what could not be recorded is told."""
+    own = quoting.bot.session.bookkeeper.own
+    canceler = Canceler(quoting.client, quoting.bot.log, _BrokenRecorder(), own)
+    assert canceler.shut_down(quoting.bot.session.executor.last_expiry, "a test") == ("", 0)
+    assert own_resting(quoting) == []
+    assert "A cancel could not be recorded: ValueError: a bug" in quoting.log
 
 
 class _Broken(logging.Handler):

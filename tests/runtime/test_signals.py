@@ -69,8 +69,11 @@ def test_which_second_signal_ends_a_stop(
     assert bool(signals.until_hurried(lambda: None)) is counts, "a later step of the stop does not begin"
 
 
+@pytest.mark.parametrize("is_hurried", [False, True])
 @pytest.mark.parametrize("more", [INT, TERM, ALARM])
-def test_what_an_interrupted_step_cleans_up_is_not_interrupted(seconds: Seconds, more: int) -> None:
+def test_what_an_interrupted_step_cleans_up_is_not_interrupted(
+    seconds: Seconds, more: int, is_hurried: bool
+) -> None:
     """A file is closed, a transaction rolled back. Neither another signal nor the alarm that repeats a dropped
     one cuts that short."""
     done = []
@@ -83,7 +86,10 @@ def test_what_an_interrupted_step_cleans_up_is_not_interrupted(seconds: Seconds,
             signal.raise_signal(more)
             done.append("cleaned up")
 
-    assert signals.until_stopped(step) == "Ctrl-C"
+    if is_hurried:
+        signal.raise_signal(TERM)
+        seconds.now += 20
+    assert (signals.until_hurried if is_hurried else signals.until_stopped)(step) == "Ctrl-C"
     assert done == ["cleaned up"]
 
 
