@@ -374,9 +374,7 @@ class Session:
         It raises nothing, and ends with one `[SHUTDOWN]`. A hurry of `runtime/signals.py` ends what waits."""
         log = unfailing(self._log)
         if not self._client.requests_sent or self._is_waiting_at_start:
-            log(
-                "SHUTDOWN", "Nothing was placed or canceled" if self._client.requests_sent else "Nothing was sent"
-            )
+            log("SHUTDOWN", "Nothing was placed or canceled" if self._client.requests_sent else "Nothing was sent")
             return 0
         if self._account_user.is_taken and self.executor.last_expiry is None:
             log("SHUTDOWN", "Nothing was changed: what rests is the other bot's")

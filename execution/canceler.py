@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime, timedelta
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from clients import KalshiHttpClient
@@ -166,8 +166,8 @@ class Canceler:
     def shut_down(self, last_expiry: datetime | None, why: str, known: int = 0) -> Shutdown:
         """Cancel the bot's orders and verify it. Raises nothing.
 
-        A hurry of `runtime/signals.py` ends that. `last_expiry`: the expiry of the last order sent, None if none was sent. `why`: what stops the bot. `known`:
-        how many of its orders rest as far as the bot knows."""
+        A hurry of `runtime/signals.py` ends that. `last_expiry`: the expiry of the last order sent, None if none was
+        sent. `why`: what stops the bot. `known`: how many of its orders rest as far as the bot knows."""
         self._log = unfailing(self._log)
         self._client.shorten_timeouts()
         end = _ShutdownState(last_expiry, known)
@@ -271,7 +271,12 @@ class _ShutdownState:
             )
         if self.until and self.until + _SLACK < now:
             return f"All our orders have expired by now, but the bot could not verify it ({self.problem})", 0
-        until = f"until {log_format.local_time(self.until)} at the latest" if self.until else "until they are canceled"
+        until = (
+            f"until {log_format.local_time(self.until)} at the latest" if self.until else "until they are canceled"
+        )
         rest = self._known + self._unreadable + sum(not self.told.get(one) for one in self._listed)
         how = f"Cancel them: {typed('main.py cancel-all')}, or on the website"
-        return f"OUR ORDERS MAY STILL REST {until} ({rest} as far as the bot knows; {self.problem}). {how}", ExitCode.ORDERS_MAY_REST
+        return (
+            f"OUR ORDERS MAY STILL REST {until} ({rest} as far as the bot knows; {self.problem}). {how}",
+            ExitCode.ORDERS_MAY_REST,
+        )

@@ -2,11 +2,13 @@
 
 Promise:
 - The first signal is the wish to stop. It raises `Stopped`, a `KeyboardInterrupt`, in a step that runs
-  `until_stopped`, at the point that the step has reached. Elsewhere it is remembered, and raised by the next such step.
-- A later one is a hurry: it ends a step that runs `until_hurried`, now or when it comes. Nothing else is interrupted.
-- A Ctrl-C is a hurry if it comes at least a second after the signal before it. So keys that bounce or are held, and
-  signals that come together (of the shell and of `timeout`, SIGHUP with SIGTERM), are one wish.
-- What an interrupted step raises ends there: no signal raises twice, and none raises while that is being handled.
+  `until_stopped`, at the point that the step has reached. Elsewhere it is kept, and ends the next such step.
+- A later one can be a hurry. It ends a step that runs `until_hurried`, and each later one. Nothing else is
+  interrupted.
+- A Ctrl-C is a hurry if it comes at least a second after the stop signal before it, whether or not that one counted.
+  So keys that bounce or are held, and signals that come together (of the shell and of `timeout`, SIGHUP with
+  SIGTERM), are one wish.
+- A step is interrupted once: nothing is raised while it cleans up.
 """
 
 from __future__ import annotations

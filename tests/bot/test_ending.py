@@ -99,10 +99,8 @@ def test_signals_in_the_first_second_of_a_stop_do_not_end_it(quoting: Bench, sec
         assert_ended(quoting, code, since)
 
 
-def test_a_deliberate_second_ctrl_c_ends_any_moment_of_a_stop_with_words(
-    quoting: Bench, seconds: Seconds
-) -> None:
-    """Also inside a write to the ledger or to the log. What it leaves behind is told, with how many and the remedy."""
+def test_a_deliberate_second_ctrl_c_ends_any_moment_of_a_stop_with_words(quoting: Bench, seconds: Seconds) -> None:
+    """Also inside a write to the ledger or to the log. What may rest is told, with how many and the remedy."""
     _, lines = at_line(0, lambda: None, lambda: quoting.bot.session.stop("Ctrl-C"))
     codes = []
     for moment in moments(lines, 16):
@@ -157,6 +155,10 @@ def test_no_error_in_a_stop_leaves_orders_resting_without_a_word(
     _, called = at_call("", lambda: None, lambda: quoting.bot.session.stop("Ctrl-C"))
     failing = [name for name in called if may_fail(name)]
     assert len(failing) > 60
+
+    def end() -> int:
+        return ending.run(lambda: End("a test", 0), quoting.bot.session.stop, quoting.bot.log)
+
     for number, name in enumerate(failing[::8]):
         quote_again(quoting, seconds)
         since = len(quoting.log)
@@ -165,11 +167,10 @@ def test_no_error_in_a_stop_leaves_orders_resting_without_a_word(
         def fail(error: Exception = error) -> None:
             raise error
 
-        stop = quoting.bot.session.stop
-        code, _ = at_call(name, fail, lambda: ending.run(lambda: End("a test", 0), stop, quoting.bot.log))
+        code, _ = at_call(name, fail, end)
         log = quoting.log[since:]
         assert code in (0, 3), name
-        assert log.count('[SHUTDOWN]') + capfd.readouterr().err.count('[SHUTDOWN]') == 1, name
+        assert log.count("[SHUTDOWN]") + capfd.readouterr().err.count("[SHUTDOWN]") == 1, name
         if code == 0:
             assert own_resting(quoting) == [], name
 

@@ -49,7 +49,7 @@ def test_signals_that_come_together_stop_the_bot_once(tmp_path: Path) -> None:
             run = {"executable": shutil.which("timeout")} if name == "timeout" else {}
             before = ["-s", "INT", "60", sys.executable] if name == "timeout" else []
             bots[name] = python(clone, *before, "market_bot.py", stdin=subprocess.DEVNULL, **run)
-        for name, clone in clones.items():
+        for clone in clones.values():
             wait_for(lambda clone=clone: "[CYCLE] Number: 1 " in read(clone / "trade.log"), 30, "cycle")  # type: ignore[misc]
         for name, bot in bots.items():
             ways[name](bot)

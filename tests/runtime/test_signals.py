@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -97,10 +98,8 @@ def test_a_stop_that_a_step_drops_arrives_all_the_same(seconds: Seconds) -> None
     """Once the alarm comes, or when the step ends. After that no alarm acts as a second Ctrl-C."""
 
     def drop() -> None:
-        try:
+        with suppress(KeyboardInterrupt):
             signal.raise_signal(INT)
-        except KeyboardInterrupt:
-            pass
 
     def drop_and_go_on() -> None:
         drop()
