@@ -166,8 +166,8 @@ class Canceler:
     def shut_down(self, last_expiry: datetime | None, why: str, known: int = 0) -> Shutdown:
         """Cancel the bot's orders and verify it. Raises nothing.
 
-        A hurry of `runtime/signals.py` ends that. `last_expiry`: the expiry of the last order sent, None if none was
-        sent. `why`: what stops the bot. `known`: how many of its orders rest as far as the bot knows."""
+        A hurry of `runtime/signals.py` ends that. `last_expiry`: the expiry of the last order sent, None if none
+        was sent. `why`: what stops the bot. `known`: how many of its orders rest as far as the bot knows."""
         self._log = unfailing(self._log)
         self._client.shorten_timeouts()
         end = _ShutdownState(last_expiry, known)

@@ -5,9 +5,9 @@ Promise:
   `until_stopped`, at the point that the step has reached. Elsewhere it is kept, and ends the next such step.
 - A later one can be a hurry. It ends a step that runs `until_hurried`, and each later one. Nothing else is
   interrupted.
-- A Ctrl-C is a hurry if it comes at least a second after the stop signal before it, whether or not that one counted.
-  So keys that bounce or are held, and signals that come together (of the shell and of `timeout`, SIGHUP with
-  SIGTERM), are one wish.
+- A Ctrl-C is a hurry if it comes at least a second after the stop signal before it, whether or not that one
+  counted. So keys that bounce or are held, and signals that come together (of the shell and of `timeout`, SIGHUP
+  with SIGTERM), are one wish.
 - A step is interrupted once: nothing is raised while it cleans up.
 """
 

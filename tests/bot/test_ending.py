@@ -99,7 +99,7 @@ def test_signals_in_the_first_second_of_a_stop_do_not_end_it(quoting: Bench, sec
         assert_ended(quoting, code, since)
 
 
-def test_a_deliberate_second_ctrl_c_ends_any_moment_of_a_stop_with_words(quoting: Bench, seconds: Seconds) -> None:
+def test_a_deliberate_second_ctrl_c_ends_a_stop_with_words(quoting: Bench, seconds: Seconds) -> None:
     """Also inside a write to the ledger or to the log. What may rest is told, with how many and the remedy."""
     _, lines = at_line(0, lambda: None, lambda: quoting.bot.session.stop("Ctrl-C"))
     codes = []
@@ -115,7 +115,7 @@ def test_a_deliberate_second_ctrl_c_ends_any_moment_of_a_stop_with_words(quoting
     assert "4 as far as the bot knows; Ctrl-C a second time" in quoting.log
 
 
-def test_a_first_ctrl_c_while_an_error_stops_the_bot_does_not_end_the_stop(
+def test_a_first_ctrl_c_while_an_error_stops_the_bot_waits(
     quoting: Bench, seconds: Seconds
 ) -> None:
     """You press it because you see the error. The stop that you want is under way."""
@@ -147,7 +147,7 @@ def may_fail(name: str) -> bool:
     return file not in _THE_STOP_ITSELF and function not in (*keeps_going, "held_text")
 
 
-def test_no_error_in_a_stop_leaves_orders_resting_without_a_word(
+def test_no_error_in_a_stop_hides_orders_that_rest(
     quoting: Bench, seconds: Seconds, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Each function that a stop calls fails once, with errors of all kinds. The orders go all the same, or the
