@@ -371,7 +371,7 @@ class Session:
     def stop(self, why: str) -> int:
         """Cancel our orders, then finish the ledger. Returns the process's exit code.
 
-        It raises nothing, and ends with one `[SHUTDOWN]`. A hurry of `runtime/signals.py` ends what waits."""
+        Ends with one `[SHUTDOWN]`, also if parts of it fail. A hurry of `runtime/signals.py` ends what waits."""
         log = unfailing(self._log)
         if not self._client.requests_sent or self._is_waiting_at_start:
             log("SHUTDOWN", "Nothing was placed or canceled" if self._client.requests_sent else "Nothing was sent")

@@ -40,7 +40,8 @@ def at_line(number: int, act: Callable[[], object], run: Callable[[], int | None
 def at_call(of: str, act: Callable[[], object], run: Callable[[], int | None]) -> tuple[int | None, list[str]]:
     """Run, and act when a function of the product is called first.
 
-    `of`: as it is returned, or only its name; "" for none. Returns what `run` returned, and the functions that were called."""
+    `of`: as it is returned, or only its name; "" for none. Returns what `run` returned, and
+    the functions that were called."""
     called: dict[str, None] = {}
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
