@@ -382,7 +382,7 @@ class Session:
         more = "the bot cancels its orders; if you press Ctrl-C again after a second, it stops at once"
         log("INFO", {"Stopping": why, "Then": more})
         end = self.canceler.shut_down(self.executor.last_expiry, why, self.bookkeeper.order_records.resting())
-        means = "The stop goes on; the next start reads from the exchange what the ledger lacks"
+        means = "The next start reads from the exchange what the ledger lacks"
         if not end.code:  # the next start does this as well, if a hurry ends it
             signals.until_hurried(partial(recovery.try_or_log, self._close_books, log, means))
         recovery.try_or_log(partial(self.bookkeeper.end_session, f"stopped: {why}"), log, means)
