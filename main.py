@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from runtime import standard_streams
+from runtime import signals, standard_streams
 from runtime.console import HOME, Checklist, ExitCode, typed
 from runtime.preflight import check_machine, startup_problem
 from runtime.version import VERSION
@@ -188,8 +188,9 @@ def _reported(code: int) -> int:
 
 if __name__ == "__main__":
     standard_streams.secure()
-    try:
-        sys.exit(_reported(main()))
-    except KeyboardInterrupt:
-        print("main: interrupted before it was done", file=sys.stderr)
-        sys.exit(ExitCode.FAILED)
+    signals.heed()
+    codes: list[int] = []
+    signals.until_stopped(lambda: codes.append(main()))
+    if not codes:
+        print("main: interrupted before it was done. To finish it, type the command again", file=sys.stderr)
+    sys.exit(_reported(codes[0] if codes else ExitCode.FAILED))

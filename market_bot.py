@@ -24,9 +24,10 @@ from logging import Logger
 from pathlib import Path
 from types import MappingProxyType
 
-from bot import cooldowns, launch, log_events, recovery
+from bot import cooldowns, ending, launch, log_events, recovery
 from bot.connection import DOTENV_FILE, Connection
 from bot.decision import CycleInputs, Decision, decide, headroom, resting_quotes
+from bot.ending import End
 from bot.log_events import CycleReport
 from bot.observation import AccountSnapshot, look_at_held
 from bot.prod_confirmation import Confirm
@@ -43,7 +44,7 @@ from execution.plan import Plan
 from incentive import IncentiveProgram
 from ledger.entries import CycleRecord, NewFill
 from ledger.ledger import Ledger, file_name
-from runtime import log_format, signals
+from runtime import log_format
 from runtime.console import HOME, ExitCode
 from runtime.log_output import TradeLog
 from runtime.version import VERSION
@@ -183,25 +184,21 @@ class MarketBot:
         """Trade until the bot is stopped. Returns the process's exit code.
 
         `OK`, `ORDERS_MAY_REST`, or `MISCONFIGURED` if only you can fix the error or you did not confirm."""
-        try:
-            what = {"Version": VERSION, "Environment": self.settings.env.value, **self._connection.about}
-            self.log("START", what | {"Time zone": log_format.time_zone(self._clock.now())})
-            for warning in self._connection.warnings:
-                self.log("INFO", {"Warning": warning})
-            self.log("SETTINGS", self.settings.in_words())
-            self._log_all([log_events.rule_known(self._clock.now(), self.settings.beyond_rule)])
-            return self._trade()
-        except KeyboardInterrupt as stop:
-            signals.acknowledge()
-            return self.session.stop(str(stop) or "Ctrl-C")
+        return ending.run(self._trade, self.session.stop, self.log)
 
-    def _trade(self) -> int:
-        """Run cycle after cycle. Returns an exit code when the loop ends by itself."""
+    def _trade(self) -> End:
+        """Run cycle after cycle. Returns when the loop ends by itself."""
+        what = {"Version": VERSION, "Environment": self.settings.env.value, **self._connection.about}
+        self.log("START", what | {"Time zone": log_format.time_zone(self._clock.now())})
+        for warning in self._connection.warnings:
+            self.log("INFO", {"Warning": warning})
+        self.log("SETTINGS", self.settings.in_words())
+        self._log_all([log_events.rule_known(self._clock.now(), self.settings.beyond_rule)])
         met = self.session.first_contact(self.settings, self._connection.about, self._confirm)
         if isinstance(met, Failure):
             return self._stop_on_error(met)
         if not met:
-            return ExitCode.MISCONFIGURED
+            return End("", ExitCode.MISCONFIGURED)
         while True:
             due = self._clock.monotonic() + self.settings.wait_time
             began, sent_before = self._clock.now(), self._client.requests_sent
@@ -217,8 +214,8 @@ class MarketBot:
                 self._retry_policy.on_success()
                 again = partial(self.session.sell_at_second_look, self._decision, due)
                 recovery.try_or_log(again, self.log, "The next cycle looks again")
-                self._use_slack()
-            self.session.log_clock()
+                recovery.try_or_log(self._use_slack, self.log, "Trading continues")
+            recovery.try_or_log(self.session.log_clock, self.log, "Trading continues")
             self._wait(due)
 
     def start_trading(self) -> Selection | None:
@@ -298,10 +295,10 @@ class MarketBot:
             self.session.end()
         return None if follows.stop else follows.seconds
 
-    def _stop_on_error(self, failure: Failure) -> int:
-        """Stop because only a person can fix the error. Returns the exit code."""
+    def _stop_on_error(self, failure: Failure) -> End:
+        """Stop because only a person can fix the error."""
         self.log("ERROR", f"The bot stops: only you can fix this ({failure.text})")
-        return max(self.session.stop("an error that only you can fix"), ExitCode.MISCONFIGURED)
+        return End("an error that only you can fix", ExitCode.MISCONFIGURED)
 
     def _use_slack(self) -> None:
         """Between two cycles, read prices missing from the report and scan a due board."""

@@ -27,10 +27,10 @@ from exchange import order_payloads
 from exchange.errors import ConfigError
 from ledger.database import LedgerError
 from ledger.ledger import Ledger
-from runtime import lock, log_format, log_output, standard_streams
+from runtime import lock, log_format, log_output, signals, standard_streams
 from runtime.console import HOME, ExitCode
+from runtime.last_words import named, say
 from runtime.lock import AlreadyRuns
-from runtime.signals import Signals
 
 
 class Paths(NamedTuple):
@@ -56,20 +56,26 @@ def start(
     read_settings: Callable[[], Settings], paths: Paths, confirm: Confirm | None, bot_class: type[Bot]
 ) -> int:
     """Run a bot with the settings until it ends. Returns the process's exit code."""
-    signals = Signals()
-    bot: Bot | None = None
-    with ExitStack() as held:
-        try:
-            bot = _ready(read_settings, paths, confirm, bot_class, held)
-            return bot.run() if bot else ExitCode.MISCONFIGURED
-        except KeyboardInterrupt:
-            if bot is None:
-                print("market_bot: stopped at its start; nothing was sent", file=sys.stderr)
-                return 0
-            print("market_bot: stopped during shutdown; orders may rest until they expire", file=sys.stderr)
-            return ExitCode.ORDERS_MAY_REST
-        finally:
-            signals.ignore()
+    signals.heed()
+    held, bots = ExitStack(), list[Bot | None]()
+    try:
+        if signals.until_hurried(lambda: bots.append(_ready(read_settings, paths, confirm, bot_class, held))):
+            say("stopped at its start; nothing was sent")
+            return ExitCode.OK
+        return bots[0].run() if bots[0] else ExitCode.MISCONFIGURED
+    finally:
+        signals.ignore()
+        _let_go(held)
+
+
+def _let_go(held: ExitStack) -> None:
+    """Close the ledger and release the locks.
+
+    An error is told and no more: the end of the process does both as well."""
+    try:
+        held.close()
+    except Exception as error:
+        say(f"at its end: {named(error)}")
 
 
 def _ready(

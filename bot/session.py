@@ -56,6 +56,7 @@ from risk.guards import Guards, TargetGrace
 from risk.holes import Holes
 from risk.refusals import Refusals
 from runtime import signals
+from runtime.last_words import unfailing
 from runtime.log_format import Log
 
 REPORT_LACKS_IT = "Trading continues; the report lacks this until it can be read"
@@ -371,32 +372,31 @@ class Session:
         return recovery.resting_text(self.executor.last_expiry, self._client.clock.now())
 
     def stop(self, why: str) -> int:
-        """Cancel our orders, then finish the ledger. Returns the process's exit code."""
+        """Cancel our orders, then finish the ledger. Returns the process's exit code.
+
+        Ends with one `[SHUTDOWN]`, also if parts of it fail. A hurry of `runtime/signals.py` ends what waits."""
+        log = unfailing(self._log)
         if not self._client.requests_sent or self._is_waiting_at_start:
-            self._log(
-                "SHUTDOWN", "Nothing was placed or canceled" if self._client.requests_sent else "Nothing was sent"
-            )
+            log("SHUTDOWN", "Nothing was placed or canceled" if self._client.requests_sent else "Nothing was sent")
             return 0
         if self._account_user.is_taken and self.executor.last_expiry is None:
-            self._log("SHUTDOWN", "Nothing was changed: what rests is the other bot's")
+            log("SHUTDOWN", "Nothing was changed: what rests is the other bot's")
             return 0
-        more = "the bot cancels its orders; a second Ctrl-C stops at once"
-        self._log("INFO", {"Stopping": why, "Then": more})
-        end = self.canceler.shut_down(self.executor.last_expiry, why)
-        if end.problem:
-            self._log("SHUTDOWN", end.problem)
-        try:
-            if not end.code:
-                self.order_groups.close()
-            if self.begun and not end.code:
-                means = "The next start reads from the exchange what the ledger lacks"
-                recovery.try_or_log(self._finish_books, self._log, means)
-        except KeyboardInterrupt:  # the next start does this as well: no need to wait
-            signals.acknowledge()
-        self.bookkeeper.end_session(f"stopped: {why}")
-        if not end.problem:  # last, so that it includes the latest fills
-            self._log("SHUTDOWN", *self.canceler.held_text())
+        more = "the bot cancels its orders; if you press Ctrl-C again after a second, it stops at once"
+        log("INFO", {"Stopping": why, "Then": more})
+        end = self.canceler.shut_down(self.executor.last_expiry, why, self.bookkeeper.order_records.resting())
+        means = "The next start reads from the exchange what the ledger lacks"
+        if not end.code:  # the next start does this as well, if a hurry ends it
+            signals.until_hurried(partial(recovery.try_or_log, self._close_books, log, means))
+        recovery.try_or_log(partial(self.bookkeeper.end_session, f"stopped: {why}"), log, means)
+        # last, so that it includes the latest fills
+        log("SHUTDOWN", *((end.problem,) if end.problem else self.canceler.held_text()))
         return end.code
+
+    def _close_books(self) -> None:
+        self.order_groups.close()
+        if self.begun:
+            self._finish_books()
 
     def _finish_books(self) -> None:
         self.bookkeeper.order_records.sync_resting(())

@@ -1,7 +1,7 @@
 """Cancel orders, in a cycle, in an emergency and when the bot stops.
 
 Promise:
-- A cancel needs no gate, no limit and no halt check.
+- A cancel needs no gate, no limit and no halt check, and no record of it can keep it back.
 - An order that could not be canceled is logged.
 - A stop ends with none of the bot's orders resting, or says in capitals until when some may rest.
 """
@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from clients import KalshiHttpClient
+from exchange.account import Position
 from exchange.errors import ExchangeError, Gone, OutcomeUnknown, Recovery, StillResting
+from exchange.json_fields import PartialList
 from exchange.models import Order, OrderRequest, OrderResponse
 from exchange.orderbook import Bid
 from execution.cancel_reasons import CancelCause, CancelReason
 from ledger.own_tags import OwnTags
 from runtime import log_format, signals
-from runtime.console import ExitCode
+from runtime.console import ExitCode, typed
+from runtime.last_words import named, unfailing
 from runtime.log_format import Log
 
 VERIFY_TRIES = 5
@@ -83,7 +87,7 @@ class Canceler:
         """Cancel every order of the account and verify it. Raises `StillResting`.
 
         `spares`: whether an order is left alone. The check waits, because lists lag behind orders."""
-        told: set[str] = set()
+        told: dict[str, bool] = {}
         for attempt in range(VERIFY_TRIES + 1):
             current = self._client.lists_are_current()
             found = self._client.get_resting_orders()
@@ -114,20 +118,18 @@ class Canceler:
             self._client.clock.sleep(VERIFY_SECONDS)
         raise OutcomeUnknown("Reading the account", "the exchange's lists lag behind the bot's requests")
 
-    def cancel(self, orders: Iterable[Order], cause: CancelCause, told: set[str] | None = None) -> None:
+    def cancel(self, orders: Iterable[Order], cause: CancelCause, told: dict[str, bool] | None = None) -> None:
         """Cancel orders.
 
-        `told`: ids whose cancel was logged before; lists that lag may repeat them. Raises the last `ExchangeError`
-        that concerns more than its order, after all were tried."""
-        failed: ExchangeError | None = None
-        told = set() if told is None else told
+        `told`: ids whose cancel was logged before, and whether it worked; lists that lag may repeat them. Raises
+        the last error that concerns more than its order, after all were tried."""
+        failed: Exception | None = None
+        told = {} if told is None else told
         for order in orders:
             try:
-                self.cancel_one(order, cause, is_told=order.order_id in told)
-            except ExchangeError as error:  # the others are still tried
+                told[order.order_id] = self.cancel_one(order, cause, is_told=order.order_id in told)
+            except Exception as error:  # the others are still tried
                 failed = error
-            else:
-                told.add(order.order_id)
         if failed is not None:
             raise failed
 
@@ -138,7 +140,7 @@ class Canceler:
         said = log_format.resting_order(order)
         if not is_told:
             self._log("CANCEL ORDER", said | {"Reason": cause.text})
-        self._recorder.canceling(order)
+        self._record(self._recorder.canceling, order)
         try:
             self._client.cancel_order(order)
         except Gone:
@@ -150,25 +152,41 @@ class Canceler:
             self._log("ERROR", str(error), [f"It still rests; the bot adds nothing in {order.ticker} meanwhile"])
             return False
         else:
-            self._recorder.canceled(order)
+            self._record(self._recorder.canceled, order)
         return True
 
-    def shut_down(self, last_expiry: datetime | None, why: str) -> Shutdown:
-        """Cancel the bot's orders and verify it.
-
-        `last_expiry`: the expiry of the last order sent, None if none was sent. `why`: what stops the bot."""
-        self._client.shorten_timeouts()
-        end = _ShutdownState(last_expiry)
+    def _record(self, record: Callable[[Order], None], order: Order) -> None:
+        """Record a cancel. A failure is logged: the other orders must be canceled too."""
         try:
-            self._take_down(end, CancelCause(CancelReason.STOP, f"the bot stops ({why})"))
-        except KeyboardInterrupt:
-            signals.acknowledge()
-            end.problem = "Ctrl-C a second time"
-        return Shutdown(*end.told(self._client.clock.now())) if end.problem else Shutdown("", ExitCode.OK)
+            record(order)
+        except Exception as error:
+            means = "The order is canceled all the same; the report may lack it"
+            self._log("ERROR", f"A cancel could not be recorded: {named(error)}", [means])
+
+    def shut_down(self, last_expiry: datetime | None, why: str, known: int = 0) -> Shutdown:
+        """Cancel the bot's orders and verify it. Raises nothing.
+
+        A hurry of `runtime/signals.py` ends that. `last_expiry`: the expiry of the last order sent, None if none
+        was sent. `why`: what stops the bot. `known`: how many of its orders rest as far as the bot knows."""
+        self._log = unfailing(self._log)
+        self._client.shorten_timeouts()
+        end = _ShutdownState(last_expiry, known)
+        cause = CancelCause(CancelReason.STOP, f"the bot stops ({why})")
+
+        def take_down() -> None:
+            try:
+                self._take_down(end, cause)
+            except Exception as error:
+                self._tell(end, error)
+
+        ended_by = signals.until_hurried(take_down)
+        if ended_by and end.problem:
+            end.problem = f"{ended_by} a second time"
+        return Shutdown(*end.outcome(self._client.clock.now())) if end.problem else Shutdown("", ExitCode.OK)
 
     def _take_down(self, end: _ShutdownState, cause: CancelCause) -> None:
         """Cancel and check repeatedly: lists lag, and an order may have been on its way."""
-        tries, told = 0, set[str]()
+        tries = 0
         for attempt in itertools.count():
             settled = not self._client.unanswered_seconds
             try:
@@ -181,9 +199,9 @@ class Canceler:
                     return
                 end.problem = f"{end.left} are still listed" if end.left else "the exchange's lists lag behind"
                 tries += current
-                self.cancel(own, cause, told)
-            except ExchangeError as error:
-                end.problem = str(error)
+                self.cancel(own, cause, end.told)
+            except Exception as error:
+                self._tell(end, error)
                 tries += 1
                 if end.until is None and not end.left:
                     return
@@ -191,14 +209,28 @@ class Canceler:
                 return
             self._client.clock.sleep(VERIFY_SECONDS)
 
+    def _tell(self, end: _ShutdownState, error: Exception) -> None:
+        """Note why orders may rest. The last line tells an error of the exchange."""
+        end.problem = str(error) if isinstance(error, ExchangeError) else named(error)
+        if not isinstance(error, ExchangeError):
+            means = "The stop goes on; its last line says whether orders may rest"
+            self._log("ERROR", f"While the bot canceled its orders: {end.problem}", [means])
+
     def held_text(self) -> tuple[str, list[str]]:
-        """The positions that a stopped bot still holds, as text and details for the log."""
+        """The positions that a stopped bot still holds, as text and details for the log.
+
+        Raises nothing."""
         gone = "None of our orders rests any more"
-        try:
-            held = self._client.get_positions()
-        except (ExchangeError, KeyboardInterrupt):  # no time, or no answer: say less
-            signals.acknowledge()
+        found: list[PartialList[Position]] = []
+
+        def look() -> None:
+            with suppress(Exception):  # no answer: say less
+                found.append(self._client.get_positions())
+
+        signals.until_hurried(look)
+        if not found:
             return f"{gone}; positions could not be read", []
+        held = found[0]
         if not held:
             return f"{gone}; no positions are held", []
         many = "1 position is" if len(held) == 1 else f"{len(held)} positions are"
@@ -216,17 +248,21 @@ class Canceler:
 class _ShutdownState:
     """What is known of the bot's orders while it stops.
 
-    `left`: their number at the last check. `until`: when the last of them expires. `problem`: why some may rest,
-    empty if none does."""
+    `left`: their number at the last check. `until`: when the last of them expires. `told`: the orders canceled so
+    far, and whether that worked. `problem`: why some may rest, empty if none does."""
 
-    def __init__(self, last_expiry: datetime | None) -> None:
+    def __init__(self, last_expiry: datetime | None, known: int) -> None:
         self.until, self.left, self.problem = last_expiry, 0, "the orders were not checked yet"
+        self.told: dict[str, bool] = {}
+        self._known, self._listed, self._unreadable = known, frozenset[str](), 0
 
     def saw(self, own: Collection[Order], unreadable: int) -> None:
-        self.left = len(own) + unreadable
+        self.left, self._unreadable = len(own) + unreadable, unreadable
+        self._listed = frozenset(order.order_id for order in own)
+        self._known = 0  # after what replaces it: a hurry may come between two lines
         self.until = max((at for at in (self.until, *(order.expires for order in own)) if at), default=None)
 
-    def told(self, now: datetime) -> tuple[str, int]:
+    def outcome(self, now: datetime) -> tuple[str, int]:
         """The problem as text for the log, and the exit code."""
         if self.until is None and not self.left:
             return (
@@ -235,7 +271,12 @@ class _ShutdownState:
             )
         if self.until and self.until + _SLACK < now:
             return f"All our orders have expired by now, but the bot could not verify it ({self.problem})", 0
-        until = f"until {log_format.local_time(self.until)}" if self.until else "until they are canceled"
-        seen = f"{self.left} were listed last; " if self.left else ""
-        loudly = f"OUR ORDERS MAY STILL REST {until} ({seen}{self.problem}). Cancel them on the website"
-        return loudly, ExitCode.ORDERS_MAY_REST
+        until = (
+            f"until {log_format.local_time(self.until)} at the latest" if self.until else "until they are canceled"
+        )
+        rest = self._known + self._unreadable + sum(not self.told.get(one) for one in self._listed)
+        how = f"Cancel them: {typed('main.py cancel-all')}, or on the website"
+        return (
+            f"OUR ORDERS MAY STILL REST {until} ({rest} as far as the bot knows; {self.problem}). {how}",
+            ExitCode.ORDERS_MAY_REST,
+        )

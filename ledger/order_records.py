@@ -46,6 +46,11 @@ class OrderRecords:
         self.known = {name: record for name, record in self.known.items() if is_uncounted(record)}
         self._canceled_by_us &= self.known.keys()
 
+    def resting(self) -> int:
+        """How many orders rest, as far as the bot knows."""
+        now = self._client.clock.now()
+        return sum(one.ended is None and (one.expires is None or now < one.expires) for one in self.known.values())
+
     def placed(self, order: OrderRequest, response: OrderResponse) -> None:
         """Record an order that the exchange accepted."""
         now = self._client.clock.now()

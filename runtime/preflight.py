@@ -9,12 +9,12 @@ Promise:
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import re
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from runtime import standard_streams
@@ -121,11 +121,14 @@ def remedy() -> str:
 
 
 def _stopped(program: str) -> None:
-    """End at once with a line.
+    """End at once with one line, however many signals came.
 
     An exception raised in the middle of an import may be swallowed there, and nothing is open yet that would have
     to be closed."""
-    print(f"{program}: stopped at its start; nothing was sent", file=sys.stderr, flush=True)
+    for number in stop_signals():
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError):  # without a buffer, which another signal may have found half written
+        os.write(2, f"{program}: stopped at its start; nothing was sent\n".encode())
     os._exit(0)
 
 
@@ -169,6 +172,8 @@ def requirements() -> dict[str, str]:
 
 
 def _installed(package: str) -> str | None:
+    import importlib.metadata  # here: it is slow, and a Ctrl-C before `prepare` is a traceback
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

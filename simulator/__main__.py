@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -194,9 +195,17 @@ def _say(text: str) -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  (never closed)
 
 
+def _stop(*_: object) -> None:
+    """Handle Ctrl-C, once: two in the same moment are one wish."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     _open_closed_streams()
     arguments = _arguments()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
     try:
         return serve(arguments)
     except (UnusableBooks, UnusableFaults, UnusableKey, PortTaken) as error:

@@ -182,20 +182,26 @@ def test_stopping_does_not_wait_for_the_rate_limit(clone: Path, serve: Callable[
 
 
 def test_a_second_ctrl_c_stops_at_once(clone: Path, serve: Callable[..., Served], run: Run) -> None:
-    """If the exchange hangs, a second Ctrl-C ends the bot within a second with exit 3. The log says until when
-    its orders may still rest."""
+    """If the exchange hangs, a deliberate second Ctrl-C ends the bot within a second with exit 3. The log says how
+    many orders may still rest, until when, and what to do. What comes in the first second, or is no Ctrl-C, does
+    not count."""
     served = serve()
     bot = run(served, SLOWLY)
     wait_for(quoting(clone), 30, "first cycle")
     served.process.send_signal(signal.SIGSTOP)
     bot.send_signal(signal.SIGINT)
     wait_for(lambda: "Stopping: Ctrl-C" in read(clone / "trade.log"), 5, "first answer")
-    time.sleep(0.3)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+        time.sleep(0.1)
+        bot.send_signal(number)
+    time.sleep(1.2)
+    assert bot.poll() is None
     code, seconds = stop(bot, signal.SIGINT)
     assert (code, seconds < 1.0) == (3, True), f"exit {code} after {seconds:.1f} s"
     (line,) = [line for line in read(clone / "trade.log").splitlines() if "[SHUTDOWN]" in line]
-    assert re.search(r"OUR ORDERS MAY STILL REST until \d\d:\d\d:\d\d", line)
+    assert re.search(r"OUR ORDERS MAY STILL REST until \d\d:\d\d:\d\d at the latest \(\d+ as far as", line)
     assert "Ctrl-C a second time" in line
+    assert "main.py cancel-all" in line
     served.process.send_signal(signal.SIGCONT)
 
 
@@ -220,12 +226,14 @@ def listens(process: subprocess.Popen[str]) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
 def test_a_stop_during_the_start_ends_without_a_traceback(run: Run) -> None:
-    """Ctrl-C or SIGTERM may come at any moment of the start. The bot exits with 0."""
+    """Ctrl-C or SIGTERM may come at any moment of the start, and the other in the same moment. The bot exits with
+    0."""
     for number, delay in enumerate((0.0, 0.05, 0.15, 0.3, 0.6, 0.9)):
         bot = run()
         wait_for(lambda bot=bot: listens(bot), 10, "signal handler")  # type: ignore[misc]
         time.sleep(delay)
-        bot.send_signal((signal.SIGINT, signal.SIGTERM)[number % 2])
+        for one in ((signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT))[number % 2]:
+            bot.send_signal(one)
         said, _ = bot.communicate(timeout=10)
         assert bot.returncode == 0, said
         assert "Traceback" not in said, said
@@ -235,12 +243,11 @@ def test_a_stop_that_python_drops_is_raised_again() -> None:
     """What is raised while an object is cleaned up goes nowhere."""
     script = (
         "import os, signal, time; from runtime import signals as stopping\n"
-        "signals = stopping.Signals()\n"
+        "stopping.heed()\n"
         "class Cleaned:\n"
         "    def __del__(self): os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1)\n"
-        "try:\n"
-        "    one = Cleaned(); del one; time.sleep(20)\n"
-        "except KeyboardInterrupt as stop: print('stopped by', stop)\n"
+        "def step(): one = Cleaned(); del one; time.sleep(20)\n"
+        "print('stopped by', stopping.until_stopped(step))\n"
     )
     began = time.monotonic()
     done = subprocess.run(
