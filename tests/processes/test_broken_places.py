@@ -110,7 +110,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[[int], Place]]:
 def test_lost_files_and_lacks_do_not_take_the_bot_down(begin: Callable[[int], Place]) -> None:
     """Each accident is one line. The bot then trades on, a second bot does not start, and Ctrl-C ends it clean."""
     place = begin(12)
-    place.trades_on()
+    place.wait_for(r"\[OPEN ORDER\]")
     handles = place.handles()
 
     shutil.rmtree(place.state)
@@ -151,7 +151,7 @@ def test_lost_files_and_lacks_do_not_take_the_bot_down(begin: Callable[[int], Pl
 
 def test_without_memory_ctrl_c_still_cancels(begin: Callable[[int], Place]) -> None:
     """The process may have no more memory than it has, and reads a long board."""
-    place = begin(600)
+    place = begin(500)
     place.wait_for(r"\[OPEN ORDER\]")
     has = re.search(r"VmSize:\s+(\d+) kB", Path(f"/proc/{place.bot.pid}/status").read_text())
     assert has
