@@ -20,7 +20,7 @@ import pytest
 import main
 import market_bot
 from bot.connection import embedded_client
-from runtime import log_output
+from runtime import log_output, signals
 from simulator import embedded
 from simulator.people import NOISE, RIVALS
 from simulator.reading import REAL, Reading
@@ -63,10 +63,11 @@ def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_signals() -> Iterator[None]:
-    """Restore the signal handlers. A bot that ran in this process leaves it ignoring the stop signals, and
-    processes started later would inherit that."""
+    """Restore the signal handlers, and forget what signals asked for. A bot that ran in this process leaves it
+    ignoring the stop signals, and processes started later would inherit that."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
+    signals.ignore()
     for number, answer in before.items():
         signal.signal(number, answer)
 
