@@ -20,6 +20,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from exchange.errors import NoAnswer, NotSent, Unreachable
+from exchange.machine_trouble import shortage
 
 E = TypeVar("E", bound=BaseException)
 
@@ -75,6 +76,10 @@ def _meaning(error: Exception, host: str, proxy: str | None, has_begun: bool) ->
     """The most exact kinds come first: most of them derive from those that follow."""
     causes = list(_causes(error))
     name = type(error).__name__
+    lack = next(filter(None, map(shortage, causes)), None)
+    if lack is not None:
+        was_connected = _first(causes, urllib3.exceptions.NewConnectionError) is None
+        return _Meaning(f"{lack.said} ({name})", lack.advice, may_be_sent=was_connected)
     if has_begun:
         said = "the answer was malformed" if isinstance(error, ValueError) else "the answer was cut off"
         return _Meaning(f"{said} ({name})")
