@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import runpy
 import signal
 import sys
@@ -15,11 +16,11 @@ from tests.support.project import PROJECT
 
 
 @pytest.mark.parametrize("moment", [150, 600, 3_000])
-def test_a_command_that_is_interrupted_twice_says_so_once(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], moment: int
-) -> None:
+def test_a_command_that_is_interrupted_twice_says_so_once(monkeypatch: pytest.MonkeyPatch, moment: int) -> None:
     heed_signals()
-    monkeypatch.setattr(sys, "argv", ["main.py", "status"])
+    said = io.StringIO()
+    for name, value in (("argv", ["main.py", "status"]), ("stdout", io.StringIO()), ("stderr", said)):
+        monkeypatch.setattr(sys, name, value)
 
     def run() -> int:
         with pytest.raises(SystemExit) as ended:
@@ -27,8 +28,7 @@ def test_a_command_that_is_interrupted_twice_says_so_once(
         return int(ended.value.code or 0)
 
     assert at_line(moment, lambda: send(signal.SIGINT, signal.SIGTERM), run) == (1, moment)
-    said = capfd.readouterr().err
-    assert said == "main: interrupted before it was done. To finish it, type the command again\n"
+    assert said.getvalue() == "main: interrupted before it was done. To finish it, type the command again\n"
 
 
 def test_a_simulator_that_is_stopped_twice_is_stopped(tmp_path: Path) -> None:
