@@ -1,4 +1,4 @@
-"""A simulated day on an exchange that answers as the real one does, oddities and lags included."""
+"""Simulated hours on an exchange that answers as the real one does, oddities and lags included."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.statements import assert_as_stated, present, total, truth
 
 pytestmark = pytest.mark.slow
 
-DAY, QUARTER = 24 * 60, 6 * 60
+HALF, QUARTER = 12 * 60, 6 * 60
 """In cycles of a minute."""
 
 ODD = replace(REAL, own_size_lag=20.0)
@@ -67,11 +67,11 @@ def trade(bench: Bench, cycles: int) -> Outcome:
     return Outcome(rested / wanted, report.total.fills)
 
 
-def test_a_day_of_lags_and_oddities_costs_no_presence(make_bench: MakeBench) -> None:
+def test_hours_of_lags_and_oddities_cost_no_presence(make_bench: MakeBench) -> None:
     """No error, no halt, every cent and every position explained, and quotes rest as long as on an exchange that
     answers as specified. Half a percent is left, because the fills of two runs come at other moments: once a
     request is a second later, other traders meet other quotes."""
-    odd = trade(make_bench(reading=ODD, who=EVERYBODY, programs=8, **SETTINGS), DAY)
+    odd = trade(make_bench(reading=ODD, who=EVERYBODY, programs=8, **SETTINGS), HALF)
     plain = trade(make_bench(reading=SPEC, who=EVERYBODY, programs=8, **SETTINGS), QUARTER)
     assert odd.present > 0.99
     assert odd.present == pytest.approx(plain.present, abs=0.005)
