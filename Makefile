@@ -22,12 +22,12 @@ test: .venv/.test-installed  ## everything that CI checks: lint, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 4 --dist loadgroup
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup
 
 quick: .venv/.test-installed  ## the same without the slow tests and the types; a minute or so
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest --numprocesses 4 --dist loadgroup -m "not slow"
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup -m "not slow"
 
 # Two simulated weeks of bad days, one in which windows are paid, three days in which nothing fails, thousands of
 # cycles in which no limit may be broken, 300 kills, every fault at every step, every endpoint missing, and days of a

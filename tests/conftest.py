@@ -27,7 +27,7 @@ from simulator.reading import REAL, Reading
 from simulator.rewards import TopTick
 from tests.support.bench import Bench, MakeBench, Said, Wire, share
 from tests.support.documented_log import assert_documented
-from tests.support.project import START, copy_of_the_product
+from tests.support.project import START, compile_product, copy_of_the_product
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, not wrong
 hypothesis.settings.load_profile("any machine")
@@ -36,10 +36,25 @@ SLOW = {"processes", "slow"}
 """Folders whose tests take seconds each. Other slow tests have the `slow` marker."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # once, before the workers start
+        compile_product()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name in SLOW:
             item.add_marker("slow")
+    items[:] = _waits_among_computations(items)
+
+
+def _waits_among_computations(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The tests in an order in which no core is idle for long: real processes mostly wait, so they are spread among
+    the other slow tests. Quick tests come last."""
+    waits = [item for item in items if item.path.parent.name == "processes"]
+    computes = [item for item in items if item.get_closest_marker("slow") and item not in set(waits)]
+    places = {item: place / len(group) for group in (waits, computes) for place, item in enumerate(group)}
+    return sorted(items, key=lambda item: places.get(item, 1.0))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -33,12 +33,12 @@ TOLD_BY_THE_MARKET = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def reader() -> Reader:
     return Reader(PROGRAMS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def scanned(reader: Reader) -> tuple[Board, Pace]:
     return reader.scan(dry=True)
 

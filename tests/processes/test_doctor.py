@@ -111,7 +111,7 @@ def serve(folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], Served]
     return process, Served(told["DEMO_URL"], told["DEMO_KEYID"], Path(told["DEMO_KEYFILE"]))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One simulator for all tests that only look."""
     process, simulator = serve(copy_of_the_product(tmp_path_factory.mktemp("served")))

@@ -33,12 +33,12 @@ DOCTOR = (
 Start = Callable[..., subprocess.Popen[str]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("ca"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exchange() -> Iterator[dict[str, str]]:
     """A simulator, by the variables that it prints."""
     served = simulator("--port", "0", "--ed25519", "--programs", "12", "--tier", "expert", *QUIET)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,8 @@ def test_a_failed_installation_starts_nothing(tmp_path: Path) -> None:
         shutil.copy(PROJECT / name, tmp_path / name)
     (tmp_path / "requirements.lock").write_text("--no-such-option\n")
     command = ["make", f"BIN={Path(sys.executable).parent}", "run"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    env = {"PATH": os.environ["PATH"]}  # not that of a `make test`
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     (told,) = [line for line in done.stderr.splitlines() if "nothing was started" in line]
     assert "check the network or the proxy" in told

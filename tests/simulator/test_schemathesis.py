@@ -79,7 +79,7 @@ LEARNT = re.compile(r"(\w+_)?ticker|\w+_id|exchange_index")
 # -- the specification, cut to what is offered ------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def document() -> Json:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with SPECIFICATION.open(encoding="utf-8") as file:
@@ -204,7 +204,7 @@ class Customer:
         case.validate_response(response, checks=CHECKS)
 
 
-@pytest.fixture(scope="module", params=READINGS.values(), ids=READINGS)
+@pytest.fixture(scope="session", params=READINGS.values(), ids=READINGS)
 def customer(request: pytest.FixtureRequest) -> Iterator[Customer]:
     """Exchanges open by the hundred here, so one key does for all: to make one takes longer than to open one."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -213,7 +213,7 @@ def customer(request: pytest.FixtureRequest) -> Iterator[Customer]:
         yield Customer(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def offered(document: Json, customer: Customer) -> schemathesis.BaseSchema:
     known = customer.known
     return schemathesis.openapi.from_dict(with_examples(cut(document), known), config=configured(known))

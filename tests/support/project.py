@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import py_compile
 import shutil
 from collections.abc import Iterable
 from datetime import datetime, timezone
@@ -27,6 +29,8 @@ PRODUCT = [
     ".env.example",
 ]
 
+COMPILED = ["__pycache__/*.pyc", *(f"{name}/**/*.pyc" for name in PACKAGES)]
+
 
 def needs(file: Path) -> pytest.MarkDecorator:
     """Skip a test if `file`, which may lie next to the project, is not there."""
@@ -34,12 +38,21 @@ def needs(file: Path) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not file.exists(), reason=told)
 
 
+def compile_product() -> None:
+    """Compile the product's modules. A process that does so itself starts in twice the time."""
+    for file in itertools.chain.from_iterable(map(PROJECT.glob, PRODUCT)):
+        if file.suffix == ".py":
+            py_compile.compile(str(file))
+
+
 def copy_of_the_product(there: Path) -> Path:
-    """Copy the files that a user needs to a folder, without key, log or settings. Returns the folder."""
-    for pattern in PRODUCT:
+    """Copy the files that a user needs to a folder, without key, log or settings. Returns the folder.
+
+    What `compile_product` compiled is copied too, with the times by which Python recognizes it."""
+    for pattern in (*PRODUCT, *COMPILED):
         for file in PROJECT.glob(pattern):
             (there / file.relative_to(PROJECT)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, there / file.relative_to(PROJECT))
+            shutil.copy2(file, there / file.relative_to(PROJECT))
     return there
 
 
