@@ -49,8 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _waits_among_computations(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The tests in an order in which no core is idle for long: real processes mostly wait, so they are spread among
-    the other slow tests. Quick tests come last."""
+    """The tests in an order in which no core is idle for long. Real processes mostly wait, so they are spread
+    among the other slow tests. Quick tests come last."""
     waits = [item for item in items if item.path.parent.name == "processes"]
     computes = [item for item in items if item.get_closest_marker("slow") and item not in set(waits)]
     places = {item: place / len(group) for group in (waits, computes) for place, item in enumerate(group)}
