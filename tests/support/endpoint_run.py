@@ -78,8 +78,10 @@ settlement that canceled an exit, which looks like a triggered group."""
 
 _FULL = SIZE * CONTRACT
 
-LAG = 1.5
-"""Seconds that the account's lists lag while nothing tells how complete they are."""
+LAG = 1.0
+"""Seconds that the account's lists lag while nothing tells how complete they are.
+
+The simulator keeps a copy each second, so it may be a second more: as long as the bot reckons with."""
 
 MOST_LINES = 2
 """Lines of the log that one death, or one return, of one endpoint may cost in one process."""
