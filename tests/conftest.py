@@ -6,6 +6,7 @@ No test touches your files or your signal handlers.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections import Counter
@@ -55,6 +56,12 @@ def _waits_among_computations(items: list[pytest.Item]) -> list[pytest.Item]:
     computes = [item for item in items if item.get_closest_marker("slow") and item not in set(waits)]
     places = {item: place / len(group) for group in (waits, computes) for place, item in enumerate(group)}
     return sorted(items, key=lambda item: places.get(item, 1.0))
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector look less often, and never at what was imported and collected."""
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
