@@ -336,20 +336,20 @@ class Stage:
         return places
 
     def missing(self, before: Collection[Place]) -> int:
-        """How many of the sides quoted `before` are neither quoted now nor replaced. A market in which traders
-        took the book below its target does not count: the bot rightly waits."""
+        """How many of the sides quoted `before` are neither quoted now nor replaced. A market does not count if
+        traders took the book below its target, or did not take what is for sale: the bot rightly waits."""
         now = self.quotes()
-        thin = 0 if self.is_alone else sum(1 for place in set(before) - now if self._misses_target(place[0]))
+        thin = 0 if self.is_alone else sum(1 for place in set(before) - now if self._rightly_waits(place[0]))
         asked = min(len(before), self.full)  # any further sides had resting exits, which are sold by now
         return max(asked - len(now) - thin, 0)
 
-    def _misses_target(self, ticker: str) -> bool:
+    def _rightly_waits(self, ticker: str) -> bool:
         book = self.exchange.markets[ticker].book
         own = [one for one in self.own() if one.ticker == ticker]
         targets = [one.target for one in self.exchange.programs if one.ticker == ticker and one.target]
         halves = ((book.bids, True), (book.asks, False))
         least = min(half.total - sum(o.remaining for o in own if o.is_bid == is_bid) for half, is_bid in halves)
-        return not targets or least < max(targets)
+        return bool(self.account.holdings[ticker].count) or not targets or least < max(targets)
 
     def unknown(self) -> list[str]:
         """Positions that the ledger does not agree with."""
