@@ -60,10 +60,7 @@ def _stop(stop: Callable[[], int], log: Log) -> int:
 
 
 def _tell(error: Exception, log: Log, means: str) -> None:
-    def again() -> None:
-        raise error
-
     try:
-        recovery.try_or_log(again, log, means)
+        recovery.log_failure(log, recovery.failure_of(error), means)
     except Exception:  # no memory for a traceback
         say(named(error))

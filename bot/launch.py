@@ -104,7 +104,7 @@ def _ready(
     except (ConfigError, LedgerError) as error:
         # The log belongs to the other process if one runs.
         if logger is None or isinstance(error, AlreadyRuns):
-            print(f"market_bot: {error}", file=sys.stderr)
+            say(str(error))
         else:
             logger.info(log_format.entry(datetime.now().astimezone(), "ERROR", str(error)))
         return None

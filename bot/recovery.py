@@ -18,6 +18,7 @@ from typing import NamedTuple
 from exchange.errors import BotError, ExchangeError, Recovery
 from exchange.machine_trouble import machine_trouble
 from exchange.trading_hours import Span
+from runtime.last_words import named
 from runtime.log_format import Log, local_time
 
 RETRY_SECONDS = 10.0
@@ -40,16 +41,21 @@ def attempt(step: Callable[[], object]) -> Failure | None:
     """Run a step. Returns its failure, or None. Only process-ending exceptions pass."""
     try:
         step()
-    except BotError as error:
+    except Exception as error:
+        return failure_of(error)
+    return None
+
+
+def failure_of(error: Exception) -> Failure:
+    """What an error means."""
+    if isinstance(error, BotError):
         looked_for = "The exchange may have carried it out; the next cycle checks before it acts"
         in_doubt = isinstance(error, ExchangeError) and error.maybe_done
         return Failure(str(error), (looked_for,) if in_doubt else (), error.recovery)
-    except Exception as error:
-        if lacking := machine_trouble(error):
-            return Failure(lacking, (), Recovery.RETRY)
-        told = f"Bug in the bot, please report it: {type(error).__name__}: {error}"
-        return Failure(told, tuple(traceback.format_exc().splitlines()), Recovery.RETRY)
-    return None
+    if lacking := machine_trouble(error):
+        return Failure(lacking, (), Recovery.RETRY)
+    told = f"Bug in the bot, please report it: {named(error)}"
+    return Failure(told, tuple("".join(traceback.format_exception(error)).splitlines()), Recovery.RETRY)
 
 
 def log_failure(log: Log, failure: Failure, means: str) -> None:

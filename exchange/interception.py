@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from exchange.errors import Intercepted
-from exchange.json_fields import decode, shorten_ids
+from exchange.json_fields import shorten_ids
 
 NO_SUCH_PATH = frozenset({404, 405, 410})
 """Statuses that say that the path, or the method, is not there."""
@@ -24,10 +24,15 @@ NO_SUCH_PATH = frozenset({404, 405, 410})
 LOGIN_NEEDED = 511
 """The status of a network that wants a sign-in first."""
 
-SIGN_IN = "sign in to this network in a browser"
+_SIGN_IN = "sign in to this network in a browser"
 _REFUSES = "a firewall, a VPN, a proxy or a login page may be the cause; the bot goes on trying"
-_NOT_THERE = "check the address in .env; if it is right, look for a newer version of the bot"
-_PROXY = "a proxy wants a user name and a password: put them into HTTPS_PROXY"
+_ADVICE = {
+    **dict.fromkeys(
+        NO_SUCH_PATH, "check the address in .env; if it is right, look for a newer version of the bot"
+    ),
+    407: "a proxy wants a user name and a password: put them into HTTPS_PROXY",
+    LOGIN_NEEDED: _SIGN_IN,
+}
 
 _CODE = re.compile(r"[a-z]+(?![A-Za-z])")
 """How a code of the exchange begins: with a word in small letters, as in `invalid_order`."""
@@ -35,6 +40,9 @@ _CODE = re.compile(r"[a-z]+(?![A-Za-z])")
 _PAGE = re.compile(
     rb"\s*(<!--.*?-->\s*)*<(!doctype|html|head|body|title|meta|script)\b", re.IGNORECASE | re.DOTALL
 )
+_STARTS = 4_000
+"""Bytes in which a page shows what it is."""
+
 _TITLE = re.compile(r"<title[^>]*>([^<]*)</title", re.IGNORECASE)
 
 
@@ -55,40 +63,33 @@ def is_own_refusal(status: int, body: Any) -> bool:
 
 
 def refusal_in_between(
-    source: str, response: requests.Response, clean: Callable[[str], str]
+    source: str, response: requests.Response, body: Any, clean: Callable[[str], str]
 ) -> Intercepted | None:
     """Return the error for a refusal that is not the exchange's own, else None.
 
-    `clean` removes secrets from its text. A 429 and a 5xx mean the same whoever sent them, except for the 511 of a
-    login page."""
+    `body`: its content decoded, None if it is no JSON. `clean` removes secrets from the error's text. A 429 and a
+    5xx mean the same whoever sent them, except for the 511 of a login page."""
     status = response.status_code
-    if status == 429 or (status >= 500 and status != LOGIN_NEEDED):
+    if status == 429 or (status >= 500 and status != LOGIN_NEEDED) or is_own_refusal(status, body):
         return None
-    try:
-        if is_own_refusal(status, decode(response.content)):
-            return None
-    except ValueError:
-        pass
     if 300 <= status < 400:
-        return Intercepted(source, status, clean(_redirect(response)), f"it may be a login page: {SIGN_IN}")
-    advice = _NOT_THERE if status in NO_SUCH_PATH else _PROXY if status == 407 else _REFUSES
-    if status == LOGIN_NEEDED:
-        advice = SIGN_IN
-    return Intercepted(source, status, clean(beginning(response)) or "no message", advice)
+        return Intercepted(source, status, clean(_redirect(response)), f"it may be a login page: {_SIGN_IN}")
+    return Intercepted(source, status, clean(beginning(response)) or "no message", _ADVICE.get(status, _REFUSES))
 
 
 def page_in_between(source: str, response: requests.Response, clean: Callable[[str], str]) -> Intercepted | None:
     """Return the error for a success that is a web page, else None."""
-    if not _PAGE.match(response.content[:4_000]):
+    if not _PAGE.match(response.content[:_STARTS]):
         return None
     said = f"a web page: {clean(beginning(response))}"
-    return Intercepted(source, response.status_code, said, f"if it is a login page: {SIGN_IN}")
+    return Intercepted(source, response.status_code, said, f"if it is a login page: {_SIGN_IN}")
 
 
 def beginning(response: requests.Response) -> str:
     """Return the title of a page, or an answer's first 200 characters."""
-    text = response.content[:4_000].decode("utf-8", "replace")
-    title = _TITLE.search(text) if _PAGE.match(response.content[:4_000]) else None
+    start = response.content[:_STARTS]
+    text = start.decode("utf-8", "replace")
+    title = _TITLE.search(text) if _PAGE.match(start) else None
     said = title[1] if title and title[1].strip() else text[:400]
     return shorten_ids(" ".join(said.split()))[:200]
 

@@ -25,7 +25,7 @@ import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -177,11 +177,12 @@ class Transport:
     def _answer(self, source: str, about_order: bool, response: requests.Response, took: float) -> JsonObject:
         status = response.status_code
         if not 200 <= status < 300:
-            intercepted = refusal_in_between(source, response, self.clean)
+            body = _decoded(response)
+            intercepted = refusal_in_between(source, response, body, self.clean)
             if intercepted is not None:
                 raise intercepted
-            words = _error_words(response)
-            code, message, details = map(self.clean, words)
+            words = json_fields.error_words(body)
+            code, message, details = map(self.clean, words if any(words) else ("", beginning(response), ""))
             error = error_for_status(source, status, code, message, details, about_order)
             if isinstance(error, Unauthorized) and error.by_clock:
                 self.clock.synchronize(response.headers, took, refused=True)
@@ -259,9 +260,9 @@ def _may_repeat(endpoint: Endpoint, error: ExchangeError) -> bool:
     return endpoint.idempotent and is_passing
 
 
-def _error_words(response: requests.Response) -> tuple[str, str, str]:
+def _decoded(response: requests.Response) -> Any:
+    """The JSON of an answer, None if it has none."""
     try:
-        words = json_fields.error_words(decode(response.content))
+        return decode(response.content)
     except ValueError:
-        words = "", "", ""
-    return words if any(words) else ("", beginning(response), "")
+        return None

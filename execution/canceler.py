@@ -252,13 +252,16 @@ class _ShutdownState:
     far, and whether that worked. `problem`: why some may rest, empty if none does."""
 
     def __init__(self, last_expiry: datetime | None, known: int) -> None:
-        self.until, self.left, self.problem = last_expiry, 0, "the orders were not checked yet"
+        self.until, self.problem = last_expiry, "the orders were not checked yet"
         self.told: dict[str, bool] = {}
         self._known, self._listed, self._unreadable = known, frozenset[str](), 0
 
+    @property
+    def left(self) -> int:
+        return len(self._listed) + self._unreadable
+
     def saw(self, own: Collection[Order], unreadable: int) -> None:
-        self.left, self._unreadable = len(own) + unreadable, unreadable
-        self._listed = frozenset(order.order_id for order in own)
+        self._listed, self._unreadable = frozenset(order.order_id for order in own), unreadable
         self._known = 0  # after what replaces it: a hurry may come between two lines
         self.until = max((at for at in (self.until, *(order.expires for order in own)) if at), default=None)
 

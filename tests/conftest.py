@@ -28,6 +28,7 @@ from simulator.reading import REAL, Reading
 from simulator.rewards import TopTick
 from tests.support.bench import Bench, MakeBench, Said, Wire, share
 from tests.support.documented_log import assert_documented
+from tests.support.moments import Seconds
 from tests.support.project import START, compile_product, copy_of_the_product
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, not wrong
@@ -52,8 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _waits_among_computations(items: list[pytest.Item]) -> list[pytest.Item]:
     """The tests in an order in which no core is idle for long. Real processes mostly wait, so they are spread
     among the other slow tests. Quick tests come last."""
-    waits = [item for item in items if item.path.parent.name == "processes"]
-    computes = [item for item in items if item.get_closest_marker("slow") and item not in set(waits)]
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    waits = [item for item in slow if item.path.parent.name == "processes"]
+    computes = [item for item in slow if item.path.parent.name != "processes"]
     places = {item: place / len(group) for group in (waits, computes) for place, item in enumerate(group)}
     return sorted(items, key=lambda item: places.get(item, 1.0))
 
@@ -92,6 +94,17 @@ def _own_signals() -> Iterator[None]:
     signals.ignore()
     for number, answer in before.items():
         signal.signal(number, answer)
+
+
+@pytest.fixture
+def seconds() -> Iterator[Seconds]:
+    """Handle the stop signals in this process, by a time that stands still."""
+    found = Seconds()
+    before = signal.getsignal(signal.SIGALRM)
+    signals.heed(found)
+    yield found
+    signals.ignore()
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

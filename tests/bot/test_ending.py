@@ -6,7 +6,7 @@ import errno
 import logging
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import requests
@@ -19,29 +19,10 @@ from execution.canceler import Canceler, NullRecorder
 from ledger.database import LedgerError
 from runtime import signals
 from tests.support.bench import Bench, MakeBench, own_resting, unavailable
-from tests.support.moments import assert_ended, at_call, at_line, send
+from tests.support.moments import Seconds, assert_ended, at_call, at_line, send
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 TOGETHER = ((INT, INT), (INT, TERM), (TERM, HUP), (HUP, INT), (TERM, INT, HUP))
-
-
-class Seconds:
-    """The time of the signals."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def seconds() -> Iterator[Seconds]:
-    found = Seconds()
-    before = signal.getsignal(signal.SIGALRM)
-    signals.heed(found)
-    yield found
-    signals.ignore()
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -18,6 +18,9 @@ REVOKED = answer(401, '{"error":{"code":"authentication_error","message":"authen
 READ_ONLY = answer(403, '{"error":{"code":"forbidden","message":"this API key may not write"}}')
 
 
+DOES = {Recovery.STOP: "stops", Recovery.SKIP: "skips", Recovery.RETRY: "retries"}
+
+
 def kinds(kind: type[BotError] = BotError) -> Iterator[type[BotError]]:
     yield kind
     for one in kind.__subclasses__():
@@ -30,11 +33,13 @@ def test_the_table_of_errors_says_what_the_code_does() -> None:
     rows = dict(re.findall(r"[├└]── (\w+)  .*?  (\S.*)$", errors.__doc__ or "", re.M))
     abstract = {"BotError", "ExchangeError", "Unreachable", "Answered"}
     told = {
-        kind.__name__: kind for kind in kinds() if kind.__module__ == "errors" and kind.__name__ not in abstract
+        kind.__name__: kind
+        for kind in kinds()
+        if kind.__module__ == errors.__name__ and kind.__name__ not in abstract
     }
     assert told.keys() <= rows.keys()
     for name in told.keys() - {"Unauthorized", "Unreadable"}:
-        assert rows[name].split()[-1] == told[name].recovery.value, name
+        assert rows[name].split()[-1] == DOES[told[name].recovery], name
     assert errors.error_for_status("GET /x", 401, "authentication_error", "", "").recovery is Recovery.STOP
     assert errors.error_for_status("GET /x", 401, "header_timestamp_expired", "", "").recovery is Recovery.RETRY
     assert errors.Unreadable("GET /x", "odd", ticker="A-1").recovery is Recovery.SKIP

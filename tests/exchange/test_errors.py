@@ -62,27 +62,28 @@ WORDLESS: list[tuple[bytes, tuple[str, str, str]]] = [
 """Bodies that are not the exchange's at a 400. At a 503 what they say is kept all the same."""
 
 
+def assert_words_are_kept(
+    kind: type[Answered], status: int, payload: bytes, words: tuple[str, str, str]
+) -> Answered:
+    with pytest.raises(kind) as refused:
+        CALLS["cancel_order"](client_that_hears(give(status, payload)))
+    error = refused.value
+    assert (error.code, error.message, error.details) == words
+    assert str(error).startswith(f"DELETE /portfolio/events/orders/{ORDER.order_id}: {status} ")
+    assert all(word in str(error) for word in words)
+    return error
+
+
 @pytest.mark.parametrize(("payload", "words"), SHAPES)
 def test_the_exchanges_words_are_kept_whole_in_all_their_forms(
     payload: bytes, words: tuple[str, str, str]
 ) -> None:
-    with pytest.raises(Refused) as refused:
-        CALLS["cancel_order"](client_that_hears(give(400, payload)))
-    error = refused.value
-    assert (error.code, error.message, error.details) == words
-    assert str(error).startswith(f"DELETE /portfolio/events/orders/{ORDER.order_id}: 400 ")
-    assert all(word in str(error) for word in words)
-    assert error.status == 400
+    assert assert_words_are_kept(Refused, 400, payload, words).status == 400
 
 
 @pytest.mark.parametrize(("payload", "words"), WORDLESS)
 def test_what_a_broken_exchange_says_is_kept_too(payload: bytes, words: tuple[str, str, str]) -> None:
-    with pytest.raises(Unavailable) as down:
-        CALLS["cancel_order"](client_that_hears(give(503, payload)))
-    error = down.value
-    assert (error.code, error.message, error.details) == words
-    assert str(error).startswith(f"DELETE /portfolio/events/orders/{ORDER.order_id}: 503 ")
-    assert all(word in str(error) for word in words)
+    assert_words_are_kept(Unavailable, 503, payload, words)
 
 
 @pytest.mark.parametrize("prefix", ["user_not_found:_", "user_not_found:", "user ", ""])

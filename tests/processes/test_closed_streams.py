@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from benchmarks.harness import read_variables
-from tests.support.processes import heed_signals, python, read, stop, wait_for
+from tests.support.processes import heed_signals, killed_at_the_end, python, read, stop, wait_for
 from tests.support.project import PROJECT, copy_of_the_product
 
 Start = Callable[..., subprocess.Popen[Any]]
@@ -24,28 +24,22 @@ Start = Callable[..., subprocess.Popen[Any]]
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts Python in a folder, with some standard streams closed; what still runs at the end is killed."""
-    running: list[subprocess.Popen[Any]] = []
+    with killed_at_the_end() as running:
 
-    def begin(
-        folder: Path, *arguments: str, closed: tuple[int, ...] = (), **options: Any
-    ) -> subprocess.Popen[Any]:
-        def close_some() -> None:
-            heed_signals()
-            for number in closed:
-                os.close(number)
+        def begin(
+            folder: Path, *arguments: str, closed: tuple[int, ...] = (), **options: Any
+        ) -> subprocess.Popen[Any]:
+            def close_some() -> None:
+                heed_signals()
+                for number in closed:
+                    os.close(number)
 
-        buffered = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-        usual: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": buffered, "preexec_fn": close_some}
-        running.append(python(folder, *arguments, **(usual | options)))
-        return running[-1]
+            buffered = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+            usual: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": buffered, "preexec_fn": close_some}
+            running.append(python(folder, *arguments, **(usual | options)))
+            return running[-1]
 
-    yield begin
-    for process in running:
-        process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+        yield begin
 
 
 @pytest.fixture

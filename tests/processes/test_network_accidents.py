@@ -13,7 +13,7 @@ import pytest
 from benchmarks.harness import read_variables
 from simulator.people import EVERYBODY
 from tests.support.network import BLOCKED, LOGIN, Authority, Front, front, page, proxy
-from tests.support.processes import python, read, simulator, stop, wait_for
+from tests.support.processes import killed_at_the_end, python, read, simulator, stop, wait_for
 from tests.support.raw_client import sell_all
 
 HOST = "exchange.invalid"
@@ -65,19 +65,13 @@ def write_env(clone: Path, exchange: dict[str, str], address: str) -> None:
 @pytest.fixture
 def start(clone: Path) -> Iterator[Start]:
     """Starts Python in the clone. Keyword arguments are variables of the terminal."""
-    running: list[subprocess.Popen[str]] = []
+    with killed_at_the_end() as running:
 
-    def begin(script: str, **variables: str) -> subprocess.Popen[str]:
-        process = python(clone, "-c", f"import os; os.environ.update({variables!r}); {script}")
-        running.append(process)
-        return process
+        def begin(script: str, **variables: str) -> subprocess.Popen[str]:
+            running.append(python(clone, "-c", f"import os; os.environ.update({variables!r}); {script}"))
+            return running[-1]
 
-    yield begin
-    for process in running:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+        yield begin
 
 
 def test_a_firewall_and_a_lost_ca_file_end_no_bot(

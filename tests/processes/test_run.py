@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.support.pages import BLOCKS
-from tests.support.processes import python, read, stop, wait_for
+from tests.support.processes import killed_at_the_end, python, read, stop, wait_for
 
 ON_DEMO = (
     "import market_bot; market_bot.env = market_bot.Environment.DEMO; {}; raise SystemExit(market_bot.main())"
@@ -25,18 +25,13 @@ MAIN_ON_DEMO = (
 @pytest.fixture
 def start(clone: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts Python in the clone; whatever still runs at the end is killed."""
-    running: list[subprocess.Popen[str]] = []
+    with killed_at_the_end() as running:
 
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        running.append(python(clone, *arguments))
-        return running[-1]
+        def begin(*arguments: str) -> subprocess.Popen[str]:
+            running.append(python(clone, *arguments))
+            return running[-1]
 
-    yield begin
-    for process in running:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+        yield begin
 
 
 def lines_for_dotenv(simulator: subprocess.Popen[str]) -> list[str]:

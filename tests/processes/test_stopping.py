@@ -20,7 +20,7 @@ import requests
 from benchmarks.harness import read_variables
 from runtime.lock import AlreadyRuns, Lock, account_file
 from simulator.people import EVERYBODY
-from tests.support.processes import heed_signals, python, read, stop, wait_for
+from tests.support.processes import heed_signals, killed_at_the_end, python, read, stop, wait_for
 from tests.support.project import PROJECT
 from tests.support.raw_client import sell_all
 from tests.support.statements import own_orders
@@ -85,20 +85,19 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 @pytest.fixture
 def run(clone: Path) -> Iterator[Run]:
     """Starts the bot in the clone, on a served simulator, a group of its own as a shell makes one."""
-    running: list[subprocess.Popen[str]] = []
+    with killed_at_the_end() as running:
 
-    def begin(served: Served | None = None, change: str = "pass", environment: str = "SIM", **options: Any) -> Any:
-        if served is not None:
-            (clone / ".env").write_text(served.env(environment))
-        is_shipped = (change, environment) == ("pass", "SIM")
-        command = ["market_bot.py"] if is_shipped else ["-c", ON.format(environment, change)]
-        running.append(python(clone, *command, **({"stdin": subprocess.DEVNULL} | options)))
-        return running[-1]
+        def begin(
+            served: Served | None = None, change: str = "pass", environment: str = "SIM", **options: Any
+        ) -> Any:
+            if served is not None:
+                (clone / ".env").write_text(served.env(environment))
+            is_shipped = (change, environment) == ("pass", "SIM")
+            command = ["market_bot.py"] if is_shipped else ["-c", ON.format(environment, change)]
+            running.append(python(clone, *command, **({"stdin": subprocess.DEVNULL} | options)))
+            return running[-1]
 
-    yield begin
-    for process in running:
-        process.kill()
-        process.communicate()
+        yield begin
 
 
 def quoting(clone: Path, since: int = 0) -> Callable[[], bool]:

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
 from runtime import signals
+from tests.support.moments import Seconds
 
 INT, TERM, HUP, ALARM = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM
-
-
-class Seconds:
-    """The time of the signals."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def seconds() -> Iterator[Seconds]:
-    found = Seconds()
-    before = signal.getsignal(ALARM)
-    signals.heed(found)
-    yield found
-    signals.ignore()
-    signal.signal(ALARM, before)
 
 
 def test_keys_that_are_held_are_one_wish(seconds: Seconds) -> None:

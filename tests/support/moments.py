@@ -71,6 +71,15 @@ def _traced(trace: Any, run: Callable[[], int | None]) -> int | None:
         sys.settrace(before)
 
 
+class Seconds:
+    """The time that signals go by."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def send(*numbers: int) -> None:
     """These signals come in the same moment."""
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)

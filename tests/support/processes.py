@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,19 @@ def python(clone: Path, *arguments: str, **options: Any) -> subprocess.Popen[str
         "preexec_fn": heed_signals,
     }  # fmt: skip
     return subprocess.Popen([sys.executable, *arguments], cwd=clone, text=True, **(usual | options))
+
+
+@contextmanager
+def killed_at_the_end() -> Iterator[list[subprocess.Popen[Any]]]:
+    """A list of processes. Those in it that still run at the end are killed."""
+    running: list[subprocess.Popen[Any]] = []
+    yield running
+    for process in running:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> float:

@@ -8,15 +8,10 @@ import ssl
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.support.network import Authority
 
 DRIP = 0.05
 """Seconds from one byte of a drip to the next."""
@@ -25,7 +20,7 @@ LONGEST_DRIP = 6.0
 """Seconds after which the server closes a connection, so that a client without limits fails and does not hang."""
 
 HOST = "exchange.test"
-"""The name in the certificate, besides 127.0.0.1. It can be reached through a proxy only."""
+"""A host that can be reached through a proxy only."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +66,17 @@ class SlowServer:
         self.authority = ""
         if kind != "http":
             assert folder is not None
-            self.authority = str(folder / f"{self.port}.pem")
-            Path(self.authority).write_bytes(CERTIFICATE)
+            own = folder / str(self.port)  # others may write theirs at the same time
+            own.mkdir()
+            authority = Authority(own)
+            self.authority = str(authority.file)
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._tls.load_cert_chain(self.authority)
+            self._tls.load_cert_chain(authority.issue(HOST if kind == "proxy" else "localhost"))
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def url(self) -> str:
-        host = HOST if self.kind == "proxy" else f"127.0.0.1:{self.port}"
+        host = {"http": f"127.0.0.1:{self.port}", "https": f"localhost:{self.port}", "proxy": HOST}[self.kind]
         return f"{'http' if self.kind == 'http' else 'https'}://{host}/trade-api/v2"
 
     @property
@@ -154,24 +151,3 @@ def _request(connection: socket.socket) -> str:
     while left > 0:
         left -= len(connection.recv(65_536)) or left
     return head.decode().split("\r\n")[0]
-
-
-def _certificate() -> bytes:
-    """A private key and its own certificate, as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    now = datetime.now(timezone.utc)
-    names = x509.SubjectAlternativeName([x509.DNSName(HOST), x509.IPAddress(ip_address("127.0.0.1"))])
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private + made.public_bytes(serialization.Encoding.PEM)
-
-
-CERTIFICATE = _certificate()
