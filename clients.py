@@ -13,6 +13,7 @@ Contract: the exchange's Trade API v2 (docs.kalshi.com/api-reference), orders on
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -144,6 +145,10 @@ class KalshiHttpClient(UserCalls):
         `answer_seconds` for a connection. Repeat almost nothing."""
         self._transport.timeouts = answer_seconds / 2, answer_seconds
         self._transport.patience = _HURRIED_PATIENCE
+
+    def hurried(self, answer_seconds: float) -> AbstractContextManager[None]:
+        """Send the requests of a `with` block once, with such timeouts as of `shorten_timeouts`."""
+        return self._transport.hurried(answer_seconds)
 
     # -- the account -------------------------------------------------------------------------------------------
 

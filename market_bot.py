@@ -35,9 +35,9 @@ from bot.recovery import Failure
 from bot.session import REPORT_LACKS_IT, Session
 from bot.settings import AUTO as AUTO  # a value of the settings below
 from bot.settings import Settings, check_settings, lookalikes, strategy_of
+from bot.watch import Watch
 from clients import Environment
-from exchange import order_payloads, trading_hours
-from exchange.errors import ExchangeError
+from exchange import order_payloads
 from exchange.models import ExchangeStatus
 from execution import cancel_reasons
 from execution.plan import Plan
@@ -134,6 +134,9 @@ FILL_LIMIT = None
 # Seconds between scans of the board. In between the bot follows the best 100 markets (TRADE_TICKER_SIZE if more).
 SCAN_TIME = 600
 
+# Seconds between looks at the quoted markets while the loop waits. A look may cancel, never place. None: no looks.
+WATCH_TIME = 5
+
 # Megabytes after which trade.log is rotated.
 LOG_SIZE = 10
 
@@ -172,6 +175,7 @@ class MarketBot:
         self.incentive_program = IncentiveProgram(self._client, self._strategy)
         self.session = Session(settings, connection, ledger, self.incentive_program, self.log, self._on_fills)
         self._bookkeeper, self._executor = self.session.bookkeeper, self.session.executor
+        self._watch = Watch(settings, self._client, self.session, self.log)
         self._retry_policy = self.session.retry_policy
         self._account: AccountSnapshot | None = None
         self._cycle = 0
@@ -212,7 +216,7 @@ class MarketBot:
             else:
                 recovery.log_recovered(self.log, self._retry_policy, self._clock.now())
                 self._retry_policy.on_success()
-                again = partial(self.session.sell_at_second_look, self._decision, due)
+                again = partial(self.session.sell_at_second_look, self._decision, due, self.watch)
                 recovery.try_or_log(again, self.log, "The next cycle looks again")
                 recovery.try_or_log(self._use_slack, self.log, "Trading continues")
             recovery.try_or_log(self.session.log_clock, self.log, "Trading continues")
@@ -262,6 +266,10 @@ class MarketBot:
         this one could not. Returns the number of our resting orders. Raises an `ExchangeError` if an order's
         outcome is unknown. An order that the gate or the exchange refuses is logged and left out."""
         return self._executor.place(decision.plan, decision.state.books, due)
+
+    def watch(self, until: float) -> float:
+        """Look at the quotes until shortly before a monotonic time. Returns the seconds that the machine slept."""
+        return self._watch.look_until(until, self._decision)
 
     def scan_board(self) -> None:
         """Scan the board while quotes rest, and cancel quotes whose programs ended."""
@@ -323,7 +331,7 @@ class MarketBot:
         left, wait_time = due - self._clock.monotonic(), self.settings.wait_time
         if left < 0:
             self._log_all([log_events.slow_cycle(wait_time - left, wait_time)])
-        asleep = self._clock.sleep(max(left, 0.0))
+        asleep = self.watch(due) or self._clock.sleep(max(due - self._clock.monotonic(), 0.0))
         if asleep:
             self._log_all([log_events.awake_again(asleep)])
             self.session.memory.holes.forget_looks()
@@ -343,18 +351,8 @@ class MarketBot:
         )
         self._bookkeeper.on_programs(board.programs)
         self._log_all(log_events.problems(board))
-        self._read_schedule()
+        self.session.read_schedule(lambda pause: self._log_all(self._announcements.pause(pause)))
         self._log_all(self._announcements.board(board))
-
-    def _read_schedule(self) -> None:
-        """Read from the schedule when the exchange pauses next, if it tells."""
-        try:
-            schedule = self._client.get_schedule()
-        except ExchangeError:  # the log says so when the call begins to fail
-            return
-        pause = trading_hours.next_pause(schedule, self._clock.now())
-        self._retry_policy.on_schedule(pause)
-        self._log_all(self._announcements.pause(pause))
 
     def _decide(self, status: ExchangeStatus, account: AccountSnapshot, began: datetime) -> Decision:
         """Look at the market, accrue what was earned since the last look, and decide."""
@@ -366,6 +364,7 @@ class MarketBot:
         self.session.renew_groups(at)
         memory.holes.on_books(view.markets, view.rivals, account.positions, status, at)
         self._log_guards(cooldowns.after_look(memory, account, view, status))
+        self._watch.judge(view.snapshot.books, at)
         now = CycleInputs(status, self._bookkeeper.accrued_by_program(), until, self._executor.sent_lately())
         decision = decide(self.settings, memory, account, view, now)
         self._log_all(log_events.problems(decision.board))
@@ -391,6 +390,7 @@ class MarketBot:
         for new in fills:
             self.log("FILL", log_format.fill(new.fill, new.closed))
         self._log_guards(self.session.memory.guards.on_fills([new.fill for new in fills], self._clock.now()))
+        self._watch.on_fills(fills)
 
     # -- logging -----------------------------------------------------------------------------------------------
 

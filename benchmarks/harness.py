@@ -65,7 +65,8 @@ class Desk:
             began = clock.monotonic()
             self.bot.start_trading()
             yield number
-            clock.sleep(max(self.wait - (clock.monotonic() - began), 0.0))
+            self.bot.watch(began + self.wait)
+            clock.sleep(max(began + self.wait - clock.monotonic(), 0.0))
 
     def told(self, event: str) -> list[str]:
         return [line for line in self.log if f"[{event}]" in line]

@@ -9,6 +9,7 @@ Promise:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from bot.decision import Decision, flatten_plan
@@ -54,18 +55,22 @@ def flatten(
         executor.execute(*flatten_plan(settings, account, markets, rivals, status, until, sales))
 
 
-def wait(client: KalshiHttpClient, holes: Holes, decision: Decision, due: float) -> frozenset[str]:
+def wait(
+    client: KalshiHttpClient, holes: Holes, decision: Decision, due: float, look_until: Callable[[float], float]
+) -> frozenset[str]:
     """Wait for the second look that positions of a decision need.
 
     Returns their markets. `due`: the monotonic time of the next cycle. Returns nothing, without a wait, if that
-    comes first, and nothing if the machine slept meanwhile."""
+    comes first, and nothing if the machine slept meanwhile. `look_until` watches the quotes in the wait, until
+    shortly before a monotonic time, and returns the seconds that the machine slept."""
     again = {one.position.ticker: one.again for one in decision.plan.unsold if one.again is not None}
     if not again:
         return frozenset()
     seconds = max((max(again.values()) - client.clock.now()).total_seconds(), 0.0)
-    if client.clock.monotonic() + seconds >= due:
+    until = client.clock.monotonic() + seconds
+    if until >= due:
         return frozenset()
-    if client.clock.sleep(seconds):
+    if look_until(until) or client.clock.sleep(max(until - client.clock.monotonic(), 0.0)):
         holes.forget_looks()
         return frozenset()
     return frozenset(again)

@@ -36,6 +36,7 @@ from bot.prod_confirmation import Confirm
 from bot.recovery import Failure, RetryPolicy
 from bot.settings import Settings
 from clients import Environment
+from exchange import trading_hours
 from exchange.account import AccountLimits
 from exchange.errors import ExchangeError, Recovery, Unauthorized
 from exchange.models import ExchangeStatus, Order
@@ -274,6 +275,16 @@ class Session:
         self.end()
         return True
 
+    def read_schedule(self, tell: Callable[[tuple[datetime, datetime] | None], None]) -> None:
+        """Read from the schedule when the exchange pauses next, if it tells. `tell` receives start and end."""
+        try:
+            schedule = self._client.get_schedule()
+        except ExchangeError:  # the log says so when the call begins to fail
+            return
+        pause = trading_hours.next_pause(schedule, self._client.clock.now())
+        self.retry_policy.on_schedule(pause)
+        tell(pause)
+
     def begin(self, settings: Settings, status: ExchangeStatus) -> None:
         """Clear the account: cancel every order and close the positions.
 
@@ -289,14 +300,16 @@ class Session:
         self.bookkeeper.read_fills()
         self.begun = True
 
-    def sell_at_second_look(self, decision: Decision | None, due: float) -> None:
+    def sell_at_second_look(
+        self, decision: Decision | None, due: float, look_until: Callable[[float], float]
+    ) -> None:
         """Wait for the second look that positions of a decision need, and sell them then.
 
-        `due`: the monotonic time of the next cycle, which comes first if it is sooner. Raises an `ExchangeError`
-        or a `LedgerError`."""
+        `due`: the monotonic time of the next cycle, which comes first if it is sooner. `look_until`: see
+        `second_look.wait`. Raises an `ExchangeError` or a `LedgerError`."""
         if decision is None or self._exit is not Exit.CROSS or not self.begun:
             return
-        tickers = second_look.wait(self._client, self.memory.holes, decision, due)
+        tickers = second_look.wait(self._client, self.memory.holes, decision, due, look_until)
         account = self.look_at_account() if tickers else None
         if account is None or account.mismatches or account.strangers:
             return  # the next cycle sees what is strange

@@ -189,6 +189,10 @@ def _at_least_a_second(value: object) -> float:
     return _seconds(value, 1.0, 1)
 
 
+def _seconds_or_none(value: object) -> float | None:
+    return None if value is None else _seconds(value, 1.0, 1)
+
+
 def _minutes(value: object) -> float:
     """Minutes as seconds."""
     return _seconds(value, 0.1, 60)
@@ -231,7 +235,7 @@ class Settings:
       order's size. `trade_delta` is ticks.
     - Times are seconds, except `min_hours_to_close`. `wait_time`: from the start of a cycle to the start of the
       next. `expiration_ts`: how much longer an order rests than the cycle that should renew it. `scan_time`:
-      between scans of the board.
+      between scans of the board. `watch_time`: between looks at the quotes; None: no looks between cycles.
     - Limits, rewards and costs are dollars.
     - `trust_rule`: the name of the reward rule that is trusted beyond the dates for which it is known, if any.
     - `log_size`: bytes after which the log is rotated. `log_files`: rotated logs to keep. `log_detail`: whether
@@ -260,6 +264,9 @@ class Settings:
         metadata=_as(_group_limit, lambda limit: "the largest order's size" if limit is None else limit)
     )
     scan_time: float = field(metadata=_as(_at_least_a_second, _in_seconds))
+    watch_time: float | None = field(
+        metadata=_as(_seconds_or_none, lambda time: "off" if time is None else _in_seconds(time))
+    )
     log_size: int = field(metadata=_as(_megabytes, lambda size: f"{size / MEGABYTE:g} MB"))
     log_files: int = field(metadata=_as(_files))
     log_detail: bool = field(metadata=_as(_flag))

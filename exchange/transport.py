@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,16 @@ class Transport:
                 corrected = corrected or by_clock
                 attempt += 1
                 self.clock.sleep(pause)
+
+    @contextmanager
+    def hurried(self, answer_seconds: float) -> Iterator[None]:
+        """Repeat nothing in a `with` block, and wait no longer than this for a byte of an answer."""
+        before = self.timeouts, self.patience
+        self.timeouts, self.patience = (answer_seconds / 2, answer_seconds), 0.0
+        try:
+            yield
+        finally:
+            self.timeouts, self.patience = before
 
     @property
     def key_id(self) -> str:

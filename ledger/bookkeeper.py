@@ -53,7 +53,7 @@ class Bookkeeper:
     `account_state` keeps the day's result for other ledgers of the account. If two looks are more than twice
     `wait_time` apart, the seconds between them are unknown. `on_fills` is called once with each new fill.
     `balance_watch` finds out how the exchange counts cash. `order_records`: our orders. `own`: which orders those
-    are."""
+    are. `fills`: recent fills by id. `held`: positions by market, YES positive."""
 
     def __init__(
         self,
@@ -73,10 +73,10 @@ class Bookkeeper:
         self._is_written = True
         self.own = OwnTags()
         self.order_records = OrderRecords(client, log, self.own)
-        self._fills: dict[str, Fill] = {}
+        self.fills: dict[str, Fill] = {}
         self._fills_since = EPOCH
         self._unread_fills: set[str] = set()
-        self._held: dict[str, Decimal] = {}
+        self.held: dict[str, Decimal] = {}
         self._pruned = EPOCH
         self._marker = Marker(client, ledger, _LOOKS_BACK * timedelta(seconds=wait_time))
         self._report_inputs = ReportInputs(client, ledger, longest, log)
@@ -106,7 +106,7 @@ class Bookkeeper:
         try:
             self._open(now, self._read_history(midnight(begun.date())))
         except ExchangeError:  # a failed cycle is written too, and would have history as trades since the opening
-            self._pending, self._fills = PendingWrites(EPOCH), {}
+            self._pending, self.fills = PendingWrites(EPOCH), {}
             raise
 
     def _read_history(self, since: datetime) -> dict[str, Decimal]:
@@ -125,10 +125,10 @@ class Bookkeeper:
         """Record the opening positions (`held`) with their prices now.
 
         Fills and settlements read before are history."""
-        self._held = dict(held)
-        books = {book.ticker: book for book in self._client.get_orderbooks(self._held)}
+        self.held = dict(held)
+        books = {book.ticker: book for book in self._client.get_orderbooks(self.held)}
         self._pending.at, self._pending.orders = now, self.order_records.changed
-        opening = self._marker.open(self._pending, now, self._held, books)
+        opening = self._marker.open(self._pending, now, self.held, books)
         rebuilt = rebuilt_day.carried(self._client, self._ledger, self._pending, now, opening)
         noted = self._account_state.day_result(now.date())
         self._pending.carried = rebuilt if noted is None else min(rebuilt, noted)
@@ -157,14 +157,14 @@ class Bookkeeper:
         self.own.register(self._ledger, now)
         self._ledger.begin_session(now)
         self._log("INFO", {"Ledger": f"{name}, {told}"})  # once: without room it is tried in each cycle
-        self._held = self._ledger.positions()
+        self.held = self._ledger.positions()
         self._accrual.restore(self._ledger)
         self._marker.restore()
         looked = self._accrual.last_look or now
         known = self._ledger.orders(looked)
         self.order_records.restore(known)
         since = min([looked, self._ledger.last_fill() or now, *(record.created for record in known)])
-        self._fills = {fill.fill_id: fill for fill in self._ledger.fills(since - OVERLAP - _WHOLE_SECOND)}
+        self.fills = {fill.fill_id: fill for fill in self._ledger.fills(since - OVERLAP - _WHOLE_SECOND)}
         self._report_inputs.restore(now)
         mark = self._ledger.last_mark()
         self.balance_watch.restore(self._ledger.cash_rule(), mark.free_cash if mark else None)
@@ -183,7 +183,7 @@ class Bookkeeper:
             self._ledger.adjust(adopted)
             self._report_inputs.begin_anew()
             for ticker, change in changes.items():
-                self._held[ticker] = self._held.get(ticker, Decimal(0)) + change
+                self.held[ticker] = self.held.get(ticker, Decimal(0)) + change
             held = ", ".join(f"{ticker} {change:+}" for ticker, change in changes.items())
             self._log("INFO", {"Ledger": "positions are taken from the exchange", "Changed": held})
 
@@ -198,8 +198,8 @@ class Bookkeeper:
         if "" in unread:  # without a ticker it may be about any market
             return {}
         found = {}
-        for ticker in sorted(listed.keys() | self._held.keys()):
-            here, there = self._held.get(ticker, Decimal(0)), listed.get(ticker, Decimal(0))
+        for ticker in sorted(listed.keys() | self.held.keys()):
+            here, there = self.held.get(ticker, Decimal(0)), listed.get(ticker, Decimal(0))
             if here != there and ticker not in unread:
                 found[ticker] = here, there
         if not found:
@@ -221,12 +221,12 @@ class Bookkeeper:
     def _new_fills(self) -> list[NewFill]:
         """Read the fills that were not known yet, oldest first. Raises `ExchangeError`."""
         listed = self._client.get_fills(self._fills_since - OVERLAP)
-        new = list({fill.fill_id: fill for fill in listed if fill.fill_id not in self._fills}.values())
+        new = list({fill.fill_id: fill for fill in listed if fill.fill_id not in self.fills}.values())
         self._unread_fills = {error.ticker for error in listed.unreadable}
         found = []
         for fill in new:  # without repeats: a page may repeat fills of the last one
-            self._fills[fill.fill_id] = self._pending.fills[fill.fill_id] = fill
-            held = self._held.get(fill.ticker, Decimal(0))
+            self.fills[fill.fill_id] = self._pending.fills[fill.fill_id] = fill
+            held = self.held.get(fill.ticker, Decimal(0))
             closes = held * fill.change < 0
             found.append(NewFill(fill, min(abs(held), fill.count) if closes else Decimal(0)))
             self._change_held(fill)
@@ -242,7 +242,7 @@ class Bookkeeper:
 
         `positions`: those that the exchange lists. Raises `ExchangeError`."""
         listed = {position.ticker for position in positions}
-        gone = [ticker for ticker, count in self._held.items() if count and ticker not in listed]
+        gone = [ticker for ticker, count in self.held.items() if count and ticker not in listed]
         if gone and self._see_settlements(self._client.clock.now() - timedelta(days=1)) is None:
             self._settle_by_result(gone)
 
@@ -251,14 +251,16 @@ class Bookkeeper:
         at: datetime,
         markets: Mapping[str, Market],
         books: Mapping[str, Book],
-        held: Mapping[str, Book],
+        held: Mapping[str, Book] | None,
     ) -> None:
         """Count the seconds since the last look, with `AccrualTracker.accrue`.
 
-        `held`: the books that value the positions. Raises `ExchangeError`."""
+        `held`: the books that value the positions, None between cycles. Raises `ExchangeError`."""
         self._accrual.accrue(
-            self._pending, at, markets, books, self.order_records.known.values(), self._fills.values()
+            self._pending, at, markets, books, self.order_records.known.values(), self.fills.values()
         )
+        if held is None:
+            return
         self._report_inputs.on_books(self._pending, at, {**held, **self._accrual.books})
         self._marker.on_look(at, {**self._accrual.books, **held})
 
@@ -301,7 +303,7 @@ class Bookkeeper:
     def _explains(self, positions: PartialList[Position]) -> bool:
         """Whether all fills were read, and they explain the positions."""
         listed = {position.ticker: position.count for position in positions}
-        held = {ticker: count for ticker, count in self._held.items() if count}
+        held = {ticker: count for ticker, count in self.held.items() if count}
         return listed == held and not positions.unreadable and not self._unread_fills
 
     def catch_up(self) -> None:
@@ -340,7 +342,7 @@ class Bookkeeper:
         """Compute the account's mark: its state now, and the day's profit.
 
         Raises `LedgerError`."""
-        return self._marker.mark(self._pending, self._client.clock.now(), self._held, free_cash)
+        return self._marker.mark(self._pending, self._client.clock.now(), self.held, free_cash)
 
     def record_failed(self, cycle: CycleRecord) -> None:
         """Write the entry of a failed cycle. Raises nothing.
@@ -381,11 +383,11 @@ class Bookkeeper:
         self._accrual.on_written(self._pending)
         self._pending = PendingWrites(EPOCH)
         self.order_records.written(self._accrual.is_uncounted)
-        latest = max((fill.time for fill in self._fills.values()), default=EPOCH)
+        latest = max((fill.time for fill in self.fills.values()), default=EPOCH)
         recent = min(latest, self._fills_since) - 2 * OVERLAP
-        self._fills = {
+        self.fills = {
             name: fill
-            for name, fill in self._fills.items()
+            for name, fill in self.fills.items()
             if fill.time >= recent or fill.order_id in self.order_records.known
         }
 
@@ -418,7 +420,7 @@ class Bookkeeper:
         """Settle positions by their markets' public results, as far as these are final."""
         now = self._client.clock.now()
         markets = self._client.get_markets(tickers)
-        found = [settlements.by_result(market, self._held[market.ticker], now) for market in markets]
+        found = [settlements.by_result(market, self.held[market.ticker], now) for market in markets]
         self._settled([one for one in found if one], now)
 
     def _settled(self, found: Iterable[Settlement], since: datetime) -> bool:
@@ -440,7 +442,7 @@ class Bookkeeper:
             self._log("ERROR", str(error), [means])
 
     def _change_held(self, one: Fill | Settlement) -> None:
-        held = self._held.get(one.ticker, Decimal(0))
+        held = self.held.get(one.ticker, Decimal(0))
         self._report_inputs.on_change(self._pending, held, one)
         self.balance_watch.on_change(one.exchange_index, cash_effect(held, one))
-        self._held[one.ticker] = held + one.change
+        self.held[one.ticker] = held + one.change

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from exchange.account import Fill
 from exchange.models import Market
-from exchange.orderbook import ONE_DOLLAR, YES, Book, PriceGrid
+from exchange.orderbook import ONE_DOLLAR, YES, Book, PriceGrid, Side
 from rewards.skips import Reason, Skip
 from risk.gate import Place
 from runtime.log_format import Fields, local_time
@@ -156,17 +156,38 @@ class Guards:
                 found[market.ticker] = Skip(market.ticker, Reason.GUARD, "Because", number)
         return found
 
+    def withdraw(self, ticker: str, side: Side | None, why: str, times: int, now: datetime) -> list[Fields]:
+        """Start or extend a cooldown of `times` times `fill_pause`, of a market or one side. Returns the log's."""
+        if side is None:
+            return self._withdraw(ticker, now, why, now, times=times)
+        cooldown, known = Cooldown(now + times * self._fill_pause, why), self._sides.get((ticker, side))
+        if cooldown.until <= now or (known and known.until >= cooldown.until):
+            return []
+        self._sides[ticker, side] = cooldown
+        return [{"Ticker": ticker, "Side": side.value} | _begins(cooldown)]
+
+    def blocking(self, place: Place, now: datetime) -> Cooldown | None:
+        """The cooldown of a place or of its market, None if neither has one."""
+        found = [self._sides.get(place), self._markets.get(place[0])]
+        return next((one for one in found if one is not None and one.until > now), None)
+
     def forget_books(self) -> None:
         """Forget the mid prices: the next look comes too late for a comparison."""
         self._mid_prices = {}
 
     def _withdraw(
-        self, ticker: str, since: datetime, why: str, now: datetime, is_told: bool = True
+        self,
+        ticker: str,
+        since: datetime,
+        why: str,
+        now: datetime,
+        is_told: bool = True,
+        times: int = WITHDRAWN_TIMES,
     ) -> list[Fields]:
         """Start or extend a market's cooldown. A logged one is logged again if extended."""
         known = self._markets.get(ticker)
         is_told = is_told or (known is not None and known.is_told)
-        cooldown = Cooldown(since + WITHDRAWN_TIMES * self._fill_pause, why, is_told)
+        cooldown = Cooldown(since + times * self._fill_pause, why, is_told)
         if cooldown.until <= now or (known and known.until >= cooldown.until):
             return []
         self._markets[ticker] = cooldown

@@ -137,6 +137,11 @@ class Holes:
         """Return what may be done with each position, by the look that was counted last."""
         return {one.ticker: self._sale(one, now) for one in positions if one.count}
 
+    def usual_spread(self, ticker: str) -> Decimal | None:
+        """The usual spread of a market in dollars, None before its first look."""
+        seen = self._seen.get(ticker)
+        return median(seen.spreads) if seen and seen.spreads else None
+
     def forget_looks(self) -> None:
         """Count the next look at every market as its first. The sane mid prices stay."""
         for seen in self._seen.values():
