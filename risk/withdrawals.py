@@ -134,12 +134,16 @@ def _thinned(rivals: Book, quotes: Iterable[RestingQuote], facts: MarketFacts) -
     if facts.rivals is None:
         return found
     import os
-    X=float(os.environ.get("X","0")); T=Decimal(os.environ.get("T","0.5")); S=bool(os.environ.get("S")); M=int(os.environ.get("M","1"))
+
+    X = float(os.environ.get("X", "0"))
+    T = Decimal(os.environ.get("T", "0.5"))
+    S = bool(os.environ.get("S"))
+    M = int(os.environ.get("M", "1"))
     for one in quotes:
         was, left = _near(facts.rivals, one.bid), _near(rivals, one.bid)
         across, before = (book.best(one.bid.side.other) for book in (rivals, facts.rivals))
         followed = across is not None and before is not None and across.price > before.price
-        if left < was * T and not followed or left < was*Decimal(X):
+        if (left < was * T and not followed) or left < was * Decimal(X):
             why = f"rivals have {contracts(left)} of {contracts(was)} contracts left at our price or ahead of it"
             found.append(Withdrawal(one.ticker, one.bid.side, why, M, is_hit=S))
     return found
@@ -156,7 +160,7 @@ def same_bets(
     side = hit.side.other if event in exclusive else hit.side
     why = f"it is the same bet as {hit.ticker} {hit.side.value}, which was filled"
     return [
-        Withdrawal(one.ticker, side, why, int(__import__("os").environ.get("B","1")))
+        Withdrawal(one.ticker, side, why, int(__import__("os").environ.get("B", "1")))
         for one in quotes
         if event is not None
         and events.get(one.ticker) == event

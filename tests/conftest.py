@@ -116,7 +116,7 @@ def clone(tmp_path: Path) -> Path:
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Open benches on a small board with random takers and rivals. Keyword arguments are settings, except those
-    for the exchange. At the end, the bots' logs are checked against docs/trade-log.md."""
+    for the exchange. The bot does not look between cycles, unless a test asks for it. At the end, the bots' logs are checked against docs/trade-log.md."""
     loggers = []
     log_files = []
 
@@ -145,7 +145,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         loggers.append(logger)
         log_files.append(log_file)
         ledger_file = tmp_path / f"trade-sim-{len(loggers)}.db"
-        settings = market_bot.read_settings(changed)
+        settings = market_bot.read_settings({"WATCH_TIME": None} | changed)
         return Bench(exchange, wire, client, settings, logger, log_file, ledger_file)
 
     yield make
