@@ -23,7 +23,7 @@ from clients import KalshiHttpClient
 from exchange.errors import ExchangeError
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import Market
-from exchange.orderbook import YES, Bid, Book
+from exchange.orderbook import YES, Bid, Book, Side
 from execution.cancel_reasons import CancelCause, CancelReason
 from execution.exits import Exit
 from ledger.entries import NewFill, OrderRecord
@@ -96,7 +96,7 @@ class Watch:
         self._is_blind = False
         quotes = self._quotes(clock.now())
         self._accrue(books, quotes, now)
-        self._judge(books, [one for one in quotes if one.ticker in asked], now)
+        self._judge(books, asked, now)
         self._cancel_blocked(clock.now())
 
     def _read_books(self, now: datetime) -> tuple[dict[str, Book], frozenset[str]]:
@@ -105,6 +105,7 @@ class Watch:
         turns = max(-(-len(tickers) // TICKERS_PER_CALL), 1)
         self._turn = (self._turn + 1) % turns
         asked = tickers[self._turn :: turns]
+        asked += self._siblings(asked)[: TICKERS_PER_CALL - len(asked)]
         found = self._client.get_orderbooks(asked)
         unreadable = {error.ticker for error in found.unreadable}
         return {book.ticker: book for book in found}, frozenset(asked) - unreadable
@@ -141,36 +142,42 @@ class Watch:
     def judge(self, books: Mapping[str, Book], now: datetime) -> None:
         """Judge a cycle's look as well. `books`: the public ones."""
         if self._every is not None:
-            quotes = [one for one in self._quotes(now) if one.ticker in books]
-            self._judge(books, quotes, now)
+            self._judge(books, books, now)
 
-    def _judge(self, books: Mapping[str, Book], quotes: Collection[RestingQuote], now: datetime) -> None:
-        """Begin the cooldowns that a look calls for."""
-        guards = self._session.memory.guards
-        by_ticker: dict[str, list[RestingQuote]] = defaultdict(list)
-        for one in quotes:
-            if guards.blocking(one.place, now) is None:
-                by_ticker[one.ticker].append(one)
-        hits = []
-        for ticker, ours in by_ticker.items():
-            facts = self._facts(ticker, now)
+    def _judge(self, books: Mapping[str, Book], asked: Collection[str], now: datetime) -> None:
+        """Begin the cooldowns that a look calls for. `asked`: the markets looked at, also those without a book."""
+        ours: dict[str, list[RestingQuote]] = defaultdict(list)
+        for one in self._unblocked(now):
+            ours[one.ticker].append(one)
+        hits: list[Hit] = []
+        for ticker in asked:
+            facts, book = self._facts(ticker, now), books.get(ticker)
             if facts is None:
                 continue
-            for found in withdrawals.judge_market(ticker, books.get(ticker), ours, facts, now):
-                self._withdraw([found], now)
-                if found.is_hit and found.side is not None:
-                    hits.append(Hit(ticker, found.side, now))
+            if ticker in ours:
+                found = withdrawals.judge_market(ticker, book, ours[ticker], facts, now)
+                self._withdraw(found, now)
+                hits += [Hit(ticker, one.side, now) for one in found if one.side is not None]
+            if book is not None:
+                rivals = withdrawals.without_quotes(book, ours[ticker], now)
+                for side, numbers in withdrawals.thinned_sides(rivals, facts).items():
+                    if any(one.bid.side is side for one in ours[ticker]):
+                        self._withdraw([Withdrawal(ticker, side, numbers)], now)
+                    self._withdraw_same_bets(ticker, side, numbers, now)
         self._hit(hits, now)
 
     def _hit(self, hits: Collection[Hit], now: datetime) -> None:
-        if not hits:
-            return
-        quotes, events = self._quotes(now), {one: market.event_ticker for one, market in self._markets.items()}
-        exclusive = self._decision.state.exclusive if self._decision else ()
+        """Quotes were filled: withdraw what bets on the same."""
         self._hits = [one for one in self._hits if one.at > now - withdrawals.HITS_APART] + list(hits)
         for hit in hits:
-            self._withdraw(withdrawals.same_bets(hit, quotes, events, exclusive), now)
-        self._withdraw(withdrawals.hit_families(self._hits, quotes, events, now), now)
+            self._withdraw_same_bets(hit.ticker, hit.side, "it was filled", now)
+        if hits:
+            self._withdraw(withdrawals.hit_families(self._hits, self._unblocked(now), self._events, now), now)
+
+    def _withdraw_same_bets(self, ticker: str, side: Side, what: str, now: datetime) -> None:
+        exclusive = self._decision.state.exclusive if self._decision else ()
+        quotes = self._unblocked(now)
+        self._withdraw(withdrawals.same_bets(ticker, side, what, quotes, self._events, exclusive), now)
 
     def _withdraw(self, found: Iterable[Withdrawal], now: datetime) -> None:
         guards = self._session.memory.guards
@@ -183,6 +190,18 @@ class Watch:
     @property
     def _markets(self) -> Mapping[str, Market]:
         return self._decision.state.markets if self._decision else {}
+
+    @property
+    def _events(self) -> Mapping[str, str]:
+        return {one: market.event_ticker for one, market in self._markets.items()}
+
+    def _siblings(self, tickers: Collection[str]) -> list[str]:
+        """The watched markets of the same events that are not quoted: the same news moves them."""
+        markets = self._markets
+        events = {markets[ticker].event_ticker for ticker in tickers if ticker in markets}
+        return sorted(
+            ticker for ticker, market in markets.items() if market.event_ticker in events and ticker not in tickers
+        )
 
     def _facts(self, ticker: str, now: datetime) -> MarketFacts | None:
         """What the last cycle knew of a market, None if nothing. Old books are not compared with new ones."""
@@ -213,6 +232,11 @@ class Watch:
                 bid = Bid(record.side, record.price, left)
                 found.append(RestingQuote(record.order_id, record.ticker, bid, since))
         return found
+
+    def _unblocked(self, now: datetime) -> list[RestingQuote]:
+        """Our quotes that are in no cooldown yet."""
+        guards = self._session.memory.guards
+        return [one for one in self._quotes(now) if guards.blocking(one.place, now) is None]
 
     def _closes(self, record: OrderRecord) -> bool:
         held = self._session.bookkeeper.held.get(record.ticker, Decimal(0))

@@ -5,11 +5,13 @@ Promise:
 - Each withdrawal names its rule, with the numbers behind it.
 - A quote of ours that the public book may not show yet is never taken out of it.
 
-The rules compare a look with the books of the last cycle. A market is withdrawn if its book is gone or empty, if
-it is a hole, or if its mid price jumped. A side is withdrawn if most of what rivals had at our price and ahead of
-it is gone. It is also withdrawn if the book shows less of our quote than rests as far as the bot knows: then
-somebody trades at our price. A fill withdraws the same bet in the event's other markets. Fills in two markets of one family within a minute
-withdraw the family.
+The rules compare a look with the books of the last cycle:
+
+- A market is withdrawn if its book is gone or empty, if it is a hole, or if its mid price jumped.
+- A side is withdrawn if its touch thinned. It is also withdrawn if the book shows less of our quote than rests as
+  far as the bot knows: then somebody trades at our price.
+- A fill, or a touch that thinned in any watched market of the event, withdraws the same bet in the others.
+- Fills in two markets of one family within a minute withdraw the family.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from exchange.orderbook import ONE_DOLLAR, Bid, Book, PriceGrid, Side
+from exchange.orderbook import ONE_DOLLAR, SIDES, Bid, Book, PriceGrid, Side
 from rewards.skips import contracts
 from risk.gate import Place
 from risk.guards import JUMP, WITHDRAWN_TIMES, twice_the_middle
@@ -29,7 +31,10 @@ SHOWN_AFTER = timedelta(seconds=20)
 """The public book shows an order at most this long after it was placed (reported of the real exchange)."""
 
 THINNED = Decimal("0.5")
-"""A touch has thinned if less than this part of the rivals' contracts at our price or ahead of it is left."""
+"""A touch has thinned if less than this part of its contracts is left at its price or ahead of it."""
+
+NEWS = 100
+"""Contracts that must be gone from a thinned touch: many take less at random, who takes more may know something."""
 
 FAMILY_HITS = 2
 """Markets of one family in which quotes were filled within `HITS_APART`: one piece of news is behind that."""
@@ -63,13 +68,12 @@ class MarketFacts(NamedTuple):
 class Withdrawal(NamedTuple):
     """A market, or one side of it, that is not quoted for a while.
 
-    `times`: how many `FILL_PAUSE`s it lasts. `is_hit`: somebody traded with our quote."""
+    `times`: how many `FILL_PAUSE`s it lasts."""
 
     ticker: str
     side: Side | None
     why: str
     times: int = 1
-    is_hit: bool = False
 
 
 class Hit(NamedTuple):
@@ -105,12 +109,11 @@ def judge_market(
             one.bid.side,
             f"the book shows {contracts(_shown(book, one.bid))} of our {contracts(one.bid.count)} contracts: "
             "somebody trades at our price",
-            is_hit=True,
         )
         for one in quotes
         if one.since + SHOWN_AFTER <= now and _shown(book, one.bid) < one.bid.count
     ]
-    return gone + (_of_market(ticker, rivals, facts) or _thinned(rivals, quotes, facts))
+    return gone + _of_market(ticker, rivals, facts)
 
 
 def _of_market(ticker: str, rivals: Book, facts: MarketFacts) -> list[Withdrawal]:
@@ -129,43 +132,42 @@ def _of_market(ticker: str, rivals: Book, facts: MarketFacts) -> list[Withdrawal
     return [Withdrawal(ticker, None, why, WITHDRAWN_TIMES)]
 
 
-def _thinned(rivals: Book, quotes: Iterable[RestingQuote], facts: MarketFacts) -> list[Withdrawal]:
-    found: list[Withdrawal] = []
-    if facts.rivals is None:
-        return found
-    import os
+def thinned_sides(rivals: Book, facts: MarketFacts) -> dict[Side, str]:
+    """The sides of a market, quoted or not, whose touch was taken, each with the numbers.
 
-    X = float(os.environ.get("X", "0"))
-    T = Decimal(os.environ.get("T", "0.5"))
-    S = bool(os.environ.get("S"))
-    M = int(os.environ.get("M", "1"))
-    for one in quotes:
-        was, left = _near(facts.rivals, one.bid), _near(rivals, one.bid)
-        across, before = (book.best(one.bid.side.other) for book in (rivals, facts.rivals))
-        followed = across is not None and before is not None and across.price > before.price
-        if (left < was * T and not followed) or left < was * Decimal(X):
-            why = f"rivals have {contracts(left)} of {contracts(was)} contracts left at our price or ahead of it"
-            found.append(Withdrawal(one.ticker, one.bid.side, why, M, is_hit=S))
+    If the other side's best bid rose, rivals moved their prices, and nothing was taken."""
+    found: dict[Side, str] = {}
+    before = facts.rivals or Book(rivals.ticker, (), ())
+    for side in SIDES:
+        was, across = before.best(side), before.best(side.other)
+        across_now = rivals.best(side.other)
+        if was is None or across is None or across_now is None or across_now.price > across.price:
+            continue
+        left = _near(rivals, side, was.price)
+        if left < was.size * THINNED and was.size - left >= NEWS:
+            found[side] = f"{contracts(left)} of {contracts(was.size)} contracts are left of its touch"
     return found
 
 
 def same_bets(
-    hit: Hit, quotes: Iterable[RestingQuote], events: Mapping[str, str], exclusive: Collection[str]
+    ticker: str,
+    side: Side,
+    what: str,
+    quotes: Iterable[RestingQuote],
+    events: Mapping[str, str],
+    exclusive: Collection[str],
 ) -> list[Withdrawal]:
-    """Withdraw the quotes in the event's other markets that lose by the same news.
+    """Withdraw the quotes in the event's other markets that lose by the same news as a side.
 
     If one market at most settles YES (`exclusive`), that is the other side of the others; else the same side:
-    they are strikes of one number. `events`: each market's event."""
-    event = events.get(hit.ticker)
-    side = hit.side.other if event in exclusive else hit.side
-    why = f"it is the same bet as {hit.ticker} {hit.side.value}, which was filled"
+    they are strikes of one number. `what` happened to the side. `events`: each market's event."""
+    event = events.get(ticker)
+    bet = side.other if event in exclusive else side
+    why = f"it is the same bet as {ticker} {side.value}: {what}"
     return [
-        Withdrawal(one.ticker, side, why, int(__import__("os").environ.get("B", "1")))
+        Withdrawal(one.ticker, bet, why)
         for one in quotes
-        if event is not None
-        and events.get(one.ticker) == event
-        and one.ticker != hit.ticker
-        and one.bid.side is side
+        if event is not None and events.get(one.ticker) == event and one.ticker != ticker and one.bid.side is bet
     ]
 
 
@@ -195,9 +197,9 @@ def families(event: str) -> list[str]:
     return [part for part in event.split("-", 1) if part]
 
 
-def _near(book: Book, bid: Bid) -> Decimal:
-    """Contracts at a bid's price or ahead of it."""
-    return sum((level.size for level in book.side(bid.side) if level.price >= bid.price), start=Decimal(0))
+def _near(book: Book, side: Side, price: Decimal) -> Decimal:
+    """Contracts that are bid at a price or ahead of it."""
+    return sum((level.size for level in book.side(side) if level.price >= price), start=Decimal(0))
 
 
 def _shown(book: Book, bid: Bid) -> Decimal:
