@@ -1,9 +1,10 @@
-"""How many contracts may be filled on a shard before the next cycle, if `FILL_LIMIT` is None. Pure.
+"""How many contracts may be filled on a shard in 15 s, if `FILL_LIMIT` is None.
 
 Promise:
+- Pure functions.
 - No fill of so many contracts costs more than `MAX_EVENT_LOSS`, whichever of the shard's quotes it takes, unless
   it is a single contract.
-- One largest quote may be filled, if that costs no more.
+- Within that bound the largest quote may be filled whole.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def fill_limit(largest: Decimal, opening: Iterable[Bid], max_event_loss: Decimal
 
 
 def _most_contracts(opening: Iterable[Bid], dollars: Decimal) -> Decimal:
-    """Whole contracts, one at least, that cost no more than `dollars` if the costliest quotes are filled first."""
+    """The most contracts that cost no more than `dollars`, whichever are filled.
+
+    Whole ones, and one at least; infinite if all of them cost no more."""
     count, left = Decimal(0), dollars
     for bid in sorted(opening, key=lambda one: one.price, reverse=True):
         costs = bid.price * bid.count
