@@ -128,7 +128,8 @@ DAILY_LOSS_LIMIT = 25
 # Seconds that a side is not quoted after a fill. Repeated fills or a price jump: ten times this for the market.
 FILL_PAUSE = 120
 
-# Contracts filled in 15 seconds above which the exchange cancels all our quotes. None: the largest order's size.
+# Contracts filled in 15 seconds above which the exchange cancels all our quotes. None: the largest order's size,
+# or as many contracts of the costliest quotes as MAX_EVENT_LOSS pays for, if they are fewer.
 FILL_LIMIT = None
 
 # Seconds between scans of the board. In between the bot follows the best 100 markets (TRADE_TICKER_SIZE if more).

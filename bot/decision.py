@@ -7,6 +7,7 @@ Promise:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from exchange.orderbook import Bid, Book
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause, CancelReason
 from execution.exits import Exit, kept_below
+from execution.fill_limit import fill_limit
 from execution.order_groups import OrderGroups
 from execution.plan import Plan, TargetQuote, Targets, make_plan
 from incentive import Board, IncentiveProgram, Strategy
@@ -113,9 +115,9 @@ def decide(
         for bid in candidate.bids
         if (candidate.ticker, bid.side) not in guards.sides
     ]
-    sizes = [(quote.market.ticker, quote.size) for quote in wanted]
-    sizes += [(order.ticker, order.remaining) for order in account.ours if order.ticker in stay]
-    state = trading_state(settings, account, view, inputs, _fill_limits(settings.fill_limit, view.markets, sizes))
+    quotes = [(quote.market.ticker, quote.bid) for quote in wanted]
+    quotes += [(order.ticker, order.bid) for order in account.ours if order.ticker in stay]
+    state = trading_state(settings, account, view, inputs, _fill_limits(settings, view.markets, quotes))
     places = {quote.place for quote in wanted}
     ours = {(order.ticker, order.side) for order in account.ours}
     gone = [place for place in ours - places if place[0] not in keep]
@@ -184,17 +186,20 @@ def _unwanted(
 
 
 def _fill_limits(
-    fill_limit: Decimal | None, markets: Mapping[str, Market], sizes: Iterable[tuple[str, Decimal]]
+    settings: Settings, markets: Mapping[str, Market], quotes: Iterable[tuple[str, Bid]]
 ) -> dict[int, Decimal]:
     """Contracts of quotes that may rest on each shard without an order group.
 
-    `fill_limit`: the setting; None: the largest of the quotes' `sizes`, by ticker."""
-    found: dict[int, Decimal] = {}
-    for ticker, size in sizes:
+    `quotes`: by ticker, with the contracts that open a position."""
+    on_shard: dict[int, list[Bid]] = defaultdict(list)
+    for ticker, bid in quotes:
         market = markets.get(ticker)
-        shard = market.shard if market else 0
-        found[shard] = fill_limit or max(size, found.get(shard, size))
-    return found
+        on_shard[market.shard if market else 0].append(bid)
+    return {
+        shard: settings.fill_limit
+        or fill_limit(max(bid.count for bid in bids), bids, settings.max_event_loss).wanted
+        for shard, bids in on_shard.items()
+    }
 
 
 def trading_state(

@@ -31,6 +31,8 @@ LARGEST_LOG, MOST_LOGS = 1_000, 100
 LARGEST_GROUP = 1_000_000
 """Contracts: the largest limit of an order group that the exchange takes."""
 
+_BY_ORDER = "the largest order's size, within MAX_EVENT_LOSS"
+
 AUTO = "AUTO"
 """`TRADE_SIZE = AUTO`: the sizes that earn most per dollar."""
 
@@ -131,7 +133,7 @@ def _group_limit(value: object) -> Decimal | None:
         return None
     number = _number(value)
     if not 1 <= number <= LARGEST_GROUP or number % CENT:
-        raise ValueError("must be a number of contracts from 1 to 1,000,000, or None for the largest order's size")
+        raise ValueError(f"must be a number of contracts from 1 to 1,000,000, or None for {_BY_ORDER}")
     return number
 
 
@@ -232,7 +234,7 @@ class Settings:
     """The checked settings, in the order and under the names of `market_bot.py`.
 
     - Sizes are contracts. `trade_size` None: AUTO. `incentive_size` None: no limit. `fill_limit` None: the largest
-      order's size. `trade_delta` is ticks.
+      order's size, within `max_event_loss`. `trade_delta` is ticks.
     - Times are seconds, except `min_hours_to_close`. `wait_time`: from the start of a cycle to the start of the
       next. `expiration_ts`: how much longer an order rests than the cycle that should renew it. `scan_time`:
       between scans of the board. `watch_time`: between looks at the quotes; None: no looks between cycles.
@@ -261,7 +263,7 @@ class Settings:
     daily_loss_limit: Decimal = field(metadata=_as(_dollars, _in_dollars))
     fill_pause: float = field(metadata=_as(_no_or_some_seconds, _in_seconds))
     fill_limit: Decimal | None = field(
-        metadata=_as(_group_limit, lambda limit: "the largest order's size" if limit is None else limit)
+        metadata=_as(_group_limit, lambda limit: _BY_ORDER if limit is None else limit)
     )
     scan_time: float = field(metadata=_as(_at_least_a_second, _in_seconds))
     watch_time: float | None = field(

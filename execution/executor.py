@@ -122,7 +122,7 @@ class Executor:
         for sale in plan.exits:
             self._exit(sale, state.books.get(sale.position.ticker), gate)
         if self._order_groups is not None:
-            self._order_groups.ensure(plan.largest)
+            self._order_groups.ensure(plan.fill_limits)
         for amendment in plan.amended(AmendKind.REDUCE, AmendKind.REPLACE):
             self._amend(amendment, gate)
 

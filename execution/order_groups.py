@@ -6,25 +6,23 @@ Promise:
 - Every quote is sent in a group. If the exchange makes none, quotes rest without one, at most `FILL_LIMIT`
   contracts of them on a shard (`risk/gate.py` keeps to that), until it makes one again.
 - A group's limit is `FILL_LIMIT`. If that is None, it is at least the shard's largest quote and less than twice
-  it.
+  it, but never more than `MAX_EVENT_LOSS` pays for (`execution/fill_limit.py`).
 - A group that cannot be adjusted, or takes no orders after a reset, is given up for a new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 from clients import KalshiHttpClient
 from exchange.account import OrderGroup
 from exchange.errors import ExchangeError
+from execution.fill_limit import FillLimit
 from runtime.log_format import Log
 
 NEW_GROUP = "new"
 """Placeholder for a shard's group before it exists; the first quote creates it."""
-
-LEAST = Decimal(1)
-"""The smallest limit that the exchange accepts, in contracts."""
 
 _TOO_WIDE = 2
 
@@ -32,8 +30,8 @@ _TOO_WIDE = 2
 class OrderGroups:
     """The order groups of a process.
 
-    `fill_limit`: contracts filled within 15 s above which the exchange cancels all quotes of a shard. None: the
-    size of the largest quote."""
+    `fill_limit`: contracts filled within 15 s above which the exchange cancels all quotes of a shard. None: as
+    the plan says."""
 
     def __init__(self, client: KalshiHttpClient, fill_limit: Decimal | None, log: Log) -> None:
         self._client, self._fill_limit, self._log = client, fill_limit, log
@@ -48,14 +46,16 @@ class OrderGroups:
         missing = {shard: None if shard in self._refused else NEW_GROUP for shard in shards}
         return missing | {shard: group.id for shard, group in self._groups.items() if shard in missing}
 
-    def ensure(self, largest: Mapping[int, Decimal]) -> None:
-        """Create each shard's group, or adjust it to its `largest` order."""
-        for shard, count in largest.items():
-            wanted = self._fill_limit or max(count.to_integral_value(ROUND_CEILING), LEAST)
+    def ensure(self, limits: Mapping[int, FillLimit]) -> None:
+        """Create each shard's group, or adjust it to its limit.
+
+        `limits`: by shard, if `FILL_LIMIT` is None."""
+        for shard, limit in limits.items():
+            wanted, most = FillLimit(self._fill_limit, self._fill_limit) if self._fill_limit else limit
             group = self._groups.get(shard)
             if group is None:
                 self._create(shard, wanted)
-            elif group.limit is not None and not group.limit / _TOO_WIDE < wanted <= group.limit:
+            elif group.limit is not None and not (group.limit / _TOO_WIDE < wanted <= group.limit <= most):
                 try:
                     self._client.limit_order_group(group, wanted)
                 except ExchangeError as error:

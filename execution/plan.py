@@ -31,6 +31,7 @@ from exchange.orderbook import ONE_DOLLAR, Bid, PriceGrid
 from execution import cancel_reasons
 from execution.cancel_reasons import CancelCause, CancelReason
 from execution.exits import Exit, ExitOrder, Exits, UnsoldPosition, plan_exits
+from execution.fill_limit import FillLimit, fill_limit
 from rewards.skips import contracts
 from risk.gate import Gate, Place, Refusal, RefusalCode, TradingState
 from risk.holes import Sale
@@ -86,7 +87,8 @@ class Plan:
     """The requests of a cycle, in the order in which they are sent.
 
     New orders have no client order id yet. `places`: the sides with an order of the bot afterwards. `sizes`: the
-    quote's size by side. `largest`: the largest quote by shard."""
+    quote's size by side. `fill_limits`: of the shards whose quotes are in an order group, if `FILL_LIMIT` is
+    None."""
 
     cancels: tuple[tuple[Order, CancelCause], ...] = ()
     amendments: tuple[Amendment, ...] = ()
@@ -97,7 +99,7 @@ class Plan:
     stays: tuple[Order, ...] = ()
     places: frozenset[Place] = frozenset()
     sizes: Mapping[Place, Decimal] = field(default_factory=dict)
-    largest: Mapping[int, Decimal] = field(default_factory=dict)
+    fill_limits: Mapping[int, FillLimit] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -176,6 +178,7 @@ class _Planner:
         self._refused: list[Refusal] = []
         self._stays: list[Order] = []
         self._largest: dict[int, Decimal] = {}
+        self._opening: dict[int, list[Bid]] = defaultdict(list)
         self._places: set[Place] = {(order.ticker, order.side) for order in self._left}
 
     def plan(self) -> Plan:
@@ -207,8 +210,15 @@ class _Planner:
             stays=tuple(self._stays),
             places=frozenset(self._places),
             sizes=sizes,
-            largest=self._largest,
+            fill_limits=self._fill_limits(),
         )
+
+    def _fill_limits(self) -> dict[int, FillLimit]:
+        """The limits of the shards with quotes in an order group."""
+        for order in self._left:  # its fills count in the group too
+            self._note_opening(order.shard, order.ticker, order.bid)
+        money = self._state.limits.max_event_loss
+        return {shard: fill_limit(most, self._opening[shard], money) for shard, most in self._largest.items()}
 
     def _unwanted(self, place: Place) -> CancelCause:
         """Why no order is wanted on a side: it is not quoted, or its whole size is held."""
@@ -310,7 +320,7 @@ class _Planner:
             return refusal
         if kind is AmendKind.REPLACE:
             gate.count_order()
-        self._note(target, bid)
+        self._note(target, bid, order.bid)
         self._places.add(place)
         if (
             kind is AmendKind.RENEW
@@ -322,10 +332,20 @@ class _Planner:
             self._amendments.append(Amendment(order, bid, target.until, kind))
         return None
 
-    def _note(self, target: TargetQuote, bid: Bid) -> None:
+    def _note(self, target: TargetQuote, bid: Bid, before: Bid | None = None) -> None:
+        """Count a quote in its shard's fill limit, at the costlier end of its way.
+
+        The limit changes before the order does."""
         if target.group_id is not None:
-            shard = target.market.shard
+            shard, before = target.market.shard, before or bid
             self._largest[shard] = max(bid.count, self._largest.get(shard, _NOTHING))
+            costlier = Bid(bid.side, max(bid.price, before.price), max(bid.count, before.count))
+            self._note_opening(shard, target.market.ticker, costlier)
+
+    def _note_opening(self, shard: int, ticker: str, bid: Bid) -> None:
+        """Note a quote without its contracts that only sell a position."""
+        count = max(bid.count - self._held.get((ticker, bid.side.other), _NOTHING), _NOTHING)
+        self._opening[shard].append(Bid(bid.side, bid.price, count))
 
     def _may_move(self, order: Order, target: TargetQuote) -> bool:
         """Whether an amend to the target is far enough from taking.

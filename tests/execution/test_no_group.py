@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exchange.orderbook import NO, YES, Bid, Side
 from execution.exits import Exit
+from execution.fill_limit import FillLimit
 from execution.plan import Plan, TargetQuote, Targets, make_plan
 from risk.gate import Limits, RefusalCode
 from tests.support.bench import STILL, MakeBench, lose, own_resting, trade_cycles
@@ -45,6 +46,13 @@ def test_the_most_important_quotes_rest_up_to_the_limit() -> None:
     ]  # fmt: skip
     assert {one.code for one in made.refused} == {RefusalCode.FILL_LIMIT}
     assert {one.group_id for one in made.orders} == {None}
+
+
+def test_a_quote_beyond_the_limit_is_refused_with_its_numbers() -> None:
+    made = planned([quote(TICKERS[0], YES, 30), quote(TICKERS[1], NO, 5)], {0: 12})
+    assert [(one.ticker, one.bid.count) for one in made.orders] == [(TICKERS[1], D(5))]
+    (refusal,) = made.refused
+    assert refusal.text == "FILL_LIMIT | 30 contracts on shard 0 with it, limit 12 without an order group"
 
 
 def test_what_sells_a_position_rests_beyond_the_limit() -> None:
@@ -92,8 +100,8 @@ def test_a_group_that_cannot_be_adjusted_is_replaced(make_bench: MakeBench) -> N
     groups = bench.bot.session.order_groups
     before = groups.group_ids([0])[0]
     lose(bench, "/limit")
-    groups.ensure({0: D(60)})
-    groups.ensure({0: D(60)})
+    groups.ensure({0: FillLimit(D(60), D(60))})
+    groups.ensure({0: FillLimit(D(60), D(60))})
     after = groups.group_ids([0])[0]
     assert after != before
     assert bench.account.groups[str(after)].limit == 6_000
@@ -102,7 +110,7 @@ def test_a_group_that_cannot_be_adjusted_is_replaced(make_bench: MakeBench) -> N
 
 
 def test_the_largest_of_several_sizes_may_rest_without_a_group(make_bench: MakeBench) -> None:
-    bench = make_bench(**STILL | {"TRADE_SIZE": "AUTO", "TRADE_TICKER_SIZE": 4})
+    bench = make_bench(**STILL | {"TRADE_SIZE": "AUTO", "TRADE_TICKER_SIZE": 4, "MAX_EVENT_LOSS": 500})
     lose(bench, "/create")
     trade_cycles(bench, 3)
     plan = bench.bot.plan
