@@ -34,7 +34,7 @@ THINNED = Decimal("0.5")
 """A touch has thinned if less than this part of its contracts is left at its price or ahead of it."""
 
 NEWS = 100
-"""Contracts that must be gone from a thinned touch: many take less at random, who takes more may know something."""
+"""Contracts that must be gone from a thinned touch: many take less at random; who takes more may know more."""
 
 FAMILY_HITS = 2
 """Markets of one family in which quotes were filled within `HITS_APART`: one piece of news is behind that."""
