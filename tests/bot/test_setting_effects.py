@@ -170,6 +170,17 @@ def test_scan_time_is_how_often_the_whole_board_is_read(make_bench: MakeBench) -
     assert scans(4, SCAN_TIME=1) == 4
 
 
+def test_watch_time_is_how_often_the_wait_is_interrupted(make_bench: MakeBench) -> None:
+    def looks(watch_time: float | None) -> int:
+        bench = make_bench(who=(), WAIT_TIME=60, WATCH_TIME=watch_time)
+        bench.run(cycles=1)
+        return bench.wire.asked().count("GET /trade-api/v2/markets/orderbooks")
+
+    without = looks(None)
+    assert looks(5) - without == 10, "the last five seconds belong to the cycle"
+    assert looks(20) - without == 2
+
+
 def test_auto_sizes_are_whole_contracts_within_the_limits(make_bench: MakeBench) -> None:
     bench = make_bench(TRADE_SIZE="AUTO", MAX_CAPITAL=60, MAX_EVENT_LOSS=40, FILL_COST=0, TRADE_TICKER_SIZE=4)
     choice = bench.bot.start_trading()
