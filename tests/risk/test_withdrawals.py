@@ -50,7 +50,9 @@ def known(rivals: Book | None, usual: str | None = None) -> MarketFacts:
     return MarketFacts(CENTS, rivals, None if usual is None else D(usual))
 
 
-def judged(book: Book | None, ours: list[RestingQuote], facts: MarketFacts, now: datetime = NOW) -> list[Withdrawal]:
+def judged(
+    book: Book | None, ours: list[RestingQuote], facts: MarketFacts, now: datetime = NOW
+) -> list[Withdrawal]:
     return judge_market(TICKER, book, ours, facts, now)
 
 
@@ -174,7 +176,7 @@ def test_a_quote_of_which_a_part_is_gone_is_withdrawn(side: Side) -> None:
 
 @BOTH
 def test_a_young_quote_is_neither_subtracted_nor_missed(side: Side) -> None:
-    """The public book may not show it for 20 s. A second later than that it must."""
+    """The public book may not show it for 20 s. After that it must."""
     rivals = two_sided(side, cents((49, 400), (48, 10), (47, 900)))
     young, shown = quote(side, age=SHOWN_AFTER - MOMENT), quote(side)
     assert judged(rivals, [young], known(rivals)) == []
@@ -276,11 +278,10 @@ def seen_twice(draw: st.DrawFn) -> tuple[MarketFacts, Book, list[RestingQuote]]:
         sides.append(tuple(Level(price, rows[price]) for price in sorted(rows, reverse=True)))
     rivals = Book(TICKER, *sides)
     ages = st.timedeltas(SHOWN_AFTER, timedelta(days=1))
-    ours = [
-        RestingQuote(side.value, TICKER, Bid(side, draw(st.sampled_from(prices_of(grid, side)[1:-1])), draw(sizes)),
-                     NOW - draw(ages))
-        for side in draw(st.sets(st.sampled_from(SIDES), min_size=1))
-    ]  # fmt: skip
+    ours = []
+    for side in draw(st.sets(st.sampled_from(SIDES), min_size=1)):
+        price = draw(st.sampled_from(prices_of(grid, side)[1:-1]))
+        ours.append(RestingQuote(side.value, TICKER, Bid(side, price, draw(sizes)), NOW - draw(ages)))
     usual = draw(st.none() | st.just(1 - sum((best or D(0) for best in rivals.best_bids()), start=D(0))))
     return MarketFacts(grid, rivals, usual), rivals.with_bids([one.bid for one in ours]), ours
 
