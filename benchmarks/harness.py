@@ -50,20 +50,25 @@ class Kept(logging.Handler):
 
 @dataclass
 class Desk:
-    """A bot, its exchange and its log."""
+    """A bot, its exchange and its log.
+
+    `requests`: those of the last cycle, without the looks in its wait."""
 
     bot: MarketBot
     exchange: EmbeddedExchange
     client: KalshiHttpClient
     log: list[str]
     wait: float
+    requests: int = 0
 
     def cycles(self, count: int) -> Iterator[int]:
         """Trade `count` cycles. After each, the caller's code runs before the wait."""
         clock = self.exchange.clock
         for number in range(count):
             began = clock.monotonic()
+            sent = self.client.requests_sent
             self.bot.start_trading()
+            self.requests = self.client.requests_sent - sent
             yield number
             self.bot.watch(began + self.wait)
             clock.sleep(max(began + self.wait - clock.monotonic(), 0.0))

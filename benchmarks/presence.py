@@ -75,16 +75,12 @@ def hour(one: Desk, cycles: int = CYCLES) -> Hour:
     spans: list[tuple[datetime, frozenset[Place]]] = []
     counts: list[tuple[int, int]] = []
     guarded = 0.0
-    sent = 0
     for number in one.cycles(cycles):
         progress(f"cycle {number + 1} of {cycles}")
         plan = one.bot.plan
         spans.append((one.exchange.clock.now(), plan.places if plan else frozenset()))
         if plan:
-            counts.append(
-                (one.client.requests_sent - sent, len(plan.amendments) + len(plan.orders) + len(plan.cancels))
-            )
-        sent = one.client.requests_sent
+            counts.append((one.requests, len(plan.amendments) + len(plan.orders) + len(plan.cancels)))
         sides, quoted = one.bot.session.memory.guards.sides, one.bot.incentive_program.quoted
         guarded += one.wait * sum(1 for ticker, _ in sides if ticker in quoted)
     progress("")

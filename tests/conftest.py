@@ -116,8 +116,8 @@ def clone(tmp_path: Path) -> Path:
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Open benches on a small board with random takers and rivals. Keyword arguments are settings, except those
-    for the exchange. The bot does not look between cycles, unless a test asks for it. At the end, the
-    bots' logs are checked against docs/trade-log.md."""
+    for the exchange. The bot does not look between cycles, unless a test asks for it. At the end, the bots' logs
+    are checked against docs/trade-log.md."""
     loggers = []
     log_files = []
 
