@@ -20,7 +20,8 @@ from simulator.opening import CUSTOMER
 from tests.slow import matrix
 from tests.support.bench import Killed
 from tests.support.fault_run import Ended, Stage
-from tests.support.fault_scenarios import NO_KEY, STEPS, Script, calm, recover, to_the_end, turn
+from tests.support.fault_scenarios import NO_KEY, Script, calm, recover, to_the_end, turn
+from tests.support.fault_steps import STEPS
 from trade import OWN_PREFIX
 
 PARTS = {
@@ -30,6 +31,7 @@ PARTS = {
     "look at the market": ["market", "books", "scan"],
     "orders that stay": ["cancel", "renew", "move"],
     "orders that are sent": ["sell", "place"],
+    "watch": ["~books", "~fills", "~order", "~cance"],
 }
 SELDOM = 0.1
 """The part of a step's cells in which the fault may find nothing to strike, for an earlier one keeps the bot from

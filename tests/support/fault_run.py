@@ -15,7 +15,6 @@ import json
 import re
 import sys
 import traceback
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -26,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from cryptography.hazmat.primitives import serialization
 from requests.adapters import BaseAdapter
 
 import market_bot
@@ -46,12 +44,13 @@ from simulator.transport import ExchangeAdapter
 from tests.support import strangers
 from tests.support.account_limits import RULES, exceeded
 from tests.support.bench import BETWEEN_CYCLES, Killed
+from tests.support.key_leaks import leaks
 from tests.support.project import START as OPENING
 from tests.support.small_exchange import take
 from trade import OWN_PREFIX
 
 PROGRAMS, SIZE = 20, 5
-WAIT, EXPIRATION = 60.0, 60.0
+WAIT, EXPIRATION, WATCH = 60.0, 60.0, 25.0
 SLACK = 15.0
 """Seconds for a cycle until it renews, and for the exchange's rounding to whole seconds."""
 
@@ -63,9 +62,10 @@ SETTINGS: Mapping[str, object] = {
     "EXPIRATION_TS": EXPIRATION / 60,
     "FILL_PAUSE": 5,
     "SCAN_TIME": 1_200,
+    "WATCH_TIME": WATCH,
 }
 """As in `tests/support/account_limits.py`, one tick behind the touch. A filled quote is back in the second cycle
-after the fill."""
+after the fill. In each wait there is one look, `WATCH` seconds after the cycle."""
 
 CYCLES_TO_RECOVER = 2
 RUNAWAY = 3_000
@@ -150,6 +150,8 @@ class Stage:
         self._since_wait = self._read = 0
         self.broken: list[str] = []
         self.kill_after: Callable[[], bool] = lambda: False
+        self.before_look: Callable[[], None] = lambda: None
+        """Called a second before each look between two cycles."""
         self.is_running = self.is_starting = False
         self.left = 0.0
         self.full = 2 * markets
@@ -194,6 +196,11 @@ class Stage:
     def _slept(self, seconds: float) -> None:
         caller = sys._getframe(2).f_code.co_name
         self.is_starting = caller == "first_contact"
+        if caller == "look_until":
+            self._sleep(max(seconds - 1.0, 0.0))
+            self.exchange.advance(self.clock.now().timestamp())
+            self.before_look()
+            seconds = min(seconds, 1.0)
         if caller not in BETWEEN_CYCLES:
             self._sleep(seconds)
             return
@@ -266,7 +273,7 @@ class Stage:
         not quote without it."""
         if any(rule.do.startswith("cash_") for rule, _ in self._aimed):
             self.account.cash[0] = max(self.account.cash[0], self._cash)
-        self._aimed = []
+        self._aimed, self.before_look = [], lambda: None
         strangers.leave(self.exchange)
         self.api.clocks = self.api.read_account = None
         self._front = ExchangeAdapter(self.api, self.clock, embedded.LATENCY)
@@ -430,20 +437,9 @@ class Stage:
         written = {file.name: file.read_bytes() for file in files} | {
             "the console": self._console.getvalue().encode()
         }
-        self.broken += [f"{name} has {what} in it" for name, text in written.items() for what in self._leaks(text)]
-
-    def _leaks(self, text: bytes) -> list[str]:
-        key = self.opened.private_key
-        encoding, form = serialization.Encoding, serialization.PrivateFormat
-        plain = serialization.NoEncryption()
-        raw = key.private_bytes(encoding.Raw, form.Raw, plain)
-        pem = key.private_bytes(encoding.PEM, form.PKCS8, plain)
-        shapes = [raw, raw.hex().encode(), b64encode(raw), b64encode(raw).rstrip(b"="), b"PRIVATE KEY"]
-        shapes += [line for line in pem.splitlines() if not line.startswith(b"-----")]
-        found = ["the private key"] if any(shape in text for shape in shapes) else []
-        signatures = "\n".join(self.signatures)
-        words = {word.decode() for word in re.findall(rb"[A-Za-z0-9+/]{24,}", text)}
-        return found + (["a signature"] if any(word in signatures for word in words) else [])
+        for name, text in written.items():
+            found = leaks(text, self.opened.private_key, self.signatures)
+            self.broken += [f"{name} has {what} in it" for what in found]
 
 
 def _place(order: Order) -> Place:
