@@ -154,6 +154,8 @@ class Stage:
         """Called a second before each look between two cycles."""
         self.is_running = self.is_starting = False
         self.left = 0.0
+        self.placed: set[Place] = set()
+        """Sides that were quoted before the last look between two cycles."""
         self.full = 2 * markets
         """Quotes that rest in normal operation."""
         self.guests: list[Order] = []
@@ -197,6 +199,7 @@ class Stage:
         caller = sys._getframe(2).f_code.co_name
         self.is_starting = caller == "first_contact"
         if caller == "look_until":
+            self.placed = self.quotes()
             self._sleep(max(seconds - 1.0, 0.0))
             self.exchange.advance(self.clock.now().timestamp())
             self.before_look()
@@ -342,11 +345,11 @@ class Stage:
             }
         return places
 
-    def missing(self, before: Collection[Place]) -> int:
-        """How many of the sides quoted `before` are neither quoted now nor replaced. A market does not count if
+    def missing(self, before: Collection[Place], now: Collection[Place] | None = None) -> int:
+        """How many of the sides quoted `before` are neither quoted `now` nor replaced. A market does not count if
         traders took the book below its target, or did not take what is for sale: the bot rightly waits."""
-        now = self.quotes()
-        thin = 0 if self.is_alone else sum(1 for place in set(before) - now if self._rightly_waits(place[0]))
+        now = self.quotes() if now is None else now
+        thin = 0 if self.is_alone else sum(1 for place in set(before) - set(now) if self._rightly_waits(place[0]))
         asked = min(len(before), self.full)  # any further sides had resting exits, which are sold by now
         return max(asked - len(now) - thin, 0)
 

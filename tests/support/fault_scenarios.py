@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from simulator import lifecycle
-from simulator.faults import Rule, parse_faults
+from simulator.faults import EVENTS, Rule, parse_faults
 from simulator.listing import Grid
 from simulator.mishaps import GRIDS
 from tests.support.bench import Killed
@@ -157,10 +157,13 @@ def recover(stage: Stage, before: Collection[Place]) -> Script:
         if not (stage.is_paused or stage.is_starting):
             break
         yield from turn(stage)
-    for cycle in range(CYCLES_TO_RECOVER + 1):
+    most = CYCLES_TO_RECOVER + (not stage.is_alone)  # the books that traders thin out withdraw a side once more
+    for cycle in range(most + 1):
+        missing = stage.missing(before)
         if cycle:
             yield from turn(stage)
-        missing, unknown = stage.missing(before), stage.unknown()
+            missing = min(stage.missing(before, now) for now in (stage.quotes(), stage.placed))
+        unknown = stage.unknown()
         if not missing and not unknown:
             return
     if missing:
@@ -192,10 +195,29 @@ def in_a_cycle(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
         yield from turn(stage)
         if rules[step.name].struck:
             break
+    _judge_look(stage, cell)
     for _ in range(OUTAGE_TURNS - 1 if cell.duration == OUTAGE else 0):
         yield from turn(stage)
+        _judge_look(stage, cell)
     stage.lift()
     yield from recover(stage, before)
+
+
+_TELLING = {*EVENTS, "missing_field"}
+"""Faults at a look whose answer tells something: a book that is missing is as empty as that of a market that
+stopped."""
+
+
+def _judge_look(stage: Stage, cell: Cell) -> None:
+    """A look that is struck delays no cycle, and withdraws nothing because of an answer that says nothing."""
+    (step,) = cell.steps
+    if step.phase != WATCH_PHASE:
+        return
+    if stage.left < WHOLE:
+        stage.broken.append(f"a look that fails takes so long that {stage.left:.1f} s are left until the cycle")
+    gone = stage.placed - stage.quotes()
+    if step.name == "~books" and stage.is_alone and cell.given["do"] not in _TELLING and gone:
+        stage.broken.append(f"a look without a usable answer withdraws {sorted(gone)}")
 
 
 def revoked(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:

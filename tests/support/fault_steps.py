@@ -107,29 +107,30 @@ def _fill_both_sides(stage: Stage) -> None:
 
 
 def _fill_while_watched(stage: Stage) -> None:
-    """A trader takes a part of a quote, so that the look withdraws the rest."""
-    quote = _quote(stage)
-    if quote is not None and stage.exchange.trades_in(stage.exchange.markets[quote.ticker]):
+    """A trader takes a part of a quote that is no exit, so that the look withdraws the rest."""
+    exchange, held = stage.exchange, stage.account.held_against
+    quotes = [one for one in stage.own() if exchange.trades_in(exchange.markets[one.ticker])]
+    quote = next((one for one in quotes if not held(one.ticker, one.is_bid)), None)
+    if quote is not None:
         stage.take(quote, 0.4)
 
 
 def _step_in_front(stage: Stage) -> None:
-    """A trader bids one tick above the best bid, or the one who did so leaves."""
-    for order in stage.guests:
-        half = stage.exchange.markets[order.ticker].book.half(True)
-        if order.status == "resting":
-            half.remove(order)
-            order.status = "canceled"
-            stage.exchange.changed(stage.exchange.markets[order.ticker])
-            stage.guests.remove(order)
-            return
-    for quote in stage.own():
-        market = stage.exchange.markets[quote.ticker]
+    """A trader bids one tick above the best bid, or the one who did so joins it. None leaves: quotes that lose most
+    of what rests ahead of them are withdrawn, not moved."""
+    guest = next((one for one in stage.guests if one.status == "resting"), None)
+    tickers = [guest.ticker] if guest else [one.ticker for one in stage.own() if one.is_bid]
+    for market in (stage.exchange.markets[ticker] for ticker in tickers):
+        if guest:
+            market.book.bids.remove(guest)
+            guest.status = "canceled"
         bid, ask = market.book.bids.best(), market.book.asks.best()
-        if quote.is_bid and bid and ask and market.grid.tick(ask) - market.grid.tick(bid) > 1:
-            guest = stage.exchange.crowd_rest(market, True, market.grid.nearest(bid, 1), 400 * CONTRACT)
-            stage.exchange.changed(market)
-            stage.guests += [guest] if guest else []
+        if bid and ask and market.grid.tick(ask) - market.grid.tick(bid) > 1:
+            price = bid if guest and guest.price > bid else market.grid.nearest(bid, 1)
+            rests = stage.exchange.crowd_rest(market, True, price, 400 * CONTRACT)
+            stage.guests = [rests] if rests else []
+        stage.exchange.changed(market)
+        if stage.guests and stage.guests[0] is not guest:
             return
 
 
