@@ -1,10 +1,10 @@
 """Every fault of the simulator's script against every step of the bot's: `python -m tests.slow.matrix [--all]`.
 
-Whole bots on the simulator, and invariants alone (`fault_run.py`, `fault_steps.py`, `fault_scenarios.py` of
-`tests/support`): at most one live order an intent, limits kept, nothing resting after the end or past its expiry,
-every held position known, quoting again within two cycles after the fault, no key material anywhere. Without
-`--all` each fault meets each step once, and of the other factors (how long, EXIT, who else trades) every pair of
-values occurs; with it all of their combinations do. A cell in which nothing was struck shows as `-` and is not counted as passed.
+Whole bots on the simulator, and invariants alone (`fault_*.py` in `tests/support`): at most one live order an
+intent, limits kept, nothing resting after the end or past its expiry, every held position known, quoting again
+within two cycles after the fault, no cycle late for a look, no key material anywhere. Without `--all` each fault
+meets each step once, and of the other factors (how long, EXIT, who else trades) every pair of values occurs; with
+it all of their combinations do. A cell in which nothing was struck shows as `-` and is not counted as passed.
 """
 
 from __future__ import annotations

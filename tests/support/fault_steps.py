@@ -116,8 +116,8 @@ def _fill_while_watched(stage: Stage) -> None:
 
 
 def _step_in_front(stage: Stage) -> None:
-    """A trader bids one tick above the best bid, or the one who did so joins it. None leaves: quotes that lose most
-    of what rests ahead of them are withdrawn, not moved."""
+    """A trader bids one tick above the best bid, or the one who did so joins it. None leaves: a quote that loses
+    most of what rests ahead of it is withdrawn, not moved."""
     guest = next((one for one in stage.guests if one.status == "resting"), None)
     tickers = [guest.ticker] if guest else [one.ticker for one in stage.own() if one.is_bid]
     for market in (stage.exchange.markets[ticker] for ticker in tickers):
