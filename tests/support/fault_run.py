@@ -155,7 +155,7 @@ class Stage:
         self.is_running = self.is_starting = False
         self.left = 0.0
         self.placed: set[Place] = set()
-        """Sides that were quoted before the last look between two cycles."""
+        """Sides that were quoted before the look of this wait, none without a look."""
         self.full = 2 * markets
         """Quotes that rest in normal operation."""
         self.guests: list[Order] = []
@@ -217,6 +217,7 @@ class Stage:
         if command is not GO:
             assert isinstance(command, type)
             raise command
+        self.placed = set()
         self._sleep(max(self.left, 0.0))
 
     def carry(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
