@@ -130,10 +130,11 @@ def turn(stage: Stage) -> Script:
 
 
 def calm(stage: Stage) -> Generator[object, Any, bool]:
-    """Run until every wanted quote rests, and the wait is a whole one. Returns False if that state is
-    not reached."""
+    """Run until every wanted quote rests, and the wait is a whole one with a look. Returns False if that state is not
+    reached."""
     for _ in range(12):
-        if stage.is_running and len(stage.own()) == stage.full and stage.left > WHOLE and not stage.is_paused:
+        is_full = stage.is_running and len(stage.own()) == stage.full
+        if is_full and WHOLE < stage.left <= WAIT - WATCH and not stage.is_paused:
             return True
         if stage.is_running and stage.way == "REST":
             stage.even_out()
