@@ -36,7 +36,7 @@ PARTS = {
     "orders that are sent": ["sell", "place"],
     "watch": ["~books", "~fills", "~order", "~cance"],
 }
-SELDOM = 0.1
+SELDOM = 0.11
 """The part of a step's cells in which the fault may find nothing to strike, for an earlier one keeps the bot from
 going so far. Faults that end the bot, or strike orders alone, do not count."""
 

@@ -140,6 +140,7 @@ class Stage:
         )
         self._log_file, self._ledger_file = folder / "trade.log", folder / "trade-sim.db"
         self._logger = log_output.open_log(self._log_file)
+        self._client = embedded_client(self.opened)
         self._ledger: Ledger | None = None
         self._reader: Ledger | None = None
         self._console = io.StringIO()
@@ -150,12 +151,10 @@ class Stage:
         self._since_wait = self._read = 0
         self.broken: list[str] = []
         self.kill_after: Callable[[], bool] = lambda: False
-        self.before_look: Callable[[], None] = lambda: None
-        """Called a second before each look between two cycles."""
+        self.before_look: Callable[[], None] = lambda: None  # called a second before each look
         self.is_running = self.is_starting = False
         self.left = 0.0
-        self.placed: set[Place] = set()
-        """Sides that were quoted before the look of this wait, none without a look."""
+        self.placed: set[Place] = set()  # quoted before the look of this wait, none without a look
         self.full = 2 * markets
         """Quotes that rest in normal operation."""
         self.guests: list[Order] = []
@@ -181,8 +180,8 @@ class Stage:
         if self._ledger is not None:
             self._ledger.close()
         self._ledger = Ledger(self._ledger_file)
-        connection = Connection(embedded_client(self.opened), self.opened.about)
-        bot = MarketBot(self._settings, connection, self._ledger, self._logger)
+        self._client = embedded_client(self.opened)
+        bot = MarketBot(self._settings, Connection(self._client, self.opened.about), self._ledger, self._logger)
         self.is_running, self.is_starting, self._since_wait = True, True, 0
         try:
             return Ended(bot.run())
@@ -294,6 +293,11 @@ class Stage:
     @property
     def is_paused(self) -> bool:
         return any(self.exchange.pauses.values())
+
+    @property
+    def is_without(self) -> bool:
+        """Whether the bot does without a call for now, which failed in an earlier episode."""
+        return bool(self._client.optional_calls.failing)
 
     # -- actions of people -------------------------------------------------------------------------------------
 
@@ -426,10 +430,6 @@ class Stage:
     def log(self) -> str:
         return self._log_file.read_text(encoding="utf-8")
 
-    def mark(self) -> int:
-        """The log's present length in bytes."""
-        return self._log_file.stat().st_size
-
     def close(self) -> None:
         """End the stage. Its files must contain no key and no signature."""
         for ledger in (self._ledger, self._reader):
@@ -441,9 +441,9 @@ class Stage:
         written = {file.name: file.read_bytes() for file in files} | {
             "the console": self._console.getvalue().encode()
         }
-        for name, text in written.items():
-            found = leaks(text, self.opened.private_key, self.signatures)
-            self.broken += [f"{name} has {what} in it" for what in found]
+        key = self.opened.private_key
+        found = [(name, what) for name, text in written.items() for what in leaks(text, key, self.signatures)]
+        self.broken += [f"{name} has {what} in it" for name, what in found]
 
 
 def _place(order: Order) -> Place:

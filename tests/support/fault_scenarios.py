@@ -130,10 +130,10 @@ def turn(stage: Stage) -> Script:
 
 
 def calm(stage: Stage) -> Generator[object, Any, bool]:
-    """Run until every wanted quote rests, and the wait is a whole one with a look. Returns False if that state is not
-    reached."""
+    """Run until every wanted quote rests, the wait is a whole one with a look, and the bot asks for all it may miss.
+    Returns False if that state is not reached."""
     for _ in range(12):
-        is_full = stage.is_running and len(stage.own()) == stage.full
+        is_full = stage.is_running and len(stage.own()) == stage.full and not stage.is_without
         if is_full and WHOLE < stage.left <= WAIT - WATCH and not stage.is_paused:
             return True
         if stage.is_running and stage.way == "REST":
