@@ -130,7 +130,7 @@ def turn(stage: Stage) -> Script:
 
 
 def calm(stage: Stage) -> Generator[object, Any, bool]:
-    """Run until every wanted quote rests, the wait is a whole one with a look, and the bot asks for all it may miss.
+    """Run until every wanted quote rests, the wait is a whole one with a look, and the bot does without no call.
     Returns False if that state is not reached."""
     for _ in range(12):
         is_full = stage.is_running and len(stage.own()) == stage.full and not stage.is_without
@@ -204,9 +204,8 @@ def in_a_cycle(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     yield from recover(stage, before)
 
 
-_TELLING = {*EVENTS, "missing_field"}
-"""Faults at a look whose answer tells something: a book that is missing is as empty as that of a market that
-stopped."""
+_TELLING = {*EVENTS, "missing_field", "nonsense"}
+"""Faults at a look whose answer may tell something: a list without a book tells of a market that stopped."""
 
 
 def _judge_look(stage: Stage, cell: Cell) -> None:
