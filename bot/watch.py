@@ -15,7 +15,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
+from bot import recovery
 from bot.decision import Decision
 from bot.session import Session
 from bot.settings import Settings
@@ -33,7 +35,7 @@ from risk.withdrawals import Hit, MarketFacts, RestingQuote, Withdrawal
 from runtime.log_format import Log, local_time
 
 LONGEST_ANSWER = 2.0
-"""Seconds that a look waits for a byte of an answer; less if the next cycle is near."""
+"""Seconds that a look waits for a byte of an answer, also to a cancel; less if the next cycle is near."""
 
 _WORST = 4
 """A look of two reads ends after this many times that: it waits half as long for a connection, and one and a half
@@ -75,14 +77,15 @@ class Watch:
                 self._decision = None  # its books are too old for a comparison
                 break
             self._last = clock.monotonic()
-            self._look(until - self._last)
+            again = "Quotes rest; the next look, and the next cycle, try again"
+            recovery.try_or_log(partial(self._look, until), self._log, again)
         return asleep
 
-    def _look(self, left: float) -> None:
-        """Look once. `left`: seconds until the next cycle."""
+    def _look(self, until: float) -> None:
+        """Look once. `until`: the monotonic time of the next cycle."""
         clock, now = self._client.clock, self._client.clock.now()
         try:
-            with self._client.hurried(min(LONGEST_ANSWER, left / _WORST)):
+            with self._client.hurried(self._patience(until)):
                 books, asked = self._read_books(now)
                 self._session.bookkeeper.read_fills()
         except ExchangeError as error:
@@ -97,7 +100,12 @@ class Watch:
         quotes = self._quotes(clock.now())
         self._accrue(books, quotes, now)
         self._judge(books, asked, now)
-        self._cancel_blocked(clock.now())
+        with self._client.hurried(self._patience(until)):
+            self._cancel_blocked(clock.now())
+
+    def _patience(self, until: float) -> float:
+        """Seconds that a request of a look waits for a byte of an answer."""
+        return min(LONGEST_ANSWER, max(until - self._client.clock.monotonic(), 1.0) / _WORST)
 
     def _read_books(self, now: datetime) -> tuple[dict[str, Book], frozenset[str]]:
         """The public books, and for which markets they were asked. Too many markets take turns."""

@@ -1,10 +1,10 @@
 """Every fault of the simulator's script against every step of the bot's: `python -m tests.slow.matrix [--all]`.
 
-Whole bots on the simulator, and invariants alone (`tests/support/fault_run.py`, `fault_scenarios.py`): at most one
-live order an intent, limits kept, nothing resting after the end or past its expiry, every held position known,
-quoting again within two cycles after the fault, no key material anywhere. Without `--all` each fault meets each
-step once, and of the other factors (how long, EXIT, who else trades) every pair of values occurs; with it all of
-their combinations do. A cell in which nothing was struck shows as `-` and is not counted as passed.
+Whole bots on the simulator, and invariants alone (`fault_*.py` in `tests/support`): at most one live order an
+intent, limits kept, nothing resting after the end or past its expiry, every held position known, quoting again
+within two cycles after the fault, no cycle late for a look, no key material anywhere. Without `--all` each fault
+meets each step once, and of the other factors (how long, EXIT, who else trades) every pair of values occurs; with
+it all of their combinations do. A cell in which nothing was struck shows as `-` and is not counted as passed.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ from tests.support.fault_scenarios import (
     LONG_GONE,
     ONCE,
     OUTAGE,
-    STEPS,
     Cell,
     Script,
-    Step,
     calm,
     episode,
     to_the_end,
 )
+from tests.support.fault_steps import STEPS, WATCH_PHASE, Step
 from tests.support.strangers import NAME
 from tests.support.verdict import conclude
 
@@ -161,7 +160,7 @@ def pairwise(names: Iterable[str]) -> list[Cell]:
 
 def _group(step: Step) -> str:
     """What is struck in one episode."""
-    return step.name if step.phase in ("cycle", "kill") else "start and stop"
+    return step.name if step.phase in ("cycle", WATCH_PHASE, "kill") else "start and stop"
 
 
 def _cell(fault: str, row: int, steps: tuple[Step, ...]) -> Cell:

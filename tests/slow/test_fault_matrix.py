@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from clients import KalshiHttpClient
 from simulator import order_entry
 from simulator.faults import KINDS
 from simulator.matching import CONTRACT
@@ -20,7 +23,8 @@ from simulator.opening import CUSTOMER
 from tests.slow import matrix
 from tests.support.bench import Killed
 from tests.support.fault_run import Ended, Stage
-from tests.support.fault_scenarios import NO_KEY, STEPS, Script, calm, recover, to_the_end, turn
+from tests.support.fault_scenarios import CYCLE, NO_KEY, Cell, Script, calm, recover, strike, to_the_end, turn
+from tests.support.fault_steps import STEPS, WATCH_PHASE, Step
 from trade import OWN_PREFIX
 
 PARTS = {
@@ -30,8 +34,9 @@ PARTS = {
     "look at the market": ["market", "books", "scan"],
     "orders that stay": ["cancel", "renew", "move"],
     "orders that are sent": ["sell", "place"],
+    "watch": ["~books", "~fills", "~order", "~cance"],
 }
-SELDOM = 0.1
+SELDOM = 0.11
 """The part of a step's cells in which the fault may find nothing to strike, for an earlier one keeps the bot from
 going so far. Faults that end the bot, or strike orders alone, do not count."""
 
@@ -148,3 +153,35 @@ def test_a_missing_quote_and_an_order_left_behind_are_seen(tmp_path: Path) -> No
     stage.close()
     assert any("1 of 5 sides are not quoted" in what for what in stage.broken)
     assert any("4 orders rest after the bot has ended with 0" in what for what in stage.broken)
+
+
+@pytest.mark.parametrize(
+    "step", [one for one in STEPS.values() if one.phase == WATCH_PHASE], ids=lambda one: one.name
+)
+def test_a_fault_of_a_look_strikes_no_cycle(step: Step, tmp_path: Path) -> None:
+    """The cycle makes the same requests as a look: a fault that struck only these would show nothing."""
+    stage = Stage(tmp_path, "CROSS", ())
+    rules = {}
+
+    def direct() -> Script:
+        assert (yield from calm(stage))
+        cell = Cell("500", {"do": "500"}, (step,), CYCLE, "CROSS", True)
+        rules.update(strike(stage, cell, [WATCH_PHASE], "", stage.left))
+        stage.before_look = partial(step.provoke, stage)
+        yield from turn(stage)
+        assert rules[step.name].struck
+        stage.before_look = lambda: None
+        yield from turn(stage)
+
+    stage.play(direct())
+    stage.close()
+    assert "500 internal_server_error" in stage.log
+    assert "This cycle ends here" not in stage.log
+
+
+def test_a_look_that_delays_the_cycle_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The requests of a look that hang must end before the next cycle is due."""
+    monkeypatch.setattr(KalshiHttpClient, "hurried", lambda *_: nullcontext())
+    cell = Cell("timeout_before", {"do": "timeout_before"}, (STEPS["~order"],), CYCLE, "CROSS", True)
+    tally = matrix.try_all([cell], tmp_path, markets=1)
+    assert any("s are left until the cycle" in what for what in tally.broken())

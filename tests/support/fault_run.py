@@ -15,7 +15,6 @@ import json
 import re
 import sys
 import traceback
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -26,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from cryptography.hazmat.primitives import serialization
 from requests.adapters import BaseAdapter
 
 import market_bot
@@ -46,12 +44,13 @@ from simulator.transport import ExchangeAdapter
 from tests.support import strangers
 from tests.support.account_limits import RULES, exceeded
 from tests.support.bench import BETWEEN_CYCLES, Killed
+from tests.support.key_leaks import leaks
 from tests.support.project import START as OPENING
 from tests.support.small_exchange import take
 from trade import OWN_PREFIX
 
 PROGRAMS, SIZE = 20, 5
-WAIT, EXPIRATION = 60.0, 60.0
+WAIT, EXPIRATION, WATCH = 60.0, 60.0, 25.0
 SLACK = 15.0
 """Seconds for a cycle until it renews, and for the exchange's rounding to whole seconds."""
 
@@ -63,9 +62,10 @@ SETTINGS: Mapping[str, object] = {
     "EXPIRATION_TS": EXPIRATION / 60,
     "FILL_PAUSE": 5,
     "SCAN_TIME": 1_200,
+    "WATCH_TIME": WATCH,
 }
 """As in `tests/support/account_limits.py`, one tick behind the touch. A filled quote is back in the second cycle
-after the fill."""
+after the fill. In each wait there is one look, `WATCH` seconds after the cycle."""
 
 CYCLES_TO_RECOVER = 2
 RUNAWAY = 3_000
@@ -140,6 +140,7 @@ class Stage:
         )
         self._log_file, self._ledger_file = folder / "trade.log", folder / "trade-sim.db"
         self._logger = log_output.open_log(self._log_file)
+        self._client = embedded_client(self.opened)
         self._ledger: Ledger | None = None
         self._reader: Ledger | None = None
         self._console = io.StringIO()
@@ -150,8 +151,10 @@ class Stage:
         self._since_wait = self._read = 0
         self.broken: list[str] = []
         self.kill_after: Callable[[], bool] = lambda: False
+        self.before_look: Callable[[], None] = lambda: None  # called a second before each look
         self.is_running = self.is_starting = False
         self.left = 0.0
+        self.placed: set[Place] = set()  # quoted before the look of this wait, none without a look
         self.full = 2 * markets
         """Quotes that rest in normal operation."""
         self.guests: list[Order] = []
@@ -177,8 +180,8 @@ class Stage:
         if self._ledger is not None:
             self._ledger.close()
         self._ledger = Ledger(self._ledger_file)
-        connection = Connection(embedded_client(self.opened), self.opened.about)
-        bot = MarketBot(self._settings, connection, self._ledger, self._logger)
+        self._client = embedded_client(self.opened)
+        bot = MarketBot(self._settings, Connection(self._client, self.opened.about), self._ledger, self._logger)
         self.is_running, self.is_starting, self._since_wait = True, True, 0
         try:
             return Ended(bot.run())
@@ -194,6 +197,12 @@ class Stage:
     def _slept(self, seconds: float) -> None:
         caller = sys._getframe(2).f_code.co_name
         self.is_starting = caller == "first_contact"
+        if caller == "look_until":
+            self.placed = self.quotes()
+            self._sleep(max(seconds - 1.0, 0.0))
+            self.exchange.advance(self.clock.now().timestamp())
+            self.before_look()
+            seconds = min(seconds, 1.0)
         if caller not in BETWEEN_CYCLES:
             self._sleep(seconds)
             return
@@ -207,6 +216,7 @@ class Stage:
         if command is not GO:
             assert isinstance(command, type)
             raise command
+        self.placed = set()
         self._sleep(max(self.left, 0.0))
 
     def carry(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -266,7 +276,7 @@ class Stage:
         not quote without it."""
         if any(rule.do.startswith("cash_") for rule, _ in self._aimed):
             self.account.cash[0] = max(self.account.cash[0], self._cash)
-        self._aimed = []
+        self._aimed, self.before_look = [], lambda: None
         strangers.leave(self.exchange)
         self.api.clocks = self.api.read_account = None
         self._front = ExchangeAdapter(self.api, self.clock, embedded.LATENCY)
@@ -283,6 +293,11 @@ class Stage:
     @property
     def is_paused(self) -> bool:
         return any(self.exchange.pauses.values())
+
+    @property
+    def is_without(self) -> bool:
+        """Whether the bot does without a call for now, which failed in an earlier episode."""
+        return bool(self._client.optional_calls.failing)
 
     # -- actions of people -------------------------------------------------------------------------------------
 
@@ -335,11 +350,11 @@ class Stage:
             }
         return places
 
-    def missing(self, before: Collection[Place]) -> int:
-        """How many of the sides quoted `before` are neither quoted now nor replaced. A market does not count if
+    def missing(self, before: Collection[Place], now: Collection[Place] | None = None) -> int:
+        """How many of the sides quoted `before` are neither quoted `now` nor replaced. A market does not count if
         traders took the book below its target, or did not take what is for sale: the bot rightly waits."""
-        now = self.quotes()
-        thin = 0 if self.is_alone else sum(1 for place in set(before) - now if self._rightly_waits(place[0]))
+        now = self.quotes() if now is None else now
+        thin = 0 if self.is_alone else sum(1 for place in set(before) - set(now) if self._rightly_waits(place[0]))
         asked = min(len(before), self.full)  # any further sides had resting exits, which are sold by now
         return max(asked - len(now) - thin, 0)
 
@@ -415,10 +430,6 @@ class Stage:
     def log(self) -> str:
         return self._log_file.read_text(encoding="utf-8")
 
-    def mark(self) -> int:
-        """The log's present length in bytes."""
-        return self._log_file.stat().st_size
-
     def close(self) -> None:
         """End the stage. Its files must contain no key and no signature."""
         for ledger in (self._ledger, self._reader):
@@ -430,20 +441,9 @@ class Stage:
         written = {file.name: file.read_bytes() for file in files} | {
             "the console": self._console.getvalue().encode()
         }
-        self.broken += [f"{name} has {what} in it" for name, text in written.items() for what in self._leaks(text)]
-
-    def _leaks(self, text: bytes) -> list[str]:
         key = self.opened.private_key
-        encoding, form = serialization.Encoding, serialization.PrivateFormat
-        plain = serialization.NoEncryption()
-        raw = key.private_bytes(encoding.Raw, form.Raw, plain)
-        pem = key.private_bytes(encoding.PEM, form.PKCS8, plain)
-        shapes = [raw, raw.hex().encode(), b64encode(raw), b64encode(raw).rstrip(b"="), b"PRIVATE KEY"]
-        shapes += [line for line in pem.splitlines() if not line.startswith(b"-----")]
-        found = ["the private key"] if any(shape in text for shape in shapes) else []
-        signatures = "\n".join(self.signatures)
-        words = {word.decode() for word in re.findall(rb"[A-Za-z0-9+/]{24,}", text)}
-        return found + (["a signature"] if any(word in signatures for word in words) else [])
+        found = [(name, what) for name, text in written.items() for what in leaks(text, key, self.signatures)]
+        self.broken += [f"{name} has {what} in it" for name, what in found]
 
 
 def _place(order: Order) -> Place:

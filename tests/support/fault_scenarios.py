@@ -1,7 +1,6 @@
 """Scenarios that make a fault strike one of the bot's steps, and the expected result.
 
-A step is a phase and the requests that belong to it. Steps that a steady cycle would not take are provoked: quotes
-are filled, rivals step in front of them, groups trip, a person uses the account.
+The steps are those of `fault_steps.py`.
 
 Promise:
 - The rule itself counts whether the fault really struck.
@@ -10,25 +9,25 @@ Promise:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from simulator import lifecycle, order_groups
-from simulator.faults import Rule, parse_faults
+from simulator import lifecycle
+from simulator.faults import EVENTS, Rule, parse_faults
 from simulator.listing import Grid
-from simulator.matching import CONTRACT, DOLLAR_PIPS, Order
 from simulator.mishaps import GRIDS
-from simulator.opening import CUSTOMER
 from tests.support.bench import Killed
-from tests.support.fault_run import CYCLES_TO_RECOVER, GO, START, WAIT, Aim, BotEnded, Ended, Place, Stage
+from tests.support.fault_run import CYCLES_TO_RECOVER, GO, START, WAIT, WATCH, BotEnded, Ended, Place, Stage
+from tests.support.fault_steps import STEPS, WATCH_PHASE, Step
 
 ONCE, CYCLE, OUTAGE = "once", "cycle", "outage"
 DURATIONS = (ONCE, CYCLE, OUTAGE)
 """Struck once; during one turn of the loop; during five turns, which are an outage if they fail."""
+
+WHOLE = WAIT - WATCH - 10
+"""Seconds that are left of a whole wait after its look, at least."""
 
 OUTAGE_TURNS = 5
 PAUSED_SECONDS = {ONCE: 30.0, CYCLE: 70.0, OUTAGE: 300.0}
@@ -43,139 +42,7 @@ LONG_GONE = ("closes", "settles", "halted")
 NO_KEY: Mapping[str, str] = {"key_revoked": "401", "403": "403"}
 """Faults that rightly end the bot if they last at a request that it needs, and the status that it then logs."""
 
-_ORDERS = "/portfolio/events/orders"
-
 Script = Generator[object, Any, None]
-
-
-@dataclass(frozen=True)
-class Step:
-    """Requests of one phase that a fault may strike. `on` is a pattern as in a fault script; `act` (see `_act`) is
-    used if that says too little. `field`: a field that an answer may lack. `provoke`: makes the bot take the step
-    within `reach` turns of its loop."""
-
-    name: str
-    phase: str
-    on: str = ""
-    act: str = ""
-    field: str = "order_id"
-    provoke: Callable[[Stage], None] = lambda _: None
-    reach: int = 1
-
-    def aim(self, stage: Stage) -> Aim:
-        def is_meant(method: str, path: str, body: Mapping[str, Any]) -> bool:
-            if self.on:
-                return fnmatchcase(f"{method} {path}", self.on)
-            return _act(stage, method, path, body) in self.act.split()
-
-        return is_meant
-
-
-def _act(stage: Stage, method: str, path: str, body: Mapping[str, Any]) -> str:
-    """The bot's action on an order by a request: cancel, renew, move, sell or place. With `REST`, an order sells
-    that takes the place of a quote on the other side of a position."""
-    if method == "DELETE" and fnmatchcase(path, f"{_ORDERS}/*"):
-        return "cancel"
-    if method == "POST" and path == _ORDERS:
-        return "place" if body.get("post_only") else "sell"
-    if method == "POST" and path.endswith("/amend"):
-        order = stage.account.resting.get(path.split("/")[-2])
-        holding = stage.account.holdings.get(order.ticker) if order else None
-        held = holding.count if holding else 0
-        if order and stage.way == "REST" and held and (held > 0) is not order.is_bid:
-            return "renew" if Decimal(body["count"]) * CONTRACT == order.size else "sell"
-        if order is None or Decimal(body["price"]) * DOLLAR_PIPS != order.price:
-            return "move"
-        more = Decimal(body["count"]) * CONTRACT > order.size
-        return "place" if more else "renew"
-    return ""
-
-
-# -- provoking a step ------------------------------------------------------------------------------------------
-
-
-def _quote(stage: Stage, is_bid: bool = True, ticker: str = "") -> Order | None:
-    """A quote of the bot, or None if a trader has just taken it."""
-    return next((one for one in stage.own() if one.is_bid == is_bid and ticker in ("", one.ticker)), None)
-
-
-def _fill_a_part(stage: Stage) -> None:
-    """Just before the cycle, so that the rest of the quote is canceled and the filled part is sold."""
-    stage.pass_time(stage.left - 0.5)
-    quote = _quote(stage)
-    if quote is not None:
-        stage.take(quote, 0.4)
-
-
-def _fill_both_sides(stage: Stage) -> None:
-    """With time between the fills, so that the group does not trip. No position and no quote is left there."""
-    ticker = stage.own()[0].ticker
-    for is_bid in (True, False):
-        stage.pass_time(20.0)
-        quote = _quote(stage, is_bid, ticker)
-        if quote is not None:
-            stage.take(quote)
-
-
-def _step_in_front(stage: Stage) -> None:
-    """A trader bids one tick above the best bid, or the one who did so leaves."""
-    for order in stage.guests:
-        half = stage.exchange.markets[order.ticker].book.half(True)
-        if order.status == "resting":
-            half.remove(order)
-            order.status = "canceled"
-            stage.exchange.changed(stage.exchange.markets[order.ticker])
-            stage.guests.remove(order)
-            return
-    for quote in stage.own():
-        market = stage.exchange.markets[quote.ticker]
-        bid, ask = market.book.bids.best(), market.book.asks.best()
-        if quote.is_bid and bid and ask and market.grid.tick(ask) - market.grid.tick(bid) > 1:
-            guest = stage.exchange.crowd_rest(market, True, market.grid.nearest(bid, 1), 400 * CONTRACT)
-            stage.exchange.changed(market)
-            stage.guests += [guest] if guest else []
-            return
-
-
-def _trip(stage: Stage) -> None:
-    for group in list(stage.account.groups.values()):
-        order_groups.trigger(stage.exchange, CUSTOMER, group.group_id, group.shard)
-
-
-_CREATE = f"POST {_ORDERS}"
-STEPS: Mapping[str, Step] = {
-    step.name: step
-    for step in (
-        Step("0limit", "start", "GET /account/limits", field="usage_tier"),
-        Step("0statu", "start", "GET /exchange/status", field="exchange_active"),
-        Step("0order", "start", "GET /portfolio/orders"),
-        Step("0fills", "start", "GET /portfolio/fills", field="fill_id"),
-        Step("0posit", "start", "GET /portfolio/positions", field="position_fp"),
-        Step("0cance", "start", act="cancel", field="reduced_by"),
-        Step("0sell", "start", _CREATE),
-        Step("0group", "start", "POST /portfolio/order_groups/create", field="order_group_id"),
-        Step("status", "cycle", "GET /exchange/status", field="trading_active"),
-        Step("fresh", "cycle", "GET /exchange/user_data_timestamp", field="as_of_time", provoke=_fill_both_sides),
-        Step("orders", "cycle", "GET /portfolio/orders"),
-        Step("fills", "cycle", "GET /portfolio/fills", field="fill_id", provoke=_fill_a_part),
-        Step("posit", "cycle", "GET /portfolio/positions", field="position_fp", provoke=_fill_a_part),
-        Step("balan", "cycle", "GET /portfolio/balance", field="balance_dollars"),
-        Step("market", "cycle", "GET /markets", field="status"),
-        Step("books", "cycle", "GET /markets/orderbooks", field="orderbook_fp"),
-        Step("scan", "cycle", "GET /incentive_programs", field="market_ticker"),
-        Step("cancel", "cycle", act="cancel", field="reduced_by", provoke=_fill_a_part),
-        Step("renew", "cycle", act="renew", reach=3),
-        Step("move", "cycle", act="move", provoke=_step_in_front, reach=3),
-        Step("sell", "cycle", act="sell", provoke=_fill_a_part),
-        Step("place", "cycle", act="place", provoke=_fill_both_sides),
-        Step("reset", "cycle", "PUT /portfolio/order_groups/*/reset", provoke=_trip, reach=2),
-        Step("kill", "kill", act="cancel renew move sell place", provoke=_fill_a_part),
-        Step("9order", "stop", "GET /portfolio/orders"),
-        Step("9cance", "stop", act="cancel", field="reduced_by"),
-        Step("9group", "stop", "DELETE /portfolio/order_groups/*"),
-    )
-}
-"""A name that begins with 0 is a step of the start; 9 is a step of the stop."""
 
 
 @dataclass(frozen=True)
@@ -204,8 +71,8 @@ class Cell:
 
 
 def strike(stage: Stage, cell: Cell, phases: Sequence[str], ticker: str, soon: float = 0.0) -> dict[str, Rule]:
-    """Apply the cell's fault to its steps in these phases from now on, once or until it is lifted. The cycle
-    starts in `soon` seconds. Returns the rules by step."""
+    """Apply the cell's fault to its steps in these phases from now on, once or until it is lifted. The bot takes
+    them in `soon` seconds. Returns the rules by step."""
     rules = {step.name: _rule(stage, cell, step, ticker, soon) for step in cell.steps if step.phase in phases}
     stage.strike(
         [(rule, _any_read if _is_long_stale(rule) else STEPS[name].aim(stage)) for name, rule in rules.items()]
@@ -263,10 +130,11 @@ def turn(stage: Stage) -> Script:
 
 
 def calm(stage: Stage) -> Generator[object, Any, bool]:
-    """Run until every wanted quote rests, with a whole wait before the next cycle. Returns False if that state is
-    not reached."""
+    """Run until every wanted quote rests, the wait is a whole one with a look, and the bot does without no call.
+    Returns False if that state is not reached."""
     for _ in range(12):
-        if stage.is_running and len(stage.own()) == stage.full and stage.left > WAIT - 10 and not stage.is_paused:
+        is_full = stage.is_running and len(stage.own()) == stage.full and not stage.is_without
+        if is_full and WHOLE < stage.left <= WAIT - WATCH and not stage.is_paused:
             return True
         if stage.is_running and stage.way == "REST":
             stage.even_out()
@@ -290,10 +158,13 @@ def recover(stage: Stage, before: Collection[Place]) -> Script:
         if not (stage.is_paused or stage.is_starting):
             break
         yield from turn(stage)
-    for cycle in range(CYCLES_TO_RECOVER + 1):
+    most = CYCLES_TO_RECOVER + (not stage.is_alone)  # the books that traders thin out withdraw a side once more
+    for cycle in range(most + 1):
+        missing = stage.missing(before)
         if cycle:
             yield from turn(stage)
-        missing, unknown = stage.missing(before), stage.unknown()
+            missing = min(stage.missing(before, now) for now in (stage.quotes(), stage.placed))
+        unknown = stage.unknown()
         if not missing and not unknown:
             return
     if missing:
@@ -303,29 +174,59 @@ def recover(stage: Stage, before: Collection[Place]) -> Script:
     stage.broken += [f"a position is not known two cycles after the fault: {what}" for what in unknown]
 
 
+def _soon(stage: Stage, step: Step) -> float:
+    """Seconds until the step is taken."""
+    return stage.left + (WATCH if step.phase == WATCH_PHASE else 0.0)
+
+
+def _provoke(stage: Stage, step: Step) -> None:
+    if step.phase == WATCH_PHASE:
+        stage.before_look = partial(step.provoke, stage)
+    else:
+        step.provoke(stage)
+
+
 def in_a_cycle(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
-    """The fault comes while the loop runs."""
+    """The fault comes while the loop runs, in a cycle or in the looks between two."""
     (step,) = cell.steps
     before, ticker = stage.quotes(), stage.own()[0].ticker
-    rules |= strike(stage, cell, ["cycle"], ticker, stage.left)
-    step.provoke(stage)
+    rules |= strike(stage, cell, [step.phase], ticker, _soon(stage, step))
+    _provoke(stage, step)
     for _ in range(step.reach):
         yield from turn(stage)
         if rules[step.name].struck:
             break
+    _judge_look(stage, cell)
     for _ in range(OUTAGE_TURNS - 1 if cell.duration == OUTAGE else 0):
         yield from turn(stage)
+        _judge_look(stage, cell)
     stage.lift()
     yield from recover(stage, before)
 
 
-def revoked(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
-    """The key is revoked in the middle of a cycle. The orders expire, and the bot logs the reason, or ends by
-    itself."""
+_TELLING = {*EVENTS, "missing_field", "nonsense"}
+"""Faults at a look whose answer may tell something: a list without a book tells of a market that stopped."""
+
+
+def _judge_look(stage: Stage, cell: Cell) -> None:
+    """A look that is struck delays no cycle, and withdraws nothing because of an answer that says nothing."""
     (step,) = cell.steps
-    rules |= strike(stage, cell, ["cycle"], "", stage.left)
+    if step.phase != WATCH_PHASE:
+        return
+    if stage.left < WHOLE:
+        stage.broken.append(f"a look that fails takes so long that {stage.left:.1f} s are left until the cycle")
+    gone = stage.placed - stage.quotes()
+    if step.name == "~books" and stage.is_alone and cell.given["do"] not in _TELLING and gone:
+        stage.broken.append(f"a look without a usable answer withdraws {sorted(gone)}")
+
+
+def revoked(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
+    """The key is revoked in the middle of a cycle or of a look. The orders expire, and the bot logs the reason, or
+    ends by itself."""
+    (step,) = cell.steps
+    rules |= strike(stage, cell, [step.phase], "", _soon(stage, step))
     mark = len(stage.log)
-    step.provoke(stage)
+    _provoke(stage, step)
     ended = None
     for _ in range(step.reach + OUTAGE_TURNS):
         event = yield GO
@@ -434,8 +335,8 @@ def _expect_told(stage: Stage, cell: Cell, mark: int) -> None:
 def episode(stage: Stage, cell: Cell, rules: dict[str, Rule]) -> Script:
     """One cell. Afterwards `rules` has the rule of each of its steps."""
     phase = cell.steps[0].phase
-    play = {"cycle": in_a_cycle, "kill": killed}.get(phase, ended_and_begun)
-    if phase == "cycle" and cell.given["do"] == "key_revoked":
+    play = {"cycle": in_a_cycle, WATCH_PHASE: in_a_cycle, "kill": killed}.get(phase, ended_and_begun)
+    if play is in_a_cycle and cell.given["do"] == "key_revoked":
         play = revoked
     grids = {one.ticker: one.grid for one in stage.exchange.markets.values()}
     try:
