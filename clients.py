@@ -147,7 +147,7 @@ class KalshiHttpClient(UserCalls):
         self._transport.patience = _HURRIED_PATIENCE
 
     def hurried(self, answer_seconds: float) -> AbstractContextManager[None]:
-        """Send the requests of a `with` block once, with such timeouts as of `shorten_timeouts`."""
+        """Send each request of a `with` block once, with timeouts as `shorten_timeouts`."""
         return self._transport.hurried(answer_seconds)
 
     # -- the account -------------------------------------------------------------------------------------------

@@ -269,7 +269,9 @@ class MarketBot:
         return self._executor.place(decision.plan, decision.state.books, due)
 
     def watch(self, until: float) -> float:
-        """Look at the quotes until shortly before a monotonic time. Returns the seconds that the machine slept."""
+        """Look at the quotes until shortly before a monotonic time.
+
+        Returns the seconds that the machine slept."""
         return self._watch.look_until(until, self._decision)
 
     def scan_board(self) -> None:

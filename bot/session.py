@@ -276,7 +276,9 @@ class Session:
         return True
 
     def read_schedule(self, tell: Callable[[tuple[datetime, datetime] | None], None]) -> None:
-        """Read from the schedule when the exchange pauses next, if it tells. `tell` receives start and end."""
+        """Read from the schedule when the exchange pauses next, if it tells.
+
+        `tell` receives the pause's start and end."""
         try:
             schedule = self._client.get_schedule()
         except ExchangeError:  # the log says so when the call begins to fail

@@ -1,4 +1,4 @@
-"""Look at the quoted markets between two cycles, and withdraw quotes within seconds.
+"""Look at the quoted markets between two cycles, and withdraw within seconds.
 
 Promise:
 - A look reads the quoted markets' books and our fills, and may cancel. It never places, moves or sells.
@@ -43,7 +43,7 @@ times as long for a whole answer."""
 
 
 class Watch:
-    """Looks at the quotes of one bot every `WATCH_TIME` seconds. None: it does nothing."""
+    """Looks at one bot's quotes every `WATCH_TIME` seconds; never if that is None."""
 
     def __init__(self, settings: Settings, client: KalshiHttpClient, session: Session, log: Log) -> None:
         self._every = settings.watch_time
@@ -60,9 +60,9 @@ class Watch:
     # -- between cycles ----------------------------------------------------------------------------------------
 
     def look_until(self, until: float, decision: Decision | None) -> float:
-        """Look every `WATCH_TIME` seconds, as long as quotes rest, until shortly before a monotonic time.
+        """Look every `WATCH_TIME` seconds while quotes rest, until shortly before a time.
 
-        `decision`: the last cycle's, None if it failed. The caller waits for the rest of the time. Returns the
+        `until`: that monotonic time. `decision`: the last cycle's, None if it failed. The caller waits for the rest of the time. Returns the
         seconds that the machine slept."""
         asleep, clock = 0.0, self._client.clock
         if decision is not self._decision and decision is not None:
@@ -78,11 +78,11 @@ class Watch:
                 break
             self._last = clock.monotonic()
             again = "Quotes rest; the next look, and the next cycle, try again"
-            recovery.try_or_log(partial(self._look, until), self._log, again)
+            recovery.try_or_log(partial(self.look, until), self._log, again)
         return asleep
 
-    def _look(self, until: float) -> None:
-        """Look once. `until`: the monotonic time of the next cycle."""
+    def look(self, until: float) -> None:
+        """Look once, and withdraw. `until`: the monotonic time of the next cycle."""
         clock, now = self._client.clock, self._client.clock.now()
         try:
             with self._client.hurried(self._patience(until)):
@@ -108,7 +108,9 @@ class Watch:
         return min(LONGEST_ANSWER, max(until - self._client.clock.monotonic(), 1.0) / _WORST)
 
     def _read_books(self, now: datetime) -> tuple[dict[str, Book], frozenset[str]]:
-        """The public books, and for which markets they were asked. Too many markets take turns."""
+        """The public books, and for which markets they were asked.
+
+        Too many markets take turns."""
         tickers = sorted({one.ticker for one in self._quotes(now)})
         turns = max(-(-len(tickers) // TICKERS_PER_CALL), 1)
         self._turn = (self._turn + 1) % turns
@@ -142,7 +144,7 @@ class Watch:
     # -- judging -----------------------------------------------------------------------------------------------
 
     def on_fills(self, fills: Iterable[NewFill]) -> None:
-        """Withdraw what bets on the same as a filled quote, and families of which several were filled."""
+        """Withdraw what bets on the same as a filled quote, and families that were hit."""
         if self._every is not None:
             opened = [new.fill for new in fills if not new.fill.is_taker and new.closed < new.fill.count]
             self._hit([Hit(fill.ticker, fill.side, fill.time) for fill in opened], self._client.clock.now())
@@ -153,7 +155,9 @@ class Watch:
             self._judge(books, books, now)
 
     def _judge(self, books: Mapping[str, Book], asked: Collection[str], now: datetime) -> None:
-        """Begin the cooldowns that a look calls for. `asked`: the markets looked at, also those without a book."""
+        """Begin the cooldowns that a look calls for.
+
+        `asked`: the markets looked at, also those without a book."""
         ours: dict[str, list[RestingQuote]] = defaultdict(list)
         for one in self._unblocked(now):
             ours[one.ticker].append(one)
@@ -204,7 +208,7 @@ class Watch:
         return {one: market.event_ticker for one, market in self._markets.items()}
 
     def _siblings(self, tickers: Collection[str]) -> list[str]:
-        """The watched markets of the same events that are not quoted: the same news moves them."""
+        """The other watched markets of the same events: the same news moves them."""
         markets = self._markets
         events = {markets[ticker].event_ticker for ticker in tickers if ticker in markets}
         return sorted(
@@ -212,7 +216,9 @@ class Watch:
         )
 
     def _facts(self, ticker: str, now: datetime) -> MarketFacts | None:
-        """What the last cycle knew of a market, None if nothing. Old books are not compared with new ones."""
+        """What the last cycle knew of a market, None if nothing.
+
+        Old books are not compared with new ones."""
         market = self._markets.get(ticker)
         if self._decision is None or market is None:
             return None
@@ -251,7 +257,7 @@ class Watch:
         return held < 0 if record.side is YES else held > 0
 
     def _accrue(self, books: Mapping[str, Book], quotes: Iterable[RestingQuote], now: datetime) -> None:
-        """Count the seconds since the last look, if the books certainly show all that rests."""
+        """Count the seconds since the last look, if the books show all that rests."""
         ours: dict[str, list[RestingQuote]] = {ticker: [] for ticker in books}
         for one in quotes:
             ours.setdefault(one.ticker, []).append(one)

@@ -135,7 +135,7 @@ class Transport:
 
     @contextmanager
     def hurried(self, answer_seconds: float) -> Iterator[None]:
-        """Repeat nothing in a `with` block, and wait no longer than this for a byte of an answer."""
+        """Repeat nothing in a `with` block, and wait so long for a byte of an answer."""
         before = self.timeouts, self.patience
         self.timeouts, self.patience = (answer_seconds / 2, answer_seconds), 0.0
         try:

@@ -157,7 +157,9 @@ class Guards:
         return found
 
     def withdraw(self, ticker: str, side: Side | None, why: str, times: int, now: datetime) -> list[Fields]:
-        """Start or extend a cooldown of `times` times `fill_pause`, of a market or one side. Returns the log's."""
+        """Start or extend a cooldown of a market, or of one side.
+
+        It lasts `times` times `fill_pause`. Returns the log's fields."""
         if side is None:
             return self._withdraw(ticker, now, why, now, times=times)
         cooldown, known = Cooldown(now + times * self._fill_pause, why), self._sides.get((ticker, side))

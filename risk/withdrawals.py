@@ -33,7 +33,7 @@ SHOWN_AFTER = timedelta(seconds=20)
 THINNED = Decimal("0.5")
 """A touch has thinned if less than this part of its contracts is left at its price or ahead of it."""
 
-NEWS = 100
+NEWS = 200
 """Contracts that must be gone from a thinned touch: many take less at random; who takes more may know more."""
 
 FAMILY_HITS = 2
@@ -99,7 +99,9 @@ def are_shown(book: Book, quotes: Iterable[RestingQuote], now: datetime) -> bool
 def judge_market(
     ticker: str, book: Book | None, quotes: Collection[RestingQuote], facts: MarketFacts, now: datetime
 ) -> list[Withdrawal]:
-    """What one market's public `book` withdraws. `quotes`: ours in this market. `book` None: none was given."""
+    """What one market's public `book` withdraws.
+
+    `book` None: none was given. `quotes`: ours in this market."""
     if book is None or not (book.yes or book.no):
         return [Withdrawal(ticker, None, "its book is gone, as if trading had stopped")]
     rivals = without_quotes(book, quotes, now)
@@ -133,9 +135,9 @@ def _of_market(ticker: str, rivals: Book, facts: MarketFacts) -> list[Withdrawal
 
 
 def thinned_sides(rivals: Book, facts: MarketFacts) -> dict[Side, str]:
-    """The sides of a market, quoted or not, whose touch was taken, each with the numbers.
+    """The sides of a market whose touch was taken, each with the numbers.
 
-    If the other side's best bid rose, rivals moved their prices, and nothing was taken."""
+    The market need not be quoted. If the other side's best bid rose, rivals moved their prices, and nothing was taken."""
     found: dict[Side, str] = {}
     before = facts.rivals or Book(rivals.ticker, (), ())
     for side in SIDES:
@@ -157,7 +159,7 @@ def same_bets(
     events: Mapping[str, str],
     exclusive: Collection[str],
 ) -> list[Withdrawal]:
-    """Withdraw the quotes in the event's other markets that lose by the same news as a side.
+    """Withdraw the quotes in the event's other markets that lose by the same news.
 
     If one market at most settles YES (`exclusive`), that is the other side of the others; else the same side:
     they are strikes of one number. `what` happened to the side. `events`: each market's event."""

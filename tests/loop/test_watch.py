@@ -162,13 +162,13 @@ def test_a_fill_withdraws_the_same_side_of_other_strikes(make_bench: MakeBench, 
     assert {one.is_bid for one in own_resting(bench)} == {not is_bid}
     assert len(own_resting(bench)) == 2
     (line,) = [line for line in bench.events("CANCEL ORDER") if "the same bet as" in line]
-    assert f"{order.ticker} {'yes' if is_bid else 'no'}, which was filled" in line
+    assert f"{order.ticker} {'yes' if is_bid else 'no'}: it was filled" in line
     gone = [one for one in bench.account.orders.values() if one.group_id and one.status == "canceled"]
     assert [at < one.updated <= at + SOON for one in gone] == [True]
 
 
-def test_rivals_taken_at_our_price_withdraw_that_side(make_bench: MakeBench) -> None:
-    """Most of what stood at our price and ahead of it is gone, so we are next. The other side stays."""
+def test_a_touch_that_was_taken_withdraws_that_side(make_bench: MakeBench) -> None:
+    """Most of the touch is gone, so we may be next. The other side stays."""
     bench = watching(make_bench, **TWO_EVENTS)
     exchange = bench.exchange.api.exchange
     order, market = one_of(bench)
@@ -178,7 +178,7 @@ def test_rivals_taken_at_our_price_withdraw_that_side(make_bench: MakeBench) -> 
     assert order.status == "canceled"
     assert order.filled == 0
     (line,) = bench.events("CANCEL ORDER")[-1:]
-    assert "Reason: GUARD | rivals have" in line
+    assert "contracts are left of its touch" in line
     assert [one.is_bid for one in own_resting(bench) if one.ticker == order.ticker] == [False]
 
 

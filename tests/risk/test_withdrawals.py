@@ -14,6 +14,7 @@ from risk.guards import JUMP, WITHDRAWN_TIMES
 from risk.holes import NARROW, WIDER
 from risk.withdrawals import (
     HITS_APART,
+    NEWS,
     SHOWN_AFTER,
     Hit,
     MarketFacts,
@@ -24,6 +25,7 @@ from risk.withdrawals import (
     hit_families,
     judge_market,
     same_bets,
+    thinned_sides,
     without_quotes,
 )
 from tests.support.builders import CENTS, GRIDS, NOW, bid, cents, later, prices_of
@@ -67,7 +69,7 @@ def with_ours(rivals: Book, *ours: RestingQuote) -> Book:
 def test_a_market_without_a_book_is_withdrawn(book: Book | None) -> None:
     """Both sides at once, also if nothing is known of the last cycle."""
     (found,) = judged(book, [quote(YES), quote(NO)], known(None))
-    assert (found.ticker, found.side, found.times, found.is_hit) == (TICKER, None, 1, False)
+    assert (found.ticker, found.side, found.times) == (TICKER, None, 1)
 
 
 def test_a_book_with_one_bid_is_not_gone() -> None:
@@ -122,41 +124,45 @@ def test_half_a_tick_more_than_a_jump_is_one() -> None:
     assert f"{JUMP + 0.5:g} ticks" in found.why
 
 
-# -- a touch that melts ----------------------------------------------------------------------------------------
+# -- a touch that thinned --------------------------------------------------------------------------------------
 
 
 @BOTH
-def test_a_side_is_withdrawn_if_most_rivals_near_it_left(side: Side) -> None:
-    """Less than half is left at our price and ahead of it. What is behind does not count, and the other side
-    stays."""
-    before = two_sided(side, cents((49, 100), (48, 300), (47, 900)))
-    ours = quote(side)
-    for left, behind, number in ((200, 0, 0), (199, 9_000, 1), (0, 900, 1)):
-        here = cents((48, left), (47, behind)) if left else cents((47, behind))
-        after = two_sided(side, tuple(one for one in here if one.size))
-        found = judged(with_ours(after, ours, quote(side.other)), [ours, quote(side.other)], known(before))
-        assert [one.side for one in found] == [side] * number, left
-        assert all(not one.is_hit and one.times == 1 for one in found)
-    assert "0 of 400" in found[0].why
+def test_a_touch_thinned_if_most_and_much_of_it_left(side: Side) -> None:
+    """Less than half is left at its price and ahead of it. What is behind does not count."""
+    touch = 3 * NEWS
+    before = two_sided(side, cents((48, touch), (47, 900)))
+    half = touch // 2
+    for left, behind, thinned in ((half, 0, False), (half - 1, 9_000, True), (0, 900, True)):
+        here = tuple(one for one in cents((48, left), (47, behind)) if one.size)
+        found = thinned_sides(two_sided(side, here), known(before))
+        assert list(found) == [side] * thinned, left
+    assert f"0 of {touch} contracts" in found[side]
 
 
 @BOTH
-def test_rivals_who_follow_the_other_side_up_do_not_withdraw(side: Side) -> None:
-    """If the best bid of the other side rose, the market moved away from us: our side becomes no better buy."""
-    before = two_sided(side, cents((49, 400)), cents((48, 500)))
-    ours = quote(side)
-    for best, number in ((48, 1), (47, 1), (49, 0)):
-        after = two_sided(side, cents((47, 400)), cents((best, 500)))
-        assert len(judged(with_ours(after, ours), [ours], known(before))) == number, best
+def test_a_touch_that_lost_less_than_news_has_not_thinned(side: Side) -> None:
+    """Small orders are taken at random all day."""
+    before = two_sided(side, cents((48, NEWS)))
+    for left, thinned in ((1, False), (0, True)):
+        here = tuple(one for one in cents((48, left), (40, 1)) if one.size)
+        assert bool(thinned_sides(two_sided(side, here), known(before))) == thinned, left
+
+
+@BOTH
+def test_rivals_who_move_their_prices_are_no_news(side: Side) -> None:
+    """If the best bid of the other side rose, the touch moved and nothing was taken."""
+    before = two_sided(side, cents((49, 2 * NEWS)), cents((48, 500)))
+    for best, number in ((48, 1), (49, 0)):
+        after = two_sided(side, cents((47, 2 * NEWS)), cents((best, 500)))
+        assert len(thinned_sides(after, known(before))) == number, best
 
 
 @BOTH
 def test_nothing_can_thin_that_was_not_seen_before(side: Side) -> None:
-    ours = quote(side)
     after = two_sided(side, cents((47, 1)))
-    assert judged(with_ours(after, ours), [ours], known(None)) == []
-    nobody = two_sided(side, cents((47, 400)))
-    assert judged(with_ours(after, ours), [ours], known(nobody)) == [], "nobody was near us"
+    assert thinned_sides(after, known(None)) == {}
+    assert thinned_sides(after, known(two_sided(side, ()))) == {}, "nobody bid"
 
 
 # -- our own quotes in the book --------------------------------------------------------------------------------
@@ -170,7 +176,7 @@ def test_a_quote_of_which_a_part_is_gone_is_withdrawn(side: Side) -> None:
     for missing, number in (("0", 0), ("0.01", 1), ("20", 1)):
         shown = rivals.with_bids([Bid(side, D("0.48"), D(20) - D(missing))])
         found = judged(shown, [ours], known(rivals))
-        assert [(one.side, one.is_hit) for one in found] == [(side, True)] * number, missing
+        assert [one.side for one in found] == [side] * number, missing
     assert "0 of our 20" in found[0].why
 
 
@@ -182,7 +188,7 @@ def test_a_young_quote_is_neither_subtracted_nor_missed(side: Side) -> None:
     assert judged(rivals, [young], known(rivals)) == []
     assert without_quotes(with_ours(rivals, young), [young], NOW) == with_ours(rivals, young)
     assert not are_shown(with_ours(rivals, young), [young], NOW)
-    assert [one.is_hit for one in judged(rivals, [shown], known(rivals))] == [True]
+    assert [one.side for one in judged(rivals, [shown], known(rivals))] == [side]
     assert without_quotes(with_ours(rivals, shown), [shown], NOW) == rivals
     assert are_shown(with_ours(rivals, shown), [shown], NOW)
     assert are_shown(rivals, [quote(side, count=10)], NOW)
@@ -198,7 +204,7 @@ EVENTS = {"KXA-1-T1": "KXA-1", "KXA-1-T2": "KXA-1", "KXA-1-T3": "KXA-1", "KXB-1-
 def test_a_fill_withdraws_the_same_side_of_a_ladder(side: Side) -> None:
     """Strikes of one number lose together on the same side. Other events and the filled market stay."""
     quotes = [quote(one, ticker=ticker) for ticker in EVENTS for one in SIDES]
-    found = same_bets(Hit("KXA-1-T1", side, NOW), quotes, EVENTS, ())
+    found = same_bets("KXA-1-T1", side, "it was filled", quotes, EVENTS, ())
     assert [(one.ticker, one.side) for one in found] == [("KXA-1-T2", side), ("KXA-1-T3", side)]
 
 
@@ -206,13 +212,13 @@ def test_a_fill_withdraws_the_same_side_of_a_ladder(side: Side) -> None:
 def test_a_fill_withdraws_the_other_side_of_rival_outcomes(side: Side) -> None:
     """If one market at most settles YES, news against one outcome is news for the others."""
     quotes = [quote(one, ticker=ticker) for ticker in EVENTS for one in SIDES]
-    found = same_bets(Hit("KXA-1-T1", side, NOW), quotes, EVENTS, {"KXA-1"})
+    found = same_bets("KXA-1-T1", side, "it was filled", quotes, EVENTS, {"KXA-1"})
     assert [(one.ticker, one.side) for one in found] == [("KXA-1-T2", side.other), ("KXA-1-T3", side.other)]
 
 
 def test_a_fill_in_an_unknown_event_withdraws_no_other_market() -> None:
     quotes = [quote(YES, ticker="KXC-1-T1"), quote(YES, ticker="KXC-1-T2")]
-    assert same_bets(Hit("KXC-1-T1", YES, NOW), quotes, {}, ()) == []
+    assert same_bets("KXC-1-T1", YES, "it was filled", quotes, {}, ()) == []
     assert hit_families([Hit("KXC-1-T1", YES, NOW), Hit("KXC-1-T2", YES, NOW)], quotes, {}, NOW) == []
 
 
@@ -291,3 +297,4 @@ def test_nothing_is_withdrawn_while_nothing_changes(seen: tuple[MarketFacts, Boo
     """Whatever the book: the same rivals, and our quotes among them, are no reason to leave."""
     facts, book, ours = seen
     assert judge_market(TICKER, book, ours, facts, NOW) == []
+    assert thinned_sides(without_quotes(book, ours, NOW), facts) == {}

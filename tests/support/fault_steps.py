@@ -20,7 +20,7 @@ from simulator.opening import CUSTOMER
 from tests.support.fault_run import Aim, Stage
 
 _ORDERS = "/portfolio/events/orders"
-_A_LOOK = Watch._look.__code__
+_A_LOOK = Watch.look.__code__
 WATCH_PHASE = "watch"
 """The phase of the looks between two cycles. A request of a cycle is never struck in it, nor the reverse."""
 
