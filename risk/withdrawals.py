@@ -137,7 +137,8 @@ def _of_market(ticker: str, rivals: Book, facts: MarketFacts) -> list[Withdrawal
 def thinned_sides(rivals: Book, facts: MarketFacts) -> dict[Side, str]:
     """The sides of a market whose touch was taken, each with the numbers.
 
-    The market need not be quoted. If the other side's best bid rose, rivals moved their prices, and nothing was taken."""
+    """Withdraw the quotes in the other markets of an event that lose by the same news.
+
     found: dict[Side, str] = {}
     before = facts.rivals or Book(rivals.ticker, (), ())
     for side in SIDES:
