@@ -33,7 +33,7 @@ SHOWN_AFTER = timedelta(seconds=20)
 THINNED = Decimal("0.5")
 """A touch has thinned if less than this part of its contracts is left at its price or ahead of it."""
 
-NEWS = 200
+NEWS = 150
 """Contracts that must be gone from a thinned touch: many take less at random; who takes more may know more."""
 
 FAMILY_HITS = 2
@@ -137,8 +137,7 @@ def _of_market(ticker: str, rivals: Book, facts: MarketFacts) -> list[Withdrawal
 def thinned_sides(rivals: Book, facts: MarketFacts) -> dict[Side, str]:
     """The sides of a market whose touch was taken, each with the numbers.
 
-    """Withdraw the quotes in the other markets of an event that lose by the same news.
-
+    The market need not be quoted. If the other side's best bid rose, rivals moved their prices: nothing was taken."""
     found: dict[Side, str] = {}
     before = facts.rivals or Book(rivals.ticker, (), ())
     for side in SIDES:
