@@ -33,7 +33,7 @@ SHOWN_AFTER = timedelta(seconds=20)
 THINNED = Decimal("0.5")
 """A touch has thinned if less than this part of its contracts is left at its price or ahead of it."""
 
-NEWS = 150
+NEWS = 200
 """Contracts that must be gone from a thinned touch: many take less at random; who takes more may know more."""
 
 FAMILY_HITS = 2
