@@ -62,8 +62,8 @@ class Watch:
     def look_until(self, until: float, decision: Decision | None) -> float:
         """Look every `WATCH_TIME` seconds while quotes rest, until shortly before a time.
 
-        `until`: that monotonic time. `decision`: the last cycle's, None if it failed. The caller waits for the rest of the time. Returns the
-        seconds that the machine slept."""
+        `until`: that monotonic time. `decision`: the last cycle's, None if it failed. The caller waits for the
+        rest of the time. Returns the seconds that the machine slept."""
         asleep, clock = 0.0, self._client.clock
         if decision is not self._decision and decision is not None:
             self._decision, self._decided, self._last = decision, clock.now(), clock.monotonic()

@@ -109,8 +109,8 @@ def judge_market(
         Withdrawal(
             ticker,
             one.bid.side,
-            f"the book shows {contracts(_shown(book, one.bid))} of our {contracts(one.bid.count)} contracts: "
-            "somebody trades at our price",
+            f"somebody trades at our price: the book shows {contracts(_shown(book, one.bid))} "
+            f"of our {contracts(one.bid.count)} contracts",
         )
         for one in quotes
         if one.since + SHOWN_AFTER <= now and _shown(book, one.bid) < one.bid.count
@@ -137,7 +137,8 @@ def _of_market(ticker: str, rivals: Book, facts: MarketFacts) -> list[Withdrawal
 def thinned_sides(rivals: Book, facts: MarketFacts) -> dict[Side, str]:
     """The sides of a market whose touch was taken, each with the numbers.
 
-    The market need not be quoted. If the other side's best bid rose, rivals moved their prices: nothing was taken."""
+    The market need not be quoted. If the other side's best bid rose, rivals moved their prices, and nothing was
+    taken."""
     found: dict[Side, str] = {}
     before = facts.rivals or Book(rivals.ticker, (), ())
     for side in SIDES:

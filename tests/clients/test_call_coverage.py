@@ -29,7 +29,7 @@ from tests.support.project import SPECIFICATION, noted
 from tests.support.published_spec import assert_published
 
 D = Decimal
-NO_CALL = {"shorten_timeouts": "changes how long is waited, and asks nothing"}
+NO_CALL = dict.fromkeys(("shorten_timeouts", "hurried"), "changes how long is waited, and asks nothing")
 
 
 def test_no_call_is_without_a_test_of_its_own() -> None:

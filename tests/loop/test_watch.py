@@ -22,7 +22,7 @@ from exchange.orderbook import YES
 from ledger.entries import OrderRecord
 from simulator import book_hole
 from simulator.listing import ListedMarket
-from simulator.matching import Order
+from simulator.matching import CONTRACT, Order
 from simulator.people import EVERYBODY
 from tests.support.bench import (
     BUSY,
@@ -167,13 +167,23 @@ def test_a_fill_withdraws_the_same_side_of_other_strikes(make_bench: MakeBench, 
     assert [at < one.updated <= at + SOON for one in gone] == [True]
 
 
+def deep_touch(bench: Bench, market: ListedMarket) -> tuple[int, int]:
+    """A best bid that holds 600 contracts, seen by a cycle. Returns its price and size."""
+    price, size = max(market.book.bids.levels())
+    bench.exchange.api.exchange.crowd_rest(market, True, price, 600 * CONTRACT - size)
+    bench.exchange.api.exchange.changed(market)
+    bench.run(cycles=1)
+    assert len(own_resting(bench)) == 4
+    return price, 600 * CONTRACT
+
+
 def test_a_touch_that_was_taken_withdraws_that_side(make_bench: MakeBench) -> None:
     """Most of the touch is gone, so we may be next. The other side stays."""
     bench = watching(make_bench, **TWO_EVENTS)
     exchange = bench.exchange.api.exchange
     order, market = one_of(bench)
-    rivals = sum(size for price, size in market.book.bids.levels() if price >= order.price) - order.remaining
-    at = in_the_wait(bench, lambda: exchange.crowd_take(market, False, order.price, rivals * 6 // 10))
+    price, size = deep_touch(bench, market)
+    at = in_the_wait(bench, lambda: exchange.crowd_take(market, False, price, size * 6 // 10))
     assert at < order.updated <= at + SOON
     assert order.status == "canceled"
     assert order.filled == 0
@@ -185,9 +195,9 @@ def test_a_touch_that_was_taken_withdraws_that_side(make_bench: MakeBench) -> No
 def test_a_touch_of_which_most_is_left_keeps_our_quotes(make_bench: MakeBench) -> None:
     bench = watching(make_bench, **TWO_EVENTS)
     exchange = bench.exchange.api.exchange
-    order, market = one_of(bench)
-    rivals = sum(size for price, size in market.book.bids.levels() if price >= order.price) - order.remaining
-    in_the_wait(bench, lambda: exchange.crowd_take(market, False, order.price, rivals * 4 // 10))
+    _, market = one_of(bench)
+    price, size = deep_touch(bench, market)
+    in_the_wait(bench, lambda: exchange.crowd_take(market, False, price, size * 4 // 10))
     assert len(own_resting(bench)) == 4
     assert bench.events("GUARD") == []
 

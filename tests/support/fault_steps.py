@@ -15,6 +15,7 @@ from typing import Any
 
 from bot.watch import Watch
 from simulator import order_groups
+from simulator.listing import ListedMarket
 from simulator.matching import CONTRACT, DOLLAR_PIPS, Order
 from simulator.opening import CUSTOMER
 from tests.support.fault_run import Aim, Stage
@@ -116,22 +117,34 @@ def _fill_while_watched(stage: Stage) -> None:
 
 
 def _step_in_front(stage: Stage) -> None:
-    """A trader bids one tick above the best bid, or the one who did so joins it. None leaves: a quote that loses
-    most of what rests ahead of it is withdrawn, not moved."""
+    """A trader bids one tick above the best bid; or the market falls: he leaves, and another asks a tick less.
+
+    If he only left, his bid would have been taken for all that the bot knows, and the quote would be withdrawn."""
     guest = next((one for one in stage.guests if one.status == "resting"), None)
-    tickers = [guest.ticker] if guest else [one.ticker for one in stage.own() if one.is_bid]
-    for market in (stage.exchange.markets[ticker] for ticker in tickers):
-        if guest:
-            market.book.bids.remove(guest)
-            guest.status = "canceled"
-        bid, ask = market.book.bids.best(), market.book.asks.best()
-        if bid and ask and market.grid.tick(ask) - market.grid.tick(bid) > 1:
-            price = bid if guest and guest.price > bid else market.grid.nearest(bid, 1)
-            rests = stage.exchange.crowd_rest(market, True, price, 400 * CONTRACT)
-            stage.guests = [rests] if rests else []
-        stage.exchange.changed(market)
-        if stage.guests and stage.guests[0] is not guest:
+    stage.guests = []
+    if guest:
+        market = stage.exchange.markets[guest.ticker]
+        market.book.half(guest.is_bid).remove(guest)
+        guest.status = "canceled"
+        if guest.is_bid:
+            _rest_in_front(stage, market, False, 10)
+            stage.exchange.changed(market)
             return
+    for quote in stage.own():
+        if quote.is_bid and _rest_in_front(stage, stage.exchange.markets[quote.ticker], True, 400):
+            return
+
+
+def _rest_in_front(stage: Stage, market: ListedMarket, is_bid: bool, count: int) -> bool:
+    """Rest a trader's order one tick in front of a side's best price, if there is room."""
+    bid, ask = market.book.bids.best(), market.book.asks.best()
+    if not (bid and ask) or market.grid.tick(ask) - market.grid.tick(bid) <= 1:
+        return False
+    price = market.grid.nearest(bid, 1) if is_bid else market.grid.nearest(ask, -1)
+    rests = stage.exchange.crowd_rest(market, is_bid, price, count * CONTRACT)
+    stage.exchange.changed(market)
+    stage.guests = [rests] if rests else []
+    return bool(rests)
 
 
 def _trip(stage: Stage) -> None:
