@@ -168,13 +168,13 @@ def test_a_fill_withdraws_the_same_side_of_other_strikes(make_bench: MakeBench, 
 
 
 def deep_touch(bench: Bench, market: ListedMarket) -> tuple[int, int]:
-    """A best bid that holds 600 contracts, seen by a cycle. Returns its price and size."""
+    """A best bid that holds 280 contracts, seen by a cycle. Returns its price and size."""
     price, size = max(market.book.bids.levels())
-    bench.exchange.api.exchange.crowd_rest(market, True, price, 600 * CONTRACT - size)
+    bench.exchange.api.exchange.crowd_rest(market, True, price, 280 * CONTRACT - size)
     bench.exchange.api.exchange.changed(market)
     bench.run(cycles=1)
     assert len(own_resting(bench)) == 4
-    return price, 600 * CONTRACT
+    return price, 280 * CONTRACT
 
 
 def test_a_touch_that_was_taken_withdraws_that_side(make_bench: MakeBench) -> None:
@@ -183,7 +183,7 @@ def test_a_touch_that_was_taken_withdraws_that_side(make_bench: MakeBench) -> No
     exchange = bench.exchange.api.exchange
     order, market = one_of(bench)
     price, size = deep_touch(bench, market)
-    at = in_the_wait(bench, lambda: exchange.crowd_take(market, False, price, size * 6 // 10))
+    at = in_the_wait(bench, lambda: exchange.crowd_take(market, False, price, size * 8 // 10))
     assert at < order.updated <= at + SOON
     assert order.status == "canceled"
     assert order.filled == 0
