@@ -9,14 +9,16 @@ from pathlib import Path
 
 from tests.slow import soak
 
-TEN_MINUTES = {"WAIT_TIME": 600}
+TEN_MINUTES = {"WAIT_TIME": 600, "WATCH_TIME": 120}
 """With a cycle a minute a day takes minutes, and is easier: less happens between two looks."""
 
 
 def test_a_day_with_faults_and_kills_ends_with_true_numbers(tmp_path: Path) -> None:
     """After a day with fills, faults and two kills, the report has the exchange's own numbers. Cash without an
     explanation is not counted as a reward."""
-    outcome = soak.run(tmp_path, kills=2, seed=3, looking_on=2, **{**soak.PAID, "WAIT_TIME": 1200})
+    outcome = soak.run(
+        tmp_path, kills=2, seed=3, looking_on=2, **{**soak.PAID, "WAIT_TIME": 1200, "WATCH_TIME": 240}
+    )
     print(f"\n{outcome.told()}")
     assert outcome.wrong(still=False) == []
     assert outcome.sessions == 4
