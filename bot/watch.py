@@ -101,7 +101,7 @@ class Watch:
         self._accrue(books, quotes, now)
         self._judge(books, asked, now)
         with self._client.hurried(self._patience(until)):
-            self._cancel_blocked(clock.now())
+            self._cancel_blocked(until)
 
     def _patience(self, until: float) -> float:
         """Seconds that a request of a look waits for a byte of an answer."""
@@ -120,9 +120,10 @@ class Watch:
         unreadable = {error.ticker for error in found.unreadable}
         return {book.ticker: book for book in found}, frozenset(asked) - unreadable
 
-    def _cancel_blocked(self, now: datetime) -> None:
-        """Cancel the quotes that are in a cooldown."""
-        guards = self._session.memory.guards
+    def _cancel_blocked(self, until: float) -> None:
+        """Cancel the quotes that are in a cooldown. What is left at `until` is the cycle's."""
+        clock, guards = self._client.clock, self._session.memory.guards
+        now = clock.now()
         causes: dict[Place, CancelCause] = {}
         for one in self._quotes(now):
             cooldown = guards.blocking(one.place, now)
@@ -135,6 +136,8 @@ class Watch:
         try:
             own = self._session.bookkeeper.own
             for order in self._client.get_resting_orders():
+                if clock.monotonic() >= until:
+                    break
                 if own.is_own(order) and (order.ticker, order.side) in causes:
                     self._session.canceler.cancel_one(order, causes[order.ticker, order.side])
         except ExchangeError as error:
