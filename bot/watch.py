@@ -121,7 +121,7 @@ class Watch:
         return {book.ticker: book for book in found}, frozenset(asked) - unreadable
 
     def _cancel_blocked(self, until: float) -> None:
-        """Cancel the quotes that are in a cooldown. What is left at `until` is the cycle's."""
+        """Cancel the quotes in a cooldown. From `until` on, the cycle takes the rest."""
         clock, guards = self._client.clock, self._session.memory.guards
         now = clock.now()
         causes: dict[Place, CancelCause] = {}
