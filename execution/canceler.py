@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from clients import KalshiHttpClient
@@ -35,6 +36,14 @@ there are no more than `VERIFY_TRIES` + 1 checks once every order was answered."
 
 
 _SLACK = timedelta(seconds=2)
+
+
+class CancelResult(Enum):
+    """What became of an order that was to be canceled."""
+
+    CANCELED = auto()
+    GONE = auto()  # it was filled, had expired or was canceled before
+    RESTS = auto()
 
 
 class OrderRecorder(Protocol):
@@ -127,14 +136,15 @@ class Canceler:
         told = {} if told is None else told
         for order in orders:
             try:
-                told[order.order_id] = self.cancel_one(order, cause, is_told=order.order_id in told)
+                result = self.cancel_one(order, cause, is_told=order.order_id in told)
+                told[order.order_id] = result is not CancelResult.RESTS
             except Exception as error:  # the others are still tried
                 failed = error
         if failed is not None:
             raise failed
 
-    def cancel_one(self, order: Order, cause: CancelCause, is_told: bool = False) -> bool:
-        """Cancel an order. Returns whether it is gone.
+    def cancel_one(self, order: Order, cause: CancelCause, is_told: bool = False) -> CancelResult:
+        """Cancel an order.
 
         `is_told`: it was logged before. Raises an `ExchangeError` if the outcome is unknown."""
         said = log_format.resting_order(order)
@@ -146,14 +156,14 @@ class Canceler:
         except Gone:
             if not is_told:
                 self._log("INFO", said | {"Order": "was gone already: filled, expired or canceled"})
+            return CancelResult.GONE
         except ExchangeError as error:
             if error.recovery is not Recovery.SKIP:
                 raise
             self._log("ERROR", str(error), [f"It still rests; the bot adds nothing in {order.ticker} meanwhile"])
-            return False
-        else:
-            self._record(self._recorder.canceled, order)
-        return True
+            return CancelResult.RESTS
+        self._record(self._recorder.canceled, order)
+        return CancelResult.CANCELED
 
     def _record(self, record: Callable[[Order], None], order: Order) -> None:
         """Record a cancel. A failure is logged: the other orders must be canceled too."""

@@ -9,6 +9,7 @@ Promise:
   and then.
 - If an order's outcome is unknown, nothing more is sent in this cycle. After a cancel with an unknown outcome, the
   other cancels and the renewals are still sent.
+- If the exchange says that an order was gone before its cancel, nothing takes its place before the next cycle.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from exchange.models import Order, OrderRequest, OrderResponse, OrderStatus
 from exchange.optional_calls import OptionalCall
 from exchange.orderbook import Bid, Book
 from execution.cancel_reasons import NO_AMEND, CancelCause, CancelReason
-from execution.canceler import Canceler, OrderRecorder
+from execution.canceler import Canceler, CancelResult, OrderRecorder
 from execution.exits import ExitOrder, UnsoldPosition
 from execution.order_groups import NEW_GROUP, OrderGroups
 from execution.outcome import Outcome
@@ -77,6 +78,7 @@ class Executor:
         self._resting: dict[str, tuple[str, Bid]] = {}
         self._refused: dict[Place, str] = {}
         self._taken: set[Place] = set()
+        self._left_gone: set[Place] = set()
         self.triggered_shards: dict[int, str] = {}
         self.closed_markets: dict[str, str] = {}
         self._short_shards: set[int] = set()
@@ -102,7 +104,7 @@ class Executor:
             one.order_id: (one.ticker, one.bid) for one in state.orders if trade.is_own(one, state.strangers)
         }
         self._taken = {(order.ticker, order.side) for order in plan.stays}
-        self._refused = {}
+        self._refused, self._left_gone = {}, set()
         self.triggered_shards, self.closed_markets, self._short_shards = {}, {}, set()
         self._said_gone &= {amendment.order.order_id for amendment in plan.amendments}
         for kept in plan.unsold:
@@ -147,7 +149,11 @@ class Executor:
             out = self.triggered_shards.keys() | self._short_shards
             if order.ticker in self.closed_markets or order.shard in out:
                 continue
-            self._log("OPEN ORDER", log_format.new_order(order.ticker, order.bid))
+            said = log_format.new_order(order.ticker, order.bid)
+            if (order.ticker, order.bid.side) in self._left_gone:
+                self._log("INFO", said | {"Order": "waits for the next cycle, because the one before was gone"})
+                continue
+            self._log("OPEN ORDER", said)
             self._send(order, self._gate)
         return len(self._resting)
 
@@ -217,14 +223,25 @@ class Executor:
         failed = None
         for order, cause in plan.cancels:
             try:
-                gone = self._canceler.cancel_one(order, cause)
+                self._cancel_one(order, cause, gate)
             except ExchangeError as error:
-                gone, failed = False, error
-            if gone:
-                self._is_gone(gate, order)
-            else:
+                failed = error
                 gate.block(order.ticker)
         return failed
+
+    def _cancel_one(self, order: Order, cause: CancelCause, gate: Gate) -> bool:
+        """Cancel an order. Returns whether another may take its place in this cycle.
+
+        None may if the exchange says that the order was gone already. It may have been filled, or, if that answer
+        was wrong, still rest."""
+        result = self._canceler.cancel_one(order, cause)
+        if result is CancelResult.RESTS:
+            gate.block(order.ticker)
+        else:
+            self._is_gone(gate, order)
+        if result is CancelResult.GONE:
+            self._left_gone.add((order.ticker, order.side))
+        return result is CancelResult.CANCELED
 
     def _amend(self, amendment: Amendment, gate: Gate) -> None:
         """Change an order's price, size or expiry.
@@ -281,16 +298,12 @@ class Executor:
         if refusal is not None:
             if change is not AmendKind.RENEW:
                 self._take_down(order, refusal, gate)
-        elif self._canceler.cancel_one(order, NO_AMEND):
-            self._is_gone(gate, order)
+        elif self._cancel_one(order, NO_AMEND, gate):
             self._log("OPEN ORDER", log_format.new_order(order.ticker, bid))
             self._send(again, gate)
-        else:
-            gate.block(order.ticker)
 
     def _take_down(self, order: Order, refusal: Refusal, gate: Gate) -> None:
-        if self._canceler.cancel_one(order, CancelCause(CancelReason.LIMIT, refusal.text)):
-            self._is_gone(gate, order)
+        self._cancel_one(order, CancelCause(CancelReason.LIMIT, refusal.text), gate)
 
     def _amends_nothing(self, order: Order, error: ExchangeError) -> bool:
         """Whether an error means that the exchange amends no orders for now.
