@@ -37,4 +37,3 @@ def test_no_second_order_rests_beside_one_that_is_said_gone(make_bench: MakeBenc
         assert placed_twice(bench) == []
     assert any("the one before was gone" in line for line in bench.events("INFO")) or "amends" in of
     assert "was gone already" in bench.log
-
