@@ -12,13 +12,12 @@ with all simulated traders, once with each pair of settings. Columns in dollars:
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from benchmarks.harness import accrued, desk, progress
+from benchmarks.harness import accrued, desk, done, filled
 from simulator.people import EVERYBODY
 
 PROGRAMS = 60
@@ -63,7 +62,7 @@ def trade(job: tuple[int, str, float, float]) -> Result:
         costs = [re.search(r"Exit cost: \$(-?[\d.]+)", line) for line in one.told("INFO")]
         return Result(
             sum(map(accrued, said["rewards"])),
-            sum(float(fill["count_fp"]) for fill in said["fills"] if not fill["is_taker"]),
+            filled(said),
             sum(float(fill["fee_cost"]) for fill in said["fills"]),
             sum(float(cost[1]) for cost in costs if cost),
             float(one.worth() - before),
@@ -91,11 +90,8 @@ def main() -> None:
     asked = parser.parse_args()
     jobs = [(seed, *pair, asked.hours) for pair in PAIRS for seed in range(1, asked.seeds + 1)]
     found: dict[tuple[str, float], list[Result]] = {pair: [] for pair in PAIRS}
-    with multiprocessing.get_context("spawn").Pool() as pool:
-        for number, (job, result) in enumerate(zip(jobs, pool.imap(trade, jobs), strict=True), start=1):
-            progress(f"{number} of {len(jobs)}")
-            found[job[1], job[2]].append(result)
-    progress("")
+    for job, result in done(trade, jobs):
+        found[job[1], job[2]].append(result)
     print(f"{asked.seeds} boards of {PROGRAMS} programs, {asked.hours:g} hours each, simulated")
     print(table(found))
 

@@ -8,17 +8,18 @@ real, time is simulated.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
@@ -35,6 +36,9 @@ from simulator.opening import CUSTOMER
 from simulator.statement import statement
 
 START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 class Kept(logging.Handler):
@@ -189,6 +193,20 @@ def read_variables(simulator: subprocess.Popen[str]) -> dict[str, str]:
         if name == "SIM_KEYFILE":
             return found
     raise RuntimeError("the simulator did not start")
+
+
+def filled(said: Mapping[str, Any]) -> float:
+    """Contracts of quotes that were filled, by a statement."""
+    return sum(float(fill["count_fp"]) for fill in said["fills"] if not fill["is_taker"])
+
+
+def done(work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
+    """Each job and its result, in their order, worked on by all cores."""
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        for number, found in enumerate(zip(jobs, pool.imap(work, jobs), strict=True), start=1):
+            progress(f"{number} of {len(jobs)}")
+            yield found
+    progress("")
 
 
 def progress(text: str) -> None:

@@ -17,7 +17,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from benchmarks.harness import Desk, desk, moment, progress
+from benchmarks.harness import Desk, desk, filled, moment, progress
 from exchange.orderbook import Side
 from execution import cancel_reasons
 from market_bot import MarketBot
@@ -89,7 +89,7 @@ def hour(one: Desk, cycles: int = CYCLES) -> Hour:
     said = one.statement
     wanted, present, after_fills = side_seconds(spans, said)
     usual = Counter(counts[1:]).most_common(1)[0][0]
-    contracts = sum(float(fill["count_fp"]) for fill in said["fills"] if not fill["is_taker"])
+    contracts = filled(said)
     return Hour(wanted, present, after_fills, guarded, *usual, contracts)
 
 

@@ -12,13 +12,12 @@ the boards are drawn again with replacement.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from benchmarks.exits import PROGRAMS, RULES
-from benchmarks.harness import accrued, desk, progress
+from benchmarks.harness import accrued, desk, done, filled
 from simulator.people import EVERYBODY
 
 FIRST, SIZES = 101, (20, "AUTO")
@@ -52,7 +51,7 @@ def trade(job: Job) -> Result:
         return Result(
             sum(map(accrued, said["rewards"])),
             float(one.worth() - before),
-            sum(float(fill["count_fp"]) for fill in said["fills"] if not fill["is_taker"]),
+            filled(said),
             sum("Reason: GUARD" in line for line in one.told("CANCEL ORDER")),
         )
 
@@ -108,11 +107,8 @@ def main() -> None:
     seeds = range(asked.first, asked.first + asked.boards)
     jobs = [Job(seed, size, time, asked.hours) for size in SIZES for time in times for seed in seeds]
     found: dict[tuple[object, float | None], list[Result]] = {(size, time): [] for size in SIZES for time in times}
-    with multiprocessing.get_context("spawn").Pool() as pool:
-        for number, (job, result) in enumerate(zip(jobs, pool.imap(trade, jobs), strict=True), start=1):
-            progress(f"{number} of {len(jobs)}")
-            found[job.size, job.watch_time].append(result)
-    progress("")
+    for job, result in done(trade, jobs):
+        found[job.size, job.watch_time].append(result)
     print(
         f"{asked.boards} boards of {PROGRAMS} programs from {asked.first}, {asked.hours:g} hours each, simulated"
     )

@@ -162,8 +162,8 @@ class Guards:
         It lasts `times` times `fill_pause`. Returns the log's fields."""
         if side is None:
             return self._withdraw(ticker, now, why, now, times=times)
-        cooldown, known = Cooldown(now + times * self._fill_pause, why), self._sides.get((ticker, side))
-        if cooldown.until <= now or (known and known.until >= cooldown.until):
+        cooldown = Cooldown(now + times * self._fill_pause, why)
+        if not _outlasts(cooldown, self._sides.get((ticker, side)), now):
             return []
         self._sides[ticker, side] = cooldown
         return [{"Ticker": ticker, "Side": side.value} | _begins(cooldown)]
@@ -190,7 +190,7 @@ class Guards:
         known = self._markets.get(ticker)
         is_told = is_told or (known is not None and known.is_told)
         cooldown = Cooldown(since + times * self._fill_pause, why, is_told)
-        if cooldown.until <= now or (known and known.until >= cooldown.until):
+        if not _outlasts(cooldown, known, now):
             return []
         self._markets[ticker] = cooldown
         return [{"Ticker": ticker} | _begins(cooldown)] if is_told else []
@@ -217,6 +217,11 @@ def twice_the_middle(grid: PriceGrid, book: Book) -> int | None:
     """Twice the mid price in ticks of YES, to stay whole. None if a side has no bids."""
     yes, no = book.best_bids()
     return None if yes is None or no is None else grid.ticks(YES, yes) + grid.ticks(YES, ONE_DOLLAR - no)
+
+
+def _outlasts(cooldown: Cooldown, known: Cooldown | None, now: datetime) -> bool:
+    """Whether a cooldown is not over yet, and ends later than a known one."""
+    return cooldown.until > now and (known is None or cooldown.until > known.until)
 
 
 def _begins(cooldown: Cooldown) -> Fields:

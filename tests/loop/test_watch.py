@@ -69,19 +69,29 @@ def one_of(bench: Bench, is_bid: bool = True) -> tuple[Order, ListedMarket]:
     return order, bench.exchange.api.exchange.markets[order.ticker]
 
 
-def spied(bench: Bench) -> list[tuple[int, int]]:
-    """The places on the wire where the looks of each wait begin and end; filled while the bot runs."""
-    spans: list[tuple[int, int]] = []
+def around_looks(bench: Bench, begin: Act, end: Act) -> None:
+    """Call `begin` before the looks of each wait, and `end` after them."""
     watch = bench.bot.watch
 
     def spy(until: float) -> float:
-        began = len(bench.wire.sent)
+        begin()
         try:
             return watch(until)
         finally:
-            spans.append((began, len(bench.wire.sent)))
+            end()
 
     bench.bot.watch = spy  # type: ignore[method-assign]
+
+
+def spied(bench: Bench) -> list[tuple[int, int]]:
+    """The places on the wire where the looks of each wait begin and end; filled while the bot runs."""
+    spans: list[tuple[int, int]] = []
+    began: list[int] = []
+    around_looks(
+        bench,
+        lambda: began.append(len(bench.wire.sent)),
+        lambda: spans.append((began[-1], len(bench.wire.sent))),
+    )
     return spans
 
 
@@ -202,6 +212,16 @@ def test_a_touch_of_which_most_is_left_keeps_our_quotes(make_bench: MakeBench) -
     assert bench.events("GUARD") == []
 
 
+def assert_only_left(bench: Bench, ticker: str) -> None:
+    """No quote rests in a market any more, and the other markets' quotes do."""
+    assert ticker not in {one.ticker for one in own_resting(bench)}
+    assert own_resting(bench), "other markets stay"
+
+
+def assert_both_told(bench: Bench, why: str) -> None:
+    assert len([line for line in bench.events("CANCEL ORDER") if why in line]) == 2
+
+
 def test_a_book_that_all_others_left_withdraws_both_sides(make_bench: MakeBench) -> None:
     bench = watching(make_bench)
     order, market = one_of(bench)
@@ -214,10 +234,8 @@ def test_a_book_that_all_others_left_withdraws_both_sides(make_bench: MakeBench)
         bench.exchange.api.exchange.changed(market)
 
     in_the_wait(bench, leave)
-    assert {one.ticker for one in own_resting(bench)} & {order.ticker} == set()
-    assert own_resting(bench), "other markets stay"
-    lines = [line for line in bench.events("CANCEL ORDER") if "its book is a hole" in line]
-    assert len(lines) == 2
+    assert_only_left(bench, order.ticker)
+    assert_both_told(bench, "its book is a hole")
 
 
 def test_a_book_that_is_not_told_withdraws_both_sides(make_bench: MakeBench) -> None:
@@ -232,18 +250,15 @@ def test_a_book_that_is_not_told_withdraws_both_sides(make_bench: MakeBench) -> 
         return answer(200, json.dumps({"orderbooks": [row for row in rows if row["ticker"] != order.ticker]}))
 
     in_the_wait(bench, lambda: setattr(bench.wire, "fault", hide))
-    assert {one.ticker for one in own_resting(bench)} & {order.ticker} == set()
-    assert own_resting(bench), "other markets stay"
-    lines = [line for line in bench.events("CANCEL ORDER") if "its book is gone" in line]
-    assert len(lines) == 2
+    assert_only_left(bench, order.ticker)
+    assert_both_told(bench, "its book is gone")
 
 
 def test_a_torn_side_withdraws_both_sides(make_bench: MakeBench) -> None:
     bench = watching(make_bench)
     order, market = one_of(bench)
     in_the_wait(bench, lambda: book_hole.tear(bench.exchange.api.exchange, market, False))
-    assert not [one for one in own_resting(bench) if one.ticker == order.ticker]
-    assert own_resting(bench), "other markets stay"
+    assert_only_left(bench, order.ticker)
 
 
 # -- it only cancels -------------------------------------------------------------------------------------------
@@ -280,18 +295,9 @@ def test_a_resting_exit_stays_when_its_market_is_withdrawn(make_bench: MakeBench
 
 def blind_looks(bench: Bench, how: Callable[[int], Any]) -> None:
     """From now on what the looks read fails, but nothing that the cycles read."""
-    watch, is_looking = bench.bot.watch, False
-
-    def spy(until: float) -> float:
-        nonlocal is_looking
-        is_looking = True
-        try:
-            return watch(until)
-        finally:
-            is_looking = False
-
-    bench.bot.watch = spy  # type: ignore[method-assign]
-    bench.wire.fault = lambda _, number: how(number) if is_looking else None
+    looks: list[bool] = []
+    around_looks(bench, lambda: looks.append(True), looks.clear)
+    bench.wire.fault = lambda _, number: how(number) if looks else None
 
 
 def hang(bench: Bench) -> Callable[[int], Any]:

@@ -253,10 +253,10 @@ def _the_end(
         tally.broken.append(f"ended with {code}, {len(judge.resting())} orders rest")
     statement = judge.statement()
     outcome = soak.compare(folder, statement, opening)
-    wrong = [what for what, said in outcome.said.items() if said != outcome.true[what]]
-    if outcome.said["unexplained"] is None:  # on a busy machine each bot is killed before it can count its cash
-        wrong.remove("unexplained")
-    tally.broken += [f"{what}: not as stated" for what in wrong]
+    said, true = dict(outcome.said), outcome.true
+    if said["unexplained"] is None:  # on a busy machine each bot is killed before it can count its cash
+        del said["unexplained"]
+    tally.broken += [f"{what}: not as stated" for what in said if said[what] != true[what]]
     tally.fills, tally.orders = len(statement["fills"]), sum(1 for _ in statements.own_orders(statement["orders"]))
 
 
