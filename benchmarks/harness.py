@@ -82,7 +82,8 @@ class Desk:
 
     @property
     def statement(self) -> dict[str, Any]:
-        """The exchange's own record."""
+        """The exchange's own record, up to now and not to the last request."""
+        self.exchange.api.exchange.advance(self.exchange.clock.now().timestamp())
         return statement(self.exchange.api.exchange, CUSTOMER)
 
     def worth(self) -> Decimal:

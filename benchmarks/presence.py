@@ -84,9 +84,8 @@ def hour(one: Desk, cycles: int = CYCLES) -> Hour:
         sides, quoted = one.bot.session.memory.guards.sides, one.bot.incentive_program.quoted
         guarded += one.wait * sum(1 for ticker, _ in sides if ticker in quoted)
     progress("")
-    one.client.get_exchange_status()  # moves the exchange on to the present
-    spans.append((one.exchange.clock.now(), frozenset()))
     said = one.statement
+    spans.append((one.exchange.clock.now(), frozenset()))
     wanted, present, after_fills = side_seconds(spans, said)
     usual = Counter(counts[1:]).most_common(1)[0][0]
     contracts = filled(said)
