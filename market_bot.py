@@ -82,16 +82,7 @@ INCENTIVE_SIZE = 300
 # Ticker patterns, such as ("KXHIGH*",). ONLY: markets to quote; empty: all. AVOID: markets to skip, by default
 # families with informed takers: short crypto windows, announcements, index and currency strikes, combos.
 ONLY = ()
-AVOID = (
-    "KX*15M*",
-    "KXCRYPTOLEAD*",
-    "*MENTION*",
-    "KXINX*",
-    "KXNASDAQ*",
-    "KXEURUSD*",
-    "KXUSDJPY*",
-    "KXMVE*",
-)
+AVOID = ("KX*15M*", "KXCRYPTOLEAD*", "*MENTION*", "KXINX*", "KXNASDAQ*", "KXEURUSD*", "KXUSDJPY*", "KXMVE*")
 
 # Dollars that all resting orders and positions together may tie up.
 MAX_CAPITAL = 100
