@@ -34,7 +34,7 @@ from bot.prod_confirmation import Confirm
 from bot.recovery import Failure
 from bot.session import REPORT_LACKS_IT, Session
 from bot.settings import AUTO as AUTO  # a value of the settings below
-from bot.settings import Settings, check_settings, lookalikes, strategy_of
+from bot.settings import NOTHING_REPLACED, Replaced, Settings, check_settings, lookalikes, strategy_of
 from bot.watch import Watch
 from clients import Environment
 from exchange import order_payloads
@@ -410,12 +410,14 @@ class MarketBot:
 MARKET_BOT = MarketBot  # the design document's spelling
 
 
-def read_settings(changed: Mapping[str, object] = MappingProxyType({})) -> Settings:
-    """The settings above, checked, with the values of `changed` instead of theirs.
+def read_settings(
+    changed: Mapping[str, object] = MappingProxyType({}), replaced: Replaced = NOTHING_REPLACED
+) -> Settings:
+    """The settings above, checked, with values of `changed` and of variables instead of some.
 
     Raises one `ConfigError` that lists every problem."""
     names = _WRITTEN | lookalikes(globals())
-    return check_settings({name: globals()[name] for name in names} | dict(changed))
+    return check_settings({name: globals()[name] for name in names} | dict(changed), replaced)
 
 
 def ledger_file(environment: Environment) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from warnings import warn
 
 from dotenv import dotenv_values
+from dotenv.main import DotEnv
 
 from bot.network_settings import session_to
 from clients import API_ROOT, Environment, KalshiHttpClient
@@ -34,6 +35,12 @@ DOTENV_FILE = HOME / ".env"
 
 REAL_MONEY_DOMAIN = ".kalshi.com"
 """The domain of the real exchange's hosts. Its test site has another domain."""
+
+_ALWAYS_READ = ("BOT_", "ALERT_", "HEARTBEAT_")
+"""What the names of variables begin with that are read in every environment."""
+
+READ = (*(f"{one.value}_" for one in Environment), *_ALWAYS_READ)
+"""What the names of the bot's variables begin with."""
 
 _PLACEHOLDER = re.compile(r"your_\w+_api_key_id|/path/to/.*")
 """The values of .env.example that you must replace."""
@@ -77,6 +84,10 @@ class Variables(dict[str, str]):
         self.hidden = frozenset(name for name in dotenv if dotenv[name] != self[name])
         self.terminal = frozenset(terminal)
 
+    def place(self, name: str) -> str:
+        """Where a variable is set."""
+        return "this terminal" if name in self.terminal else ".env"
+
     def with_value(self, name: str, value: str) -> Variables:
         """A copy with another value of one variable."""
         changed = copy(self)
@@ -85,7 +96,8 @@ class Variables(dict[str, str]):
 
     def warnings(self, environment: Environment) -> tuple[str, ...]:
         """Warnings about an environment's variables, one sentence each, without values."""
-        found = [name for name in sorted(self.hidden) if name.startswith(f"{environment.value}_")]
+        mine = (f"{environment.value}_", *_ALWAYS_READ)
+        found = [name for name in sorted(self.hidden) if name.startswith(mine)]
         is_what = {
             name: "set differently from .env" if self[name].strip() else "set, but empty," for name in found
         }
@@ -104,6 +116,7 @@ def read_variables(dotenv_file: Path) -> Variables:
         )
     try:
         found = dotenv_values(dotenv_file) if dotenv_file.exists() else {}
+        _refuse_contradictions(dotenv_file, found)
     except UnicodeDecodeError:
         raise ConfigError(
             f"{dotenv_file} is not UTF-8 text. Save it as UTF-8: it is a text file of lines NAME=value."
@@ -111,6 +124,19 @@ def read_variables(dotenv_file: Path) -> Variables:
     except OSError as error:
         raise ConfigError(f"{dotenv_file} cannot be read ({error.strerror}). Make it readable to you.") from None
     return Variables(os.environ, {name: value for name, value in found.items() if value is not None})
+
+
+def _refuse_contradictions(dotenv_file: Path, names: Iterable[str]) -> None:
+    """Raise a `ConfigError` if a file sets a variable of the bot to two values."""
+    said: dict[str, set[str | None]] = {name: set() for name in names if name.startswith(READ)}
+    for name, value in DotEnv(dotenv_file, encoding="utf-8").parse() if said else ():
+        if name in said:
+            said[name].add(value)
+    twice = [name for name, values in said.items() if len(values) > 1]
+    if twice:
+        raise ConfigError(
+            f"{', '.join(twice)}: more than one value in {dotenv_file.name}. Leave one line, remove the others."
+        )
 
 
 def require_environment(environment: object) -> Environment:

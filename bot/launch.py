@@ -21,7 +21,8 @@ from typing import NamedTuple, Protocol
 from bot.connection import Connection, account_state, connect, read_variables
 from bot.held_locks import HeldLocks
 from bot.prod_confirmation import Confirm
-from bot.settings import Settings
+from bot.setting_variables import replaced_by
+from bot.settings import Replaced, Settings
 from clients import Environment
 from exchange import order_payloads
 from exchange.errors import ConfigError
@@ -42,6 +43,12 @@ class Paths(NamedTuple):
     ledger: Callable[[Environment], Path]
 
 
+class ReadSettings(Protocol):
+    """Reads the settings, some of which variables replace. Raises a `ConfigError`."""
+
+    def __call__(self, *, replaced: Replaced) -> Settings: ...
+
+
 class Bot(Protocol):
     """The bot that `start` runs."""
 
@@ -52,9 +59,7 @@ class Bot(Protocol):
     def run(self) -> int: ...
 
 
-def start(
-    read_settings: Callable[[], Settings], paths: Paths, confirm: Confirm | None, bot_class: type[Bot]
-) -> int:
+def start(read_settings: ReadSettings, paths: Paths, confirm: Confirm | None, bot_class: type[Bot]) -> int:
     """Run a bot with the settings until it ends. Returns the process's exit code."""
     signals.heed()
     held, bots = ExitStack(), list[Bot | None]()
@@ -79,7 +84,7 @@ def _let_go(held: ExitStack) -> None:
 
 
 def _ready(
-    read_settings: Callable[[], Settings],
+    read_settings: ReadSettings,
     paths: Paths,
     confirm: Confirm | None,
     bot_class: type[Bot],
@@ -92,12 +97,13 @@ def _ready(
     try:
         left_by = _lock(paths.lock, "runs in this folder", locks)
         try:
-            settings = read_settings()
+            variables = read_variables(paths.dotenv)
+            settings = read_settings(replaced=replaced_by(variables))
         except ConfigError:  # log it, at the default log size
             logger = log_output.open_log(paths.log)
             raise
         logger = log_output.open_log(paths.log, settings.log_size, settings.log_files)
-        connection = connect(settings.env, read_variables(paths.dotenv))
+        connection = connect(settings.env, variables)
         left_by, warning = _lock_account(settings, connection, locks, left_by)
         _check_state(settings, connection)
         ledger = held.enter_context(closing(Ledger(paths.ledger(settings.env))))

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from clients import Environment
 from exchange.errors import ConfigError
@@ -241,7 +242,8 @@ class Settings:
     - Limits, rewards and costs are dollars.
     - `trust_rule`: the name of the reward rule that is trusted beyond the dates for which it is known, if any.
     - `log_size`: bytes after which the log is rotated. `log_files`: rotated logs to keep. `log_detail`: whether
-      the log also reports what stays the same."""
+      the log also reports what stays the same.
+    - `origins`: where a value comes from that is not the constant's, by name."""
 
     env: Environment = field(metadata=_as(_environment, lambda env: env.value))
     trade_size: Decimal | None = field(metadata=_as(_size, lambda size: AUTO if size is None else size))
@@ -272,6 +274,7 @@ class Settings:
     log_size: int = field(metadata=_as(_megabytes, lambda size: f"{size / MEGABYTE:g} MB"))
     log_files: int = field(metadata=_as(_files))
     log_detail: bool = field(metadata=_as(_flag))
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     def expiry(self, began: datetime, now: datetime) -> datetime:
         """When an order that is placed or renewed `now` expires, unless it is renewed.
@@ -292,53 +295,97 @@ class Settings:
         return self.env is Environment.PROD
 
     def in_words(self) -> dict[str, object]:
-        """The settings by name, as the log shows them."""
+        """The settings by name, as the log shows them, each with its origin if a variable.
+
+        The environment is only shown if a variable replaces it: it stands in a line of its own."""
+        shown = {name: one.metadata["shows"](getattr(self, one.name)) for name, one in _TABLE.items()}
         return {
-            name: one.metadata["shows"](getattr(self, one.name)) for name, one in _TABLE.items() if name != "env"
+            name: f"{value} ({self.origins[name]})" if name in self.origins else value
+            for name, value in shown.items()
+            if name != "env" or name in self.origins
         }
 
 
-_TABLE = {one.name if one.name == "env" else one.name.upper(): one for one in fields(Settings)}
+_TABLE = {one.name if one.name == "env" else one.name.upper(): one for one in fields(Settings) if one.metadata}
 
 NAMES = tuple(_TABLE)
 """The names of all settings, as written in `market_bot.py`."""
 
 
-def check_settings(constants: Mapping[str, object]) -> Settings:
-    """Settings from the constants `NAMES`.
+class Replaced(NamedTuple):
+    """The settings that variables replace, by name.
+
+    `values`: as the constants would be. `origins`: each one's variable and where it is set. `problems`: what is
+    wrong with variables, a clause each."""
+
+    values: Mapping[str, object] = MappingProxyType({})
+    origins: Mapping[str, str] = MappingProxyType({})
+    problems: tuple[str, ...] = ()
+
+
+NOTHING_REPLACED = Replaced()
+
+
+def check_settings(constants: Mapping[str, object], replaced: Replaced = NOTHING_REPLACED) -> Settings:
+    """Settings from the constants `NAMES` and the variables that replace some of them.
 
     Raises one `ConfigError` that lists every problem."""
     problems = [_unknown(name) for name in constants if name not in _TABLE]
+    of_variables = list(replaced.problems)
+    given = {**constants, **replaced.values}
     values: dict[str, Any] = {}
     for name, one in _TABLE.items():
         try:
-            values[one.name] = one.metadata["reads"](constants[name])
+            values[one.name] = one.metadata["reads"](given[name])
         except KeyError:
             problems.append(f"{name} is missing")
         except ValueError as error:
-            problems.append(f"{name} = {constants[name]!r}: {error}")
+            (of_variables if name in replaced.origins else problems).append(
+                f"{replaced.origins.get(name, name)} = {given[name]!r}: {error}"
+            )
     if problems:
-        raise ConfigError("; ".join(problems) + ". The settings are at the top of market_bot.py.")
-    return Settings(**values)
+        problems[-1] += ". The settings are at the top of market_bot.py"
+    if of_variables:
+        of_variables[-1] += ". How variables replace settings: docs/settings.md"
+    if problems or of_variables:
+        raise ConfigError("; ".join((*of_variables, *problems)) + ".")
+    return Settings(**values, origins=replaced.origins)
+
+
+def environment_of(constant: object, replaced: Replaced) -> Environment:
+    """The environment, by the constant `env` or by the variable that replaces it.
+
+    The other settings may be wrong.     Raises a `ConfigError`."""
+    value = replaced.values.get("env", constant)
+    try:
+        return _environment(value)
+    except ValueError as error:
+        what = replaced.origins.get("env", "env in market_bot.py")
+        raise ConfigError(f"{what} = {value!r}: {error}.") from None
 
 
 def lookalikes(names: Iterable[str]) -> set[str]:
     """Names like a setting's except for case and underscores, such as `max_capital`.
 
     The bot does not read them."""
-    folded = {_folded(name) for name in NAMES}
-    return {name for name in names if name not in _TABLE and _folded(name) in folded}
+    known = {folded(name) for name in NAMES}
+    return {name for name in names if name not in _TABLE and folded(name) in known}
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name without case and underscores."""
     return name.replace("_", "").lower()
 
 
+def near(name: str, known: Iterable[str]) -> str:
+    """Which of the known names may be meant, in brackets; empty if none is near."""
+    by_fold = {folded(one): one for one in known}
+    meant = get_close_matches(folded(name), by_fold, n=1)
+    return f" (did you mean {by_fold[meant[0]]}?)" if meant else ""
+
+
 def _unknown(name: str) -> str:
-    near = {_folded(known): known for known in NAMES}
-    meant = get_close_matches(_folded(name), near, n=1)
-    maybe = f" (did you mean {near[meant[0]]}?)" if meant else ""
-    return f"Unknown setting {name}{maybe}: fix the spelling or remove it"
+    return f"Unknown setting {name}{near(name, NAMES)}: fix the spelling or remove it"
 
 
 def strategy_of(settings: Settings) -> Strategy:

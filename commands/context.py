@@ -13,7 +13,9 @@ import argparse
 import sys
 
 from bot import connection, launch
-from bot.connection import Connection
+from bot.connection import Connection, Variables
+from bot.setting_variables import replaced_by
+from bot.settings import Settings, environment_of
 from clients import Environment
 from exchange.errors import ConfigError
 from runtime import preflight
@@ -37,11 +39,31 @@ def importable() -> None:
         raise ConfigError(preflight.import_problem(error, "market_bot")) from None
 
 
-def connected() -> tuple[Environment, Connection]:
-    """Connect to the exchange of the settings' environment. Raises `ConfigError`."""
+def settings() -> Settings:
+    """The settings with which this folder's bot would start. Raises `ConfigError`."""
     import market_bot
 
-    return market_bot.env, connection.connect(market_bot.env, connection.read_variables(market_bot.paths().dotenv))
+    return market_bot.read_settings(replaced=replaced_by(variables()))
+
+
+def variables() -> Variables:
+    """The variables of the terminal and of this folder's `.env`. Raises `ConfigError`."""
+    import market_bot
+
+    return connection.read_variables(market_bot.paths().dotenv)
+
+
+def environment() -> Environment:
+    """The environment of the settings, even if others are wrong. Raises `ConfigError`."""
+    import market_bot
+
+    return environment_of(market_bot.env, replaced_by(variables()))
+
+
+def connected() -> tuple[Environment, Connection]:
+    """Connect to the exchange of the settings' environment. Raises `ConfigError`."""
+    named = environment()
+    return named, connection.connect(named, variables())
 
 
 def headline(environment: Environment, exchange: str, money: str) -> str:

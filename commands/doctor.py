@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,8 +23,9 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import trade
-from bot import settings
 from bot.connection import Connection, Variables, connect, missing_text, read_variables
+from bot.setting_variables import replaced_by
+from bot.settings import NOTHING_REPLACED, environment_of
 from clients import Environment, KalshiHttpClient
 from commands import cash, context, optional_calls, real_money
 from commands.doctor_state import ACCOUNT_STATE, check_state
@@ -39,7 +41,6 @@ from exchange.reserves import CashRule, FreeCash
 from exchange.trading_hours import new_york, next_pause
 from ledger.database import LedgerError
 from rewards import estimate, rule_dates
-from rewards.rule_dates import Beyond
 from runtime.console import Checklist, ExitCode, in_project, typed
 from selection.screening import Screen
 from simulator.embedded import OPENED
@@ -97,16 +98,18 @@ def _settings(checklist: Checklist) -> Environment | None:
         return None
     import market_bot
 
-    named = market_bot.env if isinstance(market_bot.env, Environment) else None
+    replaced, named = NOTHING_REPLACED, None
+    with suppress(ConfigError):  # the check of .env tells it
+        replaced = replaced_by(context.variables())
     try:
-        market_bot.read_settings()
+        named = environment_of(market_bot.env, replaced)
+        found = market_bot.read_settings(replaced=replaced)
     except ConfigError as error:
         checklist.fail("Settings", str(error), ExitCode.MISCONFIGURED)
         return named
-    values = "".join(f", {name} {getattr(market_bot, name)}" for name in settings.NAMES if name != "env")
+    values = ", ".join(f"{name} {value}" for name, value in ({"env": named.value} | found.in_words()).items())
     told = checklist.note if named is Environment.PROD else checklist.ok
-    money = " (REAL MONEY)" if named is Environment.PROD else ""
-    told("Settings", f"env {market_bot.env.value}{money}{values}")
+    told("Settings", values + (" (REAL MONEY)" if named is Environment.PROD else ""))
     return named
 
 
@@ -190,7 +193,7 @@ def exchange(checklist: Checklist, environment: Environment, connection: Connect
     _pause(checklist, client)
     _clock(checklist, connection)
     programs = _programs(checklist, environment, client)
-    _rule(checklist, environment, client)
+    _rule(checklist, client)
     if not _signature(checklist, environment, client):
         why = "it needs an accepted signature"
         _unchecked(checklist, why, ACCOUNT_STATE, LIMITS, CASH, START, EXPECTED, OPTIONAL)
@@ -315,12 +318,14 @@ def _programs(checklist: Checklist, environment: Environment, client: KalshiHttp
     return running, markets.items
 
 
-def _rule(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> None:
+def _rule(checklist: Checklist, client: KalshiHttpClient) -> None:
     """Report until when the reward rule is known, and what the bot does then."""
-    import market_bot
-
+    try:
+        beyond = context.settings().beyond_rule
+    except ConfigError:
+        checklist.unchecked(RULE, "it needs valid settings")
+        return
     now = client.clock.now()
-    beyond = Beyond.of(environment is Environment.PROD, market_bot.TRUST_RULE)
     is_known = rule_dates.is_known_at(now) and not rule_dates.ends_soon(now)
     told = checklist.ok if is_known else checklist.note
     told(RULE, f"{rule_dates.until_text(now)}. Beyond that: {rule_dates.beyond_text(beyond)}")
@@ -364,7 +369,7 @@ def _cash(
             return cash.free_of(client, balance, rule, orders, positions), {}
         series = cash.read_series(client)
         free = cash.free_of(client, balance, rule, orders, positions, series)
-        wanted = market_bot.read_settings()
+        wanted = context.settings()
         return free, cash.lacking_by_shard(client, wanted, *board, series, free, orders)
 
     found = _asked(checklist, CASH, environment, ask)

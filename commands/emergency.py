@@ -22,7 +22,7 @@ from typing import NamedTuple
 import market_bot
 from bot import day_loss
 from bot.account_user import ask
-from bot.connection import Connection, account_state, is_embedded, read_variables, require_environment
+from bot.connection import Connection, account_state, is_embedded
 from bot.halts import how_to_go_on, merged
 from bot.launch import Paths
 from bot.observation import AccountSnapshot
@@ -56,7 +56,7 @@ def cancel_or_close(args: argparse.Namespace) -> int:
     """
     sells, paths = args.command == "close-all", market_bot.paths()
     environment, connection = context.connected()
-    settings = market_bot.read_settings() if sells else None
+    settings = context.settings() if sells else None
     print(context.named(environment, connection, THE_BOTS))
     if connection.is_private and running(environment, connection, paths.lock).runs is False:
         nothing = "No bot runs in this folder, so there are no resting orders and no positions. Nothing was done."
@@ -89,9 +89,9 @@ def resume(args: argparse.Namespace) -> int:
 
     It needs no answer from the exchange if the bot ran in this folder, because its ledger knows the account.
     """
-    environment, paths = require_environment(market_bot.env), market_bot.paths()
+    environment, paths = context.environment(), market_bot.paths()
     file = paths.ledger(environment)
-    is_private = is_embedded(environment, read_variables(paths.dotenv))
+    is_private = is_embedded(environment, context.variables())
     connection, state = None, state_of_ledger(file, environment)
     if not is_private:
         with suppress(ConfigError):  # without a key: the account of the ledger
@@ -165,7 +165,7 @@ def day_loss_text(file: Path, state: AccountState | None, is_private: bool) -> s
     noted = state.day_result(now.date()) if state else None
     of_ledger = mark.own_profit if mark and mark.at.date() == now.date() else None
     worst = min((one for one in (noted, of_ledger) if one is not None), default=Decimal(0))
-    return day_loss.still_halts(worst, market_bot.read_settings().daily_loss_limit, now)
+    return day_loss.still_halts(worst, context.settings().daily_loss_limit, now)
 
 
 def standing_halts(file: Path, state: AccountState | None) -> list[Halt]:
@@ -181,7 +181,7 @@ def clear_halts(file: Path, state: AccountState | None = None) -> str:
     """Clear the halts of an account and of a ledger. Returns the text to print.
 
     `state`: the account's; if None, that of the ledger's account. Raises `LedgerError`."""
-    state = state or state_of_ledger(file, market_bot.env)
+    state = state or state_of_ledger(file, context.environment())
     standing, now, by = standing_halts(file, state), datetime.now(timezone.utc), "python main.py resume"
     if file.exists():
         with closing(Ledger(file)) as ledger:

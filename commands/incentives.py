@@ -58,7 +58,7 @@ SHOWN = 20
 def run(args: argparse.Namespace) -> int:
     """Print the ranked board, or the numbers of one market. Returns the exit code."""
     environment, connection = context.connected()
-    settings = market_bot.read_settings()
+    settings = context.settings()
     known = ledger_knowledge(market_bot.paths().ledger(environment), environment, connection)
     view = read_view(connection.client, settings, known)
     if args.why and not view.lists(args.why):

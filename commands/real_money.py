@@ -13,6 +13,7 @@ from decimal import Decimal
 from bot import agreement, expectations
 from bot.connection import Connection, account_state
 from clients import Environment
+from commands import context
 from commands.status_facts import ledger_knowledge
 from exchange.errors import ConfigError, ExchangeError
 from exchange.models import Order
@@ -37,7 +38,7 @@ def examine(
     import market_bot
 
     try:
-        settings = market_bot.read_settings()
+        settings = context.settings()
     except ConfigError:
         checklist.unchecked(EXPECTED, "it needs valid settings")
         return

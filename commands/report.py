@@ -11,7 +11,7 @@ import argparse
 from contextlib import closing
 
 import market_bot
-from bot.connection import require_environment
+from commands import context
 from exchange.errors import ConfigError
 from ledger.ledger import Ledger
 from report import html_page, text
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     Raises `ConfigError` if there is no ledger, if it has nothing since the day asked for, or if the page cannot be
     written. Raises `LedgerError` if the ledger cannot be read.
     """
-    environment = require_environment(market_bot.env)
+    environment = context.environment()
     file = args.ledger or market_bot.paths().ledger(environment)
     if not file.is_file():
         raise ConfigError(

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def _exit_limit() -> Decimal | None:
     """The setting, None if it is wrong or if positions are not sold at once."""
     try:
-        settings = market_bot.read_settings()
+        settings = context.settings()
     except ConfigError:
         return None
     return settings.exit_limit if settings.exit is Exit.CROSS else None

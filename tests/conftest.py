@@ -7,6 +7,7 @@ No test touches your files or your signal handlers.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections import Counter
@@ -20,7 +21,7 @@ import pytest
 
 import main
 import market_bot
-from bot.connection import embedded_client
+from bot.connection import READ, embedded_client
 from runtime import log_output, signals
 from simulator import embedded
 from simulator.people import NOISE, RIVALS
@@ -80,9 +81,8 @@ def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(market_bot, "LOG_FILE", tmp_path / "trade.log")
     monkeypatch.setattr(market_bot, "DOTENV_FILE", tmp_path / ".env")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for environment in ("SIM", "DEMO", "PROD"):
-        for variable in ("URL", "KEYID", "KEYFILE"):
-            monkeypatch.delenv(f"{environment}_{variable}", raising=False)
+    for name in [one for one in os.environ if one.startswith(READ)]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 
 import market_bot
 from bot import launch
-from bot.settings import Settings
+from bot.settings import Replaced, Settings
 from exchange.errors import ConfigError
 from market_bot import MarketBot
 from runtime import lock
@@ -50,7 +50,7 @@ def test_signals_at_any_moment_of_a_start_end_it_cleanly(
 def test_signals_in_the_last_steps_of_a_process_change_nothing(
     capfd: pytest.CaptureFixture[str], function: str
 ) -> None:
-    def wrong() -> Settings:
+    def wrong(*, replaced: Replaced) -> Settings:
         raise ConfigError("WAIT_TIME is wrong")
 
     def end() -> int:

@@ -295,7 +295,7 @@ def test_an_env_that_is_none_is_one_line(
     monkeypatch.setattr(market_bot, "env", "DEMO")
     said = typed(*command)
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("main: env must be Environment.SIM, ")
+    assert said.err.startswith("main: env in market_bot.py = 'DEMO': must be Environment.SIM, ")
 
 
 @pytest.mark.parametrize(

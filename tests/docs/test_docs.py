@@ -19,6 +19,7 @@ import yaml
 import main
 import market_bot
 from bot import network_settings, settings
+from bot.setting_variables import VARIABLES
 from clients import Environment
 from commands import status, status_facts
 from exchange.reserves import CashRule
@@ -187,6 +188,7 @@ def test_names_in_capitals_exist_in_the_code() -> None:
     known |= {one.name for one in Reason} | {one.value for one in RefusalCode} | {one.name for one in Environment}
     known |= {one.value for one in CancelReason}
     known |= {"CROSS", "REST", "FAIL", "PYTHON", "SIM_", "DEMO_", "PROD_", "TICKER", "NAME", "OK"}
+    known |= {"BOT_", *VARIABLES}
     known |= {"HTTPS_PROXY", *network_settings.CA_VARIABLES}
     named = {span for span in spans(PROSE) if re.fullmatch(r"[A-Z][A-Z_]+", span)}
     assert named - known == set()
