@@ -1,8 +1,9 @@
 """The commands besides the loop, in the environment that `market_bot.py` sets.
 
 `python main.py` prints the state of the account and of its bot. `report` shows what the bot did and earned,
-`doctor` what a first run lacks, `incentives` which markets the bot would quote and why. `cancel-all` halts
-the bot and cancels all orders, `close-all` also sells all positions, `resume` lets the bot trade again.
+`doctor` what a first run lacks, `incentives` which markets the bot would quote and why. `alert` tries the alerts.
+`cancel-all` halts the bot and cancels all orders, `close-all` also sells all positions, `resume` lets the bot trade
+again.
 
 Promise:
 - No command places a quote.
@@ -88,7 +89,14 @@ def commands() -> Parser:
         return command
 
     status = add("status", "show cash, positions, orders, the worst case, halts and the bot's last cycle")
-    status.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    for_whom = status.add_mutually_exclusive_group()
+    for_whom.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    for_whom.add_argument(
+        "--check",
+        action="store_true",
+        help="one line for monitors on the bot of this folder; the exit code is 1 if it is halted, in an outage, not "
+        "running, or its last cycle is old",
+    )
     report = add("report", "show what the bot did and earned, from its ledger: paid, estimated, lost")
     report.add_argument("--since", metavar="DAY", type=day, help="from a UTC day on, such as 2026-11-20")
     report.add_argument("--ledger", metavar="FILE", type=Path, help="another ledger, such as an archived one")
@@ -98,6 +106,10 @@ def commands() -> Parser:
     add("doctor", "check what a first run needs, one line each with the remedy")
     board = add("incentives", "show which markets the bot would quote, and why not the others")
     board.add_argument("--why", metavar="TICKER", type=str.upper, help="every number behind one market's rank")
+    alert = add("alert", "send a test alert everywhere, and say who took it", _TELLS)
+    alert.add_argument(
+        "--test", action="store_true", required=True, help="needed, so that nothing is sent by mistake"
+    )
     for name, does, more in (
         ("cancel-all", "cancel every resting order of the account", _HALTS),
         ("close-all", "cancel every order and sell every position at the best bids", _HALTS),
@@ -108,16 +120,19 @@ def commands() -> Parser:
 
 
 _READS = "Reads only, places nothing."
+_TELLS = "Asks the exchange nothing."
 _HALTS = "Halts a running bot first, until resume. Asks first."
 _RESUMES = "A running bot begins a new session in its next cycle. Asks first."
 EXAMPLES = (
     ("", "the same as status"),
     ("status --json", "for programs"),
+    ("status --check", "for monitors: one line, exit code 0 if all is well"),
     ("report --since 2026-11-20", "from a UTC day on"),
     ("report --html report.html", "a page with charts"),
     ("doctor", "before the first start"),
     ("incentives", "the ranked board; its last line is the next example, with a ticker"),
     ("incentives --why TICKER", "one market of the board"),
+    ("alert --test", "after a change of ALERT_ or HEARTBEAT_ variables"),
     ("cancel-all", "asks, halts the bot, cancels"),
     ("close-all --yes", "does not ask: for scripts"),
     ("resume", "after a halt"),
@@ -146,12 +161,13 @@ def run_command(args: argparse.Namespace) -> int:
 
     try:
         context.importable()
-        from commands import emergency, incentives, report, status
+        from commands import alert, emergency, incentives, report, status
 
         does = {
             "status": status.run,
             "report": report.run,
             "incentives": incentives.run,
+            "alert": alert.run,
             "cancel-all": emergency.cancel_or_close,
             "close-all": emergency.cancel_or_close,
             "resume": emergency.resume,

@@ -25,10 +25,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bot import cooldowns, ending, launch, log_events, recovery
+from bot.between_cycles import BetweenCycles
 from bot.connection import DOTENV_FILE, Connection
 from bot.decision import CycleInputs, Decision, decide, headroom, resting_quotes
 from bot.ending import End
 from bot.log_events import CycleReport
+from bot.notifier import SILENT, Notifier
 from bot.observation import AccountSnapshot, look_at_held
 from bot.prod_confirmation import Confirm
 from bot.recovery import Failure
@@ -42,7 +44,7 @@ from exchange.models import ExchangeStatus
 from execution import cancel_reasons
 from execution.plan import Plan
 from incentive import IncentiveProgram
-from ledger.entries import CycleRecord, NewFill
+from ledger.entries import NewFill
 from ledger.ledger import Ledger, file_name
 from runtime import log_format
 from runtime.console import HOME, ExitCode
@@ -149,7 +151,7 @@ LOG_FILE = HOME / "trade.log"
 class MarketBot:
     """One account on one exchange, traded in a loop.
 
-    `confirm` asks the person at the keyboard; None if there is no keyboard."""
+    `confirm` asks the person at the keyboard; None if there is no keyboard. `notifier` sends alerts."""
 
     def __init__(
         self,
@@ -158,8 +160,9 @@ class MarketBot:
         ledger: Ledger,
         logger: Logger,
         confirm: Confirm | None = None,
+        notifier: Notifier = SILENT,
     ) -> None:
-        self.settings, self._connection = settings, connection
+        self.settings, self._connection, self._notifier = settings, connection, notifier
         self._client, self._clock = connection.client, connection.client.clock
         self._trade_log, self._confirm = TradeLog(logger, self._clock.now, settings.log_detail), confirm
         self._announcements = log_events.Announcements(settings.log_detail)
@@ -168,6 +171,10 @@ class MarketBot:
         self.session = Session(settings, connection, ledger, self.incentive_program, self.log, self._on_fills)
         self._bookkeeper, self._executor = self.session.bookkeeper, self.session.executor
         self._watch = Watch(settings, self._client, self.session, self.log)
+        self._between = BetweenCycles(
+            settings, connection, self.session, ledger, self.incentive_program, notifier, self.log,
+            self.scan_board, self.watch,
+        )  # fmt: skip
         self._retry_policy = self.session.retry_policy
         self._account: AccountSnapshot | None = None
         self._cycle = 0
@@ -180,7 +187,7 @@ class MarketBot:
         """Trade until the bot is stopped. Returns the process's exit code.
 
         `OK`, `ORDERS_MAY_REST`, or `MISCONFIGURED` if only you can fix the error or you did not confirm."""
-        return ending.run(self._trade, self.session.stop, self.log)
+        return ending.run(self._trade, self.session.stop, self.log, self._notifier.flush)
 
     def _trade(self) -> End:
         """Run cycle after cycle. Returns when the loop ends by itself."""
@@ -190,7 +197,8 @@ class MarketBot:
             self.log("INFO", {"Warning": warning})
         self.log("SETTINGS", self.settings.in_words())
         self._log_all([log_events.rule_known(self._clock.now(), self.settings.beyond_rule)])
-        met = self.session.first_contact(self.settings, self._connection.about, self._confirm)
+        about, sleep = self._connection.about, self._between.sleep
+        met = self.session.first_contact(self.settings, about, self._confirm, sleep)
         if isinstance(met, Failure):
             return self._stop_on_error(met)
         if not met:
@@ -200,17 +208,14 @@ class MarketBot:
             began, sent_before = self._clock.now(), self._client.requests_sent
             failure = recovery.attempt(self.start_trading)
             if failure:
-                self._bookkeeper.record_failed(self._cycle_record(began, sent_before, problem=failure.text))
-                pause = self._after_failure(failure)
+                pause = self._after_failure(failure, began, sent_before)
                 if pause is None:
                     return self._stop_on_error(failure)
                 due = self._clock.monotonic() + pause
             else:
                 recovery.log_recovered(self.log, self._retry_policy, self._clock.now())
                 self._retry_policy.on_success()
-                again = partial(self.session.sell_at_second_look, self._decision, due, self.watch)
-                recovery.try_or_log(again, self.log, "The next cycle looks again")
-                recovery.try_or_log(self._use_slack, self.log, "Trading continues")
+                self._between.after_good(self._decision, due)
             recovery.try_or_log(self.session.log_clock, self.log, "Trading continues")
             self._wait(due)
 
@@ -282,43 +287,29 @@ class MarketBot:
     def log(self, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> None:
         """Write one event to the console and to trade.log. Repeated errors are counted."""
         self._trade_log.write(event, fields, details)
+        self._notifier.on_event(self._clock.now(), self.settings.env.value, event, fields)
 
     # -- around a cycle ----------------------------------------------------------------------------------------
 
-    def _after_failure(self, failure: Failure) -> float | None:
+    def _after_failure(self, failure: Failure, began: datetime, sent_before: int) -> float | None:
         """Seconds until a failed cycle is retried; None if only a person can fix it.
         An outage and an announced pause end the session: quotes are canceled, and each is logged once."""
         now, orders = self._clock.now(), self.session.resting_text()
         follows = self._retry_policy.on_failure(failure.recovery, now, self.settings.wait_time)
+        problem = "" if follows.until else failure.text  # what fails in an announced pause is none
+        self._bookkeeper.record_failed(log_events.cycle_record(self._client, began, sent_before, problem=problem))
         recovery.log_failed_cycle(self.log, failure, follows, self._retry_policy.count, orders, now)
         if follows.ends:
             cause = cancel_reasons.PAUSE if follows.until else cancel_reasons.OUTAGE
             self.session.withdraw(cause, is_told=follows.until is None)
             self.session.end()
+        self._between.after_failure(follows.until is not None)
         return None if follows.stop else follows.seconds
 
     def _stop_on_error(self, failure: Failure) -> End:
         """Stop because only a person can fix the error."""
-        self.log("ERROR", f"The bot stops: only you can fix this ({failure.text})")
+        self.log("STOP", {"Why": failure.text, "Then": "only you can fix this, then start the bot again"})
         return End("an error that only you can fix", ExitCode.MISCONFIGURED)
-
-    def _use_slack(self) -> None:
-        """Between two cycles, read prices missing from the report and scan a due board."""
-        if self._client.may_read_limits:
-            recovery.try_or_log(self.session.read_limits, self.log, "Trading continues")
-        self._client.optional_calls.ask_again()
-        if self.session.begun:
-            recovery.try_or_log(self._bookkeeper.catch_up, self.log, REPORT_LACKS_IT)
-        if self._scan_is_due():
-            kept = "The bot keeps the last scan's board until the next scan"
-            recovery.try_or_log(self.scan_board, self.log, kept)
-
-    def _scan_is_due(self) -> bool:
-        """Whether this cycle's slack is the one nearest to the time of the next scan."""
-        half_a_cycle = self.settings.wait_time / 2
-        seconds = max(self.settings.scan_time - half_a_cycle, half_a_cycle)
-        board = self.incentive_program.board
-        return self.session.begun and board is not None and board.due(self._clock.now(), seconds)
 
     def _wait(self, due: float) -> None:
         """Sleep until the next cycle is due. An overrun is logged, not made up for."""
@@ -373,7 +364,7 @@ class MarketBot:
         told = cooldowns.after_requests(memory, self._executor, outcome, quotes, self._strategy, self._clock.now())
         self._log_guards(told)
         markets = self.incentive_program.quoted & outcome.resting.keys()
-        cycle = self._cycle_record(began, sent_before, len(markets), outcome.orders)
+        cycle = log_events.cycle_record(self._client, began, sent_before, len(markets), outcome.orders)
         mark = self._bookkeeper.close_cycle(cycle, account.free_cash)
         kept = self._executor.kept(decision.plan)
         done = CycleReport(self._cycle, cycle, kept, bool(account.unread), decision, outcome, quotes, mark)
@@ -396,16 +387,6 @@ class MarketBot:
         for said in told:
             self.log("GUARD", said)
 
-    def _cycle_record(
-        self, began: datetime, sent_before: int, markets: int = 0, orders: int = 0, problem: str = ""
-    ) -> CycleRecord:
-        """The record of a cycle that `began` after `sent_before` requests."""
-        took = (self._clock.now() - began).total_seconds()
-        sent, without = self._client.requests_sent - sent_before, self._client.optional_calls.failing
-        return CycleRecord(
-            began, took, sent, markets, orders, problem, "\n".join(map(log_events.failing_call, without))
-        )
-
 
 MARKET_BOT = MarketBot  # the design document's spelling
 
@@ -413,7 +394,7 @@ MARKET_BOT = MarketBot  # the design document's spelling
 def read_settings(
     changed: Mapping[str, object] = MappingProxyType({}), replaced: Replaced = NOTHING_REPLACED
 ) -> Settings:
-    """The settings above, checked, with values of `changed` and of variables instead of some.
+    """The settings above, checked, some replaced by `changed` and by variables.
 
     Raises one `ConfigError` that lists every problem."""
     names = _WRITTEN | lookalikes(globals())

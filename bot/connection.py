@@ -54,7 +54,8 @@ class Connection:
     the person should fix although it works. `hold_user`: holds the lock of the account's user, whose hash it gets,
     and raises `AlreadyRuns` if another bot does. `keep_locks`: holds new locks if the files of those held were
     removed, and returns what to log; it raises `AlreadyRuns` likewise, and a `LedgerError` if it cannot and real
-    money is at stake."""
+    money is at stake.
+    `show_life`: shows monitors that a cycle ended without a failure."""
 
     client: KalshiHttpClient
     about: Mapping[str, str]
@@ -62,6 +63,7 @@ class Connection:
     warnings: tuple[str, ...] = ()
     hold_user: Callable[[str], None] = lambda user: None
     keep_locks: Callable[[], Mapping[str, str]] = dict
+    show_life: Callable[[], None] = lambda: None
 
 
 def account_state(environment: Environment, connection: Connection) -> AccountState:
@@ -173,7 +175,7 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     money = "REAL MONEY" if environment is Environment.PROD else "no real money is involved"
     host = urlsplit(base_url).hostname or ""
     return Connection(
-        KalshiHttpClient(base_url, signer, WallClock(), session_to(base_url, variables, _is_loopback(host))),
+        KalshiHttpClient(base_url, signer, WallClock(), session_to(base_url, variables, is_loopback(host))),
         {"Money": money, "Exchange": host},
         warnings=(*hidden, *([f"{name}_KEYFILE: {open_to_others}"] if open_to_others else ())),
     )
@@ -249,7 +251,7 @@ def _base_url(url: str, environment: Environment) -> str:
         raise ConfigError(f"{variable} is not an address: {error}") from None
     if parts.username or parts.password:
         raise ConfigError(f"{variable} must not contain a user name or a password")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigError(
             f"{variable} must begin with https:// (plain http:// only to this machine), but is {url}"
         )
@@ -264,7 +266,8 @@ def _base_url(url: str, environment: Environment) -> str:
     return url.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -27,10 +27,13 @@ class End(NamedTuple):
     code: int
 
 
-def run(trade: Callable[[], End], stop: Callable[[str], int], log: Log) -> int:
+def run(
+    trade: Callable[[], End], stop: Callable[[str], int], log: Log, flush: Callable[[Log], None] = lambda _: None
+) -> int:
     """Trade until the run ends. Returns the process's exit code.
 
-    `stop` cancels the bot's orders, for a reason, logs `[SHUTDOWN]`, and returns an exit code."""
+    `stop` cancels the bot's orders, for a reason, logs `[SHUTDOWN]`, and returns an exit code.
+    `flush` sends the last alerts; it raises nothing."""
     ends: list[End] = []
     failed: list[Exception] = []
 
@@ -43,9 +46,18 @@ def run(trade: Callable[[], End], stop: Callable[[str], int], log: Log) -> int:
     asked = signals.until_stopped(step)
     log = unfailing(log)
     if failed:
-        _tell(failed[0], log, "The bot stops: it cannot go on from here. Start it again")
+        _tell(failed[0], log, "The bot cannot go on from here")
+        log("STOP", {"Why": f"an error in the bot ({named(failed[0])})", "Then": "start it again"})
     end = ends[0] if ends else End(asked or "an error in the bot", ExitCode.OK)
-    return max(_stop(partial(stop, end.why), log), end.code) if end.why else end.code
+    code = max(_stop(partial(stop, end.why), log), end.code) if end.why else end.code
+    signals.until_hurried(partial(flush, _say_errors))
+    return code
+
+
+def _say_errors(event: str, fields: object, _: object = ()) -> None:
+    """A log for after `[SHUTDOWN]`, which is the last line of `trade.log`."""
+    if event == "ERROR":
+        say(str(fields))
 
 
 def _stop(stop: Callable[[], int], log: Log) -> int:

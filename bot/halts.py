@@ -53,6 +53,11 @@ class Halts:
         self._problems: list[str] = []
         self._mismatches: dict[str, Mismatch] = {}
 
+    @property
+    def stands(self) -> bool:
+        """Whether the last check, or a halt after it, found one that stands."""
+        return bool(self._told)
+
     def reason(self) -> str:
         """Why nothing may be placed, empty if it may. Raises `LedgerError`."""
         standing = merged(self._state.halts(), self._ledger.halts(standing=True))

@@ -18,8 +18,10 @@ from logging import Logger
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from bot.alert_receivers import configured
 from bot.connection import Connection, account_state, connect, read_variables
 from bot.held_locks import HeldLocks
+from bot.notifier import SILENT, Notifier
 from bot.prod_confirmation import Confirm
 from bot.setting_variables import replaced_by
 from bot.settings import Replaced, Settings
@@ -53,7 +55,13 @@ class Bot(Protocol):
     """The bot that `start` runs."""
 
     def __init__(
-        self, settings: Settings, connection: Connection, ledger: Ledger, logger: Logger, confirm: Confirm | None
+        self,
+        settings: Settings,
+        connection: Connection,
+        ledger: Ledger,
+        logger: Logger,
+        confirm: Confirm | None,
+        notifier: Notifier,
     ) -> None: ...
 
     def run(self) -> int: ...
@@ -93,11 +101,12 @@ def _ready(
     """A bot that is ready to run, or None if something prevents it.
 
     `held` keeps its locks and its ledger. The obstacle is logged or printed."""
-    left_by, logger, locks = "", None, HeldLocks(held)
+    left_by, logger, locks, notifier = "", None, HeldLocks(held), SILENT
     try:
         left_by = _lock(paths.lock, "runs in this folder", locks)
         try:
             variables = read_variables(paths.dotenv)
+            notifier = Notifier(configured(variables))
             settings = read_settings(replaced=replaced_by(variables))
         except ConfigError:  # log it, at the default log size
             logger = log_output.open_log(paths.log)
@@ -113,6 +122,7 @@ def _ready(
             say(str(error))
         else:
             logger.info(log_format.entry(datetime.now().astimezone(), "ERROR", str(error)))
+            _alert(notifier, str(error))
         return None
     found = (
         f"The previous bot ({left_by}) was killed, or lost power, before it could cancel its orders"
@@ -121,8 +131,17 @@ def _ready(
     )
     warnings = (*connection.warnings, *(one for one in (found, warning) if one))
     hold_user, keep = partial(_lock_user, settings.env, locks), partial(locks.keep, settings.env)
-    connection = replace(connection, warnings=warnings, hold_user=hold_user, keep_locks=keep)
-    return bot_class(settings, connection, ledger, logger, confirm)
+    connection = replace(
+        connection, warnings=warnings, hold_user=hold_user, keep_locks=keep, show_life=locks.show_life
+    )
+    return bot_class(settings, connection, ledger, logger, confirm, notifier)
+
+
+def _alert(notifier: Notifier, obstacle: str) -> None:
+    """Send the alert that the bot did not start. A receiver that fails is told."""
+    told = {"Why": obstacle, "Then": "the bot did not start; only you can fix this"}
+    notifier.on_event(datetime.now().astimezone(), "", "STOP", told)
+    notifier.flush(lambda event, fields, _=(): say(str(fields)))
 
 
 def _lock(file: Path, what: str, locks: HeldLocks) -> str:

@@ -16,12 +16,14 @@ from typing import NamedTuple
 from bot.blocked_sales import BlockedSale, blocked_sales
 from bot.decision import Decision
 from bot.halts import worst_case
+from clients import KalshiHttpClient
 from exchange.models import ExchangeStatus, Program
 from exchange.optional_calls import ASKED_AGAIN, LONGEST, FailingCall
 from exchange.trading_hours import Span
 from execution.outcome import Outcome
 from execution.plan import Plan
 from incentive import Board, ProgramChange
+from ledger.day_summary import DaySummary
 from ledger.entries import AccountMark, CycleRecord
 from rewards import rule_2026_07_30 as rule
 from rewards import rule_dates
@@ -31,6 +33,7 @@ from risk import exposure
 from risk.gate import TradingState
 from runtime.console import typed
 from runtime.log_format import (
+    NOT_KNOWN,
     Fields,
     count_text,
     local_time,
@@ -265,6 +268,32 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
     if is_unpaid:
         said["Unpaid"] = f"${decided.window:.2f} a window is below the $1.00 floor: it will be paid $0.00"
     return said
+
+
+def cycle_record(
+    client: KalshiHttpClient,
+    began: datetime,
+    sent_before: int,
+    markets: int = 0,
+    orders: int = 0,
+    problem: str = "",
+) -> CycleRecord:
+    """The record of a cycle that `began` after `sent_before` requests, and ends now."""
+    took = (client.clock.now() - began).total_seconds()
+    sent, without = client.requests_sent - sent_before, client.optional_calls.failing
+    return CycleRecord(began, took, sent, markets, orders, problem, "\n".join(map(failing_call, without)))
+
+
+def day(found: DaySummary) -> Event:
+    """What a UTC day brought, at its end."""
+    mark = found.mark
+    return "DAY", {
+        "Date": f"{found.day:%Y-%m-%d} (UTC)",
+        "Trading": trading_today(mark) if mark else NOT_KNOWN,
+        "Accrued": short_dollars(mark.accrued if mark else None),
+        "Fills": f"{found.fills:,} of {count_text(found.contracts)} contracts",
+        "Cycles": f"{found.cycles:,}, {found.failed:,} of them failed",
+    }
 
 
 def cycle(done: CycleReport, next_cycle: datetime) -> Fields:

@@ -158,5 +158,9 @@ def log_recovered(log: Log, retry_policy: RetryPolicy, now: datetime) -> None:
     """Log that the exchange is back, if quotes had been given up."""
     if retry_policy.gave_up:
         minutes = (now - retry_policy.since).total_seconds() / 60 if retry_policy.since else 0.0
-        took = f"after {minutes:,.0f} min" if retry_policy.since else "as announced"
-        log("INFO", {"Exchange": f"is back {took}", "Failed cycles": retry_policy.count})
+        if retry_policy.since:
+            log(
+                "RECOVERED", {"Exchange": f"is back after {minutes:,.0f} min", "Failed cycles": retry_policy.count}
+            )
+        else:
+            log("INFO", {"Exchange": "is back as announced"})

@@ -133,12 +133,17 @@ class Session:
         self._limits = limits
 
     def first_contact(
-        self, settings: Settings, about: Mapping[str, str], confirm: Confirm | None
+        self,
+        settings: Settings,
+        about: Mapping[str, str],
+        confirm: Confirm | None,
+        sleep: Callable[[float], None],
     ) -> Failure | bool:
         """Read the account's limits, retrying until the exchange answers.
 
-        Make sure that no other bot trades on the account. With real money, ask before the account is touched.
-        Returns whether the bot may trade, or the failure that only a person can fix."""
+        `sleep` waits for some seconds. Makes sure that no other bot trades on the account. With real money, asks
+        before the account is touched. Returns whether the bot may trade, or the failure that only a person can
+        fix."""
         agreed: list[bool] = []
 
         def meet() -> None:
@@ -156,7 +161,7 @@ class Session:
                 return failure
             again = f"Nothing was touched; the bot tries again in {recovery.RETRY_SECONDS:.0f} s"
             recovery.log_failure(self._log, failure, again)
-            self._client.clock.sleep(recovery.RETRY_SECONDS)
+            sleep(recovery.RETRY_SECONDS)
 
     def log_clock(self) -> None:
         """Log what is new about the exchange's clock, if anything is."""

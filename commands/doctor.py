@@ -27,7 +27,7 @@ from bot.connection import Connection, Variables, connect, missing_text, read_va
 from bot.setting_variables import replaced_by
 from bot.settings import NOTHING_REPLACED, environment_of
 from clients import Environment, KalshiHttpClient
-from commands import cash, context, optional_calls, real_money
+from commands import alert, cash, context, optional_calls, real_money
 from commands.doctor_state import ACCOUNT_STATE, check_state
 from commands.explained import explained, may_be_misaddressed
 from commands.real_money import EXPECTED
@@ -71,6 +71,7 @@ def examine(checklist: Checklist, home: Path) -> None:
     """Check the project in the folder `home`, and the exchange that its settings name."""
     environment = _settings(checklist)
     _log(checklist, home / "trade.log")
+    alert.check(checklist)
     if environment is None:
         _unchecked(checklist, "it needs valid settings", ".env", "Key file", EXCHANGE, *BEYOND_STATUS)
         return

@@ -45,7 +45,7 @@ from decimal import Decimal
 import market_bot
 from bot import day_loss, halts
 from bot.log_events import trading_today
-from commands import context
+from commands import context, health
 from commands.cash import in_words
 from commands.status_facts import AccountFacts, HeldPosition, RestingOrder, SessionFacts, StatusFacts, read_status
 from exchange.errors import ConfigError
@@ -58,6 +58,8 @@ from runtime.log_format import pairs, signed_dollars
 
 def run(args: argparse.Namespace) -> int:
     """Print the state of the account and of its bot. Returns the exit code."""
+    if args.check:
+        return health.run()
     environment, connection = context.connected()
     found = read_status(environment, connection, market_bot.paths(), _exit_limit())
     print(as_json(found) if args.json else text(found))

@@ -74,7 +74,7 @@ def test_a_key_that_may_not_read_positions_touches_nothing(bench: Bench) -> None
     assert on_prod(bench, lambda _: True) == 2
     assert {request.method for request in bench.wire.sent} == {"GET"}
     assert len(bench.resting()) == 2
-    assert "only you can fix this" in bench.events("ERROR")[-1]
+    assert "only you can fix this" in bench.events("STOP")[-1]
 
 
 def test_a_start_without_the_balance_says_so_and_asks(bench: Bench) -> None:

@@ -50,7 +50,7 @@ def test_a_key_that_is_not_accepted_stops_the_start_at_once(make_bench: MakeBenc
     bench = make_bench(who=())
     bench.wire.fault = lambda *_: REVOKED
     assert bench.run(cycles=5) == 2
-    assert "only you can fix this" in bench.events("ERROR")[-1]
+    assert "only you can fix this" in bench.events("STOP")[-1]
     assert len([request for request in bench.wire.sent if request.method != "GET"]) == 0
     assert "Until it works" not in bench.log, "it is no call to do without"
 
