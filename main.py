@@ -2,8 +2,8 @@
 
 `python main.py` prints the state of the account and of its bot. `report` shows what the bot did and earned,
 `doctor` what a first run lacks, `incentives` which markets the bot would quote and why. `alert` tries the alerts.
-`cancel-all` halts the bot and cancels all orders, `close-all` also sells all positions, `resume` lets the bot trade
-again.
+`cancel-all` halts the bot and cancels all orders, `close-all` also sells all positions, `resume` lets the bot
+trade again.
 
 Promise:
 - No command places a quote.
@@ -94,8 +94,8 @@ def commands() -> Parser:
     for_whom.add_argument(
         "--check",
         action="store_true",
-        help="one line for monitors on the bot of this folder; the exit code is 1 if it is halted, in an outage, not "
-        "running, or its last cycle is old",
+        help="one line for monitors, exit code 1 if this folder's bot does not run, is halted or in an outage, or "
+        "its last cycle is old",
     )
     report = add("report", "show what the bot did and earned, from its ledger: paid, estimated, lost")
     report.add_argument("--since", metavar="DAY", type=day, help="from a UTC day on, such as 2026-11-20")

@@ -1,7 +1,7 @@
 """Try the alerts: `python main.py alert --test`.
 
 Promise:
-- Each receiver of the variables gets one test alert, and the heartbeat is asked once. The exchange is asked nothing.
+- Each receiver of the variables gets one test alert. The heartbeat is asked once, the exchange never.
 - Each is one line: whether it took it, and if not, why.
 """
 
@@ -26,9 +26,7 @@ def run(_: argparse.Namespace) -> int:
     Raises `ConfigError` if a variable is wrong or none is set."""
     found = configured(context.variables(), is_quiet=False)
     if not (found.receivers or found.heartbeat):
-        raise ConfigError(
-            f"No alert goes anywhere: set {URL}, {COMMAND} or {HEARTBEAT} in .env (see .env.example)."
-        )
+        raise ConfigError(f"No alert goes anywhere: set {URL}, {COMMAND} or {HEARTBEAT} (see .env.example).")
     text = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} [TEST] A test alert of the bot in {HOME}"
     took = [
         _is_taken(one.name, "took the test alert", partial(one.deliver, "TEST", text)) for one in found.receivers

@@ -1,4 +1,4 @@
-"""Whether the bot of this folder does its work: `python main.py status --check`, for monitors.
+"""Whether the bot of this folder is well: `python main.py status --check`.
 
 Promise:
 - It reads this machine alone: the folder's lock and its ledger. It asks the exchange nothing.
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import market_bot
 from bot.recovery import OUTAGE_AFTER
+from clients import Environment
 from commands import context
 from ledger.entries import Halt
 from ledger.ledger import Ledger
@@ -29,8 +30,8 @@ CYCLES = 3
 class Health(NamedTuple):
     """What this machine knows of the folder's bot.
 
-    `process`: the text of its lock, empty if none runs. `seconds`: since its last cycle that did not fail ended, or
-    since its start. `failed`: how many of the latest cycles failed, the last one with `problem`."""
+    `process`: the text of its lock, empty if none runs. `seconds`: since its last cycle that did not
+    fail ended, or since its start. `failed`: how many of the latest cycles failed, the last one with `problem`."""
 
     process: str
     seconds: float = 0.0
@@ -55,7 +56,9 @@ def run() -> int:
 
 
 def problem_of(found: Health, wait_time: float) -> str:
-    """What is wrong, as one line; empty if nothing is. `wait_time`: seconds from cycle to cycle."""
+    """What is wrong, as one line; empty if nothing is.
+
+    `wait_time`: seconds from cycle to cycle."""
     if not found.process:
         return f"NOT RUNNING: no bot runs in this folder. To start it: {typed('market_bot.py')}"
     if found.halts:
@@ -67,12 +70,12 @@ def problem_of(found: Health, wait_time: float) -> str:
     if found.seconds > CYCLES * wait_time:
         ago = span_text(found.seconds)
         return (
-            f"OLD: the last cycle without a failure ended {ago} ago, WAIT_TIME is {wait_time:g} s. See trade.log"
+            f"OLD: the last cycle that did not fail ended {ago} ago, WAIT_TIME is {wait_time:g} s. See trade.log"
         )
     return ""
 
 
-def _read(environment: market_bot.Environment) -> Health:
+def _read(environment: Environment) -> Health:
     """Raises `OSError` or `LedgerError`."""
     paths = market_bot.paths()
     process = lock.current_holder(paths.lock)

@@ -19,7 +19,8 @@ import yaml
 import main
 import market_bot
 from bot import network_settings, settings
-from bot.setting_variables import VARIABLES
+from bot.alert_receivers import VARIABLES as ALERT_VARIABLES
+from bot.setting_variables import VARIABLES as SETTING_VARIABLES
 from clients import Environment
 from commands import status, status_facts
 from exchange.reserves import CashRule
@@ -188,8 +189,7 @@ def test_names_in_capitals_exist_in_the_code() -> None:
     known |= {one.name for one in Reason} | {one.value for one in RefusalCode} | {one.name for one in Environment}
     known |= {one.value for one in CancelReason}
     known |= {"CROSS", "REST", "FAIL", "PYTHON", "SIM_", "DEMO_", "PROD_", "TICKER", "NAME", "OK"}
-    known |= {"BOT_", *VARIABLES}
-    known |= {"HTTPS_PROXY", *network_settings.CA_VARIABLES}
+    known |= {"BOT_", "HTTPS_PROXY", *SETTING_VARIABLES, *ALERT_VARIABLES, *network_settings.CA_VARIABLES}
     named = {span for span in spans(PROSE) if re.fullmatch(r"[A-Z][A-Z_]+", span)}
     assert named - known == set()
     first = {span.partition(" ")[0] for span in spans(PROSE) if re.fullmatch(r"[A-Z][A-Z_]+_[A-Z]+ = .*", span)}
