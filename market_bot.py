@@ -140,6 +140,9 @@ LOG_FILES = 5
 # True: trade.log also reports what stays the same, such as each order that is kept.
 LOG_DETAIL = False
 
+# True: trade.jsonl has the same events as JSON objects, one a line.
+LOG_JSON = False
+
 # End of the settings --------------------------------------------------------------------------------------
 
 _WRITTEN = frozenset(globals()) - _NOT_SETTINGS

@@ -111,7 +111,7 @@ def _ready(
         except ConfigError:  # log it, at the default log size
             logger = log_output.open_log(paths.log)
             raise
-        logger = log_output.open_log(paths.log, settings.log_size, settings.log_files)
+        logger = log_output.open_log(paths.log, settings.log_size, settings.log_files, settings.log_json)
         connection = connect(settings.env, variables)
         left_by, warning = _lock_account(settings, connection, locks, left_by)
         _check_state(settings, connection)

@@ -242,7 +242,7 @@ class Settings:
     - Limits, rewards and costs are dollars.
     - `trust_rule`: the name of the reward rule that is trusted beyond the dates for which it is known, if any.
     - `log_size`: bytes after which the log is rotated. `log_files`: rotated logs to keep. `log_detail`: whether
-      the log also reports what stays the same.
+      the log also reports what stays the same. `log_json`: whether it is also written as JSON objects.
     - `origins`: where a value comes from that is not the constant's, by name."""
 
     env: Environment = field(metadata=_as(_environment, lambda env: env.value))
@@ -274,6 +274,7 @@ class Settings:
     log_size: int = field(metadata=_as(_megabytes, lambda size: f"{size / MEGABYTE:g} MB"))
     log_files: int = field(metadata=_as(_files))
     log_detail: bool = field(metadata=_as(_flag))
+    log_json: bool = field(metadata=_as(_flag))
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def expiry(self, began: datetime, now: datetime) -> datetime:

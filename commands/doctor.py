@@ -41,6 +41,7 @@ from exchange.reserves import CashRule, FreeCash
 from exchange.trading_hours import new_york, next_pause
 from ledger.database import LedgerError
 from rewards import estimate, rule_dates
+from runtime import log_output
 from runtime.console import Checklist, ExitCode, in_project, typed
 from selection.screening import Screen
 from simulator.embedded import OPENED
@@ -69,8 +70,9 @@ T = TypeVar("T")
 
 def examine(checklist: Checklist, home: Path) -> None:
     """Check the project in the folder `home`, and the exchange that its settings name."""
-    environment = _settings(checklist)
-    _log(checklist, home / "trade.log")
+    environment, log_json = _settings(checklist)
+    log_file = home / "trade.log"
+    _log(checklist, log_file, *([log_output.json_path(log_file)] if log_json else []))
     alert.check(checklist)
     if environment is None:
         _unchecked(checklist, "it needs valid settings", ".env", "Key file", EXCHANGE, *BEYOND_STATUS)
@@ -90,13 +92,15 @@ def _unchecked(checklist: Checklist, why: str, *checks: str) -> None:
 # -- this machine ------------------------------------------------------------------------------------------------
 
 
-def _settings(checklist: Checklist) -> Environment | None:
-    """Check the settings. Returns the environment if they name one."""
+def _settings(checklist: Checklist) -> tuple[Environment | None, bool]:
+    """Check the settings.
+
+    Returns the environment if they name one, and whether the log is also written as JSON."""
     try:
         context.importable()
     except ConfigError as error:
         checklist.fail("Settings", str(error), ExitCode.MISCONFIGURED)
-        return None
+        return None, False
     import market_bot
 
     replaced, named = NOTHING_REPLACED, None
@@ -107,23 +111,24 @@ def _settings(checklist: Checklist) -> Environment | None:
         found = market_bot.read_settings(replaced=replaced)
     except ConfigError as error:
         checklist.fail("Settings", str(error), ExitCode.MISCONFIGURED)
-        return named
+        return named, False
     values = ", ".join(f"{name} {value}" for name, value in ({"env": named.value} | found.in_words()).items())
     told = checklist.note if named is Environment.PROD else checklist.ok
     told("Settings", values + (" (REAL MONEY)" if named is Environment.PROD else ""))
-    return named
+    return named, found.log_json
 
 
-def _log(checklist: Checklist, log_file: Path) -> None:
-    """Check that the log can be written or, if there is none yet, created."""
-    try:
-        with log_file.open("ab") if log_file.exists() else tempfile.TemporaryFile(dir=log_file.parent):
-            pass
-    except OSError as error:
-        remedy = "Make the file and its folder writable, or run the bot from a copy that is"
-        checklist.fail("Log", f"{log_file} cannot be written ({error.strerror}). {remedy}", ExitCode.MISCONFIGURED)
-    else:
-        checklist.ok("Log", f"{log_file} can be written")
+def _log(checklist: Checklist, *log_files: Path) -> None:
+    """Check that the log's files can be written or, if there are none yet, created."""
+    for file in log_files:
+        try:
+            with file.open("ab") if file.exists() else tempfile.TemporaryFile(dir=file.parent):
+                pass
+        except OSError as error:
+            remedy = "Make the file and its folder writable, or run the bot from a copy that is"
+            checklist.fail("Log", f"{file} cannot be written ({error.strerror}). {remedy}", ExitCode.MISCONFIGURED)
+            return
+    checklist.ok("Log", f"{' and '.join(map(str, log_files))} can be written")
 
 
 def _connection(checklist: Checklist, environment: Environment, dotenv_file: Path) -> Connection | None:

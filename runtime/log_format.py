@@ -1,4 +1,4 @@
-"""The format of `trade.log`: the text of each event.
+"""The format of the log: each event as a text, and as a JSON object.
 
 Promise:
 - Each event is one line, the same on the console and in the file, in local time. Details follow on lines of their
@@ -7,6 +7,7 @@ Promise:
     2026-01-16 18:05:57 [CANCEL ORDER] Ticker: KXHIGHCHI-26JAN16-B35.5 | Side: yes | Price: 0.4600
       └─ a detail
 
+- The object of an event is one line of ASCII, with the same words and the time zone.
 - Text from an exchange or a file cannot forge a line: line breaks in values become spaces.
 
 The bot decides which events to write. `log_output.py` decides where they go.
@@ -14,7 +15,9 @@ The bot decides which events to write. `log_output.py` decides where they go.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -38,11 +41,56 @@ def pairs(fields: Mapping[str, object]) -> str:
     return " | ".join(f"{key}: {value}" for key, value in fields.items())
 
 
-def entry(when: datetime, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> str:
-    """Format one event. `fields` are `Key: value` pairs, or a sentence."""
-    said = fields if isinstance(fields, str) else pairs(fields)
-    lines = [f"{when.astimezone():%Y-%m-%d %H:%M:%S} [{event}] {_one_line(said)}"]
-    return "\n".join(lines + [f"  └─ {_one_line(detail)}" for detail in details])
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of the log. `str()` is its text.
+
+    `fields` are `Key: value` pairs, or a sentence. `times`: how often it occurred since `since`; None if that is
+    not shown."""
+
+    when: datetime
+    event: str
+    fields: Mapping[str, object] | str
+    details: tuple[str, ...] = ()
+    times: int | None = None
+    since: datetime | None = None
+
+    @property
+    def said(self) -> str:
+        """The fields or the sentence, as a text."""
+        return self.fields if isinstance(self.fields, str) else pairs(self.fields)
+
+    def __str__(self) -> str:
+        said = _one_line(self.said)
+        if self.times and self.since:
+            said += f" | Times: {self.times:,} since {local_time(self.since)}"
+        lines = [f"{self.when.astimezone():%Y-%m-%d %H:%M:%S} [{self.event}] {said}"]
+        return "\n".join(lines + [f"  └─ {_one_line(detail)}" for detail in self.details])
+
+    def as_json(self, missing: int = 0) -> str:
+        """The event as a JSON object, in one line of ASCII.
+
+        `missing`: entries before it that could not be written. Keys without a value are left out."""
+        known: dict[str, object] = {"at": _iso_time(self.when), "zone": time_zone(self.when), "event": self.event}
+        if isinstance(self.fields, str):
+            known["text"] = _one_line(self.fields)
+        else:
+            known["fields"] = {key: _one_line(f"{value}") for key, value in self.fields.items()}
+        if self.details:
+            known["details"] = [_one_line(detail) for detail in self.details]
+        if self.times and self.since:
+            known |= {"times": self.times, "since": _iso_time(self.since)}
+        return json.dumps(known | ({"missing": missing} if missing else {}))
+
+
+def entry(when: datetime, event: str, fields: Mapping[str, object] | str, details: Iterable[str] = ()) -> Entry:
+    """One event. `fields` are `Key: value` pairs, or a sentence."""
+    return Entry(when, event, fields, tuple(details))
+
+
+def _iso_time(when: datetime) -> str:
+    """Local time with its UTC offset, such as 2026-11-27T19:13:00+01:00."""
+    return when.astimezone().isoformat(timespec="seconds")
 
 
 def _one_line(text: str) -> str:

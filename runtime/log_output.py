@@ -1,8 +1,10 @@
-"""Write the log to the terminal and to `trade.log`, which is rotated when full.
+"""Write the log to the terminal and to files, which are rotated when full.
 
 Promise:
 - Logging never stops or delays trading: not a closed or held (Ctrl-S) terminal, not a full disk, not a log file
   that was moved away.
+- The files are `trade.log` and, if wanted, `trade.jsonl` with the same events as JSON objects. Each outlives the
+  other's troubles.
 - Lines that could not be written are counted, and the next line that is written shows their number. A log file
   that cannot be written is reported on the terminal.
 - Every line is written at once and whole, so that `tail -F` can follow the log through all of this.
@@ -16,14 +18,15 @@ import re
 import select
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from exchange.errors import ConfigError
 from exchange.json_fields import shorten_ids
 from runtime import log_format
-from runtime.log_format import local_time
+from runtime.log_format import Entry
 
 SIZE, FILES = 10_000_000, 5
 """Defaults: bytes after which a log is rotated, and rotated files that are kept."""
@@ -102,31 +105,46 @@ def _takes_text() -> bool:
         return True
 
 
+Line = Callable[[logging.LogRecord, int], str]
+"""Formats a record for a file, after so many that could not be written to it."""
+
+
+def text_line(record: logging.LogRecord, missing: int) -> str:
+    """The record as a text, below a line about missing ones."""
+    text = record.getMessage()
+    return f"  └─ {missing} entries are missing here: the log could not be written\n{text}" if missing else text
+
+
+def json_line(record: logging.LogRecord, missing: int) -> str:
+    """The JSON object of a record whose message is an `Entry`."""
+    return cast(Entry, record.msg).as_json(missing)
+
+
 class LogFile(logging.Handler):
     """A log file of up to `size` bytes, unless a single entry is longer.
 
     A full file is renamed to `.1`, that one to `.2` and so on; `files` older ones are kept. `warn` reports, once,
-    that the file cannot be written."""
+    that the file cannot be written. `line` formats its entries."""
 
-    def __init__(self, path: Path, size: int, files: int, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, size: int, files: int, warn: Callable[[str], None], line: Line = text_line
+    ) -> None:
         super().__init__()
-        self._path, self._size, self._files, self._warn = path, size, files, warn
+        self._path, self._size, self._files, self._warn, self._line = path, size, files, warn, line
         self._lost = 0
         self._cannot_turn = False
         self._file: int | None = self._opened()
 
     def emit(self, record: logging.LogRecord) -> None:
-        entry = f"{self.format(record)}\n"
-        if self._lost:
-            entry = f"  └─ {self._lost} entries are missing here: the log could not be written\n{entry}"
+        entry = f"{self._line(record, self._lost)}\n"
         try:
             self._write(entry.encode(errors="replace"))
         except OSError as error:
             self._lost += 1
             if self._lost == 1:
                 self._warn(
-                    f"WARNING: {self._path} cannot be written ({error.strerror}). Trading goes on. Log lines "
-                    "appear only on the terminal, if it accepts them. Free disk space, or make the file writable"
+                    f"WARNING: {self._path} cannot be written ({error.strerror}). Trading goes on. What the file "
+                    "misses appears on the terminal, if it accepts it. Free disk space, or make the file writable"
                 )
         else:
             self._lost = 0
@@ -193,23 +211,32 @@ class LogFile(logging.Handler):
             os.close(file)
 
 
-def open_log(path: Path, size: int = SIZE, files: int = FILES) -> logging.Logger:
+def json_path(path: Path) -> Path:
+    """The file with the JSON objects of the log `path`."""
+    return path.with_suffix(".jsonl")
+
+
+def open_log(path: Path, size: int = SIZE, files: int = FILES, with_json: bool = False) -> logging.Logger:
     """Create the logger, which writes to the console and appends to `path`.
 
-    The file is rotated after `size` bytes; `files` older ones are kept. Raises a `ConfigError` if it cannot be
-    written now."""
+    `with_json`: it also writes JSON objects to `json_path(path)`, and each message must be an `Entry`. Each file
+    is rotated after `size` bytes; `files` older ones are kept. Raises a `ConfigError` if one cannot be written
+    now."""
     logger = logging.Logger("trade", logging.INFO)
     console = Console()
-    try:
-        handlers = (console, LogFile(path, size, files, console.show))
-    except OSError as error:
-        raise ConfigError(
-            f"The log {path} cannot be written ({error.strerror}). The bot does not start without a log: make "
-            "the file and its folder writable, or run a copy of the bot in a folder that is."
-        ) from None
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
+    logger.addHandler(console)
+    lines = {path: text_line} | ({json_path(path): json_line} if with_json else {})
+    for file, line in lines.items():
+        try:
+            logger.addHandler(LogFile(file, size, files, console.show, line))
+        except OSError as error:
+            for handler in logger.handlers:
+                handler.close()
+            way_out = "set LOG_JSON = False" if file != path else "run a copy of the bot in a folder that is"
+            raise ConfigError(
+                f"The log {file} cannot be written ({error.strerror}). The bot does not start without a log: "
+                f"make the file and its folder writable, or {way_out}."
+            ) from None
     return logger
 
 
@@ -231,22 +258,23 @@ class Repeats:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str], _Repeated] = {}
 
-    def counted(self, event: str, said: str, now: datetime, means: str = "") -> str | None:
-        """Return the text to show for an event: `said`, and the number of its repeats.
+    def counted(self, entry: Entry) -> Entry | None:
+        """Return the entry to show: `entry`, with the number of its repeats.
 
-        Returns None if it was shown recently with the same `means`; numbers in `means` are ignored."""
-        if event not in COUNTED:
-            return said
-        key = event, shorten_ids(said), re.sub(r"\d+", "", means)
+        Returns None if it was shown recently with the same last detail; numbers in the detail are ignored."""
+        if entry.event not in COUNTED:
+            return entry
+        now, means = entry.when, entry.details[-1] if entry.details else ""
+        key = entry.event, shorten_ids(entry.said), re.sub(r"\d+", "", means)
         self._known = {known: one for known, one in self._known.items() if now < one.last + FORGOTTEN}
         one = self._known.get(key)
         if one is None:
             self._known[key] = _Repeated(1, now, now, now)
-            return said
+            return entry
         times = one.times + 1
         is_shown = now >= one.shown + FORGOTTEN or str(times).strip("0") == "1"
         self._known[key] = _Repeated(times, one.since, now, now if is_shown else one.shown)
-        return f"{said} | Times: {times:,} since {local_time(one.since)}" if is_shown else None
+        return replace(entry, times=times, since=one.since) if is_shown else None
 
 
 class _Repeated(NamedTuple):
@@ -257,7 +285,7 @@ class _Repeated(NamedTuple):
 
 
 class TradeLog:
-    """Writes events in local time to the console and to trade.log.
+    """Writes events in local time to the console and to the log files.
 
     `now` returns the time. Events about something unchanged are written only with `detail`. Repeated errors are
     counted. Each change of the local time's offset is marked, because the clock shows an hour twice then."""
@@ -274,12 +302,11 @@ class TradeLog:
         `fields` are `Key: value` pairs, or a sentence; `details` go below."""
         if event in self._hidden:
             return
-        now, details = self._now(), list(details)
+        now = self._now()
         self._mark_zone(now)
-        text = fields if isinstance(fields, str) else log_format.pairs(fields)
-        said = self._repeats.counted(event, text, now, details[-1] if details else "")
-        if said is not None:
-            self._logger.info(log_format.entry(now, event, said, details))
+        entry = self._repeats.counted(log_format.entry(now, event, fields, details))
+        if entry is not None:
+            self._logger.info(entry)
 
     def _mark_zone(self, now: datetime) -> None:
         zone, before = log_format.time_zone(now), self._zone

@@ -142,11 +142,11 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         exchange.session.mount(embedded.HOST, wire)
         client = embedded_client(exchange)
         log_file = tmp_path / f"trade-{len(loggers)}.log"
-        logger = log_output.open_log(log_file)
+        settings = market_bot.read_settings({"WATCH_TIME": None} | changed)
+        logger = log_output.open_log(log_file, with_json=settings.log_json)
         loggers.append(logger)
         log_files.append(log_file)
         ledger_file = tmp_path / f"trade-sim-{len(loggers)}.db"
-        settings = market_bot.read_settings({"WATCH_TIME": None} | changed)
         return Bench(exchange, wire, client, settings, logger, log_file, ledger_file)
 
     yield make

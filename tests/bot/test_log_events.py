@@ -63,7 +63,7 @@ def report(
 
 def lines(told: Iterable[Event]) -> list[list[str]]:
     """Events as they stand in the log, each with its details."""
-    return [log_format.entry(NOW, one[0], one[1], *one[2:]).splitlines() for one in told]
+    return [str(log_format.entry(NOW, one[0], one[1], *one[2:])).splitlines() for one in told]
 
 
 def cycle(announcements: Announcements, done: CycleReport) -> list[str]:

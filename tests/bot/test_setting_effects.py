@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatch
+from functools import partial
 
 import pytest
 
+import market_bot
+from bot import launch
+from clients import Environment
 from exchange.orderbook import Side
+from market_bot import MarketBot
 from rewards.skips import Reason
 from tests.support.bench import Bench, MakeBench, is_quote
 from tests.support.project import START
@@ -179,6 +185,21 @@ def test_watch_time_is_how_often_the_wait_is_interrupted(make_bench: MakeBench) 
     without = looks(None)
     assert 3 * 9 < looks(5) - without <= 4 * 10, "the last five seconds belong to the cycle"
     assert 3 * 1 < looks(20) - without <= 4 * 2
+
+
+def test_log_json_writes_the_events_as_objects_too() -> None:
+    """Through a real start, which a missing key ends: its one event is in trade.jsonl. As shipped there is no such
+    file."""
+    paths = market_bot.paths()
+    file = paths.log.with_name("trade.jsonl")
+    for changed in ({}, {"LOG_JSON": True}):
+        settings = partial(market_bot.read_settings, {"env": Environment.DEMO} | changed)
+        assert launch.start(settings, paths, None, MarketBot) == 2
+        assert "[ERROR] DEMO_KEYID" in paths.log.read_text(encoding="utf-8")
+        assert file.exists() is bool(changed)
+    told = json.loads(file.read_text(encoding="utf-8"))
+    assert told["event"] == "ERROR"
+    assert told["text"].startswith("DEMO_KEYID")
 
 
 def test_auto_sizes_are_whole_contracts_within_the_limits(make_bench: MakeBench) -> None:

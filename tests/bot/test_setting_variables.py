@@ -44,6 +44,7 @@ TYPED: dict[str, tuple[str, object]] = {
     "LOG_SIZE": ("1.5", 1_500_000),
     "LOG_FILES": ("2", 2),
     "LOG_DETAIL": ("True", True),
+    "LOG_JSON": ("True", True),
 }
 """What you type for each setting, and the checked value. None is the shipped one."""
 

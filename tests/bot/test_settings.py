@@ -170,6 +170,8 @@ def test_a_small_letter_setting_anywhere_in_the_file_is_found(monkeypatch: pytes
         ("env", "SIM", "must be Environment.SIM, Environment.DEMO or Environment.PROD, without quotes"),
         ("LOG_DETAIL", "True", "must be True or False, without quotes"),
         ("LOG_DETAIL", 1, "must be True or False"),
+        ("LOG_JSON", "False", "must be True or False, without quotes"),
+        ("LOG_JSON", None, "must be True or False"),
         ("TRUST_RULE", "2027-01-01", "must be None, or the name of a rule that this bot knows, .*: .2026-07-30."),
     ],
 )

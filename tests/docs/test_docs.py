@@ -231,7 +231,7 @@ def parts_of(line: str) -> Iterator[list[str]]:
         yield found
 
 
-KNOWN_ELSEWHERE = {"git", "cd", "apt", "touch"}
+KNOWN_ELSEWHERE = {"git", "cd", "apt", "touch", "jq"}
 
 
 def test_every_command_can_be_typed_as_it_stands() -> None:

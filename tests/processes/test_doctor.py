@@ -355,12 +355,15 @@ def test_prod_is_looked_at_as_what_it_is(on_demo: Path, served: Served) -> None:
     assert found.line("Signature").startswith("ok")
 
 
-def test_a_log_that_cannot_be_written_fails(clone: Path) -> None:
+@pytest.mark.parametrize("name", ["trade.log", "trade.jsonl"])
+def test_a_log_that_cannot_be_written_fails(clone: Path, name: str) -> None:
     set_env(clone, "Environment.DEMO")
-    (clone / "trade.log").mkdir()
+    source = (clone / "market_bot.py").read_text()
+    (clone / "market_bot.py").write_text(source.replace("\nLOG_JSON = False\n", "\nLOG_JSON = True\n"))
+    (clone / name).mkdir()
     found = examined(clone)
     assert found.code == 2
-    assert re.search(r"FAIL \S+/trade.log cannot be written \(Is a directory\)", found.line("Log"))
+    assert re.search(rf"FAIL \S+/{name} cannot be written \(Is a directory\)", found.line("Log"))
     assert found.line(".env").startswith("FAIL"), "the rest is checked all the same"
     assert found.summary.startswith("Not ready. Fix first: Log, then .env. Then check again: ")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from exchange.errors import ConfigError
+from runtime.log_format import entry
 from runtime.log_output import LogFile, Repeats, open_log
 from tests.support.bench import MakeBench, unavailable
 from tests.support.project import PROJECT
@@ -188,20 +189,26 @@ def test_a_repeated_error_does_not_flood_the_log() -> None:
     """An error that comes a thousand times is shown at once, but fewer than ten times in all. The later lines
     give its count."""
     repeats = Repeats()
-    shown = [repeats.counted("ERROR", "503", NOW + timedelta(seconds=10 * number)) for number in range(1_000)]
-    told = [text for text in shown if text]
-    assert told[0] == "503"
+    entries = [entry(NOW + timedelta(seconds=10 * number), "ERROR", "503") for number in range(1_000)]
+    told = [str(one) for one in map(repeats.counted, entries) if one]
+    assert told[0].endswith("[ERROR] 503")
     assert len(told) < 10
-    assert any("Times: 100 since" in text for text in told)
+    assert any(" 503 | Times: 100 since " in text for text in told)
 
 
 def test_another_fault_and_the_same_after_an_hour_are_told_anew() -> None:
     repeats = Repeats()
-    assert repeats.counted("ERROR", "503", NOW) == "503"
-    assert repeats.counted("ERROR", "no answer", NOW) == "no answer"
-    assert repeats.counted("ERROR", "503", NOW) is None
-    assert repeats.counted("CYCLE", "the same", NOW) == repeats.counted("CYCLE", "the same", NOW) == "the same"
-    assert repeats.counted("ERROR", "503", NOW + timedelta(hours=2)) == "503"
+    first, other, later = (
+        entry(NOW, "ERROR", "503"),
+        entry(NOW, "ERROR", "no answer"),
+        entry(NOW + timedelta(hours=2), "ERROR", "503"),
+    )
+    cycle = entry(NOW, "CYCLE", "the same")
+    assert repeats.counted(first) == first
+    assert repeats.counted(other) == other
+    assert repeats.counted(first) is None
+    assert repeats.counted(cycle) == repeats.counted(cycle) == cycle
+    assert repeats.counted(later) == later
 
 
 def test_an_outage_of_a_day_is_a_few_lines(make_bench: MakeBench) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
-from runtime.log_format import span_text, time_zone
-from runtime.log_output import TradeLog
+from runtime.log_format import entry, span_text, time_zone
+from runtime.log_output import TradeLog, open_log
 
 
 @pytest.fixture
@@ -95,6 +97,40 @@ def test_the_zone_is_named_with_its_offset(in_zone: Callable[[str], None]) -> No
     assert time_zone(datetime(2026, 7, 1, tzinfo=timezone.utc)) == "EDT (UTC-04:00)"
     in_zone("Asia/Kolkata")
     assert time_zone(datetime(2026, 7, 1, tzinfo=timezone.utc)) == "IST (UTC+05:30)"
+
+
+@pytest.mark.parametrize(
+    ("zone", "when", "at", "named"),
+    [
+        ("Europe/Berlin", "2026-07-01T12:00+00:00", "2026-07-01T14:00:00+02:00", "CEST (UTC+02:00)"),
+        ("Europe/Berlin", "2026-12-01T12:00+00:00", "2026-12-01T13:00:00+01:00", "CET (UTC+01:00)"),
+        ("America/New_York", "2026-07-01T02:00+00:00", "2026-06-30T22:00:00-04:00", "EDT (UTC-04:00)"),
+        ("Asia/Kolkata", "2026-12-01T12:00+00:00", "2026-12-01T17:30:00+05:30", "IST (UTC+05:30)"),
+        ("UTC", "2026-12-01T12:00+00:00", "2026-12-01T12:00:00+00:00", "UTC (UTC+00:00)"),
+    ],
+)
+def test_an_object_has_local_time_and_its_offset(
+    in_zone: Callable[[str], None], zone: str, when: str, at: str, named: str
+) -> None:
+    in_zone(zone)
+    told = json.loads(entry(datetime.fromisoformat(when), "INFO", "at all times").as_json())
+    assert (told["at"], told["zone"]) == (at, named)
+
+
+def test_objects_tell_the_hour_that_comes_twice_apart(in_zone: Callable[[str], None], tmp_path: Path) -> None:
+    """In the night in which the clocks are set back, the times of trade.jsonl are half an hour apart. The mark of
+    the change is in it too."""
+    in_zone("Europe/Berlin")
+    now, half_hour = datetime(2026, 10, 24, 23, 10, tzinfo=timezone.utc), timedelta(minutes=30)
+    times = [now + half_hour * number for number in range(8)]
+    moments = iter(times)
+    log = TradeLog(open_log(tmp_path / "trade.log", with_json=True), lambda: next(moments))
+    for _ in times:
+        log.write("INFO", "at all times")
+    told = [json.loads(line) for line in (tmp_path / "trade.jsonl").read_text(encoding="ascii").splitlines()]
+    assert [datetime.fromisoformat(one["at"]) for one in told if "text" in one] == times
+    (mark,) = [one for one in told if "Clock" in one.get("fields", {})]
+    assert mark["zone"] == "CET (UTC+01:00)"
 
 
 def test_what_stays_the_same_is_told_in_detail_alone() -> None:
