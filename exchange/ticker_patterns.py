@@ -47,7 +47,7 @@ def covers(wide: str, narrow: str) -> bool:
         return True
     if "[" in wide:
         return False
-    single = _CLASS.sub(_NO_LETTER, narrow).replace("?", _NO_LETTER)
+    single = _CLASS.sub(_NO_LETTER, narrow)  # a "?" in it stands for itself: only "?" and "*" match it
     anything = _NO_LETTER * (len(wide) + 1)  # more than `wide` has places for, if it has no "*"
     return all(matches(wide, single.replace("*", filling)) for filling in ("", anything))
 

@@ -196,6 +196,13 @@ def test_advice_names_the_entry_whose_settings_it_is_about(
     assert re.search(told, advice(bench)), advice(bench)
 
 
+def test_the_size_that_is_named_pays_by_its_markets_fill_cost(make_bench: MakeBench) -> None:
+    for written in ({}, {"*": {"FILL_COST": 0}}):
+        bench = make_bench(FILL_COST=1, OVERRIDES=written)
+        bench.bot.start_trading()
+        assert ("more than it earns" in advice(bench)) is not bool(written)
+
+
 def test_a_pattern_that_matches_nothing_is_told_in_any_case(make_bench: MakeBench) -> None:
     bench = make_bench(who=(), ONLY=("KXAAA*", "KXLOWW*", "kxhigh*"))
     bench.run(cycles=1)
