@@ -23,11 +23,12 @@ from exchange.json_fields import PartialList
 from exchange.market_data import TICKERS_PER_CALL
 from exchange.models import Event, ExchangeStatus, Market, Order, Program, Series
 from exchange.orderbook import Book
-from rewards.estimate import NOTHING_ACCRUED, RIVAL_MULTIPLIER, Candidate, EstimateRules, RewardedMarket
+from exchange.ticker_patterns import PerMarket
+from rewards.estimate import NOTHING_ACCRUED, Candidate, EstimateRules, RewardedMarket
 from rewards.skips import Reason, Skip
 from risk.exposure import Headroom
 from selection import advice, allocation
-from selection.ranking import Selection, SelectionRules, choose, no_slot_left
+from selection.ranking import Selection, SelectionRules, choose, estimate_rules_of, no_slot_left
 from selection.screening import Screen, with_terms
 from trade import Trade, books_without_own
 
@@ -141,11 +142,10 @@ class Strategy:
     rules: SelectionRules
 
     @property
-    def estimate_rules(self) -> EstimateRules:
+    def estimate_rules(self) -> PerMarket[EstimateRules]:
         """The rules for estimates that decide."""
-        if self.trade.trade_size is None:
-            return allocation.estimate_rules_of(self.rules)
-        return EstimateRules(RIVAL_MULTIPLIER, fill_cost=self.rules.fill_cost)
+        is_auto = self.trade.trade_size is None
+        return self.rules.per_market.map(allocation.estimate_rules_of if is_auto else estimate_rules_of)
 
     def with_fewer_slots(self, taken: int) -> Strategy:
         """The same strategy, with `taken` slots fewer."""

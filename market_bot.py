@@ -86,6 +86,10 @@ INCENTIVE_SIZE = 300
 ONLY = ()
 AVOID = ("KX*15M*", "KXCRYPTOLEAD*", "*MENTION*", "KXINX*", "KXNASDAQ*", "KXEURUSD*", "KXUSDJPY*", "KXMVE*")
 
+# Settings of single markets, by ticker pattern: {"KXHIGH*": {"TRADE_SIZE": 20, "TRADE_DELTA": 0.02}}. A market
+# takes the first entry whose pattern it matches (docs/settings.md). {}: no market has settings of its own.
+OVERRIDES = {}
+
 # Dollars that all resting orders and positions together may tie up.
 MAX_CAPITAL = 100
 

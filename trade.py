@@ -24,6 +24,7 @@ from exchange import client_ids
 from exchange.account import Position
 from exchange.models import Market, MarketStatus, Order, OrderRequest, SelfTradePrevention, TimeInForce
 from exchange.orderbook import NO, ONE_DOLLAR, SIDES, YES, Bid, Book, Level, PriceGrid, Side
+from exchange.ticker_patterns import PerMarket
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import Candidate, EstimateRules, RewardedMarket, Scored, contracts_ahead
 from rewards.rule_2026_07_30 import TopTick
@@ -62,11 +63,20 @@ class Trade:
 
     `trade_size`: contracts per order (None: sizes that pay, `TRADE_SIZE = AUTO`). `trade_delta`: ticks behind a
     side's best bid. `incentive_size`: at most this many rival contracts at our price or ahead of it (None: no
-    limit)."""
+    limit). `overrides`: by ticker pattern, how to quote the markets that match it; all sizes are fixed or none."""
 
     trade_size: Decimal | None
     trade_delta: int
     incentive_size: Decimal | None
+    overrides: tuple[tuple[str, Trade], ...] = ()
+
+    @property
+    def per_market(self) -> PerMarket[Trade]:
+        return PerMarket(self, self.overrides)
+
+    def for_market(self, ticker: str) -> Trade:
+        """How to quote a market."""
+        return self.per_market.of(ticker) if self.overrides else self
 
     def prices(self, incentive: RewardedMarket, rivals: Book) -> Prices | Skip:
         """The price for each side of a market, or why it cannot be quoted at all.
@@ -75,15 +85,16 @@ class Trade:
         the other is quoted, because each side earns its own half. With a fixed size the rivals alone must set a
         side's reference. `AUTO` may set it, behind their best bid, but not on a side without bids.
         """
-        found = self._find(incentive, rivals)
+        here = self.for_market(incentive.ticker)
+        found = here._find(incentive, rivals)
         if isinstance(found, Skip):
             return found
         yes, no = found
         if not isinstance(yes, Decimal) and not isinstance(no, Decimal):
-            return self._skip(incentive, YES, rivals.yes, yes)
+            return here._skip(incentive, YES, rivals.yes, yes)
         return Prices(
-            yes if isinstance(yes, Decimal) else self._skip(incentive, YES, rivals.yes, yes),
-            no if isinstance(no, Decimal) else self._skip(incentive, NO, rivals.no, no),
+            yes if isinstance(yes, Decimal) else here._skip(incentive, YES, rivals.yes, yes),
+            no if isinstance(no, Decimal) else here._skip(incentive, NO, rivals.no, no),
         )
 
     def quote(self, incentive: RewardedMarket, rivals: Book) -> Scored | Skip:
@@ -91,10 +102,11 @@ class Trade:
 
         At most one bid a side. Both sides of the *book* must reach the target with our bids in it, else no second
         of the market pays any account."""
-        size = self.trade_size
+        here = self.for_market(incentive.ticker)
+        size = here.trade_size
         if size is None:
             raise ValueError("no size is fixed")
-        found = self._find(incentive, rivals)
+        found = here._find(incentive, rivals)
         if isinstance(found, Skip):
             return found
         yes, no = found
@@ -103,7 +115,7 @@ class Trade:
         elif isinstance(no, Decimal):
             bids = (Bid(NO, no, size),)
         else:
-            return self._skip(incentive, YES, rivals.yes, yes)
+            return here._skip(incentive, YES, rivals.yes, yes)
         scored = incentive.score(rivals, bids)
         return scored if scored.qualifies else target_missed(incentive, rivals, bids)
 
@@ -112,7 +124,7 @@ class Trade:
         incentives: Iterable[RewardedMarket],
         rivals: Mapping[str, Book],
         now: datetime,
-        estimate_rules: EstimateRules,
+        estimate_rules: PerMarket[EstimateRules],
     ) -> tuple[list[Candidate], list[Skip]]:
         """The markets that could be quoted with the fixed size, and the skipped ones.
 
@@ -128,7 +140,7 @@ class Trade:
             if isinstance(scored, Skip):
                 skipped.append(scored)
             else:
-                decided = incentive.estimate(scored, now, estimate_rules)
+                decided = incentive.estimate(scored, now, estimate_rules.of(incentive.ticker))
                 found.append(Candidate(incentive, book, scored, decided, now))
         return found, skipped
 

@@ -148,12 +148,12 @@ class Bench:
         }
         self._texts = texts
         self.renew()
-        strategy = strategy_of(market_bot.read_settings())
+        settings = market_bot.read_settings({"OVERRIDES": {}})
+        strategy = strategy_of(settings)
         self._estimate_rules = strategy.estimate_rules
         self.shipped = strategy.trade
         self.full = replace(strategy.trade, trade_delta=0, incentive_size=None)
         self._rules = strategy.rules
-        settings = market_bot.read_settings()
         self._headroom = remaining_headroom((settings.max_capital, settings.max_event_loss), None, (), ())
         self._found = self.scored(self.full)[0][:CANDIDATES]
 

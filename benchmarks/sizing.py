@@ -102,7 +102,8 @@ class Board:
         self.books = {
             book.ticker: book for book in read_list(answers, "orderbooks", parse_markets.book, BY_TICKER)
         }
-        strategy, settings = strategy_of(market_bot.read_settings()), market_bot.read_settings()
+        settings = market_bot.read_settings({"OVERRIDES": {}})
+        strategy = strategy_of(settings)
         self.shipped, self._rules = replace(strategy.trade, trade_size=None), strategy.rules
         self.full = replace(self.shipped, trade_delta=0, incentive_size=None)
         self._estimate_rules = strategy.estimate_rules

@@ -13,7 +13,9 @@ from decimal import Decimal
 from bot.settings import Settings
 
 LARGEST_ORDER = "Largest order"
-"""The dollars that an order may cost at most: `TRADE_SIZE` contracts at $1.00, for AUTO all of `MAX_CAPITAL`."""
+"""The dollars that an order may cost at most, in any market.
+
+The largest `TRADE_SIZE`, `OVERRIDES` included, at $1.00 a contract; for AUTO all of `MAX_CAPITAL`."""
 
 ELIGIBLE = (
     "the exchange pays no rewards to brokers and their customers, to its affiliates and employees, or to users "
@@ -28,12 +30,12 @@ QUESTION = (
 
 def limits_of(settings: Settings) -> dict[str, Decimal]:
     """The limits that an agreement is about, in dollars by name."""
-    capital = settings.max_capital
+    capital, size = settings.max_capital, settings.largest_size
     return {
         "MAX_CAPITAL": capital,
         "MAX_EVENT_LOSS": settings.max_event_loss,
         "DAILY_LOSS_LIMIT": settings.daily_loss_limit,
-        LARGEST_ORDER: capital if settings.trade_size is None else min(settings.trade_size, capital),
+        LARGEST_ORDER: capital if size is None else min(size, capital),
     }
 
 

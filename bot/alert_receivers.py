@@ -24,11 +24,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from bot.connection import Variables, is_loopback
 from bot.network_settings import session_to
-from bot.settings import near
 from exchange.errors import ConfigError
 from exchange.http_session import CutShort
 from exchange.no_answer import no_answer
 from runtime.console import HOME
+from runtime.spelling import near
 
 VARIABLES = ("ALERT_URL", "ALERT_FORMAT", "ALERT_COMMAND", "ALERT_FILLS", "HEARTBEAT_URL")
 URL, FORMAT, COMMAND, FILLS, HEARTBEAT = VARIABLES

@@ -44,7 +44,8 @@ def after_requests(
     """Begin cooldowns on shards and markets that take no orders.
 
     `quotes`: those that rest, as `resting_quotes` returns them."""
-    paid = {one.ticker for one in quotes if is_worth_it(one.conservative, strategy.rules)}
+    rules = strategy.rules.per_market
+    paid = {one.ticker for one in quotes if is_worth_it(one.conservative, rules.of(one.ticker))}
     quoted = memory.incentive_program.quoted
     told: list[Fields] = []
     for shard, why in executor.triggered_shards.items():

@@ -149,12 +149,12 @@ def resting_quotes(
     """The chosen markets in which an order of the bot rests, with what rests.
 
     Their estimates count the bids that rest. `resting`: the bids by ticker."""
-    found = []
+    found, estimate_rules = [], strategy.estimate_rules
     for candidate in chosen:
         bids = resting.get(candidate.ticker)
         if bids:
             scored = candidate.incentive.score(candidate.rivals, bids)
-            decided = candidate.incentive.estimate(scored, candidate.at, strategy.estimate_rules)
+            decided = candidate.incentive.estimate(scored, candidate.at, estimate_rules.of(candidate.ticker))
             found.append(candidate._replace(scored=scored, conservative=decided))
     return tuple(found)
 

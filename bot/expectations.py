@@ -44,9 +44,9 @@ class CrossCost(NamedTuple):
 class Expectation(NamedTuple):
     """What the chosen markets are expected to bring and cost a day, in dollars.
 
-    `rewards` are payable, `fills` are contracts, `costs` what they lose by `fill_cost` each and pay in maker fees.
-    `cross`: of a typical quote, None if no book shows it. `advice`: what to change if no market is chosen.
-    `is_cash_known`: if not, `MAX_CAPITAL` alone limited the choice."""
+    `rewards` are payable, `fills` are contracts, `costs` what they lose by `FILL_COST` each and pay in maker fees.
+    `cross`: of a typical quote, None if no book shows it; `fill_cost` is that of its market. `advice`: what to
+    change if no market is chosen. `is_cash_known`: if not, `MAX_CAPITAL` alone limited the choice."""
 
     markets: int
     slots: int
@@ -66,6 +66,7 @@ class Expectation(NamedTuple):
 def expect(board: Board, settings: Settings) -> Expectation:
     """What the markets that a scan chose are expected to bring and cost."""
     chosen = board.selection.chosen
+    cross = typical_cross(chosen or board.selection.runners_up)
     decided = [candidate.conservative for candidate in chosen]
     return Expectation(
         len(chosen),
@@ -73,8 +74,8 @@ def expect(board: Board, settings: Settings) -> Expectation:
         sum(min(one.worth_per_day, one.dollars_per_day) for one in decided),
         sum(one.fills_per_day for one in decided),
         sum(one.fill_cost_per_day + one.fees_per_day for one in decided),
-        settings.fill_cost,
-        typical_cross(chosen or board.selection.runners_up),
+        (settings.per_market.of(cross.ticker) if cross else settings).fill_cost,
+        cross,
         "" if chosen else board.advice,
     )
 

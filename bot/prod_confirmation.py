@@ -86,10 +86,21 @@ def real_money(settings: Settings, about: Mapping[str, str], found: ForeignHoldi
     yield {"Account": account, "Free cash": cash} | has
     capital, event, day = settings.max_capital, settings.max_event_loss, settings.daily_loss_limit
     names = {"MAX_CAPITAL": capital, "MAX_EVENT_LOSS": event, "DAILY_LOSS_LIMIT": day}
-    size = {"TRADE_SIZE": "AUTO" if settings.trade_size is None else f"{settings.trade_size:f} contracts an order"}
-    yield size | {name: f"${dollars:,.2f}" for name, dollars in names.items()}
+    yield {"TRADE_SIZE": _sizes(settings)} | {name: f"${dollars:,.2f}" for name, dollars in names.items()}
     cases = f"${min(event, capital):,.2f} in one event, ${capital:,.2f} if all goes wrong at once"
     yield {"Worst case": f"{cases}, ${day + capital:,.2f} in a day, and fees on top"}
+
+
+def _sizes(settings: Settings) -> str:
+    """The size of an order, and those of single markets."""
+    if settings.trade_size is None:
+        return "AUTO"
+    own = [
+        f"{values['trade_size']:f} in {pattern}"
+        for pattern, values in settings.overrides
+        if "trade_size" in values
+    ]
+    return ", ".join([f"{settings.trade_size:f} contracts an order", *own])
 
 
 def confirm(

@@ -15,8 +15,9 @@ import re
 from collections.abc import Iterator
 
 from bot.connection import Variables
-from bot.settings import NAMES, Replaced, folded, near
+from bot.settings import NAMES, Replaced
 from clients import Environment
+from runtime.spelling import folded, near
 
 PREFIX = "BOT_"
 

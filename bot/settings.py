@@ -8,18 +8,21 @@ Promise:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
+from bot import overrides
+from bot.overrides import Override
 from clients import Environment
 from exchange.errors import ConfigError
+from exchange.ticker_patterns import PerMarket
 from execution.exits import Exit
 from incentive import Strategy
 from rewards.rule_dates import KNOWN_RULES, Beyond
+from runtime.spelling import folded, near
 from selection.ranking import SelectionRules
 from selection.screening import Screen
 from trade import Trade
@@ -219,6 +222,10 @@ def _in_dollars(dollars: Decimal) -> str:
     return f"${dollars}"
 
 
+def _entries(entries: Iterable[Override]) -> str:
+    return "; ".join(f"{one.pattern}: {in_words(one.values)}" for one in entries) or "none"
+
+
 # -- the table -------------------------------------------------------------------------------------------------
 
 
@@ -240,6 +247,7 @@ class Settings:
       next. `expiration_ts`: how much longer an order rests than the cycle that should renew it. `scan_time`:
       between scans of the board. `watch_time`: between looks at the quotes; None: no looks between cycles.
     - Limits, rewards and costs are dollars.
+    - `overrides`: settings of single markets. A market takes the first entry whose pattern it matches.
     - `trust_rule`: the name of the reward rule that is trusted beyond the dates for which it is known, if any.
     - `log_size`: bytes after which the log is rotated. `log_files`: rotated logs to keep. `log_detail`: whether
       the log also reports what stays the same. `log_json`: whether it is also written as JSON objects.
@@ -254,6 +262,7 @@ class Settings:
     incentive_size: Decimal | None = field(metadata=_as(_limit))
     only: tuple[str, ...] = field(metadata=_as(_patterns, lambda patterns: ", ".join(patterns) or "all"))
     avoid: tuple[str, ...] = field(metadata=_as(_patterns, lambda patterns: ", ".join(patterns) or "none"))
+    overrides: tuple[Override, ...] = field(metadata={"reads": overrides.by_pattern, "shows": _entries})
     max_capital: Decimal = field(metadata=_as(_dollars, _in_dollars))
     max_event_loss: Decimal = field(metadata=_as(_dollars, _in_dollars))
     min_hours_to_close: float = field(metadata=_as(_hours, lambda hours: f"{hours:g} h"))
@@ -295,11 +304,24 @@ class Settings:
         """Whether a slot needs an expected payment: SIM and DEMO may quote without."""
         return self.env is Environment.PROD
 
+    @property
+    def per_market(self) -> PerMarket[Settings]:
+        """The settings of each market, by `overrides`."""
+        own = (replace(self, **one.values, overrides=()) for one in self.overrides)
+        return PerMarket(self, tuple(zip((one.pattern for one in self.overrides), own, strict=True)))
+
+    @property
+    def largest_size(self) -> Decimal | None:
+        """Contracts of the largest order in any market, None for AUTO."""
+        sizes = [one.trade_size for one in self.per_market.values()]
+        fixed = [size for size in sizes if size is not None]
+        return max(fixed) if len(fixed) == len(sizes) else None
+
     def in_words(self) -> dict[str, object]:
         """The settings by name, as the log shows them, each with its origin if a variable.
 
         The environment is only shown if a variable replaces it: it stands in a line of its own."""
-        shown = {name: one.metadata["shows"](getattr(self, one.name)) for name, one in _TABLE.items()}
+        shown = {name: _shown(name, getattr(self, one.name)) for name, one in _TABLE.items()}
         return {
             name: f"{value} ({self.origins[name]})" if name in self.origins else value
             for name, value in shown.items()
@@ -331,38 +353,54 @@ def check_settings(constants: Mapping[str, object], replaced: Replaced = NOTHING
     """Settings from the constants `NAMES` and the variables that replace some of them.
 
     Raises one `ConfigError` that lists every problem."""
-    problems = [_unknown(name) for name in constants if name not in _TABLE]
-    of_variables = list(replaced.problems)
+    of_file, of_variables = [_unknown(name) for name in constants if name not in _TABLE], [*replaced.problems]
+
+    def note(name: str, problem: str) -> None:
+        (of_variables if name in replaced.origins else of_file).append(problem)
+
     given = {**constants, **replaced.values}
     values: dict[str, Any] = {}
     for name, one in _TABLE.items():
         try:
             values[one.name] = one.metadata["reads"](given[name])
         except KeyError:
-            problems.append(f"{name} is missing")
+            note(name, f"{name} is missing")
         except ValueError as error:
-            (of_variables if name in replaced.origins else problems).append(
-                f"{replaced.origins.get(name, name)} = {given[name]!r}: {error}"
-            )
-    if problems:
-        problems[-1] += ". The settings are at the top of market_bot.py"
+            note(name, f"{replaced.origins.get(name, name)} = {given[name]!r}: {error}")
+    if "overrides" in values:
+        readers = {name: _TABLE[name].metadata["reads"] for name in overrides.NAMES}
+        size, avoid = values.get("trade_size", Decimal(1)), values.get("avoid", ())
+        values["overrides"], wrong = overrides.read(values["overrides"], readers, size, avoid)
+        for problem in wrong:
+            note("OVERRIDES", problem)
+    if of_file:
+        of_file[-1] += ". The settings are at the top of market_bot.py"
     if of_variables:
         of_variables[-1] += ". How variables replace settings: docs/settings.md"
-    if problems or of_variables:
-        raise ConfigError("; ".join((*of_variables, *problems)) + ".")
+    if of_file or of_variables:
+        raise ConfigError("; ".join((*of_variables, *of_file)) + ".")
     return Settings(**values, origins=replaced.origins)
 
 
 def environment_of(constant: object, replaced: Replaced) -> Environment:
     """The environment, by the constant `env` or by the variable that replaces it.
 
-    The other settings may be wrong.     Raises a `ConfigError`."""
+    The other settings may be wrong. Raises a `ConfigError`."""
     value = replaced.values.get("env", constant)
     try:
         return _environment(value)
     except ValueError as error:
         what = replaced.origins.get("env", "env in market_bot.py")
         raise ConfigError(f"{what} = {value!r}: {error}.") from None
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """Values by field name as the log shows them: "TRADE_SIZE 20, FILL_COST $0.01"."""
+    return ", ".join(f"{name.upper()} {_shown(name.upper(), value)}" for name, value in values.items())
+
+
+def _shown(name: str, value: Any) -> object:
+    return _TABLE[name].metadata["shows"](value)
 
 
 def lookalikes(names: Iterable[str]) -> set[str]:
@@ -373,26 +411,20 @@ def lookalikes(names: Iterable[str]) -> set[str]:
     return {name for name in names if name not in _TABLE and folded(name) in known}
 
 
-def folded(name: str) -> str:
-    """A name without case and underscores."""
-    return name.replace("_", "").lower()
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """Which of the known names may be meant, in brackets; empty if none is near."""
-    by_fold = {folded(one): one for one in known}
-    meant = get_close_matches(folded(name), by_fold, n=1)
-    return f" (did you mean {by_fold[meant[0]]}?)" if meant else ""
-
-
 def _unknown(name: str) -> str:
     return f"Unknown setting {name}{near(name, NAMES)}: fix the spelling or remove it"
 
 
 def strategy_of(settings: Settings) -> Strategy:
     """How the settings price, screen and choose markets."""
+    per_market = settings.per_market
+    trade = per_market.map(lambda own: Trade(own.trade_size, own.trade_delta, own.incentive_size))
+    hours = per_market.map(lambda own: own.min_hours_to_close)
+    rules = per_market.map(
+        lambda own: SelectionRules(own.trade_ticker_size, own.min_reward, own.fill_cost, own.must_pay)
+    )
     return Strategy(
-        Trade(settings.trade_size, settings.trade_delta, settings.incentive_size),
-        Screen(settings.only, settings.avoid, settings.min_hours_to_close, settings.beyond_rule is Beyond.STOP),
-        SelectionRules(settings.trade_ticker_size, settings.min_reward, settings.fill_cost, settings.must_pay),
+        replace(trade.general, overrides=trade.exceptions),
+        Screen(settings.only, settings.avoid, hours, settings.beyond_rule is Beyond.STOP),
+        replace(rules.general, overrides=rules.exceptions),
     )

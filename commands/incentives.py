@@ -20,7 +20,7 @@ from textwrap import fill
 
 import market_bot
 import trade
-from bot.settings import Settings, strategy_of
+from bot.settings import Settings, in_words, strategy_of
 from clients import KalshiHttpClient
 from commands import context
 from commands.cash import read_free
@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
 class BoardView:
     """The board at one moment, and what it was scanned with."""
 
+    settings: Settings
     incentive_program: IncentiveProgram
     strategy: Strategy
     board: Board
@@ -108,7 +109,7 @@ def read_view(client: KalshiHttpClient, settings: Settings, known: LedgerKnowled
     expires = client.clock.now() + timedelta(seconds=settings.wait_time + settings.expiration_ts)
     quoted = frozenset(order.ticker for order in ours)
     board = incentives.scan(status, resting, expires, headroom, known.accrued_by_program, quoted=quoted)
-    return BoardView(incentives, strategy, board, headroom, resting, expires)
+    return BoardView(settings, incentives, strategy, board, headroom, resting, expires)
 
 
 def _progress(text: str) -> None:
@@ -216,7 +217,7 @@ def _counts(skipped: Sequence[Skip]) -> list[Sequence[str]]:
 
 def market_text(view: BoardView, ticker: str) -> str:
     """Every number behind a market's rank, or its one reason, as text."""
-    lines = [f"{ticker}: {_verdict(view, ticker)}"]
+    lines = [f"{ticker}: {_verdict(view, ticker)}", *_own_settings(view.settings, ticker)]
     for program in view.board.programs:
         if program.ticker == ticker:
             lines.append(f"  Program: {_terms(program, view.board.at)}")
@@ -246,6 +247,15 @@ def _verdict(view: BoardView, ticker: str) -> str:
         if skip.ticker == ticker:
             return f"is not quoted. Reason: {skip.text}"
     return "has no program that is listed as active"
+
+
+def _own_settings(settings: Settings, ticker: str) -> Iterator[str]:
+    """The line on which entry of `OVERRIDES` a market takes, if there are entries."""
+    pattern = settings.per_market.pattern_of(ticker)
+    if pattern is not None:
+        yield f'  Settings: {in_words(dict(settings.overrides)[pattern])} by "{pattern}" of OVERRIDES'
+    elif settings.overrides:
+        yield "  Settings: the general ones; no pattern of OVERRIDES matches"
 
 
 def _terms(program: Program, now: datetime) -> str:
@@ -287,8 +297,8 @@ def _bids(view: BoardView, incentive: RewardedMarket, rivals: Book) -> tuple[Bid
     for candidate in view.board.selection.chosen:
         if candidate.ticker == incentive.ticker:
             return candidate.bids
-    prices = view.strategy.trade.prices(incentive, rivals)
-    size = view.strategy.trade.trade_size
+    here = view.strategy.trade.for_market(incentive.ticker)
+    prices, size = here.prices(incentive, rivals), here.trade_size
     return () if isinstance(prices, Skip) or size is None else prices.bids(size, size)
 
 
@@ -352,7 +362,8 @@ def _top(rivals: Book, side: Side) -> str:
 
 
 def _estimates(view: BoardView, incentive: RewardedMarket, scored: Scored) -> Iterator[str]:
-    for name, taken in (("Book as it is", NEUTRAL), ("For the decision", view.strategy.estimate_rules)):
+    decides = view.strategy.estimate_rules.of(incentive.ticker)
+    for name, taken in (("Book as it is", NEUTRAL), ("For the decision", decides)):
         found = incentive.estimate(scored, view.board.at, taken)
         yield (
             f"{name}: ${found.dollars_per_day:.4f} a day before the floor, ${found.window:.4f} a window, "

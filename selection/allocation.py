@@ -243,12 +243,13 @@ def choose_sizes(
     """Choose the markets to quote and their sizes, best first.
 
     Each of the other markets gets one reason."""
-    estimate_rules = estimate_rules_of(rules)
+    estimate_rules = rules.per_market.map(estimate_rules_of)
     budget = SizingBudget.of(headroom)
     markets: list[SizeOptions] = []
     refused: list[Skip] = []
     for incentive in incentives:
-        sizes = _sizes_of(trade, incentive, rivals.get(incentive.ticker), now, estimate_rules, budget)
+        decides = estimate_rules.of(incentive.ticker)
+        sizes = _sizes_of(trade, incentive, rivals.get(incentive.ticker), now, decides, budget)
         if isinstance(sizes, Skip):
             refused.append(sizes)
         else:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.orderbook import NO, YES
+from exchange.ticker_patterns import PerMarket
 from rewards import rule_2026_07_30 as rule
 from rewards.estimate import RIVAL_MULTIPLIER, Candidate, Estimate, EstimateRules
 from rewards.skips import Reason, Skip
@@ -45,12 +46,18 @@ class SelectionRules:
 
     `trade_ticker_size`: the number of slots. `min_reward`: a market that would pay fewer dollars is skipped.
     `fill_cost`: dollars charged for each contract that is filled. `must_pay`: no slot goes to a market that is
-    expected to be paid $0.00."""
+    expected to be paid $0.00. `overrides`: by ticker pattern, the rules of markets that have a
+    `min_reward` and a `fill_cost` of their own; their other fields do not count."""
 
     trade_ticker_size: int
     min_reward: Decimal = Decimal(0)
     fill_cost: float = 0.0
     must_pay: bool = False
+    overrides: tuple[tuple[str, SelectionRules], ...] = ()
+
+    @property
+    def per_market(self) -> PerMarket[SelectionRules]:
+        return PerMarket(self, self.overrides)
 
 
 def choose(
@@ -72,21 +79,22 @@ def choose(
     below: list[Candidate] = []
     dear: list[Candidate] = []
     refused: list[Skip] = []
+    per_market = rules.per_market
     for candidate in candidates:
-        decided = candidate.conservative
-        if is_worth_it(decided, rules):
+        decided, own = candidate.conservative, per_market.of(candidate.ticker)
+        if is_worth_it(decided, own):
             paid.append(candidate)
             continue
         if rules.must_pay and candidate.ticker in quoted:
-            lenient = _with_fewer_rivals(candidate, rules)
-            if is_worth_it(lenient.conservative, rules):
+            lenient = _with_fewer_rivals(candidate, own)
+            if is_worth_it(lenient.conservative, own):
                 near.append(lenient)
                 continue
-        if decided.payable > 0 and decided.payable >= rules.min_reward:
+        if decided.payable > 0 and decided.payable >= own.min_reward:
             dear.append(candidate)
             refused.append(skip_for_fill_cost(candidate.ticker, decided))
-        elif rules.min_reward > 0:
-            number = f"${decided.payable:.2f} of ${rules.min_reward:.2f} a window"
+        elif own.min_reward > 0:
+            number = f"${decided.payable:.2f} of ${own.min_reward:.2f} a window"
             refused.append(Skip(candidate.ticker, Reason.MIN_REWARD, "Payable", number))
         else:
             (below if rules.must_pay else unpaid).append(candidate)
@@ -116,14 +124,21 @@ def choose(
     return Selection(tuple(chosen), (*beyond, *refused, *skipped), none_paid, tuple(runners_up))
 
 
+def estimate_rules_of(rules: SelectionRules) -> EstimateRules:
+    """The rules of the estimates that decide for a fixed size."""
+    return EstimateRules(RIVAL_MULTIPLIER, fill_cost=rules.fill_cost)
+
+
 def is_worth_it(decided: Estimate, rules: SelectionRules) -> bool:
-    """Whether a market is paid, not less than the minimum, and nets more than nothing."""
+    """Whether a market is paid, not less than its minimum, and nets more than nothing.
+
+    `rules`: those of this market."""
     return decided.payable > 0 and decided.payable >= rules.min_reward and decided.net_per_day > 0
 
 
 def _with_fewer_rivals(candidate: Candidate, rules: SelectionRules) -> Candidate:
     """A quoted candidate, judged with 1.6 times the rivals instead of twice."""
-    lenient = EstimateRules(RIVAL_MULTIPLIER / HYSTERESIS, fill_cost=rules.fill_cost)
+    lenient = estimate_rules_of(rules)._replace(rival_multiplier=RIVAL_MULTIPLIER / HYSTERESIS)
     decided = candidate.incentive.estimate(candidate.scored, candidate.at, lenient)
     return candidate._replace(conservative=decided)
 

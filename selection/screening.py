@@ -10,19 +10,20 @@ Screening comes first because reading the books is the cost of a board scan.
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import translate
 
 from exchange.models import Event, ExchangeStatus, IncentiveType, Market, MarketStatus, Program, Series
+from exchange.ticker_patterns import PerMarket, any_of, matches
 from rewards.estimate import NOTHING_ACCRUED, RewardedMarket, dollars_per_day
 from rewards.fees import maker_rate_of
 from rewards.rule_2026_07_30 import KNOWN_SINCE, KNOWN_UNTIL
 from rewards.rule_dates import ends_soon, is_known, utc
 from rewards.skips import Reason, Skip
+
+_NO_HOURS = PerMarket(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Screen:
 
     only: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
-    min_hours_to_close: float = 0.0
+    min_hours_to_close: PerMarket[float] = _NO_HOURS
     known_rule_only: bool = False
 
     def programs(self, programs: Iterable[Program], now: datetime) -> tuple[dict[str, list[Program]], list[Skip]]:
@@ -68,17 +69,17 @@ class Screen:
 
         A misspelled pattern is an example."""
         tickers = {program.ticker for program in programs}
-        return tuple(pattern for pattern in self.only if not any(map(_any_of([pattern]).match, tickers)))
+        return tuple(pattern for pattern in self.only if not any(matches(pattern, ticker) for ticker in tickers))
 
     def unwanted(self) -> Callable[[str], Skip | None]:
         """Return a function from a ticker to the reason to skip it, or to None."""
-        only, avoid = (_any_of(patterns) for patterns in (self.only, self.avoid))
+        only, avoid = (any_of(patterns) for patterns in (self.only, self.avoid))
 
         def skip(ticker: str) -> Skip | None:
             if self.only and not only.match(ticker):
                 return Skip(ticker, Reason.ONLY, "Patterns", ", ".join(self.only))
             if self.avoid and avoid.match(ticker):
-                pattern = next(pattern for pattern in self.avoid if _any_of([pattern]).match(ticker))
+                pattern = next(pattern for pattern in self.avoid if matches(pattern, ticker))
                 return Skip(ticker, Reason.AVOID, "Pattern", pattern)
             return None
 
@@ -97,9 +98,10 @@ class Screen:
         Also returns a reason for each of the others."""
         found: list[Market] = []
         skipped: list[Skip] = []
-        hours = max(self.min_hours_to_close, (until - now).total_seconds() / 3600)
+        rests = (until - now).total_seconds() / 3600
         for ticker in by_ticker:
             market = markets.get(ticker)
+            hours = max(self.min_hours_to_close.of(ticker), rests)
             skip = _not_tradable(ticker, market, status, now, hours)
             if skip is None and market is not None and self.known_rule_only:
                 skip = _outlives_rule(market, now)
@@ -108,10 +110,6 @@ class Screen:
             elif market is not None:
                 found.append(market)
         return found, skipped
-
-
-def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(translate, patterns)), re.IGNORECASE)
 
 
 def _not_running(program: Program, now: datetime) -> Skip | None:

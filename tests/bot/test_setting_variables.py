@@ -11,6 +11,7 @@ import pytest
 import market_bot
 from bot import settings
 from bot.connection import Variables, read_variables
+from bot.overrides import Override
 from bot.setting_variables import VARIABLES, replaced_by
 from bot.settings import Settings
 from clients import Environment
@@ -28,6 +29,7 @@ TYPED: dict[str, tuple[str, object]] = {
     "INCENTIVE_SIZE": ("None", None),
     "ONLY": ("KXHIGH*, KXLOWT*", ("KXHIGH*", "KXLOWT*")),
     "AVOID": ("", ()),
+    "OVERRIDES": ('{"KXHIGH*": {"TRADE_SIZE": 20}}', (Override("KXHIGH*", {"trade_size": Decimal(20)}),)),
     "MAX_CAPITAL": ("200", Decimal(200)),
     "MAX_EVENT_LOSS": ("12.50", Decimal("12.5")),
     "MIN_HOURS_TO_CLOSE": ("12", 12.0),

@@ -42,8 +42,32 @@ def test_the_board_shows_the_orders_that_the_bot_then_places(make_bench: MakeBen
 def test_auto_is_explained_by_the_least_window_it_decides_by(min_reward: int, least: float) -> None:
     """With MIN_REWARD above $1.50 AUTO counts no window that brings less, and `--why` must not show it as paid."""
     strategy = settings.strategy_of(rules(TRADE_SIZE=AUTO, MIN_REWARD=min_reward))
-    assert strategy.estimate_rules.min_window == least
-    assert strategy.estimate_rules == estimate_rules_of(strategy.rules)
+    assert strategy.estimate_rules.general.min_window == least
+    assert strategy.estimate_rules.general == estimate_rules_of(strategy.rules)
+
+
+def test_why_tells_whose_settings_a_market_has(bench: Bench) -> None:
+    """The numbers below it are those of the entry: its size, and its cost of fills. Without entries there is no
+    such line."""
+    general = rules(TRADE_SIZE=5, FILL_COST=0)
+    own = rules(
+        TRADE_SIZE=5,
+        FILL_COST=0,
+        OVERRIDES={"KXNONE*": {"MIN_REWARD": 1}, "kxcpi*": {"TRADE_SIZE": 20, "FILL_COST": 0.5}},
+    )
+    told = {}
+    for name, written in (("general", general), ("own", own)):
+        seen = incentives.read_view(bench.client, written)
+        told[name] = incentives.market_text(seen, "KXCPI-26DEC21-T5")
+        other = incentives.market_text(seen, "KXRAINCHI-26DEC09-T2")
+        assert "ours: 5 at" in other
+        assert ("Settings: the general ones; no pattern of OVERRIDES matches" in other) is (name == "own")
+    assert 'Settings: TRADE_SIZE 20, FILL_COST $0.5 by "kxcpi*" of OVERRIDES' in told["own"]
+    assert "ours: 20 at" in told["own"]
+    assert "$0.0000 of losses" not in told["own"]
+    assert "ours: 5 at" in told["general"]
+    assert "$0.0000 of losses" in told["general"]
+    assert "Settings: " not in told["general"]
 
 
 def test_looking_places_nothing(bench: Bench) -> None:

@@ -167,6 +167,42 @@ def test_settings_that_leave_nothing_say_what_to_change(
     assert re.search(told, advice(bench)), advice(bench)
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (
+            {"OVERRIDES": {"*": {"TRADE_SIZE": 2}}, "TRADE_SIZE": 50},
+            r'^at TRADE_SIZE = 2 the best market \(it takes "\*" of OVERRIDES\) would pay \$[\d.]+ a window,',
+        ),
+        (
+            {"OVERRIDES": {"*": {"TRADE_SIZE": 2}}, "TRADE_SIZE": 50},
+            r'the smallest size that is paid today is \d+ contracts \(KX\S+, it takes "\*" of OVERRIDES: \$',
+        ),
+        ({"OVERRIDES": {"KXN*": {"TRADE_SIZE": 2}}}, r"^at TRADE_SIZE = 1 the best market would.*\(KX[^ ,]+: \$"),
+        ({"OVERRIDES": {"*": {"INCENTIVE_SIZE": 0}}}, r"a larger INCENTIVE_SIZE, or None \(also in OVERRIDES\)"),
+        (
+            {"OVERRIDES": {"*": {"MIN_REWARD": 9_000}}, "TRADE_SIZE": AUTO},
+            r"AUTO quotes nothing: no market would pay \$1.50 to \$9,000.00 a window \(MIN_REWARD\)",
+        ),
+        ({"OVERRIDES": {"KXN*": {"MIN_REWARD": 9}}, "INCENTIVE_SIZE": 0}, r"larger INCENTIVE_SIZE, or None(;|$)"),
+    ],
+)  # fmt: skip
+def test_advice_names_the_entry_whose_settings_it_is_about(
+    make_bench: MakeBench, changed: dict[str, object], told: str
+) -> None:
+    """The general size is not what these markets are quoted with, so changing it would change nothing."""
+    bench = make_bench(who=(), **changed)
+    bench.bot.start_trading()
+    assert re.search(told, advice(bench)), advice(bench)
+
+
+def test_the_size_that_is_named_pays_by_its_markets_fill_cost(make_bench: MakeBench) -> None:
+    for written in ({}, {"*": {"FILL_COST": 0}}):
+        bench = make_bench(FILL_COST=1, OVERRIDES=written)
+        bench.bot.start_trading()
+        assert ("more than it earns" in advice(bench)) is not bool(written)
+
+
 def test_a_pattern_that_matches_nothing_is_told_in_any_case(make_bench: MakeBench) -> None:
     bench = make_bench(who=(), ONLY=("KXAAA*", "KXLOWW*", "kxhigh*"))
     bench.run(cycles=1)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.models import Event, ExchangeStatus, FeeType, IncentiveType, Market, MarketStatus, Program, Series
+from exchange.ticker_patterns import PerMarket
 from rewards.fees import UNKNOWN_MAKER_RATE, maker_rate_of
 from rewards.skips import Reason, Skip
 from selection.screening import Screen, with_terms
@@ -142,7 +143,9 @@ def test_every_market_with_a_program_is_kept_or_has_a_reason(
 def screened(hours: float, seen: Market | None, status: ExchangeStatus = OPEN) -> list[Skip]:
     """The reasons against one market in which an order would rest for two minutes."""
     listed = {seen.ticker: seen} if seen else {}
-    found, skipped = Screen(min_hours_to_close=hours).markets({"KXTEST-1": [program()]}, listed, status, NOW, SOON)
+    found, skipped = Screen(min_hours_to_close=PerMarket(hours)).markets(
+        {"KXTEST-1": [program()]}, listed, status, NOW, SOON
+    )
     assert found == ([] if skipped else [seen])
     return skipped
 

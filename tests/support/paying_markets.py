@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from exchange.orderbook import PriceGrid
+from exchange.ticker_patterns import PerMarket
 from rewards.estimate import RIVAL_MULTIPLIER, Candidate, EstimateRules, RewardedMarket
 from tests.support.builders import CENTS, NOW, book, cents, market, program
 from trade import Trade
@@ -29,6 +30,6 @@ def candidate(
     )
     levels = cents((40, 1_000))
     rivals = {ticker: book(levels, levels)._replace(ticker=ticker)}
-    decides = EstimateRules(RIVAL_MULTIPLIER, fill_cost=0.03)
+    decides = PerMarket(EstimateRules(RIVAL_MULTIPLIER, fill_cost=0.03))
     (made,), _ = Trade(Decimal(size), 0, None).candidates([found], rivals, NOW, decides)
     return made

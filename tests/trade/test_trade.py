@@ -13,6 +13,7 @@ import trade
 from exchange.account import Position
 from exchange.models import MarketStatus, Order, OrderStatus, SelfTradePrevention, TimeInForce
 from exchange.orderbook import Bid, Book, PriceGrid, Side
+from exchange.ticker_patterns import PerMarket
 from rewards.estimate import EstimateRules, Scored
 from rewards.skips import Reason, Skip
 from tests.support import builders, strategies
@@ -233,7 +234,7 @@ def test_own_orders_are_not_rivals() -> None:
     other = Book("KXEMPTY-1", (), ())
     rivals = books_without_own([shown, other], orders)
     assert rivals == {"KXTEST-1": THIN, "KXEMPTY-1": other}
-    (found,), skipped = ONE_LOT.candidates([builders.incentive()], rivals, NOW, EstimateRules())
+    (found,), skipped = ONE_LOT.candidates([builders.incentive()], rivals, NOW, PerMarket(EstimateRules()))
     assert skipped == []
     assert found.rivals == THIN
     assert found.scored == ONE_LOT.quote(builders.incentive(), THIN)
@@ -243,7 +244,9 @@ def test_own_orders_are_not_rivals() -> None:
 def test_a_candidate_is_decided_on_with_caution() -> None:
     """The bot decides by the conservative estimate of a candidate and reports the plain one."""
     size = Trade(Decimal(100), 1, Decimal(300))
-    (found,), _ = size.candidates([builders.incentive()], {"KXTEST-1": THIN}, NOW, EstimateRules(2.0, 1.5, 0.03))
+    (found,), _ = size.candidates(
+        [builders.incentive()], {"KXTEST-1": THIN}, NOW, PerMarket(EstimateRules(2.0, 1.5, 0.03))
+    )
     assert found.conservative == found.incentive.estimate(found.scored, NOW, EstimateRules(2.0, 1.5, 0.03))
     assert found.estimate == found.incentive.estimate(found.scored, NOW)
     assert found.conservative.payable < found.estimate.payable
@@ -256,7 +259,7 @@ def test_every_market_is_a_candidate_or_has_its_reason() -> None:
         builders.incentive(market=builders.market(ticker=f"KX{name}-1")) for name in ("GOOD", "BAD", "UNREAD")
     )
     rivals = {"KXGOOD-1": THIN, "KXBAD-1": book()}
-    found, skipped = ONE_LOT.candidates([good, bad, unread], rivals, NOW, EstimateRules())
+    found, skipped = ONE_LOT.candidates([good, bad, unread], rivals, NOW, PerMarket(EstimateRules()))
     assert [one.ticker for one in found] == ["KXGOOD-1"]
     assert [(skip.ticker, skip.reason) for skip in skipped] == [
         ("KXBAD-1", Reason.NO_REFERENCE), ("KXUNREAD-1", Reason.NO_BOOK),
