@@ -328,13 +328,11 @@ class IncentiveProgram:
     ) -> str:
         """What to change if a pattern matches nothing or nothing is paid; else empty."""
         trade, estimate_rules = self._strategy.trade, self._strategy.estimate_rules
-        unmatched = self._strategy.screen.unmatched(listed)
         found = advice.advise(
             trade, estimate_rules, selection, snapshot.incentives, snapshot.rivals, snapshot.at, headroom,
             self._strategy.rules.must_pay,
         )  # fmt: skip
-        told = f"no listed market matches {', '.join(unmatched)} in ONLY" if unmatched else ""
-        return "; ".join(filter(None, (told, found)))
+        return "; ".join(filter(None, (*self._strategy.screen.unmatched(listed), found)))
 
     def _see(
         self,

@@ -204,8 +204,8 @@ class MarketBot:
             self.log("INFO", {"Warning": warning})
         self.log("SETTINGS", self.settings.in_words())
         self._log_all([log_events.rule_known(self._clock.now(), self.settings.beyond_rule)])
-        about, sleep = self._connection.about, self._between.sleep
-        met = self.session.first_contact(self.settings, about, self._confirm, sleep)
+        about, flush = self._connection.about, self._between.flush
+        met = self.session.first_contact(self.settings, about, self._confirm, flush)
         if isinstance(met, Failure):
             return self._stop_on_error(met)
         if not met:

@@ -70,11 +70,6 @@ class BetweenCycles:
             self._connection.show_life()
             self._notifier.beat(self._log)
 
-    def sleep(self, seconds: float) -> None:
-        """Wait before the first cycle."""
-        self.flush()
-        self._client.clock.sleep(seconds)
-
     def flush(self) -> None:
         """Send the alerts that wait."""
         self._notifier.flush(self._log)

@@ -137,13 +137,13 @@ class Session:
         settings: Settings,
         about: Mapping[str, str],
         confirm: Confirm | None,
-        sleep: Callable[[float], None],
+        before_wait: Callable[[], None],
     ) -> Failure | bool:
         """Read the account's limits, retrying until the exchange answers.
 
-        `sleep` waits for some seconds. Makes sure that no other bot trades on the account. With real money, asks
-        before the account is touched. Returns whether the bot may trade, or the failure that only a person can
-        fix."""
+        `before_wait` is called before each wait for that. Makes sure that no other bot trades on the account.
+        With real money, asks before the account is touched. Returns whether the bot may trade, or the failure that
+        only a person can fix."""
         agreed: list[bool] = []
 
         def meet() -> None:
@@ -161,7 +161,8 @@ class Session:
                 return failure
             again = f"Nothing was touched; the bot tries again in {recovery.RETRY_SECONDS:.0f} s"
             recovery.log_failure(self._log, failure, again)
-            sleep(recovery.RETRY_SECONDS)
+            before_wait()
+            self._client.clock.sleep(recovery.RETRY_SECONDS)
 
     def log_clock(self) -> None:
         """Log what is new about the exchange's clock, if anything is."""

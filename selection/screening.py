@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,12 +64,16 @@ class Screen:
                 skipped.append(skip)
         return found, skipped
 
-    def unmatched(self, programs: Iterable[Program]) -> tuple[str, ...]:
-        """The patterns of `only` that match the market of no listed program.
+    def unmatched(self, programs: Iterable[Program]) -> Iterator[str]:
+        """The patterns that match the market of no listed program.
 
-        A misspelled pattern is an example."""
+        A clause for each setting. A misspelled pattern is an example."""
         tickers = {program.ticker for program in programs}
-        return tuple(pattern for pattern in self.only if not any(matches(pattern, ticker) for ticker in tickers))
+        overridden = [pattern for pattern, _ in self.min_hours_to_close.exceptions]
+        for name, patterns in (("ONLY", self.only), ("OVERRIDES", overridden)):
+            lost = [pattern for pattern in patterns if not any(matches(pattern, ticker) for ticker in tickers)]
+            if lost:
+                yield f"no listed market matches {', '.join(lost)} in {name}"
 
     def unwanted(self) -> Callable[[str], Skip | None]:
         """Return a function from a ticker to the reason to skip it, or to None."""

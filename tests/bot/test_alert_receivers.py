@@ -207,5 +207,5 @@ def test_all_slips_are_told_at_once() -> None:
         assert name in str(error.value)
 
 
-def test_variables_of_other_programs_in_the_terminal_are_none_of_ours() -> None:
+def test_variables_of_other_programs_are_none_of_ours() -> None:
     assert configured(Variables({"ALERT_MANAGER": "x", "HEARTBEAT_FILE": "y"}, {})) == Configured()

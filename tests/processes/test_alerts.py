@@ -196,6 +196,14 @@ def test_a_second_start_that_is_refused_wakes_nobody(
     assert [event for event, _ in told.by_url() if event != "FILL"] == ["START"]
 
 
+def test_what_a_command_prints_is_seen_in_a_test(clone: Path, start: Callable[..., subprocess.Popen[str]]) -> None:
+    """So that you can find out what is wrong with it. The bot drops it."""
+    write_dotenv(clone, {"ALERT_COMMAND": "echo it says:"})
+    output, _ = python(clone, "main.py", "alert", "--test").communicate(timeout=30)
+    assert "it says: TEST " in output
+    assert "ok    ALERT_COMMAND (echo): took the test alert" in output
+
+
 BAD = {
     "hang": {
         "ALERT_URL": "/hang/a", "ALERT_FORMAT": "ntfy", "ALERT_COMMAND": "sleep 60", "HEARTBEAT_URL": "/hang/b",

@@ -145,6 +145,10 @@ def test_advice_is_given_at_the_start_and_not_at_every_scan(bench: Bench) -> Non
     ("changed", "told"),
     [
         ({"ONLY": ("KXNOWHERE*",)}, r"^no listed market matches KXNOWHERE\* in ONLY; nothing can be quoted: of"),
+        (
+            {"OVERRIDES": {"KXNOWHERE*": {"TRADE_SIZE": 2}, "KXODD*": {"TRADE_SIZE": 2}}},
+            r"^no listed market matches KXNOWHERE\* in OVERRIDES; at TRADE_SIZE = ",
+        ),
         ({"ONLY": ("KXNOWHERE*",)}, r"such as KX\S+, ONLY = KXNOWHERE\* leaves none.*ONLY = \(\) for all"),
         ({"AVOID": ("*",)}, r"nothing can be quoted .*: AVOID \d+.*To change: fewer patterns in AVOID"),
         ({"MIN_HOURS_TO_CLOSE": 8_000}, r"MIN_HOURS_TO_CLOSE \d+.*To change: .*a smaller MIN_HOURS_TO_CLOSE"),
@@ -178,7 +182,7 @@ def test_settings_that_leave_nothing_say_what_to_change(
             {"OVERRIDES": {"*": {"TRADE_SIZE": 2}}, "TRADE_SIZE": 50},
             r'the smallest size that is paid today is \d+ contracts \(KX\S+, it takes "\*" of OVERRIDES: \$',
         ),
-        ({"OVERRIDES": {"KXN*": {"TRADE_SIZE": 2}}}, r"^at TRADE_SIZE = 1 the best market would.*\(KX[^ ,]+: \$"),
+        ({"OVERRIDES": {"KXN*": {"TRADE_SIZE": 2}}}, r"; at TRADE_SIZE = 1 the best market would.*\(KX[^ ,]+: \$"),
         ({"OVERRIDES": {"*": {"INCENTIVE_SIZE": 0}}}, r"a larger INCENTIVE_SIZE, or None \(also in OVERRIDES\)"),
         (
             {"OVERRIDES": {"*": {"MIN_REWARD": 9_000}}, "TRADE_SIZE": AUTO},

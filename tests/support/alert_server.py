@@ -40,7 +40,7 @@ class AlertServer:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 outer.got.append(Got(self.command, self.path, dict(self.headers), body))
-                outer._answer(self)
+                outer.answer(self)
 
             do_GET = do_POST  # noqa: N815  (the library calls it so)
 
@@ -62,7 +62,8 @@ class AlertServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer a request as its path says."""
         what = handler.path.split("/")[1]
         if what == "hang":
             self._ended.wait()
