@@ -179,8 +179,7 @@ class MarketBot:
         self._bookkeeper, self._executor = self.session.bookkeeper, self.session.executor
         self._watch = Watch(settings, self._client, self.session, self.log)
         self._between = BetweenCycles(
-            settings, connection, self.session, ledger, self.incentive_program, notifier, self.log,
-            self.scan_board, self.watch,
+            settings, connection, self.session, ledger, notifier, self.log, self.scan_board, self.watch
         )  # fmt: skip
         self._retry_policy = self.session.retry_policy
         self._account: AccountSnapshot | None = None

@@ -17,7 +17,6 @@ from bot.decision import Decision
 from bot.notifier import Notifier
 from bot.session import REPORT_LACKS_IT, Session
 from bot.settings import Settings
-from incentive import IncentiveProgram
 from ledger.ledger import Ledger
 from runtime.log_format import Log
 
@@ -37,14 +36,13 @@ class BetweenCycles:
         connection: Connection,
         session: Session,
         ledger: Ledger,
-        incentives: IncentiveProgram,
         notifier: Notifier,
         log: Log,
         scan_board: Callable[[], None],
         watch: Callable[[float], float],
     ) -> None:
         self._settings, self._connection, self._session = settings, connection, session
-        self._client, self._ledger, self._incentives = connection.client, ledger, incentives
+        self._client, self._ledger = connection.client, ledger
         self._notifier, self._log, self._scan_board, self._watch = notifier, log, scan_board, watch
         self._told: date | None = None
 
@@ -108,5 +106,5 @@ class BetweenCycles:
         """Whether this cycle's slack is the one nearest to the time of the next scan."""
         half_a_cycle = self._settings.wait_time / 2
         seconds = max(self._settings.scan_time - half_a_cycle, half_a_cycle)
-        board = self._incentives.board
+        board = self._session.memory.incentive_program.board
         return self._session.begun and board is not None and board.due(self._client.clock.now(), seconds)

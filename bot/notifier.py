@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from bot.alert_receivers import Configured, Heartbeat, NotDelivered, Receiver
 from bot.alerts import Alert, BackOff, Outbox, is_alert
@@ -37,15 +38,17 @@ class Notifier:
         """Note an event of the log. If it is an alert, the next flush sends it."""
         self._stops_by_itself |= event == "STOP"
         if self._channels and is_alert(event, fields, self._least_fill, self._stops_by_itself):
-            alert = Alert(event, f"{environment} {log_format.entry(now, event, fields)}")
+            alert = Alert(event, f"{environment} {log_format.entry(now, event, fields)}".strip())
             for channel in self._channels:
                 channel.outbox.put(alert)
 
     def flush(self, log: Log) -> None:
-        """Send what waits, as far as time allows. Raises nothing but a wish to stop."""
+        """Send what waits, as far as time allows. Raises nothing but a wish to stop.
+
+        A bot that stops by itself tries each receiver once more, also one that has just failed."""
         until = self._monotonic() + FLUSH_SECONDS
         for channel in self._channels:
-            channel.flush(until, log)
+            channel.flush(until, log, is_last=self._stops_by_itself)
 
     def beat(self, log: Log) -> None:
         """Tell the dead man's switch that a cycle went well. Raises as `flush`."""
@@ -59,9 +62,9 @@ class _Patient:
     def __init__(self, name: str, monotonic: Callable[[], float]) -> None:
         self._name, self._monotonic, self._back_off = name, monotonic, BackOff()
 
-    def _try(self, deliver: Callable[[], None], log: Log) -> bool:
-        """Deliver, if it is time. Returns whether that worked."""
-        if not self._back_off.is_over(self._monotonic()):
+    def _try(self, deliver: Callable[[], None], log: Log, is_last: bool = False) -> bool:
+        """Deliver, if it is time or the last try. Returns whether that worked."""
+        if not (is_last or self._back_off.is_over(self._monotonic())):
             return False
         try:
             deliver()
@@ -80,11 +83,11 @@ class _Channel(_Patient):
         super().__init__(receiver.name, monotonic)
         self._receiver, self.outbox = receiver, Outbox()
 
-    def flush(self, until: float, log: Log) -> None:
+    def flush(self, until: float, log: Log, is_last: bool) -> None:
         """Send what waits, one after the other; begin none after a monotonic time."""
         while (now := self._monotonic()) < until and (alert := self.outbox.next(now)):
-            text = self.outbox.text_of(alert)
-            if not self._try(lambda: self._receiver.deliver(alert.event, text), log):  # noqa: B023  (called at once)
+            deliver = partial(self._receiver.deliver, alert.event, self.outbox.text_of(alert))
+            if not self._try(deliver, log, is_last):
                 return
             self.outbox.on_sent(alert, now)
 

@@ -147,7 +147,7 @@ def test_an_outage_its_end_and_a_refused_key_arrive(
     clone: Path, told: Told, start: Callable[..., subprocess.Popen[str]], served: Callable[..., dict[str, str]]
 ) -> None:
     """The exchange is away for some seconds, then the key is revoked: the bot stops by itself, and says so."""
-    faults = [{"do": "refused", "from": 15, "until": 30}, {"do": "key_revoked", "from": 40}]
+    faults = [{"do": "refused", "from": 12, "until": 22}, {"do": "key_revoked", "from": 28}]
     write_dotenv(clone, told.variables, served(faults), {"BOT_WAIT_TIME": "2"})
     bot = start("-c", SOON_AGAIN)
     told.wait_for("OUTAGE", 60)
@@ -237,7 +237,7 @@ def test_bad_receivers_cost_no_quote(
     exchange = served()
     write_dotenv(clone, variables, exchange, {"BOT_WAIT_TIME": "12", "BOT_EXPIRATION_TS": "0.2"})
     bot, log = start("market_bot.py"), clone / "trade.log"
-    wait_for(lambda: "[CYCLE] Number: 3 " in read(log), 90, "third cycle")
+    wait_for(lambda: "[CYCLE] Number: 2 " in read(log), 90, "second cycle")
     stopped = datetime.now(timezone.utc)
     code, seconds = stop(bot, signal.SIGTERM)
     assert (code, seconds < 4) == (0, True), f"exit {code} after {seconds:.1f} s"

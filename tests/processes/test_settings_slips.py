@@ -183,3 +183,30 @@ def test_the_version_is_told_everywhere(clone: Path) -> None:
         done = run(clone, program, "--version")
         assert (done.returncode, done.stdout) == (0, f"{VERSION}\n")
     assert f"Version       {VERSION} of the bot" in run(clone, "main.py", "doctor").stdout
+
+
+DOTENV_SLIPS = [
+    ("BOT_TRADE_SIZE=auto", r"BOT_TRADE_SIZE in \.env = 'auto': must be a number of contracts, or AUTO"),
+    ("BOT_MAX_CAPITAL=$200", r"BOT_MAX_CAPITAL in \.env = '\$200': must be a number"),
+    ("BOT_TRADE_SISE=5", r"Unknown variable BOT_TRADE_SISE in \.env \(did you mean BOT_TRADE_SIZE\?\)"),
+    ("BOT_WAIT_TIME=30\nBOT_WAIT_TIME=60", r"BOT_WAIT_TIME: more than one value in \.env"),
+    (
+        'BOT_OVERRIDES={"KX*": {"TRADE_SIZE": 5}, "KXHIGH*": {"TRADE_SIZE": 6}}',
+        r'"KX\*" before it matches them all',
+    ),
+    ('BOT_TRADE_SIZE=AUTO\nBOT_OVERRIDES={"KXHIGH*": {"TRADE_SIZE": 6}}', r"contradicts TRADE_SIZE = AUTO"),
+    ("ALERT_URL=https://ntfy.sh/secret", r"ALERT_FORMAT must be one of ntfy, slack, discord, json"),
+    ("HEARTBEAT_URL=hc-ping.com/secret", r"HEARTBEAT_URL must be an address that begins with https://"),
+]
+
+
+@pytest.mark.parametrize(("lines", "told"), DOTENV_SLIPS, ids=[lines for lines, _ in DOTENV_SLIPS])
+def test_a_slip_in_dotenv_is_one_line_and_exit_2(clone: Path, lines: str, told: str) -> None:
+    """Nothing was sent, and no value that may be secret is told."""
+    (clone / ".env").write_text(f"{lines}\n")
+    done = run(clone, "market_bot.py")
+    assert done.returncode == 2, done.stdout
+    assert len(done.stdout.splitlines()) == 1, done.stdout
+    assert re.search(told, done.stdout), done.stdout
+    assert "secret" not in done.stdout
+    assert not (clone / "trade-sim.db").exists()

@@ -29,10 +29,13 @@ class Got(NamedTuple):
 
 
 class AlertServer:
-    """What came, and how to answer it: `/ok`, `/500`, `/redirect` (to `/moved`), `/hang`, `/drip`."""
+    """What came, and how to answer it: `/ok`, `/500`, `/redirect` (to `/moved`), `/hang`, `/drip`.
+
+    `status`: what `/switch` answers, which a test changes meanwhile."""
 
     def __init__(self) -> None:
         self.got: list[Got] = []
+        self.status = 200
         self._ended = threading.Event()
         outer = self
 
@@ -68,7 +71,7 @@ class AlertServer:
         if what == "hang":
             self._ended.wait()
             return
-        handler.send_response({"500": 500, "redirect": 302}.get(what, 200))
+        handler.send_response({"500": 500, "redirect": 302, "switch": self.status}.get(what, 200))
         if what == "redirect":
             handler.send_header("Location", "/moved")
         if what == "drip":
