@@ -11,8 +11,10 @@ import argparse
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from bot.alert_receivers import COMMAND, HEARTBEAT, URL, NotDelivered, configured
+from bot.connection import read_variables
 from commands import context
 from exchange.errors import ConfigError
 from runtime.console import HOME, Checklist, ExitCode, typed
@@ -46,10 +48,15 @@ def _is_taken(name: str, said: str, deliver: Callable[[], None]) -> bool:
     return True
 
 
-def check(checklist: Checklist) -> None:
+def check(checklist: Checklist, dotenv_file: Path) -> None:
     """Report where alerts would go, for the doctor. Nothing is sent."""
     try:
-        found = configured(context.variables())
+        variables = read_variables(dotenv_file)
+    except ConfigError:
+        checklist.unchecked(ALERTS, "it needs .env")
+        return
+    try:
+        found = configured(variables)
     except ConfigError as error:
         checklist.fail(ALERTS, str(error), ExitCode.MISCONFIGURED)
         return

@@ -41,6 +41,7 @@ from exchange.reserves import CashRule, FreeCash
 from exchange.trading_hours import new_york, next_pause
 from ledger.database import LedgerError
 from rewards import estimate, rule_dates
+from rewards.rule_dates import Beyond
 from runtime import log_output
 from runtime.console import Checklist, ExitCode, in_project, typed
 from selection.screening import Screen
@@ -73,7 +74,7 @@ def examine(checklist: Checklist, home: Path) -> None:
     environment, log_json = _settings(checklist)
     log_file = home / "trade.log"
     _log(checklist, log_file, *([log_output.json_path(log_file)] if log_json else []))
-    alert.check(checklist)
+    alert.check(checklist, home / ".env")
     if environment is None:
         _unchecked(checklist, "it needs valid settings", ".env", "Key file", EXCHANGE, *BEYOND_STATUS)
         return
@@ -112,9 +113,11 @@ def _settings(checklist: Checklist) -> tuple[Environment | None, bool]:
     except ConfigError as error:
         checklist.fail("Settings", str(error), ExitCode.MISCONFIGURED)
         return named, False
-    values = ", ".join(f"{name} {value}" for name, value in ({"env": named.value} | found.in_words()).items())
+    shown = {"env": named.value} | found.in_words()
+    if named is Environment.PROD:
+        shown["env"] = f"{shown['env']} (REAL MONEY)"
     told = checklist.note if named is Environment.PROD else checklist.ok
-    told("Settings", values + (" (REAL MONEY)" if named is Environment.PROD else ""))
+    told("Settings", ", ".join(f"{name} {value}" for name, value in shown.items()))
     return named, found.log_json
 
 
@@ -199,7 +202,7 @@ def exchange(checklist: Checklist, environment: Environment, connection: Connect
     _pause(checklist, client)
     _clock(checklist, connection)
     programs = _programs(checklist, environment, client)
-    _rule(checklist, client)
+    _rule(checklist, environment, client)
     if not _signature(checklist, environment, client):
         why = "it needs an accepted signature"
         _unchecked(checklist, why, ACCOUNT_STATE, LIMITS, CASH, START, EXPECTED, OPTIONAL)
@@ -324,10 +327,10 @@ def _programs(checklist: Checklist, environment: Environment, client: KalshiHttp
     return running, markets.items
 
 
-def _rule(checklist: Checklist, client: KalshiHttpClient) -> None:
+def _rule(checklist: Checklist, environment: Environment, client: KalshiHttpClient) -> None:
     """Report until when the reward rule is known, and what the bot does then."""
     try:
-        beyond = context.settings().beyond_rule
+        beyond = Beyond.of(environment is Environment.PROD, context.settings().trust_rule)
     except ConfigError:
         checklist.unchecked(RULE, "it needs valid settings")
         return

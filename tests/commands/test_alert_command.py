@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import market_bot
+from commands import alert
+from runtime.console import Checklist
 from tests.support.alert_server import AlertServer, alert_server
 from tests.support.bench import Said
 
@@ -35,9 +37,9 @@ def test_each_receiver_is_tried_and_told(typed: Typed, server: AlertServer) -> N
         "  ok    ALERT_COMMAND (true): took the test alert",
         "  ok    HEARTBEAT_URL (127.0.0.1): was asked",
     ]
-    alert, beat = server.got
-    assert alert.json["event"] == "TEST"
-    assert "[TEST] A test alert of the bot in " in alert.json["text"]
+    posted, beat = server.got
+    assert posted.json["event"] == "TEST"
+    assert "[TEST] A test alert of the bot in " in posted.json["text"]
     assert beat.path == "/ok/beat"
 
 
@@ -68,10 +70,12 @@ def test_nothing_is_sent_without_the_option(typed: Typed, server: AlertServer) -
     assert server.got == []
 
 
-def test_the_doctor_tells_where_alerts_go_and_sends_none(typed: Typed, server: AlertServer) -> None:
+def test_the_doctor_tells_where_alerts_go_and_sends_none(
+    server: AlertServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     def line() -> str:
-        (found,) = [one for one in typed("doctor").out.splitlines() if " Alerts " in one]
-        return found
+        alert.check(Checklist(), market_bot.DOTENV_FILE)
+        return capsys.readouterr().out
 
     assert "none go anywhere" in line()
     dotenv(HEARTBEAT_URL=server.url("/ok/secret"), ALERT_COMMAND="true")
@@ -79,3 +83,5 @@ def test_the_doctor_tells_where_alerts_go_and_sends_none(typed: Typed, server: A
     dotenv(ALERT_FORMAT="slack")
     assert "FAIL  Alerts        ALERT_FORMAT is set, but ALERT_URL is not" in line()
     assert server.got == []
+    market_bot.DOTENV_FILE.write_bytes(b"\xff")
+    assert "-     Alerts        not checked: it needs .env" in line()
