@@ -128,10 +128,7 @@ def test_a_start_a_fill_a_day_and_a_halt_arrive(
     assert told.beats() > 2
     assert python(clone, "main.py", "cancel-all", "--yes", stdout=subprocess.DEVNULL).wait(30) == 0
     told.wait_for("HALT")
-    beats = told.beats()
-    code, _ = stop(bot)
-    assert code == 0
-    assert told.beats() <= beats + 1, "a halted bot goes on beating"
+    assert stop(bot)[0] == 0
     assert told.by_url() == told.by_command()
     assert [event for event, _ in told.by_url() if event != "FILL"] == ["START", "DAY", "HALT"]
     log = read(clone / "trade.log").splitlines()
@@ -151,9 +148,8 @@ def test_an_outage_its_end_and_a_refused_key_arrive(
     write_dotenv(clone, told.variables, served(faults), {"BOT_WAIT_TIME": "2"})
     bot = start("-c", SOON_AGAIN)
     told.wait_for("OUTAGE", 60)
-    beats = told.beats()
+    assert "[RECOVERED]" not in read(clone / "trade.log"), "told only when it was over"
     told.wait_for("RECOVERED", 60)
-    assert told.beats() <= beats + 1, "an outage goes on beating"
     told.wait_for("SHUTDOWN", 60)
     assert bot.wait(10) == 3, "its orders cannot be canceled without the key"
     assert told.by_url() == told.by_command()
@@ -185,6 +181,16 @@ def test_a_start_that_fails_unattended_arrives(
     assert why in text
 
 
+def test_a_start_while_the_exchange_is_away_arrives(
+    clone: Path, told: Told, start: Callable[..., subprocess.Popen[str]], served: Callable[..., dict[str, str]]
+) -> None:
+    write_dotenv(clone, told.variables, served() | {"SIM_URL": "http://127.0.0.1:9/trade-api/v2"})
+    bot = start("-c", SOON_AGAIN)
+    told.wait_for("START", 20)
+    assert "Nothing was touched; the bot tries again" in read(clone / "trade.log")
+    assert stop(bot)[0] == 0
+
+
 def test_a_second_start_that_is_refused_wakes_nobody(
     clone: Path, told: Told, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
@@ -206,7 +212,8 @@ def test_what_a_command_prints_is_seen_in_a_test(clone: Path, start: Callable[..
 
 BAD = {
     "hang": {
-        "ALERT_URL": "/hang/a", "ALERT_FORMAT": "ntfy", "ALERT_COMMAND": "sleep 60", "HEARTBEAT_URL": "/hang/b",
+        "ALERT_URL": "/hang/a", "ALERT_FORMAT": "ntfy", "ALERT_COMMAND": "sh -c 'sleep 60'",
+        "HEARTBEAT_URL": "/hang/b",
     },
     "redirect, exit 1, 500": {
         "ALERT_URL": "/redirect/a", "ALERT_FORMAT": "slack", "ALERT_COMMAND": "false", "HEARTBEAT_URL": "/500/b",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -75,9 +75,10 @@ class AlertServer:
         if what == "redirect":
             handler.send_header("Location", "/moved")
         if what == "drip":
-            handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-            while not self._ended.wait(DRIP):
-                handler.wfile.write(b"X")
+            with suppress(OSError):  # the client leaves
+                handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                while not self._ended.wait(DRIP):
+                    handler.wfile.write(b"X")
             return
         handler.send_header("Content-Length", "0")
         handler.end_headers()

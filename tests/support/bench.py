@@ -26,6 +26,7 @@ from urllib3 import HTTPResponse
 import market_bot
 from bot import connection
 from bot.connection import Connection
+from bot.notifier import SILENT, Notifier
 from bot.prod_confirmation import Confirm
 from bot.settings import Settings
 from clients import KalshiHttpClient
@@ -124,6 +125,7 @@ class Bench:
     log_file: Path
     ledger_file: Path
     confirm: Confirm | None = None
+    notifier: Notifier = SILENT
     waits: list[float] = field(default_factory=list)
     home: Path | None = None
 
@@ -143,7 +145,9 @@ class Bench:
             self._ledger = Ledger(self.ledger_file)
             if self.home:
                 patch.setenv("HOME", str(self.home))
-            self.bot = MarketBot(self.settings, self.connection, self._ledger, self.logger, self.confirm)
+            self.bot = MarketBot(
+                self.settings, self.connection, self._ledger, self.logger, self.confirm, self.notifier
+            )
 
     def know_balance(self, reading: str = "gross") -> None:
         """An earlier session of this account found out how the exchange counts cash."""
