@@ -121,8 +121,10 @@ def _ready(
         if logger is None or isinstance(error, AlreadyRuns):
             say(str(error))
         else:
-            logger.info(log_format.entry(datetime.now().astimezone(), "ERROR", str(error)))
-            _alert(notifier, str(error))
+            now = datetime.now().astimezone()
+            logger.info(log_format.entry(now, "STOP", str(error)))
+            notifier.on_event(now, "", "STOP", str(error))
+            notifier.flush(lambda event, fields, _=(): say(str(fields)))
         return None
     found = (
         f"The previous bot ({left_by}) was killed, or lost power, before it could cancel its orders"
@@ -135,13 +137,6 @@ def _ready(
         connection, warnings=warnings, hold_user=hold_user, keep_locks=keep, show_life=locks.show_life
     )
     return bot_class(settings, connection, ledger, logger, confirm, notifier)
-
-
-def _alert(notifier: Notifier, obstacle: str) -> None:
-    """Send the alert that the bot did not start. A receiver that fails is told."""
-    told = {"Why": obstacle, "Then": "the bot did not start; only you can fix this"}
-    notifier.on_event(datetime.now().astimezone(), "", "STOP", told)
-    notifier.flush(lambda event, fields, _=(): say(str(fields)))
 
 
 def _lock(file: Path, what: str, locks: HeldLocks) -> str:

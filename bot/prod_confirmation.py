@@ -119,7 +119,7 @@ def confirm(
     if missing:
         log("REAL MONEY", {"Agreement": f"needed: {'; '.join(missing)}", "Eligible": agreement.ELIGIBLE})
     if ask is None:
-        log("ERROR", no_keyboard())
+        log("STOP", no_keyboard())
         return False
     questions = [agreement.QUESTION] if missing else []
     questions += [TAKE_OVER] if takes_over else []

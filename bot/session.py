@@ -194,7 +194,7 @@ class Session:
             self._client.clock.sleep(min(left, another_bot.LOOK_SECONDS))
             strangers = self._resting_strangers()
             if not found.are_unchanged(strangers):
-                self._log("ERROR", *another_bot.trades_here(strangers))
+                self._log("STOP", *another_bot.trades_here(strangers))
                 self.bookkeeper.end_session("did not start: another bot trades on this account")
                 return False
         self._is_waiting_at_start = False

@@ -57,7 +57,7 @@ def test_real_money_touches_nothing_without_consent(
     them. Without a person's consent it only reads and exits with 2."""
     held, resting = bench.held(), {order.order_id for order in bench.resting()}
     assert on_prod(bench, None) == 2
-    assert "no keyboard to ask at" in bench.events("ERROR")[0]
+    assert "no keyboard to ask at" in bench.events("STOP")[0]
     assert on_prod(bench, lambda _: False) == 2
     assert bench.held() == held
     assert {order.order_id for order in bench.resting()} == resting
@@ -112,7 +112,7 @@ def test_an_empty_account_is_not_traded_before_somebody_agreed(bench: Bench, ans
     assert "nobody has agreed to real money on this account yet" in told[0]
     assert "brokers and their customers" in told[0]
     if answer == "no keyboard":
-        assert "market_bot.py --yes" in bench.events("ERROR")[0]
+        assert "market_bot.py --yes" in bench.events("STOP")[0]
 
 
 @pytest.mark.parametrize("first", ["a person", "--yes"])

@@ -65,3 +65,4 @@ def test_a_pause_that_was_announced_is_no_silence(beating: Bench, server: AlertS
     assert exchange.clock.now().timestamp() > begins + 600
     assert beating.events("OUTAGE") == []
     assert len(server.got) >= 17
+    assert beating.ledger.failed_in_a_row() == 0, "status --check would call it an outage"

@@ -236,7 +236,7 @@ def test_a_bot_does_not_start_next_to_one_that_renews(make_pair: Any, first: flo
     assert code == 2
     assert [order.order_id for order in pair.first.resting()] == before
     assert pair.misdeeds == []
-    assert "Another bot trades on this account: it renewed or placed orders in" in pair.second.events("ERROR")[0]
+    assert "Another bot trades on this account: it renewed or placed orders in" in pair.second.events("STOP")[0]
     assert pair.second.events("NEW SESSION") == []
 
 

@@ -166,18 +166,25 @@ def test_an_outage_its_end_and_a_refused_key_arrive(
     ("variables", "why"),
     [
         ({"BOT_TRADE_SIZE": "many"}, "BOT_TRADE_SIZE in .env = 'many': must be a number"),
+        ({"BOT_ENV": "PROD"}, "Not confirmed: no keyboard to ask at"),
         ({"BOT_ENV": "DEMO", "DEMO_KEYID": "an-id", "DEMO_KEYFILE": "gone.pem"}, "DEMO_KEYFILE"),
     ],
 )
 def test_a_start_that_fails_unattended_arrives(
-    clone: Path, told: Told, start: Callable[..., subprocess.Popen[str]], variables: dict[str, str], why: str
+    clone: Path,
+    told: Told,
+    start: Callable[..., subprocess.Popen[str]],
+    served: Callable[..., dict[str, str]],
+    variables: dict[str, str],
+    why: str,
 ) -> None:
     """Such as after a reboot: nobody reads the line on the terminal, and no service starts it again."""
-    write_dotenv(clone, told.variables, variables)
+    exchange = served() if variables == {"BOT_ENV": "PROD"} else {}
+    exchange = {name.replace("SIM_", "PROD_"): value for name, value in exchange.items()}
+    write_dotenv(clone, told.variables, exchange, variables)
     assert start("market_bot.py").wait(30) == 2
-    ((event, text),) = told.by_url()
-    assert told.by_command() == [(event, text)]
-    assert event == "STOP"
+    assert told.by_command() == told.by_url()
+    (text,) = [text for event, text in told.by_url() if event == "STOP"]
     assert why in text
 
 

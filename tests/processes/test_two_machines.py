@@ -56,7 +56,7 @@ def test_a_second_machine_does_not_start_beside_a_running_bot(tmp_path: Path, st
     second = start("two", "--yes", environment="PROD")
     output, _ = second.communicate(timeout=90)
     assert second.returncode == 2, output
-    assert "[ERROR] Another bot trades on this account: it renewed or placed orders in" in output
+    assert "[STOP] Another bot trades on this account: it renewed or placed orders in" in output
     assert "[NEW SESSION]" not in output
     assert "[CANCEL ORDER]" not in output
     cycles = read(log).count("[CYCLE]")
