@@ -81,6 +81,11 @@ class AccountState:
             found.problem = f"The state folder cannot be found: {error}"
             return found
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether this process alone has the state, so that no command can clear its halts."""
+        return self._file == IN_MEMORY
+
     # -- whose it is -------------------------------------------------------------------------------------------
 
     @property

@@ -193,3 +193,20 @@ def test_the_simulator_says_what_it_cannot_use(
     assert simulator.returncode == 2
     assert told in output
     assert "Traceback" not in output
+
+
+def test_a_halted_simulation_goes_on_after_a_resume(
+    clone: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """The exchange lives in the bot's process, and with it the account's state, which no command can reach."""
+    bot, log = start("market_bot.py"), clone / "trade.log"
+    wait_for(lambda: "[CYCLE] Number: 1 " in read(log), 30, "first cycle")
+    for times in (1, 2):
+        assert start("main.py", "cancel-all", "--yes").wait(30) == 0
+        wait_for(lambda: read(log).count("[HALT]") == times, 20, "halt")  # noqa: B023  (called at once)
+        assert start("main.py", "resume", "--yes").wait(30) == 0
+        cleared = "[INFO] Halt: cleared, a new session begins"
+        wait_for(lambda: read(log).count(cleared) == times, 20, "new session")  # noqa: B023
+        cycles = read(log).count("[CYCLE]")
+        wait_for(lambda: read(log).count("[CYCLE]") > cycles, 30, "cycle")  # noqa: B023
+    assert stop(bot)[0] == 0
