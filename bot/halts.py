@@ -152,8 +152,8 @@ def share_halts(state: AccountState, ledger: Ledger) -> list[str]:
     """Write halts that only the account's state or only the ledger has to the other.
 
     A halt is the same one if its time and reason are. One that stands in the ledger, and that a person has cleared
-    in the state, is cleared. If the state is in memory, it is the other way round: only the ledger is in a person's
-    reach. Returns what could not be written. Raises `LedgerError` if one cannot be read."""
+    in the state, is cleared. A person cannot reach a state in memory: there it is the other way round. Returns
+    what could not be written. Raises `LedgerError` if one cannot be read."""
     if state.is_in_memory:
         in_ledger = {(one.at, one.reason): one for one in ledger.halts()}
         found = [in_ledger.get((one.at, one.reason)) for one in state.halts()]

@@ -195,10 +195,10 @@ def test_log_json_writes_the_events_as_objects_too() -> None:
     for changed in ({}, {"LOG_JSON": True}):
         settings = partial(market_bot.read_settings, {"env": Environment.DEMO} | changed)
         assert launch.start(settings, paths, None, MarketBot) == 2
-        assert "[ERROR] DEMO_KEYID" in paths.log.read_text(encoding="utf-8")
+        assert "[STOP] DEMO_KEYID" in paths.log.read_text(encoding="utf-8")
         assert file.exists() is bool(changed)
     told = json.loads(file.read_text(encoding="utf-8"))
-    assert told["event"] == "ERROR"
+    assert told["event"] == "STOP"
     assert told["text"].startswith("DEMO_KEYID")
 
 

@@ -196,7 +196,7 @@ def test_nothing_is_traded_beside_a_ledger_that_cannot_be_read(
     path = market_bot.ledger_file(market_bot.env)
     path.write_text("not a ledger, and longer than the header of a database would ever be: " * 3)
     assert market_bot.main() == 2
-    assert "[ERROR] The ledger trade-sim.db cannot be opened: file is not a database" in capsys.readouterr().out
+    assert "[STOP] The ledger trade-sim.db cannot be opened: file is not a database" in capsys.readouterr().out
 
 
 def test_an_earlier_fill_is_not_counted_twice_after_a_restart(
