@@ -83,7 +83,7 @@ class AccountState:
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether this process alone has the state, so that no command can clear its halts."""
+        """Whether this process alone has the state: no command can clear its halts."""
         return self._file == IN_MEMORY
 
     # -- whose it is -------------------------------------------------------------------------------------------
