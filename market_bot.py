@@ -309,8 +309,10 @@ class MarketBot:
             cause = cancel_reasons.PAUSE if follows.until else cancel_reasons.OUTAGE
             self.session.withdraw(cause, is_told=follows.until is None)
             self.session.end()
+        if follows.stop:
+            return None
         self._between.after_failure(follows.until is not None)
-        return None if follows.stop else follows.seconds
+        return follows.seconds
 
     def _stop_on_error(self, failure: Failure) -> End:
         """Stop because only a person can fix the error."""
