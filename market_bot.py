@@ -44,7 +44,7 @@ from exchange.models import ExchangeStatus
 from execution import cancel_reasons
 from execution.plan import Plan
 from incentive import IncentiveProgram
-from ledger.entries import NewFill
+from ledger.entries import CycleRecord, NewFill
 from ledger.ledger import Ledger, file_name
 from runtime import log_format
 from runtime.console import HOME, ExitCode
@@ -193,7 +193,7 @@ class MarketBot:
         """Trade until the bot is stopped. Returns the process's exit code.
 
         `OK`, `ORDERS_MAY_REST`, or `MISCONFIGURED` if only you can fix the error or you did not confirm."""
-        return ending.run(self._trade, self.session.stop, self.log, self._notifier.flush)
+        return ending.run(self._trade, self.session.stop, self.log, self._notifier.flush_at_end)
 
     def _trade(self) -> End:
         """Run cycle after cycle. Returns when the loop ends by itself."""
@@ -303,7 +303,7 @@ class MarketBot:
         now, orders = self._clock.now(), self.session.resting_text()
         follows = self._retry_policy.on_failure(failure.recovery, now, self.settings.wait_time)
         problem = "" if follows.until else failure.text  # what fails in an announced pause is none
-        self._bookkeeper.record_failed(log_events.cycle_record(self._client, began, sent_before, problem=problem))
+        self._bookkeeper.record_failed(self._cycle_record(began, sent_before, problem=problem))
         recovery.log_failed_cycle(self.log, failure, follows, self._retry_policy.count, orders, now)
         if follows.ends:
             cause = cancel_reasons.PAUSE if follows.until else cancel_reasons.OUTAGE
@@ -372,7 +372,7 @@ class MarketBot:
         told = cooldowns.after_requests(memory, self._executor, outcome, quotes, self._strategy, self._clock.now())
         self._log_guards(told)
         markets = self.incentive_program.quoted & outcome.resting.keys()
-        cycle = log_events.cycle_record(self._client, began, sent_before, len(markets), outcome.orders)
+        cycle = self._cycle_record(began, sent_before, len(markets), outcome.orders)
         mark = self._bookkeeper.close_cycle(cycle, account.free_cash)
         kept = self._executor.kept(decision.plan)
         done = CycleReport(self._cycle, cycle, kept, bool(account.unread), decision, outcome, quotes, mark)
@@ -394,6 +394,16 @@ class MarketBot:
     def _log_guards(self, told: Iterable[Mapping[str, str]]) -> None:
         for said in told:
             self.log("GUARD", said)
+
+    def _cycle_record(
+        self, began: datetime, sent_before: int, markets: int = 0, orders: int = 0, problem: str = ""
+    ) -> CycleRecord:
+        """The record of a cycle that `began` after `sent_before` requests."""
+        took = (self._clock.now() - began).total_seconds()
+        sent, without = self._client.requests_sent - sent_before, self._client.optional_calls.failing
+        return CycleRecord(
+            began, took, sent, markets, orders, problem, "\n".join(map(log_events.failing_call, without))
+        )
 
 
 MARKET_BOT = MarketBot  # the design document's spelling

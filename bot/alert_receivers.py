@@ -22,7 +22,7 @@ from html import escape
 from typing import NamedTuple, Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from bot.connection import Variables, is_loopback
+from bot.connection import Variables, is_loopback, is_protected
 from bot.network_settings import session_to
 from exchange.errors import ConfigError
 from exchange.http_session import CutShort
@@ -220,8 +220,7 @@ def _address(url: str) -> Iterator[str]:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         parts, host = SplitResult("", "", "", "", ""), ""
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    if url and not (host and is_safe and url.isprintable() and " " not in url):
+    if url and not (host and is_protected(parts.scheme, host) and url.isprintable() and " " not in url):
         yield "must be an address that begins with https:// (plain http:// only to this machine)"
 
 

@@ -37,7 +37,6 @@ class Topic(Enum):
     STOP = "a stop by itself"
     FILL = "a large fill"
     DAY = "the day's line"
-    TEST = "a test"
 
 
 TOPICS = {
@@ -49,7 +48,6 @@ TOPICS = {
     "SHUTDOWN": Topic.STOP,
     "FILL": Topic.FILL,
     "DAY": Topic.DAY,
-    "TEST": Topic.TEST,
 }
 """The events that may be alerts. An event's name is one word."""
 

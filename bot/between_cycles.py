@@ -17,6 +17,7 @@ from bot.decision import Decision
 from bot.notifier import Notifier
 from bot.session import REPORT_LACKS_IT, Session
 from bot.settings import Settings
+from ledger import day_summary
 from ledger.ledger import Ledger
 from runtime.log_format import Log
 
@@ -76,20 +77,20 @@ class BetweenCycles:
         """Log what a day brought once it is over, also one that ended while no bot ran.
 
         Raises a `LedgerError`."""
-        if not self._ledger.begun:
-            return
         today = self._client.clock.now().date()
+        if self._told == today - _DAY or not self._ledger.begun:
+            return
         over = [] if self._told else self._last_run(today)
         told = self._told or today - _DAY
         over += [told + _DAY * number for number in range(1, (today - told).days)]
         for day in over:
-            self._log(*log_events.day(self._ledger.summary(day)))
+            self._log(*log_events.day(day_summary.summary(self._ledger, day)))
         self._told = today - _DAY
 
     def _last_run(self, today: date) -> list[date]:
         """The last day of an earlier run, unless that run went on today and told it."""
-        last = self._ledger.last_day(today)
-        return [last] if last and self._ledger.summary(today).marks <= 1 else []
+        last = day_summary.last_day(self._ledger, today)
+        return [last] if last and day_summary.summary(self._ledger, today).marks <= 1 else []
 
     def _use_slack(self) -> None:
         """Read prices missing from the report, and scan a due board."""

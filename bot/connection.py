@@ -251,7 +251,7 @@ def _base_url(url: str, environment: Environment) -> str:
         raise ConfigError(f"{variable} is not an address: {error}") from None
     if parts.username or parts.password:
         raise ConfigError(f"{variable} must not contain a user name or a password")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+    if not is_protected(parts.scheme, host):
         raise ConfigError(
             f"{variable} must begin with https:// (plain http:// only to this machine), but is {url}"
         )
@@ -264,6 +264,13 @@ def _base_url(url: str, environment: Environment) -> str:
             f"{variable} leads to the exchange with real money, but env is {environment.value}: {url}"
         )
     return url.rstrip("/")
+
+
+def is_protected(scheme: str, host: str) -> bool:
+    """Whether nobody on the way can read what is sent.
+
+    With https, or http to this machine."""
+    return scheme == "https" or (scheme == "http" and is_loopback(host))
 
 
 def is_loopback(host: str) -> bool:

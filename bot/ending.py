@@ -28,12 +28,12 @@ class End(NamedTuple):
 
 
 def run(
-    trade: Callable[[], End], stop: Callable[[str], int], log: Log, flush: Callable[[Log], None] = lambda _: None
+    trade: Callable[[], End], stop: Callable[[str], int], log: Log, flush: Callable[[], None] = lambda: None
 ) -> int:
     """Trade until the run ends. Returns the process's exit code.
 
     `stop` cancels the bot's orders, for a reason, logs `[SHUTDOWN]`, and returns an exit code.
-    `flush` sends the last alerts; it raises nothing."""
+    `flush` sends the last alerts, after `[SHUTDOWN]`, the log's last line; it raises nothing."""
     ends: list[End] = []
     failed: list[Exception] = []
 
@@ -50,14 +50,8 @@ def run(
         log("STOP", {"Why": f"an error in the bot ({named(failed[0])})", "Then": "start it again"})
     end = ends[0] if ends else End(asked or "an error in the bot", ExitCode.OK)
     code = max(_stop(partial(stop, end.why), log), end.code) if end.why else end.code
-    signals.until_hurried(partial(flush, _say_errors))
+    signals.until_hurried(flush)
     return code
-
-
-def _say_errors(event: str, fields: object, _: object = ()) -> None:
-    """A log for after `[SHUTDOWN]`, which is the last line of `trade.log`."""
-    if event == "ERROR":
-        say(str(fields))
 
 
 def _stop(stop: Callable[[], int], log: Log) -> int:

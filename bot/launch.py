@@ -124,7 +124,7 @@ def _ready(
             now = datetime.now().astimezone()
             logger.info(log_format.entry(now, "STOP", str(error)))
             notifier.on_event(now, "", "STOP", str(error))
-            notifier.flush(lambda event, fields, _=(): say(str(fields)))
+            notifier.flush_at_end()
         return None
     found = (
         f"The previous bot ({left_by}) was killed, or lost power, before it could cancel its orders"

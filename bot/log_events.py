@@ -16,7 +16,6 @@ from typing import NamedTuple
 from bot.blocked_sales import BlockedSale, blocked_sales
 from bot.decision import Decision
 from bot.halts import worst_case
-from clients import KalshiHttpClient
 from exchange.models import ExchangeStatus, Program
 from exchange.optional_calls import ASKED_AGAIN, LONGEST, FailingCall
 from exchange.trading_hours import Span
@@ -268,20 +267,6 @@ def quoted_market(candidate: Candidate, is_unpaid: bool) -> Fields:
     if is_unpaid:
         said["Unpaid"] = f"${decided.window:.2f} a window is below the $1.00 floor: it will be paid $0.00"
     return said
-
-
-def cycle_record(
-    client: KalshiHttpClient,
-    began: datetime,
-    sent_before: int,
-    markets: int = 0,
-    orders: int = 0,
-    problem: str = "",
-) -> CycleRecord:
-    """The record of a cycle that `began` after `sent_before` requests, and ends now."""
-    took = (client.clock.now() - began).total_seconds()
-    sent, without = client.requests_sent - sent_before, client.optional_calls.failing
-    return CycleRecord(began, took, sent, markets, orders, problem, "\n".join(map(failing_call, without)))
 
 
 def day(found: DaySummary) -> Event:

@@ -16,6 +16,7 @@ from functools import partial
 from bot.alert_receivers import Configured, Heartbeat, NotDelivered, Receiver
 from bot.alerts import Alert, BackOff, Outbox, is_alert
 from runtime import log_format
+from runtime.last_words import say
 from runtime.log_format import Log
 
 FLUSH_SECONDS = 5.0
@@ -50,10 +51,21 @@ class Notifier:
         for channel in self._channels:
             channel.flush(until, log, is_last=self._stops_by_itself)
 
+    def flush_at_end(self) -> None:
+        """Send what waits when the log has its last line.
+
+        What fails goes to stderr. Raises as `flush`."""
+        self.flush(_say_errors)
+
     def beat(self, log: Log) -> None:
         """Tell the dead man's switch that a cycle went well. Raises as `flush`."""
         if self._heart:
             self._heart.beat(log)
+
+
+def _say_errors(event: str, fields: object, _: object = ()) -> None:
+    if event == "ERROR":
+        say(str(fields))
 
 
 class _Patient:

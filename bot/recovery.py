@@ -156,11 +156,10 @@ def resting_text(last_expiry: datetime | None, now: datetime) -> str:
 
 def log_recovered(log: Log, retry_policy: RetryPolicy, now: datetime) -> None:
     """Log that the exchange is back, if quotes had been given up."""
-    if retry_policy.gave_up:
-        minutes = (now - retry_policy.since).total_seconds() / 60 if retry_policy.since else 0.0
-        if retry_policy.since:
-            log(
-                "RECOVERED", {"Exchange": f"is back after {minutes:,.0f} min", "Failed cycles": retry_policy.count}
-            )
-        else:
-            log("INFO", {"Exchange": "is back as announced"})
+    if not retry_policy.gave_up:
+        return
+    if retry_policy.since is None:
+        log("INFO", {"Exchange": "is back as announced"})
+        return
+    took = f"after {(now - retry_policy.since).total_seconds() / 60:,.0f} min"
+    log("RECOVERED", {"Exchange": f"is back {took}", "Failed cycles": retry_policy.count})

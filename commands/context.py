@@ -62,8 +62,11 @@ def environment() -> Environment:
 
 def connected() -> tuple[Environment, Connection]:
     """Connect to the exchange of the settings' environment. Raises `ConfigError`."""
-    named = environment()
-    return named, connection.connect(named, variables())
+    import market_bot
+
+    found = variables()
+    named = environment_of(market_bot.env, replaced_by(found))
+    return named, connection.connect(named, found)
 
 
 def headline(environment: Environment, exchange: str, money: str) -> str:

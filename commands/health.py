@@ -46,7 +46,7 @@ def run() -> int:
     Raises `ConfigError` for a wrong setting, `LedgerError` if the ledger cannot be read."""
     settings = context.settings()
     try:
-        found = _read(context.environment())
+        found = _read(settings.env)
     except OSError as error:
         print(f"NOT KNOWN: {market_bot.paths().lock} cannot be read ({error.strerror})")
         return ExitCode.FAILED

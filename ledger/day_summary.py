@@ -6,13 +6,14 @@ Promise:
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from ledger import sql_rows
-from ledger.database import Database
+from exchange.account import Fill
+from ledger.daily_pnl import midnight
 from ledger.entries import AccountMark
+from ledger.ledger import Ledger
 
 
 class DaySummary(NamedTuple):
@@ -30,27 +31,25 @@ class DaySummary(NamedTuple):
     contracts: Decimal
 
 
-def summary(file: Database, day: date) -> DaySummary:
+def summary(ledger: Ledger, day: date) -> DaySummary:
     """Read the summary of a day. Raises `LedgerError`."""
-    span = tuple(sql_rows.to_micros(_midnight(one)) for one in (day, day + timedelta(days=1)))
-    marks = file.rows("SELECT * FROM marks WHERE at >= ? AND at < ? ORDER BY at DESC", *span)
-    counted = "SELECT count(*), coalesce(sum(problem != ''), 0) FROM cycles WHERE began >= ? AND began < ?"
-    ((cycles, failed),) = file.rows(counted, *span)
-    rows = file.rows("SELECT * FROM fills WHERE time >= ? AND time < ? AND NOT earlier", *span)
-    fills = list(map(sql_rows.fill_of, rows))
-    contracts = sum((fill.count for fill in fills), start=Decimal(0))
-    last = sql_rows.mark_of(marks[0]) if marks else None
-    return DaySummary(day, last, len(marks), cycles, failed, len(fills), contracts)
+    marks = [mark for mark in ledger.marks() if mark.at.date() == day]
+    cycles = [cycle for cycle in ledger.cycles() if cycle.began.date() == day]
+    changes = [change for change in ledger.changes(midnight(day)) if change.time.date() == day]
+    counts = [change.count for change in changes if isinstance(change, Fill)]
+    return DaySummary(
+        day,
+        marks[-1] if marks else None,
+        len(marks),
+        len(cycles),
+        sum(bool(cycle.problem) for cycle in cycles),
+        len(counts),
+        sum(counts, start=Decimal(0)),
+    )
 
 
-def last_day(file: Database, before: date) -> date | None:
+def last_day(ledger: Ledger, before: date) -> date | None:
     """The last day before another on which a cycle did not fail, None if not known.
 
     Raises `LedgerError`."""
-    end = sql_rows.to_micros(_midnight(before))
-    ((last,),) = file.rows("SELECT max(at) FROM marks WHERE at < ?", end)
-    return None if last is None else sql_rows.from_micros(last).date()
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(0), timezone.utc)
+    return max((mark.at.date() for mark in ledger.marks() if mark.at.date() < before), default=None)

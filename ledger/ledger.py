@@ -23,11 +23,10 @@ from typing import Any
 from exchange.account import Fill, Identity, Settlement
 from exchange.models import Program
 from exchange.orderbook import Book
-from ledger import day_summary, ownership, sql_rows
+from ledger import ownership, sql_rows
 from ledger.balance_reading import KnownCashRule
 from ledger.cash_reconciliation import ExplainedSpan
 from ledger.database import Database, insert
-from ledger.day_summary import DaySummary
 from ledger.entries import (
     EPOCH,
     AccountMark,
@@ -246,14 +245,6 @@ class Ledger:
         worked = "SELECT coalesce(max(id), 0) FROM cycles WHERE problem = ''"
         ((count,),) = self._file.rows(f"SELECT count(*) FROM cycles WHERE id > ({worked})")  # noqa: S608  (no input is in it)
         return int(count)
-
-    def summary(self, day: date) -> DaySummary:
-        """What is known of a UTC day."""
-        return day_summary.summary(self._file, day)
-
-    def last_day(self, before: date) -> date | None:
-        """The last day before another on which a cycle did not fail, if it is still known."""
-        return day_summary.last_day(self._file, before)
 
     def programs(self) -> dict[str, list[Program]]:
         """All sets of terms that each program has had, by program id, latest last."""
