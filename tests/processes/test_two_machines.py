@@ -19,8 +19,8 @@ BEGIN = (
     "m.TRADE_SIZE = m.AUTO; m.MAX_CAPITAL = 500; m.MAX_EVENT_LOSS = 250; m.FILL_COST = 0; "
     "raise SystemExit(m.main())"
 )
-"""With sizes that are paid, as real money needs them. A cycle on a busy machine takes seconds: a start sees a renewal
-because it waits until shortly before the orders expire."""
+"""With sizes that are paid, as real money needs them. On a busy machine a cycle takes seconds: the second start
+sees a renewal because it waits until shortly before the orders expire."""
 
 Start = Callable[..., subprocess.Popen[str]]
 
