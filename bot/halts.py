@@ -157,9 +157,9 @@ def share_halts(state: AccountState, ledger: Ledger) -> list[str]:
     if state.is_in_memory:
         in_ledger = {(one.at, one.reason): one for one in ledger.halts()}
         found = [in_ledger.get((one.at, one.reason)) for one in state.halts()]
-        cleared = [one for one in found if one and one.cleared]
-        if cleared and len(cleared) == len(found) and cleared[-1].cleared:
-            state.clear_halts(cleared[-1].cleared, cleared[-1].cleared_by or "")
+        cleared = [(one.cleared, one.cleared_by or "") for one in found if one and one.cleared]
+        if cleared and len(cleared) == len(found):
+            state.clear_halts(*cleared[-1])
     of_account = {(one.at, one.reason): one for one in state.halts(standing=False, own=True)}
     of_ledger = {(one.at, one.reason) for one in ledger.halts()}
     standing = [(one.at, one.reason) for one in ledger.halts(standing=True)]
