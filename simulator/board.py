@@ -33,7 +33,7 @@ from simulator.listing import (
     ListedSeries,
 )
 from simulator.matching import CONTRACT, DOLLAR_PIPS
-from simulator.people import Shape
+from simulator.rivals import Shape
 from simulator.value import EventValue, MarketValue, strike_for
 
 CALM = 1.0
@@ -95,7 +95,7 @@ class Board:
             ListedSeries(series, kind.question, kind.category, _frequency(kind.open_for), kind.shard, kind.fees),
             kind.question, exclusive=kind.ranges, strike_date=reads,
         )  # fmt: skip
-        hidden = EventValue(exchange.seed, event.ticker, max(opens, exchange.now), reads, kind.news_a_day)
+        hidden = EventValue(exchange.fortune, event.ticker, max(opens, exchange.now), reads, kind.news_a_day)
         # At listing, the middle strike of the ladder is worth about one half.
         centre = self._dice.gauss(0.0, 0.4)
         cuts = [centre + strike_for(1 - (n + 1) / (kind.strikes + 1)) for n in range(kind.strikes)]
@@ -158,7 +158,7 @@ class Board:
         date = f"{datetime.fromtimestamp(now + DAY, timezone.utc):%y%b%d}".upper()
         series = ListedSeries("KXODD", "Oddities", "World", "custom", 0)
         event = ListedEvent(exchange.next_number(), f"KXODD-{date}", series, "Oddities")
-        hidden = EventValue(exchange.seed, event.ticker, now, now + 4 * DAY, CALM)
+        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM)
         calm = _shape(kinds.thin(self._dice), kinds.thin(self._dice), 2)
 
         def odd(name: str, shape: Shape = calm, seconds: float = 4 * DAY, grid: Grid = LINEAR) -> ListedMarket:
@@ -193,7 +193,7 @@ class Board:
         event = ListedEvent(
             exchange.next_number(), f"KXODDFREE-{date}", series, "Free of fees", fees=FeeTerms("quadratic", 0)
         )
-        hidden = EventValue(exchange.seed, event.ticker, now, now + 4 * DAY, CALM)
+        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM)
         market = ListedMarket(
             exchange.next_number(), f"{event.ticker}-1", event, "A market without fees", now - DAY, now + 4 * DAY,
             resolves=now + 4 * DAY,
@@ -208,7 +208,7 @@ class Board:
         fees = FeeTerms("quadratic_with_combo_maker_fees")
         series = ListedSeries("KXMVESPORTS", "Combos", "Exotics", "custom", 1, fees)
         event = ListedEvent(exchange.next_number(), f"KXMVESPORTS-{date}", series, "Combo", combo=True)
-        hidden = EventValue(exchange.seed, event.ticker, now, now + 2 * DAY, CALM)
+        hidden = EventValue(exchange.fortune, event.ticker, now, now + 2 * DAY, CALM)
         market = ListedMarket(
             exchange.next_number(), f"{event.ticker}-1", event, "Both favourites win", now - HOUR, now + 2 * DAY,
             CENTI_EDGE, resolves=now + 2 * DAY,
@@ -230,7 +230,7 @@ class Board:
             resolves=now + 7 * DAY,
         )  # fmt: skip
         shape, worth = shape_of(levels, grid)
-        hidden = EventValue(exchange.seed, ticker, now, now + 7 * DAY, CALM)
+        hidden = EventValue(exchange.fortune, ticker, now, now + 7 * DAY, CALM)
         self._list(market, MarketValue(hidden, strike_for(worth), sure=0.9999), shape, 300.0)
         self._program(market, 140, now, 7 * DAY)
 

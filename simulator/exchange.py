@@ -63,14 +63,16 @@ class EngineRefusal(Refusal):
 
 class Exchange:
     """All state of one exchange.
-    Ids and random numbers come from `seed`: the same seed with the same requests gives the same exchange.
+    Ids and random numbers come from `seed`: the same seed with the same requests gives the same exchange. Another
+    `luck` gives other hidden values and other visits of the simulated traders on the same board.
     `pauses` lists the current pauses of each shard: "trading" or "exchange". `worth` gives the hidden value of a
     market's YES at a time, in dollars; no trader reads it. `running` are the meters of running programs by
     market. `ended` are the meters of ended windows in which an account scored. `top_tick` is how windows that
     start from now on are scored. `reading` is how contested questions are answered."""
 
-    def __init__(self, now: float, seed: int, reading: Reading = REAL) -> None:
+    def __init__(self, now: float, seed: int, reading: Reading = REAL, luck: int = 0) -> None:
         self.seed = seed
+        self.fortune = f"{seed}:{luck}" if luck else str(seed)
         self.reading = reading
         self.opened = now
         self.timeline = Timeline(now)
@@ -111,6 +113,10 @@ class Exchange:
     def next_number(self) -> int:
         """The next rising number. Lists are paged in the order of these numbers."""
         return next(self._numbers)
+
+    def dice(self, name: str) -> random.Random:
+        """The random numbers of a simulated trader or a hidden value, by its name."""
+        return random.Random(f"{self.fortune}:{name}")
 
     # -- accounts -------------------------------------------------------------------------------------------
 
@@ -208,7 +214,8 @@ class Exchange:
             market.note_touch(self.now)
             number = self.next_number()
             self.trades.append(PublicTrade(number, market.ticker, trade.price, trade.size, order.is_bid, self.now))
-            market.stirred += trade.maker.owner is None
+            if trade.maker.owner is None:
+                market.stir()
             for side in (trade.taker, trade.maker):
                 if side.owner is not None:
                     self._book_fill(market, trade, side, number)

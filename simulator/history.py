@@ -14,7 +14,9 @@ import random
 from simulator.exchange import Exchange
 from simulator.listing import DAY, ListedMarket, Touch
 from simulator.matching import CONTRACT
-from simulator.people import INFORMED, MEDIAN_TAKE, NOISE, TAKE_SPREAD
+from simulator.people import INFORMED, NOISE
+from simulator.takers import MEDIAN_TAKE
+from simulator.visitor import SIZE_SPREAD
 
 PIECES = 4
 """Number of trades that stand for the last day before the opening (or the market's life, if that is shorter).
@@ -60,8 +62,8 @@ def _takes(market: ListedMarket, take_seconds: float, who: frozenset[str]) -> tu
 
 def _taken(rests: float) -> float:
     """Average contracts of a random take if `rests` contracts rest."""
-    z = math.log(rests / MEDIAN_TAKE) / TAKE_SPREAD
-    less = MEDIAN_TAKE * math.exp(TAKE_SPREAD**2 / 2) * _normal(z - TAKE_SPREAD)
+    z = math.log(rests / MEDIAN_TAKE) / SIZE_SPREAD
+    less = MEDIAN_TAKE * math.exp(SIZE_SPREAD**2 / 2) * _normal(z - SIZE_SPREAD)
     return less + rests * _normal(-z)
 
 

@@ -124,7 +124,7 @@ def _clear(exchange: Exchange, market: ListedMarket) -> None:
     for half in (market.book.bids, market.book.asks):
         for order in half.everyone():
             exchange.withdraw(market, order)
-    market.stirred += 1
+    market.stir()
     exchange.changed(market)
 
 

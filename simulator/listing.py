@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -117,8 +118,9 @@ class ListedMarket:
     """A market as the exchange lists it. Times are Unix seconds.
     `result` is yes, no or scalar, and empty before; `payout`: pips that a YES contract then pays.
     `strikes`: YES pays above the first, and up to the second if there is one; None: the market has no strike.
-    `owned` are the resting orders of accounts, oldest first. `stirred` counts fills of simulated traders' resting
-    orders and clearings of the book. `to_look_at`: the market may have changed, and a look is scheduled."""
+    `owned` are the resting orders of accounts, oldest first. `stirred` counts fills of simulated traders' orders
+    and clearings of the book; `on_stir` is called after each. `to_look_at`: the market may have changed, and
+    a look is scheduled."""
 
     number: int
     ticker: str
@@ -140,6 +142,7 @@ class ListedMarket:
     last_price: int = 0
     volume: int = 0
     stirred: int = 0
+    on_stir: Callable[[], None] | None = None
     to_look_at: bool = False
     touches: deque[Touch] = field(default_factory=lambda: deque(maxlen=TOUCHES_KEPT))
     quotes: deque[Quote] = field(default_factory=deque)
@@ -147,6 +150,12 @@ class ListedMarket:
     @property
     def shard(self) -> int:
         return self.event.series.shard
+
+    def stir(self) -> None:
+        """Note that simulated traders' orders were filled or cleared."""
+        self.stirred += 1
+        if self.on_stir is not None:
+            self.on_stir()
 
     def note_touch(self, now: float) -> None:
         """Record the best prices if they or the volume changed."""

@@ -36,12 +36,14 @@ def open_exchange(
     top_tick: TopTick = TopTick.COUNTED,
     programs_end: float | None = None,
     reading: Reading = REAL,
+    luck: int = 0,
 ) -> Exchange:
     """Open an exchange at `now` (Unix seconds) with the simulated traders of `who`.
     The board is invented, with `programs` liquidity programs, or comes from a file of recorded `books`. No program
     runs after `programs_end` (Unix seconds; None: programs go on). Contested questions are answered by `reading`.
+    Another `luck` gives other hidden values and other visits of the traders on the same board.
     Raises `UnusableBooks` if that file cannot be used."""
-    exchange = Exchange(now, seed, reading)
+    exchange = Exchange(now, seed, reading, luck)
     exchange.top_tick = top_tick
     board = Board(exchange, frozenset(who), programs_end)
     if books is None:

@@ -44,7 +44,7 @@ class EventValue:
     """The hidden walk of one event from `start` on. The outcome is known at `reads`.
     Times are Unix seconds. The variance from start to end is 1. `news_a_day` is the rate of jumps."""
 
-    def __init__(self, seed: int, event: str, start: float, reads: float, news_a_day: float) -> None:
+    def __init__(self, seed: int | str, event: str, start: float, reads: float, news_a_day: float) -> None:
         self.reads = reads
         self._start = start
         self._last_hour = max(reads - LAST_HOUR, start)
@@ -78,6 +78,10 @@ class EventValue:
         """The number of the walk's point at a time.
         Values change only from one point to the next, and at the reading."""
         return int((time - self._start) / STEP) if time > self._start else 0
+
+    def time(self, step: int) -> float:
+        """The time of the walk's point `step`."""
+        return self._start + step * STEP
 
     def _at(self, step: int) -> float:
         while len(self._walk) <= step:
