@@ -26,16 +26,25 @@ import requests
 import market_bot
 from bot import connection
 from bot.connection import Connection, embedded_client
+from bot.settings import Settings, strategy_of
 from clients import KalshiHttpClient
+from incentive import Strategy
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
+from selection.ranking import Selection
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
 from simulator.opening import CUSTOMER
 from simulator.statement import statement
 
 START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
+
+BUILDING_SEEDS = range(1, 31)
+"""Boards on which a rule may be built and tuned; what it nets on them proves nothing."""
+
+HELD_OUT_SEEDS = range(101, 131)
+"""Boards on which a finished rule is judged; nothing is set by what they show."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -77,6 +86,27 @@ class Desk:
             self.bot.watch(began + self.wait)
             clock.sleep(max(began + self.wait - clock.monotonic(), 0.0))
 
+    def run(self, hours: float, before_cycle: Callable[[], None]) -> None:
+        """Run the bot's own loop, and end it as Ctrl-C does at the first cycle after some hours.
+
+        Unlike `cycles` it also scans the board again, and sells what needs a second look. Raises a `RuntimeError`
+        if the bot stopped or halted by itself."""
+        clock, trade, ends = self.exchange.clock, self.bot.start_trading, []
+        until = clock.monotonic() + hours * 3_600
+
+        def cycle() -> Selection | None:
+            before_cycle()
+            if clock.monotonic() >= until:
+                ends.append(clock.now())
+                raise KeyboardInterrupt
+            return trade()
+
+        self.bot.start_trading = cycle  # type: ignore[method-assign]
+        self.bot.run()
+        stopped = [*self.told("HALT"), *self.told("STOP")]
+        if stopped or not ends:
+            raise RuntimeError(f"the bot stopped by itself: {(stopped or self.log)[-1]}")
+
     def told(self, event: str) -> list[str]:
         return [line for line in self.log if f"[{event}]" in line]
 
@@ -101,10 +131,12 @@ def desk(
     settings: Mapping[str, object] = MappingProxyType({}),
     bot_class: type[MarketBot] = MarketBot,
     tier: str = "basic",
+    strategy_of: Callable[[Settings], Strategy] = strategy_of,
 ) -> Iterator[Desk]:
     """Open a desk on a board of `programs` with the simulated traders `who`.
 
-    `settings` replace the shipped ones. `tier` sets the rate limits, which the bot reads only in `run`."""
+    `settings` replace the shipped ones. `tier` sets the rate limits, which the bot reads only in `run`.
+    `strategy_of` makes of the checked settings how the bot prices, screens and chooses markets."""
     exchange = embedded.start(seed, None, None, START, programs, tuple(who), tier)
     client = embedded_client(exchange)
     checked = market_bot.read_settings(settings)
@@ -114,7 +146,8 @@ def desk(
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "trade-sim.db")
         try:
-            bot = bot_class(checked, Connection(client, exchange.about, is_private=True), ledger, logger)
+            connected = Connection(client, exchange.about, is_private=True)
+            bot = bot_class(checked, connected, ledger, logger, strategy=strategy_of(checked))
             yield Desk(bot, exchange, client, kept.lines, checked.wait_time)
         finally:
             ledger.close()
