@@ -158,8 +158,8 @@ LOG_FILE = HOME / "trade.log"
 class MarketBot:
     """One account on one exchange, traded in a loop.
 
-    `confirm` asks the person at the keyboard; None if there is no keyboard. `notifier` sends alerts. `strategy`: how
-    to price, screen and choose markets; None: as the settings say."""
+    `confirm` asks the person at the keyboard; None if there is no keyboard. `notifier` sends alerts. `strategy`:
+    how to price, screen and choose markets; None: as the settings say."""
 
     def __init__(
         self,

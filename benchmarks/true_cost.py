@@ -3,8 +3,8 @@
 Promise:
 - The board's own luck, by which strategies are judged, is not looked at: the cost is no knowledge of the future.
 
-A small maker rests a few contracts on both sides of every market with a program, at the price of the bot's rule in
-version 0.10.0 (`TodaysPrice`), directly on the exchange. It skips what that rule skips, and the hours before a
+A small maker rests a few contracts on both sides of every market with a program, directly on the exchange. Its price
+is that of the bot's rule in version 0.10.0 (`TodaysPrice`). It skips what that rule skips, and the hours before a
 market ends, as the bot does. Each fill is compared with the market's hidden value a while later. Fees and exits are
 left out.
 """
@@ -28,7 +28,7 @@ from simulator.order_entry import OrderTerms
 from simulator.people import EVERYBODY
 from simulator.rewards import Meter, at_top_tick
 
-LUCKS = range(1, 7)
+LUCKS = range(1, 9)
 """Other lucks of a board; 0 is its own."""
 
 AFTER = 900.0
@@ -41,10 +41,11 @@ MOST_AHEAD = 300 * CONTRACT
 LEAST_HOURS = 6.0
 """The bot's `INCENTIVE_SIZE` and `MIN_HOURS_TO_CLOSE`, as shipped."""
 
-FEW = 300.0
+FEW = 600.0
 """Contracts for which a market's kind counts in its cost, and the board in its kind's.
 
-FEWDOC"""
+Of 10 to 3,000, this weight made costs of four lucks of boards 1 to 4 tell best those of the other four: the mean
+square of the error was a sixth less than with the board's mean alone."""
 
 OWNER = "maker"
 MINUTE = 60.0
