@@ -3,10 +3,10 @@
 Promise:
 - The board's own luck, by which strategies are judged, is not looked at: the cost is no knowledge of the future.
 
-A small maker rests a few contracts on both sides of every market with a program, directly on the exchange. Its price
-is that of the bot's rule in version 0.10.0 (`TodaysPrice`). It skips what that rule skips, and the hours before a
-market ends, as the bot does. Each fill is compared with the market's hidden value a while later. Fees and exits are
-left out.
+A small maker rests a few contracts on both sides of every market with a program, directly on the exchange. Its
+price is that of the bot's rule in version 0.10.0 (`TodaysPrice`). It skips what that rule skips, and the hours
+before a market ends, as the bot does. Each fill is compared with the market's hidden value a while later. Fees and
+exits are left out.
 """
 
 from __future__ import annotations

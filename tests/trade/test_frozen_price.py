@@ -31,18 +31,16 @@ def told(found: Prices | Skip) -> Reason | tuple[Decimal | Reason, ...]:
     return tuple(side.reason if isinstance(side, Skip) else side for side in found)
 
 
-@given(
-    st.data(), st.sampled_from(GRIDS), st.sampled_from([None, 1, 700]), st.integers(0, 4),
-    st.sampled_from([None, 0, 300, 2_000]),
-)  # fmt: skip
+@given(st.data(), st.sampled_from(GRIDS), st.sampled_from([None, 1, 700]), st.integers(0, 4))
 def test_the_frozen_rule_is_the_rule_of_trade(
-    data: st.DataObject, grid: PriceGrid, size: int | None, delta: int, limit: int | None
+    data: st.DataObject, grid: PriceGrid, size: int | None, delta: int
 ) -> None:
     """Delete this test when `trade.py` gets another rule: `TodaysPrice` stays what it was."""
     rivals = data.draw(strategies.books(grid))
     levels = data.draw(st.sampled_from(rivals[1:]))
     found = builders.incentive(grid, program()._replace(target=data.draw(strategies.targets(levels))))
-    terms = (None if size is None else Decimal(size), delta, None if limit is None else Decimal(limit))
+    limit = data.draw(st.sampled_from([None, Decimal(0), Decimal(300), Decimal(2_000)]))
+    terms = (None if size is None else Decimal(size), delta, limit)
     frozen, now = (told(rule(*terms).prices(found, rivals)) for rule in (TodaysPrice, Trade))
     event(str(now) if isinstance(now, Reason) else "quoted")
     assert frozen == now
@@ -57,6 +55,15 @@ DEEP = book(yes=cents((54, 80), (52, 160), (50, 900)), no=cents((44, 250), (42, 
 )
 def test_each_rule_rests_where_its_name_says(rule: Rule, yes: str, no: str) -> None:
     assert rule(None, 1, None).prices(builders.incentive(), DEEP) == Prices(Decimal(yes), Decimal(no))
+
+
+@pytest.mark.parametrize("limit", [239, 240, 241, 250])
+def test_the_frozen_limit_is_the_limit_of_trade(limit: int) -> None:
+    """240 contracts rest at the YES price or ahead of it, 250 at the NO price."""
+    frozen, now = (
+        told(rule(None, 1, Decimal(limit)).prices(builders.incentive(), DEEP)) for rule in (TodaysPrice, Trade)
+    )
+    assert frozen == now
 
 
 @pytest.mark.parametrize("rule", [TodaysPrice, TouchPrice, ReferencePrice])
