@@ -87,10 +87,10 @@ class Desk:
             clock.sleep(max(began + self.wait - clock.monotonic(), 0.0))
 
     def run(self, hours: float, before_cycle: Callable[[], None]) -> None:
-        """Run the bot's own loop, and end it as Ctrl-C does at the first cycle after some hours.
+        """Run the bot's own loop, and end it as Ctrl-C does after some hours.
 
-        Unlike `cycles` it also scans the board again, and sells what needs a second look. Raises a `RuntimeError`
-        if the bot stopped or halted by itself."""
+        It ends where the next cycle would begin. Unlike `cycles` it also scans the board again, and sells what
+        needs a second look. Raises a `RuntimeError` if the bot stopped or halted by itself."""
         clock, trade, ends = self.exchange.clock, self.bot.start_trading, []
         until = clock.monotonic() + hours * 3_600
 

@@ -46,11 +46,11 @@ Results = Mapping[str, Sequence[Result]]
 
 
 def payable(accrued: float, seconds: float, window: float, cap: float | None = None) -> float:
-    """The part of a running window's accrual that would be paid if the window went on like this.
+    """The part of a running window's accrual that counts as paid.
 
-    `accrued`: dollars earned in `seconds`, the part of the run that lies in the window of `window` seconds. `cap`:
-    the most that the whole window pays, in dollars. 0 if at this pace the whole window would pay less than $1.00.
-    """
+    It counts if the whole window would be paid at this pace. `accrued`: dollars earned in `seconds`, the part of
+    the run that lies in the window of `window` seconds. `cap`: the most that the whole window pays, in dollars. 0
+    if the whole window would pay less than $1.00."""
     if seconds <= 0:
         return 0.0
     whole = accrued * window / seconds

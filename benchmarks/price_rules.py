@@ -32,7 +32,9 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TodaysPrice(Trade):
-    """The reference, or `trade_delta` ticks behind the rivals' best bid, whichever is lower."""
+    """The reference, or `trade_delta` ticks behind the rivals' best bid.
+
+    Whichever is lower."""
 
     def prices(self, incentive: RewardedMarket, rivals: Book) -> Prices | Skip:
         """As `Trade.prices`."""
@@ -94,7 +96,9 @@ class TouchPrice(TodaysPrice):
 
 @dataclass(frozen=True, slots=True)
 class ReferencePrice(TouchPrice):
-    """The reference, also at the best bid. If the rivals are too few to set it: the best bid."""
+    """The reference, also at the best bid.
+
+    If the rivals are too few to set it: the best bid."""
 
     def wanted(
         self, grid: PriceGrid, side: Side, levels: Sequence[Level], reference: Wanted | None

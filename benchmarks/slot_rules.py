@@ -1,9 +1,10 @@
-"""Ways to choose markets that ask neither what fills cost nor what is paid, to compare the bot with.
+"""Ways to choose markets without asking what fills cost or what is paid.
 
 Promise:
 - Only the choice differs: prices, limits, exits and the loop are the bot's.
 
-Public bots choose like this: a fixed size in the markets with the richest pools, or with the emptiest books.
+The bot is compared with them (`benchmarks.strategies`). Public bots choose like this: a fixed size in the markets
+with the richest pools, or with the emptiest books.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from trade import no_book, target_missed
 
 @dataclass(frozen=True, slots=True)
 class BestFirst(Strategy):
-    """Fixed sizes in the markets of the highest `merit`, as many as the slots and the limits allow.
+    """Fixed sizes in the markets of the highest `merit`.
 
-    A market that has a slot counts for a quarter more, as in the bot's own ranking. `merit` is above 0."""
+    It takes as many as the slots and the limits allow. A market that has a slot counts for a quarter more, as in
+    the bot's own ranking. `merit` is above 0."""
 
     merit: Callable[[Candidate], float]
 
@@ -56,7 +58,9 @@ class BestFirst(Strategy):
         return Selection(tuple(chosen), (*beyond, *left_out, *skipped))
 
     def _candidate(self, incentive: RewardedMarket, rivals: Book | None, now: datetime) -> Candidate | Skip:
-        """The market with the fixed size on each side that has a price, or why it pays nobody."""
+        """The market with the fixed size on each side that has a price.
+
+        Returns the reason if it has none, or pays nobody."""
         if rivals is None:
             return no_book(incentive)
         prices, size = self.trade.prices(incentive, rivals), self.trade.trade_size
@@ -78,7 +82,9 @@ def richest(candidate: Candidate) -> float:
 
 
 def emptiest(candidate: Candidate) -> float:
-    """The less the rivals score, the more: both sides, by the richest program that counts."""
+    """The less the rivals score, the more.
+
+    Both sides count, by the richest program whose seconds count."""
     yes, no = next(sides for sides in candidate.scored.sides if sides is not None)
     return 1 / (1 + yes.rivals + no.rivals)
 

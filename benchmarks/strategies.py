@@ -1,4 +1,4 @@
-"""Judge pricing rules: the bot and its rivals in method, with the same money on the same boards.
+"""Judge pricing rules: other strategies and the bot on the same boards.
 
 Run it with `python -m benchmarks.strategies [--boards N] [--first SEED] [--hours H] [--programs N]
 [--strategies a,b] [--building] [--out FILE]`. A run with the same `--out` skips what is finished. Boards are held
@@ -123,7 +123,9 @@ def trade(job: Job) -> Result:
 
 
 def _told_costs(job: Job) -> dict[str, object]:
-    """Settings that tell a bot each market's true cost of a fill. Below $0 it counts as $0."""
+    """Settings that tell a bot each market's true cost of a fill.
+
+    A cost below $0 counts as $0. A market without one has the board's."""
     costs = pooled(true_costs(job.seed, job.programs, job.hours))
     avoided = read_settings().avoid
     told = {

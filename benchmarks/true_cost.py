@@ -1,7 +1,8 @@
-"""What a fill in each market really costs, by replays of the same board with other luck.
+"""What a fill in each market really costs, by replays with other luck.
 
 Promise:
-- The board's own luck, by which strategies are judged, is not looked at: the cost is no knowledge of the future.
+- The board is the same, but its own luck, by which strategies are judged, is not looked at: the cost is no
+  knowledge of the future.
 
 A small maker rests a few contracts on both sides of every market with a program, directly on the exchange. Its
 price is that of the bot's rule in version 0.10.0 (`TodaysPrice`). It skips what that rule skips, and the hours
@@ -56,9 +57,9 @@ Answer = TypeVar("Answer")
 
 
 class Cost(NamedTuple):
-    """What fills in a market cost: dollars a contract, its standard error, and the contracts filled.
+    """What fills in a market cost: dollars a contract, and the contracts filled.
 
-    The standard error is over lucks, and infinite if fewer than two of them had fills."""
+    `standard_error`: of the dollars, over lucks; infinite if fewer than two of them had fills."""
 
     contracts: float
     dollars: float
@@ -66,7 +67,7 @@ class Cost(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """What one luck's fills in a market lost, in dollars, and how many contracts they were."""
+    """What one luck's fills in a market lost in all, in dollars."""
 
     contracts: float
     dollars: float
@@ -75,7 +76,7 @@ class Losses(NamedTuple):
 def true_costs(
     seed: int, programs: int, hours: float, lucks: Collection[int] = LUCKS, who: Collection[str] = EVERYBODY
 ) -> dict[str, Cost]:
-    """What a fill costs in each market of a board that had any, by ticker, in the first hours.
+    """What a fill costs in each market that had any in the first hours, by ticker.
 
     The board is that of `benchmarks.harness.desk`."""
     found: dict[str, list[Losses]] = defaultdict(list)
@@ -86,7 +87,9 @@ def true_costs(
 
 
 class PooledCosts(NamedTuple):
-    """Costs of a fill in dollars a contract, by ticker, and that of a market of which nothing is known."""
+    """Costs of a fill in dollars a contract.
+
+    `board`: in a market of which nothing is known."""
 
     by_ticker: Mapping[str, float]
     board: float
@@ -107,16 +110,16 @@ def pooled(costs: Mapping[str, Cost]) -> PooledCosts:
 
 
 def kind_of(ticker: str) -> str:
-    """The kind of a market on an invented board, by its ticker; of an oddity, the series."""
+    """The kind of a market on an invented board; of an oddity, its series."""
     found = [kind.prefix for kind in KINDS if ticker.startswith(kind.prefix)]
     return max(found, key=len, default=ticker.partition("-")[0])
 
 
 def usual_price(market: ListedMarket, is_bid: bool, own: Order | None, target: int) -> int | None:
-    """The price of `TodaysPrice` for a side of a market that it quotes, in pips of YES.
+    """The price of `TodaysPrice` for a side of a market that it quotes.
 
-    None if it would leave the side empty. `own`: the maker's resting order there, which does not count. `target`:
-    in 1/100 contract."""
+    In pips of YES. None if it would leave the side empty. `own`: the maker's resting order there, which does not
+    count. `target`: in 1/100 contract."""
     grid, step = market.grid, 1 if is_bid else -1
     levels = list(_rivals(market.book.half(is_bid), own))
     behind = grid.price(grid.tick(levels[0][0]) - step) if levels else None
@@ -184,7 +187,7 @@ def _requote(
 
 
 def _try(request: Callable[..., Answer], *arguments: object) -> Answer | None:
-    """A request's answer, None if the market moved since it was decided, or trading is paused."""
+    """A request's answer, None if the market moved or trading is paused."""
     try:
         return request(*arguments)
     except Refusal as no:
@@ -210,7 +213,7 @@ def _cost(lucks: Sequence[Losses]) -> Cost:
 
 
 def _mean(costs: Collection[Cost], prior: float, weight: float) -> float:
-    """The cost of a contract over several markets, with `weight` contracts at a `prior`."""
+    """The cost of a contract over some markets and `weight` contracts at a `prior`."""
     contracts = sum(cost.contracts for cost in costs) + weight
     dollars = sum(cost.contracts * cost.dollars for cost in costs) + weight * prior
     return dollars / contracts if contracts else 0.0

@@ -225,11 +225,11 @@ class Allocator:
         spent = allocation.spent + step * sizes.units[side]
         if spent > self._budget.money:
             return None
-        changed = sizes.option((count, option.counts[1]) if side == 0 else (option.counts[0], count))
-        net = allocation.net - option.net + changed.net
+        counts = (count, option.counts[1]) if side == 0 else (option.counts[0], count)
+        net = allocation.net - option.net + sizes.net(counts) * sizes.hysteresis
         if better_than is not None and net <= better_than + 1e-12:
             return None
-        picks = (*allocation.picks[:place], (number, changed), *allocation.picks[place + 1 :])
+        picks = (*allocation.picks[:place], (number, sizes.option(counts)), *allocation.picks[place + 1 :])
         if better_than is not None and any(one.net <= 0 for _, one in picks):
             return None
         return Allocation(net, spent, picks) if self._fits_in(picks, number) else None
