@@ -188,6 +188,7 @@ class SizeOptions:
         most_yes, most_no = budget.most_on(incentive)
         self.most: Counts = (most_yes // yes if yes else 0, most_no // no if no else 0)
         self._scored: tuple[dict[int, list[SideScore | None]], ...] = ({}, {})
+        self._shares: tuple[dict[int, list[float | None]], ...] = ({}, {})
         self._nets: dict[Counts, float] = {}
         self._volume = incentive.market.volume_a_day(now)
         self._fills = self._lost_by_fills(YES, prices.yes), self._lost_by_fills(NO, prices.no)
@@ -234,11 +235,19 @@ class SizeOptions:
             for program in self.incentive.programs
         ]
 
+    def _shares_of(self, side: int, count: int) -> list[float | None]:
+        """Our share of a side with `count` of our contracts, as `scores`, rivals multiplied."""
+        known = self._shares[side].get(count)
+        if known is None:
+            times, scores = self._rules.rival_multiplier, self.scores(side, count)
+            known = self._shares[side][count] = [None if one is None else one.share(times) for one in scores]
+        return known
+
     def both(self, counts: Counts) -> list[tuple[_WindowPayout, float]]:
         """Each window whose seconds count, with the sum of our shares."""
-        times, on_yes, on_no = self._rules.rival_multiplier, self.scores(0, counts[0]), self.scores(1, counts[1])
+        on_yes, on_no = self._shares_of(0, counts[0]), self._shares_of(1, counts[1])
         return [
-            (window, yes.share(times) + no.share(times))
+            (window, yes + no)
             for window, yes, no in zip(self._windows, on_yes, on_no, strict=True)
             if yes is not None and no is not None
         ]
@@ -334,12 +343,10 @@ class SizeOptions:
         """Whether `count` contracts on a side make a window worth funding.
 
         `given`: the contracts on the other side."""
-        ours, other = self.scores(side, count)[number], self.scores(1 - side, given)[number]
+        ours, other = self._shares_of(side, count)[number], self._shares_of(1 - side, given)[number]
         if ours is None or other is None:
             return False
-        times = self._rules.rival_multiplier
-        expected = self._windows[number].expects(ours.share(times) + other.share(times))
-        return expected >= self._rules.min_window
+        return self._windows[number].expects(ours + other) >= self._rules.min_window
 
     def rough_value(self, budget: SizingBudget, trade_ticker_size: int, exactly: bool = False) -> RoughValue:
         """The market's value at the best of a few splits of the money between its sides.
