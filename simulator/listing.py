@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from simulator.fees import STANDARD, FeeTerms
-from simulator.matching import DOLLAR_PIPS, MatchingBook, Order
+from simulator.matching import CONTRACT, DOLLAR_PIPS, MatchingBook, Order
 
 DAY = 86_400.0
 
@@ -117,6 +117,7 @@ class Quote(NamedTuple):
 class ListedMarket:
     """A market as the exchange lists it. Times are Unix seconds.
     `result` is yes, no or scalar, and empty before; `payout`: pips that a YES contract then pays.
+    `earlier_volume` is from before the day before the exchange opened.
     `strikes`: YES pays above the first, and up to the second if there is one; None: the market has no strike.
     `owned` are the resting orders of accounts, oldest first. `stirred` counts fills of simulated traders' orders
     and clearings of the book; `on_stir` is called after each. `to_look_at`: the market may have changed, and
@@ -141,6 +142,7 @@ class ListedMarket:
     owned: dict[str, Order] = field(default_factory=dict)
     last_price: int = 0
     volume: int = 0
+    earlier_volume: int = 0
     stirred: int = 0
     on_stir: Callable[[], None] | None = None
     to_look_at: bool = False
@@ -156,6 +158,10 @@ class ListedMarket:
         self.stirred += 1
         if self.on_stir is not None:
             self.on_stir()
+
+    def assume_earlier_volume(self, now: float) -> None:
+        """Assume that all days before the last day had the volume of the last day."""
+        self.earlier_volume = round(self.volume * max(now - self.opened - DAY, 0.0) / DAY / CONTRACT) * CONTRACT
 
     def note_touch(self, now: float) -> None:
         """Record the best prices if they or the volume changed."""
@@ -180,6 +186,11 @@ class ListedMarket:
         bids, asks = self.book.bids, self.book.asks
         bid, ask = bids.best() or 0, asks.best() or 0
         return Quote(now, bid, ask, bids.size_at(bid), asks.size_at(ask), self.last_price)
+
+    @property
+    def total_volume(self) -> int:
+        """The volume since the market opened."""
+        return self.earlier_volume + self.volume
 
     def volume_since(self, time: float) -> int:
         """Volume since a time, as far back as the records in `touches` reach."""

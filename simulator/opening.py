@@ -11,7 +11,7 @@ from pathlib import Path
 from simulator import order_entry, people
 from simulator.board import Board
 from simulator.exchange import Exchange
-from simulator.listing import ListedMarket
+from simulator.listing import DAY, ListedMarket
 from simulator.matching import CONTRACT, DOLLAR
 from simulator.order_entry import OrderTerms
 from simulator.pauses import plan_maintenance
@@ -37,13 +37,16 @@ def open_exchange(
     programs_end: float | None = None,
     reading: Reading = REAL,
     luck: int = 0,
+    past: float = DAY,
 ) -> Exchange:
     """Open an exchange at `now` (Unix seconds) with the simulated traders of `who`.
     The board is invented, with `programs` liquidity programs, or comes from a file of recorded `books`. No program
     runs after `programs_end` (Unix seconds; None: programs go on). Contested questions are answered by `reading`.
-    Another `luck` gives other hidden values and other visits of the traders on the same board.
+    Another `luck` gives other hidden values and other visits of the traders on the same board. The traders have
+    traded for `past` seconds when it opens, if rivals are among them: without rivals nobody refills the books.
     Raises `UnusableBooks` if that file cannot be used."""
-    exchange = Exchange(now, seed, reading, luck)
+    exchange = Exchange(now - past if people.RIVALS in who else now, seed, reading, luck)
+    exchange.opened = now
     exchange.top_tick = top_tick
     board = Board(exchange, frozenset(who), programs_end)
     if books is None:
@@ -52,6 +55,7 @@ def open_exchange(
         for ticker, levels in read_books(books).items():
             board.recorded(ticker, levels)
     plan_maintenance(exchange)
+    exchange.advance(now)
     use_account(exchange)
     exchange.advance(now)
     return exchange
