@@ -25,7 +25,7 @@ from simulator.listing import (
     ListedSeries,
     PublicTrade,
 )
-from simulator.matching import DOLLAR_PIPS, Match, MatchingBook, Order
+from simulator.matching import DOLLAR_PIPS, Match, Order
 from simulator.reading import REAL, Reading
 from simulator.rewards import Meter, Snapshots, TopTick
 from simulator.timeline import Timeline
@@ -327,15 +327,3 @@ class Exchange:
         order = Order(market.ticker, is_bid, price, size)
         market.book.half(is_bid).add(order)
         return order
-
-
-def account_value(exchange: Exchange, account: Account) -> int:
-    """Value of an account's positions at the best bids now, in 1/1,000,000 dollar."""
-    return sum(_mark(exchange.markets[ticker].book, held.count) for ticker, held in account.holdings.items())
-
-
-def _mark(book: MatchingBook, held: int) -> int:
-    if held >= 0:
-        return held * (book.bids.best() or 0)
-    best_ask = book.asks.best()
-    return -held * (DOLLAR_PIPS - best_ask) if best_ask is not None else 0
