@@ -162,7 +162,7 @@ class Board:
         date = f"{datetime.fromtimestamp(now + DAY, timezone.utc):%y%b%d}".upper()
         series = ListedSeries("KXODD", "Oddities", "World", "custom", 0)
         event = ListedEvent(exchange.next_number(), f"KXODD-{date}", series, "Oddities")
-        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM, now - DAY)
+        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM, max(now - DAY, exchange.now))
         calm = _shape(kinds.thin(self._dice), kinds.thin(self._dice), 2)
 
         def odd(name: str, shape: Shape = calm, seconds: float = 4 * DAY, grid: Grid = LINEAR) -> ListedMarket:
@@ -197,7 +197,7 @@ class Board:
         event = ListedEvent(
             exchange.next_number(), f"KXODDFREE-{date}", series, "Free of fees", fees=FeeTerms("quadratic", 0)
         )
-        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM, now - DAY)
+        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM, max(now - DAY, exchange.now))
         market = ListedMarket(
             exchange.next_number(), f"{event.ticker}-1", event, "A market without fees", now - DAY, now + 4 * DAY,
             resolves=now + 4 * DAY,
@@ -212,7 +212,9 @@ class Board:
         fees = FeeTerms("quadratic_with_combo_maker_fees")
         series = ListedSeries("KXMVESPORTS", "Combos", "Exotics", "custom", 1, fees)
         event = ListedEvent(exchange.next_number(), f"KXMVESPORTS-{date}", series, "Combo", combo=True)
-        hidden = EventValue(exchange.fortune, event.ticker, now, now + 2 * DAY, CALM, now - HOUR)
+        hidden = EventValue(
+            exchange.fortune, event.ticker, now, now + 2 * DAY, CALM, max(now - HOUR, exchange.now)
+        )
         market = ListedMarket(
             exchange.next_number(), f"{event.ticker}-1", event, "Both favourites win", now - HOUR, now + 2 * DAY,
             CENTI_EDGE, resolves=now + 2 * DAY,
@@ -234,7 +236,7 @@ class Board:
             resolves=now + 7 * DAY,
         )  # fmt: skip
         shape, worth = shape_of(levels, grid)
-        hidden = EventValue(exchange.fortune, ticker, now, now + 7 * DAY, CALM, now - DAY)
+        hidden = EventValue(exchange.fortune, ticker, now, now + 7 * DAY, CALM, max(now - DAY, exchange.now))
         self._list(market, MarketValue(hidden, strike_for(worth), sure=0.9999), shape, 300.0, opens_untouched=True)
         self._program(market, 140, now, 7 * DAY)
 
