@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import random
 import uuid
-from collections import deque
 from collections.abc import Callable
 from itertools import count
 
@@ -31,9 +30,6 @@ from simulator.rewards import Meter, Snapshots, TopTick
 from simulator.timeline import Timeline
 
 SHARDS = {0: "Default", 1: "Exotics", 2: "Crypto and Commodities", 3: "Sports"}
-
-TRADES_KEPT = 100_000
-"""Number of latest trades on the public tape."""
 
 GROUP_WINDOW = 15.0
 """Seconds over which an order group counts its fills."""
@@ -83,7 +79,6 @@ class Exchange:
         self.markets: dict[str, ListedMarket] = {}
         self.programs: list[ListedProgram] = []
         self.accounts: dict[str, Account] = {}
-        self.trades: deque[PublicTrade] = deque(maxlen=TRADES_KEPT)
         self.pauses: dict[int, list[str]] = {}
         self.running: dict[str, list[Meter]] = {}
         self.ended: list[Meter] = []
@@ -213,7 +208,7 @@ class Exchange:
             market.volume += trade.size
             market.note_touch(self.now)
             number = self.next_number()
-            self.trades.append(PublicTrade(number, market.ticker, trade.price, trade.size, order.is_bid, self.now))
+            market.note_trade(PublicTrade(number, market.ticker, trade.price, trade.size, order.is_bid, self.now))
             if trade.maker.owner is None:
                 market.stir()
             for side in (trade.taker, trade.maker):
