@@ -7,7 +7,7 @@ Promise:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -73,16 +73,17 @@ def start(
     balance: str | None = None,
     reading: Reading = REAL,
     past: float = DAY,
+    told: Callable[[str], None] = lambda _: None,
 ) -> EmbeddedExchange:
     """Open an exchange with a new key. It starts `at` a time, or now if None.
     `faults` are the rules of a script (`simulator.faults`). No program runs after `programs_end`.
     Contested questions are answered by `reading`; `balance`, "gross" or "net", decides that of the balance. The
-    traders have traded for `past` seconds before (`open_exchange`)."""
+    traders have traded for `past` seconds before, and `told` receives the progress of that (`open_exchange`)."""
     clock = SimulatedClock(at or datetime.now(timezone.utc), pace)
     last = None if programs_end is None else programs_end.timestamp()
     chosen = reading.with_balance(balance)
     exchange = open_exchange(
-        clock.now().timestamp(), seed, books, programs, who, top_tick, last, chosen, past=past
+        clock.now().timestamp(), seed, books, programs, who, top_tick, last, chosen, past=past, told=told
     )
     api = Api(exchange, tier=TIERS[tier])
     front = Mishaps(api, parse_faults(faults)) if faults else api
