@@ -54,9 +54,9 @@ def quoted(path: Path) -> str:
 
 
 def progress(text: str) -> None:
-    """Show the progress of long work on a terminal, in one line that the next text replaces.
+    """Show the progress of long work on a terminal.
 
-    An empty text clears it. In a pipe nothing is shown."""
+    It is one line, which the next text replaces and an empty one clears. In a pipe nothing is shown."""
     if sys.stderr.isatty():
         print(f"\r{text:60}", end="\r", file=sys.stderr, flush=True)
 

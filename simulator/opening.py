@@ -44,9 +44,11 @@ def open_exchange(
     """Open an exchange at `now` (Unix seconds) with the simulated traders of `who`.
     The board is invented, with `programs` liquidity programs, or comes from a file of recorded `books`. No program
     runs after `programs_end` (Unix seconds; None: programs go on). Contested questions are answered by `reading`.
-    Another `luck` gives other hidden values and other visits of the traders on the same board. The traders have
-    traded for `past` seconds when it opens, if rivals are among them: without rivals nobody refills the books. That
-    takes a while on a large board: `told` receives the progress.
+    Another `luck` gives other hidden values and other visits of the traders on the same board.
+
+    The traders have traded for `past` seconds when it opens, if rivals are among them: without rivals nobody
+    refills the books. That takes a while on a large board: `told` receives the progress.
+
     Raises `UnusableBooks` if that file cannot be used."""
     exchange = Exchange(now - past if people.RIVALS in who else now, seed, reading, luck)
     exchange.opened = now

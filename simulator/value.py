@@ -42,8 +42,8 @@ SURE = 0.985
 
 class EventValue:
     """The hidden walk of one event since it was `opened` (None: at `start`).
-    Times are Unix seconds. The outcome is known at `reads`. The walk is 0 at `start`, and its variance from there to
-    the end is 1. `news_a_day` is the rate of jumps.
+    Times are Unix seconds. The outcome is known at `reads`. The walk is 0 at `start`, and its variance from there
+    to the end is 1. `news_a_day` is the rate of jumps.
 
     The time before `start` is walked backwards, as fast as the quiet days after it. A random walk has no
     direction: who knows only the past cannot tell where it goes from `start`."""
