@@ -5,7 +5,8 @@ with all simulated traders, once with each pair of settings. Columns in dollars:
 
 * *rewards*: the value of the bot's seconds by the exchange's own record. It is before the $1.00 floor, because no
   window ends within the run.
-* *trading*: the result of fills, fees and settlements, with open positions valued at the best bids.
+* *trading*: the result of fills, fees and settlements, and what selling all open positions at the end would bring
+  after fees (`simulator/worth.py`).
 * *exit cost*: what sales at the best bid gave away against the mid price, with their fees. Trading includes it.
 """
 

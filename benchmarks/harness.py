@@ -117,10 +117,10 @@ class Desk:
         return statement(self.exchange.api.exchange, CUSTOMER)
 
     def worth(self) -> Decimal:
-        """Dollars from trades, fees and settlements, with positions at the best bids."""
+        """Dollars from trades, fees and settlements, and from selling all positions now."""
         said = self.statement
         kinds = ("trade", "fee", "settlement")
-        return sum((Decimal(said["totals"].get(kind, 0)) for kind in kinds), start=Decimal(said["value"]))
+        return sum((Decimal(said["totals"].get(kind, 0)) for kind in kinds), start=Decimal(said["worth"]))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from exchange.clock import WallClock
 from exchange.errors import ConfigError
 from exchange.signing import Signer, key_file_warning, load_key
 from ledger.account_state import AccountState
-from runtime.console import HOME, in_project
+from runtime.console import HOME, in_project, progress
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
 
@@ -194,7 +194,7 @@ def open_client(environment: Environment, dotenv_file: Path = DOTENV_FILE) -> Ka
 
 
 def _embedded(warnings: tuple[str, ...]) -> Connection:
-    exchange = embedded.start()
+    exchange = embedded.start(told=progress)
     return Connection(embedded_client(exchange), exchange.about, is_private=True, warnings=warnings)
 
 

@@ -43,7 +43,7 @@ from rewards.skips import Skip, contracts
 from risk import exposure
 from risk.exposure import Headroom
 from runtime import log_format
-from runtime.console import ExitCode, table, typed
+from runtime.console import ExitCode, progress, table, typed
 from selection.ranking import Selection
 from simulator.embedded import OPENED
 
@@ -97,7 +97,7 @@ def read_view(client: KalshiHttpClient, settings: Settings, known: LedgerKnowled
     `known`: what the bot's ledger knows. Raises `ExchangeError` if the exchange does not answer.
     """
     strategy = strategy_of(settings)
-    incentives = IncentiveProgram(client, strategy, _progress)
+    incentives = IncentiveProgram(client, strategy, progress)
     status = client.get_exchange_status()
     resting = client.get_resting_orders().items
     ours = [order for order in resting if trade.is_own(order)]
@@ -110,12 +110,6 @@ def read_view(client: KalshiHttpClient, settings: Settings, known: LedgerKnowled
     quoted = frozenset(order.ticker for order in ours)
     board = incentives.scan(status, resting, expires, headroom, known.accrued_by_program, quoted=quoted)
     return BoardView(settings, incentives, strategy, board, headroom, resting, expires)
-
-
-def _progress(text: str) -> None:
-    """Show a scan's progress on a terminal, in one line that is overwritten."""
-    if sys.stderr.isatty():
-        print(f"\r{text:60}", end="\r", file=sys.stderr, flush=True)
 
 
 # -- the ranked board ------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from operator import attrgetter
 from exchange import parse_markets
 from exchange.errors import ExchangeError, Unreadable
 from exchange.json_fields import JsonObject, PartialList, read_list
-from exchange.models import Candle, Event, ExchangeStatus, Market, Program, Schedule, Series
+from exchange.models import Candle, Event, ExchangeStatus, Market, Program, Schedule, Series, TradeList
 from exchange.optional_calls import OptionalCall, OptionalCalls, optional
 from exchange.orderbook import Book
 from exchange.rate_limits import Endpoint
@@ -130,6 +130,34 @@ class MarketData:
         sticks = read_list(pages, "markets", parse_markets.candles, identity=tuple)
         found = {(one.ticker, one.end): one for several in sticks for one in several}
         return PartialList(tuple(found[key] for key in sorted(found)), sticks.unreadable)
+
+    def get_trades(
+        self, ticker: str, since: datetime, until: datetime | None = None, *, most_pages: int
+    ) -> TradeList:
+        """GET /markets/trades: what was traded in a market, block trades included.
+
+        The span is from `since` to `until` (None: now), both included. Its newest trades are read, up to
+        `most_pages` (1 or more) of 1,000. A market that is not listed has none. Raises `Unreadable` if pages are
+        left and the trades did not come newest first: the exchange does not document their order."""
+        # Whether "after" and "before" a second include it is not documented: a second more is asked for.
+        query: dict[str, object] = {
+            "ticker": ticker, "min_ts": int(since.timestamp()) - 1, "limit": LONGEST_PAGE,
+        }  # fmt: skip
+        if until is not None:
+            query["max_ts"] = int(until.timestamp()) + 1
+        pages = list(islice(self._pages("/markets/trades", query), most_pages))
+        found = read_list(pages, "trades", parse_markets.trade, attrgetter("trade_id"))
+        last, is_complete, read_from = pages[-1], True, since
+        if last.optional("cursor", last.text):  # pages are left
+            times = [trade.time for trade in found]
+            if times and times[0] < times[-1]:
+                raise Unreadable(last.source, "trades should be listed newest first")
+            ends = [until] if until else []
+            oldest = min([*times, *ends], default=self._transport.clock.now())
+            is_complete, read_from = oldest < since, max(oldest, since)
+        within = [trade for trade in found if since <= trade.time and (until is None or trade.time <= until)]
+        newest_first = tuple(sorted(within, key=attrgetter("time"), reverse=True))
+        return TradeList(newest_first, found.unreadable, is_complete=is_complete, read_from=read_from)
 
     @optional(OptionalCall.SERIES)
     def get_all_series(self) -> PartialList[Series]:

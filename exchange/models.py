@@ -15,11 +15,13 @@ field are dataclasses: `count` is already a tuple method. The account's types ar
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime, time
 from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
+from exchange.json_fields import PartialList
 from exchange.orderbook import ONE_DOLLAR, Bid, PriceGrid, Side
 
 _HOUR, _DAY = 3_600.0, 86_400.0
@@ -236,6 +238,34 @@ class Candle(NamedTuple):
     def no_bid(self) -> Decimal | None:
         """The best NO bid: a YES ask at p is a NO bid at 1 - p."""
         return None if self.yes_ask is None else ONE_DOLLAR - self.yes_ask
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTrade:
+    """A trade between any two users, of `count` contracts at `yes_price` dollars.
+
+    `taker_side`: what the taker bought; to sell YES is to buy NO. `is_block`: negotiated, so it took nothing from
+    the book."""
+
+    trade_id: str
+    ticker: str
+    yes_price: Decimal
+    count: Decimal
+    taker_side: Side
+    time: datetime
+    is_block: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TradeList(PartialList[PublicTrade]):
+    """A market's trades in a span of time, newest first, as far as they were read.
+
+    `is_complete`: the span was read to its beginning. `read_from`: all that was traded after that time was read,
+    though some of it may be unreadable. That is the span's beginning if the list is complete, and its end if pages
+    are left and no trade was readable."""
+
+    is_complete: bool = field(kw_only=True)
+    read_from: datetime = field(kw_only=True)
 
 
 class OrderRequest(NamedTuple):

@@ -27,11 +27,12 @@ from exchange.models import (
     Market,
     MarketStatus,
     Program,
+    PublicTrade,
     Schedule,
     Series,
     WeeklyHours,
 )
-from exchange.orderbook import ONE_DOLLAR, Book, Level, PriceGrid, PriceRange
+from exchange.orderbook import ONE_DOLLAR, Book, Level, PriceGrid, PriceRange, Side
 
 CENTI_CENTS = Decimal(10_000)
 """Units of `period_reward` and `max_reward_per_account` in a dollar."""
@@ -172,6 +173,24 @@ def _closing(f: JsonObject, side: str) -> Decimal | None:
     spread = f.optional(side, f.nested)
     price = spread.optional("close_dollars", spread.decimal) if spread else None
     return None if price is None or not 0 < price < 1 else price
+
+
+def trade(f: JsonObject) -> PublicTrade:
+    """Parse a public trade. One that is not called a block trade is none."""
+    price, count = f.decimal("yes_price_dollars"), f.decimal("count_fp")
+    if not 0 <= price <= ONE_DOLLAR:
+        raise f.wrong("yes_price_dollars", "should be a price up to a dollar")
+    if count <= 0:
+        raise f.wrong("count_fp", "should be contracts, above 0")
+    return PublicTrade(
+        trade_id=f.text("trade_id"),
+        ticker=f.text("ticker"),
+        yes_price=price,
+        count=count,
+        taker_side=f.enum("taker_outcome_side", Side),
+        time=f.time("created_time"),
+        is_block=f.optional("is_block_trade", f.boolean) or False,
+    )
 
 
 def series(f: JsonObject) -> Series:

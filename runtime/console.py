@@ -53,6 +53,14 @@ def quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
+def progress(text: str) -> None:
+    """Show the progress of long work on a terminal.
+
+    It is one line, which the next text replaces and an empty one clears. In a pipe nothing is shown."""
+    if sys.stderr.isatty():
+        print(f"\r{text:60}", end="\r", file=sys.stderr, flush=True)
+
+
 class ExitCode(IntEnum):
     """The exit code of a process, the highest if several apply.
 

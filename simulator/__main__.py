@@ -17,6 +17,7 @@ from simulator.api.service import ROOT, Api
 from simulator.embedded import SEED
 from simulator.faults import UnusableFaults, read_faults
 from simulator.keyfile import UnusableKey, key_id, read_or_make
+from simulator.kinds import HOUR
 from simulator.mishaps import Mishaps
 from simulator.opening import CASH, OTHER_CUSTOMER, PROGRAMS, open_exchange
 from simulator.reading import READINGS, REAL
@@ -25,6 +26,7 @@ from simulator.rewards import TopTick
 from simulator.server import HOST, Control, SimulatorServer
 
 MOST_PROGRAMS = 50_000
+MOST_PAST_HOURS = 24
 
 
 class PortTaken(Exception):
@@ -35,11 +37,10 @@ def serve(arguments: argparse.Namespace) -> int:
     rules = read_faults(arguments.faults) if arguments.faults else []
     key = read_or_make(arguments.key_file, arguments.ed25519)
     who = people.EVERYBODY - set(arguments.without)
-    if sys.stderr.isatty():
-        print("building the board ...", end="\r", file=sys.stderr, flush=True)
     exchange = open_exchange(
         time.time(), arguments.seed, arguments.books, arguments.programs, who, TopTick(arguments.top_tick),
         arguments.programs_end, READINGS[arguments.reading].with_balance(arguments.balance),
+        past=arguments.past_hours * HOUR, told=_progress,
     )  # fmt: skip
     api = Api(exchange, {key_id(key): key.public_key()}, tier=TIERS[arguments.tier])
     if arguments.read_only:
@@ -76,6 +77,12 @@ def serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _progress(text: str) -> None:
+    """Show the progress of the opening on a terminal, in one line that is overwritten."""
+    if sys.stderr.isatty():
+        print(f"\r{text:60}", end="\r", file=sys.stderr, flush=True)
+
+
 def _add_key(api: Api, file: Path, whose: str, arguments: argparse.Namespace) -> str:
     """Let another key in. Returns its id."""
     key = read_or_make(file, arguments.ed25519)
@@ -95,6 +102,12 @@ def _port(text: str) -> int:
 def _programs(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= MOST_PROGRAMS):
         raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_PROGRAMS:,}")
+    return int(text)
+
+
+def _hours(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= MOST_PAST_HOURS):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MOST_PAST_HOURS}")
     return int(text)
 
 
@@ -136,6 +149,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--without", type=_people, default=[], metavar="WHO",
         help=f"simulated traders to leave out: {', '.join(sorted(people.EVERYBODY))}, separated by commas",
+    )  # fmt: skip
+    parser.add_argument(
+        "--past-hours", type=_hours, default=MOST_PAST_HOURS, metavar="N",
+        help=f"hours that simulated traders have traded when it opens, 0 to {MOST_PAST_HOURS} (default "
+        f"{MOST_PAST_HOURS}); on a large board that takes minutes",
     )  # fmt: skip
     parser.add_argument(
         "--top-tick", choices=[one.value for one in TopTick], default=TopTick.COUNTED.value,

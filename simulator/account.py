@@ -13,7 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from simulator.matching import DOLLAR_PIPS, Order
+from simulator.matching import DOLLAR, DOLLAR_PIPS, Order
+
+CENT = DOLLAR // 100
 
 
 @dataclass(slots=True)
@@ -36,6 +38,12 @@ class Holding:
     def traded(self) -> int:
         """What all contracts ever bought cost."""
         return self.yes_cost + self.no_cost
+
+    def pays(self, payout: int) -> int:
+        """What the contracts held pay at settlement, in 1/1,000,000 dollar.
+        It is whole cents, rounded down. `payout`: pips that a YES contract pays."""
+        exact = self.count * payout if self.count > 0 else -self.count * (DOLLAR_PIPS - payout)
+        return exact // CENT * CENT
 
 
 @dataclass(frozen=True, slots=True)

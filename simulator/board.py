@@ -16,7 +16,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from simulator import history, kinds, people
+from simulator import kinds, people
 from simulator.exchange import Exchange
 from simulator.fees import FeeTerms
 from simulator.kinds import DAY, HOUR, KINDS, SHAPES, Kind, Sizes
@@ -56,12 +56,14 @@ class Levels:
 
 class Board:
     """Lists markets and programs, and brings in the simulated traders of `who`.
-    No program runs after `programs_end` (Unix seconds; None: programs go on)."""
+    No program runs after `programs_end` (Unix seconds; None: programs go on). If the exchange's time is before its
+    opening, the traders trade until then in the markets that are open, and programs are listed at the opening."""
 
     def __init__(
         self, exchange: Exchange, who: frozenset[str] = people.EVERYBODY, programs_end: float | None = None
     ) -> None:
         self._exchange = exchange
+        self._opening = exchange.opened
         self._who = who
         self._programs_end = programs_end
         self._dice = random.Random(f"{exchange.seed}:board")
@@ -80,7 +82,7 @@ class Board:
             number, later = divmod(round_, EVENTS_OF_A_SERIES)
             series = f"{kind.prefix}{kind.codes[place]}{number + 1 if number else ''}"
             elapsed = (later + self._dice.random()) / EVENTS_OF_A_SERIES * 0.8 * kind.open_for
-            listed += self._event(kind, series, self._exchange.now - elapsed, programs - listed)
+            listed += self._event(kind, series, self._opening - elapsed, programs - listed)
         self._oddities()
 
     def _event(self, kind: Kind, series: str, opens: float, at_most: int) -> int:
@@ -95,7 +97,9 @@ class Board:
             ListedSeries(series, kind.question, kind.category, _frequency(kind.open_for), kind.shard, kind.fees),
             kind.question, exclusive=kind.ranges, strike_date=reads,
         )  # fmt: skip
-        hidden = EventValue(exchange.fortune, event.ticker, max(opens, exchange.now), reads, kind.news_a_day)
+        hidden = EventValue(
+            exchange.fortune, event.ticker, max(opens, self._opening), reads, kind.news_a_day, opens
+        )
         # At listing, the middle strike of the ladder is worth about one half.
         centre = self._dice.gauss(0.0, 0.4)
         cuts = [centre + strike_for(1 - (n + 1) / (kind.strikes + 1)) for n in range(kind.strikes)]
@@ -135,7 +139,7 @@ class Board:
     def _programs(self, market: ListedMarket, kind: Kind, opens: float) -> int:
         """List a market's running window and, in some markets, further programs.
         Returns the number of liquidity programs that run."""
-        elapsed = max(self._exchange.now - opens, 0.0)
+        elapsed = max(self._opening - opens, 0.0)
         starts = opens + elapsed // kind.window * kind.window
         self._window(market, kind, starts)
         second = self._dice.random() < SECOND_PROGRAM
@@ -143,7 +147,7 @@ class Board:
             self._program(market, kind.reward // 2, starts, kind.window / 2, kind.target, cap=50_000)
         if self._dice.random() < VOLUME_PROGRAM:
             self._program(market, kind.reward, starts, kind.window, kind.target, "volume")
-        return 1 + (second and starts + kind.window / 2 > self._exchange.now)
+        return 1 + (second and starts + kind.window / 2 > self._opening)
 
     def _window(self, market: ListedMarket, kind: Kind, starts: float) -> None:
         """List a program. When it ends and its market is still open, list another like it."""
@@ -154,11 +158,11 @@ class Board:
 
     def _oddities(self) -> None:
         """List a market for each special case, a fee-free event and a combo."""
-        exchange, now = self._exchange, self._exchange.now
+        exchange, now = self._exchange, self._opening
         date = f"{datetime.fromtimestamp(now + DAY, timezone.utc):%y%b%d}".upper()
         series = ListedSeries("KXODD", "Oddities", "World", "custom", 0)
         event = ListedEvent(exchange.next_number(), f"KXODD-{date}", series, "Oddities")
-        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM)
+        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM, max(now - DAY, exchange.now))
         calm = _shape(kinds.thin(self._dice), kinds.thin(self._dice), 2)
 
         def odd(name: str, shape: Shape = calm, seconds: float = 4 * DAY, grid: Grid = LINEAR) -> ListedMarket:
@@ -183,17 +187,17 @@ class Board:
         self._program(twice, 60, now, 2 * DAY)
         halted = odd("HALTED")
         self._program(halted, 100, now, 4 * DAY)
-        halt(exchange, halted)
+        exchange.at(now, lambda: halt(exchange, halted))
         self._fee_free(series, date)
         self._combo(date)
 
     def _fee_free(self, series: ListedSeries, date: str) -> None:
         """List an event whose own fees override its series'."""
-        exchange, now = self._exchange, self._exchange.now
+        exchange, now = self._exchange, self._opening
         event = ListedEvent(
             exchange.next_number(), f"KXODDFREE-{date}", series, "Free of fees", fees=FeeTerms("quadratic", 0)
         )
-        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM)
+        hidden = EventValue(exchange.fortune, event.ticker, now, now + 4 * DAY, CALM, max(now - DAY, exchange.now))
         market = ListedMarket(
             exchange.next_number(), f"{event.ticker}-1", event, "A market without fees", now - DAY, now + 4 * DAY,
             resolves=now + 4 * DAY,
@@ -204,11 +208,13 @@ class Board:
 
     def _combo(self, date: str) -> None:
         """List a combo (a bundle of outcomes) on its own shard, with few orders."""
-        exchange, now = self._exchange, self._exchange.now
+        exchange, now = self._exchange, self._opening
         fees = FeeTerms("quadratic_with_combo_maker_fees")
         series = ListedSeries("KXMVESPORTS", "Combos", "Exotics", "custom", 1, fees)
         event = ListedEvent(exchange.next_number(), f"KXMVESPORTS-{date}", series, "Combo", combo=True)
-        hidden = EventValue(exchange.fortune, event.ticker, now, now + 2 * DAY, CALM)
+        hidden = EventValue(
+            exchange.fortune, event.ticker, now, now + 2 * DAY, CALM, max(now - HOUR, exchange.now)
+        )
         market = ListedMarket(
             exchange.next_number(), f"{event.ticker}-1", event, "Both favourites win", now - HOUR, now + 2 * DAY,
             CENTI_EDGE, resolves=now + 2 * DAY,
@@ -220,7 +226,7 @@ class Board:
     def recorded(self, ticker: str, levels: Levels) -> None:
         """List a recorded book as a market that stays open for a week.
         Its program is like most real ones: target 1,000, discount 0.5, $20 a day."""
-        exchange, now = self._exchange, self._exchange.now
+        exchange, now = self._exchange, self._opening
         name = ticker.rpartition("-")[0] or ticker
         series = ListedSeries(ticker.partition("-")[0], f"Recorded {name}", "Recorded", "custom", 0)
         event = exchange.events.get(name) or ListedEvent(exchange.next_number(), name, series, f"Recorded {name}")
@@ -230,8 +236,8 @@ class Board:
             resolves=now + 7 * DAY,
         )  # fmt: skip
         shape, worth = shape_of(levels, grid)
-        hidden = EventValue(exchange.fortune, ticker, now, now + 7 * DAY, CALM)
-        self._list(market, MarketValue(hidden, strike_for(worth), sure=0.9999), shape, 300.0)
+        hidden = EventValue(exchange.fortune, ticker, now, now + 7 * DAY, CALM, max(now - DAY, exchange.now))
+        self._list(market, MarketValue(hidden, strike_for(worth), sure=0.9999), shape, 300.0, opens_untouched=True)
         self._program(market, 140, now, 7 * DAY)
 
     def _new_id(self) -> str:
@@ -240,11 +246,31 @@ class Board:
 
     # -- both -----------------------------------------------------------------------------------------------
 
-    def _list(self, market: ListedMarket, value: MarketValue, shape: Shape, take_seconds: float) -> None:
-        self._exchange.worth[market.ticker] = value.at
-        list_market(self._exchange, market, value.outcome)
-        people.move_in(self._exchange, market, value, shape, take_seconds, self._who)
-        history.remember(self._exchange, market, take_seconds, self._who)
+    def _list(
+        self,
+        market: ListedMarket,
+        value: MarketValue,
+        shape: Shape,
+        take_seconds: float,
+        opens_untouched: bool = False,
+    ) -> None:
+        """List a market and bring the traders in.
+        One that `opens_untouched` has its shape at the opening, whatever was traded before."""
+        exchange = self._exchange
+        exchange.worth[market.ticker] = value.at
+        list_market(exchange, market, value.outcome)
+
+        def move_in() -> None:
+            rivals = people.move_in(exchange, market, value, shape, take_seconds, self._who)
+            if opens_untouched and exchange.now < self._opening:
+                exchange.at(self._opening, rivals.start_over)
+
+        if market.opened <= exchange.now:
+            move_in()
+        else:
+            exchange.at(market.opened, move_in)
+        if exchange.now < self._opening:
+            exchange.at(self._opening, lambda: market.assume_earlier_volume(self._opening))
 
     def _program(
         self,
@@ -264,14 +290,15 @@ class Board:
                 return
             ends = self._programs_end
             reward = int(reward * (ends - starts) / seconds)  # a shorter window pays as much a day
-        list_program(
-            exchange,
-            ListedProgram(
-                exchange.next_number(), self._new_id(), market.ticker, kind, starts, ends, reward,
-                None if target is None else target * CONTRACT,
-                None if target is None else discount_bps, cap, paid_out,
-            ),
+        program = ListedProgram(
+            exchange.next_number(), self._new_id(), market.ticker, kind, starts, ends, reward,
+            None if target is None else target * CONTRACT,
+            None if target is None else discount_bps, cap, paid_out,
         )  # fmt: skip
+        if exchange.now < self._opening:
+            exchange.at(self._opening, lambda: list_program(exchange, program))
+        else:
+            list_program(exchange, program)
 
 
 def _shape(bids: Sizes, asks: Sizes, steps: int) -> Shape:

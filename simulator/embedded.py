@@ -7,7 +7,7 @@ Promise:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +21,7 @@ from simulator.api.limits import TIERS
 from simulator.api.service import ROOT, Api
 from simulator.clock import SimulatedClock
 from simulator.faults import parse_faults
+from simulator.listing import DAY
 from simulator.mishaps import Mishaps
 from simulator.opening import PROGRAMS, open_exchange
 from simulator.reading import REAL, Reading
@@ -71,14 +72,19 @@ def start(
     programs_end: datetime | None = None,
     balance: str | None = None,
     reading: Reading = REAL,
+    past: float = DAY,
+    told: Callable[[str], None] = lambda _: None,
 ) -> EmbeddedExchange:
     """Open an exchange with a new key. It starts `at` a time, or now if None.
     `faults` are the rules of a script (`simulator.faults`). No program runs after `programs_end`.
-    Contested questions are answered by `reading`; `balance`, "gross" or "net", decides that of the balance."""
+    Contested questions are answered by `reading`; `balance`, "gross" or "net", decides that of the balance. The
+    traders have traded for `past` seconds before, and `told` receives the progress of that (`open_exchange`)."""
     clock = SimulatedClock(at or datetime.now(timezone.utc), pace)
     last = None if programs_end is None else programs_end.timestamp()
     chosen = reading.with_balance(balance)
-    exchange = open_exchange(clock.now().timestamp(), seed, books, programs, who, top_tick, last, chosen)
+    exchange = open_exchange(
+        clock.now().timestamp(), seed, books, programs, who, top_tick, last, chosen, past=past, told=told
+    )
     api = Api(exchange, tier=TIERS[tier])
     front = Mishaps(api, parse_faults(faults)) if faults else api
     private_key = Ed25519PrivateKey.generate()  # faster to create and to use than RSA

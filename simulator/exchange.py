@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import random
 import uuid
-from collections import deque
 from collections.abc import Callable
 from itertools import count
 
@@ -25,15 +24,12 @@ from simulator.listing import (
     ListedSeries,
     PublicTrade,
 )
-from simulator.matching import DOLLAR_PIPS, Match, MatchingBook, Order
+from simulator.matching import DOLLAR_PIPS, Match, Order
 from simulator.reading import REAL, Reading
 from simulator.rewards import Meter, Snapshots, TopTick
 from simulator.timeline import Timeline
 
 SHARDS = {0: "Default", 1: "Exotics", 2: "Crypto and Commodities", 3: "Sports"}
-
-TRADES_KEPT = 100_000
-"""Number of latest trades on the public tape."""
 
 GROUP_WINDOW = 15.0
 """Seconds over which an order group counts its fills."""
@@ -83,7 +79,6 @@ class Exchange:
         self.markets: dict[str, ListedMarket] = {}
         self.programs: list[ListedProgram] = []
         self.accounts: dict[str, Account] = {}
-        self.trades: deque[PublicTrade] = deque(maxlen=TRADES_KEPT)
         self.pauses: dict[int, list[str]] = {}
         self.running: dict[str, list[Meter]] = {}
         self.ended: list[Meter] = []
@@ -213,7 +208,7 @@ class Exchange:
             market.volume += trade.size
             market.note_touch(self.now)
             number = self.next_number()
-            self.trades.append(PublicTrade(number, market.ticker, trade.price, trade.size, order.is_bid, self.now))
+            market.note_trade(PublicTrade(number, market.ticker, trade.price, trade.size, order.is_bid, self.now))
             if trade.maker.owner is None:
                 market.stir()
             for side in (trade.taker, trade.maker):
@@ -327,15 +322,3 @@ class Exchange:
         order = Order(market.ticker, is_bid, price, size)
         market.book.half(is_bid).add(order)
         return order
-
-
-def account_value(exchange: Exchange, account: Account) -> int:
-    """Value of an account's positions at the best bids now, in 1/1,000,000 dollar."""
-    return sum(_mark(exchange.markets[ticker].book, held.count) for ticker, held in account.holdings.items())
-
-
-def _mark(book: MatchingBook, held: int) -> int:
-    if held >= 0:
-        return held * (book.bids.best() or 0)
-    best_ask = book.asks.best()
-    return -held * (DOLLAR_PIPS - best_ask) if best_ask is not None else 0

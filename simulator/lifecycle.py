@@ -36,8 +36,6 @@ REWARD_SHARD = 0
 REMEMBER_SECONDS = 86_400.0
 """Seconds that a market keeps its candlesticks after it was paid out."""
 
-CENT = DOLLAR // 100
-
 Outcome = Callable[[], str | int]
 """Returns a market's result after its close: `yes`, `no`, or the pips that a YES contract pays."""
 
@@ -158,8 +156,7 @@ def _settle(exchange: Exchange, account: Account, market: ListedMarket) -> None:
     held, payout = account.holdings[market.ticker], market.payout
     if not held.traded or payout is None:
         return
-    exact = held.count * payout if held.count > 0 else -held.count * (DOLLAR_PIPS - payout)
-    revenue = exact // CENT * CENT
+    revenue = held.pays(payout)
     account.settlements.append(
         Settlement(
             exchange.next_number(), market.ticker, market.event.ticker, market.shard, market.result, payout,

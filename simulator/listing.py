@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 from simulator.fees import STANDARD, FeeTerms
-from simulator.matching import DOLLAR_PIPS, MatchingBook, Order
+from simulator.matching import CONTRACT, DOLLAR_PIPS, MatchingBook, Order
 
 DAY = 86_400.0
 
 TOUCHES_KEPT = 3_000
 """Number of `Touch` records that a market keeps: about two days at one change a minute."""
+
+TRADES_KEPT = 2 * DAY
+"""Seconds for which a market keeps its trades."""
+
+_TIME, _NUMBER = attrgetter("time"), attrgetter("number")
 
 Ranges = tuple[tuple[int, int, int], ...]
 """(start, end, step) of each stretch of a price grid, in YES pips."""
@@ -117,10 +123,11 @@ class Quote(NamedTuple):
 class ListedMarket:
     """A market as the exchange lists it. Times are Unix seconds.
     `result` is yes, no or scalar, and empty before; `payout`: pips that a YES contract then pays.
+    `earlier_volume` is from before the day before the exchange opened.
     `strikes`: YES pays above the first, and up to the second if there is one; None: the market has no strike.
     `owned` are the resting orders of accounts, oldest first. `stirred` counts fills of simulated traders' orders
     and clearings of the book; `on_stir` is called after each. `to_look_at`: the market may have changed, and
-    a look is scheduled."""
+    a look is scheduled. `trades` are its public trades, oldest first: their times and their numbers rise."""
 
     number: int
     ticker: str
@@ -141,11 +148,13 @@ class ListedMarket:
     owned: dict[str, Order] = field(default_factory=dict)
     last_price: int = 0
     volume: int = 0
+    earlier_volume: int = 0
     stirred: int = 0
     on_stir: Callable[[], None] | None = None
     to_look_at: bool = False
     touches: deque[Touch] = field(default_factory=lambda: deque(maxlen=TOUCHES_KEPT))
     quotes: deque[Quote] = field(default_factory=deque)
+    trades: deque[PublicTrade] = field(default_factory=deque)
 
     @property
     def shard(self) -> int:
@@ -157,12 +166,31 @@ class ListedMarket:
         if self.on_stir is not None:
             self.on_stir()
 
+    def assume_earlier_volume(self, now: float) -> None:
+        """Assume that all days before the last day had the volume of the last day."""
+        self.earlier_volume = round(self.volume * max(now - self.opened - DAY, 0.0) / DAY / CONTRACT) * CONTRACT
+
     def note_touch(self, now: float) -> None:
         """Record the best prices if they or the volume changed."""
         bid, ask = self.book.bids.best() or 0, self.book.asks.best() or 0
         before = self.touches[-1] if self.touches else None
         if before is None or (before.bid, before.ask, before.volume) != (bid, ask, self.volume):
             self.touches.append(Touch(now, bid, ask, self.last_price, self.volume))
+
+    def note_trade(self, trade: PublicTrade) -> None:
+        """Record a trade. Those made more than `TRADES_KEPT` before it are dropped."""
+        self.trades.append(trade)
+        while self.trades[0].time < trade.time - TRADES_KEPT:
+            self.trades.popleft()
+
+    def trades_between(self, low: float, high: float, before: int | None = None) -> Iterator[PublicTrade]:
+        """The kept trades of the times from `low` to `high`, both included, newest first.
+        `before`: only those whose numbers are lower; None: all."""
+        first = bisect_left(self.trades, low, key=_TIME)
+        end = bisect_right(self.trades, high, key=_TIME)
+        if before is not None:
+            end = min(end, bisect_left(self.trades, before, key=_NUMBER))
+        return (self.trades[place] for place in range(end - 1, first - 1, -1))
 
     def note_quote(self, now: float, kept: float) -> None:
         """Record the quote. Quotes that were replaced `kept` seconds ago are dropped."""
@@ -180,6 +208,11 @@ class ListedMarket:
         bids, asks = self.book.bids, self.book.asks
         bid, ask = bids.best() or 0, asks.best() or 0
         return Quote(now, bid, ask, bids.size_at(bid), asks.size_at(ask), self.last_price)
+
+    @property
+    def total_volume(self) -> int:
+        """The volume since the market opened."""
+        return self.earlier_volume + self.volume
 
     def volume_since(self, time: float) -> int:
         """Volume since a time, as far back as the records in `touches` reach."""

@@ -38,9 +38,9 @@ def move_in(
     shape: Shape,
     take_seconds: float,
     who: frozenset[str],
-) -> None:
+) -> Rivals:
     """Fill a market's book for the first time, and start the traders of `who`.
-    Random takers come once in `take_seconds` on average."""
+    Random takers come once in `take_seconds` on average. Returns the rivals who filled the book."""
     rivals = Rivals(exchange, market, value, shape)
     rivals.visit()
     if RIVALS in who:
@@ -52,3 +52,4 @@ def move_in(
         InformedTaker(exchange, market, value).move_in()
     if SWEEPS in who:
         Sweeper(exchange, market, value).move_in()
+    return rivals

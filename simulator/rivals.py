@@ -103,6 +103,17 @@ class Rivals(Visitor):
         middle = self._middle(exchange.now - PUBLIC_LAG)
         if (middle, market.stirred) == self._quoted:
             return
+        self._quote(middle)
+
+    def start_over(self) -> None:
+        """Empty the book, and quote the value as it is now."""
+        for half in (self.market.book.bids, self.market.book.asks):
+            for order in half.everyone():
+                self.exchange.withdraw(self.market, order)
+        self._quote(self._middle(self.exchange.now))
+
+    def _quote(self, middle: int) -> None:
+        exchange, market = self.exchange, self.market
         self._quoted = middle, market.stirred
         wanted = self._wanted(middle)
         for place, order in list(self._resting.items()):

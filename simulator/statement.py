@@ -13,9 +13,10 @@ from typing import Any
 from simulator.account import Account
 from simulator.api import account_forms as forms
 from simulator.api.listing_forms import contracts, dollars, moment
-from simulator.exchange import Exchange, account_value
+from simulator.exchange import Exchange
 from simulator.matching import DOLLAR
 from simulator.rewards import SHARE, Meter
+from simulator.worth import account_value, account_worth
 
 
 def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
@@ -25,7 +26,8 @@ def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
     - `journal`: the cash changes and their reasons, in order. `totals`: its sum for each kind.
     - `orders`, `fills`, `settlements`. `rewards`: one for each window in which the account scored.
     - `cash`: by shard, with what resting orders reserve of it (`reserved`) and leave (`free`). `positions`: YES is
-      positive. `value`: of the positions, at the best bids.
+      positive. `value`: of the positions, at the best bids. `worth`: what selling all of them now would bring
+      after fees, see `simulator.worth`.
     """
     account = exchange.accounts[owner]
     return {
@@ -36,6 +38,7 @@ def statement(exchange: Exchange, owner: str) -> dict[str, Any]:
         "free": {str(shard): dollars(exchange.free_cash(account, shard)) for shard in account.cash},
         "positions": {ticker: contracts(held.count) for ticker, held in account.holdings.items() if held.count},
         "value": dollars(account_value(exchange, account)),
+        "worth": dollars(account_worth(exchange, account)),
         "totals": _totals(account),
         "journal": [
             {

@@ -41,11 +41,24 @@ SURE = 0.985
 
 
 class EventValue:
-    """The hidden walk of one event from `start` on. The outcome is known at `reads`.
-    Times are Unix seconds. The variance from start to end is 1. `news_a_day` is the rate of jumps."""
+    """The hidden walk of one event since it was `opened` (None: at `start`).
+    Times are Unix seconds. The outcome is known at `reads`. The walk is 0 at `start`, and its variance from there
+    to the end is 1. `news_a_day` is the rate of jumps.
 
-    def __init__(self, seed: int | str, event: str, start: float, reads: float, news_a_day: float) -> None:
+    The time before `start` is walked backwards, as fast as the quiet days after it. A random walk has no
+    direction: who knows only the past cannot tell where it goes from `start`."""
+
+    def __init__(
+        self,
+        seed: int | str,
+        event: str,
+        start: float,
+        reads: float,
+        news_a_day: float,
+        opened: float | None = None,
+    ) -> None:
         self.reads = reads
+        self._opened = start if opened is None else min(opened, start)
         self._start = start
         self._last_hour = max(reads - LAST_HOUR, start)
         quiet = max(self._last_hour - start, STEP)
@@ -62,31 +75,39 @@ class EventValue:
         self._ties, self._unread = ending < TIES, TIES <= ending < TIES + UNREAD
         self._walk = array("d", [0.0])
         self._scale = array("d", [self._scale_at(0)])
+        self._past_dice = random.Random(f"{seed}:{event}:past")
+        self._past: list[tuple[float, float]] = []  # of the points -1, -2, ...: the walk, and the variance to come
 
     def above(self, strike: float, time: float) -> float:
         """The chance at `time` that the walk ends above `strike`.
         From `reads` on, the dollars that are paid for it."""
         if time >= self.reads and not self._unread:
             surprises = (self._surprise, -self._surprise) if self._ties else (self._surprise,)
-            end = self._at(self.step(self.reads))
+            end = self._point(self.step(self.reads))[0]
             return sum(end + surprise > strike for surprise in surprises) / len(surprises)
-        step = self.step(min(time, self.reads))
-        chance = 0.5 * math.erfc((strike - self._at(step)) * self._scale[step])
+        at, scale = self._point(self.step(min(time, self.reads)))
+        chance = 0.5 * math.erfc((strike - at) * scale)
         return chance if time < self.reads else round(chance, 2)
 
     def step(self, time: float) -> int:
-        """The number of the walk's point at a time.
+        """The number of the walk's point at a time: 0 at the start, negative before.
         Values change only from one point to the next, and at the reading."""
-        return int((time - self._start) / STEP) if time > self._start else 0
+        return math.floor((max(time, self._opened) - self._start) / STEP)
 
     def time(self, step: int) -> float:
         """The time of the walk's point `step`."""
         return self._start + step * STEP
 
-    def _at(self, step: int) -> float:
+    def _point(self, step: int) -> tuple[float, float]:
+        """The walk at a point, and the scale there of a distance to a strike."""
+        if step < 0:
+            while len(self._past) < -step:
+                self._extend_back()
+            at, left = self._past[-step - 1]
+            return at, 1 / math.sqrt(2 * left)
         while len(self._walk) <= step:
             self._extend()
-        return self._walk[step]
+        return self._walk[step], self._scale[step]
 
     def _extend(self) -> None:
         """Add one point to the walk."""
@@ -99,12 +120,28 @@ class EventValue:
         self._walk.append(self._walk[-1] + move * size)
         self._scale.append(self._scale_at(step))
 
+    def _extend_back(self) -> None:
+        """Add one point before the earliest."""
+        roll, move = self._past_dice.random(), self._past_dice.gauss(0.0, 1.0)
+        at, left = self._past[-1] if self._past else (0.0, self._left_at(0))
+        if self._start - len(self._past) * STEP > self.reads - LAST_HOUR:
+            rate = IN_THE_LAST_HOUR / LAST_HOUR
+            size = math.sqrt(rate * STEP)
+        else:
+            rate = min(self._even, 1 / LAST_HOUR)
+            size = math.hypot(self._move, self._jump) if roll < self._news_chance else self._move
+            size *= math.sqrt(rate / self._even)
+        self._past.append((at - move * size, left + rate * STEP))
+
     def _scale_at(self, step: int) -> float:
         """The scale of a distance to a strike, from the variance still to come."""
+        return 1 / math.sqrt(2 * self._left_at(step))
+
+    def _left_at(self, step: int) -> float:
+        """The variance still to come at a point from the start on."""
         time = min(self._start + step * STEP, self.reads)
         quiet = max(self._last_hour - time, 0.0)
-        left = AT_THE_READING + quiet * self._even + (self.reads - max(time, self._last_hour)) * self._last
-        return 1 / math.sqrt(2 * left)
+        return AT_THE_READING + quiet * self._even + (self.reads - max(time, self._last_hour)) * self._last
 
 
 @dataclass(frozen=True, slots=True)

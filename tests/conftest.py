@@ -118,7 +118,8 @@ def clone(tmp_path: Path) -> Path:
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Open benches on a small board with random takers and rivals. Keyword arguments are settings, except those
-    for the exchange. The bot does not look between cycles, unless a test asks for it. At the end, the bots' logs
+    for the exchange. The bot does not look between cycles, and the exchange has no `past`, unless a test asks for
+    it. At the end, the bots' logs
     are checked against docs/trade-log.md."""
     loggers = []
     log_files = []
@@ -135,10 +136,11 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         programs_end: datetime | None = None,
         balance: str | None = None,
         reading: Reading = REAL,
+        past: float = 0.0,
         **changed: object,
     ) -> Bench:
         exchange = embedded.start(
-            seed, None, books, at, programs, who, tier, faults, top_tick, programs_end, balance, reading
+            seed, None, books, at, programs, who, tier, faults, top_tick, programs_end, balance, reading, past
         )
         wire = Wire(exchange.session.adapters[embedded.HOST])
         exchange.session.mount(embedded.HOST, wire)

@@ -12,8 +12,9 @@ from functools import partial
 
 from simulator.account import Account, Fill, Holding, OrderGroup, Payment, SetAside, Settlement, ShardTransfer
 from simulator.api.listing_forms import Json, contracts, cost, dollars, moment, price, trade_id, unset
-from simulator.exchange import SHARDS, Exchange, account_value
+from simulator.exchange import SHARDS, Exchange
 from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS, Order
+from simulator.worth import account_value
 
 
 def error(code: str, message: str, details: str = "", service: str = "") -> Json:
@@ -22,14 +23,14 @@ def error(code: str, message: str, details: str = "", service: str = "") -> Json
 
 
 def balance(exchange: Exchange, account: Account, shard: int | None) -> Json:
-    """The cash of all shards together, or of one."""
+    """The cash and the value of the positions on all shards together, or on one."""
     told = account.cash.get if exchange.reading.is_balance_gross else partial(exchange.free_cash, account)
     shards = {n: told(n) or 0 for n in SHARDS}
     total = sum(shards.values()) if shard is None else shards.get(shard, 0)
     return {
         "balance": total * 100 // DOLLAR,
         "balance_dollars": dollars(total),
-        "portfolio_value": account_value(exchange, account) * 100 // DOLLAR,
+        "portfolio_value": account_value(exchange, account, shard) * 100 // DOLLAR,
         "updated_ts": int(exchange.now),
         "balance_breakdown": [{"exchange_index": n, "balance": dollars(cash)} for n, cash in shards.items()],
     }

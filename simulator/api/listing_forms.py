@@ -205,9 +205,9 @@ def market(exchange: Exchange, listed: ListedMarket) -> Json:
         "previous_yes_bid_dollars": price(before[0]),
         "previous_yes_ask_dollars": price(before[1]),
         "previous_price_dollars": price(before[2]),
-        "volume_fp": contracts(listed.volume),
+        "volume_fp": contracts(listed.total_volume),
         "volume_24h_fp": contracts(listed.volume_since(now - DAY)),
-        "open_interest_fp": contracts(listed.volume),
+        "open_interest_fp": contracts(listed.total_volume),
         "result": listed.result,
         "can_close_early": True,
         "early_close_condition": _EARLY,
@@ -335,10 +335,10 @@ def candlesticks(listed: ListedMarket, start: int, end: int, seconds: int) -> It
     for ends in range(first, end + 1, seconds):
         before = max(bisect_left(times, ends - seconds) - 1, 0)
         inside = touches[before : bisect_left(times, ends)]
-        yield _candle(inside or [touches[before]], ends, ends - seconds)
+        yield _candle(inside or [touches[before]], ends, ends - seconds, listed.earlier_volume)
 
 
-def _candle(touches: Sequence[Touch], ends: int, starts: int) -> Json:
+def _candle(touches: Sequence[Touch], ends: int, starts: int, earlier_volume: int) -> Json:
     """The candle of a period.
 
     `touches` are those of the period, preceded by the last earlier one, if there is one."""
@@ -359,7 +359,7 @@ def _candle(touches: Sequence[Touch], ends: int, starts: int) -> Json:
         "yes_ask": _spread([t.ask or DOLLAR_PIPS for t in quotes]),
         "price": prices,
         "volume_fp": contracts(volume),
-        "open_interest_fp": contracts(touches[-1].volume),
+        "open_interest_fp": contracts(earlier_volume + touches[-1].volume),
     }
 
 

@@ -8,9 +8,11 @@ Promise:
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import merge
+from operator import attrgetter
 
 from simulator.api import listing_forms as forms
-from simulator.api.wire import Answer, QueryRefused, Request, page
+from simulator.api.wire import Answer, QueryRefused, Request, first_page, follows, page
 from simulator.exchange import Exchange, Refusal
 from simulator.listing import ListedEvent, ListedMarket
 
@@ -116,15 +118,17 @@ def orderbooks(exchange: Exchange, request: Request) -> Answer:
 
 
 def trades(exchange: Exchange, request: Request) -> Answer:
-    ticker = request.value("ticker")
+    ticker, only_blocks = request.value("ticker"), request.flag("is_block_trade")
     low, high = request.period()
-    blocks = request.flag("is_block_trade")
-    found = [
-        trade
-        for trade in exchange.trades
-        if ticker in (None, trade.ticker) and low <= trade.time <= high and blocks is not True
+    named = exchange.markets.get(ticker or "")
+    found = exchange.markets.values() if ticker is None else [named] if named else []
+    tapes = [
+        market.trades_between(low, high, before=follows(request))
+        for market in found
+        if market.trades and not only_blocks  # no trade is a block trade here
     ]
-    rows, cursor = page(request, found, 1_000, least=0, newest_first=True)
+    newest_first = merge(*tapes, key=attrgetter("number"), reverse=True)
+    rows, cursor = first_page(request, newest_first, 1_000, least=0)
     return Answer(200, {"trades": [forms.trade(exchange, t) for t in rows], "cursor": cursor})
 
 

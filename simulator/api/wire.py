@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs
 
@@ -278,12 +279,27 @@ def page(
     """One page of a list in the order of its numbers, and the next page's cursor.
 
     On the last page the cursor is empty. An unknown cursor starts over, as on the real exchange."""
-    limit = request.whole("limit", default, least, most) or default
-    last = _number_of(request.value("cursor") or "")
-    rows: list[T] = list(reversed(found)) if newest_first else list(found)
+    last = follows(request)
+    rows: Iterable[T] = reversed(found) if newest_first else found
     if last is not None:
-        rows = [row for row in rows if (row.number < last if newest_first else row.number > last)]
-    return rows[:limit], _cursor(rows[limit - 1].number) if len(rows) > limit else ""
+        rows = (row for row in rows if (row.number < last if newest_first else row.number > last))
+    return first_page(request, rows, most, default, least)
+
+
+def follows(request: Request) -> int | None:
+    """The number of the item that a page follows; None: it is the first page."""
+    return _number_of(request.value("cursor") or "")
+
+
+def first_page(
+    request: Request, rows: Iterable[T], most: int, default: int = 100, least: int = 1
+) -> tuple[list[T], str]:
+    """The rows that a page has room for, and the next page's cursor.
+
+    `rows` begin where the page does. Of those that it has no room for, one is read."""
+    limit = request.whole("limit", default, least, most) or default
+    found = list(islice(rows, limit + 1))
+    return found[:limit], _cursor(found[limit - 1].number) if len(found) > limit else ""
 
 
 _CURSOR = b"after"

@@ -16,6 +16,7 @@ PAGED = {
     "get_positions": "market_positions", "get_resting_orders": "orders", "get_orders": "orders",
     "get_fills": "fills", "get_settlements": "settlements", "get_deposits": "deposits",
     "get_withdrawals": "withdrawals", "get_transfers": "transfers", "get_subaccount_transfers": "transfers",
+    "get_trades": "trades",
 }  # fmt: skip
 """By method, the list that it reads page by page."""
 

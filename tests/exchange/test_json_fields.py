@@ -50,6 +50,10 @@ PROMISED: dict[str, dict[str, str]] = {
     "get_events events": {"event_ticker": "text", "series_ticker": "text", "mutually_exclusive": "boolean"},
     "get_orderbooks orderbooks": {"ticker": "text"},
     "get_candles markets": {"market_ticker": "text", "candlesticks": "list"},
+    "get_trades trades": {
+        "trade_id": "text", "ticker": "text", "yes_price_dollars": "decimal", "count_fp": "decimal",
+        "taker_outcome_side": "enum", "created_time": "time",
+    },
     "get_positions market_positions": {
         "ticker": "text", "position_fp": "decimal", "market_exposure_dollars": "decimal",
     },
@@ -96,6 +100,7 @@ OPTIONAL: dict[str, dict[str, str]] = {
     },
     "get_markets markets": {"exchange_index": "integer", "expected_expiration_time": "time"},
     "get_events events": {"fee_type_override": "enum", "fee_multiplier_override": "number"},
+    "get_trades trades": {"is_block_trade": "boolean"},
     "get_resting_orders orders": {"exchange_index": "integer", "expiration_time": "time"},
     "get_positions market_positions": {"exchange_index": "integer"},
     "get_settlements settlements": {"exchange_index": "integer", "value": "integer"},

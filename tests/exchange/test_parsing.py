@@ -138,6 +138,7 @@ PARSERS: dict[str, tuple[Callable[[JsonObject], Any], str, tuple[Any, ...]]] = {
     "market": (parse_markets.market, "get_markets", ("markets", 0)),
     "book": (parse_markets.book, "get_orderbooks", ("orderbooks", 0)),
     "candles": (parse_markets.candles, "get_candles", ("markets", 0)),
+    "trade": (parse_markets.trade, "get_trades", ("trades", 0)),
     "series": (parse_markets.series, "get_all_series", ("series", 0)),
     "event": (parse_markets.event, "get_events", ("events", 0)),
     "exchange_status": (parse_markets.exchange_status, "get_exchange_status", ()),

@@ -4,8 +4,11 @@ reasons that are not there on the first day with money.
 
 from __future__ import annotations
 
+import json
 import statistics
+from collections import defaultdict
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -204,13 +207,14 @@ def test_the_volume_before_the_opening_agrees_with_a_days_trade() -> None:
 def test_the_volume_of_the_day_before_wears_off_in_a_day() -> None:
     """The volume from before the opening does not vanish at once and does not stay for ever. It falls hour by
     hour and is zero after 25 hours."""
-    exchange = open_exchange(NOW, 1, programs=60, who={NOISE})
-    ticker = next(t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.closes > NOW + 2 * DAY)
-    halt(exchange, exchange.markets[ticker])
-    shown = [lately(exchange, ticker)]
+    exchange = open_exchange(NOW, 1, programs=60, who={NOISE, RIVALS})
+    long = [m for m in exchange.markets.values() if m.opened < NOW - DAY and m.closes > NOW + 2 * DAY]
+    for market in long:
+        halt(exchange, market)
+    shown = [sum(lately(exchange, market.ticker) for market in long)]
     for hour in range(1, 26):
         exchange.advance(NOW + hour * 3_600)
-        shown.append(lately(exchange, ticker))
+        shown.append(sum(lately(exchange, market.ticker) for market in long))
     assert shown[0] > 0 == shown[-1]
     assert shown == sorted(shown, reverse=True)
     assert shown[0] / 4 <= shown[12] <= shown[0] * 3 / 4
@@ -218,32 +222,54 @@ def test_the_volume_of_the_day_before_wears_off_in_a_day() -> None:
 
 
 def test_candles_of_the_day_before_agree_with_the_market() -> None:
-    """The candlesticks of the day before sum to the volume that the market shows. They name only the best
-    prices of its book."""
+    """The candlesticks of the day before sum to the volume that the market shows, and to its trades. Each hour
+    was traded at the prices of its trades, and quoted at more than one price in the day."""
     exchange = open_exchange(NOW, 1, programs=60)
-    ticker = next(t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.owned == {} and m.volume)
-    market = exchange.markets[ticker]
-    prices = {forms.price(market.book.bids.best() or 0), forms.price(market.book.asks.best() or 10_000)}
-    end = int(NOW) + 3_600
-    sticks = list(forms.candlesticks(market, int(NOW - 2 * DAY), end, 3_600))
-    assert sum(float(stick["volume_fp"]) for stick in sticks) == lately(exchange, ticker)
-    parts = [stick[part] for stick in sticks for part in ("yes_bid", "yes_ask", "price")]
-    assert {value for part in parts for name, value in part.items() if name != "mean_dollars"} == prices
-    assert forms.market(exchange, market)["previous_price_dollars"] in prices
+    busiest = max((m for m in exchange.markets.values() if m.opened < NOW - DAY), key=lambda m: m.volume)
+    sticks = list(forms.candlesticks(busiest, int(NOW - 2 * DAY), int(NOW) + 3_600, 3_600))
+    trades = busiest.trades
+    assert sum(float(stick["volume_fp"]) for stick in sticks) == lately(exchange, busiest.ticker)
+    assert sum(trade.size for trade in trades) == busiest.volume
+    for stick in sticks:
+        ends = stick["end_period_ts"]
+        prices = [trade.price for trade in trades if ends - 3_600 <= trade.time < ends]
+        traded = stick["price"]
+        shown = [traded[name] for name in ("low_dollars", "high_dollars") if name in traded]
+        assert shown == ([forms.price(min(prices)), forms.price(max(prices))] if prices else [])
+    assert len({stick["yes_bid"]["close_dollars"] for stick in sticks}) > 3
 
 
-def test_a_recorded_book_too_shows_volume_from_before() -> None:
-    """A recorded book shows volume from before the opening, too. It shows none if the takers that trade by
-    chance are left out of the simulator."""
-    levels = Levels({4_100: 5_000, 200: 900}, {4_500: 7_000, 9_000: 800})
-    shown = []
-    for who in (EVERYBODY, frozenset({NOISE}), frozenset({RIVALS, SWEEPS}), frozenset[str]()):
-        exchange = Exchange(NOW, 1)
-        Board(exchange, who).recorded("KXR-1-T1", levels)
-        shown.append(lately(exchange, "KXR-1-T1"))
-    assert shown[0] > 0
-    assert shown[1] > 0
-    assert shown[2:] == [0, 0]
+def test_a_day_before_the_opening_is_like_the_day_after() -> None:
+    """Prices moved before the opening as they move after it, and as far from the opening in both directions. If
+    the day before stood still at today's prices, whoever learns from it would learn that fills cost nothing."""
+    moved = defaultdict(list)
+    for seed in range(1, 8):
+        exchange = open_exchange(NOW, seed, programs=40, who={RIVALS})
+        for market in exchange.markets.values():
+            if market.opened < NOW - DAY and market.closes > NOW + 7 * DAY:
+                worth = exchange.worth[market.ticker]
+                for day in (-1, 1):
+                    moved[day].append(abs(worth(NOW + day * DAY) - worth(NOW)))
+    assert len(moved[1]) > 50
+    assert 0.7 < statistics.mean(moved[-1]) / statistics.mean(moved[1]) < 1.4
+
+
+def test_a_recorded_book_is_itself_again_after_the_day_before(tmp_path: Path) -> None:
+    """A recorded book shows volume from before the opening, too, and opens as it was recorded all the same. It
+    shows no volume if the takers are left out, or the rivals, without whom no book is refilled."""
+    book = {"yes_dollars": [["0.4100", "50.00"]], "no_dollars": [["0.5500", "70.00"]]}
+    file = tmp_path / "books.jsonl"
+    file.write_text(json.dumps({"ticker": "KXR-1-T1", "orderbook_fp": book}) + "\n", encoding="utf-8")
+    traded = []
+    for who in (EVERYBODY, {NOISE, RIVALS}, {RIVALS, SWEEPS}, {NOISE}, set[str]()):
+        exchange = open_exchange(NOW, 1, file, who=who)
+        market = exchange.markets["KXR-1-T1"]
+        levels = [half.levels() for half in (market.book.bids, market.book.asks)]
+        own = sum(order.remaining for order in market.owned.values())
+        assert (levels[0][0][0], levels[0][0][1] - own, levels[1]) == (4_100, 5_000, [(4_500, 7_000)])
+        traded.append(lately(exchange, "KXR-1-T1"))
+    assert min(traded[:2]) > 0
+    assert traded[2:] == [0, 0, 0]
 
 
 def test_all_programs_end_by_the_date_that_was_given() -> None:

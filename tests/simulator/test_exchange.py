@@ -356,7 +356,7 @@ def test_the_same_seed_is_the_same_hour_in_steps_of_any_size() -> None:
 
 
 def test_people_come_and_go_alike_whatever_the_customer_does() -> None:
-    busy, idle = open_exchange(NOW, 5, programs=40), Exchange(NOW, 5)
+    busy, idle = open_exchange(NOW, 5, programs=40, past=0), Exchange(NOW, 5)
     Board(idle).invented(40)
     for exchange in (busy, idle):
         exchange.advance(NOW + 3_600)

@@ -247,7 +247,7 @@ def assert_books_are_sound(walk: Walk) -> None:
 
 def assert_trades_have_two_sides(walk: Walk) -> None:
     """Each fill is one side of a trade that everybody saw, and nobody trades with themselves."""
-    trades = {trade.number: trade for trade in walk.exchange.trades}
+    trades = {trade.number: trade for market in walk.markets for trade in market.trades}
     sides: dict[int, list[tuple[str, Fill]]] = {}
     for owner, account in walk.exchange.accounts.items():
         for fill in account.fills:

@@ -187,7 +187,7 @@ def test_candles_are_what_the_book_and_the_tape_were(desk: Desk, minutes: int) -
         quotes.append((NOW + seconds, best[0] / 10_000, best[1] / 10_000))
     desk.wait(2 * 3_600)
     listed_trades = list(reversed(desk.look(f"/markets/trades?ticker={M}&limit=1000")["trades"]))
-    times = [trade.time for trade in desk.exchange.trades if trade.ticker == M]
+    times = [trade.time for trade in market.trades]
     trades = [
         (time, float(t["yes_price_dollars"]), float(t["count_fp"]))
         for time, t in zip(times, listed_trades, strict=True)

@@ -165,7 +165,7 @@ class Customer:
                 self._learn(response.json() if response.ok else None)
 
     def _open(self) -> EmbeddedExchange:
-        self._exchange = embedded.start(seed=1, pace=None, at=START, programs=6, reading=self._reading)
+        self._exchange = embedded.start(seed=1, pace=None, at=START, programs=6, reading=self._reading, past=0)
         self._exchange.session.auth = RawClient.of_owner(self._exchange).sign
         if "ticker" not in self.known:
             market = self._send("GET", "/markets?limit=1&status=open").json()["markets"][0]

@@ -134,13 +134,15 @@ def until(end: float, folder: Path) -> Callable[[SteppedClock, float], None]:
 
 @dataclass
 class Outcome:
-    """What the ledger (`said`) and the exchange (`true`) say of the same, and what else happened. `windows`:
+    """What the ledger (`said`) and the exchange (`true`) say of the same, and what else happened. Positions are at
+    the best bids there, as the bot counts them; `worth`: dollars that selling them all would bring. `windows`:
     dollars accrued by a program before floor and cap, by both."""
 
     said: dict[str, Any] = field(default_factory=dict)
     true: dict[str, Any] = field(default_factory=dict)
     seconds: AccruedSeconds = field(default_factory=AccruedSeconds)
     truly_present: float = 0.0
+    worth: Decimal = Decimal(0)
     windows: dict[str, tuple[float, float]] = field(default_factory=dict)
     credited: int = 0
     sessions: int = 0
@@ -206,6 +208,7 @@ class Outcome:
             f"present {one.present:,.0f} s, truly {self.truly_present:,.0f} s ({present:+.2%}); {counted}",
             f"accrued ${one.reward:.4f}, truly ${self.truly_earned:.4f} ({self.off:+.2%})",
             f"trading ${said['trading']:.4f}, {rewards}, ${said['unexplained']:.2f} unexplained: {agrees}",
+            f"positions ${said['held']:.4f} at the best bids, ${self.worth:.4f} if all are sold now, after fees",
         ]
         return "\n".join(lines)
 
@@ -339,6 +342,7 @@ def compare(folder: Path, statement: Mapping[str, Any], opening: Mapping[str, An
             "unexplained": came(statement, "gift", watched) + mixed,
         },
         seconds=seconds,
+        worth=Decimal(statement["worth"]),
         truly_present=present(statement["orders"], (terms[-1] for terms in ledger.programs().values())),
         windows={
             one["program_id"]: (said.get(one["program_id"], 0.0), accrued(one)) for one in statement["rewards"]
@@ -360,7 +364,7 @@ def _stated_fill(fill: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
 
 def traded(statement: Mapping[str, Any], opening: Mapping[str, Any]) -> Decimal:
     """Dollars that trades, fees and settlements brought since an earlier statement, with what was held then and is
-    held now."""
+    held now at the best bids."""
     later = {**statement, "journal": _later(statement, opening)}
     return traded_since(later, moment(opening["time"])) - Decimal(opening["value"])
 

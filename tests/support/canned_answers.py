@@ -90,6 +90,7 @@ CALLS: dict[str, Callable[[KalshiHttpClient], Any]] = {
     "get_schedule": lambda c: c.get_schedule(),
     "get_settlements": lambda c: c.get_settlements(START),
     "get_subaccount_transfers": lambda c: c.get_subaccount_transfers(),
+    "get_trades": lambda c: c.get_trades(TICKER, START - timedelta(hours=1), most_pages=5),
     "get_transfers": lambda c: c.get_transfers(),
     "get_withdrawals": lambda c: c.get_withdrawals(),
     "get_user_id": lambda c: c.get_user_id(),
@@ -153,6 +154,8 @@ def real_answers() -> dict[str, bytes]:
         client.get_positions()
         positions = wire.answers[-1].content
         lifecycle.settle_now(inner, inner.markets[ticker], "yes")
+    for _ in range(2):
+        inner.crowd_take(inner.markets[TICKER], True, 9_900, 50)
     found: dict[str, bytes] = {}
 
     def hear(name: str, call: Callable[[KalshiHttpClient], object]) -> Any:

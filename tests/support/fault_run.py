@@ -127,7 +127,7 @@ class Stage:
         at: datetime = OPENING,
         **changed: object,
     ) -> None:
-        self.opened = embedded.start(1, None, None, at, PROGRAMS, tuple(who))
+        self.opened = embedded.start(1, None, None, at, PROGRAMS, tuple(who), past=0)
         self.api, self.clock = self.opened.api, self.opened.clock
         self.exchange = self.api.exchange
         self.account = self.exchange.accounts[CUSTOMER]

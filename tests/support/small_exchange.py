@@ -167,8 +167,8 @@ class Desk(RawClient):
         return response.json()
 
     def pages(self, path: str, name: str, limit: int, cursor: str = "cursor") -> list[list[Any]]:
-        """All pages of a list."""
-        found, mark = [], ""
+        """All pages of a list. A cursor that comes twice is an error."""
+        found, mark, marks = [], "", {""}
         glue = "&" if "?" in path else "?"
         while not found or mark:
             answer = self.look(f"{path}{glue}limit={limit}&cursor={mark}") if path.startswith(
@@ -176,6 +176,8 @@ class Desk(RawClient):
             ) else self.get(f"{path}{glue}limit={limit}&cursor={mark}")  # fmt: skip
             found.append(answer[name])
             mark = answer.get(cursor, "")
+            assert mark not in marks - {""}, f"{path} has no end"
+            marks.add(mark)
         return found
 
 

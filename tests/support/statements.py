@@ -21,7 +21,8 @@ from trade import OWN_PREFIX
 
 
 def traded_since(statement: Mapping[str, Any], start: datetime) -> Decimal:
-    """Dollars earned since a time by trades, fees and settlements, plus the value of the positions now."""
+    """Dollars earned since a time by trades, fees and settlements, plus the value of the positions now. That is at
+    the best bids, as the bot counts it, and not what selling them would bring."""
     kinds = ("trade", "fee", "settlement")
     moved = [entry for entry in statement["journal"] if entry["kind"] in kinds and moment(entry["time"]) >= start]
     return sum((Decimal(entry["amount"]) for entry in moved), start=Decimal(statement["value"]))
