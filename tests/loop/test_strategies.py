@@ -93,19 +93,21 @@ def test_the_worst_decile_is_the_mean_of_the_worst_tenth() -> None:
 # -- the true cost of a fill -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_informed_takers_make_fills_dearer() -> None:
     """Else the oracle would be told nothing. Who takes is all that differs."""
-    calm, toxic = (pooled(true_costs(2, 60, 2.0, (1, 2), who)) for who in (EVERYBODY - {INFORMED}, EVERYBODY))
+    calm, toxic = (pooled(true_costs(2, 60, 3.0, (1, 2), who)) for who in (EVERYBODY - {INFORMED}, EVERYBODY))
     assert toxic.board > calm.board + 0.01
     both = calm.by_ticker.keys() & toxic.by_ticker.keys()
     assert len(both) >= 4
     assert all(toxic.by_ticker[ticker] > calm.by_ticker[ticker] for ticker in both)
 
 
+@pytest.mark.slow
 def test_another_luck_of_a_board_has_other_fills() -> None:
     """The oracle is told of other lucks than that in which it trades."""
     assert 0 not in LUCKS
-    once, again, other = (true_costs(2, 60, 1.0, (luck,)) for luck in (1, 1, 2))
+    once, again, other = (true_costs(2, 40, 1.0, (luck,)) for luck in (1, 1, 2))
     assert once == again != other
     assert all(math.isinf(cost.standard_error) for cost in once.values()), "one luck tells no error"
 
