@@ -119,8 +119,9 @@ class ListedMarket:
     `result` is yes, no or scalar, and empty before; `payout`: pips that a YES contract then pays.
     `strikes`: YES pays above the first, and up to the second if there is one; None: the market has no strike.
     `owned` are the resting orders of accounts, oldest first. `stirred` counts fills of simulated traders' orders
-    and clearings of the book; `on_stir` is called after each. `to_look_at`: the market may have changed, and
-    a look is scheduled."""
+    and clearings of the book; `on_stir` is called after each. `on_owned` is called after changes of the market
+    while accounts' orders rest, and once when the last has gone; `showed_owned`: some rested at the last change.
+    `to_look_at`: the market may have changed, and a look is scheduled."""
 
     number: int
     ticker: str
@@ -143,6 +144,8 @@ class ListedMarket:
     volume: int = 0
     stirred: int = 0
     on_stir: Callable[[], None] | None = None
+    on_owned: Callable[[], None] | None = None
+    showed_owned: bool = False
     to_look_at: bool = False
     touches: deque[Touch] = field(default_factory=lambda: deque(maxlen=TOUCHES_KEPT))
     quotes: deque[Quote] = field(default_factory=deque)
@@ -156,6 +159,13 @@ class ListedMarket:
         self.stirred += 1
         if self.on_stir is not None:
             self.on_stir()
+
+    def show_owned(self) -> None:
+        """Show the market to those who watch accounts' orders, if there are any or were before."""
+        if self.owned or self.showed_owned:
+            self.showed_owned = bool(self.owned)
+            if self.on_owned is not None:
+                self.on_owned()
 
     def note_touch(self, now: float) -> None:
         """Record the best prices if they or the volume changed."""
