@@ -34,13 +34,13 @@ class Temper(Enum):
     STEPS = "moves one tick ahead of the order, with a whole target"
 
 
-FRACTIONS = {Temper.DEAF: 0.3, Temper.FOLLOWS: 0.6, Temper.LEAVES: 0.1}
+FRACTIONS = {Temper.DEAF: 0.2, Temper.FOLLOWS: 0.75, Temper.LEAVES: 0.05}
 """How the rivals of a side divide."""
 
 STEPS_CHANCE = 0.1
 """Fraction of sides with a rival that steps ahead."""
 
-STOCK = (10, 150)
+STOCK = (10, 100)
 """Contracts of one rival: from and to, evenly on the logarithm."""
 
 DELAY = (120.0, 3_600.0)
