@@ -35,9 +35,13 @@ REFERENCE = 2
 """Ticks from the touch to the reference price, in the book `THIN`."""
 
 
-def shape(sizes: dict[int, int]) -> Shape:
+DEEP = dict.fromkeys(range(100, 9_901, 100), 5 * CONTRACT)
+"""Recorded levels that keep their prices, where no level that moves with the value is."""
+
+
+def shape(sizes: dict[int, int], deep: dict[int, int]) -> Shape:
     stock = {behind: size * CONTRACT for behind, size in sizes.items()}
-    return Shape(2, 2, stock, dict(stock), {}, {})
+    return Shape(2, 2, stock, dict(stock), deep, deep)
 
 
 class Place:
@@ -51,6 +55,8 @@ class Place:
         paid: bool = True,
         takers: bool = False,
         value_days: int = 40_000,
+        deep: dict[int, int] | None = None,
+        worth: float = 0.545,
     ) -> None:
         self.is_bid = is_bid
         self.sizes = THIN if sizes is None else sizes
@@ -58,8 +64,8 @@ class Place:
         self.market = listed(self.exchange, closes_in=10 * DAY)
         self.exchange.open_account("ann", {0: 100_000 * DOLLAR})
         hidden = EventValue(seed, "E", NOW, NOW + value_days * DAY, 1.0)
-        self.value = MarketValue(hidden, strike_for(0.545))
-        rivals = Rivals(self.exchange, self.market, self.value, shape(self.sizes))
+        self.value = MarketValue(hidden, strike_for(worth))
+        rivals = Rivals(self.exchange, self.market, self.value, shape(self.sizes, deep or {}))
         rivals.visit()
         rivals.move_in()
         if takers:
@@ -247,6 +253,31 @@ def test_rivals_move_their_stock_and_never_multiply(
         bid, ask = book.bids.best(), book.asks.best()
         assert bid is None or ask is None or bid < ask
         assert_within_the_value(place)
+
+
+def test_no_covered_level_appears_because_others_left() -> None:
+    """Levels that keep their prices are covered by those that move with the value, also if all that rested at the
+    last of these is withdrawn."""
+    sizes, withdrawn = {0: 400, 2: 700, 9: 1}, 0
+    covered = set(range(9)) - set(sizes) - {REFERENCE - 1}
+    for seed in range(60):
+        place = Place(seed, sizes=sizes, deep=DEEP)
+        place.rest(300)
+        place.wait(SETTLED)
+        stock = place.stock()
+        withdrawn += 9 not in stock and sum(stock.get(n, 0) for n in range(9)) <= 1_100
+        assert covered.isdisjoint(stock)
+    assert withdrawn
+
+
+def test_what_is_off_the_grid_does_not_come_back_for_an_order() -> None:
+    """At 2.5 cents the rivals' lower bids have no price. They are not in the market, so they cannot follow."""
+    for seed in range(4):
+        place = Place(seed, sizes={0: 1_100, 2: 500}, worth=0.025)
+        assert place.market.book.bids.levels() == [(100, 1_100 * CONTRACT)]
+        place.rest(300, (TOUCH[True] - 100) // 100)
+        place.wait(SETTLED)
+        assert place.market.book.bids.total <= (1_100 + 300) * CONTRACT
 
 
 def assert_within_the_value(place: Place) -> None:
