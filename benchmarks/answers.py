@@ -1,4 +1,4 @@
-"""Measure what is left of an order's share of the score after the simulated rivals' answers.
+"""Measure what is left of an order's share after the rivals' answers.
 
 Run it with `python -m benchmarks.answers [--building] [--books all]`. On each side of a board's paid markets one
 order is placed, at one of three places and in one of four sizes. It is kept at its place, and at its size, for six
@@ -48,7 +48,9 @@ CASTS = {"everybody": EVERYBODY, "rivals alone": frozenset({RIVALS})}
 
 
 class Found(NamedTuple):
-    """What one order saw: its share, and the rivals' score as a multiple, at each of `HOURS` (None: unpaid)."""
+    """What one order saw at each of `HOURS`.
+
+    Its share, and the rivals' score as a multiple of that before the order. None: the side was not paid."""
 
     size: int
     place: str
@@ -150,7 +152,9 @@ def board(job: tuple[str, int]) -> list[Found]:
 
 
 def _orders(exchange: Exchange, seed: int) -> Iterator[Held]:
-    """One order for each side of each paid market that stays open long enough, sizes and places in turn."""
+    """One order for each side of each paid market, sizes and places in turn.
+
+    Left out are markets that close too soon, with several programs, or with an order of the account."""
     kinds = [(size * CONTRACT, place) for size in SIZES for place in PLACES]
     number = seed
     for market in list(exchange.markets.values()):

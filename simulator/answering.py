@@ -1,4 +1,4 @@
-"""The rivals of one market that answer customers' orders: when they look, and where their stock is.
+"""When the rivals of a market answer an order, and where their stock is.
 
 Promise:
 - They know of an order what the book shows, and act minutes later on what they then find.
@@ -72,8 +72,8 @@ class Answering:
                     self._look_later(is_bid, seat)
 
     def stock(self, is_bid: bool) -> Mapping[tuple[int, int], int]:
-        """A side's stock now, in 1/100 contract, by (ticks behind the touch at home, ticks now).
-        Each place at home is named, if all stock has left it too."""
+        """Where a side's stock is now, in 1/100 contract.
+        The keys are (ticks behind the touch at home, ticks behind it now). Each home is a key, also of size 0."""
         return self._stock[is_bid]
 
     def _count(self, is_bid: bool) -> None:

@@ -1,17 +1,19 @@
-"""What a rival does about a larger order of a customer: stay, follow it, step ahead of it or leave.
+"""What a rival does about a customer's larger order.
+
+It stays, follows the order, steps ahead of it, or leaves.
 
 Promise:
 - Who answers, and how, depends only on the exchange's seed and the market.
 - A rival moves stock that it already rests on that side. It never adds any.
 - Nothing is placed in front of the rivals' own best price, except by a rival that steps ahead.
 
-A side's stock belongs to many rivals of 10 to 150 contracts. Of 630,000 recorded increases of a level near the
+A side's stock belongs to many rivals of 10 to 100 contracts. Of 630,000 recorded increases of a level near the
 best price (gold, 15 minutes), half are of 25 contracts or less, and nine in ten of 100 or less. On some sides one
 rival owns more: up to a whole target, the part that rests deepest. It steps ahead.
 
-Two things are measured (LIP.md): rivals answer within hours, and their score then is 2 to 3 times what it was. The
-fractions below were set to meet that for orders of 100 to 300 contracts at the reference price of thin books
-(`python -m benchmarks.answers`). How the answers divide, and the delays, are a guess.
+Practitioners measured two things: rivals answer within hours, and one should plan with 2 to 3 times their score of
+today. The fractions below were set to about twice, for orders of 100 to 300 contracts in thin books
+(`python -m benchmarks.answers --building`). How the answers divide, and the delays, are a guess.
 """
 
 from __future__ import annotations
@@ -70,8 +72,8 @@ class Sight(NamedTuple):
 
 
 class Away(NamedTuple):
-    """An answer: the stock rests at `behind` ticks behind the touch, as far as it is not nearer at home.
-    None: it is withdrawn."""
+    """An answer: where the stock is in place of home.
+    It rests at `behind` ticks behind the touch, as far as it is not nearer at home. None: it is withdrawn."""
 
     behind: int | None
 

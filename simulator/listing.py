@@ -161,7 +161,7 @@ class ListedMarket:
             self.on_stir()
 
     def show_owned(self) -> None:
-        """Show the market to those who watch accounts' orders, if there are any or were before."""
+        """Call `on_owned` if accounts' orders rest, or did at the last change."""
         if self.owned or self.showed_owned:
             self.showed_owned = bool(self.owned)
             if self.on_owned is not None:
