@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -122,8 +122,7 @@ class Held:
         self.multiples.append(score / self.before if shares else None)
 
 
-def _without_us(sizes: object) -> dict[str | None, int]:
-    assert isinstance(sizes, dict)  # noqa: S101
+def _without_us(sizes: Mapping[str | None, int]) -> dict[str | None, int]:
     return {owner: size for owner, size in sizes.items() if owner != OWNER}
 
 
