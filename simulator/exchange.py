@@ -197,6 +197,7 @@ class Exchange:
         trading = self.trades_in(market)
         for meter in self.running.get(market.ticker, ()):
             meter.note(self.now, trading)
+        market.show_owned()
 
     def execute(self, market: ListedMarket, order: Order) -> None:
         """Match an order against the book and record its trades."""

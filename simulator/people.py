@@ -10,7 +10,7 @@ The kinds are:
 - `NOISE` buys or sells at random, with equal chances and without information.
 - `INFORMED` knows the hidden value minutes before the book does, and takes orders that are mispriced against it.
 - `RIVALS` quote around the value as the public knows it. They refresh quotes, join the best price or step in
-  front.
+  front. Some answer a customer's larger order (`simulator.answers`).
 - `SWEEPS` know the outcome shortly before it is read, and take everything on the losing side.
 
 Calibration (`python -m benchmarks.calibration --seeds 8`), all kinds on, for a quoter at the best price: it loses

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from simulator.answering import Answering, Home
 from simulator.exchange import Exchange
 from simulator.listing import ListedMarket
 from simulator.matching import DOLLAR_PIPS, Order
@@ -42,10 +43,15 @@ class Shape:
     deep_bids: dict[int, int]
     deep_asks: dict[int, int]
 
+    def touch(self, is_bid: bool, middle: int) -> int:
+        """The tick of the best price of a side, by the tick of the value."""
+        return middle - self.bid_steps if is_bid else middle - 1 + self.ask_steps
+
 
 class Rivals(Visitor):
     """Quote a book's shape around the public value, and refill it on each visit.
-    Visits at which they would find nothing to do are left out."""
+    Visits at which they would find nothing to do are left out. Some answer a customer's larger order
+    (`simulator.answers`): then a part of the shape is elsewhere."""
 
     def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue, shape: Shape) -> None:
         super().__init__(exchange, market, "rivals", REFRESH_SECONDS)
@@ -55,9 +61,16 @@ class Rivals(Visitor):
         self._quoted: tuple[int, int] | None = None
         self._visits: deque[float] = deque([exchange.now])
         self._next: float | None = None
+        homes = {True: Home(shape.bids, 1 - shape.bid_steps), False: Home(shape.asks, 1 - shape.ask_steps)}
+        self._answering = Answering(exchange, market, homes, self._requote)
 
     def move_in(self) -> None:
         self.market.on_stir = self._plan
+        self.market.on_owned = self._answering.see
+        self._plan()
+
+    def _requote(self) -> None:
+        self._quoted = None
         self._plan()
 
     def _plan(self) -> None:
@@ -115,6 +128,7 @@ class Rivals(Visitor):
     def _quote(self, middle: int) -> None:
         exchange, market = self.exchange, self.market
         self._quoted = middle, market.stirred
+        self._answering.touches = {is_bid: self._shape.touch(is_bid, middle) for is_bid in (True, False)}
         wanted = self._wanted(middle)
         for place, order in list(self._resting.items()):
             if order.remaining != wanted.get(place):
@@ -134,14 +148,18 @@ class Rivals(Visitor):
         """Wanted size by (is_bid, price)."""
         shape, grid = self._shape, self.market.grid
         wanted: dict[tuple[bool, int], int] = {}
-        for is_bid, sizes in ((True, shape.bids), (False, shape.asks)):
-            touch = middle - shape.bid_steps if is_bid else middle - 1 + shape.ask_steps
-            for behind, size in sizes.items():
-                price = grid.price(touch - behind if is_bid else touch + behind)
-                if price is not None:
-                    wanted[is_bid, price] = size
-        bids, asks = ([p for is_bid, p in wanted if is_bid == side] for side in (True, False))
-        below, above = min([*bids, *asks, DOLLAR_PIPS]), max([*asks, *bids, 0])
+        homes: list[int] = []
+        for is_bid in (True, False):
+            touch = shape.touch(is_bid, middle)
+            for (home, behind), size in self._answering.stock(is_bid).items():
+                at_home = grid.price(touch - home if is_bid else touch + home)
+                if at_home is None:
+                    continue
+                homes.append(at_home)
+                price = at_home if behind == home else grid.price(touch - behind if is_bid else touch + behind)
+                if price is not None and size:
+                    wanted[is_bid, price] = wanted.get((is_bid, price), 0) + size
+        below, above = min(homes, default=DOLLAR_PIPS), max(homes, default=0)
         wanted.update({(True, p): size for p, size in shape.deep_bids.items() if p < below})
         wanted.update({(False, p): size for p, size in shape.deep_asks.items() if p > above})
         return wanted
