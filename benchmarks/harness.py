@@ -37,6 +37,12 @@ from simulator.statement import statement
 
 START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
 
+BUILDING_SEEDS = range(1, 31)
+"""Boards on which rules and figures of the simulator and of the bot may be set."""
+
+HELD_OUT_SEEDS = range(101, 131)
+"""Boards for the figures that are shown. Nothing is set on them."""
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 

@@ -34,6 +34,7 @@ from simulator.listing import (
 )
 from simulator.matching import CONTRACT, DOLLAR_PIPS
 from simulator.rivals import Shape
+from simulator.toxicity import own_factor
 from simulator.value import EventValue, MarketValue, strike_for
 
 CALM = 1.0
@@ -109,7 +110,7 @@ class Board:
                 exchange.next_number(), ticker, event, title, opens, closes, kind.grid, resolves=reads,
                 strikes=(number + 1, number + 2 if kind.ranges else None),
             )  # fmt: skip
-            self._list(market, value, self._shape(kind), kind.take_minutes * 60)
+            self._list(market, value, self._shape(kind), kind.take_minutes * 60, kind.toxicity)
             running += self._programs(market, kind, opens)
         exchange.at(closes, lambda: self._next_event(kind, series, closes, count))
         return running
@@ -240,10 +241,14 @@ class Board:
 
     # -- both -----------------------------------------------------------------------------------------------
 
-    def _list(self, market: ListedMarket, value: MarketValue, shape: Shape, take_seconds: float) -> None:
+    def _list(
+        self, market: ListedMarket, value: MarketValue, shape: Shape, take_seconds: float, kind_factor: float = 1.0
+    ) -> None:
         self._exchange.worth[market.ticker] = value.at
         list_market(self._exchange, market, value.outcome)
-        people.move_in(self._exchange, market, value, shape, take_seconds, self._who)
+        factor = kind_factor * own_factor(self._exchange.seed, market.event.series.ticker, market.ticker)
+        self._exchange.toxicity[market.ticker] = factor
+        people.move_in(self._exchange, market, value, shape, take_seconds, factor, self._who)
         history.remember(self._exchange, market, take_seconds, self._who)
 
     def _program(

@@ -1,7 +1,8 @@
 """What all simulated traders share: when they come, and how much they want.
 
 Promise:
-- The times at which a trader may come depend only on the exchange's seed, the market and the kind of trader.
+- The times at which a trader may come depend only on the exchange's seed, the market and the kind of trader. They
+  do not depend on the book, or on what anybody did.
 """
 
 from __future__ import annotations
@@ -11,27 +12,41 @@ import math
 from simulator.exchange import Exchange
 from simulator.listing import ListedMarket
 from simulator.matching import CONTRACT
+from simulator.toxicity import Changes
 
 SIZE_SPREAD = 1.3
 """Standard deviation of the logarithm of a size: 1 in 40 is more than 12 times the median."""
 
 
 class Visitor:
-    """A simulated trader that visits a market once in `seconds` on average."""
+    """A simulated trader that visits a market once in `seconds` on average.
+    `changes`: from each of these times on, it comes once in that many seconds."""
 
-    def __init__(self, exchange: Exchange, market: ListedMarket, kind: str, seconds: float) -> None:
+    def __init__(
+        self, exchange: Exchange, market: ListedMarket, kind: str, seconds: float, changes: Changes = ()
+    ) -> None:
         self.exchange = exchange
         self.market = market
         self.dice = exchange.dice(f"{market.ticker}:{kind}")
         self._timeline = exchange.timeline
         self._seconds = seconds
+        self._changes = changes
 
     def move_in(self) -> None:
         self._await()
 
     def after(self, time: float) -> float:
-        """Draw the time of the next visit after one at `time`."""
-        return time - math.log(1.0 - self.dice.random()) * self._seconds
+        """Draw the time of the next visit after one at `time`.
+        One draw is enough: a wait is spent at one pace until the pace changes, and the rest of it at the next."""
+        wait, seconds = -math.log(1.0 - self.dice.random()), self._seconds
+        for change, then in self._changes:
+            if time < change:
+                if time + wait * seconds < change:
+                    break
+                wait -= (change - time) / seconds
+                time = change
+            seconds = then
+        return time + max(wait, 0.0) * seconds
 
     def _await(self) -> None:
         when = self.after(self._timeline.now)
