@@ -55,8 +55,10 @@ class Marked:
     """A fill of the quoter, and its gain in dollars by the market's hidden value.
 
     `event` is unique over all boards. `hours` to the reading are negative after it. `from_the_edge`: dollars to
-    the nearer of 0 and 1. `after_five_minutes`: the gain then. `known`: the gain once no trader knows more than the
-    value, which is what settlement brings on average. `at_the_latest`: at settlement, or at the end of the run."""
+    the nearer of 0 and 1.
+
+    Gains: `after_five_minutes`; `known`, once no trader knows more than the value, which is what settlement brings
+    on average; `at_the_latest`, at settlement or at the end of the run."""
 
     event: str
     market: Quoted

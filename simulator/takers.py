@@ -30,8 +30,8 @@ INFORMED_MEDIAN = 300.0
 INFORMED_EDGE = 0.025
 """Dollars per contract, after the fee, that informed takers want to gain."""
 
-SWEEP_CHANCE = 0.3
-SWEEP_SECONDS = (30.0, 180.0)
+SWEEP_CHANCE = 0.2
+SWEEP_SECONDS = (10.0, 90.0)
 """A sweep, if there is one, comes this many seconds before the outcome is read."""
 
 
