@@ -1,9 +1,10 @@
 """Whether the simulator is as hard on a maker as the real exchange was: `python -m tests.slow.calibration`.
 
 A quoter that knows nothing rests at the touch. Makers on the real exchange measured what that costs by the price
-five minutes after a fill, at settlement, and in a market's last hour. Here it must cost about as much, on boards on
-which nothing was tuned. Settlement counts by what it brings on average: the luck of the outcomes moves it further
-than these bounds. It must lose to those who know more: without them it must earn.
+five minutes after a fill, at settlement, and in a market's last hour. Here it must cost about as much, on boards
+on which nothing was tuned. Settlement counts by what it brings on average: the luck of the outcomes moves it
+further than these bounds. It must lose to those who know more: without them it must earn. The suite looks at a
+few hours.
 """
 
 from __future__ import annotations
