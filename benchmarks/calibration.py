@@ -150,20 +150,28 @@ def _settled(fill: Marked) -> float:
 
 def _cents(fills: Fills, gain: Gain) -> str:
     """Cents per contract with the standard error, in 13 columns."""
+    if not fills:
+        return " " * 13
     mean, error = cents(fills, gain)
-    return f"{mean:7.1f} ±{error:4.1f}" if fills else " " * 13
+    return f"{mean:7.1f}" + (" " * 6 if math.isnan(error) else f" ±{error:4.1f}")
 
 
 def cents(fills: Iterable[Marked], gain: Gain) -> tuple[float, float]:
     """Cents per contract that fills gained, and the standard error.
-    Fills of one event share its fortune, so an event is one observation. Without fills both are 0."""
+    Fills of one event share its fortune, so an event is one observation. The error of a single event is `nan`.
+    Raises `ZeroDivisionError` if there are no fills."""
     events: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for fill in fills:
         event = events[fill.event]
         event[0] += gain(fill) * 100
         event[1] += fill.contracts
     contracts = sum(count for _, count in events.values())
-    if not contracts:
-        return 0.0, 0.0
     mean = sum(gained for gained, _ in events.values()) / contracts
-    return mean, math.sqrt(sum((gained - mean * count) ** 2 for gained, count in events.values())) / contracts
+    if len(events) == 1:
+        return mean, math.nan
+    squares = sum((gained - mean * count) ** 2 for gained, count in events.values())
+    return mean, math.sqrt(squares * len(events) / (len(events) - 1)) / contracts
+
+
+if __name__ == "__main__":
+    main()
