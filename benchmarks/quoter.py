@@ -40,7 +40,7 @@ KNOWN_SECONDS = INFORMED_AHEAD[1]
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """A quoted market, as the book, the ticker and the day's volume told it when the quoter began.
+    """A quoted market, as the public saw it when the quoter began.
 
     `volume`: contracts of the day before. `at_the_touch`: contracts at the best price, on the smaller side."""
 
@@ -109,7 +109,7 @@ def quote(who: frozenset[str], seed: int, markets: int, days: float, programs: i
 
 
 def quote_in(exchange: Exchange, markets: Sequence[ListedMarket], days: float) -> Marks:
-    """Let the quoter trade in some markets of an exchange for `days`, and add its result up."""
+    """Let the quoter trade in some markets for `days`, and add its result up."""
     exchange.open_account(OWNER, CASH)
     quoted = {market.ticker: _quoted(market, exchange.now) for market in markets}
     ends = exchange.now + days * DAY

@@ -11,6 +11,10 @@ Promise:
   - In deep books the best price alone holds the whole target, in 45 % of the sides that reach it.
 
 The mix of kinds itself is a guess.
+
+How toxic kinds are follows what practitioners reported with money (the brief's LIP.md, section 3): toxic are
+crypto of 15 minutes, index strikes and mentions; best are slow markets days from their resolution. The figures
+are a guess. That the last hour and weather near its reading are toxic follows from the hours (`toxicity`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How often informed traders come to a market, and how soon the public knows what they know.
+"""How often informed traders come to a market, and how soon rivals know as much.
 
 Promise:
 - Pure. What is toxic depends on the board's seed, the kind, the series, the market and the hours to the reading.
@@ -54,13 +54,14 @@ before the others."""
 
 
 def own_factor(seed: int, series: str, market: str) -> float:
-    """How much more often than usual informed takers come to a market, by its series and itself."""
+    """How much more often than usual informed takers come to a market.
+    It is drawn once for the series and once for the market."""
     draws = ((series, SERIES_SPREAD), (market, MARKET_SPREAD))
     return math.exp(sum(random.Random(f"{seed}:{name}:toxicity").gauss(0.0, spread) for name, spread in draws))
 
 
 def stretch_at(to_reading: float) -> Stretch:
-    """The stretch that holds `to_reading` seconds before a reading; after it, that is negative."""
+    """The stretch that holds `to_reading` seconds before a reading (negative: after it)."""
     return next((s for s in reversed(STRETCHES) if to_reading <= s.hours * HOUR), STRETCHES[0])
 
 
