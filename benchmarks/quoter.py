@@ -173,7 +173,7 @@ def _marked(exchange: Exchange, fill: Fill, market: Quoted) -> Marked:
         contracts=fill.size / CONTRACT,
         after_five_minutes=_gain(exchange, fill, fill.time + 300.0),
         known=_gain(exchange, fill, fill.time + KNOWN_SECONDS),
-        at_the_latest=_gain(exchange, fill, EVER),
+        at_the_latest=_gain(exchange, fill, fill.time + EVER),
     )
 
 

@@ -44,10 +44,10 @@ class Stretch:
 STRETCHES = (
     Stretch(math.inf, 0.3, 1.0, 120.0, 45.0),
     Stretch(96.0, 0.6, 1.0, 120.0, 45.0),
-    Stretch(24.0, 1.1, 1.0, 120.0, 45.0),
-    Stretch(6.0, 1.5, 1.0, 120.0, 45.0),
-    Stretch(1.0, 1.5, 0.2, 30.0, 10.0),
-    Stretch(0.25, 1.5, 0.05, 10.0, 5.0),
+    Stretch(24.0, 1.3, 1.0, 120.0, 45.0),
+    Stretch(6.0, 1.8, 1.0, 120.0, 45.0),
+    Stretch(1.0, 1.8, 0.2, 30.0, 10.0),
+    Stretch(0.25, 1.8, 0.05, 10.0, 5.0),
 )
 """From far to near. The last one goes on after the reading. Near it many watch what happens, and few know it long
 before the others."""

@@ -46,8 +46,14 @@ READS = NOW + 5 * DAY
 SIDE = dict.fromkeys(range(5), 300 * CONTRACT)
 SHAPE = Shape(2, 2, SIDE, SIDE, {}, {})
 
-moments = st.floats(NOW, READS + HOUR)
-"""Times from days before a reading to an hour after it."""
+TURNS = [READS - stretch.hours * HOUR for stretch in STRETCHES[1:]]
+"""The times at which a market changes."""
+
+moments = st.one_of(
+    st.floats(NOW, READS + HOUR),
+    st.builds(lambda turn, seconds: turn + seconds, st.sampled_from(TURNS), st.floats(-200.0, 200.0)),
+)
+"""Times from days before a reading to an hour after it, many of them near a turn."""
 
 
 def pace_at(pace: tuple[float, Changes], time: float) -> float:
@@ -75,8 +81,7 @@ def test_a_market_gets_more_toxic_towards_its_reading(one: float, other: float, 
 def test_a_value_is_public_from_its_moment_on_and_not_before(time: float, now: float) -> None:
     """Rivals leave out the visits before that moment: one too late, and they would quote what is long past."""
     assert (public_time(now, READS) >= time) == (now >= public_from(time, READS))
-    for stretch in STRETCHES[1:]:
-        turn = READS - stretch.hours * HOUR
+    for turn in TURNS:
         assert (public_time(turn, READS) >= time) == (turn >= public_from(time, READS))
 
 
@@ -164,6 +169,9 @@ def test_a_later_pace_leaves_the_visits_before_it_alone() -> None:
     before = [time for time in plain if time < 6 * HOUR]
     assert changed[: len(before)] == before
     assert len(changed) > 5 * len(plain)
+    # The first wait is half over when the pace changes. The other half passes ten times as fast.
+    half = plain[0] / 2
+    assert come(60.0, ((NOW + half, 6.0),))[0] == pytest.approx(half + half / 10)
 
 
 class Always(Visitor):
