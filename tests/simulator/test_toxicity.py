@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
@@ -49,11 +50,11 @@ SHAPE = Shape(2, 2, SIDE, SIDE, {}, {})
 TURNS = [READS - stretch.hours * HOUR for stretch in STRETCHES[1:]]
 """The times at which a market changes."""
 
-moments = st.one_of(
-    st.floats(NOW, READS + HOUR),
-    st.builds(lambda turn, seconds: turn + seconds, st.sampled_from(TURNS), st.floats(-200.0, 200.0)),
-)
-"""Times from days before a reading to an hour after it, many of them near a turn."""
+NEAR = [turn + seconds for turn in TURNS for seconds in range(-200, 201, 20)]
+"""Times around these, rising."""
+
+moments = st.floats(NOW, READS + HOUR)
+"""Times from days before a reading to an hour after it."""
 
 
 def pace_at(pace: tuple[float, Changes], time: float) -> float:
@@ -65,24 +66,28 @@ def pace_at(pace: tuple[float, Changes], time: float) -> float:
 # -- the laws ---------------------------------------------------------------------------------------------------
 
 
-@given(one=moments, other=moments, factor=st.floats(0.01, 100.0))
-def test_a_market_gets_more_toxic_towards_its_reading(one: float, other: float, factor: float) -> None:
+@given(factor=st.floats(0.01, 100.0))
+def test_a_market_gets_more_toxic_towards_its_reading(factor: float) -> None:
     """Informed takers come more often, know less long before the others, and the others learn sooner."""
-    early, late = sorted((one, other))
-    assert 0 < pace_at(informed_pace(factor, READS), late) <= pace_at(informed_pace(factor, READS), early)
-    assert 0 < pace_at(rivals_pace(READS), late) <= pace_at(rivals_pace(READS), early)
-    far, near = stretch_at(READS - early), stretch_at(READS - late)
-    assert 0 < near.ahead <= far.ahead
-    assert 0 < near.lag <= far.lag
-    assert public_time(early, READS) <= public_time(late, READS) < late
+    for early, late in pairwise([NOW, *NEAR, READS + HOUR]):
+        assert 0 < pace_at(informed_pace(factor, READS), late) <= pace_at(informed_pace(factor, READS), early)
+        assert 0 < pace_at(rivals_pace(READS), late) <= pace_at(rivals_pace(READS), early)
+        far, near = stretch_at(READS - early), stretch_at(READS - late)
+        assert 0 < near.ahead <= far.ahead
+        assert 0 < near.lag <= far.lag
+        assert public_time(early, READS) <= public_time(late, READS) < late
 
 
 @given(time=moments, now=moments)
 def test_a_value_is_public_from_its_moment_on_and_not_before(time: float, now: float) -> None:
     """Rivals leave out the visits before that moment: one too late, and they would quote what is long past."""
     assert (public_time(now, READS) >= time) == (now >= public_from(time, READS))
-    for turn in TURNS:
-        assert (public_time(turn, READS) >= time) == (turn >= public_from(time, READS))
+
+
+def test_what_became_public_at_a_turn_is_public_from_then_on() -> None:
+    """At a turn the public learns some minutes at once."""
+    for time, now in product(NEAR, NEAR):
+        assert (public_time(now, READS) >= time) == (now >= public_from(time, READS)), (time - READS, now - READS)
 
 
 def test_far_from_the_reading_a_market_is_calm_and_near_it_not() -> None:
