@@ -111,7 +111,7 @@ KINDS = (
     Kind("KXAAAGASD", ("",), "Gas price today", "Economics", 0, 5, False, 16 * HOUR, 16 * HOUR, 100,
          3.0, 48, _SLOW, 10, toxicity=0.6),
     Kind("KXMLB", ("GAME", "TOTAL", "SPREAD"), "Runs in tonight's game", "Sports", 3, 4, False, 3 * DAY, 3 * DAY,
-         60, 4.0, 18, _SPORTS, 22, fees=_MAKER_FEES, toxicity=0.7),
+         60, 4.0, 18, _SPORTS, 22, fees=_MAKER_FEES),
     Kind("KXLOWT", _CITIES, "Lowest temperature", "Climate and Weather", 0, 5, True, 2 * DAY, 2 * DAY, 40,
          3.0, 36, (2, 1, 0, 12, 1), 14),
     Kind("KXCPI", ("", "YOY", "CORE"), "Consumer prices next month", "Economics", 0, 5, False, 30 * DAY, 14 * DAY,

@@ -24,6 +24,9 @@ HOUR = 3_600.0
 INFORMED_SECONDS = 120.0
 """Average seconds between two visits of informed takers, for a factor of 1 and a `Stretch.visits` of 1."""
 
+SHORTEST_SECONDS = 45.0
+"""Informed takers come no more often on average. They would find what the last one left."""
+
 SERIES_SPREAD, MARKET_SPREAD = 0.6, 0.5
 """Standard deviations of the logarithms of a series' draw and of a market's. The median draw is 1."""
 
@@ -43,7 +46,7 @@ class Stretch:
 
 STRETCHES = (
     Stretch(math.inf, 0.3, 1.0, 120.0, 45.0),
-    Stretch(96.0, 0.6, 1.0, 120.0, 45.0),
+    Stretch(96.0, 0.8, 1.0, 120.0, 45.0),
     Stretch(24.0, 1.3, 1.0, 120.0, 45.0),
     Stretch(6.0, 1.8, 1.0, 120.0, 45.0),
     Stretch(1.0, 1.8, 0.2, 30.0, 10.0),
@@ -62,7 +65,12 @@ def own_factor(seed: int, series: str, market: str) -> float:
 
 def stretch_at(to_reading: float) -> Stretch:
     """The stretch that holds `to_reading` seconds before a reading (negative: after it)."""
-    return next((s for s in reversed(STRETCHES) if to_reading <= s.hours * HOUR), STRETCHES[0])
+    found = STRETCHES[0]
+    for nearer in STRETCHES[1:]:
+        if to_reading > nearer.hours * HOUR:
+            break
+        found = nearer
+    return found
 
 
 Changes = tuple[tuple[float, float], ...]
@@ -72,7 +80,8 @@ Changes = tuple[tuple[float, float], ...]
 def informed_pace(factor: float, reads: float) -> tuple[float, Changes]:
     """Average seconds between visits of informed takers at first, and how they change.
     `factor` is the market's; `reads` is the time of its reading."""
-    return _pace([INFORMED_SECONDS / (factor * stretch.visits) for stretch in STRETCHES], reads)
+    seconds = [INFORMED_SECONDS / (factor * stretch.visits) for stretch in STRETCHES]
+    return _pace([max(pace, SHORTEST_SECONDS) for pace in seconds], reads)
 
 
 def rivals_pace(reads: float) -> tuple[float, Changes]:

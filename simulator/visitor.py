@@ -8,6 +8,7 @@ Promise:
 from __future__ import annotations
 
 import math
+from collections import deque
 
 from simulator.exchange import Exchange
 from simulator.listing import ListedMarket
@@ -30,23 +31,21 @@ class Visitor:
         self.dice = exchange.dice(f"{market.ticker}:{kind}")
         self._timeline = exchange.timeline
         self._seconds = seconds
-        self._changes = changes
+        self._changes = deque(changes)
+        while self._changes and self._changes[0][0] <= exchange.now:
+            self._seconds = self._changes.popleft()[1]
 
     def move_in(self) -> None:
         self._await()
 
     def after(self, time: float) -> float:
-        """Draw the time of the next visit after one at `time`.
-        One draw is enough: a wait is spent at one pace until the pace changes, and the rest of it at the next."""
-        wait, seconds = -math.log(1.0 - self.dice.random()), self._seconds
-        for change, then in self._changes:
-            if time < change:
-                if time + wait * seconds < change:
-                    break
-                wait -= (change - time) / seconds
-                time = change
-            seconds = then
-        return time + max(wait, 0.0) * seconds
+        """Draw the time of the next visit after one at `time`, which never goes back from call to call."""
+        when = time - math.log(1.0 - self.dice.random()) * self._seconds
+        while self._changes and self._changes[0][0] <= when:
+            change, seconds = self._changes.popleft()
+            when = change + (when - change) * seconds / self._seconds  # what is left of the wait, at the new pace
+            self._seconds = seconds
+        return when
 
     def _await(self) -> None:
         when = self.after(self._timeline.now)
