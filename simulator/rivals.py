@@ -13,12 +13,9 @@ from simulator.answering import Answering, Home
 from simulator.exchange import Exchange
 from simulator.listing import ListedMarket
 from simulator.matching import DOLLAR_PIPS, Order
+from simulator.toxicity import public_from, public_time, rivals_pace
 from simulator.value import MarketValue
 from simulator.visitor import Visitor
-
-REFRESH_SECONDS = 45.0
-PUBLIC_LAG = 120.0
-"""Rivals quote around the value of this many seconds ago."""
 
 VISIT_SECONDS = 1_200.0
 """Average seconds between rivals that join the best price or step in front of it."""
@@ -54,7 +51,7 @@ class Rivals(Visitor):
     (`simulator.answers`): then a part of the shape is elsewhere."""
 
     def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue, shape: Shape) -> None:
-        super().__init__(exchange, market, "rivals", REFRESH_SECONDS)
+        super().__init__(exchange, market, "rivals", *rivals_pace(value.event.reads))
         self._value = value
         self._shape = shape
         self._resting: dict[tuple[bool, int], Order] = {}
@@ -97,14 +94,14 @@ class Rivals(Visitor):
         if self._quoted is None or self._quoted[1] != self.market.stirred:
             return self.exchange.now
         event = self._value.event
-        step = event.step(self.exchange.now - PUBLIC_LAG)
+        step = event.step(public_time(self.exchange.now, event.reads))
         for ahead in range(LOOK_AHEAD):
             time = event.time(step + ahead)
             if time >= event.reads:
-                return event.reads + PUBLIC_LAG
+                return public_from(event.reads, event.reads)
             if self._middle(time) != self._quoted[0]:
-                return time + PUBLIC_LAG
-        return event.time(step + LOOK_AHEAD) + PUBLIC_LAG
+                return public_from(time, event.reads)
+        return public_from(event.time(step + LOOK_AHEAD), event.reads)
 
     def _middle(self, known: float) -> int:
         return self.market.grid.tick(int(self._value.at(known) * DOLLAR_PIPS))
@@ -113,7 +110,7 @@ class Rivals(Visitor):
         exchange, market = self.exchange, self.market
         if not exchange.trades_in(market):
             return
-        middle = self._middle(exchange.now - PUBLIC_LAG)
+        middle = self._middle(public_time(exchange.now, self._value.event.reads))
         if (middle, market.stirred) == self._quoted:
             return
         self._quote(middle)
