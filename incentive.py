@@ -178,14 +178,15 @@ class Strategy:
 class IncentiveProgram:
     """Loads, filters and selects the incentive programs, and tracks the traded ones.
 
-    `board`: what the last scan saw, None before the first. `traded`: the markets that have a slot, with the
-    candidate chosen for each. `told` receives the progress of a scan."""
+    `strategy`: how it prices, screens and chooses. `board`: what the last scan saw, None before the first.
+    `traded`: the markets that have a slot, with the candidate chosen for each. `told` receives the progress of a
+    scan."""
 
     def __init__(
         self, client: KalshiHttpClient, strategy: Strategy, told: Callable[[str], None] = lambda _: None
     ) -> None:
         self._client = client
-        self._strategy = strategy
+        self.strategy = strategy
         self._told = told
         self._give_up = math.inf
         self.board: Board | None = None
@@ -218,13 +219,13 @@ class IncentiveProgram:
         before, quoted = self.board, self.quoted if quoted is None else quoted
         self._told("programs")
         listed = self._client.get_incentive_programs()
-        by_ticker, ended = self._strategy.screen.programs(listed, now)
+        by_ticker, ended = self.strategy.screen.programs(listed, now)
         board = replace(self._with_fees(before or Board(now), now), accrued_by_program=accrued_by_program)
         snapshot = self._see(board, by_ticker, status, resting, until, now)
-        selection = self._strategy.decide(
+        selection = self.strategy.decide(
             snapshot.incentives, snapshot.rivals, now, headroom, quoted, [*ended, *snapshot.skipped]
         )
-        watched = _watched(selection, quoted, max(WATCHED, self._strategy.rules.trade_ticker_size))
+        watched = _watched(selection, quoted, max(WATCHED, self.strategy.rules.trade_ticker_size))
         events = self._events(board, snapshot.incentives, watched)
         self._told("")
         self.board = replace(
@@ -247,7 +248,7 @@ class IncentiveProgram:
         board = self._scanned()
         watched = set(board.watched) | self.quoted
         programs = [program for program in board.programs if program.ticker in watched]
-        by_ticker, ended = self._strategy.screen.programs(programs, now)
+        by_ticker, ended = self.strategy.screen.programs(programs, now)
         snapshot = self._see(board, by_ticker, status, resting, until, now)
         return snapshot._replace(skipped=[*ended, *snapshot.skipped])
 
@@ -271,7 +272,7 @@ class IncentiveProgram:
         ]
         skipped = [skip for skip in snapshot.skipped if skip.ticker not in aside]
         skipped += [skip for ticker, skip in aside.items() if ticker in snapshot.markets or ticker in stay]
-        strategy = self._strategy.with_fewer_slots(len(stay))
+        strategy = self.strategy.with_fewer_slots(len(stay))
         selection = strategy.decide(known, snapshot.rivals, snapshot.at, headroom, self.quoted, skipped)
         looks = _after_look(board.looks, snapshot.rivals, selection)
         return selection, replace(
@@ -321,18 +322,18 @@ class IncentiveProgram:
         """Whether a scan's selection needs advice."""
         if self.board is None:
             return True
-        return self._strategy.rules.must_pay and bool(self.board.selection.chosen) and not selection.chosen
+        return self.strategy.rules.must_pay and bool(self.board.selection.chosen) and not selection.chosen
 
     def _advice(
         self, listed: Iterable[Program], selection: Selection, snapshot: BoardSnapshot, headroom: Headroom
     ) -> str:
         """What to change if a pattern matches nothing or nothing is paid; else empty."""
-        trade, estimate_rules = self._strategy.trade, self._strategy.estimate_rules
+        trade, estimate_rules = self.strategy.trade, self.strategy.estimate_rules
         found = advice.advise(
             trade, estimate_rules, selection, snapshot.incentives, snapshot.rivals, snapshot.at, headroom,
-            self._strategy.rules.must_pay,
+            self.strategy.rules.must_pay,
         )  # fmt: skip
-        return "; ".join(filter(None, (*self._strategy.screen.unmatched(listed), found)))
+        return "; ".join(filter(None, (*self.strategy.screen.unmatched(listed), found)))
 
     def _see(
         self,
@@ -345,7 +346,7 @@ class IncentiveProgram:
     ) -> BoardSnapshot:
         markets = self._read("markets", self._client.get_markets, list(by_ticker))
         listed = {market.ticker: market for market in markets}
-        tradable, skipped = self._strategy.screen.markets(by_ticker, listed, status, now, until)
+        tradable, skipped = self.strategy.screen.markets(by_ticker, listed, status, now, until)
         books = self._read("books", self._client.get_orderbooks, [market.ticker for market in tradable])
         found = with_terms(
             tradable, by_ticker, board.series, board.events, _qualified(board), board.accrued_by_program
@@ -380,7 +381,7 @@ class IncentiveProgram:
         found += [
             ProgramChange(p, None) for name, p in was.items() if name not in listed and p.ticker not in unread
         ]
-        unwanted = self._strategy.screen.unwanted()
+        unwanted = self.strategy.screen.unwanted()
         return tuple(change for change in found if unwanted(change.program.ticker) is None)
 
     def _with_fees(self, board: Board, now: datetime) -> Board:

@@ -43,7 +43,7 @@ from exchange import order_payloads
 from exchange.models import ExchangeStatus
 from execution import cancel_reasons
 from execution.plan import Plan
-from incentive import IncentiveProgram
+from incentive import IncentiveProgram, Strategy
 from ledger.entries import CycleRecord, NewFill
 from ledger.ledger import Ledger, file_name
 from runtime import log_format
@@ -158,7 +158,8 @@ LOG_FILE = HOME / "trade.log"
 class MarketBot:
     """One account on one exchange, traded in a loop.
 
-    `confirm` asks the person at the keyboard; None if there is no keyboard. `notifier` sends alerts."""
+    `confirm` asks the person at the keyboard; None if there is no keyboard. `notifier` sends alerts. `strategy`:
+    how to price, screen and choose markets; None: as the settings say."""
 
     def __init__(
         self,
@@ -168,12 +169,13 @@ class MarketBot:
         logger: Logger,
         confirm: Confirm | None = None,
         notifier: Notifier = SILENT,
+        strategy: Strategy | None = None,
     ) -> None:
         self.settings, self._connection, self._notifier = settings, connection, notifier
         self._client, self._clock = connection.client, connection.client.clock
         self._trade_log, self._confirm = TradeLog(logger, self._clock.now, settings.log_detail), confirm
         self._announcements = log_events.Announcements(settings.log_detail)
-        self._strategy = strategy_of(settings)
+        self._strategy = strategy or strategy_of(settings)
         self.incentive_program = IncentiveProgram(self._client, self._strategy)
         self.session = Session(settings, connection, ledger, self.incentive_program, self.log, self._on_fills)
         self._bookkeeper, self._executor = self.session.bookkeeper, self.session.executor

@@ -7,6 +7,7 @@ real, time is simulated.
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import subprocess
@@ -26,10 +27,13 @@ import requests
 import market_bot
 from bot import connection
 from bot.connection import Connection, embedded_client
+from bot.settings import Settings, strategy_of
 from clients import KalshiHttpClient
+from incentive import Strategy
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
+from selection.ranking import Selection
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
 from simulator.opening import CUSTOMER
@@ -38,10 +42,10 @@ from simulator.statement import statement
 START = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)
 
 BUILDING_SEEDS = range(1, 31)
-"""Boards on which rules and figures of the simulator and of the bot may be set."""
+"""Boards on which a rule may be built and tuned; what it nets on them proves nothing."""
 
 HELD_OUT_SEEDS = range(101, 131)
-"""Boards for the figures that are shown. Nothing is set on them."""
+"""Boards on which a finished rule is judged; nothing is set by what they show."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -83,6 +87,27 @@ class Desk:
             self.bot.watch(began + self.wait)
             clock.sleep(max(began + self.wait - clock.monotonic(), 0.0))
 
+    def run(self, hours: float, before_cycle: Callable[[], None]) -> None:
+        """Run the bot's own loop, and end it as Ctrl-C does after some hours.
+
+        It ends where the next cycle would begin. Unlike `cycles` it also scans the board again, and sells what
+        needs a second look. Raises a `RuntimeError` if the bot stopped or halted by itself."""
+        clock, trade, ends = self.exchange.clock, self.bot.start_trading, []
+        until = clock.monotonic() + hours * 3_600
+
+        def cycle() -> Selection | None:
+            before_cycle()
+            if clock.monotonic() >= until:
+                ends.append(clock.now())
+                raise KeyboardInterrupt
+            return trade()
+
+        self.bot.start_trading = cycle  # type: ignore[method-assign]
+        self.bot.run()
+        stopped = [*self.told("HALT"), *self.told("STOP")]
+        if stopped or not ends:
+            raise RuntimeError(f"the bot stopped by itself: {(stopped or self.log)[-1]}")
+
     def told(self, event: str) -> list[str]:
         return [line for line in self.log if f"[{event}]" in line]
 
@@ -107,10 +132,12 @@ def desk(
     settings: Mapping[str, object] = MappingProxyType({}),
     bot_class: type[MarketBot] = MarketBot,
     tier: str = "basic",
+    strategy_of: Callable[[Settings], Strategy] = strategy_of,
 ) -> Iterator[Desk]:
     """Open a desk on a board of `programs` with the simulated traders `who`.
 
-    `settings` replace the shipped ones. `tier` sets the rate limits, which the bot reads only in `run`."""
+    `settings` replace the shipped ones. `tier` sets the rate limits, which the bot reads only in `run`.
+    `strategy_of` makes of the checked settings how the bot prices, screens and chooses markets."""
     exchange = embedded.start(seed, None, None, START, programs, tuple(who), tier)
     client = embedded_client(exchange)
     checked = market_bot.read_settings(settings)
@@ -120,7 +147,8 @@ def desk(
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "trade-sim.db")
         try:
-            bot = bot_class(checked, Connection(client, exchange.about, is_private=True), ledger, logger)
+            connected = Connection(client, exchange.about, is_private=True)
+            bot = bot_class(checked, connected, ledger, logger, strategy=strategy_of(checked))
             yield Desk(bot, exchange, client, kept.lines, checked.wait_time)
         finally:
             ledger.close()
@@ -209,11 +237,18 @@ def filled(said: Mapping[str, Any]) -> float:
 
 def done(work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
     """Each job and its result, in their order, worked on by all cores."""
-    with multiprocessing.get_context("spawn").Pool() as pool:
+    with multiprocessing.get_context("spawn").Pool(initializer=_collect_rarely) as pool:
         for number, found in enumerate(zip(jobs, pool.imap(work, jobs), strict=True), start=1):
             progress(f"{number} of {len(jobs)}")
             yield found
     progress("")
+
+
+def _collect_rarely() -> None:
+    """Let Python look for cyclic garbage a hundred times less often.
+
+    A run makes little of it, and looking took up to a tenth of its time."""
+    gc.set_threshold(100 * gc.get_threshold()[0])
 
 
 def progress(text: str) -> None:

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from bot import another_bot
 from bot.observation import AccountSnapshot, MarketView
-from bot.settings import Settings, strategy_of
+from bot.settings import Settings
 from exchange.models import ExchangeStatus, Market
 from exchange.orderbook import Bid, Book
 from execution import cancel_reasons
@@ -121,7 +121,7 @@ def decide(
     places = {quote.place for quote in wanted}
     ours = {(order.ticker, order.side) for order in account.ours}
     gone = [place for place in ours - places if place[0] not in keep]
-    unwanted = _unwanted(gone, selection, guards, strategy_of(settings).trade)
+    unwanted = _unwanted(gone, selection, guards, incentive_program.strategy.trade)
     targets = Targets(wanted, keep, blind | account.unread, inputs.until, settings.exit, sales, unwanted)
     shards = {market.shard for market in view.markets.values()}
     plan = make_plan(state, targets, memory.order_groups.group_ids(shards))

@@ -63,6 +63,7 @@ class Allocator:
 
     def __init__(self, markets: Sequence[SizeOptions], budget: SizingBudget, trade_ticker_size: int) -> None:
         self._markets, self._budget, self._trade_ticker_size = markets, budget, trade_ticker_size
+        self._shards, self._events = [one.shard for one in markets], [one.event for one in markets]
 
     def best(self) -> Allocation:
         """Return the best allocation found.
@@ -102,31 +103,43 @@ class Allocator:
     def _extended(
         self, allocations: Iterable[Allocation], number: int, options: Sequence[SizeOption]
     ) -> Iterator[Allocation]:
+        """Allocations with one more market. `options`: the market's sizes, cheapest first."""
+        shards, shard, event = self._shards, self._shards[number], self._events[number]
         for net, spent, picks in allocations:
             if len(picks) == self._trade_ticker_size:
                 continue
+            on_shard = sum(option.cost for other, option in picks if shards[other] == shard)
+            left = min(self._budget.money - spent, self._budget.money_on(shard) - on_shard)
+            of_event = [pick for pick in picks if self._events[pick[0]] == event]
             for option in options:
-                if spent + option.cost > self._budget.money:
+                if option.cost > left:
                     break
-                longer = (*picks, (number, option))
-                if not picks or self._fits_in(longer, number):
-                    yield Allocation(net + option.net, spent + option.cost, longer)
+                pick = (number, option)
+                if not of_event or self._event_fits([*of_event, pick]):
+                    yield Allocation(net + option.net, spent + option.cost, (*picks, pick))
 
     def _fits_in(self, picks: Sequence[tuple[int, SizeOption]], number: int) -> bool:
         """Whether the shard and the event of market `number` can carry all picks.
 
         A pick alone in its event needs no check: no option is larger than the event's limit."""
-        sizes, budget = self._markets[number], self._budget
-        on_shard, added = 0, []
-        for other, option in picks:
-            one = self._markets[other]
-            if one.shard == sizes.shard:
+        shards, events = self._shards, self._events
+        shard, event = shards[number], events[number]
+        on_shard, of_event = 0, []
+        for pick in picks:
+            other, option = pick
+            if shards[other] == shard:
                 on_shard += option.cost
-            if one.event == sizes.event:
-                added.append((one.ticker, option.yes_cost, option.no_cost))
-        if on_shard > budget.money_on(sizes.shard):
+            if events[other] == event:
+                of_event.append(pick)
+        if on_shard > self._budget.money_on(shard):
             return False
-        return len(added) == 1 or budget.event_fits(sizes.event, added, sizes.incentive.exclusive)
+        return len(of_event) == 1 or self._event_fits(of_event)
+
+    def _event_fits(self, picks: Sequence[tuple[int, SizeOption]]) -> bool:
+        """Whether the event of `picks`, all of one event, keeps its limit."""
+        one = self._markets[picks[-1][0]]
+        added = [(self._markets[other].ticker, option.yes_cost, option.no_cost) for other, option in picks]
+        return self._budget.event_fits(one.event, added, one.incentive.exclusive)
 
     def _kept(self, allocations: Iterable[Allocation], most: int) -> list[Allocation]:
         """The best allocation for each amount spent, by number of markets."""
@@ -164,7 +177,7 @@ class Allocator:
         for place in range(len(allocation.picks)):
             for side in (0, 1):
                 for step in self._steps(allocation, place, side):
-                    allocation = self._better(allocation, self._resized(allocation, place, side, step))
+                    allocation = self._resized(allocation, place, side, step, allocation.net) or allocation
                     if step > 0:
                         continue
                     allocation = self._given_on(allocation, place, side, step)
@@ -183,7 +196,7 @@ class Allocator:
                     continue
                 more = min(free // unit, self._markets[number].most[end] - option.counts[end])
                 if more > 0:
-                    allocation = self._better(allocation, self._resized(poorer, other, end, more))
+                    allocation = self._resized(poorer, other, end, more, allocation.net) or allocation
         return allocation
 
     def _steps(self, allocation: Allocation, place: int, side: int) -> Iterator[int]:
@@ -197,30 +210,29 @@ class Allocator:
         if option.counts[side]:
             yield -option.counts[side]
 
-    def _resized(self, allocation: Allocation, place: int, side: int, step: int) -> Allocation | None:
+    def _resized(
+        self, allocation: Allocation, place: int, side: int, step: int, better_than: float | None = None
+    ) -> Allocation | None:
         """The allocation with one size changed by `step` contracts.
 
-        Returns None if a limit forbids it."""
+        Returns None if a limit forbids it. With `better_than`, also if it does not net more than that, or if a
+        market in it nets nothing."""
         number, option = allocation.picks[place]
         sizes = self._markets[number]
         count = option.counts[side] + step
         if not 0 <= count <= sizes.most[side]:
             return None
-        changed = sizes.option((count, option.counts[1]) if side == 0 else (option.counts[0], count))
-        if allocation.spent - option.cost + changed.cost > self._budget.money:
+        spent = allocation.spent + step * sizes.units[side]
+        if spent > self._budget.money:
             return None
-        picks = (*allocation.picks[:place], (number, changed), *allocation.picks[place + 1 :])
-        if not self._fits_in(picks, number):
+        counts = (count, option.counts[1]) if side == 0 else (option.counts[0], count)
+        net = allocation.net - option.net + sizes.net(counts) * sizes.hysteresis
+        if better_than is not None and net <= better_than + 1e-12:
             return None
-        return Allocation(
-            allocation.net - option.net + changed.net, allocation.spent - option.cost + changed.cost, picks
-        )
-
-    @staticmethod
-    def _better(allocation: Allocation, other: Allocation | None) -> Allocation:
-        if other is None or any(option.net <= 0 for _, option in other.picks):
-            return allocation
-        return other if other.net > allocation.net + 1e-12 else allocation
+        picks = (*allocation.picks[:place], (number, sizes.option(counts)), *allocation.picks[place + 1 :])
+        if better_than is not None and any(one.net <= 0 for _, one in picks):
+            return None
+        return Allocation(net, spent, picks) if self._fits_in(picks, number) else None
 
 
 def estimate_rules_of(rules: SelectionRules) -> EstimateRules:

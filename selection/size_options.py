@@ -45,16 +45,14 @@ Counts = tuple[int, int]
 class SizeOption(NamedTuple):
     """Sizes that a market could get.
 
-    `net`: net dollars a day. `yes_cost` and `no_cost`: money tied up by each side, in 1/10,000 dollars."""
+    `net`: net dollars a day. `yes_cost` and `no_cost`: money tied up by each side, in 1/10,000 dollars; `cost`: by
+    both."""
 
     net: float
     counts: Counts
     yes_cost: int
     no_cost: int
-
-    @property
-    def cost(self) -> int:
-        return self.yes_cost + self.no_cost
+    cost: int
 
 
 @dataclass(frozen=True)
@@ -190,6 +188,8 @@ class SizeOptions:
         most_yes, most_no = budget.most_on(incentive)
         self.most: Counts = (most_yes // yes if yes else 0, most_no // no if no else 0)
         self._scored: tuple[dict[int, list[SideScore | None]], ...] = ({}, {})
+        self._shares: tuple[dict[int, list[float | None]], ...] = ({}, {})
+        self._nets: dict[Counts, float] = {}
         self._volume = incentive.market.volume_a_day(now)
         self._fills = self._lost_by_fills(YES, prices.yes), self._lost_by_fills(NO, prices.no)
 
@@ -235,11 +235,19 @@ class SizeOptions:
             for program in self.incentive.programs
         ]
 
+    def _shares_of(self, side: int, count: int) -> list[float | None]:
+        """Our share of a side with `count` of our contracts, as `scores`, rivals multiplied."""
+        known = self._shares[side].get(count)
+        if known is None:
+            times, scores = self._rules.rival_multiplier, self.scores(side, count)
+            known = self._shares[side][count] = [None if one is None else one.share(times) for one in scores]
+        return known
+
     def both(self, counts: Counts) -> list[tuple[_WindowPayout, float]]:
         """Each window whose seconds count, with the sum of our shares."""
-        times, on_yes, on_no = self._rules.rival_multiplier, self.scores(0, counts[0]), self.scores(1, counts[1])
+        on_yes, on_no = self._shares_of(0, counts[0]), self._shares_of(1, counts[1])
         return [
-            (window, yes.share(times) + no.share(times))
+            (window, yes + no)
             for window, yes, no in zip(self._windows, on_yes, on_no, strict=True)
             if yes is not None and no is not None
         ]
@@ -252,10 +260,13 @@ class SizeOptions:
 
     def net(self, counts: Counts) -> float:
         """Net payable dollars a day, or 0 if no window is worth funding."""
-        paid = 0.0
-        for window, shares in self.both(counts):
-            paid += window.per_day(shares)
-        return paid - self.costs(counts) if paid else 0.0
+        known = self._nets.get(counts)
+        if known is None:
+            paid = 0.0
+            for window, shares in self.both(counts):
+                paid += window.per_day(shares)
+            known = self._nets[counts] = paid - self.costs(counts) if paid else 0.0
+        return known
 
     def costs(self, counts: Counts) -> float:
         """Dollars a day that fills are expected to cost, fees included."""
@@ -265,8 +276,8 @@ class SizeOptions:
         return lost + (no_fill * expected_fills(self._volume, no_ahead, no) if no and no_fill else 0.0)
 
     def option(self, counts: Counts) -> SizeOption:
-        yes, no = self.units
-        return SizeOption(self.net(counts) * self.hysteresis, counts, yes * counts[0], no * counts[1])
+        yes, no = self.units[0] * counts[0], self.units[1] * counts[1]
+        return SizeOption(self.net(counts) * self.hysteresis, counts, yes, no, yes + no)
 
     def options(self, budget: SizingBudget, most: int, in_company: bool) -> list[SizeOption]:
         """Sizes worth their money, cheapest first, about `most` of them.
@@ -332,12 +343,10 @@ class SizeOptions:
         """Whether `count` contracts on a side make a window worth funding.
 
         `given`: the contracts on the other side."""
-        ours, other = self.scores(side, count)[number], self.scores(1 - side, given)[number]
+        ours, other = self._shares_of(side, count)[number], self._shares_of(1 - side, given)[number]
         if ours is None or other is None:
             return False
-        times = self._rules.rival_multiplier
-        expected = self._windows[number].expects(ours.share(times) + other.share(times))
-        return expected >= self._rules.min_window
+        return self._windows[number].expects(ours + other) >= self._rules.min_window
 
     def rough_value(self, budget: SizingBudget, trade_ticker_size: int, exactly: bool = False) -> RoughValue:
         """The market's value at the best of a few splits of the money between its sides.

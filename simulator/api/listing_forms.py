@@ -93,7 +93,12 @@ def http_date(unix: float) -> str:
 
 def trade_id(exchange: Exchange, number: int) -> str:
     """The id of a trade, and of each fill in it."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{exchange.seed}:{number}"))
+    return _trade_id(exchange.seed, number)
+
+
+@lru_cache(maxsize=10_000)
+def _trade_id(seed: int, number: int) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{seed}:{number}"))
 
 
 def exchange_status(exchange: Exchange) -> Json:
