@@ -1,4 +1,4 @@
-"""Compare what a market's own trades of the last day say a fill costs with what fills cost there.
+"""Compare what a market's last day of trades says a fill costs with what fills cost.
 
 Run it with `python -m benchmarks.tape_reading [--boards N] [--first SEED] [--programs N] [--hours H]
 [--building]`. Boards are held out unless `--building`.
@@ -39,7 +39,9 @@ PARTS = 4
 
 
 class Reading(NamedTuple):
-    """What the tape says a fill costs: dollars a contract, and the contracts that it is read from."""
+    """What the tape says a fill costs, in dollars a contract.
+
+    `contracts`: those that it is read from."""
 
     contracts: float
     dollars: float
@@ -78,7 +80,7 @@ def read(trades: Sequence[PublicTrade]) -> Reading:
 
 
 def shrunk(readings: Sequence[Reading]) -> list[float]:
-    """Each market's reading in dollars a contract, drawn to that of all where it is read from few contracts."""
+    """Each market's reading in dollars a contract, with `FEW` contracts at that of all."""
     contracts = sum(one.contracts for one in readings)
     board = sum(one.contracts * one.dollars for one in readings) / contracts if contracts else 0.0
     return [(one.contracts * one.dollars + FEW * board) / (one.contracts + FEW) for one in readings]
@@ -122,7 +124,7 @@ TRUTHS: dict[str, Truth] = {
 
 
 def table(boards: Sequence[Sequence[Market]]) -> str:
-    """The truths of markets grouped by their reading, each against its own board's other markets."""
+    """The truths of markets, in groups by their reading."""
     rows = sorted(
         ((said, market) for markets in boards for said, market in zip(_said(markets), markets, strict=True)),
         key=lambda row: row[0],
@@ -142,7 +144,7 @@ def table(boards: Sequence[Sequence[Market]]) -> str:
 
 
 def errors(boards: Sequence[Sequence[Market]], of: Truth) -> str:
-    """How far the readings are from a truth, beside knowing the board's mean alone, in cents."""
+    """How far readings are from a truth, and the board's mean alone, in cents."""
     off_reading: list[tuple[float, float]] = []
     off_board: list[tuple[float, float]] = []
     pairs: list[tuple[float, float, float]] = []
