@@ -1,4 +1,4 @@
-"""Compare what a market's last day of trades says a fill costs with what fills cost.
+"""Compare what a market's last day of trades says a fill costs with what it costs.
 
 Run it with `python -m benchmarks.tape_reading [--boards N] [--first SEED] [--programs N] [--hours H]
 [--building]`. Boards are held out unless `--building`.
@@ -80,7 +80,7 @@ def read(trades: Sequence[PublicTrade]) -> Reading:
 
 
 def shrunk(readings: Sequence[Reading]) -> list[float]:
-    """Each market's reading in dollars a contract, with `FEW` contracts at that of all."""
+    """Each market's reading in dollars a contract, with `FEW` of all markets'."""
     contracts = sum(one.contracts for one in readings)
     board = sum(one.contracts * one.dollars for one in readings) / contracts if contracts else 0.0
     return [(one.contracts * one.dollars + FEW * board) / (one.contracts + FEW) for one in readings]
