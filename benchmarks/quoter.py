@@ -11,16 +11,19 @@ markets once, among the paid ones: those whose two sides reach the target. `benc
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from simulator import order_entry
 from simulator.account import Fill
 from simulator.exchange import Exchange, Refusal
+from simulator.kinds import KINDS
 from simulator.listing import ListedMarket
 from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS
 from simulator.opening import open_exchange
 from simulator.order_entry import OrderTerms
 from simulator.statement import rewards
+from simulator.takers import INFORMED_AHEAD
 
 OWNER = "quoter"
 SIZE = 25
@@ -31,24 +34,64 @@ START = 1_795_000_000.0
 CASH = dict.fromkeys(range(4), 1_000_000 * DOLLAR)
 
 
+KNOWN_SECONDS = INFORMED_AHEAD[1]
+"""No trader knows the value longer ahead, except for the outcome itself just before it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A quoted market, as the public saw it when the quoter began.
+
+    `volume`: contracts of the day before. `at_the_touch`: contracts at the best price, on the smaller side."""
+
+    ticker: str
+    kind: str
+    volume: float
+    at_the_touch: float
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A fill of the quoter, and its gain in dollars by the market's hidden value.
+
+    `event` is unique over all boards. `hours` to the reading are negative after it. `from_the_edge`: dollars to
+    the nearer of 0 and 1.
+
+    Gains: `after_five_minutes`; `known`, once no trader knows more than the value, which is what settlement brings
+    on average; `at_the_latest`, at settlement or at the end of the run."""
+
+    event: str
+    market: Quoted
+    hours: float
+    from_the_edge: float
+    contracts: float
+    after_five_minutes: float
+    known: float
+    at_the_latest: float
+
+
 @dataclass(frozen=True)
 class Marks:
-    """A quoter's result, in dollars and contracts.
+    """A quoter's result: its fills, and dollars of rewards and fees."""
 
-    A fill's gain is measured at the market's hidden value. `after_five_minutes`: five minutes after each fill.
-    `at_the_latest`: at settlement, or at the end of the run. `of_the_last_hour`: the same, for fills in a market's
-    last hour only."""
-
-    contracts: float
+    fills: tuple[Marked, ...]
     rewards: float
     fees: float
-    after_five_minutes: float
-    at_the_latest: float
-    late_contracts: float
-    of_the_last_hour: float
 
     def __add__(self, other: Marks) -> Marks:
-        return Marks(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+        return Marks(self.fills + other.fills, self.rewards + other.rewards, self.fees + other.fees)
+
+    @property
+    def contracts(self) -> float:
+        return sum(fill.contracts for fill in self.fills)
+
+    @property
+    def after_five_minutes(self) -> float:
+        return sum(fill.after_five_minutes for fill in self.fills)
+
+    @property
+    def at_the_latest(self) -> float:
+        return sum(fill.at_the_latest for fill in self.fills)
 
     @property
     def net(self) -> float:
@@ -60,15 +103,33 @@ def quote(who: frozenset[str], seed: int, markets: int, days: float, programs: i
 
     `who` are the simulated traders on the board."""
     exchange = open_exchange(START, seed, programs=programs, who=who)
-    exchange.open_account(OWNER, CASH)
     chosen = _paid_markets(exchange)
     random.Random(seed).shuffle(chosen)
-    chosen = chosen[:markets]
-    while exchange.now < START + days * DAY:
-        for market in chosen:
+    return quote_in(exchange, chosen[:markets], days)
+
+
+def quote_in(exchange: Exchange, markets: Sequence[ListedMarket], days: float) -> Marks:
+    """Let the quoter trade in some markets for `days`, and add its result up."""
+    exchange.open_account(OWNER, CASH)
+    quoted = {market.ticker: _quoted(market, exchange.now) for market in markets}
+    ends = exchange.now + days * DAY
+    while exchange.now < ends:
+        for market in markets:
             _requote(exchange, market)
         exchange.advance(exchange.now + MINUTE)
-    return _marks(exchange)
+    account = exchange.accounts[OWNER]
+    return Marks(
+        tuple(_marked(exchange, fill, quoted[fill.ticker]) for fill in account.fills),
+        rewards(exchange, OWNER) / 100,
+        sum(fill.fee for fill in account.fills) / DOLLAR,
+    )
+
+
+def _quoted(market: ListedMarket, now: float) -> Quoted:
+    ticker = market.event.series.ticker
+    kind = max((k.prefix for k in KINDS if ticker.startswith(k.prefix)), key=len, default="special cases")
+    sides = [half.size_at(half.best() or 0) for half in (market.book.bids, market.book.asks)]
+    return Quoted(market.ticker, kind, market.volume_since(now - DAY) / CONTRACT, min(sides) / CONTRACT)
 
 
 def _paid_markets(exchange: Exchange) -> list[ListedMarket]:
@@ -102,23 +163,17 @@ def _requote(exchange: Exchange, market: ListedMarket) -> None:
                     raise
 
 
-def _marks(exchange: Exchange) -> Marks:
-    account = exchange.accounts[OWNER]
-    fills = account.fills
-    late = [f for f in fills if 0 <= (exchange.markets[f.ticker].resolves or 0) - f.time < 3_600]
-
-    def gained(of: list[Fill], after: float) -> float:
-        """Dollars that the fills `of` had gained `after` seconds after each."""
-        return sum(_gain(exchange, fill, fill.time + after) for fill in of)
-
-    return Marks(
-        contracts=sum(fill.size for fill in fills) / CONTRACT,
-        rewards=rewards(exchange, OWNER) / 100,
-        fees=sum(fill.fee for fill in fills) / DOLLAR,
-        after_five_minutes=gained(fills, 300.0),
-        at_the_latest=gained(fills, EVER),
-        late_contracts=sum(fill.size for fill in late) / CONTRACT,
-        of_the_last_hour=gained(late, EVER),
+def _marked(exchange: Exchange, fill: Fill, market: Quoted) -> Marked:
+    listed = exchange.markets[fill.ticker]
+    return Marked(
+        event=f"{exchange.seed}:{listed.event.ticker}",
+        market=market,
+        hours=((listed.resolves or 0.0) - fill.time) / 3_600,
+        from_the_edge=min(fill.price, DOLLAR_PIPS - fill.price) / DOLLAR_PIPS,
+        contracts=fill.size / CONTRACT,
+        after_five_minutes=_gain(exchange, fill, fill.time + 300.0),
+        known=_gain(exchange, fill, fill.time + KNOWN_SECONDS),
+        at_the_latest=_gain(exchange, fill, fill.time + EVER),
     )
 
 

@@ -34,6 +34,7 @@ from simulator.listing import (
 )
 from simulator.matching import CONTRACT, DOLLAR_PIPS
 from simulator.rivals import Shape
+from simulator.toxicity import own_factor
 from simulator.value import EventValue, MarketValue, strike_for
 
 CALM = 1.0
@@ -113,7 +114,7 @@ class Board:
                 exchange.next_number(), ticker, event, title, opens, closes, kind.grid, resolves=reads,
                 strikes=(number + 1, number + 2 if kind.ranges else None),
             )  # fmt: skip
-            self._list(market, value, self._shape(kind), kind.take_minutes * 60)
+            self._list(market, value, self._shape(kind), kind.take_minutes * 60, kind.toxicity)
             running += self._programs(market, kind, opens)
         exchange.at(closes, lambda: self._next_event(kind, series, closes, count))
         return running
@@ -252,6 +253,7 @@ class Board:
         value: MarketValue,
         shape: Shape,
         take_seconds: float,
+        kind_factor: float = 1.0,
         opens_untouched: bool = False,
     ) -> None:
         """List a market and bring the traders in.
@@ -259,9 +261,11 @@ class Board:
         exchange = self._exchange
         exchange.worth[market.ticker] = value.at
         list_market(exchange, market, value.outcome)
+        factor = kind_factor * own_factor(exchange.seed, market.event.series.ticker, market.ticker)
+        exchange.toxicity[market.ticker] = factor
 
         def move_in() -> None:
-            rivals = people.move_in(exchange, market, value, shape, take_seconds, self._who)
+            rivals = people.move_in(exchange, market, value, shape, take_seconds, factor, self._who)
             if opens_untouched and exchange.now < self._opening:
                 exchange.at(self._opening, rivals.start_over)
 

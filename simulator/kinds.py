@@ -11,6 +11,10 @@ Promise:
   - In deep books the best price alone holds the whole target, in 45 % of the sides that reach it.
 
 The mix of kinds itself is a guess.
+
+How toxic kinds are follows what practitioners reported with money (the brief's LIP.md, section 3): toxic are
+crypto of 15 minutes, index strikes and mentions; best are slow markets days from their resolution. The figures
+are a guess. That the last hour and weather near its reading are toxic follows from the hours (`toxicity`).
 """
 
 from __future__ import annotations
@@ -68,7 +72,8 @@ class Kind:
     Each event has `strikes` markets: `ranges` between strikes (one ends YES), or above a strike. Markets close
     after `open_for` seconds. A program pays `reward` dollars for `window` seconds; another follows while its
     market is open. `shapes` are the weights of `SHAPES`. News jumps come `news_a_day` times a day. A random taker
-    comes once in `take_minutes` on average. `weight` is the kind's relative share of all programs."""
+    comes once in `take_minutes` on average. `weight` is the kind's relative share of all programs. Informed takers
+    come `toxicity` times as often as elsewhere."""
 
     prefix: str
     codes: tuple[str, ...]
@@ -88,6 +93,7 @@ class Kind:
     discount_bps: int = 5_000
     grid: Grid = LINEAR
     fees: FeeTerms = STANDARD
+    toxicity: float = 1.0
 
 
 _CITIES = ("CHI", "NY", "MIA", "AUS", "DEN", "LAX", "PHIL", "SEA", "BOS", "ATL", "DAL", "PHX", "SFO", "DC", "MSP")
@@ -99,30 +105,30 @@ KINDS = (
     Kind("KXHIGH", _CITIES, "Highest temperature", "Climate and Weather", 0, 6, True, 2 * DAY, 2 * DAY, 40,
          3.0, 30, (2, 1, 0, 12, 1), 30),
     Kind("KXALBUM", ("REL", "TOP", "GRAM", "SOLD"), "Album released before the year ends", "Entertainment", 0, 3,
-         False, 60 * DAY, 14 * DAY, 300, 1.5, 180, _SLOW, 16),
+         False, 60 * DAY, 14 * DAY, 300, 1.5, 180, _SLOW, 16, toxicity=0.3),
     Kind("KXTENNIS", ("SET", "MATCH", "ACE", "GAMES"), "Sets in tonight's match", "Sports", 3, 3, False, 1 * DAY,
          1 * DAY, 40, 4.0, 18, _SPORTS, 28),
     Kind("KXAAAGASD", ("",), "Gas price today", "Economics", 0, 5, False, 16 * HOUR, 16 * HOUR, 100,
-         3.0, 48, _SLOW, 10),
+         3.0, 48, _SLOW, 10, toxicity=0.6),
     Kind("KXMLB", ("GAME", "TOTAL", "SPREAD"), "Runs in tonight's game", "Sports", 3, 4, False, 3 * DAY, 3 * DAY,
          60, 4.0, 18, _SPORTS, 22, fees=_MAKER_FEES),
     Kind("KXLOWT", _CITIES, "Lowest temperature", "Climate and Weather", 0, 5, True, 2 * DAY, 2 * DAY, 40,
          3.0, 36, (2, 1, 0, 12, 1), 14),
     Kind("KXCPI", ("", "YOY", "CORE"), "Consumer prices next month", "Economics", 0, 5, False, 30 * DAY, 14 * DAY,
-         250, 2.0, 90, _SLOW, 14, fees=_MAKER_FEES),
+         250, 2.0, 90, _SLOW, 14, fees=_MAKER_FEES, toxicity=0.4),
     Kind("KXRAIN", _CITIES, "Rain this month", "Climate and Weather", 0, 4, False, 20 * DAY, 10 * DAY, 200,
-         2.0, 120, (2, 1, 0, 12, 1), 14),
+         2.0, 120, (2, 1, 0, 12, 1), 14, toxicity=0.4),
     Kind("KXBTCD", ("", "MAX", "MIN"), "Bitcoin tomorrow", "Crypto", 2, 6, False, 1 * DAY, 1 * DAY, 20,
-         6.0, 12, (1, 3, 5, 1, 0), 12, grid=TAPERED),
+         6.0, 12, (1, 3, 5, 1, 0), 12, grid=TAPERED, toxicity=1.5),
     Kind("KXCORN", ("W", "D", "M"), "Corn price this week", "Commodities", 2, 4, False, 3 * DAY, 3 * DAY, 60,
-         3.0, 36, _SLOW, 3, target=300),
+         3.0, 36, _SLOW, 3, target=300, toxicity=0.7),
     Kind("KXSENATE", ("", "VOTE", "CONF"), "Vote in the Senate this month", "Politics", 0, 3, False, 25 * DAY,
-         7 * DAY, 140, 2.5, 150, _SLOW, 6, discount_bps=500),
+         7 * DAY, 140, 2.5, 150, _SLOW, 6, discount_bps=500, toxicity=0.5),
     Kind("KXETH15M", ("",), "Ether in fifteen minutes", "Crypto", 2, 1, False, 0.25 * HOUR, 0.25 * HOUR, 20,
-         20.0, 3, (1, 3, 4, 1, 0), 1, grid=TAPERED),
+         20.0, 3, (1, 3, 4, 1, 0), 1, grid=TAPERED, toxicity=3.0),
     Kind("KXNATO", ("MENTION",), "What will be said at the summit", "Mentions", 0, 4, False, 2 * DAY, 2 * DAY, 40,
-         6.0, 48, _SLOW, 5),
+         6.0, 48, _SLOW, 5, toxicity=2.0),
     Kind("KXINX", ("", "Y"), "Index level at the close", "Financials", 0, 5, True, 1 * DAY, 1 * DAY, 25,
-         6.0, 18, (2, 3, 3, 2, 0), 2, target=2_500, fees=_MAKER_FEES),
+         6.0, 18, (2, 3, 3, 2, 0), 2, target=2_500, fees=_MAKER_FEES, toxicity=2.5),
 )  # fmt: skip
 """A board adds events in proportion to the weights. This order breaks ties."""

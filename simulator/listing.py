@@ -126,8 +126,10 @@ class ListedMarket:
     `earlier_volume` is from before the day before the exchange opened.
     `strikes`: YES pays above the first, and up to the second if there is one; None: the market has no strike.
     `owned` are the resting orders of accounts, oldest first. `stirred` counts fills of simulated traders' orders
-    and clearings of the book; `on_stir` is called after each. `to_look_at`: the market may have changed, and
-    a look is scheduled. `trades` are its public trades, oldest first: their times and their numbers rise."""
+    and clearings of the book; `on_stir` is called after each. `on_owned` is called after changes of the market
+    while accounts' orders rest, and once when the last has gone; `showed_owned`: some rested at the last change.
+    `to_look_at`: the market may have changed, and a look is scheduled. `trades` are its public trades, oldest
+    first: their times and their numbers rise."""
 
     number: int
     ticker: str
@@ -151,6 +153,8 @@ class ListedMarket:
     earlier_volume: int = 0
     stirred: int = 0
     on_stir: Callable[[], None] | None = None
+    on_owned: Callable[[], None] | None = None
+    showed_owned: bool = False
     to_look_at: bool = False
     touches: deque[Touch] = field(default_factory=lambda: deque(maxlen=TOUCHES_KEPT))
     quotes: deque[Quote] = field(default_factory=deque)
@@ -169,6 +173,13 @@ class ListedMarket:
     def assume_earlier_volume(self, now: float) -> None:
         """Assume that all days before the last day had the volume of the last day."""
         self.earlier_volume = round(self.volume * max(now - self.opened - DAY, 0.0) / DAY / CONTRACT) * CONTRACT
+
+    def show_owned(self) -> None:
+        """Call `on_owned` if accounts' orders rest, or did at the last change."""
+        if self.owned or self.showed_owned:
+            self.showed_owned = bool(self.owned)
+            if self.on_owned is not None:
+                self.on_owned()
 
     def note_touch(self, now: float) -> None:
         """Record the best prices if they or the volume changed."""

@@ -10,7 +10,7 @@ The kinds are:
 - `NOISE` buys or sells at random, with equal chances and without information.
 - `INFORMED` knows the hidden value minutes before the book does, and takes orders that are mispriced against it.
 - `RIVALS` quote around the value as the public knows it. They refresh quotes, join the best price or step in
-  front.
+  front. Some answer a customer's larger order (`simulator.answers`).
 - `SWEEPS` know the outcome shortly before it is read, and take everything on the losing side.
 
 Calibration (`python -m benchmarks.calibration --seeds 8`), all kinds on, for a quoter at the best price: it loses
@@ -37,10 +37,12 @@ def move_in(
     value: MarketValue,
     shape: Shape,
     take_seconds: float,
+    factor: float,
     who: frozenset[str],
 ) -> Rivals:
     """Fill a market's book for the first time, and start the traders of `who`.
-    Random takers come once in `take_seconds` on average. Returns the rivals who filled the book."""
+    Random takers come once in `take_seconds` on average, informed ones as often as the market's `factor` says
+    (see `toxicity`). Returns the rivals who filled the book."""
     rivals = Rivals(exchange, market, value, shape)
     rivals.visit()
     if RIVALS in who:
@@ -49,7 +51,7 @@ def move_in(
     if NOISE in who:
         NoiseTaker(exchange, market, take_seconds).move_in()
     if INFORMED in who:
-        InformedTaker(exchange, market, value).move_in()
+        InformedTaker(exchange, market, value, factor).move_in()
     if SWEEPS in who:
         Sweeper(exchange, market, value).move_in()
     return rivals

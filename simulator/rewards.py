@@ -40,25 +40,33 @@ Level = tuple[int, Mapping[str | None, int]]
 """(tick, contracts by owner) of one price. A higher tick is better for the side."""
 
 
-def score_side(levels: Iterable[Level], target: int, discount: Fraction) -> dict[str | None, Fraction]:
-    """Score one side of one snapshot: each owner's share. The shares add up to 1.
-    Returns {} if the side does not reach the target. `levels` come best first; all sizes are in the target's
+def qualifying(levels: Iterable[Level], target: int) -> tuple[int, list[Level]] | None:
+    """The tick of a side's reference price, and the levels that qualify.
+    Returns None if the side does not reach the target. `levels` come best first; all sizes are in the target's
     unit."""
     counted = 0
     reference: int | None = None
-    qualifying: list[Level] = []
+    found: list[Level] = []
     for tick, sizes in levels:
         counted += sum(sizes.values())
-        qualifying.append((tick, sizes))
+        found.append((tick, sizes))
         if reference is None and counted * 5 >= target:
             reference = tick
         if counted >= target:
             break
-    if counted < target or reference is None:
+    return None if counted < target or reference is None else (reference, found)
+
+
+def score_side(levels: Iterable[Level], target: int, discount: Fraction) -> dict[str | None, Fraction]:
+    """Score one side of one snapshot: each owner's share. The shares add up to 1.
+    Returns {} if the side does not reach the target. `levels` and sizes are as in `qualifying`."""
+    found = qualifying(levels, target)
+    if found is None:
         return {}
+    reference, counting = found
     raw: dict[str | None, int] = {}
-    deepest = max(reference - qualifying[-1][0], 0)
-    for tick, sizes in qualifying:
+    deepest = max(reference - counting[-1][0], 0)
+    for tick, sizes in counting:
         # discount ** (steps below the reference), all scaled by one integer: exact and fast.
         steps = max(reference - tick, 0)
         weight = discount.numerator**steps * discount.denominator ** (deepest - steps)

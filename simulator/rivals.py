@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from simulator.answering import Answering, Home
 from simulator.exchange import Exchange
 from simulator.listing import ListedMarket
 from simulator.matching import DOLLAR_PIPS, Order
+from simulator.toxicity import public_from, public_time, rivals_pace
 from simulator.value import MarketValue
 from simulator.visitor import Visitor
-
-REFRESH_SECONDS = 45.0
-PUBLIC_LAG = 120.0
-"""Rivals quote around the value of this many seconds ago."""
 
 VISIT_SECONDS = 1_200.0
 """Average seconds between rivals that join the best price or step in front of it."""
@@ -42,22 +40,34 @@ class Shape:
     deep_bids: dict[int, int]
     deep_asks: dict[int, int]
 
+    def touch(self, is_bid: bool, middle: int) -> int:
+        """The tick of the best price of a side, by the tick of the value."""
+        return middle - self.bid_steps if is_bid else middle - 1 + self.ask_steps
+
 
 class Rivals(Visitor):
     """Quote a book's shape around the public value, and refill it on each visit.
-    Visits at which they would find nothing to do are left out."""
+    Visits at which they would find nothing to do are left out. Some answer a customer's larger order
+    (`simulator.answers`): then a part of the shape is elsewhere."""
 
     def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue, shape: Shape) -> None:
-        super().__init__(exchange, market, "rivals", REFRESH_SECONDS)
+        super().__init__(exchange, market, "rivals", *rivals_pace(value.event.reads))
         self._value = value
         self._shape = shape
         self._resting: dict[tuple[bool, int], Order] = {}
         self._quoted: tuple[int, int] | None = None
         self._visits: deque[float] = deque([exchange.now])
         self._next: float | None = None
+        homes = {True: Home(shape.bids, 1 - shape.bid_steps), False: Home(shape.asks, 1 - shape.ask_steps)}
+        self._answering = Answering(exchange, market, homes, self._requote)
 
     def move_in(self) -> None:
         self.market.on_stir = self._plan
+        self.market.on_owned = self._answering.see
+        self._plan()
+
+    def _requote(self) -> None:
+        self._quoted = None
         self._plan()
 
     def _plan(self) -> None:
@@ -84,14 +94,14 @@ class Rivals(Visitor):
         if self._quoted is None or self._quoted[1] != self.market.stirred:
             return self.exchange.now
         event = self._value.event
-        step = event.step(self.exchange.now - PUBLIC_LAG)
+        step = event.step(public_time(self.exchange.now, event.reads))
         for ahead in range(LOOK_AHEAD):
             time = event.time(step + ahead)
             if time >= event.reads:
-                return event.reads + PUBLIC_LAG
+                return public_from(event.reads, event.reads)
             if self._middle(time) != self._quoted[0]:
-                return time + PUBLIC_LAG
-        return event.time(step + LOOK_AHEAD) + PUBLIC_LAG
+                return public_from(time, event.reads)
+        return public_from(event.time(step + LOOK_AHEAD), event.reads)
 
     def _middle(self, known: float) -> int:
         return self.market.grid.tick(int(self._value.at(known) * DOLLAR_PIPS))
@@ -100,7 +110,7 @@ class Rivals(Visitor):
         exchange, market = self.exchange, self.market
         if not exchange.trades_in(market):
             return
-        middle = self._middle(exchange.now - PUBLIC_LAG)
+        middle = self._middle(public_time(exchange.now, self._value.event.reads))
         if (middle, market.stirred) == self._quoted:
             return
         self._quote(middle)
@@ -115,6 +125,7 @@ class Rivals(Visitor):
     def _quote(self, middle: int) -> None:
         exchange, market = self.exchange, self.market
         self._quoted = middle, market.stirred
+        self._answering.touches = {is_bid: self._shape.touch(is_bid, middle) for is_bid in (True, False)}
         wanted = self._wanted(middle)
         for place, order in list(self._resting.items()):
             if order.remaining != wanted.get(place):
@@ -134,14 +145,18 @@ class Rivals(Visitor):
         """Wanted size by (is_bid, price)."""
         shape, grid = self._shape, self.market.grid
         wanted: dict[tuple[bool, int], int] = {}
-        for is_bid, sizes in ((True, shape.bids), (False, shape.asks)):
-            touch = middle - shape.bid_steps if is_bid else middle - 1 + shape.ask_steps
-            for behind, size in sizes.items():
-                price = grid.price(touch - behind if is_bid else touch + behind)
-                if price is not None:
-                    wanted[is_bid, price] = size
-        bids, asks = ([p for is_bid, p in wanted if is_bid == side] for side in (True, False))
-        below, above = min([*bids, *asks, DOLLAR_PIPS]), max([*asks, *bids, 0])
+        homes: list[int] = []
+        for is_bid in (True, False):
+            touch = shape.touch(is_bid, middle)
+            for (home, behind), size in self._answering.stock(is_bid).items():
+                at_home = grid.price(touch - home if is_bid else touch + home)
+                if at_home is None:
+                    continue
+                homes.append(at_home)
+                price = at_home if behind == home else grid.price(touch - behind if is_bid else touch + behind)
+                if price is not None and size:
+                    wanted[is_bid, price] = wanted.get((is_bid, price), 0) + size
+        below, above = min(homes, default=DOLLAR_PIPS), max(homes, default=0)
         wanted.update({(True, p): size for p, size in shape.deep_bids.items() if p < below})
         wanted.update({(False, p): size for p, size in shape.deep_asks.items() if p > above})
         return wanted

@@ -10,6 +10,7 @@ from __future__ import annotations
 from simulator.exchange import Exchange
 from simulator.listing import ListedMarket
 from simulator.matching import DOLLAR_PIPS
+from simulator.toxicity import informed_pace, stretch_at
 from simulator.value import MarketValue
 from simulator.visitor import Visitor
 
@@ -19,11 +20,8 @@ MEDIAN_TAKE = 20.0
 DEPTH_TICKS = 6
 """A random taker pays at most this many ticks beyond the best price."""
 
-INFORMED_SECONDS = 120.0
-"""Average seconds between two visits of an informed taker."""
-
-INFORMED_AHEAD = (60.0, 900.0)
-"""Informed takers know the value this many seconds ahead, drawn from this range."""
+INFORMED_AHEAD = (60.0, 1_020.0)
+"""Informed takers know the value this many seconds ahead, drawn from this range. Near the reading it is less."""
 
 STEP_BEFORE = 1.0
 """Informed takers know no value later than this many seconds before the reading: only sweeps know the outcome."""
@@ -32,8 +30,8 @@ INFORMED_MEDIAN = 300.0
 INFORMED_EDGE = 0.025
 """Dollars per contract, after the fee, that informed takers want to gain."""
 
-SWEEP_CHANCE = 0.3
-SWEEP_SECONDS = (30.0, 180.0)
+SWEEP_CHANCE = 0.2
+SWEEP_SECONDS = (10.0, 90.0)
 """A sweep, if there is one, comes this many seconds before the outcome is read."""
 
 
@@ -52,8 +50,10 @@ class NoiseTaker(Visitor):
 
 
 class InformedTaker(Visitor):
-    def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue) -> None:
-        super().__init__(exchange, market, "informed", INFORMED_SECONDS)
+    """Comes to a market as often as its toxicity's `factor` says."""
+
+    def __init__(self, exchange: Exchange, market: ListedMarket, value: MarketValue, factor: float) -> None:
+        super().__init__(exchange, market, "informed", *informed_pace(factor, value.event.reads))
         self._value = value
 
     def visit(self) -> None:
@@ -61,8 +61,9 @@ class InformedTaker(Visitor):
         if not self.exchange.trades_in(self.market):
             return
         now = self.exchange.now
-        ahead = min(now + knows, max(self._value.event.reads - STEP_BEFORE, now))
-        worth = self._value.at(ahead)
+        reads = self._value.event.reads
+        knows *= stretch_at(reads - now).ahead
+        worth = self._value.at(min(now + knows, max(reads - STEP_BEFORE, now)))
         margin = INFORMED_EDGE + self.market.event.fee_terms.of_a_contract(worth)
         book = self.market.book
         ask, bid = book.asks.best(), book.bids.best()
