@@ -236,7 +236,9 @@ class SizeOptions:
         ]
 
     def _shares_of(self, side: int, count: int) -> list[float | None]:
-        """Our share of a side with `count` of our contracts, as `scores`, rivals multiplied."""
+        """Our share of a side by each program's terms, with the rivals multiplied.
+
+        Arguments, and None, as for `scores`."""
         known = self._shares[side].get(count)
         if known is None:
             times, scores = self._rules.rival_multiplier, self.scores(side, count)
