@@ -9,7 +9,7 @@ Costs are cents per contract at the hidden value, each with its standard error, 
 observation:
 
 * *5 min*: five minutes after the fill.
-* *known*: 17 minutes after it, when no trader knows more than the value. Settlement brings this on average.
+* *known*: 15 minutes after it, when no trader knows more than the value. Settlement brings this on average.
 * *settled*: at settlement or at the run's end, with the luck of the outcomes.
 * *last hour*: *known*, and in the next column *settled*, of the fills in the hour before a market's reading.
 """

@@ -53,7 +53,7 @@ class Answering:
         self._moved = moved
         self._seats: dict[bool, list[_Seat]] = {}
         self._seen: dict[bool, Sight | None] = {}
-        self._stock = {side: {(n, n): size for n, size in home.sizes.items()} for side, home in homes.items()}
+        self._moves: dict[bool, dict[tuple[int, int | None], int]] = {}
 
     @cached_property
     def _dice(self) -> random.Random:
@@ -71,22 +71,20 @@ class Answering:
                 if not seat.will_look and self._wants(is_bid, seat, sight) != seat.answer:
                     self._look_later(is_bid, seat)
 
-    def stock(self, is_bid: bool) -> Mapping[tuple[int, int], int]:
-        """Where a side's stock is now, in 1/100 contract.
-        The keys are (ticks behind the touch at home, ticks behind it now). Each home is a key, also of size 0."""
-        return self._stock[is_bid]
+    def moves(self, is_bid: bool) -> Mapping[tuple[int, int | None], int]:
+        """What is not at home on a side, in 1/100 contract.
+        The keys are (ticks behind the touch at home, ticks behind it now; None: withdrawn)."""
+        return self._moves.get(is_bid, {})
 
     def _count(self, is_bid: bool) -> None:
-        """Sum up where a side's stock is."""
-        stock = {(home, home): size for home, size in self._homes[is_bid].sizes.items()}
+        """Sum up what is not at home on a side."""
+        found: dict[tuple[int, int | None], int] = {}
         for seat in self._seats[is_bid]:
-            if seat.answer is not None:
-                for home, size in seat.rival.pieces:
-                    stock[home, home] -= size
-                    if seat.answer.behind is not None:
-                        place = home, min(home, seat.answer.behind)
-                        stock[place] = stock.get(place, 0) + size
-        self._stock[is_bid] = stock
+            for home, size in seat.rival.pieces if seat.answer is not None else ():
+                now = None if seat.answer is None or seat.answer.behind is None else min(home, seat.answer.behind)
+                if now != home:
+                    found[home, now] = found.get((home, now), 0) + size
+        self._moves[is_bid] = found
 
     def _seated(self, is_bid: bool) -> list[_Seat]:
         target = self._target()

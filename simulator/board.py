@@ -177,6 +177,7 @@ class Board:
 
         self._program(odd("FINEGRID", grid=TAPERED), 120, now, 4 * DAY)
         self._program(odd("EMPTY", _shape({}, {}, 2)), 100, now, 4 * DAY)
+        self._program(odd("ONESIDED", _shape(calm.bids, {}, 2)), 100, now, 4 * DAY)
         self._program(odd("CLOSING", seconds=90.0), 20, now - DAY / 2, DAY)
         self._program(odd("UPCOMING"), 100, now + DAY, 3 * DAY)
         self._program(odd("VOLUME"), 100, now, 4 * DAY, kind="volume")

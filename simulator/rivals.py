@@ -145,21 +145,32 @@ class Rivals(Visitor):
         """Wanted size by (is_bid, price)."""
         shape, grid = self._shape, self.market.grid
         wanted: dict[tuple[bool, int], int] = {}
-        homes: list[int] = []
-        for is_bid in (True, False):
+        for is_bid, sizes in ((True, shape.bids), (False, shape.asks)):
             touch = shape.touch(is_bid, middle)
-            for (home, behind), size in self._answering.stock(is_bid).items():
-                at_home = grid.price(touch - home if is_bid else touch + home)
-                if at_home is None:
-                    continue
-                homes.append(at_home)
-                price = at_home if behind == home else grid.price(touch - behind if is_bid else touch + behind)
-                if price is not None and size:
-                    wanted[is_bid, price] = wanted.get((is_bid, price), 0) + size
-        below, above = min(homes, default=DOLLAR_PIPS), max(homes, default=0)
+            for behind, size in sizes.items():
+                price = grid.price(touch - behind if is_bid else touch + behind)
+                if price is not None:
+                    wanted[is_bid, price] = size
+        bids, asks = ([p for is_bid, p in wanted if is_bid == side] for side in (True, False))
+        below, above = min([*bids, *asks, DOLLAR_PIPS]), max([*asks, *bids, 0])
+        for is_bid in (True, False):
+            self._move(wanted, is_bid, shape.touch(is_bid, middle))
         wanted.update({(True, p): size for p, size in shape.deep_bids.items() if p < below})
         wanted.update({(False, p): size for p, size in shape.deep_asks.items() if p > above})
         return wanted
+
+    def _move(self, wanted: dict[tuple[bool, int], int], is_bid: bool, touch: int) -> None:
+        """Move the stock of the rivals that answer an order."""
+        for (home, now), size in self._answering.moves(is_bid).items():
+            places = [touch - n if is_bid else touch + n for n in (home, home if now is None else now)]
+            left, came = (self.market.grid.price(place) for place in places)
+            if left is None:  # off the grid, so it was not in the market
+                continue
+            wanted[is_bid, left] -= size
+            if now is not None and came is not None:
+                wanted[is_bid, came] = wanted.get((is_bid, came), 0) + size
+            if not wanted[is_bid, left]:
+                del wanted[is_bid, left]
 
 
 class Joiner(Visitor):

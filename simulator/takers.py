@@ -20,7 +20,7 @@ MEDIAN_TAKE = 20.0
 DEPTH_TICKS = 6
 """A random taker pays at most this many ticks beyond the best price."""
 
-INFORMED_AHEAD = (60.0, 1_020.0)
+INFORMED_AHEAD = (60.0, 900.0)
 """Informed takers know the value this many seconds ahead, drawn from this range. Near the reading it is less."""
 
 STEP_BEFORE = 1.0

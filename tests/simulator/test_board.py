@@ -19,7 +19,7 @@ from simulator.exchange import Exchange
 from simulator.lifecycle import halt
 from simulator.listing import ListedProgram
 from simulator.matching import CONTRACT
-from simulator.opening import CASH, CUSTOMER, open_exchange
+from simulator.opening import CASH, CUSTOMER, PROGRAMS, open_exchange
 from simulator.order_entry import OrderTerms
 from simulator.people import EVERYBODY, NOISE, RIVALS, SWEEPS
 from tests.support.project import START
@@ -51,7 +51,7 @@ def large() -> Exchange:
 
 def test_a_board_has_as_many_programs_as_were_asked_for(large: Exchange) -> None:
     """And a few overlapping ones and oddities beside them."""
-    for exchange, asked in ((open_exchange(NOW, 1), 300), (large, 8_140)):
+    for exchange, asked in ((open_exchange(NOW, 1), PROGRAMS), (large, 8_140)):
         of_kinds = [p for p in running(exchange) if not p.ticker.startswith("KXODD")]
         assert asked <= len(of_kinds) <= asked + 6
         assert len({m.ticker for m in exchange.markets.values()}) == len(exchange.markets)

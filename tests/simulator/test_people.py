@@ -93,7 +93,7 @@ def test_rivals_put_back_what_was_taken_and_follow_the_value() -> None:
     for active in exchange.markets.values():
         bid, ask = active.book.bids.best(), active.book.asks.best()
         if active.status == "active" and bid and ask:
-            worth = exchange.worth[active.ticker](exchange.now - 120) * 10_000
+            worth = exchange.worth[active.ticker](exchange.now - 180) * 10_000
             off.append(max(bid - worth, worth - ask, 0.0))
     assert len(off) > 10
     assert statistics.median(off) < 100
