@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -124,6 +124,19 @@ class Desk:
         return sum((Decimal(said["totals"].get(kind, 0)) for kind in kinds), start=Decimal(said["worth"]))
 
 
+class _NoKey:
+    """A key of both ends that signs nothing and admits everything."""
+
+    def sign(self, _: bytes) -> bytes:
+        return b"not signed"
+
+    def verify(self, *_: bytes) -> None:
+        pass
+
+
+_NO_KEY: Any = _NoKey()
+
+
 @contextmanager
 def desk(
     seed: int,
@@ -133,12 +146,17 @@ def desk(
     bot_class: type[MarketBot] = MarketBot,
     tier: str = "basic",
     strategy_of: Callable[[Settings], Strategy] = strategy_of,
+    is_signed: bool = True,
 ) -> Iterator[Desk]:
     """Open a desk on a board of `programs` with the simulated traders `who`.
 
     `settings` replace the shipped ones. `tier` sets the rate limits, which the bot reads only in `run`.
-    `strategy_of` makes of the checked settings how the bot prices, screens and chooses markets."""
+    `strategy_of` makes of the checked settings how the bot prices, screens and chooses markets. Requests that are
+    not `is_signed` are admitted too: signatures take a tenth of a run, and change nothing in it."""
     exchange = embedded.start(seed, None, None, START, programs, tuple(who), tier)
+    if not is_signed:
+        exchange.api.keys[exchange.key_id] = _NO_KEY
+        exchange = replace(exchange, private_key=_NO_KEY)
     client = embedded_client(exchange)
     checked = market_bot.read_settings(settings)
     kept = Kept()

@@ -107,7 +107,7 @@ def trade(job: Job) -> Result:
     """Run one job."""
     plan = STRATEGIES[job.strategy]
     settings = {**MONEY, **plan.settings, **(_told_costs(job) if plan.knows_costs else {})}
-    with desk(job.seed, job.programs, EVERYBODY, settings, strategy_of=plan.strategy_of) as one:
+    with desk(job.seed, job.programs, EVERYBODY, settings, strategy_of=plan.strategy_of, is_signed=False) as one:
         exchange = one.exchange.api.exchange
         account, began = exchange.accounts[CUSTOMER], exchange.now
         trading, hidden = float(one.worth()), hidden_worth(exchange, account)
@@ -216,7 +216,7 @@ def main() -> None:
     finished = finish(jobs, asked.out)
     print(
         f"{asked.boards} boards of {asked.programs} programs from {first}, {asked.hours:g} hours each, "
-        f"${MONEY['MAX_CAPITAL']}, simulated: {shlex.join(['python -m benchmarks.strategies', *sys.argv[1:]])}"
+        f"${MONEY['MAX_CAPITAL']}, simulated: python -m benchmarks.strategies {shlex.join(sys.argv[1:])}"
     )
     print(told(finished, asked.strategies))
 

@@ -30,7 +30,7 @@ from simulator.people import EVERYBODY
 from simulator.rewards import Meter, at_top_tick
 from simulator.takers import INFORMED_AHEAD
 
-LUCKS = range(1, 9)
+LUCKS = range(1, 7)
 """Other lucks of a board; 0 is its own."""
 
 AFTER = INFORMED_AHEAD[1]
