@@ -28,11 +28,12 @@ from simulator.opening import open_exchange
 from simulator.order_entry import OrderTerms
 from simulator.people import EVERYBODY
 from simulator.rewards import Meter, at_top_tick
+from simulator.takers import INFORMED_AHEAD
 
 LUCKS = range(1, 9)
 """Other lucks of a board; 0 is its own."""
 
-AFTER = 900.0
+AFTER = INFORMED_AHEAD[1]
 """Seconds from a fill to the value that it is compared with.
 
 No informed taker sees further ahead. Later than that a value only adds luck, because it is a fair price."""
