@@ -125,7 +125,7 @@ KINDS = (
     Kind("KXSENATE", ("", "VOTE", "CONF"), "Vote in the Senate this month", "Politics", 0, 3, False, 25 * DAY,
          7 * DAY, 140, 2.5, 150, _SLOW, 6, discount_bps=500, toxicity=0.5),
     Kind("KXETH15M", ("",), "Ether in fifteen minutes", "Crypto", 2, 1, False, 0.25 * HOUR, 0.25 * HOUR, 20,
-         20.0, 3, (1, 3, 4, 1, 0), 1, grid=TAPERED, toxicity=3.0),
+         20.0, 3, (1, 3, 4, 1, 0), 2, grid=TAPERED, toxicity=3.0),
     Kind("KXNATO", ("MENTION",), "What will be said at the summit", "Mentions", 0, 4, False, 2 * DAY, 2 * DAY, 40,
          6.0, 48, _SLOW, 5, toxicity=2.0),
     Kind("KXINX", ("", "Y"), "Index level at the close", "Financials", 0, 5, True, 1 * DAY, 1 * DAY, 25,

@@ -24,7 +24,7 @@ CUSTOMER, OTHER_CUSTOMER = "customer", "another customer"
 CASH = {0: 1_000 * DOLLAR, 1: 0, 2: 250 * DOLLAR, 3: 250 * DOLLAR}
 """Opening cash by shard, in 1/1,000,000 dollar."""
 
-PROGRAMS = 100
+PROGRAMS = 120
 """Default number of liquidity programs that run on a board."""
 
 
