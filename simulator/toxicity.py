@@ -9,7 +9,8 @@ A market's factor is its kind's, times one draw for its series, times one for th
 and the price need no factors, because they work by themselves: random takers dilute informed ones, a deep queue is
 reached only by large takes, and a value near 0 or a dollar moves by less than informed traders want to gain.
 
-The figures are a guess, set by `benchmarks.calibration`.
+The figures are a guess, set by `benchmarks.calibration` on its building boards. Which kinds are toxic is in
+`kinds`, with its source.
 """
 
 from __future__ import annotations
