@@ -16,6 +16,7 @@ from clients import Environment
 from exchange.orderbook import Side
 from market_bot import MarketBot
 from rewards.skips import Reason
+from simulator.kinds import DAY
 from tests.support.bench import Bench, MakeBench, is_quote
 from tests.support.project import START
 
@@ -157,7 +158,9 @@ def test_min_reward_leaves_what_pays_less_and_what_pays_nothing(make_bench: Make
 def test_fill_cost_leaves_what_fills_would_eat(make_bench: MakeBench) -> None:
     taken = []
     for cost in (0.002, 0.01, 1):
-        bench = make_bench(TRADE_SIZE=10, FILL_COST=cost, TRADE_TICKER_SIZE=50, MAX_CAPITAL=1_000, MIN_REWARD=0.01)
+        bench = make_bench(
+            past=DAY, TRADE_SIZE=10, FILL_COST=cost, TRADE_TICKER_SIZE=50, MAX_CAPITAL=1_000, MIN_REWARD=0.01
+        )
         bench.bot.start_trading()
         taken.append({order.ticker for order in bench.resting()})
     free, fair, dear = taken

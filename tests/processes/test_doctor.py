@@ -142,7 +142,7 @@ def test_nothing_configured_is_ready_for_the_simulator(clone: Path) -> None:
     assert re.search(r"ok [A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:00 UTC to .* \d\d:00 UTC", found.line("Next pause"))
     assert "tier basic" in found.line("Limits")
     assert "shard 0: $991.9011" in found.line("Cash")
-    assert "308 in 291 markets" in found.line("Programs")
+    assert "129 in 121 markets" in found.line("Programs")
     assert "env SIM, TRADE_SIZE 1, TRADE_DELTA 0.01" in found.line("Settings")
     assert "2 resting orders ($4.9000)" in found.line("At a start")
     assert "2 positions" in found.line("At a start")

@@ -13,6 +13,7 @@ from rewards.estimate import Candidate
 from rewards.skips import Reason
 from risk.exposure import remaining_headroom
 from selection.ranking import broken_limit
+from simulator.kinds import DAY
 from simulator.people import NOISE, RIVALS
 from tests.support.bench import Bench, MakeBench
 
@@ -111,7 +112,7 @@ def test_the_advice_names_the_setting_that_leaves_out_markets(
     make_bench: MakeBench,
 ) -> None:
     """If markets would be paid but a setting leaves them out, the log names the setting and their number."""
-    bench = make_bench(TRADE_SIZE=20, FILL_COST=1)
+    bench = make_bench(past=DAY, TRADE_SIZE=20, FILL_COST=1)
     bench.bot.start_trading()
     left = sum(skip.reason is Reason.FILL_COST for skip in bench.board().selection.skipped)
     assert left
@@ -128,7 +129,7 @@ def test_auto_that_funds_nothing_says_so(make_bench: MakeBench) -> None:
 def test_a_board_on_which_nothing_can_be_quoted_is_told_as_such(make_bench: MakeBench) -> None:
     bench = make_bench(who=(), ONLY=("KXODD-*-EMPTY",))
     bench.bot.start_trading()
-    assert advice(bench).startswith("nothing can be quoted with these settings: ONLY 43, NO_REFERENCE 1")
+    assert advice(bench).startswith("nothing can be quoted with these settings: ONLY 44, NO_REFERENCE 1")
     assert advice(bench).endswith("To change: more patterns in ONLY, or ONLY = () for all")
 
 
@@ -202,7 +203,7 @@ def test_advice_names_the_entry_whose_settings_it_is_about(
 
 def test_the_size_that_is_named_pays_by_its_markets_fill_cost(make_bench: MakeBench) -> None:
     for written in ({}, {"*": {"FILL_COST": 0}}):
-        bench = make_bench(FILL_COST=1, OVERRIDES=written)
+        bench = make_bench(past=DAY, FILL_COST=1, OVERRIDES=written)
         bench.bot.start_trading()
         assert ("more than it earns" in advice(bench)) is not bool(written)
 
