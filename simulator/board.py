@@ -99,7 +99,12 @@ class Board:
             kind.question, exclusive=kind.ranges, strike_date=reads,
         )  # fmt: skip
         hidden = EventValue(
-            exchange.fortune, event.ticker, max(opens, self._opening), reads, kind.news_a_day, opens
+            exchange.fortune,
+            event.ticker,
+            max(opens, self._opening),
+            reads,
+            kind.news_a_day,
+            max(opens, exchange.now),
         )
         # At listing, the middle strike of the ladder is worth about one half.
         centre = self._dice.gauss(0.0, 0.4)

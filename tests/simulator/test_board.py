@@ -254,6 +254,14 @@ def test_a_day_before_the_opening_is_like_the_day_after() -> None:
     assert 0.7 < statistics.mean(moved[-1]) / statistics.mean(moved[1]) < 1.4
 
 
+def test_books_open_around_the_value_of_the_opening() -> None:
+    """Where nobody trades before the opening, nothing was known before it: no book opens a tick off."""
+    for who, past in (((), DAY), (EVERYBODY, 0.0)):
+        exchange = open_exchange(NOW, 1, programs=60, who=who, past=past)
+        for ticker, worth in exchange.worth.items():
+            assert worth(NOW - 600) == worth(NOW), ticker
+
+
 def test_a_recorded_book_is_itself_again_after_the_day_before(tmp_path: Path) -> None:
     """A recorded book shows volume from before the opening, too, and opens as it was recorded all the same. It
     shows no volume if the takers are left out, or the rivals, without whom no book is refilled."""
