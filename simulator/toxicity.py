@@ -65,7 +65,7 @@ def own_factor(seed: int, series: str, market: str) -> float:
 
 
 def stretch_at(to_reading: float) -> Stretch:
-    """The stretch that holds `to_reading` seconds before a reading (negative: after it)."""
+    """The stretch at `to_reading` seconds before a reading (negative: after it)."""
     found = STRETCHES[0]
     for nearer in STRETCHES[1:]:
         if to_reading > nearer.hours * HOUR:

@@ -39,7 +39,8 @@ class Visitor:
         self._await()
 
     def after(self, time: float) -> float:
-        """Draw the time of the next visit after one at `time`, which never goes back from call to call."""
+        """Draw the time of the next visit after one at `time`.
+        From call to call, `time` never goes back."""
         when = time - math.log(1.0 - self.dice.random()) * self._seconds
         while self._changes and self._changes[0][0] <= when:
             change, seconds = self._changes.popleft()

@@ -42,7 +42,7 @@ def test_wanted_sides_are_quoted_all_the_time(who: tuple[str, ...], least: float
 
 def test_busy_markets_at_the_touch_are_quoted_all_the_time_too() -> None:
     with desk(1, PROGRAMS, EVERYBODY, BUSY) as one:
-        told = hour(one, 30)
+        told = hour(one, 90)
     assert told.part >= 0.98, f"{told}"
     assert told.contracts > 0
 
