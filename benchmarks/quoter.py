@@ -98,11 +98,13 @@ class Marks:
         return self.rewards + self.at_the_latest - self.fees
 
 
-def quote(who: frozenset[str], seed: int, markets: int, days: float, programs: int = 60) -> Marks:
+def quote(
+    who: frozenset[str], seed: int, markets: int, days: float, programs: int = 60, past: float = DAY
+) -> Marks:
     """Let the quoter trade from the opening for `days`, and add its result up.
 
-    `who` are the simulated traders on the board."""
-    exchange = open_exchange(START, seed, programs=programs, who=who)
+    `who` are the simulated traders on the board, who have traded for `past` seconds before."""
+    exchange = open_exchange(START, seed, programs=programs, who=who, past=past)
     chosen = _paid_markets(exchange)
     random.Random(seed).shuffle(chosen)
     return quote_in(exchange, chosen[:markets], days)

@@ -14,6 +14,7 @@ from bot.connection import Connection, account_state
 from clients import Environment
 from commands import doctor
 from runtime.console import Checklist
+from simulator.kinds import DAY
 from tests.support.bench import Bench, MakeBench, Said, answer, share
 
 Examined = Callable[..., str]
@@ -48,10 +49,10 @@ def test_the_doctor_says_what_the_settings_bring_and_cost(make_bench: MakeBench,
 
 @pytest.mark.parametrize("environment", list(Environment))
 def test_settings_that_earn_nothing_are_a_note_with_real_money(
-    bench: Bench, examined: Examined, environment: Environment
+    make_bench: MakeBench, examined: Examined, environment: Environment
 ) -> None:
     """The shipped settings are for watching: there they quote, with real money they quote nothing."""
-    told = examined(bench, environment)
+    told = examined(make_bench(past=DAY), environment)
     assert "Rewards: $0.00 a day payable" in told
     if environment is Environment.PROD:
         assert "note  Expected      no market is worth a slot, so nothing is quoted now; at TRADE_SIZE = 1" in told

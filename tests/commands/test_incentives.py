@@ -15,6 +15,7 @@ from bot.settings import AUTO
 from commands import incentives
 from rewards.skips import Reason
 from selection.allocation import estimate_rules_of
+from simulator.kinds import DAY
 from tests.support.bench import Bench, MakeBench
 
 
@@ -46,9 +47,10 @@ def test_auto_is_explained_by_the_least_window_it_decides_by(min_reward: int, le
     assert strategy.estimate_rules.general == estimate_rules_of(strategy.rules)
 
 
-def test_why_tells_whose_settings_a_market_has(bench: Bench) -> None:
+def test_why_tells_whose_settings_a_market_has(make_bench: MakeBench) -> None:
     """The numbers below it are those of the entry: its size, and its cost of fills. Without entries there is no
     such line."""
+    bench = make_bench(past=DAY)
     general = rules(TRADE_SIZE=5, FILL_COST=0)
     own = rules(
         TRADE_SIZE=5,

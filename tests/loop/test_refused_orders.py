@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from risk.refusals import REFUSED_CYCLES
+from simulator.kinds import DAY
 from simulator.matching import DOLLAR
-from simulator.people import NOISE
+from simulator.people import NOISE, RIVALS
 from tests.support.bench import STILL, Bench, MakeBench, answer, own_resting, trade_cycles
 
 ORDERS = "/portfolio/events/orders"
@@ -215,10 +216,12 @@ def test_one_side_alone_keeps_the_slot_only_if_it_is_paid(make_bench: MakeBench,
 @pytest.mark.parametrize(("name", "is_dear"), [("MIN_REWARD", False), ("MIN_REWARD", True), ("FILL_COST", False)])
 def test_one_side_alone_is_judged_by_its_markets_settings(make_bench: MakeBench, name: str, is_dear: bool) -> None:
     """What its entry in `OVERRIDES` says counts, not the general setting, which says the opposite."""
-    one_slot: dict[str, Any] = {"who": (NOISE,), "TRADE_TICKER_SIZE": 1, "FILL_COST": 0}
+    one_slot: dict[str, Any] = {
+        "who": (NOISE, RIVALS), "past": DAY, "TRADE_TICKER_SIZE": 1, "FILL_COST": 0,
+    }  # fmt: skip
     bench, (first,) = started(make_bench, **one_slot)
     (both,) = bench.board().selection.chosen
-    assert both.conservative.fills_per_day > 1
+    assert both.conservative.fills_per_day > 0
     dear = {"MIN_REWARD": float(both.conservative.payable) * 0.9, "FILL_COST": 1}[name]
     general, own = (0, dear) if is_dear else (dear, 0)
     bench, _ = started(make_bench, **(one_slot | {name: general, "OVERRIDES": {first: {name: own}}}))

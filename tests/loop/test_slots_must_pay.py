@@ -10,6 +10,7 @@ import pytest
 
 from clients import Environment
 from rewards.skips import Reason
+from simulator.kinds import DAY
 from tests.support.bench import Bench, MakeBench
 from tests.support.boards import quoted, skipped
 
@@ -35,7 +36,7 @@ def scale_rewards(bench: Bench, factor: float, *tickers: str) -> None:
 
 @pytest.mark.parametrize("changed", [
     {"TRADE_SIZE": 1}, {"TRADE_SIZE": 1, "EXIT": "REST"}, {"TRADE_SIZE": "AUTO", "MAX_CAPITAL": 0.5},
-    {"TRADE_SIZE": 20, "FILL_COST": 1, "who": None}, {"TRADE_SIZE": 1, "MIN_REWARD": 1},
+    {"TRADE_SIZE": 20, "FILL_COST": 1, "who": None, "past": DAY}, {"TRADE_SIZE": 1, "MIN_REWARD": 1},
 ])  # fmt: skip
 def test_settings_that_earn_nothing_rest_no_order(make_bench: MakeBench, changed: dict[str, Any]) -> None:
     """A size that is not paid, money that is too little, fills that cost more than they bring. The bot says what

@@ -70,7 +70,7 @@ class Place:
         rivals.move_in()
         if takers:
             NoiseTaker(self.exchange, self.market, 120.0).move_in()
-            InformedTaker(self.exchange, self.market, self.value).move_in()
+            InformedTaker(self.exchange, self.market, self.value, 1.0).move_in()
         if paid:
             program = ListedProgram(
                 self.exchange.next_number(), "p", M, "liquidity", NOW, NOW + 10 * DAY, 2_000_000,

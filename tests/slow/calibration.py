@@ -29,7 +29,7 @@ def earned(who: Collection[str], seeds: Iterable[int], days: float) -> tuple[flo
     boards = []
     for seed in seeds:
         progress(f"seed {seed}, {len(who)} kinds of people")
-        boards.append(quote(frozenset(who), seed, markets=8, days=days, programs=20))
+        boards.append(quote(frozenset(who), seed, markets=8, days=days, programs=20, past=0))
     progress("")
     trading = [marks.after_five_minutes - marks.fees for marks in boards]
     return sum(marks.rewards for marks in boards), sum(trading)

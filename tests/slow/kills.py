@@ -113,7 +113,7 @@ def _be_the_bot(folder: Path, variables: Mapping[str, str], ready: int, go: int)
 
     def before_wait(_: SteppedClock, seconds: float) -> None:
         nonlocal waited
-        if seconds > 2 and not waited:
+        if seconds > 2 and not waited and _ended_a_cycle(folder / "trade.log"):
             waited = True
             os.write(ready, b"1")
             os.read(go, 1)
@@ -126,6 +126,14 @@ def _be_the_bot(folder: Path, variables: Mapping[str, str], ready: int, go: int)
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _ended_a_cycle(log: Path) -> bool:
+    """Whether the process that started last ended a cycle, or halted.
+
+    It waits within a cycle too, before it sells."""
+    said = log.read_text(encoding="utf-8").rpartition("[START] ")[2]
+    return "[CYCLE] " in said or "[HALT] " in said
 
 
 class Judge:
