@@ -6,7 +6,7 @@ Run it with `python -m benchmarks.tape_reading [--boards N] [--first SEED] [--pr
 The reading is plain, and needs the public tape alone: a maker's loss in a trade is how far the market's trades of
 the next hours were from its price, on average, in the taker's favour. It is compared with two truths:
 
-- *the same trades*: how far the hidden value was from their prices, `AFTER` seconds later.
+- *the same trades*: how far the hidden value was from their prices, `KNOWN_SECONDS` seconds later.
 - *fills of a maker*: what fills cost a small maker at the bot's usual price in the hours after the opening, by
   replays with other luck (`benchmarks/true_cost.py`).
 
@@ -23,7 +23,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from benchmarks.harness import BUILDING_SEEDS, HELD_OUT_SEEDS, START, done
-from benchmarks.true_cost import AFTER, true_costs
+from benchmarks.quoter import KNOWN_SECONDS
+from benchmarks.true_cost import true_costs
 from simulator.listing import PublicTrade
 from simulator.matching import CONTRACT, DOLLAR_PIPS
 from simulator.opening import open_exchange
@@ -96,7 +97,7 @@ def measure(job: Job) -> list[Market]:
         reading = read(trades)
         if reading.contracts:
             worth = exchange.worth[ticker]
-            lost = sum(_loss(trade, worth(trade.time + AFTER)) for trade in trades)
+            lost = sum(_loss(trade, worth(trade.time + KNOWN_SECONDS)) for trade in trades)
             of_trades = lost / sum(trade.size / CONTRACT for trade in trades)
             cost = costs.get(ticker)
             found.append(Market(ticker, reading, of_trades, None if cost is None else cost.dollars))

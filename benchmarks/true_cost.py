@@ -18,25 +18,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from benchmarks.harness import START
+from benchmarks.quoter import CASH, KNOWN_SECONDS, MINUTE
 from simulator import order_entry
 from simulator.account import Fill
 from simulator.exchange import Exchange, Refusal
 from simulator.kinds import KINDS
 from simulator.listing import ListedMarket
-from simulator.matching import CONTRACT, DOLLAR, DOLLAR_PIPS, HalfBook, Order
+from simulator.matching import CONTRACT, DOLLAR_PIPS, HalfBook, Order
 from simulator.opening import open_exchange
 from simulator.order_entry import OrderTerms
 from simulator.people import EVERYBODY
 from simulator.rewards import Meter, at_top_tick
-from simulator.takers import INFORMED_AHEAD
 
 LUCKS = range(1, 7)
 """Other lucks of a board; 0 is its own."""
-
-AFTER = INFORMED_AHEAD[1]
-"""Seconds from a fill to the value that it is compared with.
-
-No informed taker sees further ahead. Later than that a value only adds luck, because it is a fair price."""
 
 SIZE = 25 * CONTRACT
 MOST_AHEAD = 300 * CONTRACT
@@ -50,10 +45,6 @@ Of 10 to 3,000, this weight made costs of four lucks of boards 1 to 4 tell best 
 square of the error was a sixth less than with the board's mean alone."""
 
 OWNER = "maker"
-MINUTE = 60.0
-CASH = dict.fromkeys(range(4), 1_000_000 * DOLLAR)
-
-
 Answer = TypeVar("Answer")
 
 
@@ -198,8 +189,8 @@ def _try(request: Callable[..., Answer], *arguments: object) -> Answer | None:
 
 
 def _lost(exchange: Exchange, fill: Fill) -> float:
-    """Dollars that a fill had lost `AFTER` seconds later, by the hidden value."""
-    worth, paid = exchange.worth[fill.ticker](fill.time + AFTER), fill.price / DOLLAR_PIPS
+    """Dollars that a fill had lost `KNOWN_SECONDS` seconds later, by the hidden value."""
+    worth, paid = exchange.worth[fill.ticker](fill.time + KNOWN_SECONDS), fill.price / DOLLAR_PIPS
     return (paid - worth if fill.is_bid else worth - paid) * fill.size / CONTRACT
 
 

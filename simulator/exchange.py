@@ -272,6 +272,12 @@ class Exchange:
         order.status = "canceled"
         self.forget(market, order)
 
+    def withdraw_all(self, market: ListedMarket) -> None:
+        """Cancel every resting order of a market. The caller calls `changed`."""
+        for half in (market.book.bids, market.book.asks):
+            for order in half.everyone():
+                self.withdraw(market, order)
+
     def take_down(self, market: ListedMarket, order: Order) -> None:
         """Cancel an order if it still rests."""
         if order.status == "resting":

@@ -119,9 +119,7 @@ def change_grid(exchange: Exchange, market: ListedMarket, grid: Grid) -> None:
 
 
 def _clear(exchange: Exchange, market: ListedMarket) -> None:
-    for half in (market.book.bids, market.book.asks):
-        for order in half.everyone():
-            exchange.withdraw(market, order)
+    exchange.withdraw_all(market)
     market.stir()
     exchange.changed(market)
 

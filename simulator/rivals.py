@@ -73,12 +73,11 @@ class Rivals(Visitor):
     def _plan(self) -> None:
         """Come at the first visit at which there is something to do."""
         now, wakes = self.exchange.now, self._wakes()
-        while len(self._visits) > 1 and self._visits[0] <= now:
-            self._visits.popleft()
-        when = next((visit for visit in self._visits if visit >= wakes and visit > now), None)
-        while when is None:
+        while self._visits[-1] <= now or self._visits[-1] < wakes:
             self._visits.append(self.after(self._visits[-1]))
-            when = self._visits[-1] if self._visits[-1] >= wakes and self._visits[-1] > now else None
+        while self._visits[0] <= now:
+            self._visits.popleft()
+        when = next(visit for visit in self._visits if visit >= wakes)
         if when != self._next and when < self.market.closes:
             self._next = when
             self.exchange.at(when, lambda: self._come_at(when))
@@ -117,9 +116,7 @@ class Rivals(Visitor):
 
     def start_over(self) -> None:
         """Empty the book, and quote the value as it is now."""
-        for half in (self.market.book.bids, self.market.book.asks):
-            for order in half.everyone():
-                self.exchange.withdraw(self.market, order)
+        self.exchange.withdraw_all(self.market)
         self._quote(self._middle(self.exchange.now))
 
     def _quote(self, middle: int) -> None:
