@@ -7,7 +7,8 @@ out unless `--building`.
 Each strategy is the whole bot in its own loop with all simulated traders, with `MONEY`. Only the price, the choice
 of markets or `FILL_COST` differ:
 
-- `bot`: as it is now, with its own price rule and `FILL_COST`.
+- `bot`: as it is now, with its own price rule and `FILL_COST`. While these are those of `today-0.03`, it runs only
+  if it is named.
 - `today-0.03`, `today-0.015`, `today-0.008`: the price rule of version 0.10.0 (`benchmarks/price_rules.py`), with
   this `FILL_COST`.
 - `touch`, `reference`: both sides at the rivals' best bid, or at the reference.
@@ -101,6 +102,9 @@ STRATEGIES: Mapping[str, Plan] = MappingProxyType(
         "oracle": Plan(_TODAY, knows_costs=True),
     }
 )
+
+COMPARED = [name for name in STRATEGIES if name != "bot"]
+"""Those that run if none are named. The bot's line would repeat that of `BASE` today."""
 
 
 def trade(job: Job) -> Result:
@@ -205,7 +209,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, help="the first board's seed")
     parser.add_argument("--hours", type=float, default=6.0)
     parser.add_argument("--programs", type=int, default=100)
-    parser.add_argument("--strategies", type=_names, default=list(STRATEGIES), help="names, with commas between")
+    parser.add_argument("--strategies", type=_names, default=COMPARED, help="names, with commas between")
     parser.add_argument("--building", action="store_true", help="boards to build and tune on, not held-out ones")
     parser.add_argument("--out", type=Path, help="a file of results, which the next run with it skips")
     asked = parser.parse_args()
