@@ -4,4 +4,4 @@ Promise:
 - The module imports on Python 3.8 without any package.
 """
 
-VERSION = "0.10.0"
+VERSION = "0.11.0"

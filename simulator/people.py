@@ -14,7 +14,7 @@ The kinds are:
 - `SWEEPS` know the outcome shortly before it is read, and take everything on the losing side.
 
 Calibration (`python -m benchmarks.calibration --seeds 8`, held-out boards), all kinds on, for a quoter at the
-best price: it loses 2.6 cents a contract after five minutes, 3.9 at settlement on average and 5.4 for fills in a
+best price: it loses 2.7 cents a contract after five minutes, 4.3 at settlement on average and 8.4 for fills in a
 market's last hour. Makers on the real exchange measured 2.8, 4.8 and 7.6. The loss far exceeds the rewards;
 without `INFORMED` the quoter earns. Markets differ widely: `toxicity` says how. Unpublished rates and sizes were
 set to meet the three figures.

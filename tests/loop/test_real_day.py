@@ -24,7 +24,7 @@ from tests.support.statements import assert_as_stated, present, total, truth
 
 pytestmark = pytest.mark.slow
 
-HALF, QUARTER = 12 * 60, 6 * 60
+SIX_HOURS, THREE_HOURS = 6 * 60, 3 * 60
 """In cycles of a minute."""
 
 ODD = replace(REAL, own_size_lag=20.0)
@@ -71,8 +71,8 @@ def test_hours_of_lags_and_oddities_cost_no_presence(make_bench: MakeBench) -> N
     """No error, no halt, every cent and every position explained, and quotes rest as long as on an exchange that
     answers as specified. Half a percent is left, because the fills of two runs come at other moments: once a
     request is a second later, other traders meet other quotes."""
-    odd = trade(make_bench(reading=ODD, who=EVERYBODY, programs=8, **SETTINGS), HALF)
-    plain = trade(make_bench(reading=SPEC, who=EVERYBODY, programs=8, **SETTINGS), QUARTER)
+    odd = trade(make_bench(reading=ODD, who=EVERYBODY, programs=8, **SETTINGS), SIX_HOURS)
+    plain = trade(make_bench(reading=SPEC, who=EVERYBODY, programs=8, **SETTINGS), THREE_HOURS)
     assert odd.present > 0.99
     assert odd.present == pytest.approx(plain.present, abs=0.005)
     assert odd.fills > 5

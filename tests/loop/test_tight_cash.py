@@ -23,7 +23,7 @@ D = Decimal
 @pytest.mark.parametrize("balance", ["gross", "net"])
 @pytest.mark.parametrize(
     ("seed", "cycles", "changed"),
-    [(2, 70, {}), (5, 70, {"EXIT": "REST"}), (3, 30, {"TRADE_SIZE": "AUTO"})],
+    [(2, 45, {}), (5, 45, {"EXIT": "REST"}), (3, 30, {"TRADE_SIZE": "AUTO"})],
 )
 def test_no_order_is_refused_for_want_of_cash(
     make_bench: MakeBench, balance: str, seed: int, cycles: int, changed: dict[str, Any]

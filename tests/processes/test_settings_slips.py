@@ -149,33 +149,26 @@ def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(params=["clone", "a folder with a space"])
-def place(request: pytest.FixtureRequest, clone: Path) -> Path:
-    """The project's folder, whatever it is called."""
-    there = clone.with_name(request.param)
-    return clone.rename(there) if there != clone else clone
-
-
-def test_what_is_told_to_be_typed_can_be_typed_from_anywhere(place: Path, tmp_path: Path) -> None:
-    """From the project's folder and from another one: the examples of --help, and the ticker in the board's last
-    line, which exists today."""
-    for cwd in (place, tmp_path):
-        told = run(place, str(place / "main.py"), "--help", cwd=cwd).stdout
-        examples = [line.split("  ")[1] for line in re.findall(r"^(  .*main\.py.*)$", told, re.MULTILINE)]
-        examples = [line for line in examples if "usage" not in line]
-        assert len(examples) == len(main.EXAMPLES)
-        for line in examples[:1] + [one for one in examples if "incentives" in one]:
-            done = shell(line, cwd)
-            assert done.returncode == (2 if "TICKER" in line else 0), (line, done.stdout)
-        board = shell(next(one for one in examples if one.endswith("incentives")), cwd)
-        (why,) = re.findall(r"^Every number behind a market: (.*)$", board.stdout, re.MULTILINE)
-        done = shell(why, place)  # where the first line has led
-        assert done.returncode == 0
-        assert re.search(
-            rf"^{re.escape(shlex.split(why)[-1])}: (would be|is not) quoted", done.stdout, re.MULTILINE
-        )
-        unknown = shell(next(one for one in examples if "TICKER" in one), cwd).stdout
-        assert shell(unknown.partition("One that has: ")[2].strip(), place).returncode == 0
+@pytest.mark.parametrize(("name", "is_inside"), [("clone", True), ("a folder with a space", False)])
+def test_what_is_told_to_be_typed_can_be_typed_from_anywhere(clone: Path, name: str, is_inside: bool) -> None:
+    """From the project's folder, whatever it is called, and from another one: the examples of --help, and the
+    ticker in the board's last line, which exists today."""
+    place = clone.rename(clone.with_name(name))
+    cwd = place if is_inside else place.parent
+    told = run(place, str(place / "main.py"), "--help", cwd=cwd).stdout
+    examples = [line.split("  ")[1] for line in re.findall(r"^(  .*main\.py.*)$", told, re.MULTILINE)]
+    examples = [line for line in examples if "usage" not in line]
+    assert len(examples) == len(main.EXAMPLES)
+    typed = {line: shell(line, cwd) for line in examples[:1] + [one for one in examples if "incentives" in one]}
+    for line, done in typed.items():
+        assert done.returncode == (2 if "TICKER" in line else 0), (line, done.stdout)
+    board = next(done.stdout for line, done in typed.items() if line.endswith("incentives"))
+    (why,) = re.findall(r"^Every number behind a market: (.*)$", board, re.MULTILINE)
+    done = shell(why, place)  # where the first line has led
+    assert done.returncode == 0
+    assert re.search(rf"^{re.escape(shlex.split(why)[-1])}: (would be|is not) quoted", done.stdout, re.MULTILINE)
+    unknown = next(done.stdout for line, done in typed.items() if "TICKER" in line)
+    assert shell(unknown.partition("One that has: ")[2].strip(), place).returncode == 0
 
 
 def test_the_version_is_told_everywhere(clone: Path) -> None:

@@ -118,8 +118,8 @@ def test_a_first_day_over_midnight_adds_both_days_up() -> None:
 
 def test_the_page_of_a_first_day_says_that_its_points_are_hours(make_bench: MakeBench) -> None:
     """By a real ledger: the chart's dots are as many as its hours."""
-    bench = make_bench(**BUSY)
-    bench.run(cycles=130)
+    bench = make_bench(**BUSY | {"WAIT_TIME": 300})
+    bench.run(cycles=26)
     report = whole(bench)
     assert len(report.hours) == 3
     page = html_page.page(report)

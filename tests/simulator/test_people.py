@@ -158,7 +158,7 @@ def test_the_outcomes_of_one_event_agree_with_each_other() -> None:
 def test_a_quoter_at_the_touch_loses_to_informed_traders() -> None:
     """It loses in a few hours in which it would have earned without them. `make soak` looks at days, and at the
     rewards beside the losses."""
-    _, trading = earned(EVERYBODY, range(1, 9), days=0.25)
-    _, without_them = earned(EVERYBODY - {INFORMED}, range(1, 9), days=0.25)
+    _, trading = earned(EVERYBODY, range(1, 5), days=0.25)
+    _, without_them = earned(EVERYBODY - {INFORMED}, range(1, 5), days=0.25)
     assert trading < -3
     assert without_them > 8
