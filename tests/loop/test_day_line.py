@@ -62,7 +62,7 @@ def test_failed_cycles_are_counted_and_a_failed_night_is_told(make_bench: MakeBe
     """The exchange is away over midnight: the line comes when it is back."""
     bench = make_bench(at=EVENING, **STILL)
     bench.run(cycles=1)
-    until = EVENING + timedelta(minutes=20)
+    until = EVENING + timedelta(minutes=10)
     bench.wire.fault = lambda *_: unavailable if bench.exchange.clock.now() < until else None
     while bench.exchange.clock.now() < until + timedelta(minutes=5):
         bench.run(cycles=1)

@@ -102,12 +102,12 @@ def requests_of(bench: Bench, spans: list[tuple[int, int]]) -> list[str]:
 # -- nothing happens -------------------------------------------------------------------------------------------
 
 
-def test_a_quiet_hour_is_traded_as_without_looks(make_bench: MakeBench) -> None:
+def test_quiet_cycles_are_traded_as_without_looks(make_bench: MakeBench) -> None:
     """The same decisions at the same times, the same orders, and at most 30 reads a minute."""
     watched, blind = (make_bench(who=(), WATCH_TIME=every) for every in (EVERY, None))
     spans = spied(watched)
     for bench in (watched, blind):
-        bench.run(cycles=60)
+        bench.run(cycles=30)
 
     def told(bench: Bench) -> list[str]:
         return [line for line in bench.log.splitlines() if "[SETTINGS]" not in line and "Ledger: " not in line]
@@ -121,7 +121,7 @@ def test_a_quiet_hour_is_traded_as_without_looks(make_bench: MakeBench) -> None:
     assert_quoting_once(watched)
     looks = Counter(requests_of(watched, spans))
     assert set(looks) == {"GET /trade-api/v2/markets/orderbooks", "GET /trade-api/v2/portfolio/fills"}
-    assert 9 * 60 <= looks.total() / 2 <= 11 * 60
+    assert 9 * 30 <= looks.total() / 2 <= 11 * 30
     asked = watched.wire.asked()
     minutes = [asked[before:end] for (_, before), (_, end) in pairwise(spans)]
     reads = [sum(one.startswith("GET") for one in minute) for minute in minutes]
@@ -381,7 +381,7 @@ def resting_record(ticker: str, now: datetime) -> OrderRecord:
 def test_hours_of_looks_accrue_what_the_exchange_counts() -> None:
     """Within 2 % with everybody trading, and never too much. Without looks it is 3 % less and more."""
     with desk(2, PROGRAMS, EVERYBODY, {"TRADE_SIZE": 20, "WATCH_TIME": EVERY}) as one:
-        for _ in one.cycles(5 * 60):
+        for _ in one.cycles(3 * 60):
             pass
         counted = sum(one.bot.session.bookkeeper.accrued_by_program().values())
         earned = sum(accrued(window) for window in one.statement["rewards"])

@@ -112,7 +112,7 @@ def test_all_fills_of_a_busy_hour_lead_to_what_is_held(make_bench: MakeBench, wa
     nothing that is not there."""
     bench = make_bench(**BUSY, EXIT=way)
     held = {(ticker, count > 0): D(abs(count)) / 100 for ticker, count in bench.held().items()}
-    bench.run(cycles=90)
+    bench.run(cycles=45)
     for line in bench.events("FILL"):
         said = dict(part.split(": ") for part in line.partition("[FILL] ")[2].split(" | "))
         place, other = ((said["Ticker"], (said["Side"] == "yes") is is_same) for is_same in (True, False))
