@@ -40,6 +40,9 @@ BUSY: dict[str, object] = {
 }
 """Settings with which quotes are moved and filled."""
 
+WITH_FILLS = 6
+"""A board on which quotes at the touch are filled within the hour."""
+
 
 class Anew(MarketBot):
     """A bot that cancels all its orders when a cycle begins, and places them again."""
@@ -138,14 +141,14 @@ def _rested(lives: list[_Life], start: datetime, end: datetime) -> tuple[float, 
 
 def main() -> None:
     print(f"{CYCLES} cycles of a minute, simulated; a request takes 0.05 s there")
-    rows: list[tuple[str, Collection[str], dict[str, object]]] = [
-        ("no other traders, 2 markets", (), {}),
-        ("everybody, 2 markets", EVERYBODY, {}),
-        ("everybody, 6 markets at the touch", EVERYBODY, BUSY),
+    rows: list[tuple[str, int, Collection[str], dict[str, object]]] = [
+        ("no other traders, 2 markets", 1, (), {}),
+        ("everybody, 2 markets", 1, EVERYBODY, {}),
+        ("everybody, 6 markets at the touch", WITH_FILLS, EVERYBODY, BUSY),
     ]
-    for what, who, settings in rows:
+    for what, seed, who, settings in rows:
         for name, kind in (("orders that stay", MarketBot), ("canceled and placed again", Anew)):
-            with desk(1, PROGRAMS, who, settings, kind) as one:
+            with desk(seed, PROGRAMS, who, settings, kind) as one:
                 told = hour(one)
             print(
                 f"{what:34} {name:26} present {told.part:8.3%} of {told.wanted:8,.0f} s; left out: "

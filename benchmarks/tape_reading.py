@@ -51,12 +51,14 @@ class Reading(NamedTuple):
 class Market(NamedTuple):
     """A market's reading, and its two truths in dollars a contract.
 
-    `of_maker` is None if no fill of the maker was seen there."""
+    `of_maker` is None if no fill of the maker was seen there. `maker_error` is its standard error, infinite if
+    only one replay had fills."""
 
     ticker: str
     reading: Reading
     of_trades: float
     of_maker: float | None
+    maker_error: float
 
 
 class Job(NamedTuple):
@@ -100,7 +102,8 @@ def measure(job: Job) -> list[Market]:
             lost = sum(_loss(trade, worth(trade.time + KNOWN_SECONDS)) for trade in trades)
             of_trades = lost / sum(trade.size / CONTRACT for trade in trades)
             cost = costs.get(ticker)
-            found.append(Market(ticker, reading, of_trades, None if cost is None else cost.dollars))
+            of_maker, error = (None, math.inf) if cost is None else (cost.dollars, cost.standard_error)
+            found.append(Market(ticker, reading, of_trades, of_maker, error))
     return found
 
 
@@ -163,6 +166,12 @@ def errors(boards: Sequence[Sequence[Market]], of: Truth) -> str:
     )
 
 
+def own_error(boards: Sequence[Sequence[Market]]) -> float:
+    """Typical standard error of `of_maker` where it is known, in cents."""
+    markets = [market for markets in boards for market in markets if market.maker_error < math.inf]
+    return math.sqrt(_mean([(market.maker_error**2, market.reading.contracts) for market in markets])) * 100
+
+
 def _said(markets: Sequence[Market]) -> list[float]:
     return shrunk([market.reading for market in markets])
 
@@ -206,6 +215,7 @@ def main() -> None:
     print(table(boards))
     for name, of in TRUTHS.items():
         print(f"Typical error against {name}: {errors(boards, of)}")
+    print(f"Typical standard error of the fills of a maker: {own_error(boards):.1f}")
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class EventValue:
         return self._walk[step], self._scale[step]
 
     def points(self, step: int) -> Iterator[tuple[float, float]]:
-        """The walk at each point from `step` on, and the scale there of a distance to a strike. Without end."""
+        """The walk at each point from `step` on, and its scale there. Without end."""
         while True:
             yield self._point(step)
             step += 1
@@ -176,7 +176,9 @@ class MarketValue:
         return value if self.below is None else value - self.event.above(self.below, time)
 
     def pips_from(self, step: int) -> Iterator[int]:
-        """`at` in pips, rounded down, at each point of the walk from `step` on and before the reading."""
+        """`at` in pips, rounded down, at each point of the walk from `step` on.
+
+        It is not valid from the reading on."""
         above, below, least, most = self.above, self.below, 1 - self.sure, self.sure
         for at, scale in self.event.points(step):
             chance = 0.5 * math.erfc((above - at) * scale)

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from benchmarks.harness import desk
-from benchmarks.presence import BUSY, CYCLES, PROGRAMS, hour
+from benchmarks.presence import BUSY, CYCLES, PROGRAMS, WITH_FILLS, hour
 from risk.guards import Guards
 from simulator import order_groups
 from simulator.matching import CONTRACT
@@ -42,7 +42,7 @@ def test_wanted_sides_are_quoted_all_the_time(who: tuple[str, ...], least: float
 
 def test_busy_markets_at_the_touch_are_quoted_all_the_time_too() -> None:
     """Most of what is missing are the seconds from a withdrawal between two cycles to the next cycle."""
-    with desk(6, PROGRAMS, EVERYBODY, BUSY) as one:
+    with desk(WITH_FILLS, PROGRAMS, EVERYBODY, BUSY) as one:
         told = hour(one, 30)
     assert told.part >= 0.95, f"{told}"
     assert told.contracts > 0
