@@ -194,7 +194,7 @@ def test_a_bot_at_its_start_sees_the_volume_of_the_day_before(large: Exchange) -
 def test_the_volume_before_the_opening_agrees_with_a_days_trade() -> None:
     """The volume shown at the opening fits what the same people, chance takers with a known rate, trade in a
     day. Otherwise a choice of markets by volume is right or wrong for no reason."""
-    exchange = open_exchange(NOW, 2, programs=110, who={NOISE, RIVALS})
+    exchange = open_exchange(NOW, 2, programs=150, who={NOISE, RIVALS})
     quiet = [t for t, m in exchange.markets.items() if m.opened < NOW - DAY and m.closes > NOW + DAY]
     before = [lately(exchange, ticker) for ticker in quiet]
     exchange.advance(NOW + DAY)
