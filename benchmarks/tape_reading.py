@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from benchmarks.harness import BUILDING_SEEDS, HELD_OUT_SEEDS, START, done
 from benchmarks.quoter import KNOWN_SECONDS
-from benchmarks.true_cost import true_costs
+from benchmarks.true_cost import Cost, true_costs
 from simulator.listing import PublicTrade
 from simulator.matching import CONTRACT, DOLLAR_PIPS
 from simulator.opening import open_exchange
@@ -49,16 +49,14 @@ class Reading(NamedTuple):
 
 
 class Market(NamedTuple):
-    """A market's reading, and its two truths in dollars a contract.
+    """A market's reading, and its two truths.
 
-    `of_maker` is None if no fill of the maker was seen there. `maker_error` is its standard error, infinite if
-    only one replay had fills."""
+    `of_trades` is in dollars a contract. `of_maker` is None if no fill of the maker was seen there."""
 
     ticker: str
     reading: Reading
     of_trades: float
-    of_maker: float | None
-    maker_error: float
+    of_maker: Cost | None
 
 
 class Job(NamedTuple):
@@ -101,9 +99,7 @@ def measure(job: Job) -> list[Market]:
             worth = exchange.worth[ticker]
             lost = sum(_loss(trade, worth(trade.time + KNOWN_SECONDS)) for trade in trades)
             of_trades = lost / sum(trade.size / CONTRACT for trade in trades)
-            cost = costs.get(ticker)
-            of_maker, error = (None, math.inf) if cost is None else (cost.dollars, cost.standard_error)
-            found.append(Market(ticker, reading, of_trades, of_maker, error))
+            found.append(Market(ticker, reading, of_trades, costs.get(ticker)))
     return found
 
 
@@ -123,7 +119,7 @@ def _running_sums(trades: Sequence[PublicTrade]) -> list[float]:
 Truth = Callable[[Market], float | None]
 TRUTHS: dict[str, Truth] = {
     "the same trades": lambda market: market.of_trades,
-    "fills of a maker": lambda market: market.of_maker,
+    "fills of a maker": lambda market: market.of_maker and market.of_maker.dollars,
 }
 
 
@@ -167,9 +163,10 @@ def errors(boards: Sequence[Sequence[Market]], of: Truth) -> str:
 
 
 def own_error(boards: Sequence[Sequence[Market]]) -> float:
-    """Typical standard error of `of_maker` where it is known, in cents."""
-    markets = [market for markets in boards for market in markets if market.maker_error < math.inf]
-    return math.sqrt(_mean([(market.maker_error**2, market.reading.contracts) for market in markets])) * 100
+    """Typical standard error of the maker's cost where it is known, in cents."""
+    costs = [(market.of_maker, market.reading.contracts) for markets in boards for market in markets]
+    known = [(cost.standard_error, weight) for cost, weight in costs if cost and cost.standard_error < math.inf]
+    return math.sqrt(_mean([(error**2, weight) for error, weight in known])) * 100
 
 
 def _said(markets: Sequence[Market]) -> list[float]:

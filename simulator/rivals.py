@@ -94,11 +94,13 @@ class Rivals(Visitor):
             return self.exchange.now
         event = self._value.event
         step = event.step(public_time(self.exchange.now, event.reads))
-        tick, before = self.market.grid.tick, min(step + LOOK_AHEAD, event.step_read)
-        for point, pips in zip(range(step, before), self._value.pips_from(step), strict=False):
-            if tick(pips) != self._quoted[0]:
-                return public_from(event.time(point), event.reads)
-        return public_from(min(event.time(before), event.reads), event.reads)
+        for ahead in range(LOOK_AHEAD):
+            time = event.time(step + ahead)
+            if time >= event.reads:
+                return public_from(event.reads, event.reads)
+            if self._middle(time) != self._quoted[0]:
+                return public_from(time, event.reads)
+        return public_from(event.time(step + LOOK_AHEAD), event.reads)
 
     def _middle(self, known: float) -> int:
         return self.market.grid.tick(int(self._value.at(known) * DOLLAR_PIPS))

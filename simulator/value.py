@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -77,8 +76,7 @@ class EventValue:
         self._walk = array("d", [0.0])
         self._scale = array("d", [self._scale_at(0)])
         self._past_dice = random.Random(f"{seed}:{event}:past")
-        self._past: list[tuple[float, float]] = []  # of the points -1, -2, ...: the walk, and its scale
-        self._earliest_left = self._left_at(0)
+        self._past: list[tuple[float, float]] = []  # of the points -1, -2, ...: the walk, and the variance to come
 
     def above(self, strike: float, time: float) -> float:
         """The chance at `time` that the walk ends above `strike`.
@@ -96,11 +94,6 @@ class EventValue:
         Values change only from one point to the next, and at the reading."""
         return math.floor((max(time, self._opened) - self._start) / STEP)
 
-    @property
-    def step_read(self) -> int:
-        """The first point of the walk that is not before the reading."""
-        return math.ceil((self.reads - self._start) / STEP)
-
     def time(self, step: int) -> float:
         """The time of the walk's point `step`."""
         return self._start + step * STEP
@@ -110,16 +103,11 @@ class EventValue:
         if step < 0:
             while len(self._past) < -step:
                 self._extend_back()
-            return self._past[-step - 1]
+            at, left = self._past[-step - 1]
+            return at, 1 / math.sqrt(2 * left)
         while len(self._walk) <= step:
             self._extend()
         return self._walk[step], self._scale[step]
-
-    def points(self, step: int) -> Iterator[tuple[float, float]]:
-        """The walk at each point from `step` on, and its scale there. Without end."""
-        while True:
-            yield self._point(step)
-            step += 1
 
     def _extend(self) -> None:
         """Add one point to the walk."""
@@ -135,7 +123,7 @@ class EventValue:
     def _extend_back(self) -> None:
         """Add one point before the earliest."""
         roll, move = self._past_dice.random(), self._past_dice.gauss(0.0, 1.0)
-        at = self._past[-1][0] if self._past else 0.0
+        at, left = self._past[-1] if self._past else (0.0, self._left_at(0))
         if self._start - len(self._past) * STEP > self.reads - LAST_HOUR:
             rate = IN_THE_LAST_HOUR / LAST_HOUR
             size = math.sqrt(rate * STEP)
@@ -143,8 +131,7 @@ class EventValue:
             rate = min(self._even, 1 / LAST_HOUR)
             size = math.hypot(self._move, self._jump) if roll < self._news_chance else self._move
             size *= math.sqrt(rate / self._even)
-        self._earliest_left += rate * STEP
-        self._past.append((at - move * size, 1 / math.sqrt(2 * self._earliest_left)))
+        self._past.append((at - move * size, left + rate * STEP))
 
     def _scale_at(self, step: int) -> float:
         """The scale of a distance to a strike, from the variance still to come."""
@@ -174,17 +161,6 @@ class MarketValue:
     def chance(self, time: float) -> float:
         value = self.event.above(self.above, time)
         return value if self.below is None else value - self.event.above(self.below, time)
-
-    def pips_from(self, step: int) -> Iterator[int]:
-        """`at` in pips, rounded down, at each point of the walk from `step` on.
-
-        It is not valid from the reading on."""
-        above, below, least, most = self.above, self.below, 1 - self.sure, self.sure
-        for at, scale in self.event.points(step):
-            chance = 0.5 * math.erfc((above - at) * scale)
-            if below is not None:
-                chance -= 0.5 * math.erfc((below - at) * scale)
-            yield int(min(max(chance, least), most) * DOLLAR_PIPS)
 
     def outcome(self) -> int:
         """Pips that a YES contract pays, in whole cents.
