@@ -42,7 +42,6 @@ from pathlib import Path
 from typing import Any
 
 import market_bot
-from benchmarks.harness import progress
 from bot.settings import strategy_of
 from exchange import parse_markets
 from exchange.json_fields import JsonObject, read_list
@@ -54,6 +53,7 @@ from rewards.estimate import Candidate, RewardedMarket
 from rewards.fees import UNKNOWN_MAKER_RATE
 from rewards.skips import Skip
 from risk.exposure import Headroom, remaining_headroom
+from runtime.console import progress
 from selection.ranking import choose
 from trade import Trade
 

@@ -23,8 +23,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from benchmarks.harness import BUILDING_SEEDS, HELD_OUT_SEEDS, progress
+from benchmarks.harness import BUILDING_SEEDS, HELD_OUT_SEEDS
 from benchmarks.quoter import Marked, Marks, Quoted, quote
+from runtime.console import progress
 from simulator.people import EVERYBODY, INFORMED, SWEEPS
 
 MARKETS = 20

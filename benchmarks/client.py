@@ -35,7 +35,6 @@ import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from benchmarks.harness import progress
 from benchmarks.server import ORDERS, STATUS, Seen, Served, served
 from bot.connection import connect
 from clients import API_ROOT, Environment, KalshiHttpClient
@@ -43,6 +42,7 @@ from exchange.clock import WallClock
 from exchange.models import OrderRequest, SelfTradePrevention, TimeInForce
 from exchange.orderbook import Bid, Side
 from exchange.signing import PrivateKey, Signer
+from runtime.console import progress
 
 KEY_ID = "5c0f6e4a-8d55-4e61-a1c6-0e6a2d5f7b11"
 

@@ -11,7 +11,6 @@ import gc
 import logging
 import multiprocessing
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -33,6 +32,7 @@ from incentive import Strategy
 from ledger.ledger import Ledger
 from market_bot import MarketBot
 from runtime import log_output
+from runtime.console import progress
 from selection.ranking import Selection
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
@@ -267,9 +267,3 @@ def _collect_rarely() -> None:
 
     A run makes little of it, and looking took up to a tenth of its time."""
     gc.set_threshold(100 * gc.get_threshold()[0])
-
-
-def progress(text: str) -> None:
-    """Print a line that the next one overwrites. An empty text clears it."""
-    if sys.stderr.isatty():
-        print(f"\r{text:90}", end="\r", file=sys.stderr, flush=True)

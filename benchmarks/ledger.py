@@ -21,7 +21,6 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
-from benchmarks.harness import progress
 from exchange.account import Fill, Identity
 from exchange.models import IncentiveType, OrderStatus, Program
 from exchange.orderbook import SIDES, Book, Level, Side
@@ -30,6 +29,7 @@ from ledger.cash_reconciliation import CashReading, ExplainedSpan
 from ledger.entries import AccountMark, AccrualKey, AccruedSeconds, CycleRecord, OrderRecord, PendingWrites
 from ledger.ledger import Ledger
 from ledger.markouts import POINTS, BestBids, MarkoutPoint
+from runtime.console import progress
 
 MOST_MILLISECONDS = 5.0
 MOST_BYTES = 20_000_000

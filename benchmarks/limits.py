@@ -16,12 +16,12 @@ from typing import Any
 
 import requests
 
-from benchmarks.harness import progress
 from bot.connection import embedded_client
 from exchange.account import AccountLimits
 from exchange.models import OrderRequest, SelfTradePrevention, TimeInForce
 from exchange.orderbook import Bid, Side
 from exchange.rate_limits import BASIC
+from runtime.console import progress
 from simulator import embedded
 from simulator.opening import CUSTOMER
 from simulator.transport import ExchangeAdapter

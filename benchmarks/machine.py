@@ -22,8 +22,9 @@ from statistics import median
 from typing import NamedTuple
 
 import market_bot
-from benchmarks.harness import SteppedClock, progress, read_variables, trade
+from benchmarks.harness import SteppedClock, read_variables, trade
 from benchmarks.scan import PROGRAMS
+from runtime.console import progress
 from simulator.people import EVERYBODY
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -19,12 +19,12 @@ from statistics import median
 from typing import Any
 
 import trade
-from benchmarks.harness import progress
 from exchange import parse_account, parse_markets
 from exchange.json_fields import JsonObject
 from exchange.orderbook import NO, YES, Bid
 from execution.plan import AmendKind, TargetQuote, Targets, make_plan
 from risk.gate import Limits, TradingState
+from runtime.console import progress
 
 MARKETS, LEVELS, ROUNDS = 100, 20, 15
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=timezone.utc)

@@ -17,11 +17,12 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from benchmarks.harness import Desk, desk, filled, moment, progress
+from benchmarks.harness import Desk, desk, filled, moment
 from exchange.orderbook import Side
 from execution import cancel_reasons
 from market_bot import MarketBot
 from risk.gate import Place
+from runtime.console import progress
 from selection.ranking import Selection
 from simulator.people import EVERYBODY
 from trade import OWN_PREFIX, is_own

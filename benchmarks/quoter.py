@@ -185,6 +185,6 @@ def _gain(exchange: Exchange, fill: Fill, time: float) -> float:
     if market.payout is not None and time >= market.closes:
         worth = market.payout / DOLLAR_PIPS
     else:
-        worth = exchange.worth[fill.ticker](min(time, exchange.now))
+        worth = exchange.hidden_value[fill.ticker](min(time, exchange.now))
     paid = fill.price / DOLLAR_PIPS
     return (worth - paid if fill.is_bid else paid - worth) * fill.size / CONTRACT

@@ -33,7 +33,7 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks import machine
-from benchmarks.harness import Desk, desk, progress
+from benchmarks.harness import Desk, desk
 from benchmarks.machine import CYCLES, FEWEST, RULES, SETTLING, WAIT
 from benchmarks.presence import side_seconds
 from benchmarks.scan import PROGRAMS, CountingWire
@@ -43,6 +43,7 @@ from exchange.rate_limits import COSTS
 from execution.plan import Plan
 from market_bot import MarketBot
 from risk.gate import Place
+from runtime.console import progress
 from selection.ranking import Selection
 from simulator import embedded
 from simulator.api.limits import TIERS

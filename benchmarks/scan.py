@@ -23,13 +23,13 @@ from typing import Any
 import requests
 
 import market_bot
-from benchmarks.harness import progress
 from bot.connection import embedded_client
 from bot.settings import strategy_of
 from exchange.rate_limits import BASIC, COSTS
 from exchange.reserves import FreeCash
 from incentive import Board, IncentiveProgram
 from risk.exposure import remaining_headroom
+from runtime.console import progress
 from simulator import embedded
 from simulator.transport import ExchangeAdapter
 

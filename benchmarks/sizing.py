@@ -30,7 +30,6 @@ from typing import NamedTuple
 import market_bot
 from benchmarks.board import BOOKS, CENTS, orderbooks, pages, seconds
 from benchmarks.exhaustive import NOW, TAPERED, Exhaustive, Problem, problem, valued
-from benchmarks.harness import progress
 from bot.settings import strategy_of
 from exchange import parse_markets
 from exchange.json_fields import JsonObject, read_list
@@ -40,6 +39,7 @@ from exchange.orderbook import NO, YES
 from rewards.estimate import Candidate, RewardedMarket
 from rewards.fees import UNKNOWN_MAKER_RATE
 from risk.exposure import remaining_headroom
+from runtime.console import progress
 from selection.allocation import choose_sizes
 from selection.ranking import Selection, broken_limit, headroom_after
 from trade import Trade

@@ -13,10 +13,10 @@ import statistics
 import sys
 import time
 
+from simulator.listing import DAY
 from simulator.opening import PROGRAMS, open_exchange
 
 START = 1_795_000_000.0
-DAY = 86_400.0
 
 BOARDS = {PROGRAMS: (DAY, 7_200.0), 8_140: (0.0, 600.0)}
 """Programs, and the simulated seconds before the opening and in a round."""

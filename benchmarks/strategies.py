@@ -157,7 +157,7 @@ def hidden_worth(exchange: Exchange, account: Account) -> float:
     dollars = sum(entry.amount for entry in account.journal if entry.kind in kinds) / DOLLAR
     for ticker, held in account.holdings.items():
         payout = exchange.markets[ticker].payout
-        of_yes = exchange.worth[ticker](exchange.now) if payout is None else payout / DOLLAR_PIPS
+        of_yes = exchange.hidden_value[ticker](exchange.now) if payout is None else payout / DOLLAR_PIPS
         dollars += abs(held.count) / CONTRACT * (of_yes if held.count > 0 else 1 - of_yes)
     return dollars
 

@@ -96,7 +96,7 @@ def measure(job: Job) -> list[Market]:
         trades = [trade for trade in market.trades if trade.time < exchange.opened]
         reading = read(trades)
         if reading.contracts:
-            worth = exchange.worth[ticker]
+            worth = exchange.hidden_value[ticker]
             lost = sum(_loss(trade, worth(trade.time + KNOWN_SECONDS)) for trade in trades)
             of_trades = lost / sum(trade.size / CONTRACT for trade in trades)
             found.append(Market(ticker, reading, of_trades, costs.get(ticker)))

@@ -190,7 +190,7 @@ def _try(request: Callable[..., Answer], *arguments: object) -> Answer | None:
 
 def _lost(exchange: Exchange, fill: Fill) -> float:
     """Dollars that a fill had lost `KNOWN_SECONDS` seconds later, by the hidden value."""
-    worth, paid = exchange.worth[fill.ticker](fill.time + KNOWN_SECONDS), fill.price / DOLLAR_PIPS
+    worth, paid = exchange.hidden_value[fill.ticker](fill.time + KNOWN_SECONDS), fill.price / DOLLAR_PIPS
     return (paid - worth if fill.is_bid else worth - paid) * fill.size / CONTRACT
 
 

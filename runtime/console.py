@@ -58,7 +58,7 @@ def progress(text: str) -> None:
 
     It is one line, which the next text replaces and an empty one clears. In a pipe nothing is shown."""
     if sys.stderr.isatty():
-        print(f"\r{text:60}", end="\r", file=sys.stderr, flush=True)
+        print(f"\r{text:79}", end="\r", file=sys.stderr, flush=True)
 
 
 class ExitCode(IntEnum):

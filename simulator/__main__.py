@@ -17,7 +17,7 @@ from simulator.api.service import ROOT, Api
 from simulator.embedded import SEED
 from simulator.faults import UnusableFaults, read_faults
 from simulator.keyfile import UnusableKey, key_id, read_or_make
-from simulator.kinds import HOUR
+from simulator.listing import HOUR
 from simulator.mishaps import Mishaps
 from simulator.opening import CASH, OTHER_CUSTOMER, PROGRAMS, open_exchange
 from simulator.reading import READINGS, REAL

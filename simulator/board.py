@@ -19,11 +19,13 @@ from datetime import datetime, timezone
 from simulator import kinds, people
 from simulator.exchange import Exchange
 from simulator.fees import FeeTerms
-from simulator.kinds import DAY, HOUR, KINDS, SHAPES, Kind, Sizes
+from simulator.kinds import KINDS, SHAPES, Kind, Sizes
 from simulator.lifecycle import halt, list_market, list_program
 from simulator.listing import (
     CENTI_EDGE,
+    DAY,
     DECI,
+    HOUR,
     LINEAR,
     TAPERED,
     Grid,
@@ -265,7 +267,7 @@ class Board:
         """List a market and bring the traders in.
         One that `opens_untouched` has its shape at the opening, whatever was traded before."""
         exchange = self._exchange
-        exchange.worth[market.ticker] = value.at
+        exchange.hidden_value[market.ticker] = value.at
         list_market(exchange, market, value.outcome)
         factor = kind_factor * own_factor(exchange.seed, market.event.series.ticker, market.ticker)
         exchange.toxicity[market.ticker] = factor

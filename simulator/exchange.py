@@ -61,9 +61,9 @@ class Exchange:
     """All state of one exchange.
     Ids and random numbers come from `seed`: the same seed with the same requests gives the same exchange. Another
     `luck` gives other hidden values and other visits of the simulated traders on the same board.
-    `pauses` lists the current pauses of each shard: "trading" or "exchange". `worth` gives the hidden value of a
-    market's YES at a time, in dollars; no trader reads it. `toxicity` gives how much more often than usual
-    informed traders come to a market, by ticker. `running` are the meters of running programs by
+    `pauses` lists the current pauses of each shard: "trading" or "exchange". `hidden_value` gives the dollars that
+    a market's YES is worth at a time, by ticker; no trader reads it. `toxicity` gives how much more often than
+    usual informed traders come to a market, by ticker. `running` are the meters of running programs by
     market. `ended` are the meters of ended windows in which an account scored. `top_tick` is how windows that
     start from now on are scored. `reading` is how contested questions are answered."""
 
@@ -83,7 +83,7 @@ class Exchange:
         self.pauses: dict[int, list[str]] = {}
         self.running: dict[str, list[Meter]] = {}
         self.ended: list[Meter] = []
-        self.worth: dict[str, Callable[[float], float]] = {}
+        self.hidden_value: dict[str, Callable[[float], float]] = {}
         self.toxicity: dict[str, float] = {}
         self._ids = random.Random(f"{seed}:ids")
         self._numbers = count(1)

@@ -23,11 +23,8 @@ import random
 from dataclasses import dataclass
 
 from simulator.fees import STANDARD, FeeTerms
-from simulator.listing import LINEAR, TAPERED, Grid
+from simulator.listing import DAY, HOUR, LINEAR, TAPERED, Grid
 from simulator.matching import CONTRACT
-
-HOUR = 3_600.0
-DAY = 24 * HOUR
 
 Sizes = dict[int, int]
 """Sizes in 1/100 contract by the number of ticks behind the best price."""

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from simulator.fees import STANDARD, FeeTerms
 from simulator.matching import CONTRACT, DOLLAR_PIPS, MatchingBook, Order
 
-DAY = 86_400.0
+HOUR = 3_600.0
+DAY = 24 * HOUR
 
 TOUCHES_KEPT = 3_000
 """Number of `Touch` records that a market keeps: about two days at one change a minute."""

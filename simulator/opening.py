@@ -11,8 +11,7 @@ from pathlib import Path
 from simulator import order_entry, people
 from simulator.board import Board
 from simulator.exchange import Exchange
-from simulator.kinds import DAY, HOUR
-from simulator.listing import ListedMarket
+from simulator.listing import DAY, HOUR, ListedMarket
 from simulator.matching import CONTRACT, DOLLAR
 from simulator.order_entry import OrderTerms
 from simulator.pauses import plan_maintenance

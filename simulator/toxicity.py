@@ -20,7 +20,7 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 
-HOUR = 3_600.0
+from simulator.listing import HOUR
 
 INFORMED_SECONDS = 120.0
 """Average seconds between two visits of informed takers, for a factor of 1 and a `Stretch.visits` of 1."""

@@ -13,7 +13,7 @@ from bot import agreement, overrides, settings
 from bot.settings import AUTO
 from clients import Environment
 from exchange.errors import ConfigError
-from simulator.kinds import DAY
+from simulator.listing import DAY
 from tests.support.bench import Bench, MakeBench, trade_cycles
 
 SHIPPED = {name: getattr(market_bot, name) for name in settings.NAMES}

@@ -16,7 +16,7 @@ from clients import Environment
 from exchange.orderbook import Side
 from market_bot import MarketBot
 from rewards.skips import Reason
-from simulator.kinds import DAY
+from simulator.listing import DAY
 from tests.support.bench import Bench, MakeBench, is_quote
 from tests.support.project import START
 

@@ -14,7 +14,7 @@ from bot.connection import Connection, account_state
 from clients import Environment
 from commands import doctor
 from runtime.console import Checklist
-from simulator.kinds import DAY
+from simulator.listing import DAY
 from tests.support.bench import Bench, MakeBench, Said, answer, share
 
 Examined = Callable[..., str]

@@ -15,7 +15,7 @@ from bot.settings import AUTO
 from commands import incentives
 from rewards.skips import Reason
 from selection.allocation import estimate_rules_of
-from simulator.kinds import DAY
+from simulator.listing import DAY
 from tests.support.bench import Bench, MakeBench
 
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from risk.refusals import REFUSED_CYCLES
-from simulator.kinds import DAY
+from simulator.listing import DAY
 from simulator.matching import DOLLAR
 from simulator.people import NOISE, RIVALS
 from tests.support.bench import STILL, Bench, MakeBench, answer, own_resting, trade_cycles
@@ -221,7 +221,7 @@ def test_one_side_alone_is_judged_by_its_markets_settings(make_bench: MakeBench,
     }  # fmt: skip
     bench, (first,) = started(make_bench, **one_slot)
     (both,) = bench.board().selection.chosen
-    assert both.conservative.fills_per_day > 0
+    assert both.conservative.fills_per_day > 1
     dear = {"MIN_REWARD": float(both.conservative.payable) * 0.9, "FILL_COST": 1}[name]
     general, own = (0, dear) if is_dear else (dear, 0)
     bench, _ = started(make_bench, **(one_slot | {name: general, "OVERRIDES": {first: {name: own}}}))

@@ -10,7 +10,7 @@ import pytest
 
 from clients import Environment
 from rewards.skips import Reason
-from simulator.kinds import DAY
+from simulator.listing import DAY
 from tests.support.bench import Bench, MakeBench
 from tests.support.boards import quoted, skipped
 

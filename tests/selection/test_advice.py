@@ -13,7 +13,7 @@ from rewards.estimate import Candidate
 from rewards.skips import Reason
 from risk.exposure import remaining_headroom
 from selection.ranking import broken_limit
-from simulator.kinds import DAY
+from simulator.listing import DAY
 from simulator.people import NOISE, RIVALS
 from tests.support.bench import Bench, MakeBench
 

@@ -247,7 +247,7 @@ def test_a_day_before_the_opening_is_like_the_day_after() -> None:
         exchange = open_exchange(NOW, seed, programs=40, who={RIVALS})
         for market in exchange.markets.values():
             if market.opened < NOW - DAY and market.closes > NOW + 7 * DAY:
-                worth = exchange.worth[market.ticker]
+                worth = exchange.hidden_value[market.ticker]
                 for day in (-1, 1):
                     moved[day].append(abs(worth(NOW + day * DAY) - worth(NOW)))
     assert len(moved[1]) > 50
@@ -258,7 +258,7 @@ def test_books_open_around_the_value_of_the_opening() -> None:
     """Where nobody trades before the opening, nothing was known before it: no book opens a tick off."""
     for who, past in (((), DAY), (EVERYBODY, 0.0)):
         exchange = open_exchange(NOW, 1, programs=60, who=who, past=past)
-        for ticker, worth in exchange.worth.items():
+        for ticker, worth in exchange.hidden_value.items():
             assert worth(NOW - 600) == worth(NOW), ticker
 
 

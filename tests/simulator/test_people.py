@@ -93,7 +93,7 @@ def test_rivals_put_back_what_was_taken_and_follow_the_value() -> None:
     for active in exchange.markets.values():
         bid, ask = active.book.bids.best(), active.book.asks.best()
         if active.status == "active" and bid and ask:
-            worth = exchange.worth[active.ticker](exchange.now - 180) * 10_000
+            worth = exchange.hidden_value[active.ticker](exchange.now - 180) * 10_000
             off.append(max(bid - worth, worth - ask, 0.0))
     assert len(off) > 10
     assert statistics.median(off) < 100
@@ -144,12 +144,12 @@ def test_the_outcomes_of_one_event_agree_with_each_other() -> None:
     for event in exchange.events.values():
         inside = [m for m in exchange.markets.values() if m.event is event]
         ends = (inside[0].resolves or 0) + 1
-        results = [exchange.worth[m.ticker](ends) for m in inside]
+        results = [exchange.hidden_value[m.ticker](ends) for m in inside]
         if event.exclusive:
             assert sum(result > 0.5 for result in results) <= 1
         elif "ODD" not in event.ticker:
             assert results == sorted(results, reverse=True), "above a higher strike, and not above a lower one"
-        prices = [exchange.worth[m.ticker](NOW) for m in inside]
+        prices = [exchange.hidden_value[m.ticker](NOW) for m in inside]
         assert event.exclusive or "ODD" in event.ticker or prices == sorted(prices, reverse=True)
         seen.add((event.exclusive, len(inside) > 1))
     assert {(True, True), (False, True)} <= seen

@@ -231,7 +231,7 @@ def cost(factor: float, hours: float, seeds: range) -> tuple[float, float]:
         market = listed(exchange, f"KX{seed}-1-M", closes_in=hours * HOUR)
         market.resolves = NOW + hours * HOUR
         value = MarketValue(EventValue(seed, "E", NOW, market.resolves, 4.0), strike_for(0.5))
-        exchange.worth[market.ticker] = value.at
+        exchange.hidden_value[market.ticker] = value.at
         people.move_in(exchange, market, value, SHAPE, 900.0, factor, EVERYBODY - {SWEEPS})
         fills += quote_in(exchange, [market], 0.5).fills
     mean, error = cents(fills, known)

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Collection, Iterable
 
 from benchmarks.calibration import MARKETS, cents
-from benchmarks.harness import HELD_OUT_SEEDS, done, progress
+from benchmarks.harness import HELD_OUT_SEEDS, done
 from benchmarks.quoter import Marks, quote
+from runtime.console import progress
 from simulator.people import EVERYBODY, INFORMED
 
 SEEDS = HELD_OUT_SEEDS[:16]

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.harness import progress
+from runtime.console import progress
 from simulator.faults import MISSING
 from tests.support.endpoint_run import (
     ALL,

@@ -28,11 +28,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import SteppedClock, progress
+from benchmarks.harness import SteppedClock
 from bot import connection
 from clients import Environment
 from commands import emergency
 from ledger.ledger import Ledger
+from runtime.console import progress
 from tests.slow import soak
 from tests.support import statements
 from tests.support.account_limits import CAPITAL, EVENT_LOSS, exceeded

@@ -11,8 +11,9 @@ import argparse
 import sys
 from typing import NamedTuple
 
-from benchmarks.harness import Desk, desk, progress
+from benchmarks.harness import Desk, desk
 from bot.settings import AUTO
+from runtime.console import progress
 from simulator.people import EVERYBODY, INFORMED, NOISE, RIVALS, SWEEPS
 from tests.support.account_limits import RULES, exceeded
 

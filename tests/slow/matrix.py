@@ -21,7 +21,7 @@ from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import progress
+from runtime.console import progress
 from simulator.faults import KINDS, MISSING
 from simulator.people import NOISE, RIVALS
 from tests.support.fault_run import Stage

@@ -29,13 +29,14 @@ from pathlib import Path
 from typing import Any
 
 import market_bot
-from benchmarks.harness import LOG_FILES, LOG_SIZE, SteppedClock, accrued, moment, progress, read_variables, trade
+from benchmarks.harness import LOG_FILES, LOG_SIZE, SteppedClock, accrued, moment, read_variables, trade
 from ledger.cash_reconciliation import ExplainedSpan
 from ledger.daily_pnl import midnight
 from ledger.entries import AccruedSeconds
 from ledger.ledger import Ledger
 from report.build import build_report
 from report.facts import read_report_facts
+from runtime.console import progress
 from simulator.people import EVERYBODY
 from tests.support import process_health
 from tests.support.process_health import Health
