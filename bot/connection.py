@@ -30,6 +30,8 @@ from ledger.account_state import AccountState
 from runtime.console import HOME, in_project, progress
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
+from simulator.listing import HOUR
+from simulator.opening import MOST_PAST_HOURS
 
 DOTENV_FILE = HOME / ".env"
 
@@ -159,12 +161,12 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     """Connect to `environment` by its variables. Raises a `ConfigError`.
 
     They are `<ENV>_KEYID`, `<ENV>_KEYFILE` and the optional `<ENV>_URL`. `SIM` without `SIM_URL` is the embedded
-    exchange and needs none. A relative key file is in the project's folder. `REQUESTS_CA_BUNDLE` may name the
-    certificates to trust."""
+    exchange and needs none of them; it opens after `SIM_PAST_HOURS` of trading. A relative key file is in the
+    project's folder. `REQUESTS_CA_BUNDLE` may name the certificates to trust."""
     name = require_environment(environment).value
     hidden = variables.warnings(environment) if isinstance(variables, Variables) else ()
     if is_embedded(environment, variables):
-        return _embedded(hidden)
+        return _embedded(_past_hours(variables), hidden)
     override = variables.get(f"{name}_URL", "").strip()
     base_url = _base_url(override, environment) if override else environment.base_url
     assert base_url is not None  # noqa: S101  (only SIM has none)
@@ -193,8 +195,18 @@ def open_client(environment: Environment, dotenv_file: Path = DOTENV_FILE) -> Ka
     return connection.client
 
 
-def _embedded(warnings: tuple[str, ...]) -> Connection:
-    exchange = embedded.start(told=progress)
+def _past_hours(variables: Mapping[str, str]) -> int:
+    typed = variables.get("SIM_PAST_HOURS", "").strip() or str(MOST_PAST_HOURS)
+    if not (typed.isdecimal() and int(typed) <= MOST_PAST_HOURS):
+        raise ConfigError(
+            f"SIM_PAST_HOURS is {typed}. It must be a whole number from 0 to {MOST_PAST_HOURS}: the hours that "
+            "the simulated traders have traded when the exchange opens."
+        )
+    return int(typed)
+
+
+def _embedded(past_hours: int, warnings: tuple[str, ...]) -> Connection:
+    exchange = embedded.start(past=past_hours * HOUR, told=progress)
     return Connection(embedded_client(exchange), exchange.about, is_private=True, warnings=warnings)
 
 

@@ -19,14 +19,13 @@ from simulator.faults import UnusableFaults, read_faults
 from simulator.keyfile import UnusableKey, key_id, read_or_make
 from simulator.listing import HOUR
 from simulator.mishaps import Mishaps
-from simulator.opening import CASH, OTHER_CUSTOMER, PROGRAMS, open_exchange
+from simulator.opening import CASH, MOST_PAST_HOURS, OTHER_CUSTOMER, PROGRAMS, open_exchange
 from simulator.reading import READINGS, REAL
 from simulator.recorded import UnusableBooks
 from simulator.rewards import TopTick
 from simulator.server import HOST, Control, SimulatorServer
 
 MOST_PROGRAMS = 50_000
-MOST_PAST_HOURS = 24
 
 
 class PortTaken(Exception):

@@ -26,6 +26,9 @@ CASH = {0: 1_000 * DOLLAR, 1: 0, 2: 250 * DOLLAR, 3: 250 * DOLLAR}
 PROGRAMS = 120
 """Default number of liquidity programs that run on a board."""
 
+MOST_PAST_HOURS = 24
+"""Most hours that the simulated traders may have traded when an exchange opens, and the default."""
+
 
 def open_exchange(
     now: float,

@@ -79,12 +79,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test touches a real log, a real `.env` or a real home, or sees your environment variables."""
+    """No test touches a real log, a real `.env` or a real home, or sees your environment variables. An exchange
+    inside the process opens at once, without a day before."""
     monkeypatch.setattr(market_bot, "LOG_FILE", tmp_path / "trade.log")
     monkeypatch.setattr(market_bot, "DOTENV_FILE", tmp_path / ".env")
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in [one for one in os.environ if one.startswith(READ)]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("SIM_PAST_HOURS", "0")
 
 
 @pytest.fixture(autouse=True)

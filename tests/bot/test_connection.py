@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,23 @@ def test_the_log_is_told_what_the_terminal_hides(tmp_path: Path, monkeypatch: py
     connection = connect(Environment.SIM, read_variables(tmp_path / ".env"))
     assert connection.is_private
     assert [told.partition(",")[0] for told in connection.warnings] == ["SIM_URL is set"]
+
+
+def test_the_embedded_exchange_opens_after_the_hours_asked_for() -> None:
+    """A person who waits for its day at each start can do without, and gets a day where nothing is said."""
+    now = datetime.now(timezone.utc)
+    for hours, least, most in (("", 20, 24.1), ("6", 4, 6.1), ("0", 0, 0.1)):
+        client = connect(Environment.SIM, {"SIM_PAST_HOURS": hours}).client
+        tickers = sorted({program.ticker for program in client.get_incentive_programs()})
+        lists = (client.get_trades(ticker, now - timedelta(days=2), most_pages=9) for ticker in tickers)
+        ages = [now - trade.time for trades in lists for trade in trades] or [timedelta()]
+        assert least <= max(ages) / timedelta(hours=1) <= most
+
+
+@pytest.mark.parametrize("hours", ["25", "-1", "1.5", "one", "0x1"])
+def test_no_exchange_opens_after_hours_that_make_no_sense(hours: str) -> None:
+    with pytest.raises(ConfigError, match=f"SIM_PAST_HOURS is {hours}. It must be a whole number from 0 to 24"):
+        connect(Environment.SIM, {"SIM_PAST_HOURS": hours})
 
 
 @pytest.mark.parametrize("name", ["key.pem", "keys/key.pem", "./key.pem"])

@@ -70,12 +70,13 @@ def variables() -> set[str]:
     source = (PROJECT / "bot" / "connection.py").read_text(encoding="utf-8")
     kinds = set(re.findall(r"\{name\}_([A-Z]+)\"", source))
     assert kinds == {"URL", "KEYID", "KEYFILE"}
-    return {f"{environment.value}_{kind}" for environment in Environment for kind in kinds}
+    own = set(re.findall(r"\"(SIM_[A-Z_]+)\"", source)) - {"SIM_URL"}
+    return {f"{environment.value}_{kind}" for environment in Environment for kind in kinds} | own
 
 
 def test_the_example_has_all_variables_that_are_read() -> None:
     """The pages name only variables that the code reads, and .env.example has all of them."""
-    pattern = rf"\b(?:{'|'.join(one.value for one in Environment)})_[A-Z]+\b"
+    pattern = rf"\b(?:{'|'.join(one.value for one in Environment)})_[A-Z_]+\b"
     assert set(re.findall(pattern, PAGES)) <= variables()
     example = (PROJECT / ".env.example").read_text(encoding="utf-8")
     assert set(re.findall(rf"^(?:# )?({pattern})=", example, re.MULTILINE)) == variables()

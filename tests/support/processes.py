@@ -25,7 +25,7 @@ def heed_signals() -> None:
 def python(clone: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     """Python in the clone, with its home there, as a terminal starts it; `options` are of `Popen`. The proxy leads
     nowhere, because requests to this machine must not go through one."""
-    home = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONUNBUFFERED": "1"}
+    home = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONUNBUFFERED": "1", "SIM_PAST_HOURS": "0"}
     usual: dict[str, Any] = {
         "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": home | {"HTTP_PROXY": "http://127.0.0.1:9"},
         "preexec_fn": heed_signals,
