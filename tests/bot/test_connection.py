@@ -165,7 +165,7 @@ def test_the_log_is_told_what_the_terminal_hides(tmp_path: Path, monkeypatch: py
 def test_the_embedded_exchange_opens_after_the_hours_asked_for() -> None:
     """A person who waits for its day at each start can do without, and gets a day where nothing is said."""
     now = datetime.now(timezone.utc)
-    for hours, least, most in (("", 20, 24.1), ("6", 4, 6.1), ("0", 0, 0.1)):
+    for hours, least, most in (("", 20, 24.1), ("6", 4, 6.1), ("0", -0.1, 0.1)):
         client = connect(Environment.SIM, {"SIM_PAST_HOURS": hours}).client
         tickers = sorted({program.ticker for program in client.get_incentive_programs()})
         lists = (client.get_trades(ticker, now - timedelta(days=2), most_pages=9) for ticker in tickers)
