@@ -24,7 +24,7 @@ test: .venv/.test-installed  ## everything that CI checks: lint, types and tests
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 3 --dist loadgroup
 
-quick: .venv/.test-installed  ## the same without the slow tests and the types; a minute or so
+quick: .venv/.test-installed  ## the same without the slow tests and the types; a few minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest --numprocesses 3 --dist loadgroup -m "not slow"
