@@ -31,7 +31,7 @@ from runtime.console import HOME, in_project, progress
 from simulator import embedded
 from simulator.embedded import EmbeddedExchange
 from simulator.listing import HOUR
-from simulator.opening import MOST_PAST_HOURS
+from simulator.opening import MOST_PAST_HOURS, parse_past_hours
 
 DOTENV_FILE = HOME / ".env"
 
@@ -197,12 +197,13 @@ def open_client(environment: Environment, dotenv_file: Path = DOTENV_FILE) -> Ka
 
 def _past_hours(variables: Mapping[str, str]) -> int:
     typed = variables.get("SIM_PAST_HOURS", "").strip() or str(MOST_PAST_HOURS)
-    if not (typed.isdecimal() and int(typed) <= MOST_PAST_HOURS):
+    try:
+        return parse_past_hours(typed)
+    except ValueError as error:
         raise ConfigError(
-            f"SIM_PAST_HOURS is {typed}. It must be a whole number from 0 to {MOST_PAST_HOURS}: the hours that "
-            "the simulated traders have traded when the exchange opens."
-        )
-    return int(typed)
+            f"SIM_PAST_HOURS is {typed}. It {error}: the hours that the simulated traders have traded when the "
+            "exchange opens."
+        ) from None
 
 
 def _embedded(past_hours: int, warnings: tuple[str, ...]) -> Connection:

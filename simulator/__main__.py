@@ -19,7 +19,7 @@ from simulator.faults import UnusableFaults, read_faults
 from simulator.keyfile import UnusableKey, key_id, read_or_make
 from simulator.listing import HOUR
 from simulator.mishaps import Mishaps
-from simulator.opening import CASH, MOST_PAST_HOURS, OTHER_CUSTOMER, PROGRAMS, open_exchange
+from simulator.opening import CASH, MOST_PAST_HOURS, OTHER_CUSTOMER, PROGRAMS, open_exchange, parse_past_hours
 from simulator.reading import READINGS, REAL
 from simulator.recorded import UnusableBooks
 from simulator.rewards import TopTick
@@ -105,9 +105,10 @@ def _programs(text: str) -> int:
 
 
 def _hours(text: str) -> int:
-    if not (text.isdecimal() and int(text) <= MOST_PAST_HOURS):
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {MOST_PAST_HOURS}")
-    return int(text)
+    try:
+        return parse_past_hours(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _midnight(text: str) -> float:

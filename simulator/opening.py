@@ -30,6 +30,15 @@ MOST_PAST_HOURS = 24
 """Most hours that the simulated traders may have traded when an exchange opens, and the default."""
 
 
+def parse_past_hours(text: str) -> int:
+    """The hours that the traders have traded when an exchange opens.
+
+    Raises a `ValueError` that says what they must be."""
+    if not (text.isdecimal() and int(text) <= MOST_PAST_HOURS):
+        raise ValueError(f"must be a whole number from 0 to {MOST_PAST_HOURS}")
+    return int(text)
+
+
 def open_exchange(
     now: float,
     seed: int,

@@ -70,7 +70,7 @@ def variables() -> set[str]:
     source = (PROJECT / "bot" / "connection.py").read_text(encoding="utf-8")
     kinds = set(re.findall(r"\{name\}_([A-Z]+)\"", source))
     assert kinds == {"URL", "KEYID", "KEYFILE"}
-    own = set(re.findall(r"\"(SIM_[A-Z_]+)\"", source)) - {"SIM_URL"}
+    own = set(re.findall(r"\"(SIM_[A-Z_]+)\"", source))
     return {f"{environment.value}_{kind}" for environment in Environment for kind in kinds} | own
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -70,3 +71,22 @@ def test_signals_that_come_together_stop_the_bot_once(tmp_path: Path) -> None:
         for bot in bots.values():
             bot.kill()
             bot.communicate()
+
+
+def test_ctrl_c_ends_a_start_before_the_board_is_open(tmp_path: Path) -> None:
+    """As shipped the simulated traders first trade a day, for seconds. Exit 0, one line, no traceback."""
+    clone = copy_of_the_product(tmp_path)
+    env = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONUNBUFFERED": "1"}
+    bot = python(clone, "market_bot.py", stdin=subprocess.DEVNULL, env=env)
+    try:
+        wait_for(lambda: bool(read(clone / "trade.lock")), 30, "lock")
+        bot.send_signal(signal.SIGINT)
+        said, _ = bot.communicate(timeout=20)
+    finally:
+        bot.kill()
+        bot.communicate()
+    assert bot.returncode == 0, said
+    assert "Traceback" not in said
+    (told,) = read(clone / "trade.log").splitlines()
+    assert told.endswith("[SHUTDOWN] Nothing was sent")
+    assert read(clone / "trade.lock") == ""
